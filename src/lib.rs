@@ -1,0 +1,22 @@
+//! Logical clocks, version vectors and causal delivery for anyone who replicates data.
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+#[cfg(any(test, feature = "std"))]
+extern crate std;
+
+#[cfg(feature = "alloc")]
+mod compat;
+mod node;
+mod order;
+pub mod scalar;
+#[cfg(feature = "alloc")]
+pub mod version;
+
+pub use node::{CounterExhausted, Dot, DotRange, NodeId};
+pub use order::CausalOrder;
+pub use scalar::{LamportClock, LamportTimestamp};
+#[cfg(feature = "alloc")]
+pub use version::VersionVector;

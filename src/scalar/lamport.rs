@@ -1,0 +1,192 @@
+//! Lamport timestamps: a total order of events that never contradicts causality.
+//!
+//! # The problem
+//!
+//! Two nodes that number their own events 1, 2, 3, ... give numbers that contradict causality: node 2, which
+//! has done little, answers a write that it made *after* reading node 1's hundredth with the number 2.
+//!
+//! # The algorithm
+//!
+//! 1. Before a local event, add one to the counter: [`LamportClock::tick`]. The event's timestamp is
+//!    (counter, node).
+//! 2. Send the counter with every message and every answer. Whoever receives it, **clients included**, raises
+//!    its own counter to it: [`LamportClock::observe`].
+//! 3. Order events by counter, then by node: the order of [`LamportTimestamp`].
+//!
+//! # What it tells you
+//!
+//! If x happened before y then x's timestamp is lower. The converse does not hold: a lower timestamp does not
+//! mean "before", it may be concurrent. And the order is known only afterwards: a node that holds timestamp 7
+//! cannot know that nobody will still come with a 5, so a Lamport timestamp alone cannot decide who is first to
+//! claim a user name. That takes a total order broadcast.
+//!
+//! # Sources
+//!
+//! Lamport, *Time, Clocks, and the Ordering of Events in a Distributed System* (1978). Kleppmann, *Designing
+//! Data-Intensive Applications* (2017), chapter 9, "Lamport timestamps". Deviation: the counter observed from a
+//! remote is checked against a horizon, so that one forged message cannot use up the range.
+
+use core::fmt;
+use core::num::NonZeroU64;
+
+use crate::node::{CounterExhausted, NodeId};
+
+/// A moment of logical time: a counter, and the node that ticked, which breaks ties.
+///
+/// The order is total: by counter, then by node. It extends causality (what happened before is lower) but is
+/// not causality (what is lower may be concurrent).
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::LamportTimestamp;
+///
+/// let x = LamportTimestamp::new(3, 1).unwrap();
+/// let y = LamportTimestamp::new(3, 2).unwrap();
+/// let z = LamportTimestamp::new(4, 1).unwrap();
+/// assert!(x < y && y < z);
+/// assert_eq!(LamportTimestamp::new(0, 1), None); // no event has counter 0
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LamportTimestamp<I> {
+    counter: NonZeroU64,
+    node: I,
+}
+
+impl<I> LamportTimestamp<I> {
+    /// Makes the timestamp (`counter`, `node`); `None` if `counter` is 0.
+    #[must_use]
+    pub fn new(counter: u64, node: I) -> Option<Self> {
+        NonZeroU64::new(counter).map(|counter| Self { counter, node })
+    }
+
+    /// Returns the counter, at least 1.
+    pub fn counter(&self) -> u64 {
+        self.counter.get()
+    }
+
+    /// Returns the node that ticked.
+    pub fn node(&self) -> &I {
+        &self.node
+    }
+}
+
+impl<I: fmt::Display> fmt::Display for LamportTimestamp<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({}, {})", self.counter, self.node)
+    }
+}
+
+/// One node's Lamport clock, for one owner at a time.
+///
+/// # What must survive a restart
+///
+/// The counter, saved before a timestamp leaves the node; or else return under a new node id. To restore, make
+/// a new clock and [`observe`](Self::observe) the saved counter.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::LamportClock;
+///
+/// let mut clock = LamportClock::new("node 1");
+/// assert_eq!(clock.tick()?.counter(), 1);
+/// clock.observe(5)?; // a client says that it has seen 5 elsewhere
+/// assert_eq!(clock.tick()?.counter(), 6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct LamportClock<I> {
+    node: I,
+    counter: u64,
+    horizon: u64,
+}
+
+impl<I: NodeId> LamportClock<I> {
+    /// The highest counter that a clock uses: 2^63 - 1, which also fits a signed column.
+    pub const MAX: u64 = i64::MAX as u64;
+
+    /// Makes the clock of `node`, at 0, which believes any counter up to [`MAX`](Self::MAX).
+    ///
+    /// Use this among nodes that trust each other, [`with_horizon`](Self::with_horizon) elsewhere.
+    pub const fn new(node: I) -> Self {
+        Self::with_horizon(node, Self::MAX)
+    }
+
+    /// Makes the clock of `node`, at 0, which refuses a counter more than `horizon` ahead of its own.
+    ///
+    /// The horizon trades safety for tolerance: a forged counter can use up at most `horizon` of the range, and
+    /// a node that has been apart for more than `horizon` events is refused.
+    ///
+    /// ```
+    /// use happens_before::LamportClock;
+    ///
+    /// let mut clock = LamportClock::with_horizon("a", 1_000);
+    /// let error = clock.observe(u64::MAX).unwrap_err();
+    /// assert_eq!((error.claimed, error.limit), (u64::MAX, 1_000));
+    /// assert_eq!(clock.counter(), 0); // an error changes nothing
+    /// ```
+    pub const fn with_horizon(node: I, horizon: u64) -> Self {
+        Self { node, counter: 0, horizon }
+    }
+
+    /// Returns the node whose clock this is.
+    pub fn node(&self) -> &I {
+        &self.node
+    }
+
+    /// Returns the highest counter used or observed so far; 0 at the start. This is what messages carry.
+    pub fn counter(&self) -> u64 {
+        self.counter
+    }
+
+    /// Counts a local event and returns its timestamp, above everything used or observed before.
+    ///
+    /// # Errors
+    ///
+    /// [`CounterExhausted`] once the counter has reached [`MAX`](Self::MAX); the clock is unchanged.
+    pub fn tick(&mut self) -> Result<LamportTimestamp<I>, CounterExhausted> {
+        let next = NonZeroU64::MIN.checked_add(self.counter).filter(|next| next.get() <= Self::MAX);
+        let counter = next.ok_or(CounterExhausted { limit: Self::MAX })?;
+        self.counter = counter.get();
+        Ok(LamportTimestamp { counter, node: self.node.clone() })
+    }
+
+    /// Raises the clock to a counter that came with a message; a lower one changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`TooFarAhead`] if `counter` is more than the horizon ahead of this clock, or above
+    /// [`MAX`](Self::MAX): the sender is broken or hostile, or this node was away for long. The clock is
+    /// unchanged.
+    pub fn observe(&mut self, counter: u64) -> Result<(), TooFarAhead> {
+        let limit = self.counter.saturating_add(self.horizon).min(Self::MAX);
+        if counter > limit {
+            return Err(TooFarAhead { claimed: counter, limit });
+        }
+        self.counter = self.counter.max(counter);
+        Ok(())
+    }
+}
+
+/// A remote claims a counter further ahead than the clock's horizon allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TooFarAhead {
+    /// The counter that the remote claims.
+    pub claimed: u64,
+    /// The highest counter that would have been believed.
+    pub limit: u64,
+}
+
+impl fmt::Display for TooFarAhead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "counter {} is beyond the horizon, which now ends at {}; distrust the sender, or widen the horizon",
+            self.claimed, self.limit
+        )
+    }
+}
+
+impl core::error::Error for TooFarAhead {}
