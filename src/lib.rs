@@ -8,13 +8,19 @@
 extern crate std;
 
 #[cfg(feature = "alloc")]
+pub mod check;
+#[cfg(feature = "alloc")]
 mod compat;
+#[cfg(feature = "alloc")]
+pub mod delivery;
 mod node;
 mod order;
 pub mod scalar;
 #[cfg(feature = "alloc")]
 pub mod version;
 
+#[cfg(feature = "alloc")]
+pub use delivery::{CausalBuffer, Limits, Message, Outbox};
 pub use node::{CounterExhausted, Dot, DotRange, NodeId};
 pub use order::CausalOrder;
 pub use scalar::{LamportClock, LamportTimestamp};

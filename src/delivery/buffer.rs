@@ -1,0 +1,519 @@
+//! The receiving side: holds messages back until all their causes are delivered.
+//!
+//! # Invariants
+//!
+//! - B1: no held message is delivered, and none is held twice.
+//! - B2: a held message waits under its first cause that is not delivered, or is released.
+//! - B3: at most `Limits::messages` messages are held, and besides them one a known node that was deliverable
+//!   when it came.
+//! - B4: at most `Limits::nodes` nodes are known; what is delivered is known.
+//!
+//! The algorithm and its sources are described where the module [`delivery`](crate::delivery) begins.
+
+use core::{fmt, iter};
+
+use crate::delivery::dot_index::DotIndex;
+use crate::delivery::hold_back::{CellId, HoldBack};
+use crate::delivery::message::Message;
+use crate::node::{Dot, DotRange, NodeId};
+use crate::version::VersionVector;
+
+/// What a [`CausalBuffer`] lets others make it remember.
+///
+/// A remote can make the buffer hold at most `messages + nodes` messages, each with at most `dependencies`
+/// dependencies, and three small entries a node.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::Limits;
+///
+/// let mut limits = Limits::default();
+/// limits.messages = 500; // a small device
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// How many messages may be held back; the default is 65,536, the most 2^30.
+    ///
+    /// More tolerates longer gaps; fewer saves memory, and what was refused is asked for again.
+    pub messages: usize,
+    /// How far beyond what is delivered the counter of a message, or of a dependency, may be; the default is 2^20.
+    ///
+    /// A node that is further behind must catch up from a snapshot. Smaller bounds what a forged counter makes
+    /// [`missing`](CausalBuffer::missing) ask for.
+    pub horizon: u64,
+    /// How many nodes may be known, delivered or only named; the default is 4,096, the most 2^30.
+    pub nodes: usize,
+    /// How many dependencies a message may have; the default is 1,024, the most 2^32 - 2.
+    pub dependencies: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { messages: 1 << 16, horizon: 1 << 20, nodes: 1 << 12, dependencies: 1 << 10 }
+    }
+}
+
+/// Holds messages back until all their causes are delivered, then releases them.
+///
+/// Hand in what arrives with [`accept`](Self::accept), in any order, however often; then take out what can be
+/// delivered with [`pop`](Self::pop) until it says `None`. The node's own messages go the same way.
+///
+/// [`missing`](Self::missing) and [`blocked_on`](Self::blocked_on) change only when `accept` says
+/// [`Held`](Accepted::Held), when `pop` returns a message, and in `advance_to`: there is no need to poll them.
+///
+/// In the costs below d is the number of dependencies of a message, n that of known nodes.
+///
+/// # Who is trusted
+///
+/// The caller verifies who wrote a message before it is accepted. Someone who can forge only under ids of his
+/// own can then delay nobody's messages but his own, and those of nodes that follow his.
+///
+/// # What must survive a restart
+///
+/// For effects that happen exactly once: [`delivered`](Self::delivered), stored in the same transaction as the
+/// effects of the messages delivered, so that after a crash both are there or neither. The
+/// [`held`](Self::held) messages may be stored to save asking for them again; and the
+/// [`Outbox`](crate::Outbox) names what it needs. [`restore`](Self::restore) takes them back.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::delivery::Accepted;
+/// use happens_before::{CausalBuffer, Dot, DotRange, Limits, Message};
+///
+/// let ask = Message::new(Dot::new("alice", 1).unwrap(), [], "tea?")?;
+/// let answer = Message::new(Dot::new("bob", 1).unwrap(), [*ask.dot()], "yes")?;
+///
+/// let mut carol = CausalBuffer::new(Limits::default());
+/// assert_eq!(carol.accept(answer)?, Accepted::Held);
+/// assert!(carol.pop().is_none());
+/// assert!(carol.missing().eq([DotRange::new("alice", 1..=1).unwrap()]));
+///
+/// assert_eq!(carol.accept(ask)?, Accepted::Ready);
+/// assert_eq!(carol.pop().map(Message::into_payload), Some("tea?"));
+/// assert_eq!(carol.pop().map(Message::into_payload), Some("yes"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct CausalBuffer<I, P> {
+    limits: Limits,
+    delivered: VersionVector<I>,
+    index: DotIndex<I>,
+    held: HoldBack<Message<I, P>>,
+    /// How often it was looked up whether a cause is delivered.
+    #[cfg(test)]
+    pub(super) checks: core::cell::Cell<u64>,
+}
+
+impl<I: NodeId, P> CausalBuffer<I, P> {
+    /// Makes an empty buffer. A limit above its most is taken as the most.
+    #[must_use]
+    pub fn new(mut limits: Limits) -> Self {
+        limits.messages = limits.messages.min(HoldBack::<P>::MAX);
+        limits.nodes = limits.nodes.min(HoldBack::<P>::MAX);
+        limits.dependencies = limits.dependencies.min(u32::MAX as usize - 1);
+        Self {
+            limits,
+            delivered: VersionVector::new(),
+            index: DotIndex::new(),
+            held: HoldBack::new(),
+            #[cfg(test)]
+            checks: core::cell::Cell::new(0),
+        }
+    }
+
+    /// Returns what is delivered, that is, popped.
+    pub fn delivered(&self) -> &VersionVector<I> {
+        &self.delivered
+    }
+
+    /// Returns how many messages are held: parked, or ready and not popped.
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Returns whether no message is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Visits the held messages in the order of their dots.
+    pub fn held(&self) -> impl Iterator<Item = &Message<I, P>> {
+        self.index.lanes().flat_map(|lane| lane.cells()).filter_map(|(_, cell)| Some(self.held.get(cell)?.0))
+    }
+
+    /// Takes in a message that has arrived. O(d log n), and O(n) for a node that was not known.
+    ///
+    /// A message that is delivered already is a [`Duplicate`](Accepted::Duplicate) whatever its content; one that
+    /// is held already is one if its content is equal. Give the payload an `==` that compares a fingerprint, if
+    /// the whole is too long to compare.
+    ///
+    /// # Errors
+    ///
+    /// [`AcceptError`], with the message in it and the buffer unchanged; its [`kind`](AcceptErrorKind) says whose
+    /// fault it is. A message that can be delivered at once is never refused for lack of room.
+    pub fn accept(&mut self, message: Message<I, P>) -> Result<Accepted, AcceptError<I, P>>
+    where
+        P: PartialEq,
+    {
+        self.admit(message, self.limits.messages)
+    }
+
+    /// Accepts a message if it is ready, or else if fewer than `room` are held.
+    fn admit(&mut self, message: Message<I, P>, room: usize) -> Result<Accepted, AcceptError<I, P>>
+    where
+        P: PartialEq,
+    {
+        let dot = message.dot();
+        if self.delivered.contains(dot) {
+            return Ok(Accepted::Duplicate);
+        }
+        let cell = self.index.get(dot.node(), dot.counter());
+        if let Some((held, _)) = cell.and_then(|cell| self.held.get(cell)) {
+            return if *held == message {
+                Ok(Accepted::Duplicate)
+            } else {
+                Err(AcceptError { message, kind: AcceptErrorKind::Equivocation })
+            };
+        }
+        match self.check(&message, room) {
+            Ok(first_undelivered) => Ok(self.hold(message, first_undelivered)),
+            Err(kind) => Err(AcceptError { message, kind }),
+        }
+    }
+
+    /// Checks what a new message claims against the limits, and finds its first cause that is not delivered.
+    fn check(&self, message: &Message<I, P>, room: usize) -> Result<Option<usize>, AcceptErrorKind<I>> {
+        let limits = &self.limits;
+        if message.dependencies().len() > limits.dependencies {
+            return Err(AcceptErrorKind::TooManyDependencies { limit: limits.dependencies });
+        }
+        let mut first_undelivered = None;
+        let mut nodes = self.index.nodes();
+        for (at, claimed) in iter::once(message.dot()).chain(message.dependencies()).enumerate() {
+            let delivered = self.delivered_of(claimed.node());
+            if claimed.counter().saturating_sub(delivered) > limits.horizon {
+                let limit = delivered.saturating_add(limits.horizon);
+                return Err(AcceptErrorKind::TooFarAhead { dot: claimed.clone(), limit });
+            }
+            nodes += usize::from(delivered == 0 && !self.index.knows(claimed.node()));
+            // The message's own dot stands for its cause, the one before it.
+            if claimed.counter() - u64::from(at == 0) > delivered {
+                first_undelivered = first_undelivered.or(Some(at));
+            }
+        }
+        if nodes > limits.nodes {
+            Err(AcceptErrorKind::TooManyNodes(TooManyNodes { limit: limits.nodes }))
+        } else if first_undelivered.is_some() && self.len() >= room {
+            Err(AcceptErrorKind::BufferFull { limit: room })
+        } else {
+            Ok(first_undelivered)
+        }
+    }
+
+    /// Holds a message that has passed every check.
+    fn hold(&mut self, message: Message<I, P>, first_undelivered: Option<usize>) -> Accepted {
+        let dot = message.dot();
+        let cell = self.index.entry(dot.node(), dot.counter());
+        let cell = *cell.get_or_insert_with(|| self.held.add_cell());
+        if let Some(at) = first_undelivered {
+            for dependency in message.dependencies().iter().skip(at.saturating_sub(1)) {
+                self.index.name(dependency.node(), dependency.counter());
+            }
+            self.held.hold(cell, message);
+            self.park(cell, at);
+            Accepted::Held
+        } else {
+            self.held.hold(cell, message);
+            self.held.release(cell);
+            Accepted::Ready
+        }
+    }
+
+    /// Delivers the next message all of whose causes are delivered; `None` if there is none now.
+    ///
+    /// Messages come in an order that extends causality and depends only on the order of arrival. O(d log n) for
+    /// each message, counted over its whole life.
+    pub fn pop(&mut self) -> Option<Message<I, P>> {
+        while let Some(cell) = self.held.next_released() {
+            let (message, from) = self.held.get(cell)?;
+            if let Some(at) = self.first_undelivered(message, from) {
+                self.park(cell, at);
+            } else {
+                let message = self.held.deliver(cell)?;
+                let dot = message.dot();
+                self.index.remove(dot.node(), dot.counter());
+                self.delivered.observe(dot);
+                return Some(message);
+            }
+        }
+        None
+    }
+
+    /// Finds the first cause, from the `from`-th on, that is not delivered.
+    fn first_undelivered(&self, message: &Message<I, P>, from: usize) -> Option<usize> {
+        (from..)
+            .map_while(|at| Some((at, message.cause(at)?)))
+            .find_map(|(at, (node, counter))| (counter > self.delivered_of(node)).then_some(at))
+    }
+
+    /// Parks the message in `cell` under its `at`-th cause.
+    fn park(&mut self, cell: CellId, at: usize) {
+        let Some((node, counter)) = self.held.get(cell).and_then(|(message, _)| message.cause(at)) else {
+            return;
+        };
+        let on = self.index.entry(node, counter);
+        let on = *on.get_or_insert_with(|| self.held.add_cell());
+        self.held.park(cell, at, on);
+    }
+
+    /// Returns the counter up to which `node`'s messages are delivered.
+    fn delivered_of(&self, node: &I) -> u64 {
+        #[cfg(test)]
+        self.checks.set(self.checks.get() + 1);
+        self.delivered.get(node)
+    }
+
+    /// Names everything to ask for: what a held message is or depends on, and all before it at the same node,
+    /// less what is delivered or held.
+    ///
+    /// In order, as ranges that do not touch. O(n log n + h) for h messages held or waited for; the length of
+    /// the gaps does not matter.
+    pub fn missing(&self) -> impl Iterator<Item = DotRange<I>> {
+        self.index.lanes().flat_map(move |lane| {
+            let held = lane.cells().filter(|&(_, cell)| self.held.get(cell).is_some());
+            // Each gap ends just below a held counter, and the last one at the highest counter named.
+            let ends = held.map(|(counter, _)| (counter - 1, counter)).chain([(lane.named, lane.named)]);
+            let gaps = ends.scan(self.delivered.get(&lane.node), |before, (last, held)| {
+                let gap = before.checked_add(1).map(|first| first..=last);
+                *before = held;
+                Some(gap)
+            });
+            gaps.flatten().filter_map(|gap| DotRange::new(lane.node.clone(), gap))
+        })
+    }
+
+    /// Names the direct causes for which the held message `dot` still waits.
+    ///
+    /// Nothing if it is not held, or ready. To learn why a message does not come, follow these: what is held
+    /// waits in its turn, what is not is [`missing`](Self::missing). O(d log n).
+    ///
+    /// ```
+    /// use happens_before::{CausalBuffer, Dot, Limits, Message};
+    ///
+    /// let mut buffer = CausalBuffer::new(Limits::default());
+    /// let b2 = Dot::new("b", 2).unwrap();
+    /// let a7 = Dot::new("a", 7).unwrap();
+    /// buffer.accept(Message::new(b2, [a7], ())?)?;
+    /// assert!(buffer.blocked_on(&b2).eq([b2.previous().unwrap(), a7]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn blocked_on(&self, dot: &Dot<I>) -> impl Iterator<Item = Dot<I>> {
+        let cell = self.index.get(dot.node(), dot.counter());
+        let held = cell.and_then(|cell| self.held.get(cell));
+        held.into_iter().flat_map(move |(message, from)| {
+            let causes = (from..).map_while(|at| message.cause(at));
+            causes
+                .filter(|&(node, counter)| counter > self.delivered.get(node))
+                .filter_map(|(node, counter)| Dot::new(node.clone(), counter))
+        })
+    }
+
+    /// Takes everything that `vector` names as delivered: a late joiner installs a snapshot, or a node catches up
+    /// beyond the horizon.
+    ///
+    /// Held messages that the vector covers are dropped, the others look at their causes again.
+    /// O((n + h d) log n) for h held messages. Call [`Outbox::advance_to`](crate::Outbox::advance_to) with the
+    /// same vector.
+    ///
+    /// The vector must be causally closed, as every [`delivered`](Self::delivered) is: with an event it names all
+    /// that happened before it. One that is not makes the application see an effect without its cause.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyNodes`] if more nodes would be known than the limit; the buffer is unchanged.
+    ///
+    /// ```
+    /// use happens_before::{CausalBuffer, Dot, Limits, Message, VersionVector};
+    ///
+    /// let mut buffer = CausalBuffer::new(Limits::default());
+    /// buffer.accept(Message::new(Dot::new("a", 8).unwrap(), [], "eighth")?)?;
+    /// buffer.advance_to(&VersionVector::from_iter([("a", 7)]))?;
+    /// assert_eq!(buffer.pop().map(Message::into_payload), Some("eighth"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn advance_to(&mut self, vector: &VersionVector<I>) -> Result<(), TooManyNodes> {
+        let new_nodes = vector.iter().filter(|(node, _)| !self.index.knows(node)).count();
+        if self.index.nodes() + new_nodes > self.limits.nodes {
+            return Err(TooManyNodes { limit: self.limits.nodes });
+        }
+        for (node, counter) in vector {
+            self.index.name(node, counter);
+        }
+        self.delivered.merge(vector);
+        self.index.clear_cells();
+        for message in self.held.drain() {
+            if !self.delivered.contains(message.dot()) {
+                let first_undelivered = self.first_undelivered(&message, 0);
+                self.hold(message, first_undelivered);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up the work of an earlier buffer from what it had [`delivered`](Self::delivered) and
+    /// [`held`](Self::held).
+    ///
+    /// Everything is checked as if it came from outside. A held message that is delivered by now is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`RestoreError`] if something is beyond the limits, or two contents are given for one dot.
+    ///
+    /// ```
+    /// use happens_before::{CausalBuffer, Dot, Limits, Message, VersionVector};
+    ///
+    /// let delivered = VersionVector::from_iter([("a", 7)]);
+    /// let held = [Message::new(Dot::new("a", 9).unwrap(), [], "ninth")?];
+    /// let buffer = CausalBuffer::restore(Limits::default(), &delivered, held)?;
+    /// assert_eq!(buffer.missing().next().map(|gap| gap.to_string()), Some("(a, 8..=8)".into()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn restore(
+        limits: Limits,
+        delivered: &VersionVector<I>,
+        held: impl IntoIterator<Item = Message<I, P>>,
+    ) -> Result<Self, RestoreError<I, P>>
+    where
+        P: PartialEq,
+    {
+        let mut buffer = Self::new(limits);
+        buffer.advance_to(delivered).map_err(RestoreError::Delivered)?;
+        // A buffer may hold one ready message a node beyond its limit, and they come in any order here.
+        let room = buffer.limits.messages.saturating_add(buffer.limits.nodes);
+        for message in held {
+            buffer.admit(message, room).map_err(RestoreError::Held)?;
+        }
+        Ok(buffer)
+    }
+}
+
+/// What has become of a message that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Accepted {
+    /// All its causes are delivered: [`CausalBuffer::pop`] returns it.
+    Ready,
+    /// It waits for a cause; [`CausalBuffer::missing`] may name more than before.
+    Held,
+    /// It was delivered or held already, and is dropped.
+    Duplicate,
+}
+
+/// A message that was not accepted, and why. The buffer is as before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AcceptError<I, P> {
+    /// The message.
+    pub message: Message<I, P>,
+    /// Why it was refused.
+    pub kind: AcceptErrorKind<I>,
+}
+
+/// Why a message was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcceptErrorKind<I> {
+    /// A message with this dot and another content is held: its node has used a number twice, or someone forges.
+    /// The first is kept.
+    Equivocation,
+    /// The dot of the message, or one that it depends on, is beyond the horizon. Its sender is broken or hostile;
+    /// or this node is far behind, and should catch up from a snapshot.
+    TooFarAhead {
+        /// The dot.
+        dot: Dot<I>,
+        /// The highest counter of that node that would have been accepted.
+        limit: u64,
+    },
+    /// The message names nodes beyond the limit.
+    TooManyNodes(TooManyNodes),
+    /// The message has more dependencies than the limit.
+    TooManyDependencies {
+        /// [`Limits::dependencies`].
+        limit: usize,
+    },
+    /// No room to hold the message back. Pop what is ready, ask for what is missing, and accept it again later.
+    BufferFull {
+        /// How many messages may be held.
+        limit: usize,
+    },
+}
+
+impl<I: fmt::Debug, P> fmt::Display for AcceptError<I, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = self.message.dot();
+        match &self.kind {
+            AcceptErrorKind::Equivocation => {
+                write!(f, "another content of message {of:?} is held; its node has used the number twice")
+            }
+            AcceptErrorKind::TooFarAhead { dot, limit } => write!(
+                f,
+                "message {of:?} names {dot:?}, beyond the horizon, which now ends at {limit}; \
+                 distrust the sender, or catch up from a snapshot"
+            ),
+            AcceptErrorKind::TooManyNodes(error) => write!(f, "message {of:?}: {error}"),
+            AcceptErrorKind::TooManyDependencies { limit } => {
+                write!(
+                    f,
+                    "message {of:?} has more than {limit} dependencies; distrust the sender, or raise the limit"
+                )
+            }
+            AcceptErrorKind::BufferFull { limit } => write!(
+                f,
+                "message {of:?} has to wait and {limit} messages are held; \
+                 pop what is ready, ask for what is missing, and accept it again later"
+            ),
+        }
+    }
+}
+
+impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for AcceptError<I, P> {}
+
+/// More nodes than a buffer may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TooManyNodes {
+    /// [`Limits::nodes`].
+    pub limit: usize,
+}
+
+impl fmt::Display for TooManyNodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "more than {} nodes; distrust the sender, or raise the limit", self.limit)
+    }
+}
+
+impl core::error::Error for TooManyNodes {}
+
+/// A saved state that does not fit the limits, or contradicts itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RestoreError<I, P> {
+    /// More nodes are delivered than may be known.
+    Delivered(TooManyNodes),
+    /// A held message is refused.
+    Held(AcceptError<I, P>),
+}
+
+impl<I: fmt::Debug, P> fmt::Display for RestoreError<I, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Delivered(error) => write!(f, "saved as delivered: {error}"),
+            Self::Held(error) => write!(f, "saved as held: {error}"),
+        }
+    }
+}
+
+impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for RestoreError<I, P> {}
