@@ -2,18 +2,18 @@
 //!
 //! # Invariants
 //!
-//! - B1: no held message is delivered, and none is held twice.
-//! - B2: a held message waits under its first cause that is not delivered, or is released.
-//! - B3: at most `Limits::messages` messages are held, and besides them one a known node that was deliverable
-//!   when it came.
-//! - B4: at most `Limits::nodes` nodes are known; what is delivered is known.
+//! - B1: no message that is here is delivered, and none is here twice.
+//! - B2: a parked message waits under its first cause that is not delivered.
+//! - B3: at most `Limits::messages` messages are held back, and besides them one a known node is ready.
+//! - B4: at most `Limits::nodes` nodes are known.
 //!
 //! The algorithm and its sources are described where the module [`delivery`](crate::delivery) begins.
 
-use core::{fmt, iter};
+use core::{fmt, iter, mem};
 
-use crate::delivery::dot_index::DotIndex;
+use crate::compat::{Vec, VecDeque};
 use crate::delivery::hold_back::{CellId, HoldBack};
+use crate::delivery::lanes::{Lane, LaneId, Lanes};
 use crate::delivery::message::Message;
 use crate::node::{Dot, DotRange, NodeId};
 use crate::version::VersionVector;
@@ -74,8 +74,24 @@ impl Default for Limits {
 ///
 /// For effects that happen exactly once: [`delivered`](Self::delivered), stored in the same transaction as the
 /// effects of the messages delivered, so that after a crash both are there or neither. The
-/// [`held`](Self::held) messages may be stored to save asking for them again; and the
-/// [`Outbox`](crate::Outbox) names what it needs. [`restore`](Self::restore) takes them back.
+/// [`held`](Self::held) messages may be stored, to save asking for them again; and the
+/// [`Outbox`](crate::Outbox) says what it needs. To restore, advance an empty buffer to what was delivered, and
+/// accept what was held; all of it is checked as if it came from outside:
+///
+/// ```
+/// use happens_before::{CausalBuffer, Dot, Limits, Message, VersionVector};
+///
+/// let delivered = VersionVector::from_iter([("a", 7)]);
+/// let held = [Message::new(Dot::new("a", 9).unwrap(), [], "ninth")?];
+///
+/// let mut buffer = CausalBuffer::new(Limits::default());
+/// buffer.advance_to(&delivered)?;
+/// for message in held {
+///     buffer.accept(message)?;
+/// }
+/// assert_eq!(buffer.missing().next().map(|gap| gap.to_string()), Some("(a, 8..=8)".into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Examples
 ///
@@ -99,10 +115,11 @@ impl Default for Limits {
 #[derive(Clone, Debug)]
 pub struct CausalBuffer<I, P> {
     limits: Limits,
-    delivered: VersionVector<I>,
-    index: DotIndex<I>,
+    lanes: Lanes<I, Message<I, P>>,
+    /// The lanes with a ready message, in the order of arrival.
+    ready: VecDeque<LaneId>,
     held: HoldBack<Message<I, P>>,
-    /// How often it was looked up whether a cause is delivered.
+    /// How often it was looked up how far a node is delivered.
     #[cfg(test)]
     pub(super) checks: core::cell::Cell<u64>,
 }
@@ -116,32 +133,40 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         limits.dependencies = limits.dependencies.min(u32::MAX as usize - 1);
         Self {
             limits,
-            delivered: VersionVector::new(),
-            index: DotIndex::new(),
+            lanes: Lanes::new(),
+            ready: VecDeque::new(),
             held: HoldBack::new(),
             #[cfg(test)]
             checks: core::cell::Cell::new(0),
         }
     }
 
-    /// Returns what is delivered, that is, popped.
-    pub fn delivered(&self) -> &VersionVector<I> {
-        &self.delivered
+    /// Returns what is delivered, that is, popped. O(n), in a vector of its own.
+    pub fn delivered(&self) -> VersionVector<I> {
+        self.lanes.iter().map(|(node, lane)| (node.clone(), lane.delivered)).collect()
     }
 
-    /// Returns how many messages are held: parked, or ready and not popped.
+    /// Returns whether the message `dot` is delivered, that is, popped. O(log n).
+    pub fn has_delivered(&self, dot: &Dot<I>) -> bool {
+        self.lanes.get(dot.node()).is_some_and(|lane| dot.counter() <= lane.delivered)
+    }
+
+    /// Returns how many messages are here: held back, or ready and not popped.
     pub fn len(&self) -> usize {
-        self.held.len()
+        self.held.len() + self.ready.len()
     }
 
-    /// Returns whether no message is held.
+    /// Returns whether no message is here.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Visits the held messages in the order of their dots.
+    /// Visits the messages that are here, sorted by dot.
     pub fn held(&self) -> impl Iterator<Item = &Message<I, P>> {
-        self.index.lanes().flat_map(|lane| lane.cells()).filter_map(|(_, cell)| Some(self.held.get(cell)?.0))
+        self.lanes.iter().flat_map(|(_, lane)| {
+            let parked = lane.cells().filter_map(|(_, cell)| Some(&self.held.get(cell)?.message));
+            lane.ready.iter().chain(parked)
+        })
     }
 
     /// Takes in a message that has arrived. O(d log n), and O(n) for a node that was not known.
@@ -158,47 +183,45 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     where
         P: PartialEq,
     {
-        self.admit(message, self.limits.messages)
-    }
-
-    /// Accepts a message if it is ready, or else if fewer than `room` are held.
-    fn admit(&mut self, message: Message<I, P>, room: usize) -> Result<Accepted, AcceptError<I, P>>
-    where
-        P: PartialEq,
-    {
         let dot = message.dot();
-        if self.delivered.contains(dot) {
-            return Ok(Accepted::Duplicate);
+        let own = self.find(dot.node());
+        if let Some(lane) = own.map(|own| &self.lanes[own]) {
+            if dot.counter() <= lane.delivered {
+                return Ok(Accepted::Duplicate);
+            }
+            let ready = lane.ready.as_ref().filter(|ready| ready.dot() == dot);
+            let held = || lane.cell(dot.counter()).and_then(|cell| self.held.get(cell));
+            match ready.or_else(|| held().map(|held| &held.message)) {
+                Some(first) if *first == message => return Ok(Accepted::Duplicate),
+                Some(_) => return Err(AcceptError { message, kind: AcceptErrorKind::Equivocation }),
+                None => {}
+            }
         }
-        let cell = self.index.get(dot.node(), dot.counter());
-        if let Some((held, _)) = cell.and_then(|cell| self.held.get(cell)) {
-            return if *held == message {
-                Ok(Accepted::Duplicate)
-            } else {
-                Err(AcceptError { message, kind: AcceptErrorKind::Equivocation })
-            };
-        }
-        match self.check(&message, room) {
-            Ok(first_undelivered) => Ok(self.hold(message, first_undelivered)),
+        match self.check(&message, own) {
             Err(kind) => Err(AcceptError { message, kind }),
+            Ok(first_undelivered) => {
+                let own = own.unwrap_or_else(|| self.lanes.find_or_add(message.dot().node()));
+                Ok(self.hold(message, own, first_undelivered))
+            }
         }
     }
 
     /// Checks what a new message claims against the limits, and finds its first cause that is not delivered.
-    fn check(&self, message: &Message<I, P>, room: usize) -> Result<Option<usize>, AcceptErrorKind<I>> {
+    fn check(&self, message: &Message<I, P>, own: Option<LaneId>) -> Result<Option<usize>, AcceptErrorKind<I>> {
         let limits = &self.limits;
         if message.dependencies().len() > limits.dependencies {
             return Err(AcceptErrorKind::TooManyDependencies { limit: limits.dependencies });
         }
         let mut first_undelivered = None;
-        let mut nodes = self.index.nodes();
-        for (at, claimed) in iter::once(message.dot()).chain(message.dependencies()).enumerate() {
-            let delivered = self.delivered_of(claimed.node());
+        let mut nodes = self.lanes.len();
+        let dependencies = message.dependencies().iter().map(|named| (named, self.find(named.node())));
+        for (at, (claimed, lane)) in iter::once((message.dot(), own)).chain(dependencies).enumerate() {
+            let delivered = lane.map_or(0, |lane| self.lanes[lane].delivered);
+            nodes += usize::from(lane.is_none());
             if claimed.counter().saturating_sub(delivered) > limits.horizon {
                 let limit = delivered.saturating_add(limits.horizon);
                 return Err(AcceptErrorKind::TooFarAhead { dot: claimed.clone(), limit });
             }
-            nodes += usize::from(delivered == 0 && !self.index.knows(claimed.node()));
             // The message's own dot stands for its cause, the one before it.
             if claimed.counter() - u64::from(at == 0) > delivered {
                 first_undelivered = first_undelivered.or(Some(at));
@@ -206,30 +229,31 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         }
         if nodes > limits.nodes {
             Err(AcceptErrorKind::TooManyNodes(TooManyNodes { limit: limits.nodes }))
-        } else if first_undelivered.is_some() && self.len() >= room {
-            Err(AcceptErrorKind::BufferFull { limit: room })
+        } else if first_undelivered.is_some() && self.held.len() >= limits.messages {
+            Err(AcceptErrorKind::BufferFull { limit: limits.messages })
         } else {
             Ok(first_undelivered)
         }
     }
 
-    /// Holds a message that has passed every check.
-    fn hold(&mut self, message: Message<I, P>, first_undelivered: Option<usize>) -> Accepted {
-        let dot = message.dot();
-        let cell = self.index.entry(dot.node(), dot.counter());
-        let cell = *cell.get_or_insert_with(|| self.held.add_cell());
-        if let Some(at) = first_undelivered {
-            for dependency in message.dependencies().iter().skip(at.saturating_sub(1)) {
-                self.index.name(dependency.node(), dependency.counter());
-            }
-            self.held.hold(cell, message);
-            self.park(cell, at);
-            Accepted::Held
-        } else {
-            self.held.hold(cell, message);
-            self.held.release(cell);
-            Accepted::Ready
+    /// Takes in a message that has passed every check.
+    fn hold(&mut self, message: Message<I, P>, own: LaneId, first_undelivered: Option<usize>) -> Accepted {
+        let lane = &mut self.lanes[own];
+        let counter = message.dot().counter();
+        let Some(at) = first_undelivered else {
+            lane.name(counter);
+            lane.ready = Some(message);
+            self.ready.push_back(own);
+            return Accepted::Ready;
+        };
+        let cell = *lane.cell_mut(counter).get_or_insert_with(|| self.held.add_cell());
+        for named in message.dependencies().iter().skip(at.saturating_sub(1)) {
+            let lane = self.lanes.find_or_add(named.node());
+            self.lanes[lane].name(named.counter());
         }
+        self.held.hold(cell, message, own);
+        self.park(cell, at);
+        Accepted::Held
     }
 
     /// Delivers the next message all of whose causes are delivered; `None` if there is none now.
@@ -238,60 +262,64 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// each message, counted over its whole life.
     pub fn pop(&mut self) -> Option<Message<I, P>> {
         while let Some(cell) = self.held.next_released() {
-            let (message, from) = self.held.get(cell)?;
-            if let Some(at) = self.first_undelivered(message, from) {
+            let held = self.held.get(cell)?;
+            if let Some(at) = self.first_undelivered(&held.message, held.cause as usize) {
                 self.park(cell, at);
             } else {
-                let message = self.held.deliver(cell)?;
-                let dot = message.dot();
-                self.index.remove(dot.node(), dot.counter());
-                self.delivered.observe(dot);
-                return Some(message);
+                self.lanes[held.lane].deliver(held.message.dot().counter());
+                return self.held.deliver(cell);
             }
         }
-        None
+        let lane = &mut self.lanes[self.ready.pop_front()?];
+        let message = lane.ready.take()?;
+        if let Some(cell) = lane.deliver(message.dot().counter()) {
+            self.held.deliver(cell); // nothing is held there: only waiters
+        }
+        Some(message)
     }
 
     /// Finds the first cause, from the `from`-th on, that is not delivered.
     fn first_undelivered(&self, message: &Message<I, P>, from: usize) -> Option<usize> {
-        (from..)
-            .map_while(|at| Some((at, message.cause(at)?)))
-            .find_map(|(at, (node, counter))| (counter > self.delivered_of(node)).then_some(at))
+        (from..).map_while(|at| Some((at, message.cause(at)?))).find_map(|(at, (node, counter))| {
+            (counter > self.find(node).map_or(0, |lane| self.lanes[lane].delivered)).then_some(at)
+        })
     }
 
     /// Parks the message in `cell` under its `at`-th cause.
     fn park(&mut self, cell: CellId, at: usize) {
-        let Some((node, counter)) = self.held.get(cell).and_then(|(message, _)| message.cause(at)) else {
+        let Some((node, counter)) = self.held.get(cell).and_then(|held| held.message.cause(at)) else {
             return;
         };
-        let on = self.index.entry(node, counter);
-        let on = *on.get_or_insert_with(|| self.held.add_cell());
+        let lane = self.lanes.find_or_add(node);
+        let on = *self.lanes[lane].cell_mut(counter).get_or_insert_with(|| self.held.add_cell());
         self.held.park(cell, at, on);
     }
 
-    /// Returns the counter up to which `node`'s messages are delivered.
-    fn delivered_of(&self, node: &I) -> u64 {
+    /// Looks up the lane of a node, to see how far it is delivered.
+    fn find(&self, node: &I) -> Option<LaneId> {
         #[cfg(test)]
         self.checks.set(self.checks.get() + 1);
-        self.delivered.get(node)
+        self.lanes.find(node)
     }
 
     /// Names everything to ask for: what a held message is or depends on, and all before it at the same node,
     /// less what is delivered or held.
     ///
-    /// In order, as ranges that do not touch. O(n log n + h) for h messages held or waited for; the length of
+    /// In order, as ranges that do not touch. O(n + h) for h messages held or waited for; the length of
     /// the gaps does not matter.
     pub fn missing(&self) -> impl Iterator<Item = DotRange<I>> {
-        self.index.lanes().flat_map(move |lane| {
-            let held = lane.cells().filter(|&(_, cell)| self.held.get(cell).is_some());
+        self.lanes.iter().flat_map(move |(node, lane)| {
+            let parked = lane.cells().filter(|&(_, cell)| self.held.get(cell).is_some());
+            let held =
+                lane.ready.iter().map(|ready| ready.dot().counter()).chain(parked.map(|(counter, _)| counter));
             // Each gap ends just below a held counter, and the last one at the highest counter named.
-            let ends = held.map(|(counter, _)| (counter - 1, counter)).chain([(lane.named, lane.named)]);
-            let gaps = ends.scan(self.delivered.get(&lane.node), |before, (last, held)| {
+            let ends = held.map(|counter| (counter - 1, counter)).chain([(lane.named, lane.named)]);
+            let gaps = ends.scan(lane.delivered, |before, (last, held)| {
                 let gap = before.checked_add(1).map(|first| first..=last);
                 *before = held;
                 Some(gap)
             });
-            gaps.flatten().filter_map(|gap| DotRange::new(lane.node.clone(), gap))
+            gaps.flatten().filter_map(|gap| DotRange::new(node.clone(), gap))
         })
     }
 
@@ -311,12 +339,12 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn blocked_on(&self, dot: &Dot<I>) -> impl Iterator<Item = Dot<I>> {
-        let cell = self.index.get(dot.node(), dot.counter());
+        let cell = self.lanes.get(dot.node()).and_then(|lane| lane.cell(dot.counter()));
         let held = cell.and_then(|cell| self.held.get(cell));
-        held.into_iter().flat_map(move |(message, from)| {
-            let causes = (from..).map_while(|at| message.cause(at));
+        held.into_iter().flat_map(move |held| {
+            let causes = (held.cause as usize..).map_while(|at| held.message.cause(at));
             causes
-                .filter(|&(node, counter)| counter > self.delivered.get(node))
+                .filter(|&(node, counter)| counter > self.lanes.get(node).map_or(0, |lane| lane.delivered))
                 .filter_map(|(node, counter)| Dot::new(node.clone(), counter))
         })
     }
@@ -345,58 +373,26 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn advance_to(&mut self, vector: &VersionVector<I>) -> Result<(), TooManyNodes> {
-        let new_nodes = vector.iter().filter(|(node, _)| !self.index.knows(node)).count();
-        if self.index.nodes() + new_nodes > self.limits.nodes {
+        let new_nodes = vector.iter().filter(|(node, _)| self.lanes.get(node).is_none()).count();
+        if self.lanes.len() + new_nodes > self.limits.nodes {
             return Err(TooManyNodes { limit: self.limits.nodes });
         }
+        let ready = mem::take(&mut self.ready);
+        let ready = ready.into_iter().filter_map(|lane| self.lanes[lane].ready.take());
+        let held: Vec<_> = ready.chain(self.held.drain()).collect();
+        self.lanes.iter_mut().for_each(Lane::clear_cells);
         for (node, counter) in vector {
-            self.index.name(node, counter);
+            let lane = self.lanes.find_or_add(node);
+            self.lanes[lane].advance_to(counter);
         }
-        self.delivered.merge(vector);
-        self.index.clear_cells();
-        for message in self.held.drain() {
-            if !self.delivered.contains(message.dot()) {
+        for message in held {
+            let own = self.lanes.find_or_add(message.dot().node());
+            if message.dot().counter() > self.lanes[own].delivered {
                 let first_undelivered = self.first_undelivered(&message, 0);
-                self.hold(message, first_undelivered);
+                self.hold(message, own, first_undelivered);
             }
         }
         Ok(())
-    }
-
-    /// Takes up the work of an earlier buffer from what it had [`delivered`](Self::delivered) and
-    /// [`held`](Self::held).
-    ///
-    /// Everything is checked as if it came from outside. A held message that is delivered by now is dropped.
-    ///
-    /// # Errors
-    ///
-    /// [`RestoreError`] if something is beyond the limits, or two contents are given for one dot.
-    ///
-    /// ```
-    /// use happens_before::{CausalBuffer, Dot, Limits, Message, VersionVector};
-    ///
-    /// let delivered = VersionVector::from_iter([("a", 7)]);
-    /// let held = [Message::new(Dot::new("a", 9).unwrap(), [], "ninth")?];
-    /// let buffer = CausalBuffer::restore(Limits::default(), &delivered, held)?;
-    /// assert_eq!(buffer.missing().next().map(|gap| gap.to_string()), Some("(a, 8..=8)".into()));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn restore(
-        limits: Limits,
-        delivered: &VersionVector<I>,
-        held: impl IntoIterator<Item = Message<I, P>>,
-    ) -> Result<Self, RestoreError<I, P>>
-    where
-        P: PartialEq,
-    {
-        let mut buffer = Self::new(limits);
-        buffer.advance_to(delivered).map_err(RestoreError::Delivered)?;
-        // A buffer may hold one ready message a node beyond its limit, and they come in any order here.
-        let room = buffer.limits.messages.saturating_add(buffer.limits.nodes);
-        for message in held {
-            buffer.admit(message, room).map_err(RestoreError::Held)?;
-        }
-        Ok(buffer)
     }
 }
 
@@ -496,24 +492,3 @@ impl fmt::Display for TooManyNodes {
 }
 
 impl core::error::Error for TooManyNodes {}
-
-/// A saved state that does not fit the limits, or contradicts itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RestoreError<I, P> {
-    /// More nodes are delivered than may be known.
-    Delivered(TooManyNodes),
-    /// A held message is refused.
-    Held(AcceptError<I, P>),
-}
-
-impl<I: fmt::Debug, P> fmt::Display for RestoreError<I, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Delivered(error) => write!(f, "saved as delivered: {error}"),
-            Self::Held(error) => write!(f, "saved as held: {error}"),
-        }
-    }
-}
-
-impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for RestoreError<I, P> {}

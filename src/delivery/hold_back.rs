@@ -20,9 +20,11 @@
 //! - H3: every cell is free or reachable by a name that the caller keeps.
 //! - H4: at most [`HoldBack::MAX`] messages are held, so there are at most twice as many cells.
 
+use core::mem;
 use core::num::NonZeroU32;
 
 use crate::compat::{Vec, VecDeque};
+use crate::delivery::lanes::LaneId;
 
 /// The place of one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +43,14 @@ struct Cell<M> {
     waiters: Option<CellId>,
 }
 
+/// A held message.
 #[derive(Clone, Debug)]
-struct Held<M> {
-    message: M,
-    /// The causes before this one are delivered. The message waits for this one, unless it is released.
-    cause: u32,
+pub(super) struct Held<M> {
+    pub(super) message: M,
+    /// The lane of its node.
+    pub(super) lane: LaneId,
+    /// The causes before this one are delivered; the message waits for this one, unless it is released.
+    pub(super) cause: u32,
     /// The next of those that wait for the same event.
     next: Option<CellId>,
 }
@@ -84,21 +89,15 @@ impl<M> HoldBack<M> {
         CellId(number.expect("H4: at most 2 * MAX cells are in use"))
     }
 
-    /// Returns the message held in `cell`, and which of its causes it looks at.
-    pub(super) fn get(&self, cell: CellId) -> Option<(&M, usize)> {
-        let held = self.cells[cell.index()].held.as_ref()?;
-        Some((&held.message, held.cause as usize))
+    /// Returns what is held in `cell`.
+    pub(super) fn get(&self, cell: CellId) -> Option<&Held<M>> {
+        self.cells[cell.index()].held.as_ref()
     }
 
-    /// Holds `message` in `cell`, which is empty. It is in no list yet: the caller releases or parks it (H1).
-    pub(super) fn hold(&mut self, cell: CellId, message: M) {
-        self.cells[cell.index()].held = Some(Held { message, cause: 0, next: None });
+    /// Holds `message`, of the node of `lane`, in `cell`, which is empty. The caller parks it at once (H1).
+    pub(super) fn hold(&mut self, cell: CellId, message: M, lane: LaneId) {
+        self.cells[cell.index()].held = Some(Held { message, lane, cause: 0, next: None });
         self.len += 1;
-    }
-
-    /// Lets the message in `cell` be looked at by the next [`next_released`](Self::next_released).
-    pub(super) fn release(&mut self, cell: CellId) {
-        self.released.push_back(cell);
     }
 
     /// Parks the message in `cell` until its `cause`-th cause, whose cell is `on`, is delivered.
@@ -110,14 +109,17 @@ impl<M> HoldBack<M> {
         }
     }
 
-    /// Takes the next released cell out of the queue.
+    /// Takes the next released message out of the queue. The caller parks or delivers it at once (H1).
     pub(super) fn next_released(&mut self) -> Option<CellId> {
         self.released.pop_front()
     }
 
-    /// Takes the message out of `cell` for delivery, releases all that waited for it, and frees the cell.
+    /// Frees the cell of an event that is delivered: takes out the message, if it was held, and releases all that
+    /// waited for it.
     pub(super) fn deliver(&mut self, cell: CellId) -> Option<M> {
-        let mut waiter = self.cells[cell.index()].waiters.take();
+        let freed = &mut self.cells[cell.index()];
+        let held = freed.held.take();
+        let mut waiter = mem::replace(&mut freed.waiters, self.free.replace(cell));
         while let Some(released) = waiter {
             self.released.push_back(released);
             waiter = self.cells[released.index()].held.as_mut().and_then(|held| {
@@ -125,15 +127,13 @@ impl<M> HoldBack<M> {
                 held.next.take()
             });
         }
-        let held = self.cells[cell.index()].held.take();
-        self.cells[cell.index()].waiters = self.free.replace(cell);
         self.len -= usize::from(held.is_some());
         held.map(|held| held.message)
     }
 
     /// Takes all messages out, and forgets every cell.
     pub(super) fn drain(&mut self) -> Vec<M> {
-        let cells = core::mem::replace(self, Self::new()).cells;
+        let cells = mem::replace(self, Self::new()).cells;
         cells.into_iter().filter_map(|cell| cell.held.map(|held| held.message)).collect()
     }
 }

@@ -28,8 +28,8 @@
 //!    then depends on it.
 //!
 //! Read the modules in this order: `message` (what travels), `outbox` (step 1), `buffer` (steps 2 to 4, and
-//! everything that a remote can get wrong), `hold_back` (the links between the parked messages), `dot_index`
-//! (from a dot to its place there).
+//! everything that a remote can get wrong), `hold_back` (the links between the parked messages), `lanes` (what is
+//! known of each node, and from a dot to its place among the held).
 //!
 //! # What it tells you
 //!
@@ -45,11 +45,11 @@
 //! the vectors of all held messages at each delivery.
 
 mod buffer;
-mod dot_index;
 mod hold_back;
+mod lanes;
 mod message;
 mod outbox;
 
-pub use buffer::{AcceptError, AcceptErrorKind, Accepted, CausalBuffer, Limits, RestoreError, TooManyNodes};
+pub use buffer::{AcceptError, AcceptErrorKind, Accepted, CausalBuffer, Limits, TooManyNodes};
 pub use message::{Message, MessageError, MessageErrorKind};
 pub use outbox::{Outbox, StampError};
