@@ -394,6 +394,48 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         }
         Ok(())
     }
+
+    /// Checks the invariants of this module and of those below it, and says which one is broken. O(everything).
+    #[doc(hidden)]
+    pub fn internal_validate(&self) -> Result<(), &'static str> {
+        self.lanes.validate()?;
+        self.held.validate()?;
+        let ready = self.lanes.iter().filter(|(_, lane)| lane.ready.is_some()).count();
+        if self.held.len() > self.limits.messages || ready != self.ready.len() {
+            return Err("B3: no more messages than the limit, and every ready one is queued");
+        }
+        if self.lanes.len() > self.limits.nodes {
+            return Err("B4: no more nodes than the limit");
+        }
+        for (node, lane) in self.lanes.iter() {
+            if lane.ready.as_ref().is_some_and(|ready| ready.dot().counter() != lane.delivered + 1) {
+                return Err("B1: a ready message is its node's next");
+            }
+            for (counter, cell) in lane.cells() {
+                let held = self.held.get(cell);
+                if held.is_some_and(|held| {
+                    held.message.dot().node() != node || held.message.dot().counter() != counter
+                }) {
+                    return Err("H3: a cell is reached by the dot of its message");
+                }
+                if counter <= lane.delivered
+                    || (held.is_some() && lane.ready.is_some() && counter == lane.delivered + 1)
+                {
+                    return Err("B1: nothing that is here is delivered, or here twice");
+                }
+                for waiter in self.held.waiters(cell) {
+                    let parked_here = self.held.get(waiter).is_some_and(|held| {
+                        held.message.cause(held.cause as usize) == Some((node, counter))
+                            && self.first_undelivered(&held.message, 0) == Some(held.cause as usize)
+                    });
+                    if !parked_here {
+                        return Err("B2: a parked message waits under its first cause that is not delivered");
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What has become of a message that was accepted.

@@ -20,6 +20,7 @@
 //! - H3: every cell is free or reachable by a name that the caller keeps.
 //! - H4: at most [`HoldBack::MAX`] messages are held, so there are at most twice as many cells.
 
+use core::iter;
 use core::mem;
 use core::num::NonZeroU32;
 
@@ -136,4 +137,44 @@ impl<M> HoldBack<M> {
         let cells = mem::replace(self, Self::new()).cells;
         cells.into_iter().filter_map(|cell| cell.held.map(|held| held.message)).collect()
     }
+
+    /// Visits the cells of those that wait for the event of `cell`.
+    pub(super) fn waiters(&self, cell: CellId) -> impl Iterator<Item = CellId> {
+        let first = self.cells[cell.index()].waiters;
+        iter::successors(first, |&waiter| self.get(waiter)?.next)
+    }
+
+    /// Checks H1 and H2. O(cells).
+    pub(super) fn validate(&self) -> Result<(), &'static str> {
+        let mut free = alloc_flags(self.cells.len());
+        let mut next = self.free;
+        while let Some(cell) = next {
+            free[cell.index()] = true;
+            next = self.cells[cell.index()].waiters;
+        }
+        let mut listed = alloc_flags(self.cells.len());
+        let ids = (1..).map_while(NonZeroU32::new).map(CellId).zip(&self.cells);
+        let used = ids.filter(|(id, _)| !free[id.index()]);
+        let mut held = 0;
+        let waiting: Vec<CellId> = used.clone().flat_map(|(id, _)| self.waiters(id)).collect();
+        for list_member in waiting.iter().chain(&self.released) {
+            if mem::replace(&mut listed[list_member.index()], true) {
+                return Err("H1: a held message is in one list only");
+            }
+        }
+        for (id, cell) in used {
+            held += usize::from(cell.held.is_some());
+            if cell.held.is_some() != listed[id.index()] {
+                return Err("H1: the held messages are those in the lists");
+            }
+            if cell.held.is_none() && cell.waiters.is_none() {
+                return Err("H2: a cell that is not free holds a message or has waiters");
+            }
+        }
+        if held == self.len { Ok(()) } else { Err("H1: as many held as counted") }
+    }
+}
+
+fn alloc_flags(len: usize) -> Vec<bool> {
+    iter::repeat_n(false, len).collect()
 }

@@ -94,6 +94,23 @@ impl<I: NodeId, M> Lanes<I, M> {
         self.nodes.iter().zip(&self.ids).map(|(node, &id)| (node, &self[id]))
     }
 
+    /// Checks L1 to L3. O(everything).
+    pub(super) fn validate(&self) -> Result<(), &'static str> {
+        if !self.nodes.is_sorted_by(|a, b| a < b) || self.nodes.len() != self.lanes.len() {
+            return Err("L1: nodes are strictly increasing, one lane each");
+        }
+        for (_, lane) in self.iter() {
+            let last = lane.cells().last().map_or(0, |(counter, _)| counter);
+            if last > lane.named || lane.delivered > lane.named {
+                return Err("L2: nothing lies above `named`");
+            }
+            if lane.pages.keys().next().is_some_and(|&first| first < lane.delivered / PAGE) {
+                return Err("L3: no page lies below the next delivery");
+            }
+        }
+        Ok(())
+    }
+
     /// Visits the lanes, in no particular order.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Lane<M>> {
         self.lanes.iter_mut()
@@ -160,8 +177,9 @@ impl<M> Lane<M> {
     /// Visits the counters that have a cell, in order.
     pub(super) fn cells(&self) -> impl Iterator<Item = (u64, CellId)> {
         self.pages.iter().flat_map(|(&page, cells)| {
-            let counter = move |at: usize| page * PAGE + at as u64 + 1;
-            cells.iter().enumerate().filter_map(move |(at, &cell)| Some((counter(at), cell?)))
+            // Computed for cells only: in the page of the last counter of all, the place behind it has none.
+            let counter = move |at| page * PAGE + at as u64 + 1;
+            cells.iter().enumerate().filter_map(move |(at, cell)| cell.map(|cell| (counter(at), cell)))
         })
     }
 }

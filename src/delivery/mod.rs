@@ -47,6 +47,8 @@
 mod buffer;
 mod hold_back;
 mod lanes;
+#[cfg(test)]
+mod linear_time;
 mod message;
 mod outbox;
 
