@@ -13,9 +13,13 @@ pub mod check;
 mod compat;
 #[cfg(feature = "alloc")]
 pub mod delivery;
+#[cfg(any(feature = "arbitrary", feature = "quickcheck"))]
+mod generators;
 mod node;
 mod order;
 pub mod scalar;
+#[cfg(feature = "serde")]
+mod serialize;
 #[cfg(feature = "alloc")]
 pub mod version;
 
