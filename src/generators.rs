@@ -57,9 +57,10 @@ mod properties {
     }
 
     impl<I: Arbitrary> Arbitrary for Dot<I> {
+        #[expect(clippy::expect_used, reason = "`counter` is at least 1")]
         fn arbitrary(random: &mut Gen) -> Self {
             let node = I::arbitrary(random);
-            Dot::new(node, counter(random)).expect("counters begin at 1")
+            Dot::new(node, counter(random)).expect("at least 1")
         }
 
         fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
@@ -69,9 +70,10 @@ mod properties {
     }
 
     impl<I: Arbitrary> Arbitrary for LamportTimestamp<I> {
+        #[expect(clippy::expect_used, reason = "`counter` is at least 1")]
         fn arbitrary(random: &mut Gen) -> Self {
             let node = I::arbitrary(random);
-            LamportTimestamp::new(counter(random), node).expect("counters begin at 1")
+            LamportTimestamp::new(counter(random), node).expect("at least 1")
         }
 
         fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {

@@ -33,6 +33,8 @@ fn generated_values_are_valid_and_so_is_what_they_shrink_to() {
     );
 }
 
+type Values = (Message<u8, u8>, VersionVector<u8>, Dot<u8>);
+
 #[test]
 fn bytes_become_valid_values() {
     let mut random = common::random();
@@ -40,7 +42,7 @@ fn bytes_become_valid_values() {
     for _ in 0..1_000 {
         let bytes: Vec<u8> = (0..200).map(|_| common::below(&mut random, 256) as u8).collect();
         let mut bytes = Unstructured::new(&bytes);
-        let values: arbitrary::Result<(Message<u8, u8>, VersionVector<u8>, Dot<u8>)> = bytes.arbitrary();
+        let values: arbitrary::Result<Values> = bytes.arbitrary();
         let Ok((message, vector, dot)) = values else { continue };
         assert!(valid(&message));
         assert_eq!(vector.internal_validate(), Ok(()));
