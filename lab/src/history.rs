@@ -22,7 +22,7 @@
 
 mod assign;
 pub mod git;
-// pub mod session;
+pub mod session;
 pub mod trace;
 
 use std::fmt;
