@@ -12,3 +12,4 @@
 pub mod history;
 pub mod network;
 pub mod random;
+pub mod replay;
