@@ -287,9 +287,13 @@ impl History {
         self.parents.items.len()
     }
 
-    /// Returns the highest number of parents that an event has.
-    pub fn most_parents(&self) -> usize {
-        (0..self.len() as Event).map(|event| self.parents(event).len()).max().unwrap_or(0)
+    /// Returns the highest number of dependencies that a message of an event has.
+    pub fn most_dependencies(&self) -> usize {
+        let named = |event| {
+            let own = self.dot(event).node();
+            self.dependencies(event).iter().filter(|dot| dot.node() != own).count()
+        };
+        (0..self.len() as Event).map(named).max().unwrap_or(0)
     }
 
     /// Keeps the first `events` events. Does nothing if there are not more than that.

@@ -10,8 +10,9 @@
 //! - Replacements (`git replace`) are ignored: the graph is the one that the commits themselves name.
 
 use std::collections::HashMap;
+use std::io::{self, Read, Seek};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::{History, InputError, Told, trace};
 
@@ -19,12 +20,15 @@ use super::{History, InputError, Told, trace};
 const ELSEWHERE: [&str; 6] =
     ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"];
 
-/// Reads the commit graph of the repository at or above `folder`.
+/// How many fields git is asked for, a commit.
+const FIELDS: u64 = 3;
+
+/// Reads the commit graph of the repository at or above `folder`; `progress` is told now and then how many commits have been read.
 ///
 /// # Errors
 ///
 /// [`InputError`]: the folder is not there, `git` is not installed, there is no repository, or no commit in it.
-pub fn read(folder: &Path) -> Result<History, InputError> {
+pub fn read(folder: &Path, progress: &mut dyn FnMut(u64)) -> Result<History, InputError> {
     let at = |what: String| InputError::at(folder, what);
     let meta = std::fs::metadata(folder).map_err(|error| at(trace::describe(&error)))?;
     if !meta.is_dir() {
@@ -45,6 +49,7 @@ pub fn read(folder: &Path) -> Result<History, InputError> {
             "--format=tformat:%H%x00%P%x00%aN <%aE>",
             "--",
         ],
+        progress,
     )?;
     let (told, authors) = parse(&log).map_err(&at)?;
     if told.is_empty() {
@@ -55,24 +60,50 @@ pub fn read(folder: &Path) -> Result<History, InputError> {
     History::split(format!("git repository {name}"), authors, &told).map_err(|error| at(error.to_string()))
 }
 
-/// Runs git and returns what it prints.
-fn git(folder: &Path, arguments: &[&str]) -> Result<Vec<u8>, InputError> {
+/// Runs git and returns what it prints; `progress` is told now and then how many commits that is.
+fn git(folder: &Path, arguments: &[&str], progress: &mut dyn FnMut(u64)) -> Result<Vec<u8>, InputError> {
+    let failed = |what: String| InputError { place: "git".to_owned(), what };
+    let cannot_run = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            failed("the program is not installed, or not on the PATH; --git needs it".to_owned())
+        }
+        _ => failed(format!("cannot be run: {error}")),
+    };
+    // Complaints go to a file: a pipe that nobody reads while the other is read could fill up and block git.
+    let mut complaints = tempfile::tempfile().map_err(cannot_run)?;
     let mut command = Command::new("git");
     ELSEWHERE.iter().for_each(|variable| _ = command.env_remove(variable));
     // English messages, since one of them may be shown; and no lock is taken in somebody's repository.
     command.env("LC_ALL", "C").env("GIT_OPTIONAL_LOCKS", "0");
     command.arg("--no-replace-objects").arg("-C").arg(folder).args(arguments);
-    let output = command.output().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => InputError {
-            place: "git".to_owned(),
-            what: "the program is not installed, or not on the PATH; --git needs it".to_owned(),
-        },
-        _ => InputError { place: "git".to_owned(), what: format!("cannot be run: {error}") },
-    })?;
-    if output.status.success() {
-        return Ok(output.stdout);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.stderr(complaints.try_clone().map_err(cannot_run)?);
+    let mut child = command.spawn().map_err(cannot_run)?;
+
+    let mut log = Vec::new();
+    let mut fields = 0;
+    if let Some(stdout) = &mut child.stdout {
+        let mut chunk = vec![0; 1 << 16];
+        loop {
+            match stdout.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(read) => {
+                    log.extend_from_slice(&chunk[..read]);
+                    fields += chunk[..read].iter().filter(|&&byte| byte == 0).count() as u64;
+                    progress(fields / FIELDS);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(format!("its output cannot be read: {error}"))),
+            }
+        }
     }
-    let said = String::from_utf8_lossy(&output.stderr);
+    if child.wait().map_err(cannot_run)?.success() {
+        return Ok(log);
+    }
+    let mut said = Vec::new();
+    let read = complaints.seek(io::SeekFrom::Start(0)).and_then(|_| complaints.read_to_end(&mut said));
+    read.map_err(cannot_run)?;
+    let said = String::from_utf8_lossy(&said);
     let said = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
     let said = said.strip_prefix("fatal: ").unwrap_or(said);
     let what = if said.starts_with("not a git repository") {
