@@ -225,7 +225,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Puts a wrong command line into one line.
 fn usage(error: &clap::Error) -> InputError {
-    if error.kind() == ErrorKind::MissingSubcommand {
+    let bare = [ErrorKind::MissingSubcommand, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
+    if bare.contains(&error.kind()) {
         let what = "say what to do, for instance `hb replay`; `hb --help` lists it";
         return InputError { place: "command line".to_owned(), what: what.to_owned() };
     }

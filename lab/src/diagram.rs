@@ -33,7 +33,7 @@ const COLOURS: [&str; 9] =
     ["#1f6fb4", "#c2501b", "#2a8a57", "#8a4fae", "#b3366b", "#6d6a1c", "#1c8a93", "#7a5230", "#4d5a6b"];
 
 const LEFT: f64 = 150.0;
-const TOP: f64 = 84.0;
+const TOP: f64 = 96.0;
 const INK: &str = "#26303a";
 const FAINT: &str = "#77828d";
 
@@ -162,6 +162,7 @@ impl Picture<'_> {
 
     fn partitions(&self, svg: &mut String) -> std::fmt::Result {
         let last = self.outcome.tally.ticks;
+        let mut free_from = 0.0;
         for partition in self.outcome.partitions.iter().filter(|partition| partition.from <= last) {
             let (left, right) =
                 (self.layout.axis.x(partition.from), self.layout.axis.x(partition.until.min(last)));
@@ -169,17 +170,24 @@ impl Picture<'_> {
                 let of_side = partition.group.iter().enumerate().filter(|&(_, &group)| group == side);
                 of_side.map(|(site, _)| site.to_string()).collect::<Vec<_>>().join(", ")
             };
+            let label = format!("partition {} | {}", group(true), group(false));
             let (top, width) = (TOP - 14.0, (right - left).max(3.0));
             writeln!(
                 svg,
-                r##"<rect x="{left:.1}" y="{top}" width="{width:.1}" height="{:.1}" fill="#f3ead8"/>
-<text x="{:.1}" y="{:.1}" font-size="10" fill="#8a6d2f">partition: {} | {}</text>"##,
+                r##"<rect x="{left:.1}" y="{top}" width="{width:.1}" height="{:.1}" fill="#f3ead8"><title>{label}, tick {} to {}</title></rect>"##,
                 self.layout.bottom - top,
-                left + 4.0,
-                top + 11.0,
-                group(true),
-                group(false)
+                partition.from,
+                partition.until
             )?;
+            // Where partitions follow each other closely, the label of the first must do.
+            if left >= free_from {
+                free_from = left + 12.0 + 5.6 * label.len() as f64;
+                writeln!(
+                    svg,
+                    r##"<text x="{left:.1}" y="{:.1}" font-size="10" fill="#8a6d2f">{label}</text>"##,
+                    top - 4.0
+                )?;
+            }
         }
         Ok(())
     }
@@ -295,7 +303,7 @@ impl Picture<'_> {
             let y = self.layout.lines[site];
             let name = escape(self.history.name(*self.history.dot(event).node()));
             if sent(event).is_some_and(|sent| sent.site == site) {
-                let size = if label.len() > 3 { 7.5 } else { 9.5 };
+                let size = [9.5, 9.5, 9.5, 8.0][label.len().min(3)] - if label.len() > 3 { 1.5 } else { 0.0 };
                 writeln!(
                     svg,
                     r##"<g><circle cx="{x:.1}" cy="{y:.1}" r="9.5" fill="{colour}" stroke="#fdfdfb" stroke-width="1.5"/><text x="{x:.1}" y="{:.1}" font-size="{size}" font-weight="600" text-anchor="middle" fill="#ffffff">{label}</text><title>{label}, event {event} by {name}, is sent in tick {}</title></g>"##,

@@ -95,7 +95,7 @@ pub enum HistoryError {
     /// An event names a parent that comes later in the list; there is no cycle.
     ParentLater { event: usize, parent: u64 },
     /// Two events of one author are concurrent.
-    Concurrent { author: usize, events: [usize; 2] },
+    Concurrent { author: String, events: [usize; 2] },
 }
 
 impl fmt::Display for HistoryError {
@@ -123,7 +123,7 @@ impl fmt::Display for HistoryError {
             }
             Self::Concurrent { author, events: [first, second] } => write!(
                 f,
-                "events {first} and {second} of author {author} are concurrent; \
+                "events {first} and {second} of {author} are concurrent; \
                  the events of one author must follow one another"
             ),
         }
@@ -180,7 +180,7 @@ impl History {
     /// O(events) plus O(authors / 32) for every merge, and for every event with several children.
     pub fn new(source: String, authors: Vec<String>, told: &[Told]) -> Result<Self, HistoryError> {
         let parents = check(authors.len(), told)?;
-        let assigned = assign::whole(authors.len(), told, &parents)?;
+        let assigned = assign::whole(&authors, told, &parents)?;
         Ok(Self::from_assigned(source, &authors, parents, assigned))
     }
 

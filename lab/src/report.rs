@@ -183,20 +183,20 @@ impl Report {
             table.add_row([name.to_owned(), value, remark]);
         };
         let count = |number: usize| thousands(number as u64);
-        row("events", count(history.events), format!("of {}, by {}", history.source, nodes(history.nodes)));
+        row("events", count(history.events), format!("{}; {}", history.source, nodes(history.nodes)));
         let bad = format!(
             "loss {}, duplicate {}, reorder {}, delay {}",
             settings.loss, settings.duplicate, settings.reorder, settings.delay
         );
         row("sites", count(settings.sites), bad);
-        row("deliveries", thousands(run.deliveries), "the senders' own among them".to_owned());
+        row("deliveries", thousands(run.deliveries), "every event at every site, its own included".to_owned());
         row(
             "held at most",
             thousands(run.held_at_most),
             format!("at one site; room for {}", count(settings.hold)),
         );
         let asked = format!(
-            "to answer {} questions; {} announcements",
+            "answers to {} questions; {} announcements",
             thousands(run.questions),
             thousands(run.announcements)
         );
@@ -205,7 +205,7 @@ impl Report {
         let refused = run.refused_full + run.refused_horizon + run.refused_size;
         if refused > 0 {
             let why = format!(
-                "no room {}, beyond the horizon {}, too many nodes or dependencies {}",
+                "no room {}, beyond the horizon {}, too large {}",
                 thousands(run.refused_full),
                 thousands(run.refused_horizon),
                 thousands(run.refused_size)
@@ -215,10 +215,12 @@ impl Report {
         row(
             "dependencies a message",
             format!("{:.2}", per_message.dependencies),
-            format!(
-                "the sender's previous message is implied and not counted; recorded parents, with it: {:.2}",
-                history.parents_per_event
-            ),
+            "without the sender's own previous message, which is implied".to_owned(),
+        );
+        row(
+            "parents an event",
+            format!("{:.2}", history.parents_per_event),
+            "as recorded, the author's own previous event included".to_owned(),
         );
         let times = match per_message.metadata_bytes {
             0.0 => String::new(),
@@ -236,7 +238,7 @@ impl Report {
         );
         row("virtual ticks", thousands(run.virtual_ticks), String::new());
         let network = format!(
-            "copies lost {}, cut by {} partitions {}, packets doubled {}",
+            "lost {}, cut by {} partitions {}, doubled {}",
             thousands(run.copies_lost),
             settings.partitions,
             thousands(run.copies_cut_by_partitions),

@@ -7,7 +7,7 @@ use crate::network::Tick;
 use crate::replay::{End, Recording};
 
 /// The distance between two marks of one site and tick, and the least distance between two ticks.
-const STEP: f64 = 19.0;
+const STEP: f64 = 21.0;
 
 /// How wide a tick is where nothing happens, up to [`LONGEST_WAIT`].
 const TICK: f64 = 5.0;

@@ -51,8 +51,8 @@ pub(super) struct Assigned {
 /// # Errors
 ///
 /// [`HistoryError::Concurrent`] if an author's events are not totally ordered.
-pub(super) fn whole(authors: usize, told: &[Told], parents: &Lists) -> Result<Assigned, HistoryError> {
-    let mut walk = Walk::new(authors, parents);
+pub(super) fn whole(authors: &[String], told: &[Told], parents: &Lists) -> Result<Assigned, HistoryError> {
+    let mut walk = Walk::new(authors.len(), parents);
     for (event, Told { author, .. }) in told.iter().enumerate() {
         let reach = walk.reach(event as u32);
         let node = match walk.nodes_of[*author as usize].first() {
@@ -60,7 +60,8 @@ pub(super) fn whole(authors: usize, told: &[Told], parents: &Lists) -> Result<As
             Some(&node) if walk.may_extend(node, &reach) => node,
             Some(&node) => {
                 let latest = walk.latest[node as usize] as usize;
-                return Err(HistoryError::Concurrent { author: *author as usize, events: [latest, event] });
+                let author = authors[*author as usize].clone();
+                return Err(HistoryError::Concurrent { author, events: [latest, event] });
             }
         };
         walk.extend(node, event as u32, reach);
@@ -316,7 +317,8 @@ mod tests {
                 Ok(whole) => assert_eq!(whole.nodes(), history.nodes()),
                 Err(HistoryError::Concurrent { author, events: [first, second] }) => {
                     assert!(!pasts[second][first], "seed {seed}");
-                    assert_eq!([told[first].author, told[second].author], [author as u64; 2]);
+                    let of = |event: usize| format!("author {}", told[event].author);
+                    assert_eq!([of(first), of(second)], [author.clone(), author]);
                 }
                 Err(error) => panic!("seed {seed}: {error}"),
             }

@@ -11,6 +11,7 @@
 //!
 //! The file is untrusted: whatever is wrong with it becomes one line that says what and where.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -69,13 +70,21 @@ pub fn read(path: &Path) -> Result<History, InputError> {
     let trace = parse(&json).map_err(&at)?;
     let name =
         path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into());
-    let agents = trace.num_agents as usize;
-    let told: Vec<Told> =
-        trace.txns.into_iter().map(|txn| Told { author: txn.agent, parents: txn.parents }).collect();
-    // A file can claim four thousand million agents in ten bytes; only those who wrote something are named.
-    let used = told.iter().map(|event| event.author).max().map_or(0, |highest| highest.saturating_add(1));
-    let agents = if used <= agents as u64 { used as usize } else { agents.min(told.len()) };
-    let names = (0..agents).map(|agent| format!("agent {agent}")).collect();
+    // A file can claim four thousand million agents in ten bytes, so only those who wrote something count.
+    let mut authors: HashMap<u64, u64> = HashMap::new();
+    let mut names = Vec::new();
+    let mut told = Vec::with_capacity(trace.txns.len());
+    for (event, Transaction { agent, parents }) in trace.txns.into_iter().enumerate() {
+        if agent >= u64::from(trace.num_agents) {
+            let agents = trace.num_agents;
+            return Err(at(format!("event {event} is by agent {agent}, but there are only {agents}, from 0")));
+        }
+        let author = *authors.entry(agent).or_insert_with(|| {
+            names.push(format!("agent {agent}"));
+            names.len() as u64 - 1
+        });
+        told.push(Told { author, parents });
+    }
     History::new(format!("editing trace {name}"), names, &told).map_err(|error| at(error.to_string()))
 }
 
