@@ -400,7 +400,7 @@ impl<'a> Replay<'a> {
     fn send(&mut self, site: usize, event: Event) -> Result<(), Failure> {
         let message = self.messages[event as usize].clone();
         let (dot, dependencies) = (message.dot(), message.dependencies());
-        self.judge.sent(dot, dependencies).map_err(Failure::Violation)?;
+        self.judge.sent(event).map_err(Failure::Violation)?;
         self.tally.sent += 1;
         self.tally.dependencies += dependencies.len() as u64;
         self.tally.metadata_bytes += cost::metadata(dot, dependencies);
@@ -441,11 +441,10 @@ impl<'a> Replay<'a> {
                 return self.deliver(site);
             }
             Ok(Accepted::Held) => {
-                self.sites[site].note_held(&self.messages[event as usize]);
+                let ask = self.sites[site].note_held(&self.messages[event as usize]);
                 let held = self.sites[site].buffer.len() as u64;
                 self.tally.held_at_most = self.tally.held_at_most.max(held);
-                if self.sites[site].noticed.is_none() {
-                    self.sites[site].noticed = Some(self.sites[site].buffer.missing().collect());
+                if ask {
                     self.timers.push(Reverse((at.saturating_add(self.timeout), Timer::Ask, site)));
                 }
                 End::Accepted { at }

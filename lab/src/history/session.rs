@@ -68,7 +68,17 @@ struct Author {
 ///
 /// O(events * authors * log events).
 pub fn generate(shape: Shape) -> Result<History, HistoryError> {
-    let Shape { events, authors, seed } = shape;
+    let authors = shape.authors;
+    let session = simulate(shape);
+    let names = (0..authors as usize).map(|author| match NAMES.get(author) {
+        Some(&name) => name.to_owned(),
+        None => format!("author {author}"),
+    });
+    let source = format!("built-in session of {authors} {}", if authors == 1 { "author" } else { "authors" });
+    History::new(source, names.collect(), &session.told)
+}
+
+fn simulate(Shape { events, authors, seed }: Shape) -> Session {
     let mut random = Random::new(seed, Stream::Session);
     let mut session = Session::new(authors);
     let mut writer = 0;
@@ -95,12 +105,7 @@ pub fn generate(shape: Shape) -> Result<History, HistoryError> {
             session.publish(event, writer, u64::from(now), &mut random);
         }
     }
-    let names = (0..authors as usize).map(|author| match NAMES.get(author) {
-        Some(&name) => name.to_owned(),
-        None => format!("author {author}"),
-    });
-    let source = format!("built-in session of {authors} authors");
-    History::new(source, names.collect(), &session.told)
+    session
 }
 
 struct Session {
@@ -109,6 +114,9 @@ struct Session {
     told: Vec<Told>,
     /// The events of each author, in order: where a dot finds its event.
     events_of: Vec<Vec<Event>>,
+    /// For every event, what its author had delivered when she had written it.
+    #[cfg(test)]
+    seen: Vec<happens_before::VersionVector<Node>>,
 }
 
 impl Session {
@@ -130,6 +138,8 @@ impl Session {
             messages: Vec::new(),
             told: Vec::new(),
             events_of: vec![Vec::new(); authors as usize],
+            #[cfg(test)]
+            seen: Vec::new(),
         }
     }
 
@@ -186,6 +196,8 @@ impl Session {
         self.events_of[author].push(event);
         self.accept(author, event);
         self.authors[author].head = Some(event);
+        #[cfg(test)]
+        self.seen.push(self.authors[author].buffer.delivered().clone());
         event
     }
 }
@@ -214,21 +226,34 @@ mod tests {
         }
     }
 
+    /// The frontier of an outbox is exact: the parents are concurrent with each other, and together with all
+    /// that happened before them they are all that the author had seen.
     #[test]
-    fn parents_are_concurrent_with_each_other() {
-        let history = generate(Shape { events: 400, authors: 6, seed: 11 }).expect("a session");
+    fn what_an_event_names_is_all_that_was_seen_and_no_more_than_needed() {
+        let shape = Shape { events: 600, authors: 6, seed: 11 };
+        let session = simulate(shape);
+        let mut merges = 0;
+        // The past of every event, the event included, from the graph alone.
         let mut pasts: Vec<Vec<bool>> = Vec::new();
-        for event in 0..history.len() as Event {
-            let mut past = vec![false; history.len()];
-            for &parent in history.parents(event) {
+        for (event, Told { parents, .. }) in session.told.iter().enumerate() {
+            let mut past = vec![false; session.told.len()];
+            for &parent in parents {
+                let before = |&parent: &u64| pasts[parent as usize].clone();
+                let others = parents.iter().filter(|&&other| other != parent).map(before);
+                assert!(
+                    others.into_iter().all(|past| !past[parent as usize]),
+                    "event {event} needs no {parent}"
+                );
                 past.iter_mut().zip(&pasts[parent as usize]).for_each(|(mine, &theirs)| *mine |= theirs);
             }
-            for &parent in history.parents(event) {
-                assert!(!past[parent as usize], "event {event} names {parent}, which another parent follows");
-            }
-            history.parents(event).iter().for_each(|&parent| past[parent as usize] = true);
+            past[event] = true;
+            let dots = session.messages.iter().map(Message::dot);
+            let seen = dots.map(|dot| session.seen[event].contains(dot));
+            assert!(seen.eq(past.iter().copied()), "event {event} does not follow what its author had seen");
             pasts.push(past);
+            merges += usize::from(parents.len() > 1);
         }
+        assert!(merges > 50, "{merges} merges");
     }
 
     #[test]

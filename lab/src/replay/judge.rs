@@ -33,9 +33,11 @@ impl<'a> Judge<'a> {
         Self { history, run: CausalRun::new(sites), sites, canary, at_last_site: 0 }
     }
 
-    /// Notes that an event is sent.
-    pub(super) fn sent(&mut self, dot: &Dot<Node>, dependencies: &[Dot<Node>]) -> Result<(), String> {
-        self.run.sent(*dot, dependencies.iter().copied()).map_err(|violation| self.in_words(&violation))
+    /// Notes that an event is sent. What it depends on is told from the recorded parents and not from the
+    /// message, so that a message with the wrong dependencies does not go unnoticed.
+    pub(super) fn sent(&mut self, event: Event) -> Result<(), String> {
+        let parents = self.history.parents(event).iter().map(|&parent| *self.history.dot(parent));
+        self.run.sent(*self.history.dot(event), parents).map_err(|violation| self.in_words(&violation))
     }
 
     /// Notes that a site delivers an event.
@@ -106,7 +108,7 @@ mod tests {
     fn judge(history: &History, canary: Option<Canary>, order: &[Event]) -> Result<(), String> {
         let mut judge = Judge::new(history, 2, canary);
         for event in 0..history.len() as Event {
-            judge.sent(history.dot(event), &history.dependencies(event))?;
+            judge.sent(event)?;
             judge.delivered(0, event)?;
         }
         for &event in order {

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
 
-use happens_before::{CausalBuffer, DotRange, Limits, Message, VersionVector};
+use happens_before::{CausalBuffer, Dot, DotRange, Limits, Message, VersionVector};
 
 use super::cost::VectorCost;
 use crate::history::{Event, Node};
@@ -21,7 +21,7 @@ pub(super) struct Site {
     pub(super) will_send: bool,
     /// When it last sent an event.
     pub(super) last_sent: Option<Tick>,
-    /// What was missing when the timer to ask for it was set; `None` while there is no timer.
+    /// What was missing, or held, when the timer to ask for it was set; `None` while there is no timer.
     pub(super) noticed: Option<Vec<DotRange<Node>>>,
     /// The highest counter of each node that an accepted message had or named. What lies between it and what
     /// is delivered is held or missing, and the buffer knows it; what lies above, only others can tell.
@@ -60,16 +60,35 @@ impl Site {
         Some(message)
     }
 
-    /// Notes what a message that was just held back makes known.
-    pub(super) fn note_held(&mut self, message: &Message<Node, Event>) {
+    /// Notes what a message that was just held back makes known, and returns whether a timer must be set to ask
+    /// for what it waits for.
+    pub(super) fn note_held(&mut self, message: &Message<Node, Event>) -> bool {
         self.known.observe(message.dot());
         message.dependencies().iter().for_each(|dependency| self.known.observe(dependency));
+        let sets = self.noticed.is_none();
+        if sets {
+            // All that is missing is what this one waits for: if there were more, there would be a timer. Some of
+            // the range may be held, and drops out later.
+            let delivered = self.buffer.delivered();
+            let causes = self.buffer.blocked_on(message.dot());
+            let up_to = |cause: Dot<Node>| {
+                DotRange::new(*cause.node(), delivered.get(cause.node()).saturating_add(1)..=cause.counter())
+            };
+            let mut ranges: Vec<_> = causes.filter_map(up_to).collect();
+            ranges.sort_unstable_by_key(|range| *range.node());
+            self.noticed = Some(ranges);
+        }
+        sets
     }
 
     /// Returns what is missing now and was missing already when the timer was set, and sets it again, unless
     /// nothing is missing any more.
     pub(super) fn still_missing(&mut self) -> Vec<DotRange<Node>> {
         let before = self.noticed.take().unwrap_or_default();
+        // Nothing is missing where nothing is held, and that is quick to see, however many nodes there are.
+        if self.buffer.is_empty() {
+            return Vec::new();
+        }
         let now: Vec<_> = self.buffer.missing().collect();
         let still = intersection(&before, &now);
         if !now.is_empty() {
