@@ -72,7 +72,7 @@ Examples:
       two people's real editing history, on a worse one
   hb replay --git . --nodes 2
       the commits of the repository you stand in
-  hb replay --events 24 --authors 3 --nodes 3 --svg run.svg
+  hb replay --events 16 --authors 3 --nodes 3 --reorder 8 --svg run.svg
       a run small enough to look at
   hb replay --hold 8 --partitions 5
       room for eight held messages: slower, and nothing is lost

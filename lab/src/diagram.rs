@@ -20,13 +20,13 @@ use crate::replay::{End, Flight, Outcome};
 use layout::Layout;
 
 /// How many events can be told apart in one picture.
-pub const MOST_EVENTS: usize = 60;
+pub const MOST_EVENTS: usize = 40;
 
 /// How many sites.
 pub const MOST_SITES: usize = 8;
 
 /// How many events times sites: what there is to draw.
-pub const MOST_MARKS: usize = 240;
+pub const MOST_MARKS: usize = 160;
 
 /// Colours that can be told apart, also by people who see fewer of them; dark enough for white letters.
 const COLOURS: [&str; 9] =
@@ -43,7 +43,7 @@ pub fn refusal(events: usize, sites: usize) -> Option<String> {
     (!fits).then(|| {
         format!(
             "{events} events at {sites} sites cannot be read in one picture; draw at most {MOST_EVENTS} events, \
-             {MOST_SITES} sites and {MOST_MARKS} deliveries, for instance with --events 24 --nodes 3"
+             {MOST_SITES} sites and {MOST_MARKS} deliveries, for instance --events 16 --nodes 3"
         )
     })
 }
@@ -400,6 +400,6 @@ mod tests {
         assert_eq!(refusal(MOST_EVENTS, 4), None);
         assert!(refusal(MOST_EVENTS + 1, 1).is_some());
         assert!(refusal(1, MOST_SITES + 1).is_some());
-        assert!(refusal(60, 8).is_some());
+        assert!(refusal(40, 8).is_some());
     }
 }
