@@ -553,9 +553,9 @@ impl<'a> Replay<'a> {
             if let Some(dot) = held.map(Message::dot) {
                 let causes: Vec<String> = site.buffer.blocked_on(dot).map(|dot| dot.to_string()).collect();
                 what += &format!(
-                    ", and holds {} messages, of which {dot} is blocked on {}",
+                    ", and holds back {} messages, of which {dot} is blocked on {}",
                     site.buffer.len(),
-                    causes.join(", ")
+                    causes.join(" and ")
                 );
             }
         }

@@ -82,7 +82,8 @@ impl<'a> Judge<'a> {
             | Violation::NotDelivered { dot, .. } => vec![dot],
             _ => vec![],
         };
-        let explained: Vec<String> = dots.iter().map(|dot| explain(self.history, dot)).collect();
+        let explained: Vec<String> =
+            dots.iter().map(|dot| format!("{dot} is {}", event_of(self.history, dot))).collect();
         match explained.is_empty() {
             true => violation.to_string(),
             false => format!("{violation}, where {}", explained.join(" and ")),
@@ -90,12 +91,16 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Says what a dot names: `(3, 17) is event 201 by Ada`.
+/// Says what a dot names: `(3, 17), event 201 by Ada`.
 pub(super) fn explain(history: &History, dot: &Dot<Node>) -> String {
-    let by = if (*dot.node() as usize) < history.nodes() { history.name(*dot.node()) } else { "nobody" };
+    format!("{dot}, {}", event_of(history, dot))
+}
+
+/// Says which event a dot names: `event 201 by Ada`.
+fn event_of(history: &History, dot: &Dot<Node>) -> String {
     match history.event(dot) {
-        Some(event) => format!("{dot} is event {event} by {by}"),
-        None => format!("{dot} is no event, by {by}"),
+        Some(event) => format!("event {event} by {}", history.name(*dot.node())),
+        None => "no event".to_owned(),
     }
 }
 
