@@ -313,7 +313,19 @@ impl<'a> Replay<'a> {
         while self.network.next_at().is_some() {
             self.receive()?;
         }
-        self.judge.complete().map_err(Failure::Violation)
+        self.judge.complete().map_err(Failure::Violation)?;
+        match self
+            .sites
+            .iter()
+            .position(|site| site.buffer.delivered() != site.delivered || !site.buffer.is_empty())
+        {
+            None => Ok(()),
+            Some(site) => {
+                let what =
+                    format!("the buffer of site {site} does not know what it has delivered, or holds more");
+                Err(Failure::Violation(what))
+            }
+        }
     }
 
     /// Returns when something was delivered last, or a partition ended after that.
@@ -501,7 +513,7 @@ impl<'a> Replay<'a> {
     /// Answers a question with what the site has delivered of it: the first in causal order, and no more than
     /// fit into an answer or into the asker's buffer.
     fn answer(&mut self, site: usize, asker: usize, ranges: &[DotRange<Node>]) {
-        let delivered = self.sites[site].buffer.delivered();
+        let delivered = &self.sites[site].delivered;
         let mut events: Vec<Event> = Vec::new();
         for range in ranges {
             let first = *range.counters().start() as usize - 1;
@@ -543,7 +555,7 @@ impl<'a> Replay<'a> {
         );
         for (number, site) in self.sites.iter().enumerate() {
             let lacking = (0..self.history.len() as Event)
-                .find(|&event| !site.buffer.delivered().contains(self.history.dot(event)));
+                .find(|&event| !site.delivered.contains(self.history.dot(event)));
             let Some(event) = lacking else { continue };
             what += &format!(
                 "; site {number} has not delivered {}",

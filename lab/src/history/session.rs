@@ -197,7 +197,7 @@ impl Session {
         self.accept(author, event);
         self.authors[author].head = Some(event);
         #[cfg(test)]
-        self.seen.push(self.authors[author].buffer.delivered().clone());
+        self.seen.push(self.authors[author].buffer.delivered());
         event
     }
 }

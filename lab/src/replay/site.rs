@@ -13,8 +13,10 @@ use crate::network::Tick;
 /// What a site keeps.
 #[derive(Debug)]
 pub(super) struct Site {
-    /// What it has delivered, and what it holds back.
+    /// What it holds back.
     pub(super) buffer: CausalBuffer<Node, Event>,
+    /// What it has delivered, as the buffer says too; here it is looked up node by node.
+    pub(super) delivered: VersionVector<Node>,
     /// Events of its nodes whose parents are delivered here, the earliest in the history first.
     pub(super) ready: BinaryHeap<Reverse<Event>>,
     /// Whether a timer is set to send the next one.
@@ -40,6 +42,7 @@ impl Site {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             buffer: CausalBuffer::new(limits),
+            delivered: VersionVector::new(),
             ready: BinaryHeap::new(),
             will_send: false,
             last_sent: None,
@@ -56,6 +59,7 @@ impl Site {
     pub(super) fn pop(&mut self) -> Option<Message<Node, Event>> {
         let message = self.buffer.pop()?;
         self.announcement = None;
+        self.delivered.observe(message.dot());
         self.vector_cost.observe(message.dot());
         Some(message)
     }
@@ -69,7 +73,7 @@ impl Site {
         if sets {
             // All that is missing is what this one waits for: if there were more, there would be a timer. Some of
             // the range may be held, and drops out later.
-            let delivered = self.buffer.delivered();
+            let delivered = &self.delivered;
             let causes = self.buffer.blocked_on(message.dot());
             let up_to = |cause: Dot<Node>| {
                 DotRange::new(*cause.node(), delivered.get(cause.node()).saturating_add(1)..=cause.counter())
@@ -97,19 +101,28 @@ impl Site {
         still
     }
 
-    /// Returns what another site has delivered and nothing has told this one about.
+    /// Returns what another site has delivered and nothing has told this one about. O(n) for n nodes.
     pub(super) fn unheard_of(&self, theirs: &VersionVector<Node>) -> Vec<DotRange<Node>> {
-        let delivered = self.buffer.delivered();
+        let (mut delivered, mut known) = (forwards(&self.delivered), forwards(&self.known));
         let unheard_of = theirs.iter().filter_map(|(node, last)| {
-            let known = delivered.get(node).max(self.known.get(node));
-            (known < last).then(|| DotRange::new(*node, known + 1..=last)).flatten()
+            let heard_of = delivered(*node).max(known(*node));
+            (heard_of < last).then(|| DotRange::new(*node, heard_of + 1..=last)).flatten()
         });
         unheard_of.collect()
     }
 
     /// Returns the vector of all that is delivered here, shared.
     pub(super) fn announce(&mut self) -> Rc<VersionVector<Node>> {
-        Rc::clone(self.announcement.get_or_insert_with(|| Rc::new(self.buffer.delivered().clone())))
+        Rc::clone(self.announcement.get_or_insert_with(|| Rc::new(self.delivered.clone())))
+    }
+}
+
+/// Returns the look-up of a vector's counters for nodes that are asked for in order: O(n) for all of them.
+fn forwards(vector: &VersionVector<Node>) -> impl FnMut(Node) -> u64 {
+    let mut entries = vector.iter().peekable();
+    move |node| {
+        while entries.next_if(|&(&before, _)| before < node).is_some() {}
+        entries.peek().filter(|&&(&at, _)| at == node).map_or(0, |&(_, counter)| counter)
     }
 }
 
@@ -136,6 +149,13 @@ fn intersection(a: &[DotRange<Node>], b: &[DotRange<Node>]) -> Vec<DotRange<Node
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn looking_up_forwards_finds_what_looking_up_finds() {
+        let vector = VersionVector::from_iter([(2, 7), (3, 1), (9, 4)]);
+        let mut counter = forwards(&vector);
+        assert!((0..12).all(|node| counter(node) == vector.get(&node)));
+    }
 
     #[test]
     fn an_intersection_has_exactly_the_common_dots() {
