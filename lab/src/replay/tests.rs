@@ -1,5 +1,8 @@
+use happens_before::Limits;
+
 use super::*;
 use crate::history::session::{self, Shape};
+use crate::network::Conditions;
 
 fn settings(history: &History) -> Settings {
     let mut limits = Limits::default();
