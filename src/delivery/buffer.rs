@@ -144,9 +144,9 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         self.lanes.iter().map(|(node, lane)| (node.clone(), lane.delivered)).collect()
     }
 
-    /// Returns whether the message `dot` is delivered, that is, popped. O(log n).
-    pub fn has_delivered(&self, dot: &Dot<I>) -> bool {
-        self.lanes.get(dot.node()).is_some_and(|lane| dot.counter() <= lane.delivered)
+    /// Returns the counter of the last message of `node` that is delivered, 0 for none. O(log n).
+    pub fn delivered_up_to(&self, node: &I) -> u64 {
+        self.lanes.get(node).map_or(0, |lane| lane.delivered)
     }
 
     /// Returns how many messages are here: held back, or ready and not popped.
@@ -304,10 +304,11 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// Names everything to ask for: what a held message is or depends on, and all before it at the same node,
     /// less what is delivered or held.
     ///
-    /// In order, as ranges that do not touch. O(n + h) for h messages held or waited for; the length of
-    /// the gaps does not matter.
+    /// In order, as ranges that do not touch. O(n + h) for h messages held or waited for; the length of the gaps
+    /// does not matter.
     pub fn missing(&self) -> impl Iterator<Item = DotRange<I>> {
-        self.lanes.iter().flat_map(move |(node, lane)| {
+        let behind = self.lanes.iter().filter(|(_, lane)| lane.delivered < lane.named);
+        behind.flat_map(move |(node, lane)| {
             let parked = lane.cells().filter(|&(_, cell)| self.held.get(cell).is_some());
             let held =
                 lane.ready.iter().map(|ready| ready.dot().counter()).chain(parked.map(|(counter, _)| counter));
@@ -343,7 +344,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         held.into_iter().flat_map(move |held| {
             let causes = (held.cause..).map_while(|at| held.message.cause(at));
             causes
-                .filter(|&(node, counter)| counter > self.lanes.get(node).map_or(0, |lane| lane.delivered))
+                .filter(|&(node, counter)| counter > self.delivered_up_to(node))
                 .filter_map(|(node, counter)| Dot::new(node.clone(), counter))
         })
     }
@@ -439,7 +440,6 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
 
 /// What has become of a message that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Accepted {
     /// All its causes are delivered: [`CausalBuffer::pop`] returns it.
     Ready,
