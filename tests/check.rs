@@ -86,6 +86,18 @@ fn what_was_never_delivered_is_found_the_earliest_first() {
 }
 
 #[test]
+fn a_single_delivery_that_lacks_is_found() {
+    let mut run = run();
+    for site in 0..2 {
+        for name in [dot('a', 1), dot('a', 2), dot('b', 1), dot('b', 2)] {
+            run.delivered(site, &name).unwrap();
+        }
+    }
+    run.delivered(1, &dot('c', 1)).unwrap();
+    assert_eq!(run.complete(), Err(Violation::NotDelivered { site: 0, dot: dot('c', 1) }));
+}
+
+#[test]
 fn a_number_used_twice_is_found() {
     let violation = run().sent(dot('a', 2), []).unwrap_err();
     assert_eq!(violation.to_string(), "('a', 2) is sent a second time");
