@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
 
-use happens_before::{CausalBuffer, Dot, DotRange, Limits, Message, VersionVector};
+use happens_before::{CausalBuffer, DotRange, Limits, Message, VersionVector};
 
 use super::cost::VectorCost;
 use crate::history::{Event, Node};
@@ -71,16 +71,7 @@ impl Site {
         message.dependencies().iter().for_each(|dependency| self.known.observe(dependency));
         let sets = self.noticed.is_none();
         if sets {
-            // All that is missing is what this one waits for: if there were more, there would be a timer. Some of
-            // the range may be held, and drops out later.
-            let delivered = &self.delivered;
-            let causes = self.buffer.blocked_on(message.dot());
-            let up_to = |cause: Dot<Node>| {
-                DotRange::new(*cause.node(), delivered.get(cause.node()).saturating_add(1)..=cause.counter())
-            };
-            let mut ranges: Vec<_> = causes.filter_map(up_to).collect();
-            ranges.sort_unstable_by_key(|range| *range.node());
-            self.noticed = Some(ranges);
+            self.noticed = Some(self.buffer.missing().collect());
         }
         sets
     }

@@ -26,7 +26,7 @@ fn a_file_with_two_hundred_authors() {
 }
 
 #[test]
-#[ignore = "all 26,078 events; takes seconds in a release build"]
+#[cfg_attr(debug_assertions, ignore = "all 26,078 events; takes seconds in a release build")]
 fn two_people_writing_one_document_to_the_end() {
     let Some(file) = data("friendsforever.json.gz") else { return };
     let (code, report) = replay(&[&BAD[..], &["--trace", text(&file)]].concat());

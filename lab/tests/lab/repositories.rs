@@ -103,7 +103,7 @@ fn without_git_the_line_says_so() {
 }
 
 #[test]
-#[ignore = "50,000 commits; made for a release build"]
+#[cfg_attr(debug_assertions, ignore = "50,000 commits; made for a release build")]
 fn fifty_thousand_commits_in_about_ten_seconds() {
     let folder = tempfile::tempdir().expect("a folder");
     repository(folder.path(), &graph(&Shape { commits: 50_000, authors: 400, branches: 60, seed: 1 }));
