@@ -7,14 +7,20 @@
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+#[macro_use]
+mod atomic;
 #[cfg(feature = "alloc")]
 mod compat;
+pub mod counter;
 mod node;
 mod order;
 pub mod scalar;
 #[cfg(feature = "alloc")]
 pub mod version;
 
+#[cfg(any(loom, target_has_atomic = "64", feature = "portable-atomic"))]
+pub use counter::AtomicCounter;
+pub use counter::Counter;
 pub use node::{CounterExhausted, Dot, DotRange, NodeId};
 pub use order::CausalOrder;
 pub use scalar::{LamportClock, LamportTimestamp};
