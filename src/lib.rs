@@ -23,6 +23,6 @@ pub use counter::AtomicCounter;
 pub use counter::Counter;
 pub use node::{CounterExhausted, Dot, DotRange, NodeId};
 pub use order::CausalOrder;
-pub use scalar::{LamportClock, LamportTimestamp};
+pub use scalar::{HybridClock, HybridTime, HybridTimestamp, LamportClock, LamportTimestamp};
 #[cfg(feature = "alloc")]
 pub use version::VersionVector;
