@@ -23,6 +23,8 @@ pub use counter::AtomicCounter;
 pub use counter::Counter;
 pub use node::{CounterExhausted, Dot, DotRange, NodeId};
 pub use order::CausalOrder;
+#[cfg(any(loom, target_has_atomic = "64", feature = "portable-atomic"))]
+pub use scalar::{AtomicHybridClock, AtomicLamportClock};
 pub use scalar::{HybridClock, HybridTime, HybridTimestamp, LamportClock, LamportTimestamp};
 #[cfg(feature = "alloc")]
 pub use version::VersionVector;

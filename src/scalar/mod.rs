@@ -40,9 +40,13 @@ macro_rules! key_bytes {
     )+};
 }
 
+#[cfg(any(loom, target_has_atomic = "64", feature = "portable-atomic"))]
+mod atomic;
 mod hybrid;
 mod lamport;
 
+#[cfg(any(loom, target_has_atomic = "64", feature = "portable-atomic"))]
+pub use atomic::{AtomicHybridClock, AtomicLamportClock};
 #[cfg(feature = "std")]
 pub use hybrid::SystemTime;
 pub use hybrid::{ClockDrift, HybridClock, HybridTime, HybridTimestamp, TimeExhausted, TimeSource};
