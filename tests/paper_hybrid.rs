@@ -50,7 +50,7 @@ impl Simulation {
         let mut true_ms = 1_000_000;
         while events.len() < 300 {
             // In every second run, bursts: about 30 events fall into a millisecond.
-            let pause = if self.seed % 2 == 0 { 2 } else { 30 };
+            let pause = if self.seed.is_multiple_of(2) { 2 } else { 30 };
             true_ms += u64::from(random.below(pause) == 0);
             let node = random.below(self.nodes) as usize;
             // Drift: a step in either direction, so that a wall clock runs fast, slow, stands, or goes back.

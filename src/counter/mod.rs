@@ -2,14 +2,23 @@
 //!
 //! # The problem
 //!
-//! Numbers that are only unique contradict causality. Node A fetches the block 1 to 1,000, node B the block
-//! 1,001 to 2,000. B numbers a message 1,001 and sends it to A; A answers with 2. The answer now comes before
-//! what it answers. Whoever orders messages by such numbers, or fences off old lock holders with them, is wrong.
+//! Numbers that are only unique contradict causality. Node A holds the block 1 to 1,000 and has used 1; node B holds
+//! 1,001 to 2,000, numbers a message 1,001 and sends it to A; A answers with 2. The answer now comes before what it
+//! answers. Whoever orders messages by such numbers, or fences off old lock holders with them, is wrong.
 //!
 //! # The algorithm
 //!
 //! One counter, shared by all, on which taking a number is one indivisible step:
-//! [`increment_and_get`](Counter::increment_and_get).
+//! [`increment_and_get`](Counter::increment_and_get). Within a process that is [`AtomicCounter`]. Between nodes it
+//! is a request to whoever keeps the counter; [`Coalescing`] turns those of many callers into one, without
+//! giving up anything of the above. A block fetched ahead of its callers does give it up, as the run shows:
+//! blocks are for unique ids only.
+//!
+//! | numbers from | unique | later in real time is higher | calls to the counter |
+//! |---|---|---|---|
+//! | [`AtomicCounter`], or any [`Counter`] itself | yes | yes | one each |
+//! | [`Coalescing`] over a [`Counter`] | yes | yes | one for all that wait |
+//! | a block fetched ahead from a [`Counter`] | yes | **no** | one a block |
 //!
 //! # What it tells you
 //!
@@ -26,9 +35,11 @@
 
 #[cfg(any(loom, target_has_atomic = "64", feature = "portable-atomic"))]
 mod atomic;
+mod coalescing;
 
 #[cfg(any(loom, target_has_atomic = "64", feature = "portable-atomic"))]
 pub use atomic::{AtomicCounter, TooFewNumbers};
+pub use coalescing::{BatchFull, Coalescing, Redeemed, Request, ResponseRefused, Ticket};
 
 use core::num::NonZeroU64;
 
