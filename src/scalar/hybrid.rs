@@ -143,6 +143,7 @@ impl HybridTime {
 
     /// The time that one of our own atomics holds: never above the maximum, since only times are stored there.
     #[cfg(any(loom, target_has_atomic = "64", feature = "portable-atomic"))]
+    #[inline]
     pub(super) const fn from_stored(bits: u64) -> Self {
         debug_assert!(bits <= Self::MAX.0, "V2: a time is at most 2^63 - 1");
         Self(bits)
@@ -152,6 +153,7 @@ impl HybridTime {
     ///
     /// This is all there is to a tick. It is the paper's case distinction, because "one more" carries: where the
     /// wall clock is ahead, its time with logical 0 is at least one more than the last.
+    #[inline]
     pub(super) const fn next(self, now_ms: u64) -> Result<Self, TimeExhausted> {
         if now_ms > Self::MAX_MS || self.0 >= Self::MAX.0 {
             return Err(TimeExhausted { clock: self, now_ms });
@@ -162,6 +164,7 @@ impl HybridTime {
     }
 
     /// Checks a claimed time against a clock at `self` whose wall clock shows `now_ms`.
+    #[inline]
     pub(super) const fn believe(self, claimed: Self, now_ms: u64, max_drift_ms: u64) -> Result<(), ClockDrift> {
         if claimed.0 > self.0 && claimed.ms() > now_ms.saturating_add(max_drift_ms) {
             return Err(ClockDrift { claimed, now_ms, max_drift_ms });
@@ -337,12 +340,14 @@ pub trait TimeSource {
 }
 
 impl TimeSource for u64 {
+    #[inline]
     fn now_ms(&self) -> u64 {
         *self
     }
 }
 
 impl<T: TimeSource + ?Sized> TimeSource for &T {
+    #[inline]
     fn now_ms(&self) -> u64 {
         (**self).now_ms()
     }
@@ -371,10 +376,13 @@ pub struct SystemTime;
 #[cfg(feature = "std")]
 impl TimeSource for SystemTime {
     #[allow(clippy::disallowed_methods, reason = "the one place in the crate that reads a clock")]
+    #[inline]
     fn now_ms(&self) -> u64 {
-        let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        // Beyond u64: a time that every clock refuses.
-        since_1970.map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+        // Beyond u64 it is a time that every clock refuses.
+        match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
+            Ok(since_1970) => u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+            Err(_before_1970) => 0,
+        }
     }
 }
 
@@ -455,6 +463,7 @@ impl<I: Clone> HybridClock<I> {
     ///
     /// [`TimeExhausted`] if no time is left above the last one, or if the wall clock shows one that there is not;
     /// the clock is unchanged.
+    #[inline]
     pub fn tick(&mut self, now: impl TimeSource) -> Result<HybridTimestamp<I>, TimeExhausted> {
         self.last = self.last.next(now.now_ms())?;
         Ok(HybridTimestamp { time: self.last, node: self.node.clone() })
@@ -468,6 +477,7 @@ impl<I: Clone> HybridClock<I> {
     ///
     /// [`ClockDrift`] if `time` would raise the clock and is further ahead of the wall clock than the drift bound;
     /// the clock is unchanged. One of the two wall clocks is wrong, or the sender is hostile.
+    #[inline]
     pub fn observe(&mut self, time: HybridTime, now: impl TimeSource) -> Result<(), ClockDrift> {
         self.last.believe(time, now.now_ms(), self.max_drift_ms)?;
         self.last = self.last.max(time);

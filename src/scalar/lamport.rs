@@ -210,6 +210,7 @@ impl<I: NodeId> LamportClock<I> {
 }
 
 /// Checks a claimed counter against a clock that stands at `counter`.
+#[inline]
 pub(super) fn believe(claimed: u64, counter: u64, horizon: u64) -> Result<(), TooFarAhead> {
     let limit = counter.saturating_add(horizon).min(LamportClock::<u64>::MAX);
     if claimed > limit {
