@@ -172,7 +172,7 @@ pub struct AtomicHybridClock<I> {
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<AtomicHybridClock<u64>>() == 24);
 
-impl<I: Clone> AtomicHybridClock<I> {
+impl<I: NodeId> AtomicHybridClock<I> {
     const_unless_loom! {
         /// Makes the clock of `node`, at [`ZERO`](HybridTime::ZERO), which refuses a time more than `max_drift_ms`
         /// ahead of its wall clock.

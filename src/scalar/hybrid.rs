@@ -63,6 +63,8 @@
 
 use core::fmt;
 
+use crate::node::NodeId;
+
 /// A moment of hybrid time: milliseconds and a logical counter, packed so that the order of the integers is the
 /// order of the times.
 ///
@@ -420,7 +422,7 @@ pub struct HybridClock<I> {
 
 const _: () = assert!(size_of::<HybridClock<u64>>() == 24);
 
-impl<I: Clone> HybridClock<I> {
+impl<I: NodeId> HybridClock<I> {
     /// Makes the clock of `node`, at [`ZERO`](HybridTime::ZERO), which refuses a time more than `max_drift_ms` ahead
     /// of its wall clock.
     ///
