@@ -10,8 +10,12 @@ extern crate std;
 #[macro_use]
 mod atomic;
 #[cfg(feature = "alloc")]
+pub mod check;
+#[cfg(feature = "alloc")]
 mod compat;
 pub mod counter;
+#[cfg(feature = "alloc")]
+pub mod delivery;
 mod node;
 mod order;
 pub mod scalar;
@@ -21,6 +25,8 @@ pub mod version;
 #[cfg(any(loom, target_has_atomic = "64", feature = "portable-atomic"))]
 pub use counter::AtomicCounter;
 pub use counter::Counter;
+#[cfg(feature = "alloc")]
+pub use delivery::{CausalBuffer, Limits, Message, Outbox};
 pub use node::{CounterExhausted, Dot, DotRange, NodeId};
 pub use order::CausalOrder;
 #[cfg(any(loom, target_has_atomic = "64", feature = "portable-atomic"))]

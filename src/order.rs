@@ -10,6 +10,7 @@ use core::cmp::Ordering;
 /// # Examples
 ///
 /// ```
+/// # #[cfg(feature = "alloc")] {
 /// use happens_before::{CausalOrder, VersionVector};
 ///
 /// let old = VersionVector::from_iter([("a", 1)]);
@@ -20,6 +21,7 @@ use core::cmp::Ordering;
 /// assert_eq!(new.compare(&old), CausalOrder::After);
 /// assert_eq!(new.compare(&new), CausalOrder::Equal);
 /// assert_eq!(new.compare(&other), CausalOrder::Concurrent);
+/// # }
 /// ```
 ///
 /// # Source

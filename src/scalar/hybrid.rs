@@ -377,7 +377,11 @@ pub struct SystemTime;
 
 #[cfg(feature = "std")]
 impl TimeSource for SystemTime {
-    #[allow(clippy::disallowed_methods, reason = "the one place in the crate that reads a clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        reason = "the one place in the crate that reads a clock, for whoever passes this source"
+    )]
     #[inline]
     fn now_ms(&self) -> u64 {
         // Beyond u64 it is a time that every clock refuses.

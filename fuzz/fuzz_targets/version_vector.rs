@@ -1,0 +1,200 @@
+//! Operations on version vectors, each compared with the same operation on a map.
+
+#![no_main]
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
+
+use arbitrary::{Arbitrary, Unstructured};
+use happens_before::{CausalOrder, Dot, VersionVector};
+use libfuzzer_sys::fuzz_target;
+
+/// How many vectors there are to combine.
+const VECTORS: u8 = 3;
+
+/// How many nodes there are: few, so that vectors share some; more than live inline.
+const NODES: u8 = 9;
+
+/// The naive version vector: what is not in the map has counter 0, and no counter in it is 0.
+type Model = BTreeMap<u8, u64>;
+
+/// One of the vectors.
+#[derive(Clone, Copy, Debug)]
+struct Which(usize);
+
+impl<'a> Arbitrary<'a> for Which {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        Ok(Self(usize::from(u8::arbitrary(bytes)? % VECTORS)))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node(u8);
+
+impl<'a> Arbitrary<'a> for Node {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        Ok(Self(u8::arbitrary(bytes)? % NODES))
+    }
+}
+
+/// A counter: mostly small or close to the end of the range.
+#[derive(Clone, Copy, Debug)]
+struct Counter(u64);
+
+impl<'a> Arbitrary<'a> for Counter {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        Ok(Self(match u8::arbitrary(bytes)? {
+            small @ 0..=99 => u64::from(small % 5),
+            high @ 100..=199 => u64::MAX - u64::from(high % 5),
+            _ => u64::arbitrary(bytes)?,
+        }))
+    }
+}
+
+#[derive(Arbitrary, Debug)]
+enum Operation {
+    Increment(Which, Node),
+    Observe(Which, Node, Counter),
+    Merge(Which, Which),
+    Meet(Which, Which),
+    Retain(Which, Which),
+    Remove(Which, Node),
+    Collect(Which, Vec<(Node, Counter)>),
+    Extend(Which, Vec<(Node, Counter)>),
+    Copy(Which, Which),
+    Clear(Which),
+    ShrinkToFit(Which),
+    Compare(Which, Which),
+    Difference(Which, Which),
+    Contains(Which, Node, Counter),
+}
+
+fn get(model: &Model, node: u8) -> u64 {
+    model.get(&node).copied().unwrap_or(0)
+}
+
+fn set(model: &mut Model, node: u8, counter: u64) {
+    model.insert(node, counter);
+    model.retain(|_, counter| *counter > 0);
+}
+
+fn at_most(x: &Model, y: &Model) -> bool {
+    x.iter().all(|(&node, &counter)| counter <= get(y, node))
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
+}
+
+/// Carries out one operation on vectors and models alike, and compares what it answers.
+fn apply(operation: Operation, vectors: &mut [VersionVector<u8>], models: &mut [Model]) {
+    match operation {
+        Operation::Increment(Which(x), Node(node)) => {
+            let seen = get(&models[x], node);
+            match vectors[x].increment(node) {
+                Ok(dot) => {
+                    assert_eq!((*dot.node(), dot.counter()), (node, seen + 1));
+                    set(&mut models[x], node, seen + 1);
+                }
+                // That the vector is unchanged shows in the comparison with the model, which is.
+                Err(error) => assert_eq!((seen, error.limit), (u64::MAX, u64::MAX)),
+            }
+        }
+        Operation::Observe(Which(x), Node(node), Counter(counter)) => {
+            let Some(dot) = Dot::new(node, counter) else { return };
+            vectors[x].observe(&dot);
+            let seen = get(&models[x], node);
+            set(&mut models[x], node, seen.max(counter));
+        }
+        Operation::Merge(Which(x), Which(y)) => {
+            let (theirs, their_model) = (vectors[y].clone(), models[y].clone());
+            vectors[x].merge(&theirs);
+            for (node, counter) in their_model {
+                let seen = get(&models[x], node);
+                set(&mut models[x], node, seen.max(counter));
+            }
+        }
+        Operation::Meet(Which(x), Which(y)) => {
+            let (theirs, their_model) = (vectors[y].clone(), models[y].clone());
+            vectors[x].meet(&theirs);
+            for node in 0..NODES {
+                let seen = get(&models[x], node);
+                set(&mut models[x], node, seen.min(get(&their_model, node)));
+            }
+        }
+        Operation::Retain(Which(x), Which(y)) => {
+            let their_model = models[y].clone();
+            vectors[x].retain(|&node, counter| counter > get(&their_model, node));
+            models[x].retain(|&node, &mut counter| counter > get(&their_model, node));
+        }
+        Operation::Remove(Which(x), Node(node)) => {
+            assert_eq!(vectors[x].remove(&node), models[x].remove(&node).unwrap_or(0));
+        }
+        Operation::Collect(Which(x), entries) => {
+            vectors[x] = entries.iter().map(|&(Node(node), Counter(counter))| (node, counter)).collect();
+            models[x].clear();
+            add(&mut models[x], &entries);
+        }
+        Operation::Extend(Which(x), entries) => {
+            vectors[x].extend(entries.iter().map(|&(Node(node), Counter(counter))| (node, counter)));
+            add(&mut models[x], &entries);
+        }
+        Operation::Copy(Which(x), Which(y)) => {
+            vectors[x] = vectors[y].clone();
+            models[x] = models[y].clone();
+        }
+        Operation::Clear(Which(x)) => {
+            vectors[x].clear();
+            models[x].clear();
+        }
+        Operation::ShrinkToFit(Which(x)) => vectors[x].shrink_to_fit(),
+        Operation::Compare(Which(x), Which(y)) => {
+            let at_most = (at_most(&models[x], &models[y]), at_most(&models[y], &models[x]));
+            let (order, ordering) = match at_most {
+                (true, true) => (CausalOrder::Equal, Some(Ordering::Equal)),
+                (true, false) => (CausalOrder::Before, Some(Ordering::Less)),
+                (false, true) => (CausalOrder::After, Some(Ordering::Greater)),
+                (false, false) => (CausalOrder::Concurrent, None),
+            };
+            assert_eq!(vectors[x].compare(&vectors[y]), order);
+            assert_eq!(vectors[x].partial_cmp(&vectors[y]), ordering);
+            assert_eq!(vectors[x] == vectors[y], models[x] == models[y]);
+            if models[x] == models[y] {
+                assert_eq!(hash(&vectors[x]), hash(&vectors[y]));
+            }
+        }
+        Operation::Difference(Which(x), Which(y)) => {
+            let ranges = vectors[x].difference(&vectors[y]);
+            let ranges: Vec<_> = ranges.map(|range| (*range.node(), range.counters())).collect();
+            let unseen = models[x].iter().filter(|&(&node, &counter)| counter > get(&models[y], node));
+            let unseen = unseen.map(|(&node, &counter)| (node, get(&models[y], node) + 1..=counter));
+            assert_eq!(ranges, unseen.collect::<Vec<_>>());
+        }
+        Operation::Contains(Which(x), Node(node), Counter(counter)) => {
+            assert_eq!(vectors[x].get(&node), get(&models[x], node));
+            let contained = Dot::new(node, counter).map(|dot| vectors[x].contains(&dot));
+            assert_eq!(contained, (counter > 0).then(|| counter <= get(&models[x], node)));
+        }
+    }
+}
+
+fn add(model: &mut Model, entries: &[(Node, Counter)]) {
+    for &(Node(node), Counter(counter)) in entries {
+        let seen = get(model, node);
+        set(model, node, seen.max(counter));
+    }
+}
+
+fuzz_target!(|operations: Vec<Operation>| {
+    let mut vectors: [VersionVector<u8>; VECTORS as usize] = Default::default();
+    let mut models: [Model; VECTORS as usize] = Default::default();
+    for operation in operations {
+        apply(operation, &mut vectors, &mut models);
+        for (vector, model) in vectors.iter().zip(&models) {
+            assert_eq!(vector.internal_validate(), Ok(()));
+            assert_eq!((vector.len(), vector.is_empty()), (model.len(), model.is_empty()));
+            assert!(vector.iter().eq(model.iter().map(|(node, &counter)| (node, counter))));
+        }
+    }
+});

@@ -1,0 +1,190 @@
+//! What is known of each node: how far it is delivered, what is known to exist, and where its messages are.
+//!
+//! The one message of a node that can be delivered next, if it could be when it came, waits in the lane itself.
+//! Of the others the lane knows the cells (see `hold_back`), in pages in pages of 64 consecutive counters:
+//!
+//! ```text
+//!   node a   delivered 1, named 580   page 0: counters 1..=64    [ · · c₇ · c₂ ... ]
+//!                                     page 9: counters 577..=640 [ c₄ · · ... ]
+//!   node b   delivered 0, named 1     page 0: ...
+//! ```
+//!
+//! The messages that are held at one time lie close together, so most look-ups hit a page that was just used;
+//! in a hash map they never do. Cells come out in order, so that [`missing`](crate::CausalBuffer::missing) walks
+//! what is held and not all numbers. A counter far ahead costs one page. Nothing depends on a hash, so no sender
+//! can make it slow.
+//!
+//! # Invariants
+//!
+//! - L1: nodes are strictly increasing; there are as many ids, all different, and as many lanes.
+//! - L2: no cell has a counter above `named`, and `delivered` is at most `named`.
+//! - L3: no page lies below the one of `delivered + 1`.
+
+use core::ops::{Index, IndexMut};
+
+use crate::compat::{BTreeMap, Box, Vec};
+use crate::delivery::hold_back::CellId;
+use crate::node::NodeId;
+
+/// Counters a page; a page is 256 bytes.
+const PAGE: u64 = 64;
+
+type Page = [Option<CellId>; PAGE as usize];
+
+/// The place of a node's lane, for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LaneId(u32);
+
+/// A lane for every node known.
+#[derive(Clone, Debug)]
+pub(super) struct Lanes<I, M> {
+    nodes: Vec<I>,
+    ids: Vec<LaneId>,
+    lanes: Vec<Lane<M>>,
+}
+
+/// What is known of one node.
+#[derive(Clone, Debug)]
+pub(super) struct Lane<M> {
+    /// The counter of its last message delivered.
+    pub(super) delivered: u64,
+    /// The highest counter that an accepted message has or depends on.
+    pub(super) named: u64,
+    /// Its next message, if it could be delivered when it came.
+    pub(super) ready: Option<M>,
+    pages: BTreeMap<u64, Box<Page>>,
+}
+
+impl<I: NodeId, M> Lanes<I, M> {
+    pub(super) const fn new() -> Self {
+        Self { nodes: Vec::new(), ids: Vec::new(), lanes: Vec::new() }
+    }
+
+    /// Returns how many nodes are known.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Finds the lane of `node`. O(log n) for n nodes.
+    pub(super) fn find(&self, node: &I) -> Option<LaneId> {
+        self.nodes.binary_search(node).ok().map(|at| self.ids[at])
+    }
+
+    /// Returns what is known of `node`. O(log n).
+    pub(super) fn get(&self, node: &I) -> Option<&Lane<M>> {
+        self.find(node).map(|id| &self[id])
+    }
+
+    /// Finds the lane of `node`, which is known from now on. O(log n), and O(n) for a new node.
+    pub(super) fn find_or_add(&mut self, node: &I) -> LaneId {
+        match self.nodes.binary_search(node) {
+            Ok(at) => self.ids[at],
+            Err(at) => {
+                let id = LaneId(self.lanes.len() as u32); // at most `Limits::nodes`, which fits
+                self.nodes.insert(at, node.clone());
+                self.ids.insert(at, id);
+                self.lanes.push(Lane { delivered: 0, named: 0, ready: None, pages: BTreeMap::new() });
+                id
+            }
+        }
+    }
+
+    /// Visits the nodes in their order, with what is known of each.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&I, &Lane<M>)> {
+        self.nodes.iter().zip(&self.ids).map(|(node, &id)| (node, &self[id]))
+    }
+
+    /// Checks L1 to L3. O(everything).
+    pub(super) fn validate(&self) -> Result<(), &'static str> {
+        if !self.nodes.is_sorted_by(|a, b| a < b) || self.nodes.len() != self.lanes.len() {
+            return Err("L1: nodes are strictly increasing, one lane each");
+        }
+        for (_, lane) in self.iter() {
+            let last = lane.cells().last().map_or(0, |(counter, _)| counter);
+            if last > lane.named || lane.delivered > lane.named {
+                return Err("L2: nothing lies above `named`");
+            }
+            if lane.pages.keys().next().is_some_and(|&first| first < lane.delivered / PAGE) {
+                return Err("L3: no page lies below the next delivery");
+            }
+        }
+        Ok(())
+    }
+
+    /// Visits the lanes, in no particular order.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Lane<M>> {
+        self.lanes.iter_mut()
+    }
+}
+
+impl<I, M> Index<LaneId> for Lanes<I, M> {
+    type Output = Lane<M>;
+
+    fn index(&self, id: LaneId) -> &Lane<M> {
+        &self.lanes[id.0 as usize] // lanes are never taken out
+    }
+}
+
+impl<I, M> IndexMut<LaneId> for Lanes<I, M> {
+    fn index_mut(&mut self, id: LaneId) -> &mut Lane<M> {
+        &mut self.lanes[id.0 as usize]
+    }
+}
+
+impl<M> Lane<M> {
+    /// Returns the cell of a counter. O(log p) for p pages.
+    pub(super) fn cell(&self, counter: u64) -> Option<CellId> {
+        let (page, at) = position(counter);
+        self.pages.get(&page).and_then(|page| page[at])
+    }
+
+    /// Returns the place for the cell of a counter, which thereby is known to exist.
+    pub(super) fn cell_mut(&mut self, counter: u64) -> &mut Option<CellId> {
+        self.name(counter);
+        let (page, at) = position(counter);
+        &mut self.pages.entry(page).or_insert_with(|| Box::new([None; PAGE as usize]))[at]
+    }
+
+    /// Notes that a counter exists.
+    pub(super) fn name(&mut self, counter: u64) {
+        self.named = self.named.max(counter);
+    }
+
+    /// Delivers the next message, whose counter is `counter`, and takes out its cell.
+    ///
+    /// A page goes when its last counter goes: a node's messages that come one after another share it.
+    pub(super) fn deliver(&mut self, counter: u64) -> Option<CellId> {
+        self.delivered = counter;
+        let (page, at) = position(counter);
+        let cell = self.pages.get_mut(&page)?[at].take();
+        if at + 1 == PAGE as usize {
+            self.pages.remove(&page);
+        }
+        cell
+    }
+
+    /// Takes everything up to `counter` as delivered.
+    pub(super) fn advance_to(&mut self, counter: u64) {
+        self.delivered = self.delivered.max(counter);
+        self.name(counter);
+    }
+
+    /// Forgets all cells.
+    pub(super) fn clear_cells(&mut self) {
+        self.pages.clear();
+    }
+
+    /// Visits the counters that have a cell, in order.
+    pub(super) fn cells(&self) -> impl Iterator<Item = (u64, CellId)> {
+        self.pages.iter().flat_map(|(&page, cells)| {
+            // Computed for cells only: in the page of the last counter of all, the place behind it has none.
+            let counter = move |at| page * PAGE + at as u64 + 1;
+            cells.iter().enumerate().filter_map(move |(at, cell)| cell.map(|cell| (counter(at), cell)))
+        })
+    }
+}
+
+/// Splits a counter, at least 1, into the number of its page and the place there.
+fn position(counter: u64) -> (u64, usize) {
+    ((counter - 1) / PAGE, ((counter - 1) % PAGE) as usize)
+}

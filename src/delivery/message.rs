@@ -1,0 +1,167 @@
+//! What travels: a payload under the name of its event, with the names of its direct causes.
+//!
+//! ```text
+//!   dot (c, 4)   dependencies [(a, 7), (b, 2)]   payload
+//!                └ and (c, 3), which is implied
+//! ```
+//!
+//! # Invariants
+//!
+//! - M1: dependencies are sorted by node, at most one a node.
+//! - M2: none is on the message's own node.
+//!
+//! So a message that cannot ever be delivered because it depends on itself cannot be made, and equal messages
+//! have one representation.
+
+use core::fmt;
+
+use smallvec::SmallVec;
+
+use crate::node::{Dot, NodeId};
+use crate::version::VersionVector;
+
+/// A payload, the dot that names it, and its direct dependencies.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::{Dot, Message};
+///
+/// let question = Message::new(Dot::new("alice", 1).unwrap(), [], "tea?")?;
+/// let answer = Message::new(Dot::new("bob", 1).unwrap(), [question.dot().clone()], "yes")?;
+/// assert_eq!(answer.dependencies(), [Dot::new("alice", 1).unwrap()]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Message<I, P> {
+    dot: Dot<I>,
+    dependencies: SmallVec<[Dot<I>; 2]>,
+    payload: P,
+}
+
+impl<I: NodeId, P> Message<I, P> {
+    /// Makes a message from its causes, given in any order. O(d log d) for d dependencies.
+    ///
+    /// Most senders let an [`Outbox`](crate::Outbox) do this. Call it where the causes are known already: the
+    /// parents of a commit, the fields of a decoded packet.
+    ///
+    /// An earlier event of the message's own node is implied in any case, and is left out.
+    ///
+    /// # Errors
+    ///
+    /// The error hands the payload back. [`OwnFuture`](MessageErrorKind::OwnFuture): a dependency is the message
+    /// itself or a later event of its node. [`Repeated`](MessageErrorKind::Repeated): two dependencies on one
+    /// node, of which only the later could be direct.
+    ///
+    /// ```
+    /// use happens_before::delivery::MessageErrorKind;
+    /// use happens_before::{Dot, Message};
+    ///
+    /// let own = Dot::new("a", 2).unwrap();
+    /// let error = Message::new(own, [own], "loop").unwrap_err();
+    /// assert_eq!((error.payload, error.kind), ("loop", MessageErrorKind::OwnFuture { dependency: own }));
+    ///
+    /// let message = Message::new(own, [Dot::new("a", 1).unwrap()], "implied").unwrap();
+    /// assert!(message.dependencies().is_empty());
+    /// ```
+    pub fn new(
+        dot: Dot<I>,
+        dependencies: impl IntoIterator<Item = Dot<I>>,
+        payload: P,
+    ) -> Result<Self, MessageError<I, P>> {
+        let mut direct = SmallVec::<[Dot<I>; 2]>::new();
+        for dependency in dependencies {
+            if dependency.node() != dot.node() {
+                direct.push(dependency);
+            } else if dependency.counter() >= dot.counter() {
+                return Err(MessageError { payload, kind: MessageErrorKind::OwnFuture { dependency } });
+            }
+        }
+        direct.sort_unstable();
+        let repeated = direct.windows(2).find(|pair| pair[0].node() == pair[1].node());
+        if let Some(pair) = repeated {
+            let node = pair[0].node().clone();
+            return Err(MessageError { payload, kind: MessageErrorKind::Repeated { node } });
+        }
+        Ok(Self { dot, dependencies: direct, payload })
+    }
+
+    /// Makes the message that follows everything in `frontier`, which has no entry for the message's own node.
+    pub(super) fn after(dot: Dot<I>, frontier: &VersionVector<I>, payload: P) -> Self {
+        let dependencies =
+            frontier.iter().filter_map(|(node, counter)| Dot::new(node.clone(), counter)).collect();
+        Self { dot, dependencies, payload }
+    }
+}
+
+impl<I, P> Message<I, P> {
+    /// Returns the name of the message.
+    pub fn dot(&self) -> &Dot<I> {
+        &self.dot
+    }
+
+    /// Returns the direct dependencies, sorted by node, without the sender's own previous message.
+    pub fn dependencies(&self) -> &[Dot<I>] {
+        &self.dependencies
+    }
+
+    /// Returns what the message carries.
+    pub fn payload(&self) -> &P {
+        &self.payload
+    }
+
+    /// Takes out what the message carries.
+    pub fn into_payload(self) -> P {
+        self.payload
+    }
+
+    /// Returns the `at`-th cause as node and counter: first the sender's previous message, whose counter is 0 if
+    /// there is none, then the dependencies.
+    pub(super) fn cause(&self, at: usize) -> Option<(&I, u64)> {
+        match at.checked_sub(1) {
+            None => Some((self.dot.node(), self.dot.counter() - 1)),
+            Some(at) => self.dependencies.get(at).map(|dependency| (dependency.node(), dependency.counter())),
+        }
+    }
+}
+
+/// A message that could never be delivered, or not be read in one way only; hands the payload back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MessageError<I, P> {
+    /// What the message would have carried.
+    pub payload: P,
+    /// What was wrong.
+    pub kind: MessageErrorKind<I>,
+}
+
+/// What was wrong with the dependencies of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MessageErrorKind<I> {
+    /// A dependency is the message itself, or a later event of its node.
+    OwnFuture {
+        /// The dependency.
+        dependency: Dot<I>,
+    },
+    /// Two dependencies are on one node.
+    Repeated {
+        /// The node.
+        node: I,
+    },
+}
+
+impl<I: fmt::Debug, P> fmt::Display for MessageError<I, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            MessageErrorKind::OwnFuture { dependency } => {
+                write!(f, "dependency {dependency:?} is the message itself or comes after it; leave it out")
+            }
+            MessageErrorKind::Repeated { node } => {
+                write!(f, "two dependencies on node {node:?}; name only the later one")
+            }
+        }
+    }
+}
+
+impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for MessageError<I, P> {}

@@ -1,0 +1,57 @@
+//! Causal delivery: messages are held back until everything they depend on has been delivered.
+//!
+//! # The problem
+//!
+//! Alice asks, Bob answers, and Carol's network brings her the answer first. If she applies it at once she sees
+//! an answer to nothing; a replica in her place would edit text that is not there yet.
+//!
+//! ```text
+//!   Alice ──ask──────────────────────────
+//!             ╲        ╲
+//!   Bob        ask─answer╲────────────────
+//!                     ╲   ╲
+//!   Carol              answer ask          held back:  ask, then answer
+//! ```
+//!
+//! # How it works, in five steps
+//!
+//! 1. The sender's [`Outbox`] names in every [`Message`] its *direct dependencies*: the latest messages that the
+//!    sender had delivered and that no other one of them already follows. Usually that is one, however many
+//!    nodes there are. The sender's own previous message is implied.
+//! 2. The receiver's [`CausalBuffer`] looks for the first cause that is not yet delivered, and parks the message
+//!    under that one cause, and no other. None left: the message is ready.
+//! 3. [`pop`](CausalBuffer::pop) delivers a ready message, and takes out all that were parked under it.
+//! 4. Each of those resumes its search *behind* the cause it waited for. Delivered messages stay delivered, so
+//!    what was found delivered is never looked at again: a message with d dependencies costs at most 2(d + 1)
+//!    checks in its whole life, and the whole run is linear in its input, whatever the order of arrival.
+//! 5. The receiver hands every delivered message to its own outbox ([`Outbox::observe`]), whose next message
+//!    then depends on it.
+//!
+//! Read the modules in this order: `message` (what travels), `outbox` (step 1), `buffer` (steps 2 to 4, and
+//! everything that a remote can get wrong), `hold_back` (the links between the parked messages), `lanes` (what is
+//! known of each node, and from a dot to its place among the held).
+//!
+//! # What it tells you
+//!
+//! At every node, if message x happened before message y, x is delivered before y; and none is delivered twice.
+//! Concurrent messages may be delivered in different orders at different nodes. Nothing is promised about
+//! messages that never arrive, but [`missing`](CausalBuffer::missing) names exactly what to ask for.
+//!
+//! # Sources
+//!
+//! Direct dependencies: Prakash, Raynal, Singhal, *An Adaptive Causal Ordering Algorithm Suited to Mobile
+//! Computing Environments* (1997). Causal broadcast: Birman, Schiper, Stephenson, *Lightweight Causal and Atomic
+//! Group Multicast* (1991). Deviation: one watched cause a message and a resumed search, instead of comparing
+//! the vectors of all held messages at each delivery.
+
+mod buffer;
+mod hold_back;
+mod lanes;
+#[cfg(test)]
+mod linear_time;
+mod message;
+mod outbox;
+
+pub use buffer::{AcceptError, AcceptErrorKind, Accepted, CausalBuffer, Limits, TooManyNodes};
+pub use message::{Message, MessageError, MessageErrorKind};
+pub use outbox::{Outbox, StampError};

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Proves that the core pulls in no standard library unless asked to, in two ways. Each has a canary: the same
+# build with the core's `std` feature must fail, and for the right reason, or the check has gone blind.
+#
+#   1. A static library with its own panic handler: std's would be the second, which is an error.
+#   2. A toolchain folder with nothing but core and alloc in it: any `extern crate std` is an error. This one
+#      looks at every crate in the tree, used or not.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+
+must_build() { # WHAT COMMAND...
+  if "${@:2}" >"$output" 2>&1; then
+    echo "no std: $1"
+  else
+    cat "$output"
+    echo "error: $1 does not build without std"
+    exit 1
+  fi
+}
+
+must_fail_with() { # PATTERN WHAT COMMAND...
+  if "${@:3}" >"$output" 2>&1; then
+    echo "error: the canary was not noticed: $2 builds, so this check proves nothing"
+    exit 1
+  elif ! grep -qE "$1" "$output"; then
+    cat "$output"
+    echo "error: the canary failed, but not for its reason ($1): $2"
+    exit 1
+  fi
+  echo "canary noticed: $2"
+}
+
+link() { cargo build --release --manifest-path targets/link/Cargo.toml --target-dir target/link "$@"; }
+
+must_build "static library, no features" link
+must_build "static library, alloc" link --features alloc
+must_fail_with 'E0152.*panic_impl' "static library, std" link --features canary
+
+host=$(rustc --print host-tuple)
+sysroot=$PWD/target/link/sysroot
+libraries=lib/rustlib/$host/lib
+rm -rf "$sysroot" && mkdir -p "$sysroot/$libraries"
+ln -s "$(rustc --print sysroot)/$libraries"/lib{core,alloc,compiler_builtins}-* "$sysroot/$libraries/"
+
+# With --target, RUSTFLAGS leaves build scripts and procedural macros alone; those need std.
+bare() {
+  RUSTFLAGS="--sysroot $sysroot" \
+    cargo check -p happens-before --lib --no-default-features --target "$host" --target-dir target/link "$@"
+}
+
+must_build "whole tree, no features" bare
+must_build "whole tree, alloc" bare --features alloc
+must_build "whole tree, alloc and serde" bare --features alloc,serde
+must_fail_with "E0463.*\`std\`|can't find crate for \`std\`" "whole tree, std" bare --features std

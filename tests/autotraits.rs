@@ -1,0 +1,42 @@
+//! What the compiler derives, and what a change must not lose unseen: threads may send and share every type, and
+//! the small ones stay small.
+
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
+use happens_before::scalar::TooFarAhead;
+use happens_before::{CausalOrder, CounterExhausted, Dot, DotRange, LamportClock, LamportTimestamp};
+
+fn assert_auto_traits<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + 'static>() {}
+
+/// Asserts the auto traits and the size, in bytes, of each type.
+macro_rules! assert_types {
+    ($($type:ty => $size:expr),+ $(,)?) => {$(
+        assert_auto_traits::<$type>();
+        assert_eq!(size_of::<$type>(), $size, "the size of {} has changed", stringify!($type));
+    )+};
+}
+
+#[test]
+fn values_that_travel_are_small() {
+    assert_types! {
+        CausalOrder => 1,
+        Option<CausalOrder> => 1,
+        Dot<u64> => 16,
+        Option<Dot<u64>> => 16,
+        DotRange<u64> => 24,
+        Option<DotRange<u64>> => 24,
+        LamportTimestamp<u64> => 16,
+        Option<LamportTimestamp<u64>> => 16,
+        Option<LamportTimestamp<u32>> => 16,
+        CounterExhausted => 8,
+        TooFarAhead => 16,
+    }
+}
+
+#[test]
+fn states_are_as_small_as_documented() {
+    assert_types! { LamportClock<u64> => 24 }
+    #[cfg(feature = "alloc")]
+    // Four entries inline, whether or not they are used.
+    assert_types! { happens_before::VersionVector<u64> => 80 }
+}

@@ -1,0 +1,176 @@
+//! Every history of up to five messages over three nodes, in every order of arrival, against the graph.
+#![cfg(feature = "alloc")]
+
+use happens_before::check::CausalRun;
+use happens_before::{CausalBuffer, Dot, Limits, Message, Outbox};
+
+const NODES: usize = 3;
+
+/// A set of messages, by number.
+type Set = u32;
+
+/// A history as a graph: for each message its node, and everything that happened before it.
+#[derive(Clone, Default)]
+struct History {
+    nodes: Vec<usize>,
+    past: Vec<Set>,
+}
+
+impl History {
+    fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The messages made by `node`.
+    fn of(&self, node: usize) -> Set {
+        (0..self.len()).filter(|&at| self.nodes[at] == node).fold(0, |set, at| set | 1 << at)
+    }
+
+    fn closed(&self, set: Set) -> bool {
+        (0..self.len()).all(|at| set >> at & 1 == 0 || self.past[at] & !set == 0)
+    }
+
+    /// Visits this history, and every one that begins with it and has up to `length` messages. Nodes come into
+    /// play in their order, so that no two histories differ only in the names of the nodes.
+    fn visit(&self, length: usize, visitor: &mut impl FnMut(&Self)) {
+        visitor(self);
+        if self.len() == length {
+            return;
+        }
+        let used = self.nodes.iter().max().map_or(0, |last| last + 1);
+        for node in 0..(used + 1).min(NODES) {
+            for past in 0..1 << self.len() {
+                // A node has delivered its own messages, and with each message its past.
+                if self.of(node) & !past == 0 && self.closed(past) {
+                    let mut longer = self.clone();
+                    longer.nodes.push(node);
+                    longer.past.push(past);
+                    longer.visit(length, visitor);
+                }
+            }
+        }
+    }
+
+    /// Stamps the messages: each node delivers its message's past in the order of sending, then sends.
+    fn messages(&self) -> Vec<Message<usize, usize>> {
+        let mut outboxes: Vec<_> = (0..NODES).map(Outbox::new).collect();
+        let mut seen = [0; NODES];
+        let mut messages: Vec<Message<usize, usize>> = Vec::new();
+        for at in 0..self.len() {
+            let node = self.nodes[at];
+            let newly_seen = self.past[at] & !seen[node];
+            for (_, message) in messages.iter().enumerate().filter(|(other, _)| newly_seen >> other & 1 == 1) {
+                outboxes[node].observe(message);
+            }
+            seen[node] |= self.past[at] | 1 << at;
+            messages.push(outboxes[node].stamp(at).unwrap());
+        }
+        messages
+    }
+
+    /// The direct dependencies, from the graph: the messages of the past that no other of the past follows,
+    /// without the node's own.
+    fn direct_dependencies(&self, at: usize) -> Set {
+        let past = self.past[at];
+        let followed =
+            (0..at).filter(|other| past >> other & 1 == 1).fold(0, |set, other| set | self.past[other]);
+        past & !followed & !self.of(self.nodes[at])
+    }
+}
+
+/// Calls `visitor` with every order of `items`.
+fn permutations(items: &mut Vec<usize>, from: usize, visitor: &mut impl FnMut(&[usize])) {
+    if from == items.len() {
+        return visitor(items);
+    }
+    for at in from..items.len() {
+        items.swap(from, at);
+        permutations(items, from + 1, visitor);
+        items.swap(from, at);
+    }
+}
+
+/// Lets the messages arrive in the given order, and compares every step with the graph.
+fn arrive(history: &History, messages: &[Message<usize, usize>], order: &[usize]) {
+    let mut buffer = CausalBuffer::new(Limits::default());
+    let (mut arrived, mut delivered): (Set, Set) = (0, 0);
+    for &at in order {
+        buffer.accept(messages[at].clone()).unwrap();
+        arrived |= 1 << at;
+        while let Some(message) = buffer.pop() {
+            let popped = *message.payload();
+            assert_eq!(delivered >> popped & 1, 0, "twice");
+            assert_eq!(history.past[popped] & !delivered, 0, "before its cause");
+            delivered |= 1 << popped;
+        }
+        // Delivered is exactly what has all of its past here.
+        let expected = (0..messages.len()).filter(|&m| (history.past[m] | 1 << m) & !arrived == 0);
+        assert_eq!(delivered, expected.fold(0, |set, m| set | 1 << m));
+
+        // Missing is exactly what those that are held name, or imply by their numbers.
+        let held = arrived & !delivered;
+        let held_or_named = (0..messages.len()).filter(|m| held >> m & 1 == 1);
+        let named = held_or_named.fold(held, |set, m| set | history.direct_dependencies(m));
+        let implied = (0..messages.len()).filter(|&m| {
+            let later = named & history.of(history.nodes[m]) & !((1 << m) - 1);
+            later != 0 && arrived >> m & 1 == 0
+        });
+        let missing: Vec<Dot<usize>> =
+            buffer.missing().flat_map(|gap| gap.dots().collect::<Vec<_>>()).collect();
+        let mut implied: Vec<_> = implied.map(|m| *messages[m].dot()).collect();
+        implied.sort_unstable();
+        assert_eq!(missing, implied);
+    }
+    assert!(buffer.is_empty());
+}
+
+#[test]
+fn every_small_history_is_delivered_in_every_order_of_arrival() {
+    let (mut histories, mut runs) = (0, 0);
+    History::default().visit(5, &mut |history| {
+        histories += 1;
+        let messages = history.messages();
+        for (at, message) in messages.iter().enumerate() {
+            let named = message
+                .dependencies()
+                .iter()
+                .map(|dependency| messages.iter().position(|other| other.dot() == dependency).unwrap());
+            let named = named.fold(0, |set, other| set | 1 << other);
+            assert_eq!(named, history.direct_dependencies(at), "the outbox names the direct dependencies");
+        }
+        let mut order: Vec<_> = (0..messages.len()).collect();
+        permutations(&mut order, 0, &mut |order| {
+            arrive(history, &messages, order);
+            runs += 1;
+        });
+    });
+    assert_eq!((histories, runs), (1_835, 202_580));
+}
+
+#[test]
+fn the_oracle_accepts_exactly_the_orders_that_extend_the_graph() {
+    let (mut accepted, mut refused) = (0, 0);
+    History::default().visit(4, &mut |history| {
+        let messages = history.messages();
+        let mut sent = CausalRun::new(1);
+        for message in &messages {
+            sent.sent(*message.dot(), message.dependencies().iter().copied()).unwrap();
+        }
+        permutations(&mut (0..messages.len()).collect(), 0, &mut |order| {
+            let mut run = sent.clone();
+            let judged = order.iter().try_for_each(|&at| run.delivered(0, messages[at].dot()));
+            let extends = (0..order.len()).all(|step| {
+                let before = order[..step].iter().fold(0, |set, at| set | 1 << at);
+                history.past[order[step]] & !before == 0
+            });
+            assert_eq!(judged.is_ok(), extends);
+            if extends {
+                assert_eq!(run.complete(), Ok(()));
+                accepted += 1;
+            } else {
+                refused += 1;
+            }
+        });
+    });
+    assert_eq!((accepted, refused), (701, 3_159));
+}

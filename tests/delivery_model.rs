@@ -1,0 +1,127 @@
+//! The buffer against the naive model: random messages, sensible and not, in random order.
+#![cfg(feature = "alloc")]
+
+#[path = "common/buffer_model.rs"]
+mod buffer_model;
+mod common;
+
+use std::collections::HashSet;
+use std::mem::{Discriminant, discriminant};
+
+use buffer_model::{BufferModel, Msg, Node, accept_in_both};
+use common::below;
+use happens_before::{CausalBuffer, Dot, Limits, Message, VersionVector};
+use quickcheck::Gen;
+
+/// A message with a few causes; often one that can never be delivered.
+fn message(random: &mut Gen, nodes: u64, counters: u64) -> Msg {
+    let dot = |random: &mut Gen| Dot::new(below(random, nodes) as Node, 1 + below(random, counters)).unwrap();
+    let own = dot(random);
+    let mut named = VersionVector::new();
+    for _ in 0..below(random, 4) {
+        named.observe(&dot(random));
+    }
+    named.remove(own.node());
+    let dependencies = named.iter().filter_map(|(&node, counter)| Dot::new(node, counter));
+    Message::new(own, dependencies, below(random, 2) as u8).unwrap()
+}
+
+/// One random run of the buffer beside the model; tells which outcomes there were.
+fn run(
+    random: &mut Gen,
+    limits: Limits,
+    steps: usize,
+    seen: &mut HashSet<Discriminant<buffer_model::Outcome>>,
+) -> usize {
+    let (nodes, counters) = (1 + below(random, 5), 1 + below(random, 9));
+    let mut buffer = CausalBuffer::new(limits);
+    let mut model = BufferModel::new(limits);
+    let mut delivered = 0;
+    for _ in 0..steps {
+        match below(random, 12) {
+            0 => {
+                let vector: VersionVector<Node> =
+                    (0..nodes).map(|n| (n as Node, below(random, counters))).collect();
+                assert_eq!(buffer.advance_to(&vector).is_ok(), model.advance_to(&vector));
+            }
+            1..=4 => {
+                let popped = buffer.pop();
+                model.pop(popped.as_ref());
+                delivered += usize::from(popped.is_some());
+            }
+            _ => {
+                let message = message(random, nodes, counters);
+                seen.insert(discriminant(&accept_in_both(&mut buffer, &mut model, message)));
+            }
+        }
+        model.assert_like(&buffer);
+    }
+    delivered
+}
+
+fn tight_limits(random: &mut Gen) -> Limits {
+    let mut limits = Limits::default();
+    limits.messages = below(random, 8) as usize;
+    limits.horizon = 2 + below(random, 6);
+    limits.nodes = 1 + below(random, 5) as usize;
+    limits.dependencies = 1 + below(random, 3) as usize;
+    limits
+}
+
+#[test]
+fn the_buffer_does_what_the_naive_one_does() {
+    let mut random = common::random();
+    let mut outcomes = HashSet::new();
+    let mut delivered = 0;
+    for _ in 0..2_000 {
+        delivered += run(&mut random, Limits::default(), 60, &mut outcomes);
+        let tight = tight_limits(&mut random);
+        delivered += run(&mut random, tight, 60, &mut outcomes);
+    }
+    assert_eq!(outcomes.len(), 8, "every outcome and every refusal occurs");
+    assert!(delivered > 8_000, "only {delivered} deliveries");
+}
+
+#[test]
+fn what_was_saved_can_be_restored_at_every_step() {
+    let mut random = common::random();
+    let mut limits = Limits::default();
+    limits.messages = 10;
+    let mut restored_messages = 0;
+    for _ in 0..500 {
+        let mut buffer = CausalBuffer::new(limits);
+        let mut model = BufferModel::new(limits);
+        for _ in 0..30 {
+            accept_in_both(&mut buffer, &mut model, message(&mut random, 3, 5));
+            if below(&mut random, 2) == 0 {
+                model.pop(buffer.pop().as_ref());
+            }
+            // The crash: everything is forgotten but what the docs say must be stored.
+            let (delivered, held): (_, Vec<_>) = (buffer.delivered(), buffer.held().cloned().collect());
+            let mut restored = CausalBuffer::new(limits);
+            restored.advance_to(&delivered).unwrap();
+            restored_messages += held.len();
+            for message in held.into_iter().rev() {
+                restored.accept(message).unwrap();
+            }
+            assert!(restored.held().eq(buffer.held()));
+            assert_eq!(restored.delivered(), buffer.delivered());
+            assert_eq!(restored.internal_validate(), Ok(()));
+            // What nobody names any more is not asked for; all else is.
+            let missing: Vec<_> = buffer.missing().flat_map(|range| range.dots().collect::<Vec<_>>()).collect();
+            assert!(
+                restored
+                    .missing()
+                    .flat_map(|range| range.dots().collect::<Vec<_>>())
+                    .all(|dot| missing.contains(&dot))
+            );
+            if below(&mut random, 4) == 0 {
+                let popped: Vec<_> = std::iter::from_fn(|| buffer.pop()).collect();
+                let again: HashSet<_> = std::iter::from_fn(|| restored.pop()).collect();
+                assert_eq!(popped.into_iter().collect::<HashSet<_>>(), again);
+                break;
+            }
+        }
+    }
+    assert!(restored_messages > 5_000, "only {restored_messages} messages restored");
+}

@@ -1,0 +1,257 @@
+//! Forged, repeated and oversized input: an error that hands the message back, says what to do, and changes
+//! nothing.
+#![cfg(feature = "alloc")]
+
+use happens_before::delivery::{AcceptErrorKind, Accepted, MessageErrorKind};
+use happens_before::{CausalBuffer, Dot, DotRange, Limits, Message, Outbox, VersionVector};
+
+type Buffer = CausalBuffer<&'static str, &'static str>;
+
+fn dot(node: &'static str, counter: u64) -> Dot<&'static str> {
+    Dot::new(node, counter).unwrap()
+}
+
+fn message<const N: usize>(
+    own: Dot<&'static str>,
+    dependencies: [Dot<&'static str>; N],
+    payload: &'static str,
+) -> Message<&'static str, &'static str> {
+    Message::new(own, dependencies, payload).unwrap()
+}
+
+fn limits(change: impl Fn(&mut Limits)) -> Limits {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    limits
+}
+
+/// Everything that can be seen of a buffer.
+fn state(buffer: &Buffer) -> impl PartialEq + std::fmt::Debug + use<> {
+    let held: Vec<_> = buffer.held().cloned().collect();
+    (buffer.delivered(), held, buffer.missing().collect::<Vec<_>>(), buffer.internal_validate())
+}
+
+/// Accepts a message that must be refused, and returns why, in both forms.
+fn refused(
+    buffer: &mut Buffer,
+    message: Message<&'static str, &'static str>,
+) -> (AcceptErrorKind<&'static str>, String) {
+    let before = state(buffer);
+    let error = buffer.accept(message.clone()).unwrap_err();
+    assert_eq!(state(buffer), before, "an error changes nothing");
+    assert_eq!(error.message, message, "an error hands the message back");
+    let words = error.to_string();
+    (error.kind, words)
+}
+
+#[test]
+fn a_duplicate_is_an_outcome_and_costs_nothing() {
+    let mut buffer = Buffer::new(Limits::default());
+    let (ready, held) = (message(dot("a", 1), [], "1"), message(dot("a", 3), [], "3"));
+    assert_eq!(buffer.accept(ready.clone()), Ok(Accepted::Ready));
+    assert_eq!(buffer.accept(held.clone()), Ok(Accepted::Held));
+    let before = state(&buffer);
+    for _ in 0..1_000 {
+        assert_eq!(buffer.accept(ready.clone()), Ok(Accepted::Duplicate));
+        assert_eq!(buffer.accept(held.clone()), Ok(Accepted::Duplicate));
+    }
+    assert_eq!(state(&buffer), before);
+    assert_eq!(buffer.pop(), Some(ready.clone()));
+    assert_eq!(buffer.accept(ready), Ok(Accepted::Duplicate));
+    assert_eq!(
+        buffer.accept(message(dot("a", 1), [], "another")),
+        Ok(Accepted::Duplicate),
+        "delivered is delivered"
+    );
+    assert_eq!(buffer.pop(), None);
+}
+
+#[test]
+fn of_two_contents_for_one_dot_the_first_stays() {
+    let mut buffer = Buffer::new(Limits::default());
+    for first in [message(dot("a", 1), [], "ready"), message(dot("b", 2), [dot("a", 9)], "held")] {
+        buffer.accept(first.clone()).unwrap();
+        let (kind, words) = refused(
+            &mut buffer,
+            message(
+                *first.dot(),
+                [dot("a", 9)]
+                    .into_iter()
+                    .filter(|d| d.node() != first.dot().node())
+                    .collect::<Vec<_>>()
+                    .try_into()
+                    .unwrap_or([dot("c", 1)]),
+                "other payload",
+            ),
+        );
+        assert_eq!(kind, AcceptErrorKind::Equivocation);
+        assert!(words.ends_with("is held; its node has used the number twice"), "{words}");
+        let (kind, _) = refused(&mut buffer, message(*first.dot(), [dot("z", 1)], first.payload()));
+        assert_eq!(kind, AcceptErrorKind::Equivocation, "other dependencies are another content");
+        assert_eq!(buffer.accept(first), Ok(Accepted::Duplicate));
+    }
+}
+
+#[test]
+fn a_counter_beyond_the_horizon_is_refused_wherever_it_stands() {
+    let mut buffer = Buffer::new(limits(|limits| limits.horizon = 10));
+    assert_eq!(buffer.accept(message(dot("a", 10), [dot("b", 10)], "just within")), Ok(Accepted::Held));
+    for (forged, culprit) in [
+        (message(dot("a", 11), [], ""), dot("a", 11)),
+        (message(dot("a", u64::MAX), [], ""), dot("a", u64::MAX)),
+        (message(dot("a", 1), [dot("b", 11)], ""), dot("b", 11)),
+        (message(dot("a", 1), [dot("b", u64::MAX)], ""), dot("b", u64::MAX)),
+        (message(dot("new", 11), [], ""), dot("new", 11)),
+    ] {
+        let (kind, words) = refused(&mut buffer, forged);
+        assert_eq!(kind, AcceptErrorKind::TooFarAhead { dot: culprit, limit: 10 });
+        assert!(
+            words.contains("which now ends at 10; distrust the sender, or catch up from a snapshot"),
+            "{words}"
+        );
+    }
+    buffer.advance_to(&VersionVector::from_iter([("a", 5)])).unwrap();
+    assert_eq!(buffer.accept(message(dot("a", 15), [], "within by now")), Ok(Accepted::Held));
+}
+
+#[test]
+fn the_end_of_the_range_is_reached_without_a_wrap() {
+    let mut buffer = Buffer::new(limits(|limits| limits.horizon = u64::MAX));
+    buffer.accept(message(dot("a", u64::MAX), [dot("b", u64::MAX)], "last")).unwrap();
+    assert_eq!(buffer.internal_validate(), Ok(()));
+    let all_but_last = DotRange::new("a", 1..=u64::MAX - 1).unwrap();
+    assert!(buffer.missing().eq([all_but_last, DotRange::new("b", 1..=u64::MAX).unwrap()]));
+    buffer.advance_to(&VersionVector::from_iter([("a", u64::MAX - 1), ("b", u64::MAX)])).unwrap();
+    assert_eq!(buffer.pop().map(Message::into_payload), Some("last"));
+    assert_eq!(buffer.missing().count(), 0);
+    assert_eq!(buffer.accept(message(dot("a", u64::MAX), [], "")), Ok(Accepted::Duplicate));
+}
+
+#[test]
+fn nodes_beyond_the_limit_are_refused_wherever_they_stand() {
+    let mut buffer = Buffer::new(limits(|limits| limits.nodes = 2));
+    buffer.accept(message(dot("a", 1), [dot("b", 1)], "two nodes")).unwrap();
+    for forged in [
+        message(dot("c", 1), [], "would be ready"),
+        message(dot("c", 2), [], "would be held"),
+        message(dot("a", 2), [dot("c", 1)], "a dependency"),
+    ] {
+        let (kind, words) = refused(&mut buffer, forged);
+        assert!(matches!(kind, AcceptErrorKind::TooManyNodes(error) if error.limit == 2), "{kind:?}");
+        assert!(words.ends_with("more than 2 nodes; distrust the sender, or raise the limit"), "{words}");
+    }
+    let before = state(&buffer);
+    let error = buffer.advance_to(&VersionVector::from_iter([("a", 1), ("c", 1)])).unwrap_err();
+    assert_eq!((error.limit, state(&buffer)), (2, before));
+    buffer.accept(message(dot("b", 1), [], "known")).unwrap();
+    assert_eq!(std::iter::from_fn(|| buffer.pop()).count(), 2);
+}
+
+#[test]
+fn more_dependencies_than_the_limit_are_refused() {
+    let mut buffer = Buffer::new(limits(|limits| limits.dependencies = 2));
+    let (kind, words) = refused(&mut buffer, message(dot("a", 1), [dot("b", 1), dot("c", 1), dot("d", 1)], ""));
+    assert_eq!(kind, AcceptErrorKind::TooManyDependencies { limit: 2 });
+    assert!(words.contains("more than 2 dependencies"), "{words}");
+    assert_eq!(buffer.accept(message(dot("a", 1), [dot("b", 1), dot("c", 1)], "")), Ok(Accepted::Held));
+}
+
+#[test]
+fn a_full_buffer_refuses_what_would_wait_and_never_what_is_ready() {
+    let mut buffer = Buffer::new(limits(|limits| limits.messages = 2));
+    buffer.accept(message(dot("a", 2), [], "waits")).unwrap();
+    buffer.accept(message(dot("b", 2), [], "waits")).unwrap();
+    let (kind, words) = refused(&mut buffer, message(dot("c", 2), [], "would wait"));
+    assert_eq!(kind, AcceptErrorKind::BufferFull { limit: 2 });
+    assert!(words.contains("has to wait and 2 messages are held"), "{words}");
+    for node in ["a", "b", "c", "d"] {
+        assert_eq!(buffer.accept(message(dot(node, 1), [], "ready")), Ok(Accepted::Ready), "{node}");
+    }
+    let delivered: Vec<_> = std::iter::from_fn(|| buffer.pop()).map(|message| *message.dot()).collect();
+    assert_eq!(delivered.len(), 6);
+    assert_eq!(buffer.accept(message(dot("c", 2), [], "again")), Ok(Accepted::Ready));
+}
+
+#[test]
+fn with_no_room_at_all_messages_in_order_are_still_delivered() {
+    let mut buffer = Buffer::new(limits(|limits| limits.messages = 0));
+    for counter in 1..=100 {
+        buffer.accept(message(dot("a", counter), [], "")).unwrap();
+        assert!(buffer.pop().is_some());
+    }
+}
+
+#[test]
+fn limits_above_their_most_are_taken_as_the_most() {
+    let mut buffer = Buffer::new(limits(|limits| {
+        (limits.messages, limits.nodes, limits.dependencies) = (usize::MAX, usize::MAX, usize::MAX);
+    }));
+    assert_eq!(buffer.accept(message(dot("a", 2), [dot("b", 1)], "")), Ok(Accepted::Held));
+    assert_eq!(buffer.internal_validate(), Ok(()));
+}
+
+#[test]
+fn a_vector_that_is_not_causally_closed_confuses_the_application_but_not_the_buffer() {
+    let mut buffer = Buffer::new(Limits::default());
+    buffer.accept(message(dot("a", 1), [dot("b", 1)], "waits for b")).unwrap();
+    buffer.accept(message(dot("c", 1), [dot("a", 1)], "waits for a")).unwrap();
+    // Covers (a, 1) but not its cause.
+    buffer.advance_to(&VersionVector::from_iter([("a", 1)])).unwrap();
+    assert_eq!(buffer.internal_validate(), Ok(()));
+    assert_eq!(buffer.pop().map(Message::into_payload), Some("waits for a"));
+    assert_eq!(buffer.accept(message(dot("b", 1), [], "late")), Ok(Accepted::Ready));
+    assert_eq!(buffer.pop().map(Message::into_payload), Some("late"));
+    assert_eq!(buffer.pop(), None);
+}
+
+#[test]
+fn what_can_never_be_delivered_cannot_be_a_message() {
+    for (dependency, own) in [(dot("a", 5), dot("a", 5)), (dot("a", 6), dot("a", 5))] {
+        let error = Message::new(own, [dependency], "payload").unwrap_err();
+        assert_eq!(error.kind, MessageErrorKind::OwnFuture { dependency });
+        assert!(error.to_string().contains("is the message itself or comes after it"));
+        assert_eq!(error.payload, "payload");
+    }
+    let error = Message::new(dot("a", 1), [dot("b", 1), dot("c", 1), dot("b", 2)], "payload").unwrap_err();
+    assert_eq!(error.kind, MessageErrorKind::Repeated { node: "b" });
+    assert!(error.to_string().contains("name only the later one"));
+    assert_eq!(error.payload, "payload");
+}
+
+#[test]
+fn two_messages_that_wait_for_each_other_wait_for_ever_and_harm_nobody() {
+    let mut buffer = Buffer::new(Limits::default());
+    buffer.accept(message(dot("a", 1), [dot("b", 1)], "")).unwrap();
+    buffer.accept(message(dot("b", 1), [dot("a", 1)], "")).unwrap();
+    assert_eq!(buffer.pop(), None);
+    assert_eq!(buffer.missing().count(), 0, "nothing would help");
+    assert!(buffer.blocked_on(&dot("a", 1)).eq([dot("b", 1)]));
+    buffer.accept(message(dot("c", 1), [], "honest")).unwrap();
+    assert_eq!(buffer.pop().map(Message::into_payload), Some("honest"));
+}
+
+#[test]
+fn an_outbox_at_the_end_of_its_range_hands_the_payload_back() {
+    let mut outbox = Outbox::restore("a", u64::MAX - 1, VersionVector::from_iter([("b", 1)]));
+    assert_eq!(outbox.stamp("last").unwrap().dot(), &dot("a", u64::MAX));
+    outbox.advance_to(&VersionVector::from_iter([("b", 2)]));
+    for _ in 0..2 {
+        let error = outbox.stamp("one more").unwrap_err();
+        assert_eq!((error.payload, error.reason.limit), ("one more", u64::MAX));
+        assert!(error.to_string().contains("continue under a new node id"));
+        assert_eq!(outbox.frontier(), &VersionVector::from_iter([("b", 2)]), "an error changes nothing");
+    }
+}
+
+#[test]
+fn a_number_is_never_used_twice_after_a_restart_with_an_old_counter() {
+    let mut lost = Outbox::new("a");
+    let sent: Vec<_> = (0..3).map(|n| lost.stamp(n).unwrap()).collect();
+    let mut restored = Outbox::restore("a", 1, VersionVector::new());
+    restored.observe(&sent[2]); // it comes back from a neighbour
+    assert_eq!(restored.stamp(3).unwrap().dot(), &dot("a", 4));
+    let mut from_snapshot = Outbox::new("a");
+    from_snapshot.advance_to(&VersionVector::from_iter([("a", 3), ("b", 1)]));
+    let next = from_snapshot.stamp(3).unwrap();
+    assert_eq!((next.dot(), next.dependencies()), (&dot("a", 4), &[dot("b", 1)][..]));
+}

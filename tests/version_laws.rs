@@ -1,0 +1,286 @@
+//! Version vectors: the laws of a partial order and of a lattice, and every operation against a naive model.
+
+#![cfg(feature = "alloc")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
+
+use common::{Model, check};
+use happens_before::{CausalOrder, CounterExhausted, Dot, DotRange, VersionVector};
+
+type Vector = VersionVector<u8>;
+
+/// The vector with the model's entries.
+fn vector(model: &Model) -> Vector {
+    model.0.iter().map(|(&node, &counter)| (node, counter)).collect()
+}
+
+/// The entries of a vector as a model, read by iteration alone.
+fn model(vector: &Vector) -> Model {
+    assert_eq!(vector.internal_validate(), Ok(()));
+    let entries: Vec<_> = vector.iter().map(|(&node, counter)| (node, counter)).collect();
+    assert!(entries.is_sorted(), "the entries come in the order of the ids");
+    let model = BTreeMap::from_iter(entries.iter().copied());
+    assert_eq!((model.len(), model.is_empty()), (vector.len(), vector.is_empty()), "no id comes twice");
+    Model(model)
+}
+
+/// Every model over nodes 0, 1, ... with counters from 0 to `highest`.
+fn every_model(nodes: u8, highest: u64) -> Vec<Model> {
+    let mut models = vec![Model::default()];
+    for node in 0..nodes {
+        models = models.iter().flat_map(|model| (0..=highest).map(|c| with(model, node, c))).collect();
+    }
+    models
+}
+
+fn with(model: &Model, node: u8, counter: u64) -> Model {
+    let mut model = model.clone();
+    model.set(node, counter);
+    model
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The laws, each tried on every vector (or pair, or triple) of 3 nodes with counters up to 2, then on random
+// ones.
+
+/// The least vector that is at least both.
+fn join(x: &Vector, y: &Vector) -> Vector {
+    let mut both = x.clone();
+    both.merge(y);
+    both
+}
+
+/// The greatest vector that is at most both.
+fn meet(x: &Vector, y: &Vector) -> Vector {
+    let mut both = x.clone();
+    both.meet(y);
+    both
+}
+
+/// A nested loop over `$all` for each variable.
+macro_rules! for_each {
+    ($all:expr; $x:ident => $body:expr) => { for $x in $all { $body } };
+    ($all:expr; $x:ident, $($rest:ident),+ => $body:expr) => {
+        for $x in $all { for_each!($all; $($rest),+ => $body) }
+    };
+}
+
+macro_rules! model_of {
+    ($x:ident) => {
+        Model
+    };
+}
+
+macro_rules! law {
+    ($name:ident, |$($x:ident),+| $holds:expr) => {
+        #[test]
+        fn $name() {
+            let all: Vec<Vector> = every_model(3, 2).iter().map(vector).collect();
+            assert_eq!(all.len(), 27);
+            for_each!(&all; $($x),+ => assert!($holds, "{:?}", ($($x),+,)));
+
+            fn property($($x: Model),+) -> bool {
+                $(let $x = &vector(&$x);)+
+                $holds
+            }
+            check(property as fn($(model_of!($x)),+) -> bool);
+        }
+    };
+}
+
+/// "If `$a` then `$b`."
+macro_rules! implies {
+    ($a:expr, $b:expr) => {
+        !$a || $b
+    };
+}
+
+// A partial order.
+law!(order_is_reflexive, |x| x <= x && x.compare(x) == CausalOrder::Equal);
+law!(order_is_antisymmetric, |x, y| (x <= y && y <= x) == (x == y));
+law!(order_is_transitive, |x, y, z| implies!(x <= y && y <= z, x <= z));
+law!(strict_order_is_transitive, |x, y, z| implies!(x < y && y < z, x < z));
+law!(before_and_after_are_each_other_reversed, |x, y| x.compare(y) == y.compare(x).reverse());
+law!(partial_ord_is_compare, |x, y| x.partial_cmp(y) == x.compare(y).to_ordering());
+law!(nothing_is_before_the_empty_vector, |x| Vector::new() <= *x);
+
+// A join-semilattice: merge.
+law!(merge_is_commutative, |x, y| join(x, y) == join(y, x));
+law!(merge_is_associative, |x, y, z| join(&join(x, y), z) == join(x, &join(y, z)));
+law!(merge_is_idempotent, |x| join(x, x) == *x);
+law!(merge_has_the_empty_vector_as_identity, |x| join(x, &Vector::new()) == *x);
+law!(merge_is_an_upper_bound, |x, y| *x <= join(x, y) && *y <= join(x, y));
+law!(merge_is_the_least_upper_bound, |x, y, z| (x <= z && y <= z) == (join(x, y) <= *z));
+
+// A meet-semilattice.
+law!(meet_is_commutative, |x, y| meet(x, y) == meet(y, x));
+law!(meet_is_associative, |x, y, z| meet(&meet(x, y), z) == meet(x, &meet(y, z)));
+law!(meet_is_idempotent, |x| meet(x, x) == *x);
+law!(meet_has_the_empty_vector_as_zero, |x| meet(x, &Vector::new()).is_empty());
+law!(meet_is_a_lower_bound, |x, y| meet(x, y) <= *x && meet(x, y) <= *y);
+law!(meet_is_the_greatest_lower_bound, |x, y, z| (z <= x && z <= y) == (*z <= meet(x, y)));
+
+// Together a distributive lattice.
+law!(merge_absorbs_meet, |x, y| join(x, &meet(x, y)) == *x);
+law!(meet_absorbs_merge, |x, y| meet(x, &join(x, y)) == *x);
+law!(meet_distributes_over_merge, |x, y, z| meet(x, &join(y, z)) == join(&meet(x, y), &meet(x, z)));
+
+// What equality and difference mean.
+law!(equal_vectors_have_equal_hashes, |x, y| implies!(x == y, hash(x) == hash(y)));
+law!(difference_is_empty_exactly_if_at_most, |x, y| (x.difference(y).count() == 0) == (x <= y));
+
+// ---------------------------------------------------------------------------------------------------------
+// Against the model.
+
+/// Compares every operation on two vectors with the model's.
+fn assert_pair(x: &Model, y: &Model) {
+    let (vx, vy) = (vector(x), vector(y));
+    assert_eq!((&model(&vx), &model(&vy)), (x, y));
+
+    assert_eq!(vx.partial_cmp(&vy), x.partial_cmp(y), "{x:?} {y:?}");
+    assert_eq!(vx == vy, x == y);
+    assert_eq!(model(&join(&vx, &vy)), x.merge(y));
+    assert_eq!(model(&meet(&vx, &vy)), x.meet(y));
+
+    let missing = x.0.iter().filter(|&(&node, &counter)| counter > y.get(node));
+    let missing: Vec<_> = missing.map(|(&n, &c)| DotRange::new(n, y.get(n) + 1..=c).unwrap()).collect();
+    assert!(vx.difference(&vy).eq(missing));
+
+    let mut extended = vx.clone();
+    extended.extend(y.0.iter().map(|(&node, &counter)| (node, counter)));
+    assert_eq!(extended, join(&vx, &vy));
+
+    let keeps = |node: u8, counter: u64| counter > y.get(node);
+    let mut retained = vx.clone();
+    retained.retain(|&node, counter| keeps(node, counter));
+    let mut kept = x.clone();
+    kept.0.retain(|&node, &mut counter| keeps(node, counter));
+    assert_eq!(model(&retained), kept);
+
+    // However it was made, an equal vector is equal in every way: from the back, with repetitions and zeroes.
+    let entries = x.0.iter().chain(&y.0).map(|(&node, &counter)| (node, counter));
+    let zeroes = (0..9).map(|node| (node, 0));
+    let made: Vector = entries.clone().rev().chain(zeroes).chain(entries).collect();
+    assert_eq!(made, join(&vx, &vy));
+    assert_eq!(hash(&made), hash(&join(&vx, &vy)));
+    assert_eq!(format!("{made:?}"), format!("{:?}", x.merge(y).0));
+}
+
+/// Compares every operation on one vector and one node with the model's.
+fn assert_node(x: &Model, node: u8) {
+    let vx = vector(x);
+    let seen = x.get(node);
+    assert_eq!(vx.get(&node), seen);
+
+    for counter in [1, 2, 3, seen, seen.saturating_add(1), u64::MAX] {
+        let Some(dot) = Dot::new(node, counter) else { continue };
+        assert_eq!(vx.contains(&dot), counter <= seen);
+        let mut observed = vx.clone();
+        observed.observe(&dot);
+        assert_eq!(model(&observed), with(x, node, seen.max(counter)));
+    }
+
+    let mut incremented = vx.clone();
+    match incremented.increment(node) {
+        Ok(dot) => {
+            assert_eq!(Some(dot), seen.checked_add(1).and_then(|next| Dot::new(node, next)));
+            assert_eq!(model(&incremented), with(x, node, seen + 1));
+            assert_eq!(vx.compare(&incremented), CausalOrder::Before);
+        }
+        Err(CounterExhausted { limit, .. }) => {
+            assert_eq!((seen, limit), (u64::MAX, u64::MAX));
+            assert_eq!(incremented, vx, "an error changes nothing");
+        }
+    }
+
+    let mut removed = vx.clone();
+    assert_eq!(removed.remove(&node), seen);
+    assert_eq!(model(&removed), with(x, node, 0));
+    removed.shrink_to_fit();
+    assert_eq!(model(&removed), with(x, node, 0));
+    removed.clear();
+    assert_eq!(removed, Vector::new());
+}
+
+#[test]
+fn every_pair_of_small_vectors_agrees_with_the_model() {
+    let models = every_model(3, 3);
+    let (mut pairs, mut concurrent) = (0, 0);
+    for x in &models {
+        for y in &models {
+            assert_pair(x, y);
+            pairs += 1;
+            concurrent += u32::from(x.partial_cmp(y).is_none());
+        }
+    }
+    // By hand: 64 squared; 10 of 16 pairs of counters are at most each way, 4 both ways.
+    assert_eq!((pairs, concurrent), (4_096, 4_096 - 2 * 1_000 + 64));
+}
+
+#[test]
+fn every_pair_of_id_sets_agrees_with_the_model() {
+    // Seven ids: below, at and above what lives inline, and every way in which ids interleave.
+    let models = every_model(7, 1);
+    let mut pairs = 0;
+    for x in &models {
+        for y in &models {
+            // Its own counter where both have the node, so that a mix-up shows.
+            let y = Model(y.0.keys().map(|&node| (node, 1 + u64::from(node) % 3)).collect());
+            let x = Model(x.0.keys().map(|&node| (node, 2 + u64::from(node) / 3)).collect());
+            assert_pair(&x, &y);
+            pairs += 1;
+        }
+    }
+    assert_eq!(pairs, 16_384);
+}
+
+#[test]
+fn every_small_vector_and_node_agrees_with_the_model() {
+    let mut cases = 0;
+    for x in every_model(3, 3) {
+        for node in 0..4 {
+            assert_node(&x, node);
+            cases += 1;
+        }
+    }
+    assert_eq!(cases, 256);
+}
+
+#[test]
+fn random_pairs_agree_with_the_model() {
+    fn property(x: Model, y: Model) {
+        assert_pair(&x, &y);
+        for node in 0..10 {
+            assert_node(&x, node);
+        }
+    }
+    check(property as fn(Model, Model));
+}
+
+#[test]
+fn ids_may_be_owned() {
+    let name = |node: u8| format!("node {node}");
+    let mut ours: VersionVector<String> = [1, 3, 5].into_iter().map(|n| (name(n), 1)).collect();
+    let theirs: VersionVector<String> = [0, 2, 3, 4, 6].into_iter().map(|n| (name(n), 2)).collect();
+    ours.merge(&theirs);
+    assert_eq!(ours.internal_validate(), Ok(()));
+    let expected = [2, 1, 2, 2, 2, 1, 2];
+    assert!(ours.iter().eq((0..7).map(name).collect::<Vec<_>>().iter().zip(expected)));
+    assert_eq!(ours.remove(&name(3)), 2);
+    assert_eq!(ours.to_string(), "{node 0: 2, node 1: 1, node 2: 2, node 4: 2, node 5: 1, node 6: 2}");
+}
+
+#[test]
+fn text_forms() {
+    let vector = VersionVector::from_iter([("b", 1), ("a", 2)]);
+    assert_eq!(vector.to_string(), "{a: 2, b: 1}");
+    assert_eq!(format!("{vector:?}"), r#"{"a": 2, "b": 1}"#);
+    assert_eq!(Vector::default().to_string(), "{}");
+}
