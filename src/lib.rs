@@ -1,8 +1,132 @@
-//! Logical clocks, version vectors and causal delivery for anyone who replicates data.
+//! Logical clocks, version vectors and causal delivery, for anyone who replicates data.
+//!
+//! Whoever keeps copies of data on several machines runs into three questions that no wall clock answers: *which
+//! change came first*, *may I apply this one yet*, and *have I seen everything that it builds on*. This crate
+//! answers them with the structures of the field, under their usual names, for servers, browsers and
+//! microcontrollers alike.
+//!
+//! # Which one do I need?
+//!
+//! | I want to ... | take | costs |
+//! |---|---|---|
+//! | order events so that no effect comes before its cause, and need not know what is concurrent | [`LamportClock`] | one number a message |
+//! | know whether one state is older than another, newer, or concurrent | [`VersionVector`] | one number a node |
+//! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with an [`Outbox`] to send | the names of a message's direct causes: one or two |
+//! | know what to ask others for | [`CausalBuffer::missing`], [`VersionVector::difference`] | |
+//! | check that my own protocol delivers causally | [`check::CausalRun`] | |
+//!
+//! # A replicated chat
+//!
+//! ```
+//! # #[cfg(feature = "alloc")] {
+//! use happens_before::{CausalBuffer, Limits, Message, Outbox};
+//!
+//! struct Replica {
+//!     outbox: Outbox<&'static str>,
+//!     buffer: CausalBuffer<&'static str, String>,
+//!     lines: Vec<String>,
+//! }
+//!
+//! impl Replica {
+//!     fn new(node: &'static str) -> Self {
+//!         Self { outbox: Outbox::new(node), buffer: CausalBuffer::new(Limits::default()), lines: Vec::new() }
+//!     }
+//!
+//!     /// Takes in a message, from the network or of one's own, and applies what may be applied.
+//!     fn receive(&mut self, message: Message<&'static str, String>) {
+//!         self.buffer.accept(message).expect("this example stays within its limits");
+//!         while let Some(message) = self.buffer.pop() {
+//!             self.outbox.observe(&message);
+//!             self.lines.push(message.into_payload());
+//!         }
+//!     }
+//!
+//!     /// Says something, and returns what to send to all others.
+//!     fn say(&mut self, line: &str) -> Message<&'static str, String> {
+//!         let message = self.outbox.stamp(line.to_string()).expect("2^64 lines will not be reached");
+//!         self.receive(message.clone());
+//!         message
+//!     }
+//! }
+//!
+//! let (mut alice, mut bob, mut carol) = (Replica::new("alice"), Replica::new("bob"), Replica::new("carol"));
+//! let question = alice.say("tea?");
+//! bob.receive(question.clone());
+//! let answer = bob.say("yes");
+//!
+//! carol.receive(answer); // overtakes the question
+//! assert!(carol.lines.is_empty());
+//! carol.receive(question);
+//! assert_eq!(carol.lines, ["tea?", "yes"]);
+//! # }
+//! ```
+//!
+//! # What it does not do
+//!
+//! - It opens no socket, reads no clock and starts no thread: bytes and time come in and go out as values.
+//! - It does not decide who wins among concurrent changes; it tells you that they are concurrent.
+//! - It does not verify who wrote a message; do that before you hand it in. Against what a verified but hostile
+//!   node can still do, everything is bounded by limits that you set.
+//! - It reaches no consensus. A total order that survives failures takes one, from an engine that has it.
+//!
+//! # Features
+//!
+//! | feature | default | what you lose without it |
+//! |---|---|---|
+//! | `std` | on | nothing yet: it stands for what needs an operating system, and turns on `alloc` |
+//! | `alloc` | on, by `std` | all that grows: version vectors, causal delivery, oracles. Lamport clocks remain |
+//! | `serde` | off | `Serialize` and `Deserialize`, which refuse what the constructors refuse |
+//! | `arbitrary`, `quickcheck` | off | random values for your own fuzzing and property tests |
+//!
+//! Without any, the crate has no dependencies. There is no `unsafe` in it.
 
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+// In tests a panic is how a test fails.
+#![cfg_attr(
+    not(test),
+    warn(
+        // What could panic, in code that no input may make panic.
+        clippy::expect_used,
+        clippy::get_unwrap,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used,
+        // What could lose a part of a counter.
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        // What is the caller's business: see clippy.toml.
+        clippy::dbg_macro,
+        clippy::disallowed_macros,
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        clippy::exit,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        // What could differ from run to run, or let std in.
+        clippy::alloc_instead_of_core,
+        clippy::iter_over_hash_type,
+        clippy::std_instead_of_alloc,
+        clippy::std_instead_of_core,
+        // What hides something.
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        clippy::let_underscore_must_use,
+        clippy::mem_forget,
+        clippy::wildcard_enum_match_arm,
+        // What a reader of the docs misses.
+        clippy::doc_markdown,
+        clippy::missing_errors_doc,
+        clippy::missing_panics_doc,
+        clippy::return_self_not_must_use,
+    )
+)]
 
 #[cfg(any(test, feature = "std"))]
 extern crate std;
@@ -16,9 +140,13 @@ mod compat;
 pub mod counter;
 #[cfg(feature = "alloc")]
 pub mod delivery;
+#[cfg(any(feature = "arbitrary", feature = "quickcheck"))]
+mod generators;
 mod node;
 mod order;
 pub mod scalar;
+#[cfg(feature = "serde")]
+mod serialize;
 #[cfg(feature = "alloc")]
 pub mod version;
 
@@ -34,3 +162,8 @@ pub use scalar::{AtomicHybridClock, AtomicLamportClock};
 pub use scalar::{HybridClock, HybridTime, HybridTimestamp, LamportClock, LamportTimestamp};
 #[cfg(feature = "alloc")]
 pub use version::VersionVector;
+
+/// Runs the examples of the README as tests.
+#[cfg(all(doctest, feature = "alloc"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -43,9 +43,9 @@ pub struct Limits {
     /// A node that is further behind must catch up from a snapshot. Smaller bounds what a forged counter makes
     /// [`missing`](CausalBuffer::missing) ask for.
     pub horizon: u64,
-    /// How many nodes may be known, delivered or only named; the default is 4,096, the most 2^30.
+    /// How many nodes may be known, delivered or only named; the default is 4,096.
     pub nodes: usize,
-    /// How many dependencies a message may have; the default is 1,024, the most 2^32 - 2.
+    /// How many dependencies a message may have; the default is 1,024.
     pub dependencies: usize,
 }
 
@@ -125,12 +125,10 @@ pub struct CausalBuffer<I, P> {
 }
 
 impl<I: NodeId, P> CausalBuffer<I, P> {
-    /// Makes an empty buffer. A limit above its most is taken as the most.
+    /// Makes an empty buffer. More than 2^30 messages are taken as 2^30.
     #[must_use]
     pub fn new(mut limits: Limits) -> Self {
         limits.messages = limits.messages.min(HoldBack::<P>::MAX);
-        limits.nodes = limits.nodes.min(HoldBack::<P>::MAX);
-        limits.dependencies = limits.dependencies.min(u32::MAX as usize - 1);
         Self {
             limits,
             lanes: Lanes::new(),
@@ -263,7 +261,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     pub fn pop(&mut self) -> Option<Message<I, P>> {
         while let Some(cell) = self.held.next_released() {
             let held = self.held.get(cell)?;
-            if let Some(at) = self.first_undelivered(&held.message, held.cause as usize) {
+            if let Some(at) = self.first_undelivered(&held.message, held.cause) {
                 self.park(cell, at);
             } else {
                 self.lanes[held.lane].deliver(held.message.dot().counter());
@@ -342,7 +340,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         let cell = self.lanes.get(dot.node()).and_then(|lane| lane.cell(dot.counter()));
         let held = cell.and_then(|cell| self.held.get(cell));
         held.into_iter().flat_map(move |held| {
-            let causes = (held.cause as usize..).map_while(|at| held.message.cause(at));
+            let causes = (held.cause..).map_while(|at| held.message.cause(at));
             causes
                 .filter(|&(node, counter)| counter > self.lanes.get(node).map_or(0, |lane| lane.delivered))
                 .filter_map(|(node, counter)| Dot::new(node.clone(), counter))
@@ -425,8 +423,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
                 }
                 for waiter in self.held.waiters(cell) {
                     let parked_here = self.held.get(waiter).is_some_and(|held| {
-                        held.message.cause(held.cause as usize) == Some((node, counter))
-                            && self.first_undelivered(&held.message, 0) == Some(held.cause as usize)
+                        held.message.cause(held.cause) == Some((node, counter))
+                            && self.first_undelivered(&held.message, 0) == Some(held.cause)
                     });
                     if !parked_here {
                         return Err("B2: a parked message waits under its first cause that is not delivered");

@@ -51,7 +51,7 @@ pub(super) struct Held<M> {
     /// The lane of its node.
     pub(super) lane: LaneId,
     /// The causes before this one are delivered; the message waits for this one, unless it is released.
-    pub(super) cause: u32,
+    pub(super) cause: usize,
     /// The next of those that wait for the same event.
     next: Option<CellId>,
 }
@@ -87,7 +87,8 @@ impl<M> HoldBack<M> {
         }
         self.cells.push(Cell { held: None, waiters: None });
         let number = u32::try_from(self.cells.len()).ok().and_then(NonZeroU32::new);
-        CellId(number.expect("H4: at most 2 * MAX cells are in use"))
+        #[expect(clippy::expect_used, reason = "H4: at most 2 * MAX cells are in use, so their numbers fit")]
+        CellId(number.expect("H4"))
     }
 
     /// Returns what is held in `cell`.
@@ -105,7 +106,7 @@ impl<M> HoldBack<M> {
     pub(super) fn park(&mut self, cell: CellId, cause: usize, on: CellId) {
         let next = self.cells[on.index()].waiters.replace(cell);
         if let Some(held) = &mut self.cells[cell.index()].held {
-            held.cause = cause as u32; // at most the number of dependencies, which `Limits` keeps below 2^32
+            held.cause = cause;
             held.next = next;
         }
     }

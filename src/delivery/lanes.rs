@@ -27,13 +27,13 @@ use crate::delivery::hold_back::CellId;
 use crate::node::NodeId;
 
 /// Counters a page; a page is 256 bytes.
-const PAGE: u64 = 64;
+const PAGE: usize = 64;
 
-type Page = [Option<CellId>; PAGE as usize];
+type Page = [Option<CellId>; PAGE];
 
 /// The place of a node's lane, for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LaneId(u32);
+pub(super) struct LaneId(usize);
 
 /// A lane for every node known.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ impl<I: NodeId, M> Lanes<I, M> {
         match self.nodes.binary_search(node) {
             Ok(at) => self.ids[at],
             Err(at) => {
-                let id = LaneId(self.lanes.len() as u32); // at most `Limits::nodes`, which fits
+                let id = LaneId(self.lanes.len());
                 self.nodes.insert(at, node.clone());
                 self.ids.insert(at, id);
                 self.lanes.push(Lane { delivered: 0, named: 0, ready: None, pages: BTreeMap::new() });
@@ -104,7 +104,7 @@ impl<I: NodeId, M> Lanes<I, M> {
             if last > lane.named || lane.delivered > lane.named {
                 return Err("L2: nothing lies above `named`");
             }
-            if lane.pages.keys().next().is_some_and(|&first| first < lane.delivered / PAGE) {
+            if lane.pages.keys().next().is_some_and(|&first| first < lane.delivered / PAGE as u64) {
                 return Err("L3: no page lies below the next delivery");
             }
         }
@@ -121,13 +121,13 @@ impl<I, M> Index<LaneId> for Lanes<I, M> {
     type Output = Lane<M>;
 
     fn index(&self, id: LaneId) -> &Lane<M> {
-        &self.lanes[id.0 as usize] // lanes are never taken out
+        &self.lanes[id.0] // lanes are never taken out
     }
 }
 
 impl<I, M> IndexMut<LaneId> for Lanes<I, M> {
     fn index_mut(&mut self, id: LaneId) -> &mut Lane<M> {
-        &mut self.lanes[id.0 as usize]
+        &mut self.lanes[id.0]
     }
 }
 
@@ -142,7 +142,7 @@ impl<M> Lane<M> {
     pub(super) fn cell_mut(&mut self, counter: u64) -> &mut Option<CellId> {
         self.name(counter);
         let (page, at) = position(counter);
-        &mut self.pages.entry(page).or_insert_with(|| Box::new([None; PAGE as usize]))[at]
+        &mut self.pages.entry(page).or_insert_with(|| Box::new([None; PAGE]))[at]
     }
 
     /// Notes that a counter exists.
@@ -157,7 +157,7 @@ impl<M> Lane<M> {
         self.delivered = counter;
         let (page, at) = position(counter);
         let cell = self.pages.get_mut(&page)?[at].take();
-        if at + 1 == PAGE as usize {
+        if at + 1 == PAGE {
             self.pages.remove(&page);
         }
         cell
@@ -178,7 +178,7 @@ impl<M> Lane<M> {
     pub(super) fn cells(&self) -> impl Iterator<Item = (u64, CellId)> {
         self.pages.iter().flat_map(|(&page, cells)| {
             // Computed for cells only: in the page of the last counter of all, the place behind it has none.
-            let counter = move |at| page * PAGE + at as u64 + 1;
+            let counter = move |at| page * PAGE as u64 + at as u64 + 1;
             cells.iter().enumerate().filter_map(move |(at, cell)| cell.map(|cell| (counter(at), cell)))
         })
     }
@@ -186,5 +186,7 @@ impl<M> Lane<M> {
 
 /// Splits a counter, at least 1, into the number of its page and the place there.
 fn position(counter: u64) -> (u64, usize) {
-    ((counter - 1) / PAGE, ((counter - 1) % PAGE) as usize)
+    let (page, at) = ((counter - 1) / PAGE as u64, (counter - 1) % PAGE as u64);
+    #[expect(clippy::cast_possible_truncation, reason = "a remainder of PAGE, which is a usize")]
+    (page, at as usize)
 }

@@ -87,7 +87,7 @@ impl<I: NodeId, P> Message<I, P> {
     }
 
     /// Makes the message that follows everything in `frontier`, which has no entry for the message's own node.
-    pub(super) fn after(dot: Dot<I>, frontier: &VersionVector<I>, payload: P) -> Self {
+    pub(crate) fn after(dot: Dot<I>, frontier: &VersionVector<I>, payload: P) -> Self {
         let dependencies =
             frontier.iter().filter_map(|(node, counter)| Dot::new(node.clone(), counter)).collect();
         Self { dot, dependencies, payload }

@@ -1,0 +1,75 @@
+//! A buffer under arbitrary operations, against the naive one, refusals included; the oracle judges each run.
+#![no_main]
+
+#[path = "../../tests/common/buffer_model.rs"]
+mod buffer_model;
+
+use arbitrary::Arbitrary;
+use buffer_model::{BufferModel, Node, accept_in_both};
+use happens_before::{CausalBuffer, Dot, Limits, Message, VersionVector};
+use libfuzzer_sys::fuzz_target;
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    messages: u8,
+    horizon: u8,
+    nodes: u8,
+    dependencies: u8,
+    operations: Vec<Operation>,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Operation {
+    Accept { node: Node, counter: u8, dependencies: Vec<(Node, u8)>, payload: bool },
+    /// A message from the end of the range.
+    AcceptHuge { node: Node, below_the_end: u8 },
+    Pop,
+    AdvanceTo(Vec<(Node, u8)>),
+    SaveAndRestore,
+}
+
+/// Few nodes and low counters, so that messages meet.
+fn dot(node: Node, counter: u8) -> Dot<Node> {
+    Dot::new(node % 5, u64::from(counter % 12) + 1).unwrap()
+}
+
+fuzz_target!(|input: Input| {
+    let mut limits = Limits::default();
+    limits.messages = usize::from(input.messages % 16);
+    limits.horizon = u64::from(input.horizon % 16);
+    limits.nodes = usize::from(input.nodes % 6);
+    limits.dependencies = usize::from(input.dependencies % 5);
+    let mut buffer = CausalBuffer::new(limits);
+    let mut model = BufferModel::new(limits);
+    for operation in input.operations {
+        match operation {
+            Operation::Accept { node, counter, dependencies, payload } => {
+                let dependencies = dependencies.into_iter().map(|(node, counter)| dot(node, counter));
+                if let Ok(message) = Message::new(dot(node, counter), dependencies, payload.into()) {
+                    accept_in_both(&mut buffer, &mut model, message);
+                }
+            }
+            Operation::AcceptHuge { node, below_the_end } => {
+                let own = Dot::new(node % 5, u64::MAX - u64::from(below_the_end)).unwrap();
+                accept_in_both(&mut buffer, &mut model, Message::new(own, [], 0).unwrap());
+            }
+            Operation::Pop => model.pop(buffer.pop().as_ref()),
+            Operation::AdvanceTo(vector) => {
+                let vector: VersionVector<Node> =
+                    vector.into_iter().map(|(node, counter)| (node % 5, u64::from(counter % 12))).collect();
+                assert_eq!(buffer.advance_to(&vector).is_ok(), model.advance_to(&vector));
+            }
+            Operation::SaveAndRestore => {
+                let mut restored = CausalBuffer::new(limits);
+                restored.advance_to(&buffer.delivered()).unwrap();
+                for message in buffer.held() {
+                    restored.accept(message.clone()).unwrap();
+                }
+                assert!(restored.held().eq(buffer.held()));
+                assert_eq!(restored.delivered(), buffer.delivered());
+                assert_eq!(restored.internal_validate(), Ok(()));
+            }
+        }
+        model.assert_like(&buffer);
+    }
+});

@@ -1,0 +1,113 @@
+//! Random values for users' own tests: `arbitrary` for fuzzing, `quickcheck` for properties.
+//!
+//! Counters are small as a rule, so that values meet, and now and then anywhere in the range. Let the ids be few
+//! for the same reason: wrap a `u8` and take it modulo 3.
+
+#[cfg(feature = "arbitrary")]
+mod fuzzing {
+    use arbitrary::{Arbitrary, Result, Unstructured};
+
+    use crate::compat::Vec;
+    use crate::{Dot, LamportTimestamp, Message, NodeId, VersionVector};
+
+    fn counter(u: &mut Unstructured<'_>) -> Result<u64> {
+        if u.ratio(15, 16)? { u.int_in_range(1..=16) } else { u.int_in_range(1..=u64::MAX) }
+    }
+
+    impl<'a, I: Arbitrary<'a>> Arbitrary<'a> for Dot<I> {
+        fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+            Dot::new(u.arbitrary()?, counter(u)?).ok_or(arbitrary::Error::IncorrectFormat)
+        }
+    }
+
+    impl<'a, I: Arbitrary<'a>> Arbitrary<'a> for LamportTimestamp<I> {
+        fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+            LamportTimestamp::new(counter(u)?, u.arbitrary()?).ok_or(arbitrary::Error::IncorrectFormat)
+        }
+    }
+
+    impl<'a, I: NodeId + Arbitrary<'a>> Arbitrary<'a> for VersionVector<I> {
+        fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+            let dots: Vec<Dot<I>> = u.arbitrary()?;
+            Ok(dots.into_iter().map(|dot| (dot.node().clone(), dot.counter())).collect())
+        }
+    }
+
+    impl<'a, I: NodeId + Arbitrary<'a>, P: Arbitrary<'a>> Arbitrary<'a> for Message<I, P> {
+        fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+            let (dot, mut frontier): (Dot<I>, VersionVector<I>) = u.arbitrary()?;
+            frontier.remove(dot.node());
+            Ok(Message::after(dot, &frontier, u.arbitrary()?))
+        }
+    }
+}
+
+#[cfg(feature = "quickcheck")]
+mod properties {
+    use quickcheck::{Arbitrary, Gen};
+
+    use crate::compat::{Box, Vec};
+    use crate::{Dot, LamportTimestamp, Message, NodeId, VersionVector};
+
+    fn counter(random: &mut Gen) -> u64 {
+        match u8::arbitrary(random) {
+            few @ 0..240 => u64::from(few % 16) + 1,
+            _ => u64::arbitrary(random).max(1),
+        }
+    }
+
+    impl<I: Arbitrary> Arbitrary for Dot<I> {
+        #[expect(clippy::expect_used, reason = "`counter` is at least 1")]
+        fn arbitrary(random: &mut Gen) -> Self {
+            let node = I::arbitrary(random);
+            Dot::new(node, counter(random)).expect("at least 1")
+        }
+
+        fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+            let smaller = (self.node().clone(), self.counter()).shrink();
+            Box::new(smaller.filter_map(|(node, counter)| Dot::new(node, counter)))
+        }
+    }
+
+    impl<I: Arbitrary> Arbitrary for LamportTimestamp<I> {
+        #[expect(clippy::expect_used, reason = "`counter` is at least 1")]
+        fn arbitrary(random: &mut Gen) -> Self {
+            let node = I::arbitrary(random);
+            LamportTimestamp::new(counter(random), node).expect("at least 1")
+        }
+
+        fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+            let smaller = (self.counter(), self.node().clone()).shrink();
+            Box::new(smaller.filter_map(|(counter, node)| LamportTimestamp::new(counter, node)))
+        }
+    }
+
+    impl<I: NodeId + Arbitrary> Arbitrary for VersionVector<I> {
+        fn arbitrary(random: &mut Gen) -> Self {
+            let dots = Vec::<Dot<I>>::arbitrary(random);
+            dots.into_iter().map(|dot| (dot.node().clone(), dot.counter())).collect()
+        }
+
+        fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+            let entries: Vec<(I, u64)> = self.iter().map(|(node, counter)| (node.clone(), counter)).collect();
+            Box::new(entries.shrink().map(|entries| entries.into_iter().collect()))
+        }
+    }
+
+    impl<I: NodeId + Arbitrary, P: Arbitrary> Arbitrary for Message<I, P> {
+        fn arbitrary(random: &mut Gen) -> Self {
+            let (dot, mut frontier): (Dot<I>, VersionVector<I>) = Arbitrary::arbitrary(random);
+            frontier.remove(dot.node());
+            Message::after(dot, &frontier, P::arbitrary(random))
+        }
+
+        fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+            let parts = (self.dot().clone(), self.dependencies().to_vec(), self.payload().clone());
+            let smaller = parts.shrink();
+            Box::new(
+                smaller
+                    .filter_map(|(dot, dependencies, payload)| Message::new(dot, dependencies, payload).ok()),
+            )
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Serde, checked: what cannot be made through the constructors cannot be deserialized either, and every value has
+//! one form.
+//!
+//! | value | form |
+//! |---|---|
+//! | `Dot` | (node, counter) |
+//! | `DotRange` | (node, first, last) |
+//! | `LamportTimestamp` | (counter, node) |
+//! | `VersionVector` | a sequence of (node, counter), sorted by node |
+//! | `Message` | (dot, dependencies sorted by node, payload) |
+//!
+//! Serde promises no order of the bytes, so none of this is a sort key.
+
+use core::fmt;
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{Dot, DotRange, LamportTimestamp};
+
+fn refuse<T, E: Error>(why: impl fmt::Display) -> Result<T, E> {
+    Err(E::custom(why))
+}
+
+impl<I: Serialize> Serialize for Dot<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.node(), self.counter()).serialize(serializer)
+    }
+}
+
+impl<'de, I: Deserialize<'de>> Deserialize<'de> for Dot<I> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (node, counter) = Deserialize::deserialize(deserializer)?;
+        Dot::new(node, counter).map_or_else(|| refuse("a dot with counter 0"), Ok)
+    }
+}
+
+impl<I: Serialize> Serialize for DotRange<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let counters = self.counters();
+        (self.node(), counters.start(), counters.end()).serialize(serializer)
+    }
+}
+
+impl<'de, I: Deserialize<'de>> Deserialize<'de> for DotRange<I> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (node, first, last) = Deserialize::deserialize(deserializer)?;
+        DotRange::new(node, first..=last).map_or_else(|| refuse("a range that is empty or starts at 0"), Ok)
+    }
+}
+
+impl<I: Serialize> Serialize for LamportTimestamp<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.counter(), self.node()).serialize(serializer)
+    }
+}
+
+impl<'de, I: Deserialize<'de>> Deserialize<'de> for LamportTimestamp<I> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (counter, node) = Deserialize::deserialize(deserializer)?;
+        LamportTimestamp::new(counter, node).map_or_else(|| refuse("a timestamp with counter 0"), Ok)
+    }
+}
+
+#[cfg(feature = "alloc")]
+mod growing {
+    use super::{Deserialize, Deserializer, Dot, Serialize, Serializer, refuse};
+    use crate::compat::Vec;
+    use crate::{Message, NodeId, VersionVector};
+
+    impl<I: Serialize> Serialize for VersionVector<I> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq(self)
+        }
+    }
+
+    impl<'de, I: NodeId + Deserialize<'de>> Deserialize<'de> for VersionVector<I> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            // Serde's `Vec` reserves little, whatever length the input claims.
+            let entries: Vec<(I, u64)> = Deserialize::deserialize(deserializer)?;
+            if !entries.is_sorted_by(|a, b| a.0 < b.0) {
+                return refuse("version vector entries that are not sorted by node, one a node");
+            }
+            if entries.iter().any(|entry| entry.1 == 0) {
+                return refuse("a version vector entry with counter 0");
+            }
+            Ok(entries.into_iter().collect())
+        }
+    }
+
+    impl<I: Serialize, P: Serialize> Serialize for Message<I, P> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            (self.dot(), self.dependencies(), self.payload()).serialize(serializer)
+        }
+    }
+
+    impl<'de, I: NodeId + Deserialize<'de>, P: Deserialize<'de>> Deserialize<'de> for Message<I, P> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let (dot, dependencies, payload): (Dot<I>, Vec<Dot<I>>, P) =
+                Deserialize::deserialize(deserializer)?;
+            if dependencies.iter().any(|dependency| dependency.node() == dot.node()) {
+                return refuse("a message that names a dependency on its own node");
+            }
+            if !dependencies.is_sorted_by(|a, b| a.node() < b.node()) {
+                return refuse("message dependencies that are not sorted by node, one a node");
+            }
+            match Message::new(dot, dependencies, payload) {
+                Ok(message) => Ok(message),
+                Err(_) => refuse("message dependencies that contradict each other"),
+            }
+        }
+    }
+}

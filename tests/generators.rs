@@ -1,0 +1,53 @@
+//! The generators for users' own tests give valid values, of every kind, and shrink to valid ones.
+#![cfg(all(feature = "arbitrary", feature = "quickcheck"))]
+
+mod common;
+
+use arbitrary::Unstructured;
+use happens_before::{Dot, LamportTimestamp, Message, VersionVector};
+use quickcheck::Arbitrary;
+
+/// Both halves of what `Message::new` checks.
+fn valid(message: &Message<u8, u8>) -> bool {
+    let again = Message::new(*message.dot(), message.dependencies().iter().copied(), *message.payload());
+    again.as_ref() == Ok(message)
+}
+
+#[test]
+fn generated_values_are_valid_and_so_is_what_they_shrink_to() {
+    let mut random = common::random();
+    let (mut several, mut huge) = (0, 0);
+    for _ in 0..1_000 {
+        let message = Message::<u8, u8>::arbitrary(&mut random);
+        assert!(valid(&message));
+        assert!(message.shrink().take(50).all(|smaller| valid(&smaller)));
+        several += usize::from(message.dependencies().len() > 1);
+        let vector = VersionVector::<u8>::arbitrary(&mut random);
+        assert_eq!(vector.internal_validate(), Ok(()));
+        assert!(vector.shrink().take(50).all(|smaller| smaller.internal_validate().is_ok()));
+        huge += usize::from(LamportTimestamp::<u8>::arbitrary(&mut random).counter() > 1 << 32);
+    }
+    assert!(
+        several > 500 && (10..200).contains(&huge),
+        "{several} with several dependencies, {huge} huge counters"
+    );
+}
+
+type Values = (Message<u8, u8>, VersionVector<u8>, Dot<u8>);
+
+#[test]
+fn bytes_become_valid_values() {
+    let mut random = common::random();
+    let (mut made, mut huge) = (0, 0);
+    for _ in 0..1_000 {
+        let bytes: Vec<u8> = (0..200).map(|_| common::below(&mut random, 256) as u8).collect();
+        let mut bytes = Unstructured::new(&bytes);
+        let values: arbitrary::Result<Values> = bytes.arbitrary();
+        let Ok((message, vector, dot)) = values else { continue };
+        assert!(valid(&message));
+        assert_eq!(vector.internal_validate(), Ok(()));
+        huge += usize::from(dot.counter() > 1 << 32);
+        made += 1;
+    }
+    assert!(made > 900 && huge > 10, "{made} made, {huge} huge");
+}

@@ -1,0 +1,52 @@
+//! Serde: every value has one form, and comes back from it; every other form is refused.
+#![cfg(all(feature = "serde", feature = "alloc"))]
+
+use happens_before::{Dot, DotRange, LamportTimestamp, Message, VersionVector};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+type Vector = VersionVector<String>;
+type Msg = Message<String, u8>;
+
+fn is<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, form: &str) {
+    assert_eq!(serde_json::to_string(value).unwrap(), form);
+    assert_eq!(&serde_json::from_str::<T>(form).unwrap(), value);
+}
+
+fn refused<T: DeserializeOwned + std::fmt::Debug>(form: &str, why: &str) {
+    let error = serde_json::from_str::<T>(form).unwrap_err().to_string();
+    assert!(error.contains(why), "{form} is refused because of {error}");
+}
+
+#[test]
+fn every_value_has_one_form() {
+    let a = |counter| Dot::new("a".to_owned(), counter).unwrap();
+    is(&a(3), r#"["a",3]"#);
+    is(&DotRange::new("a".to_owned(), 2..=4).unwrap(), r#"["a",2,4]"#);
+    is(&LamportTimestamp::new(3, "a".to_owned()).unwrap(), r#"[3,"a"]"#);
+    is(&Vector::new(), "[]");
+    is(
+        &Vector::from_iter([("b".to_owned(), 2), ("a".to_owned(), u64::MAX)]),
+        r#"[["a",18446744073709551615],["b",2]]"#,
+    );
+    let b = Dot::new("b".to_owned(), 1).unwrap();
+    is(&Msg::new(b, [a(3)], 7).unwrap(), r#"[["b",1],[["a",3]],7]"#);
+}
+
+#[test]
+fn every_other_form_is_refused() {
+    refused::<Dot<String>>(r#"["a",0]"#, "counter 0");
+    refused::<Dot<String>>(r#"["a",-1]"#, "invalid value");
+    refused::<Dot<String>>(r#"["a"]"#, "length");
+    refused::<DotRange<String>>(r#"["a",0,4]"#, "starts at 0");
+    refused::<DotRange<String>>(r#"["a",5,4]"#, "empty");
+    refused::<LamportTimestamp<String>>(r#"[0,"a"]"#, "counter 0");
+    refused::<Vector>(r#"[["b",1],["a",1]]"#, "not sorted");
+    refused::<Vector>(r#"[["a",1],["a",2]]"#, "one a node");
+    refused::<Vector>(r#"[["a",0]]"#, "counter 0");
+    refused::<Msg>(r#"[["b",2],[["b",1]],7]"#, "its own node");
+    refused::<Msg>(r#"[["b",2],[["b",2]],7]"#, "its own node");
+    refused::<Msg>(r#"[["b",2],[["c",1],["a",1]],7]"#, "not sorted");
+    refused::<Msg>(r#"[["b",2],[["a",1],["a",2]],7]"#, "one a node");
+    refused::<Msg>(r#"[["b",2],[["a",0]],7]"#, "counter 0");
+}
