@@ -142,6 +142,8 @@ pub mod counter;
 pub mod delivery;
 #[cfg(any(feature = "arbitrary", feature = "quickcheck"))]
 mod generators;
+#[cfg(all(loom, test))]
+mod loom;
 mod node;
 mod order;
 pub mod scalar;
@@ -150,14 +152,14 @@ mod serialize;
 #[cfg(feature = "alloc")]
 pub mod version;
 
-#[cfg(any(loom, target_has_atomic = "64", feature = "portable-atomic"))]
+#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
 pub use counter::AtomicCounter;
 pub use counter::Counter;
 #[cfg(feature = "alloc")]
 pub use delivery::{CausalBuffer, Limits, Message, Outbox};
 pub use node::{CounterExhausted, Dot, DotRange, NodeId};
 pub use order::CausalOrder;
-#[cfg(any(loom, target_has_atomic = "64", feature = "portable-atomic"))]
+#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
 pub use scalar::{AtomicHybridClock, AtomicLamportClock};
 pub use scalar::{HybridClock, HybridTime, HybridTimestamp, LamportClock, LamportTimestamp};
 #[cfg(feature = "alloc")]

@@ -93,7 +93,7 @@ pub struct Coalescing {
     under_way: Option<Request>,
     /// The highest number that an answer brought.
     last: u64,
-    /// Batch b is in cell b modulo `REMEMBERED`.
+    /// The newest first.
     answers: [Answer; REMEMBERED],
 }
 
@@ -157,7 +157,7 @@ impl Coalescing {
     /// The bound trades memory of waiting callers, and numbers lost with one request, for throughput.
     #[must_use]
     pub const fn new(max: NonZeroU64) -> Self {
-        // Batches are numbered from 1; the cells name batch 0, which no ticket is for.
+        // Batches are numbered from 1; these name batch 0, which no ticket is for.
         let answers = [Answer { batch: 0, first: 0 }; REMEMBERED];
         Self { max, gathering: 1, wanted: 0, under_way: None, last: 0, answers }
     }
@@ -237,14 +237,11 @@ impl Coalescing {
 
     fn answer(&mut self, request: Request, first: u64) {
         self.under_way = None;
-        // Never `None`: the cell's index is below the length.
-        if let Some(cell) = self.answers.get_mut(Self::cell(request.batch)) {
-            *cell = Answer { batch: request.batch, first };
+        // The oldest comes to the front, and makes place.
+        self.answers.rotate_right(1);
+        if let Some(oldest) = self.answers.first_mut() {
+            *oldest = Answer { batch: request.batch, first };
         }
-    }
-
-    const fn cell(batch: u64) -> usize {
-        (batch % REMEMBERED as u64) as usize
     }
 
     /// Exchanges a ticket for its numbers, or gives it back while there is no answer.
@@ -253,13 +250,13 @@ impl Coalescing {
         if under_way || ticket.batch >= self.gathering {
             return Redeemed::Waiting(ticket);
         }
-        match self.answers.get(Self::cell(ticket.batch)) {
-            Some(answer) if answer.batch == ticket.batch => match answer.first {
-                0 => Redeemed::Failed,
-                // Overflows only for another front's ticket: the batch's own numbers are at most 2^63 - 1.
-                first => first.checked_add(ticket.offset).map_or(Redeemed::TooLate, Redeemed::Numbers),
-            },
-            _ => Redeemed::TooLate,
+        match self.answers.iter().find(|answer| answer.batch == ticket.batch) {
+            None => Redeemed::TooLate,
+            Some(Answer { first: 0, .. }) => Redeemed::Failed,
+            // Overflows only for another front's ticket: the batch's own numbers are at most 2^63 - 1.
+            Some(answer) => {
+                answer.first.checked_add(ticket.offset).map_or(Redeemed::TooLate, Redeemed::Numbers)
+            }
         }
     }
 }

@@ -33,11 +33,11 @@
 //! *Designing Data-Intensive Applications* (2017), chapter 9, "Implementing total order broadcast using
 //! linearizable storage".
 
-#[cfg(any(loom, target_has_atomic = "64", feature = "portable-atomic"))]
+#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
 mod atomic;
 mod coalescing;
 
-#[cfg(any(loom, target_has_atomic = "64", feature = "portable-atomic"))]
+#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
 pub use atomic::{AtomicCounter, TooFewNumbers};
 pub use coalescing::{BatchFull, Coalescing, Redeemed, Request, ResponseRefused, Ticket};
 
@@ -53,7 +53,7 @@ use core::num::NonZeroU64;
 /// - **Never twice**: a number that was handed out is not handed out again, whatever crashes.
 /// - Not promised: that every number is handed out. Numbers may be spent without reaching anyone.
 ///
-/// A counter that can go back after a failover (Redis), or repeat numbers after a crash (PostgreSQL sequences),
+/// A counter that can go back after a failover (Redis), or repeat numbers after a crash (sequences of `PostgreSQL`),
 /// is not a `Counter`; nor is one that serves from a block fetched ahead.
 ///
 /// # What an error tells the caller

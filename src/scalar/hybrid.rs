@@ -115,8 +115,9 @@ impl HybridTime {
 
     /// Returns the logical counter: the events of one millisecond that led here.
     #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the upper bits are those of the milliseconds")]
     pub const fn logical(self) -> u16 {
-        (self.0 & u16::MAX as u64) as u16
+        self.0 as u16
     }
 
     /// Returns the packed form, at most 2^63 - 1.
@@ -144,7 +145,7 @@ impl HybridTime {
     }
 
     /// The time that one of our own atomics holds: never above the maximum, since only times are stored there.
-    #[cfg(any(loom, target_has_atomic = "64", feature = "portable-atomic"))]
+    #[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
     #[inline]
     pub(super) const fn from_stored(bits: u64) -> Self {
         debug_assert!(bits <= Self::MAX.0, "V2: a time is at most 2^63 - 1");
@@ -215,10 +216,11 @@ impl HybridTime {
     /// Some, such as uhlc, use the same layout with seconds since 1970: add `2_208_988_800 << 32` to theirs first
     /// and take it away from ours, wrapping.
     #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the seconds are modulo 2^32; the steps are checked")]
     pub const fn from_ntp64(ntp: u64, near_ms: u64) -> Option<Self> {
         let near_s = near_ms / 1_000 + Self::NTP_OFFSET_S;
         // The difference modulo 2^32, read as signed, leads to the nearest era.
-        let ahead_s = ((ntp >> 32) as u32).wrapping_sub(near_s as u32) as i32;
+        let ahead_s = ((ntp >> 32) as u32).wrapping_sub(near_s as u32).cast_signed();
         let Some(ntp_s) = near_s.checked_add_signed(ahead_s as i64) else { return None };
         let Some(unix_s) = ntp_s.checked_sub(Self::NTP_OFFSET_S) else { return None };
         // No overflow: unix_s is at most u64::MAX / 1000 + 2^31, which `new` would refuse anyway.

@@ -40,12 +40,12 @@ macro_rules! key_bytes {
     )+};
 }
 
-#[cfg(any(loom, target_has_atomic = "64", feature = "portable-atomic"))]
+#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
 mod atomic;
 mod hybrid;
 mod lamport;
 
-#[cfg(any(loom, target_has_atomic = "64", feature = "portable-atomic"))]
+#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
 pub use atomic::{AtomicHybridClock, AtomicLamportClock};
 #[cfg(feature = "std")]
 pub use hybrid::SystemTime;

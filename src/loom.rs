@@ -1,16 +1,17 @@
 //! Every interleaving of the shared clocks and the counter, at small bounds, under the rules of the memory model.
 //!
 //! ```text
-//! RUSTFLAGS="--cfg loom" cargo test --release --test loom
+//! RUSTFLAGS="--cfg loom" cargo test --release --lib loom
 //! ```
 //!
-//! Without `--cfg loom` there is nothing here.
-#![cfg(loom)]
+//! In `src/`, so that only our own tests are built with loom's atomics, and no user's lock file names loom.
 
 use std::num::NonZeroU64;
+use std::println;
 use std::sync::atomic::{AtomicUsize, Ordering as StdOrdering};
+use std::vec::Vec;
 
-use happens_before::{AtomicCounter, AtomicHybridClock, AtomicLamportClock, Counter, HybridTime, LamportClock};
+use crate::{AtomicCounter, AtomicHybridClock, AtomicLamportClock, Counter, HybridTime, LamportClock};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
