@@ -10,7 +10,7 @@ use std::mem::{Discriminant, discriminant};
 
 use buffer_model::{BufferModel, Msg, Node, accept_in_both};
 use common::below;
-use happens_before::{CausalBuffer, Dot, Limits, Message, VersionVector};
+use happens_before::{CausalBuffer, Dot, Limits, Message, Outbox, VersionVector};
 use quickcheck::Gen;
 
 /// A message with a few causes; often one that can never be delivered.
@@ -124,4 +124,36 @@ fn what_was_saved_can_be_restored_at_every_step() {
         }
     }
     assert!(restored_messages > 5_000, "only {restored_messages} messages restored");
+}
+
+#[test]
+fn long_runs_are_delivered_and_leave_nothing_behind() {
+    let mut random = common::random();
+    for nodes in [1, 2, 5] {
+        // Everyone has delivered everything but the last few messages, so that they depend on each other.
+        let mut outboxes: Vec<_> = (0..nodes).map(|node| (Outbox::new(node), 0)).collect();
+        let mut sent: Vec<Msg> = Vec::new();
+        for number in 0..500_usize {
+            let (outbox, seen) = &mut outboxes[below(&mut random, nodes.into()) as usize];
+            let up_to = number.saturating_sub(below(&mut random, 4) as usize).max(*seen);
+            sent[*seen..up_to].iter().for_each(|message| outbox.observe(message));
+            *seen = up_to;
+            sent.push(outbox.stamp(0).unwrap());
+        }
+        for at in (1..sent.len()).rev() {
+            sent.swap(at, at.saturating_sub(below(&mut random, 200) as usize));
+        }
+        let mut buffer = CausalBuffer::new(Limits::default());
+        let mut model = BufferModel::new(Limits::default());
+        for message in sent {
+            accept_in_both(&mut buffer, &mut model, message);
+            while let Some(message) = buffer.pop() {
+                model.pop(Some(&message));
+            }
+            model.pop(None);
+            model.assert_like(&buffer);
+        }
+        assert!(buffer.is_empty());
+        assert_eq!(buffer.delivered().iter().map(|(_, counter)| counter).sum::<u64>(), 500);
+    }
 }

@@ -28,15 +28,16 @@ enum Operation {
     SaveAndRestore,
 }
 
-/// Few nodes and low counters, so that messages meet.
+/// Few nodes and counters, so that messages meet: at the start, and where pages of 64 meet.
 fn dot(node: Node, counter: u8) -> Dot<Node> {
-    Dot::new(node % 5, u64::from(counter % 12) + 1).unwrap()
+    let start = if counter < 192 { 1 } else { 60 };
+    Dot::new(node % 5, start + u64::from(counter % 12)).unwrap()
 }
 
 fuzz_target!(|input: Input| {
     let mut limits = Limits::default();
     limits.messages = usize::from(input.messages % 16);
-    limits.horizon = u64::from(input.horizon % 16);
+    limits.horizon = u64::from(input.horizon % 96);
     limits.nodes = usize::from(input.nodes % 6);
     limits.dependencies = usize::from(input.dependencies % 5);
     let mut buffer = CausalBuffer::new(limits);
@@ -56,7 +57,7 @@ fuzz_target!(|input: Input| {
             Operation::Pop => model.pop(buffer.pop().as_ref()),
             Operation::AdvanceTo(vector) => {
                 let vector: VersionVector<Node> =
-                    vector.into_iter().map(|(node, counter)| (node % 5, u64::from(counter % 12))).collect();
+                    vector.into_iter().map(|(node, counter)| (node % 5, u64::from(counter % 80))).collect();
                 assert_eq!(buffer.advance_to(&vector).is_ok(), model.advance_to(&vector));
             }
             Operation::SaveAndRestore => {

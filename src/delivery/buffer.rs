@@ -245,7 +245,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
             return Accepted::Ready;
         };
         let cell = *lane.cell_mut(counter).get_or_insert_with(|| self.held.add_cell());
-        for named in message.dependencies().iter().skip(at.saturating_sub(1)) {
+        // Those behind the one that it waits for, which is named where it is parked.
+        for named in message.dependencies().iter().skip(at) {
             let lane = self.lanes.find_or_add(named.node());
             self.lanes[lane].name(named.counter());
         }

@@ -1,0 +1,399 @@
+//! The command line: what can be asked for, and how the answer leaves.
+//!
+//! Exit codes: 0, all is well; 1, a run failed (the oracle found a violation, or the run came to a halt);
+//! 2, the input or the command line is wrong, with exactly one line on the standard error that begins `hb: `.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use happens_before::Limits;
+use tempfile::NamedTempFile;
+
+use crate::diagram;
+use crate::history::session::{self, Shape};
+use crate::history::{History, InputError, git, trace};
+use crate::network::Conditions;
+use crate::progress::Progress;
+use crate::replay::{self, Canary, Settings};
+use crate::report::Report;
+
+/// How many events the built-in session has, unless told otherwise.
+const SESSION_EVENTS: u32 = 10_000;
+
+/// A run with more sites than this would mostly measure the patience of its user.
+const MOST_SITES: u64 = 1000;
+
+/// The longest time that an option can name, in ticks.
+const LONGEST_TIME: u64 = 1_000_000_000;
+
+/// Replays real histories through happens-before and judges what comes out.
+#[derive(Debug, Parser)]
+#[command(name = "hb", version, max_term_width = 100, subcommand_required = true)]
+#[command(after_help = "Try `hb replay` first; `hb replay --help` explains everything.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Replay(Box<Replay>),
+}
+
+/// Replays a history over sites whose network loses, repeats and reorders, and judges the run.
+///
+/// A history says who wrote what, and what she had seen then. Node a of it lives at site a mod N. A site sends
+/// an event once it has delivered the event's parents; they are the message's dependencies. The network loses,
+/// repeats, delays, reorders and partitions, all in virtual time and from one seed. Every site delivers through
+/// a CausalBuffer and asks the others for what is missing. An oracle that shares no code with the buffer watches
+/// every delivery.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+struct Replay {
+    #[command(flatten)]
+    source: Source,
+    #[command(flatten)]
+    run: Run,
+    #[command(flatten)]
+    limits: LimitOptions,
+    #[command(flatten)]
+    output: Output,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hb replay
+      a built-in session of five authors over five sites on a bad network
+  hb replay --trace friendsforever.json.gz --loss 0.2 --duplicate 0.2 --reorder 64
+      two people's real editing history, on a worse one
+  hb replay --git . --nodes 2
+      the commits of the repository you stand in
+  hb replay --events 16 --authors 3 --nodes 3 --reorder 8 --svg run.svg
+      a run small enough to look at
+  hb replay --hold 8 --partitions 5
+      room for eight held messages: slower, and nothing is lost
+  hb replay --canary skip
+      the oracle is lied to, so the run must fail
+
+Exit code: 0 if every site delivered everything, causally and exactly once; 1 if not, with the first
+violation in words; 2 if the input or an option is wrong.";
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "History (without one: a built-in session)")]
+struct Source {
+    /// Replay a concurrent editing trace: JSON, gzip or not.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["git", "authors"])]
+    trace: Option<PathBuf>,
+
+    /// Replay the commit graph of a git repository: all branches and tags.
+    ///
+    /// Each commit is an event and its parents are the dependencies. An author who works concurrently with
+    /// herself becomes several nodes. The program git must be installed. Where a shallow clone is cut off, its
+    /// oldest commits count as beginnings.
+    #[arg(long, value_name = "DIR", conflicts_with = "authors")]
+    git: Option<PathBuf>,
+
+    /// How many events: the built-in session writes so many (10,000 if not given); of a trace or a repository
+    /// only the first so many are replayed.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    events: Option<u32>,
+
+    /// How many authors the built-in session has.
+    #[arg(long, value_name = "COUNT", default_value_t = 5,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    authors: u32,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sites and network")]
+struct Run {
+    /// How many sites the nodes of the history live at.
+    #[arg(long, value_name = "COUNT", default_value_t = 5,
+          value_parser = clap::value_parser!(u64).range(1..=MOST_SITES))]
+    nodes: u64,
+
+    /// The probability that a copy is lost, 0 to 1.
+    #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = probability)]
+    loss: f64,
+
+    /// The probability that a packet is sent twice, 0 to 1.
+    #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = probability)]
+    duplicate: f64,
+
+    /// By how many ticks at most a copy is late, so that others overtake it; a site sends one new event a tick.
+    #[arg(long, value_name = "TICKS", default_value_t = 32, value_parser = ticks(0))]
+    reorder: u64,
+
+    /// How many ticks every copy takes at least.
+    #[arg(long, value_name = "TICKS", default_value_t = 1, value_parser = ticks(1))]
+    delay: u64,
+
+    /// How many times the sites are split into two groups that cannot reach each other.
+    #[arg(long, value_name = "COUNT", default_value_t = 2,
+          value_parser = clap::value_parser!(u64).range(..=1000))]
+    partitions: u64,
+
+    /// Where all chances come from: the same seed gives the same run.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+
+    /// After how many ticks a site asks for what is missing; if not given, as long as question and answer take.
+    #[arg(long, value_name = "TICKS", value_parser = ticks(1))]
+    timeout: Option<u64>,
+
+    /// How often a site that sends nothing announces what it has; if not given, every fourth time-out.
+    #[arg(long, value_name = "TICKS", value_parser = ticks(1))]
+    announce: Option<u64>,
+
+    /// Lie to the oracle in the middle of the run, to see that it notices: the run must fail.
+    #[arg(long, value_name = "LIE")]
+    canary: Option<Canary>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits of each site's buffer")]
+struct LimitOptions {
+    /// How many messages may be held back. What is refused is asked for again later.
+    #[arg(long, value_name = "COUNT")]
+    hold: Option<usize>,
+
+    /// How far ahead of what is delivered a counter may be.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    horizon: Option<u64>,
+
+    /// How many nodes may be known; if not given, enough for the history.
+    #[arg(long, value_name = "COUNT")]
+    node_limit: Option<usize>,
+
+    /// How many dependencies a message may have; if not given, enough for the history.
+    #[arg(long, value_name = "COUNT")]
+    dependency_limit: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+struct Output {
+    /// Draw the space-time diagram of a run that is small enough to read.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+
+    /// Print the report as one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if (0.0..=1.0).contains(&number) => Ok(number),
+        _ => Err("a probability is a number from 0 to 1".to_owned()),
+    }
+}
+
+fn ticks(least: u64) -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(least..=LONGEST_TIME)
+}
+
+/// Runs the program with the arguments it was called with.
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+/// Runs the program with these arguments, the first of which is its name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let ended = match Cli::try_parse_from(arguments) {
+        Ok(Cli { command: Command::Replay(options) }) => replay(&options),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            // To the standard output, with colours on a terminal.
+            return if error.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::from(2) };
+        }
+        Err(error) => Err(usage(&error)),
+    };
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // Nothing is left to be done if not even this can be said.
+            let _ = writeln!(io::stderr(), "hb: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Puts a wrong command line into one line.
+fn usage(error: &clap::Error) -> InputError {
+    let bare = [ErrorKind::MissingSubcommand, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
+    if bare.contains(&error.kind()) {
+        let what = "say what to do, for instance `hb replay`; `hb --help` lists it";
+        return InputError { place: "command line".to_owned(), what: what.to_owned() };
+    }
+    let text = error.render().to_string();
+    let lines = text.lines().take_while(|line| !line.trim().is_empty());
+    let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+    let what = words.join(" ");
+    let what = what.strip_prefix("error: ").unwrap_or(&what);
+    InputError { place: "command line".to_owned(), what: format!("{what}; see `hb replay --help`") }
+}
+
+/// Replays, and returns whether all is well.
+fn replay(options: &Replay) -> Result<bool, InputError> {
+    let history = options.source.read(options.run.seed)?;
+    let settings = options.settings(&history)?;
+    // Before the run, so that nobody waits for a run whose picture cannot be drawn or stored.
+    let picture = match &options.output.svg {
+        Some(path) => Some(Picture::prepare(path, history.len(), settings.sites)?),
+        None => None,
+    };
+    let deliveries = history.len() as u64 * settings.sites as u64;
+    let mut progress = Progress::new("replaying", "deliveries", Some(deliveries));
+    let outcome = replay::run(&history, &settings, &mut |done| progress.update(done));
+    drop(progress);
+    if let Some(picture) = picture {
+        picture.store(&diagram::svg(&history, settings.sites, settings.seed, &outcome))?;
+    }
+    let report = Report::new(&history, &settings, &outcome);
+    let text = if options.output.json { report.json() } else { report.table() };
+    print(&text)?;
+    Ok(outcome.verdict.is_ok())
+}
+
+impl Source {
+    fn read(&self, seed: u64) -> Result<History, InputError> {
+        let Self { trace, git, events, authors } = self;
+        let history = match (trace, git) {
+            (Some(file), _) => trace::read(file)?,
+            (None, Some(folder)) => {
+                let mut progress = Progress::new("reading", "commits", None);
+                git::read(folder, &mut |commits| progress.update(commits))?
+            }
+            (None, None) => {
+                let shape = Shape { events: events.unwrap_or(SESSION_EVENTS), authors: *authors, seed };
+                session::generate(shape)
+                    .map_err(|error| InputError { place: "session".to_owned(), what: error.to_string() })?
+            }
+        };
+        Ok(match events {
+            Some(events) => history.truncated(*events as usize),
+            None => history,
+        })
+    }
+}
+
+impl Replay {
+    fn settings(&self, history: &History) -> Result<Settings, InputError> {
+        let LimitOptions { hold, horizon, node_limit, dependency_limit } = self.limits;
+        let most_dependencies = history.most_dependencies();
+        let mut limits = Limits::default();
+        limits.messages = hold.unwrap_or(limits.messages);
+        limits.horizon = horizon.unwrap_or(limits.horizon);
+        limits.nodes = node_limit.unwrap_or(limits.nodes.max(history.nodes()));
+        limits.dependencies = dependency_limit.unwrap_or(limits.dependencies.max(most_dependencies));
+        let too_small = |option: &str, needed: usize, what: &str| InputError {
+            place: option.to_owned(),
+            what: format!("the history has {needed} {what}, so it could never be delivered"),
+        };
+        if limits.nodes < history.nodes() {
+            return Err(too_small("--node-limit", history.nodes(), "nodes"));
+        }
+        if limits.dependencies < most_dependencies {
+            return Err(too_small("--dependency-limit", most_dependencies, "dependencies in one message"));
+        }
+        let Run { nodes, loss, duplicate, reorder, delay, partitions, seed, timeout, announce, canary } =
+            self.run;
+        Ok(Settings {
+            sites: nodes as usize,
+            conditions: Conditions { loss, duplicate, delay, reorder, partitions: Vec::new() },
+            partitions,
+            seed,
+            limits,
+            timeout,
+            announce,
+            canary,
+            record: self.output.svg.is_some(),
+        })
+    }
+}
+
+/// Prints the result. A reader that has gone away wants no more of it, which is no error.
+fn print(text: &str) -> Result<(), InputError> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(InputError { place: "standard output".to_owned(), what: error.to_string() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A file that appears whole or not at all.
+struct Picture<'a> {
+    path: &'a Path,
+    file: NamedTempFile,
+}
+
+impl<'a> Picture<'a> {
+    /// Checks that the picture can be drawn and its file be written.
+    fn prepare(path: &'a Path, events: usize, sites: usize) -> Result<Self, InputError> {
+        if let Some(refusal) = diagram::refusal(events, sites) {
+            return Err(InputError { place: "--svg".to_owned(), what: refusal });
+        }
+        // The file is put in place by renaming, which must not put it in the place of a device or a folder.
+        if path.exists() && !path.is_file() {
+            return Err(InputError::at(path, "is not a file"));
+        }
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // As for any new file: what the user's mask leaves of it.
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let file = builder.prefix(".hb-").suffix(".svg").tempfile_in(folder);
+        let file = file.map_err(|error| InputError::at(folder, trace::describe(&error)))?;
+        Ok(Self { path, file })
+    }
+
+    fn store(mut self, svg: &str) -> Result<(), InputError> {
+        let written = self.file.write_all(svg.as_bytes());
+        written.map_err(|error| InputError::at(self.path, trace::describe(&error)))?;
+        let stored = self.file.persist(self.path);
+        stored.map_err(|error| InputError::at(self.path, trace::describe(&error.error)))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_command_line_takes_one_line() {
+        for (arguments, expected) in [
+            (vec!["hb"], "say what to do"),
+            (vec!["hb", "replai"], "unrecognized subcommand 'replai'"),
+            (vec!["hb", "replay", "--loss", "1.5"], "a probability is a number from 0 to 1"),
+            (vec!["hb", "replay", "--loss", "NaN"], "a probability is a number from 0 to 1"),
+            (vec!["hb", "replay", "--nodes", "0"], "0 is not in 1..=1000"),
+            (vec!["hb", "replay", "--trace"], "a value is required for '--trace <FILE>'"),
+            (vec!["hb", "replay", "--trace", "a", "--git", "b"], "cannot be used with"),
+            (vec!["hb", "replay", "--trace", "a", "--authors", "3"], "cannot be used with"),
+        ] {
+            let error = Cli::try_parse_from(&arguments).expect_err("wrong");
+            let line = usage(&error).to_string();
+            assert!(line.contains(expected) && !line.contains('\n'), "{arguments:?}: {line}");
+        }
+    }
+}

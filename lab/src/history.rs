@@ -1,0 +1,355 @@
+//! Histories: who wrote what, and what she had seen when she wrote it.
+//!
+//! A history is a graph of *events*. Each has a *node* that wrote it and *parents*, the events that it directly
+//! builds on. In replay an event becomes a message, and its parents become the message's dependencies.
+//!
+//! ```text
+//!   events       0 ── 1 ── 2 ────── 4          parents(4) = [2, 3]
+//!                 ╲           ╲____╱
+//!   written by   a  ╲  a    a  ╱  a            node a: 0, 1, 2, 4 = dots (a, 1) .. (a, 4)
+//!                     3 ──────                 node b: 3          = dot  (b, 1)
+//!                     b
+//! ```
+//!
+//! # Invariants
+//!
+//! - H1: events are in topological order: parents have smaller numbers.
+//! - H2: the events of one node are totally ordered by causality, so numbering them gives dots.
+//! - H3: there is at least one event, and every node has one.
+//!
+//! Three sources make histories: [`session`] (built in), [`trace`] (files) and [`git`] (repositories).
+//! All go through [`History::new`] or [`History::split`], which is where the invariants are established.
+
+mod assign;
+pub mod git;
+pub mod session;
+pub mod trace;
+
+use std::fmt;
+use std::path::Path;
+
+use happens_before::Dot;
+
+/// An event of a history, by its number in topological order, from 0.
+pub type Event = u32;
+
+/// A node of a history, by its number, from 0. It names the node in dots.
+pub type Node = u32;
+
+/// A list of lists in one piece of memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Lists {
+    /// Where each list begins, and at the end where the last one ends.
+    starts: Vec<u32>,
+    items: Vec<u32>,
+}
+
+impl Lists {
+    pub(crate) fn new() -> Self {
+        Self { starts: vec![0], items: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, list: impl IntoIterator<Item = u32>) {
+        self.items.extend(list);
+        self.starts.push(self.items.len() as u32);
+    }
+
+    pub(crate) fn get(&self, list: u32) -> &[u32] {
+        let list = list as usize;
+        &self.items[self.starts[list] as usize..self.starts[list + 1] as usize]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+}
+
+/// A graph of events, checked, with a dot for every event.
+#[derive(Clone, Debug)]
+pub struct History {
+    source: String,
+    names: Vec<String>,
+    parents: Lists,
+    dots: Vec<Dot<Node>>,
+    events: Vec<Vec<Event>>,
+}
+
+/// Why a list of events is not a history.
+///
+/// Events are named by their number in the list, which is what the files that lists come from use as well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HistoryError {
+    /// There are no events.
+    Empty,
+    /// There are more events, or more parents in all, than fit into 32 bits.
+    TooLarge,
+    /// An event's author is not one of the authors.
+    NoSuchAuthor { event: usize, author: u64, authors: usize },
+    /// An event names a parent that is not in the list.
+    NoSuchParent { event: usize, parent: u64, events: usize },
+    /// An event names the same parent twice.
+    ParentTwice { event: usize, parent: u64 },
+    /// Events depend on each other in a circle; each names the next as a parent, the last the first.
+    Cycle(Vec<usize>),
+    /// An event names a parent that comes later in the list; there is no cycle.
+    ParentLater { event: usize, parent: u64 },
+    /// Two events of one author are concurrent.
+    Concurrent { author: String, events: [usize; 2] },
+}
+
+impl fmt::Display for HistoryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => write!(f, "there are no events in it"),
+            Self::TooLarge => write!(f, "more events or parents than fit into 32 bits"),
+            Self::NoSuchAuthor { event, author, authors } => {
+                write!(f, "event {event} is by author {author}, but there are only {authors}, from 0")
+            }
+            Self::NoSuchParent { event, parent, events } => {
+                write!(f, "event {event} names the parent {parent}, but there are only {events} events, from 0")
+            }
+            Self::ParentTwice { event, parent } => write!(f, "event {event} names the parent {parent} twice"),
+            Self::Cycle(events) => {
+                write!(f, "events depend on each other in a circle: ")?;
+                for event in events.iter().take(8) {
+                    write!(f, "{event} on ")?;
+                }
+                let more = if events.len() > 8 { "... on " } else { "" };
+                write!(f, "{more}{}", events.first().copied().unwrap_or(0))
+            }
+            Self::ParentLater { event, parent } => {
+                write!(f, "event {event} names the parent {parent}, which comes later; parents come first")
+            }
+            Self::Concurrent { author, events: [first, second] } => write!(
+                f,
+                "events {first} and {second} of {author} are concurrent; \
+                 the events of one author must follow one another"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for HistoryError {}
+
+/// What was wrong with the input, and where: one line for the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputError {
+    /// The file, folder or option.
+    pub place: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl InputError {
+    pub(crate) fn at(path: &Path, what: impl fmt::Display) -> Self {
+        Self { place: path.display().to_string(), what: what.to_string() }
+    }
+}
+
+impl fmt::Display for InputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // One line, whatever file names and other programs' messages hold.
+        let line = format!("{}: {}", self.place, self.what);
+        f.write_str(&line.replace(|c: char| c.is_control(), " "))
+    }
+}
+
+impl std::error::Error for InputError {}
+
+/// An event as a source tells it: an author's number, and parents by their numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Who wrote it, from 0.
+    pub author: u64,
+    /// What it directly builds on.
+    pub parents: Vec<u64>,
+}
+
+impl History {
+    /// Makes a history of authors whose events follow one another: author a is node a.
+    ///
+    /// Authors who wrote nothing are left out, and the nodes renumbered without a gap.
+    ///
+    /// # Errors
+    ///
+    /// Whatever [`HistoryError`] names.
+    ///
+    /// # Complexity
+    ///
+    /// O(events) plus O(authors / 32) for every merge, and for every event with several children.
+    pub fn new(source: String, authors: Vec<String>, told: &[Told]) -> Result<Self, HistoryError> {
+        let parents = check(authors.len(), told)?;
+        let assigned = assign::whole(&authors, told, &parents)?;
+        Ok(Self::from_assigned(source, &authors, parents, assigned))
+    }
+
+    /// Makes a history of authors who may have worked concurrently with themselves: each becomes as many nodes
+    /// as are needed to make the events of every node follow one another.
+    ///
+    /// # Errors
+    ///
+    /// Whatever [`HistoryError`] names, except [`HistoryError::Concurrent`].
+    ///
+    /// # Complexity
+    ///
+    /// As for [`new`](Self::new), with the number of nodes in the place of the authors'.
+    pub fn split(source: String, authors: Vec<String>, told: &[Told]) -> Result<Self, HistoryError> {
+        let parents = check(authors.len(), told)?;
+        let assigned = assign::split(authors.len(), told, &parents);
+        Ok(Self::from_assigned(source, &authors, parents, assigned))
+    }
+
+    fn from_assigned(
+        source: String,
+        authors: &[String],
+        parents: Lists,
+        assign::Assigned { nodes, author_of }: assign::Assigned,
+    ) -> Self {
+        let mut events = vec![Vec::new(); author_of.len()];
+        let mut dots = Vec::with_capacity(nodes.len());
+        for (event, &node) in nodes.iter().enumerate() {
+            let of_node: &mut Vec<Event> = &mut events[node as usize];
+            of_node.push(event as Event);
+            dots.extend(Dot::new(node, of_node.len() as u64));
+        }
+        // The second and later nodes of an author carry a number behind her name.
+        let mut copies = vec![0_u32; authors.len()];
+        let names = author_of
+            .iter()
+            .map(|&author| {
+                copies[author as usize] += 1;
+                match copies[author as usize] {
+                    1 => authors[author as usize].clone(),
+                    copy => format!("{}#{copy}", authors[author as usize]),
+                }
+            })
+            .collect();
+        Self { source, names, parents, dots, events }
+    }
+
+    /// Returns where the history comes from, in words.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Returns how many events there are, at least 1.
+    #[expect(clippy::len_without_is_empty, reason = "a history is never empty")]
+    pub fn len(&self) -> usize {
+        self.dots.len()
+    }
+
+    /// Returns how many nodes wrote them.
+    pub fn nodes(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Returns the name of a node, for people.
+    pub fn name(&self, node: Node) -> &str {
+        &self.names[node as usize]
+    }
+
+    /// Returns the events that `event` directly builds on, each smaller than it.
+    pub fn parents(&self, event: Event) -> &[Event] {
+        self.parents.get(event)
+    }
+
+    /// Returns the event's dot.
+    pub fn dot(&self, event: Event) -> &Dot<Node> {
+        &self.dots[event as usize]
+    }
+
+    /// Returns the event with this dot.
+    pub fn event(&self, dot: &Dot<Node>) -> Option<Event> {
+        let nth = usize::try_from(dot.counter() - 1).ok()?;
+        self.events.get(*dot.node() as usize)?.get(nth).copied()
+    }
+
+    /// Returns the events of a node, in order.
+    pub fn events_of(&self, node: Node) -> &[Event] {
+        &self.events[node as usize]
+    }
+
+    /// Returns the dots of the event's parents, at most one a node, sorted; its own node's included.
+    ///
+    /// Of two parents by one node the earlier is in the past of the later (H2), so the later speaks for both.
+    /// Git records such parents where a branch is merged that could have been fast-forwarded.
+    pub fn dependencies(&self, event: Event) -> Vec<Dot<Node>> {
+        let mut dots: Vec<_> = self.parents(event).iter().map(|&parent| *self.dot(parent)).collect();
+        // Latest first within a node, so that it is the one that stays.
+        dots.sort_unstable_by(|a, b| a.node().cmp(b.node()).then(b.counter().cmp(&a.counter())));
+        dots.dedup_by_key(|dot| *dot.node());
+        dots
+    }
+
+    /// Returns how many parents the events have, in all.
+    pub fn parents_in_all(&self) -> usize {
+        self.parents.items.len()
+    }
+
+    /// Returns the highest number of dependencies that a message of an event has.
+    pub fn most_dependencies(&self) -> usize {
+        let named = |event| {
+            let own = self.dot(event).node();
+            self.dependencies(event).iter().filter(|dot| dot.node() != own).count()
+        };
+        (0..self.len() as Event).map(named).max().unwrap_or(0)
+    }
+
+    /// Keeps the first `events` events. Does nothing if there are not more than that.
+    #[must_use]
+    pub fn truncated(mut self, events: usize) -> Self {
+        let events = events.max(1);
+        if events < self.len() {
+            self.dots.truncate(events);
+            let mut parents = Lists::new();
+            (0..events as Event).for_each(|event| parents.push(self.parents.get(event).iter().copied()));
+            self.parents = parents;
+            for of_node in &mut self.events {
+                of_node.retain(|&event| (event as usize) < events);
+            }
+            // H3: nodes are numbered by their first event, so those without one are the last.
+            let nodes = self.events.iter().take_while(|of_node| !of_node.is_empty()).count();
+            self.events.truncate(nodes);
+            self.names.truncate(nodes);
+        }
+        self
+    }
+}
+
+/// Checks everything about the graph but who wrote what, and packs the parents.
+fn check(authors: usize, told: &[Told]) -> Result<Lists, HistoryError> {
+    if told.is_empty() {
+        return Err(HistoryError::Empty);
+    }
+    let parents_in_all: usize = told.iter().map(|event| event.parents.len()).sum();
+    if told.len() > u32::MAX as usize || parents_in_all > u32::MAX as usize {
+        return Err(HistoryError::TooLarge);
+    }
+    let mut parents = Lists::new();
+    let mut later = None;
+    for (event, Told { author, parents: named }) in told.iter().enumerate() {
+        if *author >= authors as u64 {
+            return Err(HistoryError::NoSuchAuthor { event, author: *author, authors });
+        }
+        for &parent in named {
+            if parent >= told.len() as u64 {
+                return Err(HistoryError::NoSuchParent { event, parent, events: told.len() });
+            }
+            if parent >= event as u64 && later.is_none() {
+                later = Some(HistoryError::ParentLater { event, parent });
+            }
+        }
+        let mut sorted = named.clone();
+        sorted.sort_unstable();
+        if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(HistoryError::ParentTwice { event, parent: pair[0] });
+        }
+        // In range: checked against the number of events just above.
+        parents.push(named.iter().map(|&parent| parent as u32));
+    }
+    match later {
+        None => Ok(parents),
+        Some(error) => Err(assign::find_cycle(&parents).map_or(error, HistoryError::Cycle)),
+    }
+}

@@ -1,0 +1,91 @@
+//! What is seen while work goes on: a bar on a terminal, now and then a line elsewhere, nothing where it is
+//! quick. All of it on the standard error, so that the standard output holds only the result.
+
+use std::io::{IsTerminal, stderr};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Work that takes less than this shows nothing.
+const QUICK: Duration = Duration::from_secs(1);
+
+/// How far apart lines are where there is no terminal.
+const LINES: Duration = Duration::from_secs(2);
+
+/// The progress of one piece of work.
+#[derive(Debug)]
+pub struct Progress {
+    what: &'static str,
+    unit: &'static str,
+    /// How much there is to do, where that is known.
+    total: Option<u64>,
+    terminal: bool,
+    started: Instant,
+    last_line: Option<Instant>,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// Begins a piece of work: `what` is done to so many `unit`.
+    pub fn new(what: &'static str, unit: &'static str, total: Option<u64>) -> Self {
+        let terminal = stderr().is_terminal();
+        Self { what, unit, total, terminal, started: Instant::now(), last_line: None, bar: None }
+    }
+
+    /// Notes how much is done.
+    pub fn update(&mut self, done: u64) {
+        if self.started.elapsed() < QUICK {
+            return;
+        }
+        if self.terminal {
+            self.bar.get_or_insert_with(|| bar(self.what, self.unit, self.total)).set_position(done);
+        } else if self.last_line.is_none_or(|last| last.elapsed() >= LINES) {
+            self.last_line = Some(Instant::now());
+            eprintln!("{}", line(self.what, self.unit, self.total, done));
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(what: &'static str, unit: &'static str, total: Option<u64>) -> ProgressBar {
+    let template = match total {
+        Some(_) => "{prefix} [{bar:40}] {percent:>3} %  {human_pos} of {human_len} {msg}, {eta} left",
+        None => "{prefix} {spinner} {human_pos} {msg}",
+    };
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ");
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+    bar.with_style(style).with_prefix(what).with_message(unit)
+}
+
+fn line(what: &str, unit: &str, total: Option<u64>, done: u64) -> String {
+    let done_words = crate::report::thousands(done);
+    match total {
+        Some(total) if total > 0 => {
+            let percent = (u128::from(done) * 100 / u128::from(total)).min(100);
+            format!("{what}: {done_words} of {} {unit}, {percent} %", crate::report::thousands(total))
+        }
+        _ => format!("{what}: {done_words} {unit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_how_far_it_is() {
+        assert_eq!(
+            line("replaying", "deliveries", Some(5000), 1250),
+            "replaying: 1,250 of 5,000 deliveries, 25 %"
+        );
+        assert_eq!(line("reading", "commits", None, 7), "reading: 7 commits");
+    }
+}

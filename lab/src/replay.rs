@@ -1,0 +1,496 @@
+//! Replays a history over simulated sites whose network does everything a network may do.
+//!
+//! # The run
+//!
+//! 1. **Placing.** Node a lives at site a mod n, and keeps its own id in the dots. A site has one
+//!    [`CausalBuffer`](happens_before::CausalBuffer), through which all its nodes' messages go.
+//! 2. **Sending.** A site sends an event once it has delivered the event's recorded parents. They are its
+//!    dependencies. At most one new event a tick leaves a site; it is delivered there through the site's own
+//!    buffer and sent to every other site.
+//! 3. **Receiving.** Whatever arrives is handed to the buffer, and whatever the buffer releases is delivered.
+//! 4. **Asking.** A site that holds something back notes what is
+//!    [`missing`](happens_before::CausalBuffer::missing), and asks another site, any one, for what is still
+//!    missing a time-out later; and so on. A site answers with what it has delivered of it, in causal order, at
+//!    most [`ANSWER`] messages. Questions and answers may be lost like everything else.
+//! 5. **Announcing.** Nobody misses a message that nothing follows. So a site that has sent nothing for a while
+//!    tells another one, any one, the vector of all that it has delivered; that one asks for what it has not
+//!    heard of.
+//! 6. **Judging.** The oracle hears of every sending and every delivery, and the first violation ends the run.
+//!    So does a run in which nothing is delivered any more.
+//!
+//! Time is virtual: a run is a function of the history, the [`Settings`] and the seed in them.
+//!
+//! # Why it ends
+//!
+//! Of what a site has not delivered and others have, take the first in causal order. It is not held, as all its
+//! causes are delivered here. So it is missing, or unheard of; either way it is first in the answer to some
+//! question, if the right site is asked and nothing is lost, which happens sooner or later; and the buffer
+//! never refuses what is deliverable at once, however full it is.
+//!
+//! # What is simplified
+//!
+//! Sites answer from the recorded history instead of a log of their own, as all have the same messages.
+
+mod cost;
+mod judge;
+mod outcome;
+mod recording;
+mod site;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::rc::Rc;
+use std::time::Instant;
+
+use happens_before::delivery::{AcceptErrorKind, Accepted};
+use happens_before::{DotRange, Message, VersionVector};
+
+pub use cost::{VectorCost, metadata, varint};
+pub use judge::Canary;
+pub use outcome::{Failure, Outcome, Settings, Tally};
+pub use recording::{Delivered, End, Flight, Recording, Sent};
+
+use crate::history::{Event, History, Lists, Node};
+use crate::network::{Arrival, Fate, Network, Partition, Tick};
+use crate::random::{Random, Stream};
+use judge::{Judge, explain};
+use site::Site;
+
+/// How many messages a site sends at most in answer to one question.
+pub const ANSWER: usize = 1024;
+
+/// After how many announcements of every site a run without a delivery is given up.
+const PATIENCE: u64 = 10_000;
+
+/// What travels.
+#[derive(Clone, Debug)]
+enum Packet {
+    Message(Message<Node, Event>),
+    Answer(Message<Node, Event>),
+    Question(Rc<[DotRange<Node>]>),
+    Announcement(Rc<VersionVector<Node>>),
+}
+
+/// What a site does at a time of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Send,
+    Ask,
+    Announce,
+}
+
+/// Replays `history` and says how it went; `progress` is told now and then how many deliveries are done.
+///
+/// # Complexity
+///
+/// Time is linear in events times sites on a good network, but for a logarithm in what is in flight. Memory is a
+/// message an event, and what is held and in flight.
+pub fn run(history: &History, settings: &Settings, progress: &mut dyn FnMut(u64)) -> Outcome {
+    let start = Instant::now();
+    let mut replay = Replay::new(history, settings);
+    let verdict = replay.run(progress);
+    replay.tally.traffic = replay.network.traffic();
+    Outcome {
+        tally: replay.tally,
+        verdict,
+        recording: replay.recording,
+        partitions: replay.network.conditions().partitions.clone(),
+        elapsed: start.elapsed(),
+    }
+}
+
+/// Returns how many ticks a run of the history takes on a network that loses nothing and delays all alike.
+///
+/// Partitions are spread over this time, so that they fall into the run.
+fn ideal_length(history: &History, sites: usize, delay: Tick) -> Tick {
+    let mut sent: Vec<Tick> = Vec::with_capacity(history.len());
+    let mut free = vec![0; sites];
+    for event in 0..history.len() as Event {
+        let site = home(history, event, sites);
+        let known = |&parent: &Event| {
+            let way = if home(history, parent, sites) == site { 0 } else { delay };
+            sent[parent as usize] + way
+        };
+        let at = history.parents(event).iter().map(known).max().unwrap_or(0).max(free[site]);
+        free[site] = at + 1;
+        sent.push(at);
+    }
+    free.into_iter().max().unwrap_or(0)
+}
+
+/// Returns the site where the event is sent.
+fn home(history: &History, event: Event, sites: usize) -> usize {
+    *history.dot(event).node() as usize % sites
+}
+
+/// For every event, those that name it as a parent.
+fn children(history: &History) -> Lists {
+    let mut of: Vec<Vec<Event>> = vec![Vec::new(); history.len()];
+    for event in 0..history.len() as Event {
+        history.parents(event).iter().for_each(|&parent| of[parent as usize].push(event));
+    }
+    let mut lists = Lists::new();
+    of.into_iter().for_each(|children| lists.push(children));
+    lists
+}
+
+struct Replay<'a> {
+    history: &'a History,
+    settings: &'a Settings,
+    /// The message of every event.
+    messages: Vec<Message<Node, Event>>,
+    children: Lists,
+    /// For every event, how many of its parents its own site has still to deliver.
+    waiting: Vec<u32>,
+    sites: Vec<Site>,
+    network: Network<Packet>,
+    timers: BinaryHeap<Reverse<(Tick, Timer, usize)>>,
+    timeout: Tick,
+    announce_every: Tick,
+    random: Random,
+    judge: Judge<'a>,
+    tally: Tally,
+    recording: Recording,
+    now: Tick,
+}
+
+impl<'a> Replay<'a> {
+    fn new(history: &'a History, settings: &'a Settings) -> Self {
+        let sites = settings.sites;
+        let events = 0..history.len() as Event;
+        let message = |event| {
+            let message = Message::new(*history.dot(event), history.dependencies(event), event);
+            message.expect("a history has no dependencies on the own future, and one a node")
+        };
+        let mut conditions = settings.conditions.clone();
+        let round_trip = conditions.longest_way().saturating_mul(2).saturating_add(1);
+        let timeout = settings.timeout.unwrap_or(round_trip).max(1);
+        let mean_way = conditions.delay.max(1).saturating_add(conditions.reorder / 2);
+        let length = ideal_length(history, sites, mean_way);
+        conditions.partitions = Partition::schedule(settings.seed, settings.partitions, length, sites);
+        Self {
+            history,
+            settings,
+            messages: events.clone().map(message).collect(),
+            children: children(history),
+            waiting: events.map(|event| history.parents(event).len() as u32).collect(),
+            sites: (0..sites).map(|_| Site::new(settings.limits)).collect(),
+            network: Network::new(conditions, settings.seed),
+            timers: BinaryHeap::new(),
+            timeout,
+            announce_every: settings.announce.unwrap_or(timeout.saturating_mul(4)).max(1),
+            random: Random::new(settings.seed, Stream::Questions),
+            judge: Judge::new(history, sites, settings.canary),
+            tally: Tally::default(),
+            recording: Recording::default(),
+            now: 0,
+        }
+    }
+
+    fn run(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), Failure> {
+        for event in (0..self.history.len() as Event).filter(|&event| self.history.parents(event).is_empty()) {
+            self.sites[home(self.history, event, self.settings.sites)].ready.push(Reverse(event));
+        }
+        for site in 0..self.sites.len() {
+            self.schedule_sending(site);
+            if self.sites.len() > 1 {
+                self.timers.push(Reverse((self.announce_every, Timer::Announce, site)));
+            }
+        }
+        let all = self.history.len() as u64 * self.sites.len() as u64;
+        let patience = self.announce_every.saturating_mul(PATIENCE);
+        let mut steps = 0_u64;
+        while self.tally.deliveries < all {
+            steps += 1;
+            if steps.is_multiple_of(1024) {
+                progress(self.tally.deliveries);
+            }
+            let arrival = self.network.next_at();
+            let timer = self.timers.peek().map(|&Reverse((at, ..))| at);
+            // What arrives in a tick comes before what is done in it.
+            match (arrival, timer) {
+                (Some(arrival), timer) if timer.is_none_or(|timer| arrival <= timer) => self.receive()?,
+                (_, Some(_)) => self.act()?,
+                _ => return Err(self.stalled()),
+            }
+            if self.now > self.last_hope().saturating_add(patience) {
+                return Err(self.stalled());
+            }
+        }
+        progress(self.tally.deliveries);
+        // Copies that are still on their way must change nothing.
+        while self.network.next_at().is_some() {
+            self.receive()?;
+        }
+        self.judge.complete().map_err(Failure::Violation)?;
+        match self
+            .sites
+            .iter()
+            .position(|site| site.buffer.delivered() != site.delivered || !site.buffer.is_empty())
+        {
+            None => Ok(()),
+            Some(site) => {
+                let what =
+                    format!("the buffer of site {site} does not know what it has delivered, or holds more");
+                Err(Failure::Violation(what))
+            }
+        }
+    }
+
+    /// Returns when something was delivered last, or a partition ended after that.
+    fn last_hope(&self) -> Tick {
+        let partitions = &self.network.conditions().partitions;
+        let ended = partitions.iter().map(|partition| partition.until).filter(|&until| until <= self.now);
+        ended.chain([self.tally.ticks]).max().unwrap_or(0)
+    }
+
+    /// Receives what arrives next.
+    fn receive(&mut self) -> Result<(), Failure> {
+        let Some(Arrival { at, sent, from, to, packet }) = self.network.receive() else { return Ok(()) };
+        self.now = at;
+        let done = self.tally.deliveries == self.history.len() as u64 * self.sites.len() as u64;
+        match packet {
+            Packet::Message(message) => self.accept(to, message, Way { from, sent, asked_for: false }),
+            Packet::Answer(message) => self.accept(to, message, Way { from, sent, asked_for: true }),
+            _ if done => Ok(()),
+            Packet::Question(ranges) => {
+                self.answer(to, from, &ranges);
+                Ok(())
+            }
+            Packet::Announcement(vector) => {
+                let unheard_of = self.sites[to].unheard_of(&vector);
+                if !unheard_of.is_empty() && self.sites[to].may_ask_from <= self.now {
+                    self.sites[to].may_ask_from = self.now.saturating_add(self.timeout);
+                    self.ask(to, from, unheard_of);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets a site do what it has planned.
+    fn act(&mut self) -> Result<(), Failure> {
+        let Some(Reverse((at, timer, site))) = self.timers.pop() else { return Ok(()) };
+        self.now = at;
+        match timer {
+            Timer::Send => {
+                self.sites[site].will_send = false;
+                if let Some(Reverse(event)) = self.sites[site].ready.pop() {
+                    self.send(site, event)?;
+                }
+            }
+            Timer::Ask => {
+                let missing = self.sites[site].still_missing();
+                if !missing.is_empty() {
+                    let other = self.another(site);
+                    self.ask(site, other, missing);
+                }
+                if self.sites[site].noticed.is_some() {
+                    self.timers.push(Reverse((at.saturating_add(self.timeout), Timer::Ask, site)));
+                }
+            }
+            Timer::Announce => {
+                if !std::mem::take(&mut self.sites[site].busy) {
+                    let other = self.another(site);
+                    let vector = self.sites[site].announce();
+                    self.tally.announcements += 1;
+                    self.network.send(at, site, other, Packet::Announcement(vector));
+                }
+                self.timers.push(Reverse((at.saturating_add(self.announce_every), Timer::Announce, site)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Picks any other site; there is one.
+    fn another(&mut self, site: usize) -> usize {
+        let other = self.random.index(self.sites.len() - 1);
+        other + usize::from(other >= site)
+    }
+
+    fn schedule_sending(&mut self, site: usize) {
+        let state = &mut self.sites[site];
+        if !state.will_send && !state.ready.is_empty() {
+            state.will_send = true;
+            let at = state.last_sent.map_or(self.now, |last| self.now.max(last.saturating_add(1)));
+            self.timers.push(Reverse((at, Timer::Send, site)));
+        }
+    }
+
+    /// Sends an event of one of the site's nodes: to the site itself, then to all others.
+    fn send(&mut self, site: usize, event: Event) -> Result<(), Failure> {
+        let message = self.messages[event as usize].clone();
+        let (dot, dependencies) = (message.dot(), message.dependencies());
+        self.judge.sent(event).map_err(Failure::Violation)?;
+        self.tally.sent += 1;
+        self.tally.dependencies += dependencies.len() as u64;
+        self.tally.metadata_bytes += cost::metadata(dot, dependencies);
+        if self.settings.record {
+            self.recording.sent.push(Sent { event, site, at: self.now });
+        }
+        self.sites[site].last_sent = Some(self.now);
+        self.sites[site].busy = true;
+        let author = *dot.node();
+        match self.sites[site].buffer.accept(message) {
+            Ok(Accepted::Ready) => self.deliver(site)?,
+            Ok(accepted) => {
+                let event = explain(self.history, self.history.dot(event));
+                let what = format!("site {site} takes an event of its own for {accepted:?}: {event}");
+                return Err(Failure::Refused(what));
+            }
+            Err(error) => {
+                return Err(Failure::Refused(format!("site {site} refuses an event of its own: {error}")));
+            }
+        }
+        self.tally.vector_bytes += self.sites[site].vector_cost.metadata(author);
+        for other in (0..self.sites.len()).filter(|&other| other != site) {
+            let packet = Packet::Message(self.messages[event as usize].clone());
+            let fate = self.network.send(self.now, site, other, packet);
+            self.record_lost(event, site, other, fate, false);
+        }
+        self.schedule_sending(site);
+        Ok(())
+    }
+
+    /// Takes in a message that has arrived.
+    fn accept(&mut self, site: usize, message: Message<Node, Event>, way: Way) -> Result<(), Failure> {
+        let event = *message.payload();
+        let at = self.now;
+        let end = match self.sites[site].buffer.accept(message) {
+            Ok(Accepted::Ready) => {
+                self.record_arrival(event, site, way, End::Accepted { at });
+                return self.deliver(site);
+            }
+            Ok(Accepted::Held) => {
+                let ask = self.sites[site].note_held(&self.messages[event as usize]);
+                let held = self.sites[site].buffer.len() as u64;
+                self.tally.held_at_most = self.tally.held_at_most.max(held);
+                if ask {
+                    self.timers.push(Reverse((at.saturating_add(self.timeout), Timer::Ask, site)));
+                }
+                End::Accepted { at }
+            }
+            Ok(_) => {
+                self.tally.duplicates += 1;
+                End::Duplicate { at }
+            }
+            Err(error) => {
+                match error.kind {
+                    AcceptErrorKind::BufferFull { .. } => self.tally.refused_full += 1,
+                    AcceptErrorKind::TooFarAhead { .. } => self.tally.refused_horizon += 1,
+                    AcceptErrorKind::TooManyNodes(_) | AcceptErrorKind::TooManyDependencies { .. } => {
+                        self.tally.refused_size += 1;
+                    }
+                    _ => return Err(Failure::Refused(format!("at site {site}: {error}"))),
+                }
+                End::Refused { at }
+            }
+        };
+        self.record_arrival(event, site, way, end);
+        Ok(())
+    }
+
+    /// Delivers everything that a site can deliver.
+    fn deliver(&mut self, site: usize) -> Result<(), Failure> {
+        while let Some(message) = self.sites[site].pop() {
+            let event = message.into_payload();
+            self.judge.delivered(site, event).map_err(Failure::Violation)?;
+            self.tally.deliveries += 1;
+            self.tally.ticks = self.now;
+            if self.settings.record {
+                self.recording.delivered.push(Delivered { event, site, at: self.now });
+            }
+            for &child in self.children.get(event) {
+                if home(self.history, child, self.settings.sites) == site {
+                    self.waiting[child as usize] -= 1;
+                    if self.waiting[child as usize] == 0 {
+                        self.sites[site].ready.push(Reverse(child));
+                    }
+                }
+            }
+        }
+        self.schedule_sending(site);
+        Ok(())
+    }
+
+    /// Asks a site for messages.
+    fn ask(&mut self, site: usize, other: usize, ranges: Vec<DotRange<Node>>) {
+        self.tally.questions += 1;
+        self.network.send(self.now, site, other, Packet::Question(ranges.into()));
+    }
+
+    /// Answers a question with what the site has delivered of it: the first in causal order, and no more than
+    /// fit into an answer or into the asker's buffer.
+    fn answer(&mut self, site: usize, asker: usize, ranges: &[DotRange<Node>]) {
+        let delivered = &self.sites[site].delivered;
+        let mut events: Vec<Event> = Vec::new();
+        for range in ranges {
+            let first = *range.counters().start() as usize - 1;
+            let last = (*range.counters().end()).min(delivered.get(range.node())) as usize;
+            events.extend(self.history.events_of(*range.node()).get(first..last).unwrap_or_default());
+        }
+        // The history's order is causal.
+        events.sort_unstable();
+        events.truncate(ANSWER.min(self.settings.limits.messages.max(1)));
+        for event in events {
+            self.tally.retransmissions += 1;
+            let packet = Packet::Answer(self.messages[event as usize].clone());
+            let fate = self.network.send(self.now, site, asker, packet);
+            self.record_lost(event, site, asker, fate, true);
+        }
+    }
+
+    fn record_arrival(&mut self, event: Event, to: usize, way: Way, end: End) {
+        if self.settings.record {
+            let Way { from, sent, asked_for } = way;
+            self.recording.flights.push(Flight { event, from, to, sent, asked_for, end });
+        }
+    }
+
+    fn record_lost(&mut self, event: Event, from: usize, to: usize, fate: Fate, asked_for: bool) {
+        if self.settings.record {
+            let lost = Flight { event, from, to, sent: self.now, asked_for, end: End::Lost };
+            self.recording.flights.extend(std::iter::repeat_n(lost, usize::from(fate.lost)));
+        }
+    }
+
+    /// Says what a run that has come to a halt is waiting for.
+    fn stalled(&self) -> Failure {
+        let all = self.history.len() as u64 * self.sites.len() as u64;
+        let mut what = format!(
+            "nothing has been delivered since tick {}; {} of {all} deliveries are still to come",
+            self.tally.ticks,
+            all - self.tally.deliveries
+        );
+        for (number, site) in self.sites.iter().enumerate() {
+            let lacking = (0..self.history.len() as Event)
+                .find(|&event| !site.delivered.contains(self.history.dot(event)));
+            let Some(event) = lacking else { continue };
+            what += &format!(
+                "; site {number} has not delivered {}",
+                explain(self.history, self.history.dot(event))
+            );
+            let held = site.buffer.held().next();
+            if let Some(dot) = held.map(Message::dot) {
+                let causes: Vec<String> = site.buffer.blocked_on(dot).map(|dot| dot.to_string()).collect();
+                what += &format!(
+                    ", and holds back {} messages, of which {dot} is blocked on {}",
+                    site.buffer.len(),
+                    causes.join(" and ")
+                );
+            }
+        }
+        Failure::Stalled(what)
+    }
+}
+
+/// How a message came.
+#[derive(Clone, Copy)]
+struct Way {
+    from: usize,
+    sent: Tick,
+    asked_for: bool,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! What goes into a run and what comes out of it: settings, counts, verdict.
+
+use std::time::Duration;
+
+use happens_before::Limits;
+
+use super::{Canary, Recording};
+use crate::network::{Conditions, Partition, Tick, Traffic};
+
+/// How a history is replayed.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many sites, at least 1.
+    pub sites: usize,
+    /// How bad the network is. Its `partitions` are drawn by the run.
+    pub conditions: Conditions,
+    /// How many times the network is partitioned.
+    pub partitions: u64,
+    /// What all chances are drawn from.
+    pub seed: u64,
+    /// What each buffer may hold.
+    pub limits: Limits,
+    /// After how many ticks a site asks for what is missing; `None` for the time that a question and its answer
+    /// take at most.
+    pub timeout: Option<Tick>,
+    /// How often a site with nothing to send announces what it has; `None` for every fourth time-out.
+    pub announce: Option<Tick>,
+    /// A lie to the oracle.
+    pub canary: Option<Canary>,
+    /// Whether to record the run for a diagram.
+    pub record: bool,
+}
+
+/// What a run counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Events sent, each once.
+    pub sent: u64,
+    /// Deliveries at all sites together, the senders' own included.
+    pub deliveries: u64,
+    /// The most messages that any site held back at one time.
+    pub held_at_most: u64,
+    /// Messages sent again because somebody asked.
+    pub retransmissions: u64,
+    /// Questions for missing messages.
+    pub questions: u64,
+    /// Announced vectors.
+    pub announcements: u64,
+    /// Messages that arrived and had been accepted before.
+    pub duplicates: u64,
+    /// Messages refused for want of room.
+    pub refused_full: u64,
+    /// Messages refused because a counter was too far ahead.
+    pub refused_horizon: u64,
+    /// Messages refused for too many nodes or dependencies.
+    pub refused_size: u64,
+    /// Dependencies named in messages; a sender's own previous message is implied, and not among them.
+    pub dependencies: u64,
+    /// Bytes of metadata in messages, each counted once.
+    pub metadata_bytes: u64,
+    /// What they would be with a full vector of what the sender's site had delivered.
+    pub vector_bytes: u64,
+    /// The virtual time of the last delivery.
+    pub ticks: Tick,
+    /// What the network carried.
+    pub traffic: Traffic,
+}
+
+/// Why a run failed, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The oracle's first violation.
+    Violation(String),
+    /// A site's buffer refused an event of the site itself.
+    Refused(String),
+    /// Nothing was delivered any more.
+    Stalled(String),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Violation(what) | Self::Refused(what) | Self::Stalled(what) => f.write_str(what),
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What was counted up to the end.
+    pub tally: Tally,
+    /// Whether every site delivered everything, causally and exactly once.
+    pub verdict: Result<(), Failure>,
+    /// What happened, if asked for.
+    pub recording: Recording,
+    /// When the network was partitioned.
+    pub partitions: Vec<Partition>,
+    /// How long it took in real time.
+    pub elapsed: Duration,
+}

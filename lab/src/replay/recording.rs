@@ -1,0 +1,76 @@
+//! What happened in a run, event by event, for the space-time diagram. Only kept for small runs.
+
+use crate::history::Event;
+use crate::network::Tick;
+
+/// An event is sent: delivered at its own site, and given to the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The event.
+    pub event: Event,
+    /// Where.
+    pub site: usize,
+    /// When.
+    pub at: Tick,
+}
+
+/// A copy of a message on its way, or lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flight {
+    /// The event it carries.
+    pub event: Event,
+    /// Where it comes from: where the event was sent, or a site that was asked for it.
+    pub from: usize,
+    /// Where it goes.
+    pub to: usize,
+    /// When it left.
+    pub sent: Tick,
+    /// Whether it was asked for.
+    pub asked_for: bool,
+    /// What became of it.
+    pub end: End,
+}
+
+/// What became of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It arrived, and was the first to be accepted there.
+    Accepted {
+        /// When it arrived.
+        at: Tick,
+    },
+    /// It arrived, and had been accepted before.
+    Duplicate {
+        /// When it arrived.
+        at: Tick,
+    },
+    /// It arrived, and there was no room.
+    Refused {
+        /// When it arrived.
+        at: Tick,
+    },
+    /// It never arrived.
+    Lost,
+}
+
+/// A delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// The event.
+    pub event: Event,
+    /// Where.
+    pub site: usize,
+    /// When.
+    pub at: Tick,
+}
+
+/// Everything that the diagram shows, in the order in which it happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recording {
+    /// What was sent.
+    pub sent: Vec<Sent>,
+    /// What travelled.
+    pub flights: Vec<Flight>,
+    /// What was delivered, at every site.
+    pub delivered: Vec<Delivered>,
+}

@@ -1,0 +1,173 @@
+//! A site: a simulated place where several nodes live, with one buffer for all of them.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::rc::Rc;
+
+use happens_before::{CausalBuffer, Dot, DotRange, Limits, Message, VersionVector};
+
+use super::cost::VectorCost;
+use crate::history::{Event, Node};
+use crate::network::Tick;
+
+/// What a site keeps.
+#[derive(Debug)]
+pub(super) struct Site {
+    /// What it holds back.
+    pub(super) buffer: CausalBuffer<Node, Event>,
+    /// What it has delivered, as the buffer says too; here it is looked up node by node.
+    pub(super) delivered: VersionVector<Node>,
+    /// Events of its nodes whose parents are delivered here, the earliest in the history first.
+    pub(super) ready: BinaryHeap<Reverse<Event>>,
+    /// Whether a timer is set to send the next one.
+    pub(super) will_send: bool,
+    /// When it last sent an event.
+    pub(super) last_sent: Option<Tick>,
+    /// What was missing, or held, when the timer to ask for it was set; `None` while there is no timer.
+    pub(super) noticed: Option<Vec<DotRange<Node>>>,
+    /// The highest counter of each node that an accepted message had or named. What lies between it and what
+    /// is delivered is held or missing, and the buffer knows it; what lies above, only others can tell.
+    pub(super) known: VersionVector<Node>,
+    /// When it may next ask for what another site has announced.
+    pub(super) may_ask_from: Tick,
+    /// Whether it has sent an event since it last announced what it has.
+    pub(super) busy: bool,
+    /// What a version vector of all that is delivered here would cost.
+    pub(super) vector_cost: VectorCost,
+    /// The vector of all that is delivered here, ready to be sent; `None` if it has changed since.
+    announcement: Option<Rc<VersionVector<Node>>>,
+}
+
+impl Site {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            buffer: CausalBuffer::new(limits),
+            delivered: VersionVector::new(),
+            ready: BinaryHeap::new(),
+            will_send: false,
+            last_sent: None,
+            noticed: None,
+            known: VersionVector::new(),
+            may_ask_from: 0,
+            busy: false,
+            vector_cost: VectorCost::default(),
+            announcement: None,
+        }
+    }
+
+    /// Takes out the next message that can be delivered.
+    pub(super) fn pop(&mut self) -> Option<Message<Node, Event>> {
+        let message = self.buffer.pop()?;
+        self.announcement = None;
+        self.delivered.observe(message.dot());
+        self.vector_cost.observe(message.dot());
+        Some(message)
+    }
+
+    /// Notes what a message that was just held back makes known, and returns whether a timer must be set to ask
+    /// for what it waits for.
+    pub(super) fn note_held(&mut self, message: &Message<Node, Event>) -> bool {
+        self.known.observe(message.dot());
+        message.dependencies().iter().for_each(|dependency| self.known.observe(dependency));
+        let sets = self.noticed.is_none();
+        if sets {
+            // All that is missing is what this one waits for: if there were more, there would be a timer. Some of
+            // the range may be held, and drops out later.
+            let delivered = &self.delivered;
+            let causes = self.buffer.blocked_on(message.dot());
+            let up_to = |cause: Dot<Node>| {
+                DotRange::new(*cause.node(), delivered.get(cause.node()).saturating_add(1)..=cause.counter())
+            };
+            let mut ranges: Vec<_> = causes.filter_map(up_to).collect();
+            ranges.sort_unstable_by_key(|range| *range.node());
+            self.noticed = Some(ranges);
+        }
+        sets
+    }
+
+    /// Returns what is missing now and was missing already when the timer was set, and sets it again, unless
+    /// nothing is missing any more.
+    pub(super) fn still_missing(&mut self) -> Vec<DotRange<Node>> {
+        let before = self.noticed.take().unwrap_or_default();
+        // Nothing is missing where nothing is held, and that is quick to see, however many nodes there are.
+        if self.buffer.is_empty() {
+            return Vec::new();
+        }
+        let now: Vec<_> = self.buffer.missing().collect();
+        let still = intersection(&before, &now);
+        if !now.is_empty() {
+            self.noticed = Some(now);
+        }
+        still
+    }
+
+    /// Returns what another site has delivered and nothing has told this one about. O(n) for n nodes.
+    pub(super) fn unheard_of(&self, theirs: &VersionVector<Node>) -> Vec<DotRange<Node>> {
+        let (mut delivered, mut known) = (forwards(&self.delivered), forwards(&self.known));
+        let unheard_of = theirs.iter().filter_map(|(node, last)| {
+            let heard_of = delivered(*node).max(known(*node));
+            (heard_of < last).then(|| DotRange::new(*node, heard_of + 1..=last)).flatten()
+        });
+        unheard_of.collect()
+    }
+
+    /// Returns the vector of all that is delivered here, shared.
+    pub(super) fn announce(&mut self) -> Rc<VersionVector<Node>> {
+        Rc::clone(self.announcement.get_or_insert_with(|| Rc::new(self.delivered.clone())))
+    }
+}
+
+/// Returns the look-up of a vector's counters for nodes that are asked for in order: O(n) for all of them.
+fn forwards(vector: &VersionVector<Node>) -> impl FnMut(Node) -> u64 {
+    let mut entries = vector.iter().peekable();
+    move |node| {
+        while entries.next_if(|&(&before, _)| before < node).is_some() {}
+        entries.peek().filter(|&&(&at, _)| at == node).map_or(0, |&(_, counter)| counter)
+    }
+}
+
+/// Returns the dots that are in both lists; each is in order and its ranges do not overlap.
+fn intersection(a: &[DotRange<Node>], b: &[DotRange<Node>]) -> Vec<DotRange<Node>> {
+    let mut common = Vec::new();
+    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
+    while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
+        if x.node() == y.node() {
+            let first = *x.counters().start().max(y.counters().start());
+            let last = *x.counters().end().min(y.counters().end());
+            common.extend(DotRange::new(*x.node(), first..=last));
+        }
+        // The one that ends first cannot meet anything more.
+        if (x.node(), x.counters().end()) <= (y.node(), y.counters().end()) {
+            a.next();
+        } else {
+            b.next();
+        }
+    }
+    common
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looking_up_forwards_finds_what_looking_up_finds() {
+        let vector = VersionVector::from_iter([(2, 7), (3, 1), (9, 4)]);
+        let mut counter = forwards(&vector);
+        assert!((0..12).all(|node| counter(node) == vector.get(&node)));
+    }
+
+    #[test]
+    fn an_intersection_has_exactly_the_common_dots() {
+        let list = |ranges: &[(Node, u64, u64)]| -> Vec<DotRange<Node>> {
+            ranges.iter().filter_map(|&(node, first, last)| DotRange::new(node, first..=last)).collect()
+        };
+        let dots = |ranges: &[DotRange<Node>]| -> Vec<_> { ranges.iter().flat_map(DotRange::dots).collect() };
+        let a = list(&[(0, 1, 4), (0, 6, 9), (1, 5, 5), (3, 1, 100), (4, 1, 1)]);
+        let b = list(&[(0, 3, 7), (0, 9, 12), (2, 5, 5), (3, 2, 3), (3, 50, 60), (3, 99, 200)]);
+        let expected: Vec<_> = dots(&a).into_iter().filter(|dot| dots(&b).contains(dot)).collect();
+        assert_eq!(dots(&intersection(&a, &b)), expected);
+        assert_eq!(dots(&intersection(&b, &a)), expected);
+        assert!(intersection(&a, &[]).is_empty());
+    }
+}

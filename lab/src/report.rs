@@ -1,0 +1,283 @@
+//! What a run showed: a table for people, an object for machines.
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+
+use crate::history::History;
+use crate::replay::{Outcome, Settings};
+
+/// Everything that is reported about a run. Its fields are the fields of the JSON object.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// What was replayed.
+    pub history: HistoryReport,
+    /// How it was replayed.
+    pub settings: SettingsReport,
+    /// What happened.
+    pub run: RunReport,
+    /// What messages cost.
+    pub per_message: MessageReport,
+    /// Real time, the only part that differs between two runs with the same settings.
+    pub elapsed: ElapsedReport,
+    /// Whether all is well.
+    pub verdict: VerdictReport,
+}
+
+/// What was replayed.
+#[derive(Clone, Debug, Serialize)]
+pub struct HistoryReport {
+    /// Where the history comes from.
+    pub source: String,
+    /// How many events it has.
+    pub events: usize,
+    /// How many nodes wrote them.
+    pub nodes: usize,
+    /// Parents an event, its author's own previous event among them.
+    pub parents_per_event: f64,
+}
+
+/// How it was replayed.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the names are those of the options")]
+pub struct SettingsReport {
+    pub sites: usize,
+    pub loss: f64,
+    pub duplicate: f64,
+    pub reorder: u64,
+    pub delay: u64,
+    pub partitions: usize,
+    pub seed: u64,
+    pub hold: usize,
+    pub horizon: u64,
+    pub node_limit: usize,
+    pub dependency_limit: usize,
+}
+
+/// What happened.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the names are those of the tally")]
+pub struct RunReport {
+    pub sent: u64,
+    pub deliveries: u64,
+    pub held_at_most: u64,
+    pub retransmissions: u64,
+    pub questions: u64,
+    pub announcements: u64,
+    pub duplicates_dropped: u64,
+    pub refused_full: u64,
+    pub refused_horizon: u64,
+    pub refused_size: u64,
+    pub packets: u64,
+    pub copies_lost: u64,
+    pub copies_cut_by_partitions: u64,
+    pub packets_duplicated: u64,
+    pub virtual_ticks: u64,
+}
+
+/// What messages cost, on average.
+#[derive(Clone, Debug, Serialize)]
+pub struct MessageReport {
+    /// Dependencies named; the sender's own previous message is implied and not counted.
+    pub dependencies: f64,
+    /// Bytes of metadata: author, counter, dependencies.
+    pub metadata_bytes: f64,
+    /// The same with a full version vector of what the sender's site had delivered.
+    pub full_vector_bytes: f64,
+}
+
+/// Real time.
+#[derive(Clone, Debug, Serialize)]
+pub struct ElapsedReport {
+    /// How long the run took, without reading the history.
+    pub seconds: f64,
+    /// Events of the history in a second.
+    pub events_per_second: f64,
+}
+
+/// Whether all is well.
+#[derive(Clone, Debug, Serialize)]
+pub struct VerdictReport {
+    /// Whether every site delivered everything, causally and exactly once.
+    pub ok: bool,
+    /// That in words, or what was wrong.
+    pub words: String,
+}
+
+impl Report {
+    /// Puts together what there is to say about a run.
+    pub fn new(history: &History, settings: &Settings, outcome: &Outcome) -> Self {
+        let tally = outcome.tally;
+        let a_message = |total: u64| total as f64 / tally.sent.max(1) as f64;
+        let seconds = outcome.elapsed.as_secs_f64();
+        let conditions = &settings.conditions;
+        let words = match &outcome.verdict {
+            Ok(()) => format!(
+                "causal, exactly once and complete: each of {} sites delivered all {} events",
+                settings.sites,
+                thousands(history.len() as u64)
+            ),
+            Err(failure) => failure.to_string(),
+        };
+        Self {
+            history: HistoryReport {
+                source: history.source().to_owned(),
+                events: history.len(),
+                nodes: history.nodes(),
+                parents_per_event: history.parents_in_all() as f64 / history.len() as f64,
+            },
+            settings: SettingsReport {
+                sites: settings.sites,
+                loss: conditions.loss,
+                duplicate: conditions.duplicate,
+                reorder: conditions.reorder,
+                delay: conditions.delay,
+                partitions: outcome.partitions.len(),
+                seed: settings.seed,
+                hold: settings.limits.messages,
+                horizon: settings.limits.horizon,
+                node_limit: settings.limits.nodes,
+                dependency_limit: settings.limits.dependencies,
+            },
+            run: RunReport {
+                sent: tally.sent,
+                deliveries: tally.deliveries,
+                held_at_most: tally.held_at_most,
+                retransmissions: tally.retransmissions,
+                questions: tally.questions,
+                announcements: tally.announcements,
+                duplicates_dropped: tally.duplicates,
+                refused_full: tally.refused_full,
+                refused_horizon: tally.refused_horizon,
+                refused_size: tally.refused_size,
+                packets: tally.traffic.packets,
+                copies_lost: tally.traffic.lost,
+                copies_cut_by_partitions: tally.traffic.cut,
+                packets_duplicated: tally.traffic.duplicated,
+                virtual_ticks: tally.ticks,
+            },
+            per_message: MessageReport {
+                dependencies: a_message(tally.dependencies),
+                metadata_bytes: a_message(tally.metadata_bytes),
+                full_vector_bytes: a_message(tally.vector_bytes),
+            },
+            elapsed: ElapsedReport {
+                seconds,
+                events_per_second: if seconds > 0.0 { tally.sent as f64 / seconds } else { 0.0 },
+            },
+            verdict: VerdictReport { ok: outcome.verdict.is_ok(), words },
+        }
+    }
+
+    /// Returns the report as one JSON object, on several lines.
+    pub fn json(&self) -> String {
+        // Plain structures of numbers and strings: nothing in them can fail to be written.
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// Returns the report as a table, with the verdict below.
+    pub fn table(&self) -> String {
+        let Self { history, settings, run, per_message, elapsed, verdict } = self;
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_BORDERS_ONLY);
+        let mut row = |name: &str, value: String, remark: String| {
+            table.add_row([name.to_owned(), value, remark]);
+        };
+        let count = |number: usize| thousands(number as u64);
+        row("events", count(history.events), format!("{}; {}", history.source, nodes(history.nodes)));
+        let bad = format!(
+            "loss {}, duplicate {}, reorder {}, delay {}",
+            settings.loss, settings.duplicate, settings.reorder, settings.delay
+        );
+        row("sites", count(settings.sites), bad);
+        row("deliveries", thousands(run.deliveries), "every event at every site, its own included".to_owned());
+        row(
+            "held at most",
+            thousands(run.held_at_most),
+            format!("at one site; room for {}", count(settings.hold)),
+        );
+        let asked = format!(
+            "answers to {} questions; {} announcements",
+            thousands(run.questions),
+            thousands(run.announcements)
+        );
+        row("retransmissions", thousands(run.retransmissions), asked);
+        row("duplicates dropped", thousands(run.duplicates_dropped), String::new());
+        let refused = run.refused_full + run.refused_horizon + run.refused_size;
+        if refused > 0 {
+            let why = format!(
+                "no room {}, beyond the horizon {}, too large {}",
+                thousands(run.refused_full),
+                thousands(run.refused_horizon),
+                thousands(run.refused_size)
+            );
+            row("refused at a limit", thousands(refused), why);
+        }
+        row(
+            "dependencies a message",
+            format!("{:.2}", per_message.dependencies),
+            "without the sender's own previous message, which is implied".to_owned(),
+        );
+        row(
+            "parents an event",
+            format!("{:.2}", history.parents_per_event),
+            "as recorded, the author's own previous event included".to_owned(),
+        );
+        let times = match per_message.metadata_bytes {
+            0.0 => String::new(),
+            bytes => format!(", {:.1} times as much", per_message.full_vector_bytes / bytes),
+        };
+        row(
+            "bytes of metadata a message",
+            format!("{:.1}", per_message.metadata_bytes),
+            format!("a full version vector: {:.1}{times}", per_message.full_vector_bytes),
+        );
+        row(
+            "events a second",
+            thousands(elapsed.events_per_second as u64),
+            format!("{:.2} s in real time", elapsed.seconds),
+        );
+        row("virtual ticks", thousands(run.virtual_ticks), String::new());
+        let network = format!(
+            "lost {}, cut by {} partitions {}, doubled {}",
+            thousands(run.copies_lost),
+            settings.partitions,
+            thousands(run.copies_cut_by_partitions),
+            thousands(run.packets_duplicated)
+        );
+        row("packets", thousands(run.packets), network);
+        row("seed", settings.seed.to_string(), "the same seed gives the same run".to_owned());
+        if let Some(values) = table.column_mut(1) {
+            values.set_cell_alignment(CellAlignment::Right);
+        }
+        let mark = if verdict.ok { "verdict" } else { "verdict: FAILED" };
+        format!("{table}\n{mark}: {}", verdict.words)
+    }
+}
+
+fn nodes(nodes: usize) -> String {
+    if nodes == 1 { "1 node".to_owned() } else { format!("{} nodes", thousands(nodes as u64)) }
+}
+
+/// Writes a number with commas: 1,234,567.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_get_commas() {
+        let written = [0, 12, 999, 1000, 26_078, 1_234_567].map(thousands);
+        assert_eq!(written, ["0", "12", "999", "1,000", "26,078", "1,234,567"]);
+    }
+}

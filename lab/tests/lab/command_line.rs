@@ -1,0 +1,171 @@
+//! The program's manners: what it prints where, and how it ends.
+
+use std::fs;
+
+use super::helpers::{assert_complete, hb, replay, text};
+use serde_json::Value;
+
+#[test]
+fn without_options_a_session_is_replayed() {
+    let ended = hb(&["replay"]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
+    for row in [
+        "events",
+        "sites",
+        "deliveries",
+        "held at most",
+        "retransmissions",
+        "duplicates dropped",
+        "dependencies a message",
+        "bytes of metadata a message",
+        "a full version vector",
+        "events a second",
+        "virtual ticks",
+        "seed",
+    ] {
+        assert!(ended.out.contains(row), "no row {row:?} in\n{}", ended.out);
+    }
+    let verdict = "verdict: causal, exactly once and complete: each of 5 sites delivered all 10,000 events";
+    assert_eq!(ended.out.lines().last(), Some(verdict));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let run = |seed: &str| {
+        let (code, mut report) = replay(&["--events", "2000", "--seed", seed]);
+        assert_eq!(code, Some(0));
+        report["elapsed"] = Value::Null; // real time, which nobody can repeat
+        report
+    };
+    assert_eq!(run("7"), run("7"));
+    assert_ne!(run("7")["run"], run("8")["run"]);
+    assert_eq!(run("7")["settings"]["seed"], 7);
+}
+
+#[test]
+fn any_network_that_lets_something_through_will_do() {
+    for options in [
+        &["--loss", "0", "--duplicate", "0", "--reorder", "0", "--partitions", "0"][..],
+        &["--loss", "0.9"],
+        &["--duplicate", "1"],
+        &["--reorder", "5000"],
+        &["--delay", "200", "--partitions", "20"],
+        &["--nodes", "1"],
+        &["--nodes", "2"],
+        &["--nodes", "40"],
+        &["--authors", "1"],
+        &["--authors", "60"],
+        &["--timeout", "3", "--announce", "5"],
+    ] {
+        let (code, report) = replay(&[&["--events", "300"], options].concat());
+        let sites = report["settings"]["sites"].as_u64().expect("a number");
+        assert_complete(code, &report, 300, sites);
+    }
+}
+
+#[test]
+fn small_limits_cost_time_and_lose_nothing() {
+    for options in [
+        &["--hold", "0"][..],
+        &["--hold", "1"],
+        &["--hold", "8", "--partitions", "6"],
+        &["--horizon", "1"],
+        &["--horizon", "5", "--hold", "3"],
+    ] {
+        let (code, report) = replay(&[&["--events", "1500", "--loss", "0.2"], options].concat());
+        assert_complete(code, &report, 1500, 5);
+        let refused = ["refused_full", "refused_horizon"].map(|field| report["run"][field].as_u64());
+        assert!(refused.iter().flatten().sum::<u64>() > 50, "{options:?}: {report:#}");
+        let hold = report["settings"]["hold"].as_u64();
+        assert!(report["run"]["held_at_most"].as_u64() <= hold, "{options:?}: {report:#}");
+    }
+}
+
+#[test]
+fn limits_that_can_never_do_are_refused() {
+    let ended = hb(&["replay", "--node-limit", "3"]);
+    assert_eq!(ended.code, Some(2));
+    assert_eq!(ended.err, "hb: --node-limit: the history has 5 nodes, so it could never be delivered\n");
+    let ended = hb(&["replay", "--dependency-limit", "0"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("dependencies in one message"), "{}", ended.err);
+}
+
+#[test]
+fn a_run_that_comes_to_a_halt_says_what_it_waits_for() {
+    let ended = hb(&["replay", "--loss", "1", "--events", "60", "--nodes", "3"]);
+    assert_eq!((ended.code, ended.err.as_str()), (Some(1), ""));
+    let verdict = ended.out.lines().last().expect("a verdict");
+    assert!(verdict.starts_with("verdict: FAILED: nothing has been delivered since tick"), "{verdict}");
+    assert!(verdict.contains("site 1 has not delivered") && verdict.contains("by Ada"), "{verdict}");
+}
+
+#[test]
+fn an_oracle_that_is_lied_to_notices() {
+    for (lie, words) in [("skip", "before its cause"), ("repeat", "a second time")] {
+        let ended = hb(&["replay", "--canary", lie]);
+        assert_eq!((ended.code, ended.err.as_str()), (Some(1), ""));
+        let verdict = ended.out.lines().last().expect("a verdict");
+        assert!(
+            verdict.starts_with("verdict: FAILED: site 4 delivers (") && verdict.contains(words),
+            "{verdict}"
+        );
+        let (code, report) = replay(&["--canary", lie]);
+        assert_eq!((code, &report["verdict"]["ok"]), (Some(1), &Value::Bool(false)));
+    }
+}
+
+#[test]
+fn a_small_run_is_drawn() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("run.svg");
+    let arguments = ["replay", "--events", "24", "--authors", "3", "--nodes", "3", "--svg", text(&file)];
+    let ended = hb(&arguments);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let svg = fs::read_to_string(&file).expect("a picture");
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+    // A mark for every sending and every delivery, and nothing beside the picture in the folder.
+    assert_eq!(svg.matches(" is sent in tick ").count(), 24);
+    assert_eq!(svg.matches(" is delivered at site ").count(), 48);
+    assert!(svg.contains("is held back from tick") && svg.contains(">site 2<"));
+    assert_eq!(svg.matches('<').count(), svg.matches('>').count());
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+    // The same run gives the same picture, and takes the place of the old one.
+    assert_eq!(hb(&arguments).code, Some(0));
+    assert_eq!(fs::read_to_string(&file).expect("a picture"), svg);
+}
+
+#[test]
+fn a_picture_that_cannot_be_read_or_stored_is_refused_before_the_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let refused = |arguments: &[&str]| {
+        let ended = hb(&[&["replay"], arguments].concat());
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
+        assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+        ended.err
+    };
+    let file = folder.path().join("run.svg");
+    let line = refused(&["--svg", text(&file)]);
+    assert!(line.starts_with("hb: --svg: 10000 events at 5 sites cannot be read"), "{line}");
+    let nowhere = folder.path().join("nowhere/run.svg");
+    let line = refused(&["--events", "9", "--svg", text(&nowhere)]);
+    assert!(line.ends_with("nowhere: no such file or folder\n"), "{line}");
+    let line = refused(&["--events", "9", "--svg", text(folder.path())]);
+    assert!(line.ends_with(": is not a file\n"), "{line}");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}
+
+#[test]
+fn a_wrong_command_line_takes_one_line_and_help_teaches() {
+    for arguments in [&[][..], &["replya"], &["replay", "--nodes", "none"], &["replay", "--lots"]] {
+        let ended = hb(arguments);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{arguments:?}");
+        assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+        assert!(ended.err.starts_with("hb: "), "{}", ended.err);
+    }
+    let help = hb(&["replay", "--help"]);
+    assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
+    for part in ["Examples:", "--trace <FILE>", "--git <DIR>", "--hold <COUNT>", "Exit code:", "--seed"] {
+        assert!(help.out.contains(part), "no {part:?} in\n{}", help.out);
+    }
+}

@@ -1,0 +1,7 @@
+//! The lab from the outside: real histories, generated repositories, bad input, and the program's manners.
+
+mod bad_input;
+mod command_line;
+mod helpers;
+mod real_histories;
+mod repositories;

@@ -1,0 +1,115 @@
+//! The commit graphs of generated git repositories.
+
+use std::time::Instant;
+
+use super::helpers::{Shape, assert_complete, git, graph, hb, replay, repository, text};
+use happens_before_lab::history;
+
+#[test]
+fn branches_merges_and_authors_who_are_concurrent_with_themselves() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let commits = graph(&Shape { commits: 400, authors: 6, branches: 8, seed: 4 });
+    assert!(commits.iter().filter(|commit| commit.parents.len() > 1).count() > 40);
+    repository(folder.path(), &commits);
+    let (code, report) = replay(&[
+        "--git",
+        text(folder.path()),
+        "--loss",
+        "0.2",
+        "--duplicate",
+        "0.2",
+        "--reorder",
+        "64",
+        "--nodes",
+        "4",
+    ]);
+    assert_complete(code, &report, 400, 4);
+    let nodes = report["history"]["nodes"].as_u64().expect("a number");
+    assert!((7..200).contains(&nodes), "{nodes} nodes of 6 authors");
+}
+
+#[test]
+fn the_graph_that_is_read_is_the_graph_that_was_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let commits = graph(&Shape { commits: 300, authors: 5, branches: 6, seed: 9 });
+    repository(folder.path(), &commits);
+    let read = history::git::read(folder.path(), &mut |_| {}).expect("a repository");
+    // Git lists in an order of its own, so compare what does not depend on it.
+    let shape = |parents: &mut Vec<usize>| {
+        parents.sort_unstable();
+        parents.clone()
+    };
+    let mut written: Vec<usize> = commits.iter().map(|commit| commit.parents.len()).collect();
+    let mut counted: Vec<usize> = (0..read.len() as u32).map(|event| read.parents(event).len()).collect();
+    assert_eq!(shape(&mut counted), shape(&mut written));
+    // Every author has all her commits, however many nodes she is.
+    for author in 0..5 {
+        let name = format!("Author {author} \u{e4}\" <x{author}@example.org>");
+        let of_author = |node: &u32| read.name(*node).split('#').next() == Some(&name);
+        let events: usize =
+            (0..read.nodes() as u32).filter(of_author).map(|node| read.events_of(node).len()).sum();
+        assert_eq!(events, commits.iter().filter(|commit| commit.author == author).count(), "{name}");
+    }
+}
+
+#[test]
+fn a_shallow_clone_is_replayed_as_far_as_it_goes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = folder.path().join("whole");
+    std::fs::create_dir(&whole).expect("a folder");
+    repository(&whole, &graph(&Shape { commits: 60, authors: 3, branches: 1, seed: 2 }));
+    let url = format!("file://{}", text(&whole));
+    let arguments = ["clone", "--quiet", "--bare", "--depth", "10", "--branch", "tip-59", &url, "shallow"];
+    git(folder.path(), &arguments, None);
+    let (code, report) = replay(&["--git", text(&folder.path().join("shallow")), "--nodes", "2"]);
+    let events = report["history"]["events"].as_u64().expect("a number");
+    assert!((10..40).contains(&events), "{events} commits in a clone of depth 10");
+    assert_complete(code, &report, events, 2);
+}
+
+#[test]
+fn what_is_no_repository_is_refused_in_one_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let refused = |path: &std::path::Path| {
+        let ended = hb(&["replay".as_ref(), "--git".as_ref(), path.as_os_str()]);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
+        assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+        assert!(ended.err.starts_with(&format!("hb: {}: ", text(path))), "{}", ended.err);
+        ended.err
+    };
+    assert!(refused(folder.path()).contains("not a git repository"));
+    assert!(refused(&folder.path().join("nowhere")).contains("no such file or folder"));
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").expect("a file");
+    assert!(refused(&file).contains("is a file, not a folder"));
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).expect("a folder");
+    git(&empty, &["init", "--quiet"], None);
+    assert!(refused(&empty).contains("without a commit"));
+}
+
+#[test]
+fn without_git_the_line_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_hb"))
+        .args(["replay", "--git"])
+        .arg(folder.path())
+        .env("PATH", folder.path())
+        .output()
+        .expect("hb runs");
+    let err = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(err, "hb: git: the program is not installed, or not on the PATH; --git needs it\n");
+}
+
+#[test]
+#[ignore = "50,000 commits; made for a release build"]
+fn fifty_thousand_commits_in_about_ten_seconds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    repository(folder.path(), &graph(&Shape { commits: 50_000, authors: 400, branches: 60, seed: 1 }));
+    let start = Instant::now();
+    let (code, report) = replay(&["--git", text(folder.path()), "--nodes", "2"]);
+    eprintln!("{:.1} s in all\n{report:#}", start.elapsed().as_secs_f64());
+    assert_complete(code, &report, 50_000, 2);
+    assert!(start.elapsed().as_secs() < 30, "a slow machine, or a slow program");
+}
