@@ -131,14 +131,19 @@
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+#[macro_use]
+mod atomic;
 #[cfg(feature = "alloc")]
 pub mod check;
 #[cfg(feature = "alloc")]
 mod compat;
+pub mod counter;
 #[cfg(feature = "alloc")]
 pub mod delivery;
 #[cfg(any(feature = "arbitrary", feature = "quickcheck"))]
 mod generators;
+#[cfg(all(loom, test))]
+mod loom;
 mod node;
 mod order;
 pub mod scalar;
@@ -147,11 +152,16 @@ mod serialize;
 #[cfg(feature = "alloc")]
 pub mod version;
 
+#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
+pub use counter::AtomicCounter;
+pub use counter::Counter;
 #[cfg(feature = "alloc")]
 pub use delivery::{CausalBuffer, Limits, Message, Outbox};
 pub use node::{CounterExhausted, Dot, DotRange, NodeId};
 pub use order::CausalOrder;
-pub use scalar::{LamportClock, LamportTimestamp};
+#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
+pub use scalar::{AtomicHybridClock, AtomicLamportClock};
+pub use scalar::{HybridClock, HybridTime, HybridTimestamp, LamportClock, LamportTimestamp};
 #[cfg(feature = "alloc")]
 pub use version::VersionVector;
 

@@ -20,6 +20,11 @@
 //! cannot know that nobody will still come with a 5, so a Lamport timestamp alone cannot decide who is first to
 //! claim a user name. That takes a total order broadcast.
 //!
+//! # Invariants
+//!
+//! - V1: the counter never falls, and no counter is issued twice.
+//! - V2: a reader never sees more than [`LamportClock::MAX`].
+//!
 //! # Sources
 //!
 //! Lamport, *Time, Clocks, and the Ordering of Events in a Distributed System* (1978). Kleppmann, *Designing
@@ -69,7 +74,22 @@ impl<I> LamportTimestamp<I> {
     pub fn node(&self) -> &I {
         &self.node
     }
+
+    fn scalar(&self) -> u64 {
+        self.counter.get()
+    }
+
+    fn from_scalar(counter: u64, node: I) -> Option<Self> {
+        Self::new(counter, node)
+    }
 }
+
+key_bytes!(LamportTimestamp: u8 u16 u32 u64 u128);
+
+// On the wire and in tables: 8 bytes of counter beside the id, and `Option` costs nothing.
+const _: () = assert!(size_of::<LamportTimestamp<u64>>() == 16);
+const _: () = assert!(size_of::<Option<LamportTimestamp<u64>>>() == 16);
+const _: () = assert!(size_of::<LamportClock<u64>>() == 24);
 
 impl<I: fmt::Display> fmt::Display for LamportTimestamp<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,10 +99,12 @@ impl<I: fmt::Display> fmt::Display for LamportTimestamp<I> {
 
 /// One node's Lamport clock, for one owner at a time.
 ///
+/// For one that threads share, see [`AtomicLamportClock`](crate::AtomicLamportClock).
+///
 /// # What must survive a restart
 ///
-/// The counter, saved before a timestamp leaves the node; or else return under a new node id. To restore, make
-/// a new clock and [`observe`](Self::observe) the saved counter.
+/// The [`counter`](Self::counter), saved before a timestamp leaves the node and together with what was received,
+/// and given to [`resume`](Self::resume); or else return under a new node id.
 ///
 /// # Examples
 ///
@@ -130,6 +152,27 @@ impl<I: NodeId> LamportClock<I> {
         Self { node, counter: 0, horizon }
     }
 
+    /// Makes the clock of `node` as it was saved: at `counter`, with the given horizon.
+    ///
+    /// `None` if `counter` is above [`MAX`](Self::MAX): no clock has ever been there.
+    ///
+    /// ```
+    /// use happens_before::LamportClock;
+    ///
+    /// let mut clock = LamportClock::with_horizon("a", 1_000);
+    /// clock.tick()?;
+    /// let saved = clock.counter();
+    /// drop(clock);
+    ///
+    /// let mut clock = LamportClock::resume("a", saved, 1_000).unwrap();
+    /// assert_eq!(clock.tick()?.counter(), 2);
+    /// # Ok::<(), happens_before::CounterExhausted>(())
+    /// ```
+    #[must_use]
+    pub fn resume(node: I, counter: u64, horizon: u64) -> Option<Self> {
+        (counter <= Self::MAX).then_some(Self { node, counter, horizon })
+    }
+
     /// Returns the node whose clock this is.
     pub fn node(&self) -> &I {
         &self.node
@@ -160,13 +203,20 @@ impl<I: NodeId> LamportClock<I> {
     /// [`MAX`](Self::MAX): the sender is broken or hostile, or this node was away for long. The clock is
     /// unchanged.
     pub fn observe(&mut self, counter: u64) -> Result<(), TooFarAhead> {
-        let limit = self.counter.saturating_add(self.horizon).min(Self::MAX);
-        if counter > limit {
-            return Err(TooFarAhead { claimed: counter, limit });
-        }
+        believe(counter, self.counter, self.horizon)?;
         self.counter = self.counter.max(counter);
         Ok(())
     }
+}
+
+/// Checks a claimed counter against a clock that stands at `counter`.
+#[inline]
+pub(super) fn believe(claimed: u64, counter: u64, horizon: u64) -> Result<(), TooFarAhead> {
+    let limit = counter.saturating_add(horizon).min(LamportClock::<u64>::MAX);
+    if claimed > limit {
+        return Err(TooFarAhead { claimed, limit });
+    }
+    Ok(())
 }
 
 /// A remote claims a counter further ahead than the clock's horizon allows.
@@ -190,3 +240,89 @@ impl fmt::Display for TooFarAhead {
 }
 
 impl core::error::Error for TooFarAhead {}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const MAX: u64 = LamportClock::<u8>::MAX;
+
+    #[test]
+    fn the_last_counter_is_issued_once_and_then_the_clock_stays_exhausted() {
+        let mut clock = LamportClock::resume(1_u8, MAX - 1, MAX).unwrap();
+        assert_eq!(clock.tick().unwrap().counter(), MAX);
+        for _ in 0..3 {
+            assert_eq!(clock.tick(), Err(CounterExhausted { limit: MAX }));
+            assert_eq!(clock.counter(), MAX);
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_the_horizon_is_refused_and_changes_nothing() {
+        let mut clock = LamportClock::resume(1_u8, 100, 10).unwrap();
+        for claimed in [111, MAX, MAX + 1, u64::MAX] {
+            assert_eq!(clock.observe(claimed), Err(TooFarAhead { claimed, limit: 110 }));
+            assert_eq!(clock.counter(), 100);
+        }
+        clock.observe(110).unwrap();
+        assert_eq!(clock.counter(), 110);
+        clock.observe(7).unwrap();
+        assert_eq!(clock.counter(), 110, "a lower counter changes nothing");
+    }
+
+    #[test]
+    fn near_the_end_of_the_range_the_horizon_is_cut_off() {
+        let mut clock = LamportClock::resume(1_u8, MAX - 5, u64::MAX).unwrap();
+        assert_eq!(clock.observe(MAX + 1), Err(TooFarAhead { claimed: MAX + 1, limit: MAX }));
+        clock.observe(MAX).unwrap();
+        assert_eq!(clock.counter(), MAX);
+    }
+
+    #[test]
+    fn a_saved_counter_that_no_clock_can_have_is_refused() {
+        assert!(LamportClock::resume(1_u8, MAX, 1).is_some());
+        assert!(LamportClock::resume(1_u8, MAX + 1, 1).is_none());
+    }
+
+    #[test]
+    fn restarted_at_every_step_no_counter_is_issued_twice() {
+        let (mut saved, mut last) = (0, 0);
+        for step in 0..1_000_u64 {
+            let mut clock = LamportClock::resume(1_u8, saved, 50).unwrap();
+            if step % 3 == 0 {
+                clock.observe(saved + step % 50).unwrap();
+            } else {
+                let issued = clock.tick().unwrap().counter();
+                assert!(issued > last, "{issued} after {last}");
+                last = issued;
+            }
+            saved = clock.counter();
+        }
+    }
+
+    #[test]
+    fn keys_sort_as_timestamps_do_and_are_read_back() {
+        let counters = [1, 2, 255, 256, 65_535, MAX, u64::MAX];
+        let nodes = [0_u32, 1, 255, 256, u32::MAX];
+        let mut seen = 0;
+        for x in counters.iter().flat_map(|&c| nodes.map(|n| LamportTimestamp::new(c, n).unwrap())) {
+            assert_eq!(LamportTimestamp::<u32>::from_key_bytes(x.to_key_bytes()), Some(x));
+            for y in counters.iter().flat_map(|&c| nodes.map(|n| LamportTimestamp::new(c, n).unwrap())) {
+                assert_eq!(x.to_key_bytes().cmp(&y.to_key_bytes()), x.cmp(&y), "{x} {y}");
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, 35 * 35);
+        let key: [u8; 12] = LamportTimestamp::new(0x0102, 0x0304_u32).unwrap().to_key_bytes();
+        assert_eq!(key, [0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 3, 4]);
+        assert_eq!(LamportTimestamp::<u8>::from_key_bytes([0; 9]), None, "no event has counter 0");
+    }
+
+    #[test]
+    fn the_error_says_what_to_do() {
+        assert_eq!(
+            std::string::ToString::to_string(&TooFarAhead { claimed: 9, limit: 5 }),
+            "counter 9 is beyond the horizon, which now ends at 5; distrust the sender, or widen the horizon"
+        );
+    }
+}

@@ -3,7 +3,51 @@
 //! A scalar timestamp respects causality in one direction only: what happened before has the lower timestamp.
 //! The converse does not hold, so it cannot tell concurrent events from ordered ones; for that, see
 //! [`VersionVector`](crate::VersionVector).
+//!
+//! | | one owner | shared by threads |
+//! |---|---|---|
+//! | counts events | [`LamportClock`] | [`AtomicLamportClock`] |
+//! | stays close to the time of day | [`HybridClock`] | [`AtomicHybridClock`] |
+//!
+//! The shared clocks need 64-bit atomics. A target that has none gets them with the feature `portable-atomic`;
+//! without it, the shared clocks are left out there.
 
+/// Gives a timestamp with an integer node its fixed-width, order-preserving bytes.
+macro_rules! key_bytes {
+    ($timestamp:ident: $($id:ident)+) => {$(
+        impl $timestamp<$id> {
+            /// Returns the sort key of the timestamp, fixed-width: the scalar, then the node, both big-endian.
+            ///
+            /// As a byte string it sorts as the timestamp does, so it can be (the end of) a key in an ordered store.
+            #[must_use]
+            pub fn to_key_bytes(&self) -> [u8; 8 + size_of::<$id>()] {
+                let mut key = [0; 8 + size_of::<$id>()];
+                // Cannot panic: 8 is at most the length, and both halves have the length of what is copied.
+                let (scalar, node) = key.split_at_mut(8);
+                scalar.copy_from_slice(&self.scalar().to_be_bytes());
+                node.copy_from_slice(&self.node().to_be_bytes());
+                key
+            }
+
+            /// Reads a sort key back; `None` if no timestamp has it.
+            #[must_use]
+            pub fn from_key_bytes(key: [u8; 8 + size_of::<$id>()]) -> Option<Self> {
+                let (scalar, node) = key.split_first_chunk::<8>()?;
+                let node = $id::from_be_bytes(node.try_into().ok()?);
+                Self::from_scalar(u64::from_be_bytes(*scalar), node)
+            }
+        }
+    )+};
+}
+
+#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
+mod atomic;
+mod hybrid;
 mod lamport;
 
+#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
+pub use atomic::{AtomicHybridClock, AtomicLamportClock};
+#[cfg(feature = "std")]
+pub use hybrid::SystemTime;
+pub use hybrid::{ClockDrift, HybridClock, HybridTime, HybridTimestamp, TimeExhausted, TimeSource};
 pub use lamport::{LamportClock, LamportTimestamp, TooFarAhead};

@@ -1,0 +1,235 @@
+//! Measures us beside other crates and beside the limit, in one run, with the answers asserted.
+//!
+//! ```text
+//! cargo run --release --manifest-path peers/Cargo.toml                  # everything
+//! cargo run --release --manifest-path peers/Cargo.toml -- scalar        # one subject
+//! HB_RUNS=11 cargo run --release --manifest-path peers/Cargo.toml       # more process runs than 7
+//! ```
+//!
+//! Prints a table and writes `scoreboard.json` beside the manifest, one JSON object a line.
+//!
+//! # How it measures
+//!
+//! The program starts itself several times, since where code and data come to lie differs from process to process
+//! and matters more than anything else at this scale. Within a process, each contestant of a case is timed in
+//! short rounds that take turns with the others', and its fastest round counts, or, where threads contend, the median
+//! one ([`Pick`]). Across processes, medians count, with the spread; a goal is judged by the median of the *ratios*
+//! within each process. Compare within a case only.
+//!
+//! # How to add a subject
+//!
+//! One file with a function `cases() -> Vec<Case>`, and one line in [`SUBJECTS`].
+
+mod scalar;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+/// The subjects: the name in the scoreboard, and its cases.
+const SUBJECTS: &[Subject] = &[("scalar", scalar::cases)];
+
+type Subject = (&'static str, fn() -> Vec<Case>);
+
+/// Rounds of each contestant in a process.
+const ROUNDS: usize = 40;
+
+/// One line of the scoreboard.
+pub struct Case {
+    /// What is measured, unique within the subject.
+    pub name: &'static str,
+    /// What the figures are in; lower is better.
+    pub unit: &'static str,
+    pub pick: Pick,
+    pub goal: Goal,
+    pub contestants: Vec<Contestant>,
+}
+
+/// Which of a contestant's rounds stands for a process.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Pick {
+    /// The fastest, where the work is the same in each round: what else runs on the machine only adds.
+    Fastest,
+    /// The median, where threads contend: in the fastest round they have missed each other.
+    Median,
+}
+
+/// What was asked for.
+#[derive(Clone, Copy)]
+pub enum Goal {
+    None,
+    /// At most this many times the limit.
+    WithinLimit(f64),
+    /// Faster than every peer.
+    BeatPeers,
+    /// Both.
+    WithinLimitAndBeatPeers(f64),
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Role {
+    Ours,
+    Peer,
+    Limit,
+}
+
+pub struct Contestant {
+    pub role: Role,
+    pub name: &'static str,
+    /// Runs one round, asserts its answers, and returns the figure.
+    pub round: Box<dyn FnMut() -> f64>,
+}
+
+impl Contestant {
+    pub fn new(role: Role, name: &'static str, round: impl FnMut() -> f64 + 'static) -> Self {
+        Self { role, name, round: Box::new(round) }
+    }
+}
+
+/// The figures of one contestant: one a process run.
+type Figures = BTreeMap<(String, String, String), Vec<f64>>;
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    match wanted.first().map(String::as_str) {
+        Some("--one-process") => measure(&wanted[1..]),
+        _ => report(&wanted),
+    }
+}
+
+fn subjects(wanted: &[String]) -> impl Iterator<Item = (&'static str, Vec<Case>)> {
+    let chosen = SUBJECTS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| w == name));
+    chosen.map(|(name, cases)| (*name, cases()))
+}
+
+/// In a child process: measures and prints one line a contestant.
+fn measure(wanted: &[String]) {
+    for (subject, cases) in subjects(wanted) {
+        for mut case in cases {
+            let mut rounds = vec![Vec::with_capacity(ROUNDS); case.contestants.len()];
+            for _ in 0..ROUNDS {
+                for (contestant, rounds) in case.contestants.iter_mut().zip(&mut rounds) {
+                    rounds.push((contestant.round)());
+                }
+            }
+            for (contestant, rounds) in case.contestants.iter().zip(rounds) {
+                let (median, fastest, _) = spread(&rounds);
+                let figure = if case.pick == Pick::Fastest { fastest } else { median };
+                println!("{subject}\t{}\t{}\t{figure}", case.name, contestant.name);
+            }
+        }
+    }
+}
+
+/// In the parent process: starts the others, and makes the table and the scoreboard.
+fn report(wanted: &[String]) {
+    let runs = std::env::var("HB_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(7);
+    let program = std::env::current_exe().expect("the program knows where it is");
+    let mut figures = Figures::new();
+    for run in 1..=runs {
+        eprintln!("process run {run} of {runs}");
+        let child = Command::new(&program).arg("--one-process").args(wanted).output().expect("it starts");
+        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+        for line in String::from_utf8(child.stdout).expect("names and figures").lines() {
+            let mut fields = line.split('\t').map(String::from);
+            let mut field = || fields.next().expect("four fields");
+            let (key, figure) = ((field(), field(), field()), field());
+            figures.entry(key).or_default().push(figure.parse().expect("a figure"));
+        }
+    }
+
+    let mut lines = String::new();
+    for (subject, cases) in subjects(wanted) {
+        println!("\n{subject}");
+        for case in cases {
+            let of = |name: &str| &figures[&(subject.into(), case.name.into(), name.into())];
+            println!("  {} ({}, median of {runs} runs, lowest to highest)", case.name, case.unit);
+            for contestant in &case.contestants {
+                let (median, low, high) = spread(of(contestant.name));
+                let mark = if contestant.role == Role::Ours { ">" } else { " " };
+                let limit = if contestant.role == Role::Limit { "limit: " } else { "" };
+                let label = format!("{limit}{}", contestant.name);
+                println!("  {mark} {label:<44} {median:>9.2}   ({low:.2} to {high:.2})");
+            }
+            let line = judge(subject, &case, &of);
+            println!("    {}", line.verdict);
+            lines.push_str(&line.json);
+        }
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scoreboard.json");
+    // What was not measured now stays as it was.
+    let old = std::fs::read_to_string(&path).unwrap_or_default();
+    let measured = |line: &str| {
+        subjects(wanted).any(|(subject, _)| line.starts_with(&format!("{{\"subject\":\"{subject}\"")))
+    };
+    let kept: String = old.lines().filter(|line| !measured(line)).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&path, kept + &lines).expect("the scoreboard can be written");
+}
+
+struct Line {
+    verdict: String,
+    json: String,
+}
+
+fn judge<'a>(subject: &str, case: &Case, of: &dyn Fn(&str) -> &'a Vec<f64>) -> Line {
+    let with = |role| case.contestants.iter().filter(move |c| c.role == role);
+    let ours = with(Role::Ours).next().expect("a case measures us");
+    // How often we take a contestant's time, in each process run.
+    let ratio = |other: &str| {
+        let ratios: Vec<f64> = of(ours.name).iter().zip(of(other)).map(|(a, b)| a / b).collect();
+        spread(&ratios).0
+    };
+    let limit = with(Role::Limit).next();
+    let peer = with(Role::Peer).min_by(|a, b| spread(of(a.name)).0.total_cmp(&spread(of(b.name)).0));
+    let to_limit = limit.map(|limit| ratio(limit.name));
+    let to_peer = with(Role::Peer).map(|peer| ratio(peer.name)).reduce(f64::max);
+    let within = |factor: f64| to_limit.map(|ratio| ratio <= factor);
+    let beats = to_peer.map(|ratio| ratio < 1.0);
+    let (goal, met) = match case.goal {
+        Goal::None => (String::new(), None),
+        Goal::WithinLimit(factor) => (format!("within {factor}x of the limit"), within(factor)),
+        Goal::BeatPeers => ("faster than every peer".into(), beats),
+        Goal::WithinLimitAndBeatPeers(factor) => (
+            format!("within {factor}x of the limit, and faster than every peer"),
+            within(factor).zip(beats).map(|(within, beats)| within && beats),
+        ),
+    };
+    let mut verdict = String::new();
+    if let Some(ratio) = to_limit {
+        _ = write!(verdict, "{ratio:.2}x the limit; ");
+    }
+    if let Some(ratio) = to_peer {
+        _ = write!(verdict, "{ratio:.2}x the nearest peer; ");
+    }
+    _ = match met {
+        None => write!(verdict, "no goal"),
+        Some(true) => write!(verdict, "goal met: {goal}"),
+        Some(false) => write!(verdict, "GOAL NOT MET: {goal}"),
+    };
+    let text = |name: Option<&str>| name.map_or("null".into(), |name| format!("\"{name}\""));
+    let figure = |contestant: Option<&Contestant>| {
+        contestant.map_or("null".into(), |c| format!("{:.2}", spread(of(c.name)).0))
+    };
+    let (median, low, high) = spread(of(ours.name));
+    let json = format!(
+        "{{\"subject\":\"{subject}\",\"name\":\"{}\",\"ours\":{median:.2},\"ours_spread\":[{low:.2},{high:.2}],\
+         \"unit\":\"{}\",\"peer\":{},\"peer_name\":{},\"limit\":{},\"limit_name\":{},\"goal\":{},\"met\":{}}}\n",
+        case.name,
+        case.unit,
+        figure(peer),
+        text(peer.map(|peer| peer.name)),
+        figure(limit),
+        text(limit.map(|limit| limit.name)),
+        text((!goal.is_empty()).then_some(goal.as_str())),
+        met.map_or("null".into(), |met| met.to_string()),
+    );
+    Line { verdict, json }
+}
+
+/// The median, the lowest and the highest.
+fn spread(figures: &[f64]) -> (f64, f64, f64) {
+    let mut sorted = figures.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    (sorted[sorted.len() / 2], sorted[0], sorted[sorted.len() - 1])
+}

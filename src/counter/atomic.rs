@@ -1,0 +1,233 @@
+//! The counter of one process: linearizable because a single atomic is.
+
+use core::fmt;
+use core::num::NonZeroU64;
+
+use super::Counter;
+use crate::atomic::{AtomicU64, Ordering};
+
+/// A counter in memory, shared by the threads of one process.
+///
+/// Taking numbers is a compare-and-swap loop, not one `fetch_add`, so that a refusal changes nothing and the
+/// limit holds exactly, whatever the contention. Threads also see each other's memory in the order of the
+/// numbers: whoever takes a higher number sees everything that the taker of a lower one did before taking it.
+///
+/// # What must survive a restart
+///
+/// The last number taken, saved *before* a number leaves the process; it is given to
+/// [`resume`](Self::resume). Saving each number costs a write each; a bound saved ahead of use costs one every
+/// few thousand.
+///
+/// # Examples
+///
+/// ```
+/// use core::num::NonZeroU64;
+/// use happens_before::{AtomicCounter, Counter};
+///
+/// static NEXT_TICKET: AtomicCounter = AtomicCounter::new();
+/// assert_eq!(NEXT_TICKET.increment_and_get(NonZeroU64::MIN)?, 1);
+///
+/// let resumed = AtomicCounter::resume(41, 1_000).unwrap();
+/// assert_eq!(resumed.increment_and_get(NonZeroU64::MIN)?, 42);
+///
+/// let ten = NonZeroU64::new(10).unwrap();
+/// let nearly_full = AtomicCounter::resume(995, 1_000).unwrap();
+/// let error = nearly_full.increment_and_get(ten).unwrap_err();
+/// assert_eq!((error.asked, error.remaining), (ten, 5));
+/// assert_eq!(nearly_full.current()?, 995); // an error changes nothing
+/// # Ok::<(), happens_before::counter::TooFewNumbers>(())
+/// ```
+#[derive(Debug)]
+pub struct AtomicCounter {
+    last: AtomicU64,
+    limit: u64,
+}
+
+impl AtomicCounter {
+    /// The highest number there is: 2^63 - 1, which also fits a signed column.
+    pub const MAX: u64 = i64::MAX as u64;
+
+    const_unless_loom! {
+        /// Makes a counter whose first number is 1 and whose last is [`MAX`](Self::MAX).
+        #[must_use]
+        pub const fn new() -> Self {
+            Self { last: AtomicU64::new(0), limit: Self::MAX }
+        }
+    }
+
+    const_unless_loom! {
+        /// Makes a counter that continues after `last` (0 for none) and ends with `limit`.
+        ///
+        /// `None` unless `last` <= `limit` <= [`MAX`](Self::MAX). A limit below the maximum suits a consumer
+        /// with narrower numbers: `i32::MAX`, or 2^53 - 1 for JSON.
+        #[must_use]
+        pub const fn resume(last: u64, limit: u64) -> Option<Self> {
+            if last <= limit && limit <= Self::MAX {
+                Some(Self { last: AtomicU64::new(last), limit })
+            } else {
+                None
+            }
+        }
+    }
+
+    /// Returns how many numbers are left to take, at this moment.
+    pub fn remaining(&self) -> u64 {
+        // No underflow: `last` starts at or below `limit` and never passes it.
+        self.limit - self.last.load(Ordering::Acquire)
+    }
+
+    /// Returns the highest number that will be taken.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+}
+
+impl Default for AtomicCounter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Counter for AtomicCounter {
+    type Error = TooFewNumbers;
+
+    /// Takes the next `n` numbers and returns the first.
+    ///
+    /// # Errors
+    ///
+    /// [`TooFewNumbers`] if fewer than `n` are left; nothing was taken. Fewer may still be had.
+    ///
+    /// # Complexity
+    ///
+    /// One compare-and-swap; another for each thread that got in between. Some thread always succeeds.
+    fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, TooFewNumbers> {
+        let mut last = self.last.load(Ordering::Acquire);
+        loop {
+            // No underflow: `last` never passes `limit`. No overflow below: last + n <= limit <= 2^63 - 1.
+            let remaining = self.limit - last;
+            if n.get() > remaining {
+                return Err(TooFewNumbers { asked: n, remaining, limit: self.limit });
+            }
+            match self.last.compare_exchange_weak(last, last + n.get(), Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Ok(last + 1),
+                Err(now) => last = now,
+            }
+        }
+    }
+
+    /// Returns the last number taken; 0 if none was. Never fails.
+    fn current(&self) -> Result<u64, TooFewNumbers> {
+        Ok(self.last.load(Ordering::Acquire))
+    }
+}
+
+/// A counter has fewer numbers left than were asked for; nothing was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TooFewNumbers {
+    /// How many were asked for.
+    pub asked: NonZeroU64,
+    /// How many were left at that moment.
+    pub remaining: u64,
+    /// The highest number that the counter hands out.
+    pub limit: u64,
+}
+
+impl fmt::Display for TooFewNumbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "asked for {} numbers, but {} are left up to the limit {}; ask for fewer, or raise the limit",
+            self.asked, self.remaining, self.limit
+        )
+    }
+}
+
+impl core::error::Error for TooFewNumbers {}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const ONE: NonZeroU64 = NonZeroU64::MIN;
+
+    #[test]
+    fn numbers_start_at_one_and_leave_no_gap() {
+        let counter = AtomicCounter::new();
+        assert_eq!(counter.current(), Ok(0));
+        let mut expected = 1;
+        for n in 1..=20 {
+            assert_eq!(counter.increment_and_get(NonZeroU64::new(n).unwrap()), Ok(expected));
+            expected += n;
+            assert_eq!(counter.current(), Ok(expected - 1));
+        }
+    }
+
+    #[test]
+    fn a_refusal_takes_nothing_and_a_smaller_wish_can_still_be_had() {
+        let counter = AtomicCounter::resume(AtomicCounter::MAX - 3, AtomicCounter::MAX).unwrap();
+        for n in [4, u64::MAX] {
+            let asked = NonZeroU64::new(n).unwrap();
+            let error = counter.increment_and_get(asked).unwrap_err();
+            assert_eq!(error, TooFewNumbers { asked, remaining: 3, limit: AtomicCounter::MAX });
+            assert_eq!(counter.remaining(), 3);
+        }
+        assert_eq!(counter.increment_and_get(NonZeroU64::new(3).unwrap()), Ok(AtomicCounter::MAX - 2));
+        assert_eq!(counter.increment_and_get(ONE).unwrap_err().remaining, 0);
+        assert_eq!(counter.current(), Ok(AtomicCounter::MAX));
+    }
+
+    #[test]
+    fn a_start_above_the_limit_or_a_limit_above_the_maximum_is_refused() {
+        assert!(AtomicCounter::resume(5, 4).is_none());
+        assert!(AtomicCounter::resume(0, AtomicCounter::MAX + 1).is_none());
+        assert!(AtomicCounter::resume(u64::MAX, u64::MAX).is_none());
+        assert_eq!(AtomicCounter::resume(4, 4).unwrap().remaining(), 0);
+    }
+
+    #[test]
+    fn restarted_after_every_number_none_is_taken_twice() {
+        let mut saved = 0;
+        for expected in 1..=1_000 {
+            let counter = AtomicCounter::resume(saved, 1_000).unwrap();
+            assert_eq!(counter.increment_and_get(ONE), Ok(expected));
+            saved = counter.current().unwrap();
+        }
+        assert!(AtomicCounter::resume(saved, 1_000).unwrap().increment_and_get(ONE).is_err());
+    }
+
+    #[test]
+    fn threads_take_every_number_up_to_the_limit_once_and_none_above_it() {
+        const LIMIT: usize = 30_001; // not a multiple of what is taken at a time
+        let counter = AtomicCounter::resume(0, LIMIT as u64).unwrap();
+        let taken = std::sync::Mutex::new(std::vec![0_u8; LIMIT + 1]);
+        std::thread::scope(|scope| {
+            for n in 1..=4_u64 {
+                let (counter, taken) = (&counter, &taken);
+                scope.spawn(move || {
+                    let mut before = 0;
+                    while let Ok(first) = counter.increment_and_get(NonZeroU64::new(n).unwrap()) {
+                        assert!(first > before, "one thread's numbers increase");
+                        before = first;
+                        for number in first..first + n {
+                            taken.lock().unwrap()[number as usize] += 1;
+                        }
+                    }
+                });
+            }
+        });
+        let taken = taken.into_inner().unwrap();
+        assert_eq!(taken[0], 0);
+        assert!(taken[1..].iter().all(|&times| times == 1), "every number once: the 1s take what is left");
+        assert_eq!(counter.current(), Ok(LIMIT as u64));
+    }
+
+    #[test]
+    fn the_error_says_what_to_do() {
+        let error = TooFewNumbers { asked: ONE, remaining: 0, limit: 9 };
+        assert_eq!(
+            std::string::ToString::to_string(&error),
+            "asked for 1 numbers, but 0 are left up to the limit 9; ask for fewer, or raise the limit"
+        );
+    }
+}

@@ -1,0 +1,467 @@
+//! Many waiting callers, one request to a remote counter.
+//!
+//! # The problem
+//!
+//! A counter on another machine answers some thousand calls a second, and each caller waits for a round trip. To
+//! fetch a block *ahead* is fast, and wrong: a number fetched before its caller asked is lower than numbers that
+//! others have taken, and used, since. The caller then numbers an answer below the question (the run is in
+//! the [module above](super)).
+//!
+//! # The algorithm
+//!
+//! ```text
+//!   join    a b c │           d e │               f │
+//!   request       └─ take 3 ────► └─ take 2 ──────► └─ take 1 ─►
+//!   numbers                 7 8 9               15 16
+//!                           a b c                d  e
+//! ```
+//!
+//! 1. Whoever wants numbers joins the batch that is gathering, and gets a ticket: [`Coalescing::join`].
+//! 2. While no request is under way, the whole batch becomes one: [`Coalescing::poll_request`]. From then on the
+//!    batch is closed; who joins later waits for the next.
+//! 3. The answer gives each ticket of that batch its numbers, in the order of joining:
+//!    [`Coalescing::handle_response`], then [`Coalescing::redeem`].
+//!
+//! # What it tells you
+//!
+//! A number goes only to a caller that was already waiting when the request for it began. So the request, and with
+//! it the instant at which the counter took the number, lies between the caller's begin and end: if the
+//! counter is linearizable, so is this. The converse is the point: any number that was requested before its
+//! caller came must not be used, and is not.
+//!
+//! Not every number is used: those of a caller that went away, or came too late, or of a second answer, are
+//! spent.
+//!
+//! # Use
+//!
+//! This does no input or output. A driver holds it behind a lock: callers `join`, then wait; whoever finds that
+//! `poll_request` gives a request sends it, and hands in what came of it with `handle_response` or
+//! `handle_failure`, and wakes the callers, who `redeem`. Call `poll_request` after `join`, `handle_response` and
+//! `handle_failure`. Nothing of this is saved: after a restart start with a new one, and let answers to the old one's
+//! requests go by; what they took is spent.
+//!
+//! # Invariants
+//!
+//! - C1: a batch takes no callers once its request has begun.
+//! - C2: one request is under way at a time, so numbers increase from batch to batch.
+//! - C3: no number goes to two tickets.
+//!
+//! # Sources
+//!
+//! The combining of requests in Gottlieb, Lubachevsky, Rudolph, *Basic Techniques for the Efficient Coordination
+//! of Very Large Numbers of Cooperating Sequential Processors* (1983).
+
+use core::fmt;
+use core::num::NonZeroU64;
+
+/// How many answered batches are remembered for callers that are slow to redeem.
+const REMEMBERED: usize = 8;
+
+/// Turns many waiting callers into one request for as many numbers; does no input or output.
+///
+/// The size is fixed: callers are only counted, and the last eight answers are remembered. A caller that redeems
+/// its ticket after eight later answers finds its numbers spent, and joins again.
+///
+/// # Examples
+///
+/// ```
+/// use core::num::NonZeroU64;
+/// use happens_before::counter::{Coalescing, Redeemed};
+///
+/// let one = NonZeroU64::MIN;
+/// let mut front = Coalescing::new(NonZeroU64::new(1_000).unwrap());
+/// let alice = front.join(one)?;
+/// let bob = front.join(NonZeroU64::new(5).unwrap())?;
+///
+/// let request = front.poll_request().unwrap();
+/// assert_eq!(request.n().get(), 6); // one request for both
+/// let carol = front.join(one)?; // too late for that one
+/// assert_eq!(front.poll_request(), None); // one at a time
+///
+/// front.handle_response(request, 40)?; // the counter took 40 ..= 45
+/// assert_eq!(front.redeem(bob), Redeemed::Numbers(41)); // 41 ..= 45
+/// assert_eq!(front.redeem(alice), Redeemed::Numbers(40));
+/// assert!(matches!(front.redeem(carol), Redeemed::Waiting(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Coalescing {
+    max: NonZeroU64,
+    /// The batch that is gathering; the one before it is under way, or answered.
+    gathering: u64,
+    wanted: u64,
+    under_way: Option<Request>,
+    /// The highest number that an answer brought.
+    last: u64,
+    /// The newest first.
+    answers: [Answer; REMEMBERED],
+}
+
+const _: () = assert!(size_of::<Coalescing>() <= 256);
+
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    batch: u64,
+    /// The first number; 0 if the request failed.
+    first: u64,
+}
+
+/// One caller's claim to numbers of one batch.
+///
+/// It belongs to the [`Coalescing`] that gave it; another one's answer to it is meaningless. Dropped, its numbers
+/// are spent.
+#[derive(Debug, PartialEq, Eq, Hash)]
+#[must_use = "a ticket that is not redeemed spends its numbers"]
+pub struct Ticket {
+    batch: u64,
+    /// The place of its first number among the batch's.
+    offset: u64,
+}
+
+/// The request for all numbers of one batch: call `increment_and_get(n)` on the counter.
+///
+/// It may be sent more than once, for instance after a time-out: the first answer is used, whichever request it
+/// answers, and what the others took is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Request {
+    batch: u64,
+    n: NonZeroU64,
+}
+
+impl Request {
+    /// Returns how many numbers to take.
+    pub fn n(&self) -> NonZeroU64 {
+        self.n
+    }
+}
+
+/// What a ticket gets.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Redeemed {
+    /// The answer is not there yet; here is the ticket back.
+    Waiting(Ticket),
+    /// The first of the numbers; the caller owns as many as it joined for, one after another.
+    Numbers(u64),
+    /// The request failed. The numbers may be spent, but nobody gets them; join again, or give up.
+    Failed,
+    /// The answer came long ago and is forgotten; the numbers are spent. Join again, and redeem sooner.
+    TooLate,
+}
+
+impl Coalescing {
+    /// The highest number there is: 2^63 - 1.
+    const MAX: u64 = i64::MAX as u64;
+
+    /// Makes a front that asks for at most `max` numbers in one request.
+    ///
+    /// The bound trades memory of waiting callers, and numbers lost with one request, for throughput.
+    #[must_use]
+    pub const fn new(max: NonZeroU64) -> Self {
+        // Batches are numbered from 1; these name batch 0, which no ticket is for.
+        let answers = [Answer { batch: 0, first: 0 }; REMEMBERED];
+        Self { max, gathering: 1, wanted: 0, under_way: None, last: 0, answers }
+    }
+
+    /// Joins the batch that is gathering, for `n` numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`BatchFull`] if the batch would ask for more than the maximum; nothing is changed. Wait until the request
+    /// under way is answered and the next one has begun, or, if `n` is above the maximum, ask for less.
+    pub fn join(&mut self, n: NonZeroU64) -> Result<Ticket, BatchFull> {
+        let wanted = self.wanted.checked_add(n.get()).filter(|&wanted| wanted <= self.max.get());
+        let Some(wanted) = wanted else {
+            return Err(BatchFull { n, wanted: self.wanted, max: self.max });
+        };
+        let ticket = Ticket { batch: self.gathering, offset: self.wanted };
+        self.wanted = wanted;
+        Ok(ticket)
+    }
+
+    /// Closes the batch that is gathering and returns the request for it.
+    ///
+    /// `None` if nobody has joined, or while another request is under way. Poll again after `join`,
+    /// `handle_response` and `handle_failure`.
+    pub fn poll_request(&mut self) -> Option<Request> {
+        if self.under_way.is_some() {
+            return None;
+        }
+        let n = NonZeroU64::new(self.wanted)?;
+        // Out of reach: 2^64 requests.
+        let next = self.gathering.checked_add(1)?;
+        let request = Request { batch: self.gathering, n };
+        (self.gathering, self.wanted, self.under_way) = (next, 0, Some(request));
+        Some(request)
+    }
+
+    /// Hands in the answer to a request: the counter took `first ..= first + n - 1`.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is changed, and the numbers are spent.
+    ///
+    /// - [`ResponseRefused::NotAwaited`]: the request was answered, or given up, before; ignore it.
+    /// - [`ResponseRefused::NotAboveLast`]: the counter has gone back, or numbers from 0, or ended above
+    ///   2^63 - 1. It is not a linearizable counter; stop using it. The request is still awaited: hand in its
+    ///   failure.
+    pub fn handle_response(&mut self, request: Request, first: u64) -> Result<(), ResponseRefused> {
+        if self.under_way != Some(request) {
+            return Err(ResponseRefused::NotAwaited { first });
+        }
+        // The last of n numbers from `first`; n - 1 does not underflow.
+        let last = first.checked_add(request.n.get() - 1).filter(|&last| last <= Self::MAX);
+        let Some(last) = last.filter(|_| first > self.last) else {
+            return Err(ResponseRefused::NotAboveLast { first, last: self.last });
+        };
+        self.last = last;
+        self.answer(request, first);
+        Ok(())
+    }
+
+    /// Hands in that a request failed, or that its answer is no longer waited for.
+    ///
+    /// All tickets of its batch get [`Redeemed::Failed`]. That is safe whatever became of the request: numbers that it
+    /// has taken, or takes later, are spent. To try again *without* telling the callers, send the same request again
+    /// instead.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponseRefused::NotAwaited`] if the request was answered, or given up, before; nothing is changed.
+    pub fn handle_failure(&mut self, request: Request) -> Result<(), ResponseRefused> {
+        if self.under_way != Some(request) {
+            return Err(ResponseRefused::NotAwaited { first: 0 });
+        }
+        self.answer(request, 0);
+        Ok(())
+    }
+
+    fn answer(&mut self, request: Request, first: u64) {
+        self.under_way = None;
+        // The oldest comes to the front, and makes place.
+        self.answers.rotate_right(1);
+        if let Some(oldest) = self.answers.first_mut() {
+            *oldest = Answer { batch: request.batch, first };
+        }
+    }
+
+    /// Exchanges a ticket for its numbers, or gives it back while there is no answer.
+    pub fn redeem(&self, ticket: Ticket) -> Redeemed {
+        let under_way = self.under_way.is_some_and(|request| request.batch == ticket.batch);
+        if under_way || ticket.batch >= self.gathering {
+            return Redeemed::Waiting(ticket);
+        }
+        match self.answers.iter().find(|answer| answer.batch == ticket.batch) {
+            None => Redeemed::TooLate,
+            Some(Answer { first: 0, .. }) => Redeemed::Failed,
+            // Overflows only for another front's ticket: the batch's own numbers are at most 2^63 - 1.
+            Some(answer) => {
+                answer.first.checked_add(ticket.offset).map_or(Redeemed::TooLate, Redeemed::Numbers)
+            }
+        }
+    }
+}
+
+/// A batch cannot take as many numbers more; nothing is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchFull {
+    /// How many numbers the caller wants.
+    pub n: NonZeroU64,
+    /// How many the batch wants already.
+    pub wanted: u64,
+    /// The most that it may want.
+    pub max: NonZeroU64,
+}
+
+impl fmt::Display for BatchFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "no room for {} numbers beside {} in a batch of at most {}; join the next batch, or ask for fewer",
+            self.n, self.wanted, self.max
+        )
+    }
+}
+
+impl core::error::Error for BatchFull {}
+
+/// An answer of the counter cannot be used; nothing is changed, and the numbers are spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResponseRefused {
+    /// The request was answered, or given up, before. Harmless.
+    NotAwaited {
+        /// The first number that came with the answer; 0 for a failure.
+        first: u64,
+    },
+    /// The numbers are not all above the earlier ones and at most 2^63 - 1: the counter is broken.
+    NotAboveLast {
+        /// The first number that came with the answer.
+        first: u64,
+        /// The last number of the answer before.
+        last: u64,
+    },
+}
+
+impl fmt::Display for ResponseRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAwaited { first } => {
+                write!(f, "an answer from {first} to a request that is not awaited any more; ignore it")
+            }
+            Self::NotAboveLast { first, last } => write!(
+                f,
+                "numbers from {first} that do not lie above {last} and up to 2^63 - 1; \
+                 the counter is not linearizable, stop using it"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for ResponseRefused {}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    const ONE: NonZeroU64 = NonZeroU64::MIN;
+
+    fn n(n: u64) -> NonZeroU64 {
+        NonZeroU64::new(n).unwrap()
+    }
+
+    /// Everything that later calls depend on.
+    fn state(front: &Coalescing) -> std::string::String {
+        std::format!("{front:?}")
+    }
+
+    #[test]
+    fn who_joins_after_the_request_began_waits_for_the_next() {
+        let mut front = Coalescing::new(n(10));
+        assert_eq!(front.poll_request(), None, "nobody waits");
+        let early = front.join(ONE).unwrap();
+        let request = front.poll_request().unwrap();
+        let late = front.join(ONE).unwrap();
+        front.handle_response(request, 1).unwrap();
+        assert_eq!(front.redeem(early), Redeemed::Numbers(1));
+        let Redeemed::Waiting(late) = front.redeem(late) else { panic!("C1") };
+        let request = front.poll_request().unwrap();
+        assert_eq!(request.n(), ONE);
+        front.handle_response(request, 7).unwrap();
+        assert_eq!(front.redeem(late), Redeemed::Numbers(7));
+    }
+
+    #[test]
+    fn a_full_batch_refuses_and_changes_nothing() {
+        let mut front = Coalescing::new(n(3));
+        let _a = front.join(n(2)).unwrap();
+        for wish in [2, 3, u64::MAX] {
+            let before = state(&front);
+            assert_eq!(front.join(n(wish)), Err(BatchFull { n: n(wish), wanted: 2, max: n(3) }));
+            assert_eq!(state(&front), before);
+        }
+        let _b = front.join(ONE).unwrap();
+        assert_eq!(front.poll_request().unwrap().n(), n(3));
+        let _c = front.join(n(3)).unwrap();
+    }
+
+    #[test]
+    fn a_failure_reaches_the_batch_and_only_it() {
+        let mut front = Coalescing::new(n(10));
+        let failed = [front.join(ONE).unwrap(), front.join(ONE).unwrap()];
+        let request = front.poll_request().unwrap();
+        let next = front.join(ONE).unwrap();
+        front.handle_failure(request).unwrap();
+        for ticket in failed {
+            assert_eq!(front.redeem(ticket), Redeemed::Failed);
+        }
+        let Redeemed::Waiting(next) = front.redeem(next) else { panic!("not in that batch") };
+        let request = front.poll_request().unwrap();
+        front.handle_response(request, 3).unwrap();
+        assert_eq!(front.redeem(next), Redeemed::Numbers(3));
+    }
+
+    #[test]
+    fn a_request_sent_twice_is_answered_once_and_the_second_answer_is_spent() {
+        let mut front = Coalescing::new(n(10));
+        let ticket = front.join(n(2)).unwrap();
+        let request = front.poll_request().unwrap();
+        // Sent, lost, sent again; then both answers come after all.
+        front.handle_response(request, 5).unwrap();
+        let before = state(&front);
+        assert_eq!(front.handle_response(request, 7), Err(ResponseRefused::NotAwaited { first: 7 }));
+        assert_eq!(front.handle_failure(request), Err(ResponseRefused::NotAwaited { first: 0 }));
+        assert_eq!(state(&front), before);
+        assert_eq!(front.redeem(ticket), Redeemed::Numbers(5));
+    }
+
+    #[test]
+    fn an_answer_that_comes_after_its_failure_is_spent_also_while_the_next_request_is_under_way() {
+        let mut front = Coalescing::new(n(10));
+        let lost = front.join(ONE).unwrap();
+        let slow = front.poll_request().unwrap();
+        front.handle_failure(slow).unwrap();
+        let ticket = front.join(ONE).unwrap();
+        let request = front.poll_request().unwrap();
+        assert_eq!(front.handle_response(slow, 1), Err(ResponseRefused::NotAwaited { first: 1 }));
+        front.handle_response(request, 2).unwrap();
+        assert_eq!(front.redeem(lost), Redeemed::Failed);
+        assert_eq!(front.redeem(ticket), Redeemed::Numbers(2));
+    }
+
+    #[test]
+    fn a_counter_that_goes_back_or_leaves_the_range_is_refused_and_changes_nothing() {
+        let mut front = Coalescing::new(n(10));
+        let _first = front.join(n(3)).unwrap();
+        let request = front.poll_request().unwrap();
+        assert!(front.handle_response(request, 0).is_err(), "numbers start at 1");
+        front.handle_response(request, 10).unwrap();
+        let ticket = front.join(n(2)).unwrap();
+        let request = front.poll_request().unwrap();
+        for first in [0, 1, 10, 12, Coalescing::MAX, u64::MAX] {
+            let before = state(&front);
+            let error = front.handle_response(request, first).unwrap_err();
+            assert_eq!(error, ResponseRefused::NotAboveLast { first, last: 12 });
+            assert_eq!(state(&front), before);
+        }
+        front.handle_response(request, Coalescing::MAX - 1).unwrap();
+        assert_eq!(front.redeem(ticket), Redeemed::Numbers(Coalescing::MAX - 1));
+    }
+
+    #[test]
+    fn a_ticket_is_good_for_eight_answers_and_then_its_numbers_are_spent() {
+        let mut front = Coalescing::new(n(10));
+        let tickets: Vec<Ticket> = (1..=9)
+            .map(|number| {
+                let ticket = front.join(ONE).unwrap();
+                let request = front.poll_request().unwrap();
+                front.handle_response(request, number).unwrap();
+                ticket
+            })
+            .collect();
+        let outcomes: Vec<Redeemed> = tickets.into_iter().map(|ticket| front.redeem(ticket)).collect();
+        assert_eq!(outcomes[0], Redeemed::TooLate);
+        for (outcome, number) in outcomes[1..].iter().zip(2..) {
+            assert_eq!(outcome, &Redeemed::Numbers(number));
+        }
+    }
+
+    #[test]
+    fn the_errors_say_what_to_do() {
+        use std::string::ToString;
+        assert_eq!(
+            BatchFull { n: n(2), wanted: 3, max: n(4) }.to_string(),
+            "no room for 2 numbers beside 3 in a batch of at most 4; join the next batch, or ask for fewer"
+        );
+        assert_eq!(
+            ResponseRefused::NotAwaited { first: 4 }.to_string(),
+            "an answer from 4 to a request that is not awaited any more; ignore it"
+        );
+        assert_eq!(
+            ResponseRefused::NotAboveLast { first: 4, last: 5 }.to_string(),
+            "numbers from 4 that do not lie above 5 and up to 2^63 - 1; the counter is not linearizable, \
+             stop using it"
+        );
+    }
+}
