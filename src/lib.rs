@@ -9,10 +9,12 @@
 //!
 //! | I want to ... | take | costs |
 //! |---|---|---|
-//! | order events so that no effect comes before its cause, and need not know what is concurrent | [`LamportClock`] | one number a message |
+//! | order events so that no effect comes before its cause, and need not know what is concurrent | [`LamportClock`]; shared by threads [`AtomicLamportClock`](scalar::AtomicLamportClock) | one number a message |
+//! | the same, with timestamps close to the time of day | [`HybridClock`]; shared by threads [`AtomicHybridClock`](scalar::AtomicHybridClock) | 64 bits a message |
 //! | know whether one state is older than another, newer, or concurrent | [`VersionVector`] | one number a node |
 //! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with an [`Outbox`] to send | the names of a message's direct causes: one or two |
 //! | know what to ask others for | [`CausalBuffer::missing`], [`VersionVector::difference`] | |
+//! | one sequence of numbers for all, linearizable | [`Counter`]: in a process [`AtomicCounter`](counter::AtomicCounter), over a network [`Coalescing`](counter::Coalescing) | a round trip, shared by those who wait |
 //! | check that my own protocol delivers causally | [`check::CausalRun`] | |
 //!
 //! # A replicated chat
@@ -63,7 +65,8 @@
 //!
 //! # What it does not do
 //!
-//! - It opens no socket, reads no clock and starts no thread: bytes and time come in and go out as values.
+//! - It opens no socket, starts no thread and reads no clock, but [`SystemTime`](scalar::SystemTime) if you hand it
+//!   in: bytes and time come in and go out as values.
 //! - It does not decide who wins among concurrent changes; it tells you that they are concurrent.
 //! - It does not verify who wrote a message; do that before you hand it in. Against what a verified but hostile
 //!   node can still do, everything is bounded by limits that you set.
@@ -73,8 +76,9 @@
 //!
 //! | feature | default | what you lose without it |
 //! |---|---|---|
-//! | `std` | on | nothing yet: it stands for what needs an operating system, and turns on `alloc` |
-//! | `alloc` | on, by `std` | all that grows: version vectors, causal delivery, oracles. Lamport clocks remain |
+//! | `std` | on | [`SystemTime`](scalar::SystemTime) as a source of time; it turns on `alloc` |
+//! | `alloc` | on, by `std` | all that grows: version vectors, causal delivery, oracles. Clocks and counters remain |
+//! | `portable-atomic` | off | what threads share, on targets without 64-bit atomics |
 //! | `serde` | off | `Serialize` and `Deserialize`, which refuse what the constructors refuse |
 //! | `arbitrary`, `quickcheck` | off | random values for your own fuzzing and property tests |
 //!
