@@ -58,8 +58,8 @@ fn arrivals(order: &str, mut messages: Vec<Msg>) -> Vec<Msg> {
 }
 
 fn deliver(messages: Vec<Msg>, nodes: usize) -> usize {
-    let mut limits = Limits::default();
-    (limits.messages, limits.horizon, limits.nodes) = (messages.len(), messages.len() as u64, nodes);
+    let (count, horizon) = (messages.len(), messages.len() as u64);
+    let limits = Limits { messages: count, horizon, nodes, ..Limits::default() };
     let mut buffer = CausalBuffer::new(limits);
     let mut delivered = 0;
     for message in messages {

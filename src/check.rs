@@ -1,5 +1,6 @@
 //! Oracles: was this run causal, exactly once and complete? They judge from the outside, and share no code with
-//! what they judge.
+//! what they judge. They take the dependencies that messages declare as the truth; whether a sender has declared
+//! all that it had delivered is not for them to see.
 //!
 //! # Use
 //!
@@ -30,7 +31,7 @@ use crate::node::{Dot, NodeId};
 
 /// Judges whether messages are delivered causally, exactly once, and everywhere.
 ///
-/// Memory: one entry a message, and one byte a message and site.
+/// Memory: for a message its dot twice and one number a cause, and one byte for each site.
 ///
 /// # Examples
 ///
@@ -162,7 +163,7 @@ impl<I: NodeId + Hash> CausalRun<I> {
         Ok(())
     }
 
-    /// Checks that every site has delivered every message sent. O(sites), plus O(messages) to name what lacks.
+    /// Checks that every site has delivered every message sent. O(sites), plus O(messages) to name what is lacking.
     ///
     /// # Errors
     ///

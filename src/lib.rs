@@ -12,10 +12,10 @@
 //! | order events so that no effect comes before its cause, and need not know what is concurrent | [`LamportClock`]; shared by threads [`AtomicLamportClock`] | one number a message |
 //! | the same, with timestamps close to the time of day | [`HybridClock`]; shared by threads [`AtomicHybridClock`] | 64 bits a message |
 //! | know whether one state is older than another, newer, or concurrent | [`VersionVector`] | one number a node |
-//! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with an [`Outbox`] to send | the names of a message's direct causes: one or two |
+//! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with an [`Outbox`] to send | the names of a message's direct dependencies: one or two |
 //! | know what to ask others for | [`CausalBuffer::missing`], [`VersionVector::difference`] | |
 //! | one sequence of numbers for all, linearizable | [`Counter`]: in a process [`AtomicCounter`], over a network [`Coalescing`](counter::Coalescing) | a round trip, shared by those who wait |
-//! | check that my own protocol delivers causally | [`check::CausalRun`] | |
+//! | check that my own protocol delivers what depends on each other in order, once, and everywhere | [`check::CausalRun`] | |
 //!
 //! # A replicated chat
 //!

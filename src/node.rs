@@ -139,7 +139,8 @@ impl<I> DotRange<I> {
     pub fn new(node: I, counters: RangeInclusive<u64>) -> Option<Self> {
         let first = NonZeroU64::new(*counters.start())?;
         let last = NonZeroU64::new(*counters.end())?;
-        (first <= last).then_some(Self { node, first, last })
+        // Not `first <= last`: a range that was iterated to its end keeps its ends.
+        (!counters.is_empty()).then_some(Self { node, first, last })
     }
 
     /// Returns the node whose events these are.

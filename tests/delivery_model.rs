@@ -60,12 +60,12 @@ fn run(
 }
 
 fn tight_limits(random: &mut Gen) -> Limits {
-    let mut limits = Limits::default();
-    limits.messages = below(random, 8) as usize;
-    limits.horizon = 2 + below(random, 6);
-    limits.nodes = 1 + below(random, 5) as usize;
-    limits.dependencies = 1 + below(random, 3) as usize;
-    limits
+    Limits {
+        messages: below(random, 8) as usize,
+        horizon: 2 + below(random, 6),
+        nodes: 1 + below(random, 5) as usize,
+        dependencies: 1 + below(random, 3) as usize,
+    }
 }
 
 #[test]
@@ -85,8 +85,7 @@ fn the_buffer_does_what_the_naive_one_does() {
 #[test]
 fn what_was_saved_can_be_restored_at_every_step() {
     let mut random = common::random();
-    let mut limits = Limits::default();
-    limits.messages = 10;
+    let limits = Limits { messages: 10, ..Limits::default() };
     let mut restored_messages = 0;
     for _ in 0..500 {
         let mut buffer = CausalBuffer::new(limits);

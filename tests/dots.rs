@@ -75,6 +75,13 @@ fn causal_orders_are_two_questions_answered() {
 }
 
 #[test]
+fn a_range_that_was_iterated_to_its_end_is_empty_although_it_keeps_its_ends() {
+    let mut counters = 5..=5;
+    counters.next();
+    assert_eq!(DotRange::new('a', counters), None);
+}
+
+#[test]
 fn text_forms() {
     assert_eq!((dot('a', 3).to_string(), format!("{:?}", dot('a', 3))), ("(a, 3)".into(), "('a', 3)".into()));
     let range = DotRange::new('a', 2..=4).unwrap();

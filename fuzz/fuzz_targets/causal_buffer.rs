@@ -35,11 +35,12 @@ fn dot(node: Node, counter: u8) -> Dot<Node> {
 }
 
 fuzz_target!(|input: Input| {
-    let mut limits = Limits::default();
-    limits.messages = usize::from(input.messages % 16);
-    limits.horizon = u64::from(input.horizon % 96);
-    limits.nodes = usize::from(input.nodes % 6);
-    limits.dependencies = usize::from(input.dependencies % 5);
+    let limits = Limits {
+        messages: usize::from(input.messages % 16),
+        horizon: u64::from(input.horizon % 96),
+        nodes: usize::from(input.nodes % 6),
+        dependencies: usize::from(input.dependencies % 5),
+    };
     let mut buffer = CausalBuffer::new(limits);
     let mut model = BufferModel::new(limits);
     for operation in input.operations {

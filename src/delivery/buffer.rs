@@ -20,28 +20,27 @@ use crate::version::VersionVector;
 
 /// What a [`CausalBuffer`] lets others make it remember.
 ///
-/// A remote can make the buffer hold at most `messages + nodes` messages, each with at most `dependencies`
-/// dependencies, and three small entries a node.
+/// Others can make the buffer hold at most `messages + nodes` messages, each with at most `dependencies`
+/// dependencies; for every held message two cells as large as a message and, if their counters lie far apart, two
+/// pages of 256 bytes; and for every node its id and a lane as large as a message.
 ///
 /// # Examples
 ///
 /// ```
 /// use happens_before::Limits;
 ///
-/// let mut limits = Limits::default();
-/// limits.messages = 500; // a small device
+/// let small_device = Limits { messages: 500, nodes: 64, ..Limits::default() };
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Limits {
-    /// How many messages may be held back; the default is 65,536, the most 2^30.
+    /// How many messages may be held back; the default is 65,536, and no more than 2^30 are.
     ///
-    /// More tolerates longer gaps; fewer saves memory, and what was refused is asked for again.
+    /// More tolerates longer gaps; fewer saves memory, and what was refused must come again.
     pub messages: usize,
     /// How far beyond what is delivered the counter of a message, or of a dependency, may be; the default is 2^20.
     ///
-    /// A node that is further behind must catch up from a snapshot. Smaller bounds what a forged counter makes
-    /// [`missing`](CausalBuffer::missing) ask for.
+    /// A node that is further behind must catch up from a snapshot. A small horizon bounds what a forged counter
+    /// makes [`missing`](CausalBuffer::missing) ask for.
     pub horizon: u64,
     /// How many nodes may be known, delivered or only named; the default is 4,096.
     pub nodes: usize,
@@ -61,14 +60,18 @@ impl Default for Limits {
 /// delivered with [`pop`](Self::pop) until it says `None`. The node's own messages go the same way.
 ///
 /// [`missing`](Self::missing) and [`blocked_on`](Self::blocked_on) change only when `accept` says
-/// [`Held`](Accepted::Held), when `pop` returns a message, and in `advance_to`: there is no need to poll them.
+/// [`Ready`](Accepted::Ready) or [`Held`](Accepted::Held), when `pop` returns a message, and in `advance_to`: there
+/// is no need to poll them.
 ///
 /// In the costs below d is the number of dependencies of a message, n that of known nodes.
 ///
 /// # Who is trusted
 ///
-/// The caller verifies who wrote a message before it is accepted. Someone who can forge only under ids of his
-/// own can then delay nobody's messages but his own, and those of nodes that follow his.
+/// The caller verifies who wrote a message before it is accepted. Someone who can forge only under ids of his own
+/// can then never make a message come too early, twice, or with another content. But he can use up what is shared:
+/// with messages that wait for ever all room for messages of others that have to wait, though not for those that
+/// are ready; and with invented nodes the room for nodes, after which no message of a new node is accepted. Where
+/// that is a danger, bound what each neighbour may bring before you accept it.
 ///
 /// # What must survive a restart
 ///
@@ -125,7 +128,7 @@ pub struct CausalBuffer<I, P> {
 }
 
 impl<I: NodeId, P> CausalBuffer<I, P> {
-    /// Makes an empty buffer. More than 2^30 messages are taken as 2^30.
+    /// Makes an empty buffer. Does not allocate.
     #[must_use]
     pub fn new(mut limits: Limits) -> Self {
         limits.messages = limits.messages.min(HoldBack::<P>::MAX);
@@ -139,7 +142,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         }
     }
 
-    /// Returns what is delivered, that is, popped. O(n), in a vector of its own.
+    /// Returns what is delivered, that is, popped: a copy. O(n).
     pub fn delivered(&self) -> VersionVector<I> {
         self.lanes.iter().map(|(node, lane)| (node.clone(), lane.delivered)).collect()
     }
@@ -159,7 +162,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         self.len() == 0
     }
 
-    /// Visits the messages that are here, sorted by dot.
+    /// Visits the messages that are here, sorted by dot. O(n) for all, and O(1) a message.
     pub fn held(&self) -> impl Iterator<Item = &Message<I, P>> {
         self.lanes.iter().flat_map(|(_, lane)| {
             let parked = lane.cells().filter_map(|(_, cell)| Some(&self.held.get(cell)?.message));
@@ -167,16 +170,16 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         })
     }
 
-    /// Takes in a message that has arrived. O(d log n), and O(n) for a node that was not known.
+    /// Takes in a message that has arrived. O(d log n), and O(n) for each node that was not known.
     ///
     /// A message that is delivered already is a [`Duplicate`](Accepted::Duplicate) whatever its content; one that
     /// is held already is one if its content is equal. Give the payload an `==` that compares a fingerprint, if
-    /// the whole is too long to compare.
+    /// the whole is too long to compare; a payload that is not equal to itself never is a duplicate.
     ///
     /// # Errors
     ///
     /// [`AcceptError`], with the message in it and the buffer unchanged; its [`kind`](AcceptErrorKind) says whose
-    /// fault it is. A message that can be delivered at once is never refused for lack of room.
+    /// fault it is. A message that can be delivered at once is never refused because too many are held.
     pub fn accept(&mut self, message: Message<I, P>) -> Result<Accepted, AcceptError<I, P>>
     where
         P: PartialEq,
@@ -239,7 +242,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         let lane = &mut self.lanes[own];
         let counter = message.dot().counter();
         let Some(at) = first_undelivered else {
-            lane.name(counter);
+            lane.learn(counter);
             lane.ready = Some(message);
             self.ready.push_back(own);
             return Accepted::Ready;
@@ -248,7 +251,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         // Those behind the one that it waits for, which is named where it is parked.
         for named in message.dependencies().iter().skip(at) {
             let lane = self.lanes.find_or_add(named.node());
-            self.lanes[lane].name(named.counter());
+            self.lanes[lane].learn(named.counter());
         }
         self.held.hold(cell, message, own);
         self.park(cell, at);
@@ -257,8 +260,9 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
 
     /// Delivers the next message all of whose causes are delivered; `None` if there is none now.
     ///
-    /// Messages come in an order that extends causality and depends only on the order of arrival. O(d log n) for
-    /// each message, counted over its whole life.
+    /// Those that waited come first, then those that were ready when they came, each in the order in which they
+    /// became so: the same calls give the same order everywhere. O(d log n) for each message, counted over its
+    /// whole life.
     pub fn pop(&mut self) -> Option<Message<I, P>> {
         while let Some(cell) = self.held.next_released() {
             let held = self.held.get(cell)?;
@@ -307,13 +311,13 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// In order, as ranges that do not touch. O(n + h) for h messages held or waited for; the length of the gaps
     /// does not matter.
     pub fn missing(&self) -> impl Iterator<Item = DotRange<I>> {
-        let behind = self.lanes.iter().filter(|(_, lane)| lane.delivered < lane.named);
+        let behind = self.lanes.iter().filter(|(_, lane)| lane.delivered < lane.highest);
         behind.flat_map(move |(node, lane)| {
             let parked = lane.cells().filter(|&(_, cell)| self.held.get(cell).is_some());
             let held =
                 lane.ready.iter().map(|ready| ready.dot().counter()).chain(parked.map(|(counter, _)| counter));
-            // Each gap ends just below a held counter, and the last one at the highest counter named.
-            let ends = held.map(|counter| (counter - 1, counter)).chain([(lane.named, lane.named)]);
+            // Each gap ends just below a held counter, and the last one at the highest counter known to exist.
+            let ends = held.map(|counter| (counter - 1, counter)).chain([(lane.highest, lane.highest)]);
             let gaps = ends.scan(lane.delivered, |before, (last, held)| {
                 let gap = before.checked_add(1).map(|first| first..=last);
                 *before = held;
@@ -323,7 +327,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         })
     }
 
-    /// Names the direct causes for which the held message `dot` still waits.
+    /// Names the causes for which the held message `dot` still waits: the sender's previous message, and
+    /// dependencies.
     ///
     /// Nothing if it is not held, or ready. To learn why a message does not come, follow these: what is held
     /// waits in its turn, what is not is [`missing`](Self::missing). O(d log n).
@@ -353,11 +358,12 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// beyond the horizon.
     ///
     /// Held messages that the vector covers are dropped, the others look at their causes again.
-    /// O((n + h d) log n) for h held messages. Call [`Outbox::advance_to`](crate::Outbox::advance_to) with the
-    /// same vector.
+    /// O((n + h d) log n) for h held messages, and O(n) for each node that was not known. Call
+    /// [`Outbox::advance_to`](crate::Outbox::advance_to) with the same vector.
     ///
     /// The vector must be causally closed, as every [`delivered`](Self::delivered) is: with an event it names all
-    /// that happened before it. One that is not makes the application see an effect without its cause.
+    /// that happened before it. One that is not makes the application see an effect without its cause, and
+    /// `missing` ask for what only dropped messages had named.
     ///
     /// # Errors
     ///
@@ -481,7 +487,8 @@ pub enum AcceptErrorKind<I> {
         /// [`Limits::dependencies`].
         limit: usize,
     },
-    /// No room to hold the message back. Pop what is ready, ask for what is missing, and accept it again later.
+    /// No room to hold the message back. Pop what is ready, ask for what is missing, and accept this one again
+    /// later: nothing remembers it, and `missing` names it only if a held message does.
     BufferFull {
         /// How many messages may be held.
         limit: usize,

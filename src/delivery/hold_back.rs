@@ -50,7 +50,8 @@ pub(super) struct Held<M> {
     pub(super) message: M,
     /// The lane of its node.
     pub(super) lane: LaneId,
-    /// The causes before this one are delivered; the message waits for this one, unless it is released.
+    /// The causes before this one are delivered; the message waits for this one, unless it is released. Cause 0
+    /// is the sender's previous message.
     pub(super) cause: usize,
     /// The next of those that wait for the same event.
     next: Option<CellId>,
@@ -61,7 +62,7 @@ pub(super) struct Held<M> {
 pub(super) struct HoldBack<M> {
     cells: Vec<Cell<M>>,
     free: Option<CellId>,
-    /// Messages whose last known obstacle is gone, in the order in which it went.
+    /// Messages whose cause was delivered, in that order. They search on: not yet ready, and parked no more.
     released: VecDeque<CellId>,
     len: usize,
 }
@@ -125,7 +126,8 @@ impl<M> HoldBack<M> {
         while let Some(released) = waiter {
             self.released.push_back(released);
             waiter = self.cells[released.index()].held.as_mut().and_then(|held| {
-                held.cause += 1; // the cause it waited for is delivered: go on behind it
+                // The key to linear time: what it waited for is delivered, so it goes on behind it.
+                held.cause += 1;
                 held.next.take()
             });
         }
@@ -147,13 +149,13 @@ impl<M> HoldBack<M> {
 
     /// Checks H1 and H2. O(cells).
     pub(super) fn validate(&self) -> Result<(), &'static str> {
-        let mut free = alloc_flags(self.cells.len());
+        let mut free = flags(self.cells.len());
         let mut next = self.free;
         while let Some(cell) = next {
             free[cell.index()] = true;
             next = self.cells[cell.index()].waiters;
         }
-        let mut listed = alloc_flags(self.cells.len());
+        let mut listed = flags(self.cells.len());
         let ids = (1..).map_while(NonZeroU32::new).map(CellId).zip(&self.cells);
         let used = ids.filter(|(id, _)| !free[id.index()]);
         let mut held = 0;
@@ -176,6 +178,6 @@ impl<M> HoldBack<M> {
     }
 }
 
-fn alloc_flags(len: usize) -> Vec<bool> {
+fn flags(len: usize) -> Vec<bool> {
     iter::repeat_n(false, len).collect()
 }

@@ -4,20 +4,20 @@
 //! Of the others the lane knows the cells (see `hold_back`), in pages in pages of 64 consecutive counters:
 //!
 //! ```text
-//!   node a   delivered 1, named 580   page 0: counters 1..=64    [ · · c₇ · c₂ ... ]
+//!   node a   delivered 1, highest 580   page 0: counters 1..=64    [ · · c₇ · c₂ ... ]
 //!                                     page 9: counters 577..=640 [ c₄ · · ... ]
-//!   node b   delivered 0, named 1     page 0: ...
+//!   node b   delivered 0, highest 1     page 0: ...
 //! ```
 //!
-//! The messages that are held at one time lie close together, so most look-ups hit a page that was just used;
-//! in a hash map they never do. Cells come out in order, so that [`missing`](crate::CausalBuffer::missing) walks
+//! The messages that are held at one time lie close together, so most look-ups hit a page that was just used. Cells
+//! come out in order, so that [`missing`](crate::CausalBuffer::missing) walks
 //! what is held and not all numbers. A counter far ahead costs one page. Nothing depends on a hash, so no sender
 //! can make it slow.
 //!
 //! # Invariants
 //!
 //! - L1: nodes are strictly increasing; there are as many ids, all different, and as many lanes.
-//! - L2: no cell has a counter above `named`, and `delivered` is at most `named`.
+//! - L2: no cell has a counter above `highest`, and `delivered` is at most `highest`.
 //! - L3: no page lies below the one of `delivered + 1`.
 
 use core::ops::{Index, IndexMut};
@@ -49,7 +49,7 @@ pub(super) struct Lane<M> {
     /// The counter of its last message delivered.
     pub(super) delivered: u64,
     /// The highest counter that an accepted message has or depends on.
-    pub(super) named: u64,
+    pub(super) highest: u64,
     /// Its next message, if it could be delivered when it came.
     pub(super) ready: Option<M>,
     pages: BTreeMap<u64, Box<Page>>,
@@ -83,7 +83,7 @@ impl<I: NodeId, M> Lanes<I, M> {
                 let id = LaneId(self.lanes.len());
                 self.nodes.insert(at, node.clone());
                 self.ids.insert(at, id);
-                self.lanes.push(Lane { delivered: 0, named: 0, ready: None, pages: BTreeMap::new() });
+                self.lanes.push(Lane { delivered: 0, highest: 0, ready: None, pages: BTreeMap::new() });
                 id
             }
         }
@@ -101,8 +101,8 @@ impl<I: NodeId, M> Lanes<I, M> {
         }
         for (_, lane) in self.iter() {
             let last = lane.cells().last().map_or(0, |(counter, _)| counter);
-            if last > lane.named || lane.delivered > lane.named {
-                return Err("L2: nothing lies above `named`");
+            if last > lane.highest || lane.delivered > lane.highest {
+                return Err("L2: nothing lies above `highest`");
             }
             if lane.pages.keys().next().is_some_and(|&first| first < lane.delivered / PAGE as u64) {
                 return Err("L3: no page lies below the next delivery");
@@ -140,14 +140,14 @@ impl<M> Lane<M> {
 
     /// Returns the place for the cell of a counter, which thereby is known to exist.
     pub(super) fn cell_mut(&mut self, counter: u64) -> &mut Option<CellId> {
-        self.name(counter);
+        self.learn(counter);
         let (page, at) = position(counter);
         &mut self.pages.entry(page).or_insert_with(|| Box::new([None; PAGE]))[at]
     }
 
     /// Notes that a counter exists.
-    pub(super) fn name(&mut self, counter: u64) {
-        self.named = self.named.max(counter);
+    pub(super) fn learn(&mut self, counter: u64) {
+        self.highest = self.highest.max(counter);
     }
 
     /// Delivers the next message, whose counter is `counter`, and takes out its cell.
@@ -166,7 +166,7 @@ impl<M> Lane<M> {
     /// Takes everything up to `counter` as delivered.
     pub(super) fn advance_to(&mut self, counter: u64) {
         self.delivered = self.delivered.max(counter);
-        self.name(counter);
+        self.learn(counter);
     }
 
     /// Forgets all cells.

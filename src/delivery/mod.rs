@@ -18,12 +18,14 @@
 //! 1. The sender's [`Outbox`] names in every [`Message`] its *direct dependencies*: the latest messages that the
 //!    sender had delivered and that no other one of them already follows. Usually that is one, however many
 //!    nodes there are. The sender's own previous message is implied.
-//! 2. The receiver's [`CausalBuffer`] looks for the first cause that is not yet delivered, and parks the message
-//!    under that one cause, and no other. None left: the message is ready.
-//! 3. [`pop`](CausalBuffer::pop) delivers a ready message, and takes out all that were parked under it.
-//! 4. Each of those resumes its search *behind* the cause it waited for. Delivered messages stay delivered, so
-//!    what was found delivered is never looked at again: a message with d dependencies costs at most 2(d + 1)
-//!    checks in its whole life, and the whole run is linear in its input, whatever the order of arrival.
+//! 2. The *causes* of a message are the sender's previous one, and then its dependencies, in their order. The
+//!    receiver's [`CausalBuffer`] checks them all when the message comes. It parks the message under the first one
+//!    that is not delivered, and under no other; if there is none, the message is ready.
+//! 3. [`pop`](CausalBuffer::pop) delivers a message, and releases all that were parked under it.
+//! 4. A released message resumes its search *behind* the cause it waited for, until it is parked again or can be
+//!    delivered. Delivered messages stay delivered, so the search never goes back: it looks at each cause at
+//!    most once. With the first look that makes at most 2(d + 1) checks for a message with d dependencies in its
+//!    whole life, and the whole run is linear in its input, whatever the order of arrival.
 //! 5. The receiver hands every delivered message to its own outbox ([`Outbox::observe`]), whose next message
 //!    then depends on it.
 //!
@@ -35,7 +37,19 @@
 //!
 //! At every node, if message x happened before message y, x is delivered before y; and none is delivered twice.
 //! Concurrent messages may be delivered in different orders at different nodes. Nothing is promised about
-//! messages that never arrive, but [`missing`](CausalBuffer::missing) names exactly what to ask for.
+//! messages that never arrive.
+//!
+//! # What is left to you
+//!
+//! - Someone keeps the messages that others may still lack, and answers with them. Anyone who has delivered a
+//!   message may.
+//! - Ask for what is [`missing`](CausalBuffer::missing) when something has been held for too long. It names what is
+//!   known to exist: what a held message is, follows or depends on.
+//! - What nobody here has heard of, such as the last message before a silence, shows only in comparison: now and
+//!   then tell others what you have [`delivered`](CausalBuffer::delivered); they answer with the
+//!   [`difference`](crate::VersionVector::difference).
+//!
+//! The example `lossy_network` does all three, and the oracle judges it.
 //!
 //! # Sources
 //!

@@ -34,10 +34,13 @@ use crate::version::VersionVector;
 ///
 /// # What must survive a restart
 ///
-/// [`counter`](Self::counter), stored before the message that bears it leaves the node: a number used twice is
-/// taken for a duplicate elsewhere and lost. With it the [`frontier`](Self::frontier) and the state of the
-/// buffer, stored together with the effects of what was delivered. A node that has lost its counter comes back
-/// under a new id.
+/// Every message stamped, **stored as a whole before it leaves the node**, until someone else has it: its number
+/// is used, so if it were lost, all later messages of this node would be held back everywhere, waiting for it. With it
+/// the [`counter`](Self::counter) and the [`frontier`](Self::frontier). After a restart, accept the stored messages
+/// that the node's own buffer has not delivered, and send them again; that does no harm.
+///
+/// A node that has lost its counter comes back under a new id: a number used twice is taken for a duplicate
+/// elsewhere, and lost.
 ///
 /// # Examples
 ///
@@ -116,13 +119,13 @@ impl<I: NodeId> Outbox<I> {
         Ok(message)
     }
 
-    /// Notes that the node has delivered `message`. O(d log n + n) for d dependencies and n concurrent heads.
+    /// Notes that the node has delivered `message`. O(n log d) for d dependencies and n concurrent heads.
     pub fn observe<P>(&mut self, message: &Message<I, P>) {
-        for dependency in message.dependencies() {
-            if self.frontier.get(dependency.node()) <= dependency.counter() {
-                self.frontier.remove(dependency.node());
-            }
-        }
+        let named = message.dependencies();
+        self.frontier.retain(|node, counter| {
+            let same_node = named.binary_search_by(|dependency| dependency.node().cmp(node));
+            same_node.map_or(true, |at| named[at].counter() < counter)
+        });
         let dot = message.dot();
         if *dot.node() == self.node {
             // Counted when it was stamped; or now, after a restart with an old counter.

@@ -121,11 +121,8 @@ struct Session {
 
 impl Session {
     fn new(authors: u32) -> Self {
-        let mut limits = Limits::default();
-        limits.messages = usize::MAX;
-        limits.horizon = u64::MAX;
-        limits.nodes = authors as usize;
-        limits.dependencies = authors as usize;
+        let (nodes, dependencies) = (authors as usize, authors as usize);
+        let limits = Limits { messages: usize::MAX, horizon: u64::MAX, nodes, dependencies };
         let author = |node| Author {
             outbox: Outbox::new(node),
             buffer: CausalBuffer::new(limits),

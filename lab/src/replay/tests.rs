@@ -5,8 +5,7 @@ use crate::history::session::{self, Shape};
 use crate::network::Conditions;
 
 fn settings(history: &History) -> Settings {
-    let mut limits = Limits::default();
-    limits.nodes = history.nodes();
+    let limits = Limits { nodes: history.nodes(), ..Limits::default() };
     Settings {
         sites: 5,
         conditions: Conditions { loss: 0.2, duplicate: 0.2, delay: 1, reorder: 64, partitions: Vec::new() },

@@ -1,0 +1,97 @@
+//! Three replicas over a network that loses, repeats and reorders: what the buffer does, and what is left to you.
+//!
+//! `cargo run --example lossy_network`
+
+use std::collections::BTreeMap;
+
+use happens_before::check::CausalRun;
+use happens_before::{CausalBuffer, Dot, DotRange, Limits, Message, Outbox};
+
+type Msg = Message<usize, &'static str>;
+
+struct Replica {
+    outbox: Outbox<usize>,
+    buffer: CausalBuffer<usize, &'static str>,
+    /// What was delivered here, for those who lack it. On a disk, in earnest, together with its effects.
+    log: BTreeMap<Dot<usize>, Msg>,
+}
+
+impl Replica {
+    fn new(node: usize) -> Self {
+        let (outbox, buffer) = (Outbox::new(node), CausalBuffer::new(Limits::default()));
+        Self { outbox, buffer, log: BTreeMap::new() }
+    }
+
+    /// Takes in a message, one's own too, and delivers what can be delivered.
+    fn receive(&mut self, message: Msg, run: &mut CausalRun<usize>) -> Result<(), Box<dyn std::error::Error>> {
+        self.buffer.accept(message)?;
+        while let Some(message) = self.buffer.pop() {
+            run.delivered(*self.outbox.node(), message.dot())?;
+            self.outbox.observe(&message);
+            self.log.insert(*message.dot(), message);
+        }
+        Ok(())
+    }
+
+    /// Returns what this replica has of a range that another one asks for.
+    fn answer(&self, asked: &DotRange<usize>) -> Vec<Msg> {
+        asked.dots().filter_map(|dot| self.log.get(&dot).cloned()).collect()
+    }
+}
+
+/// A number below `bound`, the same ones in every run.
+fn random(state: &mut u64, bound: usize) -> usize {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) as usize % bound
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut state = 7;
+    let mut replicas: Vec<_> = (0..3).map(Replica::new).collect();
+    let mut network: Vec<(usize, Msg)> = Vec::new();
+    let mut run = CausalRun::new(replicas.len());
+
+    for line in ["tea?", "yes", "milk?", "no", "sugar?", "two", "here you are", "thanks", "bye"] {
+        let speaker = random(&mut state, replicas.len());
+        let message = replicas[speaker].outbox.stamp(line)?;
+        run.sent(*message.dot(), message.dependencies().iter().copied())?;
+        replicas[speaker].receive(message.clone(), &mut run)?;
+        for other in (0..replicas.len()).filter(|&other| other != speaker) {
+            // No copy, one, or two of them.
+            for _ in 0..random(&mut state, 3) {
+                network.push((other, message.clone()));
+            }
+        }
+        // Some copies arrive, in any order.
+        for _ in 0..random(&mut state, network.len() + 1) {
+            let (to, message) = network.swap_remove(random(&mut state, network.len()));
+            replicas[to].receive(message, &mut run)?;
+        }
+    }
+
+    // Afterwards every replica asks its neighbour for what it knows to be missing, and for what it can only learn
+    // from the neighbour's vector. The answers may be lost as well; ask until nothing is left.
+    let mut asked = 0;
+    while run.complete().is_err() {
+        let asking = random(&mut state, replicas.len());
+        let neighbour = (asking + 1) % replicas.len();
+        let buffer = &replicas[asking].buffer;
+        let (theirs, ours) = (replicas[neighbour].buffer.delivered(), buffer.delivered());
+        let wanted: Vec<_> = buffer.missing().chain(theirs.difference(&ours)).collect();
+        for message in wanted.iter().flat_map(|range| replicas[neighbour].answer(range)).collect::<Vec<_>>() {
+            if random(&mut state, 2) == 0 {
+                replicas[asking].receive(message, &mut run)?;
+            }
+        }
+        asked += 1;
+    }
+    println!(
+        "{} deliveries of {} messages, causal and complete after {asked} questions",
+        run.deliveries(),
+        run.messages()
+    );
+    for replica in &replicas {
+        println!("replica {}: {}", replica.outbox.node(), replica.buffer.delivered());
+    }
+    Ok(())
+}
