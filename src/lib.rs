@@ -151,6 +151,7 @@ mod loom;
 mod node;
 mod order;
 pub mod scalar;
+pub mod sequence;
 #[cfg(feature = "serde")]
 mod serialize;
 #[cfg(feature = "alloc")]
@@ -166,6 +167,7 @@ pub use order::CausalOrder;
 #[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
 pub use scalar::{AtomicHybridClock, AtomicLamportClock};
 pub use scalar::{HybridClock, HybridTime, HybridTimestamp, LamportClock, LamportTimestamp};
+pub use sequence::Interleaved;
 #[cfg(feature = "alloc")]
 pub use version::VersionVector;
 
