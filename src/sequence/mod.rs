@@ -16,10 +16,12 @@
 //! Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Sequence number ordering", which lists
 //! interleaved numbers, time-of-day numbers and preallocated blocks, and shows why each contradicts causality.
 
+mod blocks;
 mod interleaved;
 mod limit;
 mod run;
 
+pub use blocks::{BlockRefused, Blocks, BlocksConfig, OldEpoch, RefillError, TooFewHeld};
 pub use interleaved::{Interleaved, InvalidClass, NotSiblings, TooFewLeft};
 pub use limit::{Exhausted, Limit};
 pub use run::Run;
