@@ -48,7 +48,7 @@
 //! - after a **merge**, before the answer that the class was taken over; who gives a class away forgets it,
 //!   durably, before it sends it;
 //! - after a number was **issued**, before it is used. To write less often, keep a durable bound ahead with
-//!   `ReserveAhead::observe` and, after a restart,
+//!   [`ReserveAhead::observe`](super::ReserveAhead::observe) and, after a restart,
 //!   [`skip_past`](Interleaved::skip_past) it.
 //!
 //! A class has no `Clone`: two copies would issue the same numbers.

@@ -19,9 +19,11 @@
 mod blocks;
 mod interleaved;
 mod limit;
+mod reserve_ahead;
 mod run;
 
 pub use blocks::{BlockRefused, Blocks, BlocksConfig, OldEpoch, RefillError, TooFewHeld};
 pub use interleaved::{Interleaved, InvalidClass, NotSiblings, TooFewLeft};
 pub use limit::{Exhausted, Limit};
+pub use reserve_ahead::{ReserveAhead, ReserveError, Store};
 pub use run::Run;
