@@ -167,7 +167,7 @@ pub use order::CausalOrder;
 #[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
 pub use scalar::{AtomicHybridClock, AtomicLamportClock};
 pub use scalar::{HybridClock, HybridTime, HybridTimestamp, LamportClock, LamportTimestamp};
-pub use sequence::{Blocks, Interleaved, ReserveAhead};
+pub use sequence::{Blocks, Interleaved, ReserveAhead, WallClock};
 #[cfg(feature = "alloc")]
 pub use version::VersionVector;
 

@@ -21,9 +21,11 @@ mod interleaved;
 mod limit;
 mod reserve_ahead;
 mod run;
+mod wall_clock;
 
 pub use blocks::{BlockRefused, Blocks, BlocksConfig, OldEpoch, RefillError, TooFewHeld};
 pub use interleaved::{Interleaved, InvalidClass, NotSiblings, TooFewLeft};
 pub use limit::{Exhausted, Limit};
 pub use reserve_ahead::{ReserveAhead, ReserveError, Store};
 pub use run::Run;
+pub use wall_clock::{Layout, WallClock, WallClockConfig, WallClockConfigError, WallClockError};
