@@ -15,6 +15,7 @@
 //! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with an [`Outbox`] to send | the names of a message's direct causes: one or two |
 //! | know what to ask others for | [`CausalBuffer::missing`], [`VersionVector::difference`] | |
 //! | one sequence of numbers for all, linearizable | [`Counter`]: in a process [`AtomicCounter`], over a network [`Coalescing`](counter::Coalescing) | a round trip, shared by those who wait |
+//! | number operations uniquely without a round trip a number, where the order does not matter | [`sequence`] | a class, a block, a durable number or a clock |
 //! | check that my own protocol delivers causally | [`check::CausalRun`] | |
 //!
 //! # A replicated chat
