@@ -15,6 +15,7 @@
 //! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with an [`Outbox`] to send | the names of a message's direct dependencies: one or two |
 //! | know what to ask others for | [`CausalBuffer::missing`], [`VersionVector::difference`] | |
 //! | one sequence of numbers for all, linearizable | [`Counter`]: in a process [`AtomicCounter`], over a network [`Coalescing`](counter::Coalescing) | a round trip, shared by those who wait |
+//! | number operations uniquely without a round trip a number, where the order does not matter | [`sequence`] | a class, a block, a durable number or a clock |
 //! | check that my own protocol delivers what depends on each other in order, once, and everywhere | [`check::CausalRun`] | |
 //!
 //! # A replicated chat
@@ -151,6 +152,7 @@ mod loom;
 mod node;
 mod order;
 pub mod scalar;
+pub mod sequence;
 #[cfg(feature = "serde")]
 mod serialize;
 #[cfg(feature = "alloc")]
@@ -166,6 +168,7 @@ pub use order::CausalOrder;
 #[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
 pub use scalar::{AtomicHybridClock, AtomicLamportClock};
 pub use scalar::{HybridClock, HybridTime, HybridTimestamp, LamportClock, LamportTimestamp};
+pub use sequence::{Blocks, Interleaved, ReserveAhead, WallClock};
 #[cfg(feature = "alloc")]
 pub use version::VersionVector;
 

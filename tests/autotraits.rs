@@ -4,6 +4,9 @@
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use happens_before::scalar::TooFarAhead;
+use happens_before::sequence::{
+    BlockRefused, Blocks, Interleaved, Limit, ReserveAhead, ReserveError, Run, WallClock, WallClockError,
+};
 use happens_before::{CausalOrder, CounterExhausted, Dot, DotRange, LamportClock, LamportTimestamp};
 
 fn assert_auto_traits<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + 'static>() {}
@@ -30,12 +33,24 @@ fn values_that_travel_are_small() {
         Option<LamportTimestamp<u32>> => 16,
         CounterExhausted => 8,
         TooFarAhead => 16,
+        Limit => 8,
+        Run => 16,
+        Option<Run> => 16,
+        BlockRefused => 40,
+        ReserveError<()> => 24,
+        WallClockError => 24,
     }
 }
 
 #[test]
 fn states_are_as_small_as_documented() {
-    assert_types! { LamportClock<u64> => 24 }
+    assert_types! {
+        LamportClock<u64> => 24,
+        Interleaved => 24,
+        Blocks => 88,
+        ReserveAhead<()> => 40,
+        WallClock => 56,
+    }
     #[cfg(feature = "alloc")]
     // Four entries inline, whether or not they are used.
     assert_types! { happens_before::VersionVector<u64> => 80 }

@@ -21,6 +21,7 @@
 //! One file with a function `cases() -> Vec<Case>`, and one line in [`SUBJECTS`].
 
 mod scalar;
+mod sequence;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -28,7 +29,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// The subjects: the name in the scoreboard, and its cases.
-const SUBJECTS: &[Subject] = &[("scalar", scalar::cases)];
+const SUBJECTS: &[Subject] =
+    &[("scalar", || [scalar::cases(), sequence::cases()].into_iter().flatten().collect())];
 
 type Subject = (&'static str, fn() -> Vec<Case>);
 

@@ -249,7 +249,7 @@ fn system_time_now() -> Contestant {
     )
 }
 
-fn local_increment() -> impl FnMut() -> f64 {
+pub(crate) fn local_increment() -> impl FnMut() -> f64 {
     let mut counter = 0_u64;
     increasing(move || {
         counter += 1;
@@ -268,7 +268,7 @@ fn swap(word: &AtomicU64) -> u64 {
 }
 
 /// A round of ticks of which each must be above the one before.
-fn increasing(mut tick: impl FnMut() -> u64) -> impl FnMut() -> f64 {
+pub(crate) fn increasing(mut tick: impl FnMut() -> u64) -> impl FnMut() -> f64 {
     let mut last = 0;
     move || {
         let mut wrong = 0;

@@ -388,7 +388,11 @@ impl TimeSource for SystemTime {
     fn now_ms(&self) -> u64 {
         // Beyond u64 it is a time that every clock refuses.
         match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
-            Ok(since_1970) => u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+            // Not `as_millis`, which multiplies and converts in 128 bits.
+            Ok(since_1970) => {
+                let seconds = since_1970.as_secs().saturating_mul(1_000);
+                seconds.saturating_add(u64::from(since_1970.subsec_millis()))
+            }
             Err(_before_1970) => 0,
         }
     }

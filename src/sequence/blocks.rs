@@ -1,0 +1,594 @@
+//! Numbers from preallocated blocks: one request to a counter buys thousands.
+//!
+//! # The problem
+//!
+//! A counter in a database gives a number a round trip. Taking a thousand at a time makes numbers nearly free, and
+//! brings its own failures:
+//!
+//! - the fetcher and the counter disagree about the size of a block, so that blocks overlap (Hibernate's
+//!   `allocationSize` beside a sequence that increments by 1);
+//! - a primary that lost its role comes back and goes on with a block from before, below numbers issued since
+//!   (Vitess's cached sequences after a failover); or the answer to a request from before arrives late;
+//! - the block runs dry under load, and every caller waits for the round trip at once;
+//! - a clean stop throws the rest of the block away, a crash leaves a gap, and nobody can say how large.
+//!
+//! # The algorithm
+//!
+//! [`Blocks`] does no input and no output. It holds at most two runs and is *fed*:
+//!
+//! 1. Take k numbers from a [`Counter`], in whatever way suits: blocking, async, by another thread. The answer is
+//!    a [`Run`], which has both its ends, so that nobody need know k. Give it to [`feed`](Blocks::feed).
+//! 2. Issue from the block in use: [`issue`](Blocks::issue), [`issue_run`](Blocks::issue_run). When it is used up,
+//!    the one in reserve takes its place.
+//! 3. When [`is_low`](Blocks::is_low) says so, ask for the next block, *before* this one is dry.
+//! 4. Accept only what is above everything fed before, in the lease's own *epoch*. Everything else comes back in
+//!    the error.
+//! 5. When the lease changes hands, move to its epoch: [`start_epoch`](Blocks::start_epoch) discards what is held
+//!    and says what it was.
+//! 6. On a clean stop, [`stop`](Blocks::stop) gives what is left, for a later `Blocks` to be fed.
+//!
+//! [`refill`](Blocks::refill) does 1 and 3 for callers that may block.
+//!
+//! # What it tells you
+//!
+//! | promise | |
+//! |---|---|
+//! | unique | yes, among all who feed from one linearizable counter |
+//! | increasing per allocator | yes |
+//! | increasing in real time | **no**: a node with an old block issues 2 after another issued 1,001 |
+//! | consistent with causality | **no**: the same run, with a message between |
+//!
+//! So blocks are for unique ids, and never for fencing or for ordering; there, take every number from the counter.
+//!
+//! Every number fed is in exactly one of three places: `fed = issued + remaining + lost`
+//! ([`issued`](Blocks::issued), [`remaining`](Blocks::remaining), [`lost`](Blocks::lost)). A crash turns
+//! `remaining` into a gap: at most two blocks, plus the one that was being fetched.
+//!
+//! # What must survive a restart
+//!
+//! Nothing, if gaps do not matter: a new `Blocks` takes new numbers. To go on with what a clean stop left, store
+//! the epoch and the runs, and at the start **erase them durably before the first is fed**: if they were still
+//! there after a crash, their numbers would be issued again. With
+//! [`highest`](BlocksConfig::highest), the highest number known to be issued, a counter that went back is caught
+//! by its first block.
+//!
+//! # Invariants
+//!
+//! - B1: what is in use lies below what is in reserve, and both at or below `highest`, which is at most the limit.
+//! - B2: `remaining + lost` is at most `fed`.
+//! - B3: [`is_low`](Blocks::is_low) means that the low-water mark is reached and that there is room for a block.
+//!
+//! # Sources
+//!
+//! Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Noncausal sequence number generators".
+//! The technique is known as Hi/Lo from Ambler, *Mapping Objects to Relational Databases* (2000). Deviation:
+//! blocks carry their ends instead of a high half and an agreed size.
+
+use core::fmt;
+use core::num::NonZeroU64;
+
+use super::{Limit, Run};
+use crate::counter::Counter;
+
+/// What [`Blocks`] starts with.
+///
+/// ```
+/// use happens_before::sequence::{BlocksConfig, Limit};
+///
+/// let config = BlocksConfig { low_water: 100, limit: Limit::JSON, ..BlocksConfig::default() };
+/// assert_eq!((config.epoch, config.highest), (0, 0));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct BlocksConfig {
+    /// Ask for the next block when no more than this many numbers are left; 0 asks when dry.
+    ///
+    /// Choose the numbers issued during one request to the counter, at the highest rate. Higher leaves larger
+    /// gaps after a crash, lower makes callers wait. At or above the size of a block, a block is always in reserve.
+    pub low_water: u64,
+    /// The highest number to issue; a block that ends above is refused.
+    pub limit: Limit,
+    /// The epoch of the lease under which blocks are taken; leave it at 0 where there are no leases.
+    pub epoch: u64,
+    /// The highest number known to be issued already, by anyone; 0 for none. Blocks at or below it are refused.
+    pub highest: u64,
+}
+
+/// Numbers from preallocated blocks, at most two of them, which the owner feeds.
+///
+/// The module's comment has the algorithm, what is promised, and what must survive a restart. There is no
+/// `Clone`: two copies would issue the same numbers.
+///
+/// # Examples
+///
+/// Where blocking is fine:
+///
+/// ```
+/// # #[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))] {
+/// use core::num::NonZeroU64;
+/// use happens_before::AtomicCounter;
+/// use happens_before::sequence::{Blocks, BlocksConfig};
+///
+/// let counter = AtomicCounter::new(); // in life, a counter that many nodes share
+/// let thousand = NonZeroU64::new(1_000).unwrap();
+///
+/// let mut blocks = Blocks::new(BlocksConfig { low_water: 100, ..BlocksConfig::default() });
+/// for number in 1..=5_000 {
+///     blocks.refill(&counter, thousand)?;
+///     assert_eq!(blocks.issue()?, number);
+/// }
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Where it is not, the block comes in as a value, from a task or a thread:
+///
+/// ```
+/// use happens_before::sequence::{Blocks, BlocksConfig, Run};
+///
+/// let mut blocks = Blocks::new(BlocksConfig { low_water: 2, ..BlocksConfig::default() });
+/// assert!(blocks.is_low()); // send the request for a block; meanwhile:
+/// assert!(blocks.issue().is_err());
+///
+/// blocks.feed(0, Run::new(41..=44).unwrap())?; // the answer
+/// assert_eq!((blocks.issue()?, blocks.is_low()), (41, false));
+/// assert_eq!((blocks.issue()?, blocks.is_low()), (42, true)); // send the next one; 43 and 44 are at hand
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "the numbers held by blocks that are dropped are lost"]
+pub struct Blocks {
+    /// In use: `next ..= last`, empty if `next > last`.
+    next: u64,
+    last: u64,
+    /// From this `next` on, a block is wanted.
+    low_from: u64,
+    reserve: Option<Run>,
+    highest: u64,
+    limit: Limit,
+    low_water: u64,
+    epoch: u64,
+    fed: u64,
+    lost: u64,
+}
+
+const _: () = assert!(size_of::<Blocks>() == 88);
+
+impl Blocks {
+    /// Makes an allocator that holds nothing yet.
+    pub const fn new(config: BlocksConfig) -> Self {
+        let BlocksConfig { low_water, limit, epoch, highest } = config;
+        Self { next: 1, last: 0, low_from: 0, reserve: None, highest, limit, low_water, epoch, fed: 0, lost: 0 }
+    }
+
+    /// Issues the next number. O(1).
+    ///
+    /// # Errors
+    ///
+    /// [`TooFewHeld`] if nothing is held; nothing is changed. [`feed`](Self::feed) a block and call again.
+    #[inline]
+    pub fn issue(&mut self) -> Result<u64, TooFewHeld> {
+        if self.next > self.last && !self.promote() {
+            return Err(TooFewHeld { longest: 0, needed: 1 });
+        }
+        let number = self.next;
+        // No overflow: `next` is at most `last`, which is at most 2^63 - 1.
+        self.next = number + 1;
+        Ok(number)
+    }
+
+    /// Issues `n` consecutive numbers. O(1).
+    ///
+    /// Where the block in use is too short and the one in reserve is not, the rest of the one in use is given up
+    /// and counted as [`lost`](Self::lost), for otherwise later numbers would be lower than these.
+    ///
+    /// # Errors
+    ///
+    /// [`TooFewHeld`] if neither block has `n` numbers left; nothing is changed. Feed a block of at least `n`; or
+    /// take a long run from the counter directly.
+    ///
+    /// ```
+    /// use core::num::NonZeroU64;
+    /// use happens_before::sequence::{Blocks, BlocksConfig, Run};
+    ///
+    /// let mut blocks = Blocks::new(BlocksConfig::default());
+    /// blocks.feed(0, Run::new(1..=5).unwrap())?;
+    /// blocks.feed(0, Run::new(11..=15).unwrap())?;
+    ///
+    /// let three = NonZeroU64::new(3).unwrap();
+    /// assert_eq!(blocks.issue_run(three)?, Run::new(1..=3).unwrap());
+    /// assert_eq!(blocks.issue_run(three)?, Run::new(11..=13).unwrap());
+    /// assert_eq!(blocks.lost(), 2); // 4 and 5
+    /// assert_eq!(blocks.issue_run(three).unwrap_err().longest, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn issue_run(&mut self, n: NonZeroU64) -> Result<Run, TooFewHeld> {
+        let [in_use, in_reserve] = self.held();
+        let len = |run: Option<Run>| run.map_or(0, |run| run.len());
+        let prefix = |run: Option<Run>| run.and_then(|run| run.prefix(n));
+        let run = match (prefix(in_use), prefix(in_reserve)) {
+            (Some(run), _) => run,
+            (None, Some(run)) => {
+                self.lost += len(in_use);
+                self.promote();
+                run
+            }
+            (None, None) => {
+                return Err(TooFewHeld { longest: len(in_use).max(len(in_reserve)), needed: n.get() });
+            }
+        };
+        // No overflow: `run` is the first part of `next ..= last`.
+        self.next = run.last() + 1;
+        self.debug_validate();
+        Ok(run)
+    }
+
+    /// Takes in a block that was taken from the counter under the lease of `epoch`. O(1).
+    ///
+    /// A block that continues what is in use is joined to it; else it goes in reserve.
+    ///
+    /// # Errors
+    ///
+    /// [`BlockRefused`] gives the block back with the reason; nothing is changed.
+    pub fn feed(&mut self, epoch: u64, block: Run) -> Result<(), BlockRefused> {
+        if epoch != self.epoch {
+            return Err(BlockRefused::OtherEpoch { block, epoch, current: self.epoch });
+        }
+        if block.first() <= self.highest {
+            return Err(BlockRefused::NotAbove { block, highest: self.highest });
+        }
+        if block.last() > self.limit.get() {
+            return Err(BlockRefused::AboveLimit { block, limit: self.limit });
+        }
+        if self.next > self.last {
+            self.promote(); // leaves room, so that nothing below refuses
+        }
+        match self.held() {
+            [Some(_), Some(_)] => return Err(BlockRefused::Full { block }),
+            // No overflow: `last` is below the block's first number.
+            [Some(in_use), _] if in_use.last() + 1 != block.first() => self.reserve = Some(block),
+            [Some(_), _] => self.last = block.last(),
+            [None, _] => (self.next, self.last) = (block.first(), block.last()),
+        }
+        self.low_from = self.expected_low_from();
+        self.highest = block.last();
+        // No overflow: blocks fed are disjoint and at most 2^63 - 1.
+        self.fed += block.len();
+        self.debug_validate();
+        Ok(())
+    }
+
+    /// Returns whether to ask for a block now: the low-water mark is reached, and there is room.
+    ///
+    /// Changes only with `issue`, `issue_run`, `feed` and `start_epoch`. It does not know of a request under way:
+    /// the caller sends one at a time.
+    #[inline]
+    pub fn is_low(&self) -> bool {
+        self.next >= self.low_from
+    }
+
+    /// Takes `k` numbers from `counter` if [`is_low`](Self::is_low), else does nothing; returns whether it did.
+    ///
+    /// The counter is then asked for its current number as well, so that one which ignores `k` is found out by the
+    /// first block: two requests a block.
+    ///
+    /// # Errors
+    ///
+    /// [`RefillError`]; nothing is changed here, but numbers of the counter may be spent. While numbers are held,
+    /// issuing goes on; call again later.
+    #[inline]
+    pub fn refill<C: Counter + ?Sized>(
+        &mut self,
+        counter: &C,
+        k: NonZeroU64,
+    ) -> Result<bool, RefillError<C::Error>> {
+        if self.is_low() {
+            self.refill_now(counter, k)?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    #[cold]
+    fn refill_now<C: Counter + ?Sized>(
+        &mut self,
+        counter: &C,
+        k: NonZeroU64,
+    ) -> Result<(), RefillError<C::Error>> {
+        let first = counter.increment_and_get(k).map_err(RefillError::Counter)?;
+        let current = counter.current().map_err(RefillError::Counter)?;
+        match Run::starting_at(first, k) {
+            Some(block) if block.last() <= current => {
+                self.feed(self.epoch, block).map_err(RefillError::Refused)
+            }
+            _ => Err(RefillError::WrongSize { first, asked: k, current }),
+        }
+    }
+
+    /// Moves to a newer epoch after the lease was lost or renewed; discards and returns what is held.
+    ///
+    /// From now on only blocks of this epoch are accepted, so that a late answer to a request from before is
+    /// refused. They must still be above everything fed before. What was discarded counts as
+    /// [`lost`](Self::lost); it may be logged, but whether it may be issued is for the new lease holder to say.
+    ///
+    /// # Errors
+    ///
+    /// [`OldEpoch`] if `epoch` is not above the current one; nothing is changed.
+    pub fn start_epoch(&mut self, epoch: u64) -> Result<[Option<Run>; 2], OldEpoch> {
+        if epoch <= self.epoch {
+            return Err(OldEpoch { epoch, current: self.epoch });
+        }
+        let discarded = self.held();
+        self.lost += self.remaining();
+        (self.next, self.last, self.low_from, self.reserve) = (1, 0, 0, None);
+        self.epoch = epoch;
+        self.debug_validate();
+        Ok(discarded)
+    }
+
+    /// Ends this allocator cleanly and returns what is left, in order, for a later one of the same epoch.
+    ///
+    /// ```
+    /// use happens_before::sequence::{Blocks, BlocksConfig, Run};
+    ///
+    /// let mut blocks = Blocks::new(BlocksConfig::default());
+    /// blocks.feed(0, Run::new(1..=5).unwrap())?;
+    /// assert_eq!(blocks.issue()?, 1);
+    /// let left = blocks.stop(); // store the epoch and these
+    ///
+    /// let mut later = Blocks::new(BlocksConfig::default());
+    /// for run in left.into_iter().flatten() { // erased from the store before
+    ///     later.feed(0, run)?;
+    /// }
+    /// assert_eq!(later.issue()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "the numbers are lost if no later allocator is fed them"]
+    pub fn stop(self) -> [Option<Run>; 2] {
+        self.held()
+    }
+
+    /// Returns what is held: the rest of the block in use, and the block in reserve.
+    pub fn held(&self) -> [Option<Run>; 2] {
+        [Run::new(self.next..=self.last), self.reserve]
+    }
+
+    /// Returns how many numbers can be issued without another block.
+    #[inline]
+    pub fn remaining(&self) -> u64 {
+        // No overflow: `next` is at most `last + 1`, and the two blocks are disjoint.
+        self.last + 1 - self.next + self.reserve.map_or(0, |run| run.len())
+    }
+
+    /// Returns how many numbers were issued.
+    pub fn issued(&self) -> u64 {
+        // No underflow: B2.
+        self.fed - self.remaining() - self.lost
+    }
+
+    /// Returns how many numbers were given up: for the sake of a run, or with an epoch.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Returns the epoch whose blocks are accepted.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Returns the highest number known to be taken; blocks at or below it are refused.
+    pub fn highest(&self) -> u64 {
+        self.highest
+    }
+
+    /// Puts the block in reserve in the place of the one in use; says whether there was one.
+    #[cold]
+    fn promote(&mut self) -> bool {
+        match self.reserve.take() {
+            Some(run) => {
+                (self.next, self.last) = (run.first(), run.last());
+                self.low_from = self.expected_low_from();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// From which `next` on no more than the low-water mark is left and there is room for another block.
+    fn expected_low_from(&self) -> u64 {
+        // No overflow: `last` is at most 2^63 - 1.
+        let dry_from = self.last + 1;
+        match self.reserve {
+            None => dry_from.saturating_sub(self.low_water),
+            Some(run) if run.len() <= self.low_water => dry_from,
+            Some(_) => u64::MAX,
+        }
+    }
+
+    /// Checks the invariants of the module's opening comment and says which one is broken.
+    #[doc(hidden)]
+    pub fn internal_validate(&self) -> Result<(), &'static str> {
+        let top = self.reserve.map_or(self.last, |run| run.last());
+        let ordered = self.reserve.is_none_or(|run| self.last < run.first());
+        if !ordered || top > self.highest || top > self.limit.get() {
+            Err("B1: in use below in reserve, at or below highest, within the limit")
+        } else if self.remaining() + self.lost > self.fed {
+            Err("B2: remaining + lost is at most fed")
+        } else if self.is_low() != (self.next >= self.expected_low_from()) {
+            Err("B3: is_low says that the low-water mark is reached and there is room")
+        } else {
+            Ok(())
+        }
+    }
+
+    fn debug_validate(&self) {
+        debug_assert_eq!(self.internal_validate(), Ok(()));
+    }
+}
+
+/// Issues what is held; `None` when dry, and again `Some` once fed.
+impl Iterator for Blocks {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        self.issue().ok()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let remaining = usize::try_from(self.remaining());
+        (remaining.unwrap_or(usize::MAX), remaining.ok())
+    }
+}
+
+/// Fewer consecutive numbers are held than were asked for.
+///
+/// Nothing is changed. Feed a block that is long enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TooFewHeld {
+    /// The longest run that could be issued now; 0 when dry.
+    pub longest: u64,
+    /// The run that was asked for.
+    pub needed: u64,
+}
+
+impl fmt::Display for TooFewHeld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} consecutive numbers are held where {} are needed; feed another block",
+            self.longest, self.needed
+        )
+    }
+}
+
+impl core::error::Error for TooFewHeld {}
+
+/// A block was not taken in; nothing is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BlockRefused {
+    /// The block was taken under another lease: mostly a late answer to a request from before a failover.
+    ///
+    /// Drop an older one. Before feeding a newer one, [`start_epoch`](Blocks::start_epoch).
+    OtherEpoch {
+        /// The block, given back.
+        block: Run,
+        /// Its epoch.
+        epoch: u64,
+        /// The epoch whose blocks are accepted.
+        current: u64,
+    },
+    /// The block starts at or below a number that was taken before: the counter went back, does not increment by
+    /// what was asked, or the block was fed twice.
+    ///
+    /// Stop using the counter until someone has looked.
+    NotAbove {
+        /// The block, given back.
+        block: Run,
+        /// The highest number known to be taken.
+        highest: u64,
+    },
+    /// The block ends above the limit.
+    ///
+    /// Ask for a smaller one if its first number is within, else the numbers are exhausted.
+    AboveLimit {
+        /// The block, given back.
+        block: Run,
+        /// The limit.
+        limit: Limit,
+    },
+    /// Two blocks are held already.
+    ///
+    /// Keep it and feed it when [`is_low`](Blocks::is_low); ask for one block at a time.
+    Full {
+        /// The block, given back.
+        block: Run,
+    },
+}
+
+impl fmt::Display for BlockRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherEpoch { block, epoch, current } => {
+                write!(f, "block {block} is of epoch {epoch}, not {current}; drop it, or start its epoch first")
+            }
+            Self::NotAbove { block, highest } => write!(
+                f,
+                "block {block} is not above {highest}, which is taken; the counter went back or counts otherwise"
+            ),
+            Self::AboveLimit { block, limit } => {
+                write!(
+                    f,
+                    "block {block} ends above the limit of {limit}; ask for a smaller one, if any is left"
+                )
+            }
+            Self::Full { block } => {
+                write!(f, "two blocks are held already; keep {block} and feed it when they are low")
+            }
+        }
+    }
+}
+
+impl core::error::Error for BlockRefused {}
+
+/// No block could be had from the counter; nothing is changed but, perhaps, the counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefillError<E> {
+    /// The counter failed. Numbers may be spent; call again later.
+    Counter(E),
+    /// The counter did not move by as much as was asked, or its numbers end: it and its callers disagree about the
+    /// size of a block, and would issue the same numbers. A matter of configuration.
+    WrongSize {
+        /// The first number that the counter gave.
+        first: u64,
+        /// How many were asked for.
+        asked: NonZeroU64,
+        /// The counter's last number taken, read afterwards.
+        current: u64,
+    },
+    /// The block was refused.
+    Refused(BlockRefused),
+}
+
+impl<E: fmt::Display> fmt::Display for RefillError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Counter(_) => f.write_str("the counter gave no block; call again later"),
+            Self::WrongSize { first, asked, current } => write!(
+                f,
+                "the counter gave {first} as the first of {asked} but stands at {current}; make both sides agree on \
+                 the size of a block"
+            ),
+            Self::Refused(_) => f.write_str("the counter's block was refused"),
+        }
+    }
+}
+
+impl<E: core::error::Error + 'static> core::error::Error for RefillError<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Counter(error) => Some(error),
+            Self::WrongSize { .. } => None,
+            Self::Refused(refused) => Some(refused),
+        }
+    }
+}
+
+/// An epoch is not newer than the current one; nothing is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OldEpoch {
+    /// The epoch that was to be started.
+    pub epoch: u64,
+    /// The current one.
+    pub current: u64,
+}
+
+impl fmt::Display for OldEpoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "epoch {} is not newer than {}; the lease has moved on", self.epoch, self.current)
+    }
+}
+
+impl core::error::Error for OldEpoch {}

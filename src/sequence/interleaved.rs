@@ -1,0 +1,440 @@
+//! Interleaved numbers: node k of n issues k, k + n, k + 2n, ... and asks nobody.
+//!
+//! # The problem
+//!
+//! Three nodes number their rows k, k + 3, k + 6, ... A fourth joins, and all are told to count by 4:
+//!
+//! ```text
+//!   node 2, by 3:  2  5  8 11        node 4, by 4:  4  8 12        8 twice
+//! ```
+//!
+//! Changing the step of a running system needs everybody to stop, to agree on the highest number ever issued and
+//! to start above it; skip any of that and numbers repeat. It is therefore not offered here.
+//!
+//! # The algorithm
+//!
+//! The numbers that one node may still issue are a *class*: `next`, `next + step`, ... up to `last`.
+//!
+//! 1. The first n nodes are dealt the classes `(k, n)`: [`Interleaved::new`].
+//! 2. A node joins by **splitting** one owner's class: the owner keeps every second number, `(next, 2 step)`,
+//!    and gives away those between, `(next + step, 2 step)`. Nobody else is asked: [`Interleaved::split`].
+//! 3. A node leaves by handing its class to the owner of the *sibling*, which has the same step 2s and lies s
+//!    apart. Where `a` and `b` are what each would issue next, together they are the class `(max(a, b) - s, s)`
+//!    plus, if one lagged behind, its earlier numbers, a class of its own with an end of its own:
+//!    [`Interleaved::merge`].
+//!
+//! ```text
+//!   (1, 1)    1  2  3  4  5  6  7  8  9 ...        split
+//!   (1, 2)    1     3     5     7     9 ...        keeps
+//!   (2, 2)       2     4     6     8    ...        gives away; issues 2 and 4, comes back with (6, 2)
+//!   merged                5  6  7  8  9 ...        (5, 1), and the remainder 1, 3
+//! ```
+//!
+//! # What it tells you
+//!
+//! | promise | |
+//! |---|---|
+//! | unique | yes, among all classes that come from one deal by `split`, `merge` and `issue_run` |
+//! | increasing per allocator | yes, and a merged class is above everything that either part issued |
+//! | increasing in real time | **no**: a busy node's numbers run ahead of an idle one's |
+//! | consistent with causality | **no**: the idle node answers the busy one's 1,001 with 2 |
+//!
+//! # What must survive a restart
+//!
+//! The class, as [`save`](Interleaved::save) gives it. Save it
+//!
+//! - after a **split**, before the given half leaves: an owner that forgets its split issues the other's numbers;
+//!   save the half with it, or a crash at that moment loses it;
+//! - after a **merge**, before the answer that the class was taken over; who gives a class away forgets it,
+//!   durably, before it sends it;
+//! - after a number was **issued**, before it is used. To write less often, keep a durable bound ahead with
+//!   [`ReserveAhead::observe`](super::ReserveAhead::observe) and, after a restart,
+//!   [`skip_past`](Interleaved::skip_past) it.
+//!
+//! A class has no `Clone`: two copies would issue the same numbers.
+//!
+//! # Invariants
+//!
+//! - I1: `next` and `last` are at least 1, and `last` is at most 2^63 - 1.
+//! - I2: `step` is at least 1 and at most 2^63 - 1.
+//! - I3: `last` is in the class: a multiple of `step` away from `next`.
+//! - I4: `next` is at most `last + step`, which it is when the class is exhausted.
+//! - I5: split, merge and `issue_run` neither lose nor repeat a number: what is live always partitions the
+//!   numbers not yet issued.
+//!
+//! # Sources
+//!
+//! Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Noncausal sequence number generators".
+//! Splitting what may be issued among those who join follows the fork of Almeida, Baquero and Fonte, *Interval
+//! Tree Clocks* (2008), applied to residue classes.
+
+use core::fmt;
+use core::iter::FusedIterator;
+use core::num::NonZeroU64;
+
+use super::{Exhausted, Limit};
+
+/// A class of numbers `next, next + step, ...` that one owner may still issue.
+///
+/// Iterating issues: `for number in class.by_ref().take(3)`. The module's comment has the algorithm, what is
+/// promised, and what must survive a restart.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::sequence::Interleaved;
+///
+/// let mut a = Interleaved::new(1, 2).unwrap();
+/// let mut b = Interleaved::new(2, 2).unwrap();
+/// assert!(a.by_ref().take(3).eq([1, 3, 5]));
+/// assert_eq!(b.issue()?, 2);
+///
+/// let mut c = b.split()?; // a third node joins; node a need not know
+/// assert!(b.by_ref().take(2).eq([4, 8]));
+/// assert!(c.by_ref().take(2).eq([6, 10]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the numbers of a class that is dropped are lost"]
+pub struct Interleaved {
+    next: u64,
+    step: u64,
+    last: u64,
+}
+
+const _: () = assert!(size_of::<Interleaved>() == 24);
+
+impl Interleaved {
+    /// Makes the class of node `k` of `n`: k, k + n, k + 2n, ... up to 2^63 - 1; `None` unless 1 <= k <= n.
+    ///
+    /// `new(1, 1)` has all the numbers, for an owner who deals by splitting.
+    pub const fn new(k: u64, n: u64) -> Option<Self> {
+        Self::with_limit(k, n, Limit::MAX)
+    }
+
+    /// Makes the class of node `k` of `n` up to `limit`; `None` unless 1 <= k <= n <= limit.
+    ///
+    /// All nodes of one deal take the same `n` and the same limit.
+    ///
+    /// ```
+    /// use happens_before::sequence::{Interleaved, Limit};
+    ///
+    /// let limit = Limit::new(10).unwrap();
+    /// assert!(Interleaved::with_limit(2, 3, limit).unwrap().eq([2, 5, 8]));
+    /// assert_eq!(Interleaved::with_limit(0, 3, limit), None);
+    /// assert_eq!(Interleaved::with_limit(4, 3, limit), None);
+    /// assert_eq!(Interleaved::with_limit(1, 11, limit), None);
+    /// ```
+    pub const fn with_limit(k: u64, n: u64, limit: Limit) -> Option<Self> {
+        if k == 0 || k > n || n > limit.get() {
+            return None;
+        }
+        // No overflow: k <= n <= limit, and rounding down to the class stays at or below the limit.
+        let last = k + (limit.get() - k) / n * n;
+        Some(Self { next: k, step: n, last })
+    }
+
+    /// Issues the next number of the class. O(1).
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`] after the last number; the class is unchanged.
+    #[inline]
+    pub fn issue(&mut self) -> Result<u64, Exhausted> {
+        if self.next > self.last {
+            return Err(Exhausted { limit: self.last });
+        }
+        let number = self.next;
+        // No overflow (I1, I2): the sum is at most 2^64 - 2.
+        self.next = number + self.step;
+        Ok(number)
+    }
+
+    /// Takes the next `n` numbers out of the class, as a class with an end of its own. O(1).
+    ///
+    /// With a step of 1 they are consecutive, otherwise `step` apart.
+    ///
+    /// # Errors
+    ///
+    /// [`TooFewLeft`] if fewer than `n` are left; the class is unchanged.
+    ///
+    /// ```
+    /// use core::num::NonZeroU64;
+    /// use happens_before::sequence::Interleaved;
+    ///
+    /// let mut class = Interleaved::new(2, 5).unwrap();
+    /// let run = class.issue_run(NonZeroU64::new(3).unwrap())?;
+    /// assert!(run.eq([2, 7, 12]));
+    /// assert_eq!(class.issue()?, 17);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn issue_run(&mut self, n: NonZeroU64) -> Result<Self, TooFewLeft> {
+        let remaining = self.remaining();
+        if n.get() > remaining {
+            return Err(TooFewLeft { remaining, needed: n.get() });
+        }
+        // No overflow: the n-th number from `next` on is at most `last`, for n is at most what remains.
+        let last = self.next + (n.get() - 1) * self.step;
+        let run = Self { next: self.next, step: self.step, last };
+        self.next = last + self.step;
+        self.debug_validate();
+        Ok(run)
+    }
+
+    /// Keeps every second number, from the next one on, and gives away those between. O(1).
+    ///
+    /// **Save `self`, and the half, before the half leaves**: see what must survive a restart in the module's
+    /// comment.
+    ///
+    /// # Errors
+    ///
+    /// [`TooFewLeft`] if fewer than 3 numbers are left, so that a half would be empty or nearly so; the class is
+    /// unchanged. Split another one.
+    pub fn split(&mut self) -> Result<Self, TooFewLeft> {
+        let remaining = self.remaining();
+        if remaining < 3 {
+            return Err(TooFewLeft { remaining, needed: 3 });
+        }
+        // No overflow and no underflow: with at least 3 numbers left, next + 2 step <= last.
+        let (kept_last, given_last) = match remaining % 2 {
+            0 => (self.last - self.step, self.last),
+            _ => (self.last, self.last - self.step),
+        };
+        let step = 2 * self.step;
+        let given = Self { next: self.next + self.step, step, last: given_last };
+        *self = Self { next: self.next, step, last: kept_last };
+        self.debug_validate();
+        given.debug_validate();
+        Ok(given)
+    }
+
+    /// Joins two sibling classes to one, plus what one of them lagged behind. O(1).
+    ///
+    /// Siblings have the same step 2s, lie s apart, and end at the same limit. They need not come from the same
+    /// split. The result is the class with step s that starts above everything that either has issued, and, if
+    /// one lagged behind, its numbers below that, which are to be issued as well or else are lost.
+    ///
+    /// # Errors
+    ///
+    /// [`NotSiblings`] gives both back, unchanged.
+    ///
+    /// ```
+    /// use happens_before::sequence::Interleaved;
+    ///
+    /// let mut a = Interleaved::new(1, 1).unwrap();
+    /// let mut b = a.split()?;
+    /// assert!(b.by_ref().take(2).eq([2, 4]));
+    ///
+    /// let (mut merged, behind) = a.merge(b)?;
+    /// assert!(merged.by_ref().take(3).eq([5, 6, 7]));
+    /// assert!(behind.unwrap().eq([1, 3]));
+    ///
+    /// let odd = Interleaved::new(1, 3).unwrap();
+    /// assert_eq!(merged.merge(odd).unwrap_err().left.peek(), Some(8));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn merge(self, other: Self) -> Result<(Self, Option<Self>), NotSiblings> {
+        let step = self.step / 2;
+        // Ends that are s apart say both (I3): the classes lie s apart, and no number between is missing.
+        let siblings =
+            self.step == other.step && self.step.is_multiple_of(2) && self.last.abs_diff(other.last) == step;
+        if !siblings {
+            return Err(NotSiblings { left: self, right: other });
+        }
+        // No underflow: `ahead` is at least `behind + s`, for they are an odd number of s apart. An exhausted
+        // class counts as being at the end, so `behind` never claims numbers past its own last.
+        let (behind, ahead) = (self.next.min(other.next), self.next.max(other.next));
+        let merged = Self { next: ahead - step, step, last: self.last.max(other.last) };
+        let remainder = (ahead - behind > step).then(|| {
+            // No underflow: here `ahead` is at least `behind + 3 s`. No overflow: 3 s is at most `ahead`.
+            Self { next: behind, step: self.step, last: ahead - 3 * step }
+        });
+        merged.debug_validate();
+        remainder.iter().for_each(Self::debug_validate);
+        Ok((merged, remainder))
+    }
+
+    /// Gives up every number up to and including `number`, and returns how many those were. O(1).
+    ///
+    /// For a restart, where everything up to a durable bound may have been issued.
+    ///
+    /// ```
+    /// use happens_before::sequence::Interleaved;
+    ///
+    /// let mut class = Interleaved::restore([2, 3, 3_002]).unwrap();
+    /// assert_eq!(class.skip_past(1_000), 333); // 2, 5, ..., 998
+    /// assert_eq!(class.issue()?, 1_001);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn skip_past(&mut self, number: u64) -> u64 {
+        let skipped = match number.checked_sub(self.next) {
+            Some(distance) => self.remaining().min((distance / self.step).saturating_add(1)),
+            None => 0,
+        };
+        // No overflow: skipping all that remains makes `next` = last + step.
+        self.next += skipped * self.step;
+        self.debug_validate();
+        skipped
+    }
+
+    /// Returns how many numbers are left.
+    pub const fn remaining(&self) -> u64 {
+        // No overflow: the quotient is below 2^63.
+        if self.next > self.last { 0 } else { (self.last - self.next) / self.step + 1 }
+    }
+
+    /// Returns the number that is issued next; `None` if none is left.
+    pub const fn peek(&self) -> Option<u64> {
+        if self.next > self.last { None } else { Some(self.next) }
+    }
+
+    /// Returns how far apart the numbers of the class are.
+    pub const fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Returns the last number of the class, issued or not: its limit, rounded down to the class.
+    pub const fn limit(&self) -> u64 {
+        self.last
+    }
+
+    /// Returns the state to save: next number, step, last number.
+    ///
+    /// ```
+    /// use happens_before::sequence::Interleaved;
+    ///
+    /// let class = Interleaved::new(2, 3).unwrap();
+    /// assert_eq!(Interleaved::restore(class.save()).unwrap(), class);
+    /// ```
+    pub const fn save(&self) -> [u64; 3] {
+        [self.next, self.step, self.last]
+    }
+
+    /// Makes a class from a saved state, which is checked as any outside input.
+    ///
+    /// A state that is valid but not the latest issues numbers twice; no check can tell.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidClass`] if no class has this state.
+    pub fn restore([next, step, last]: [u64; 3]) -> Result<Self, InvalidClass> {
+        let class = Self { next, step, last };
+        match class.internal_validate() {
+            Ok(()) => Ok(class),
+            Err(reason) => Err(InvalidClass { saved: [next, step, last], reason }),
+        }
+    }
+
+    /// Checks the invariants of the module's opening comment and says which one is broken.
+    #[doc(hidden)]
+    pub fn internal_validate(&self) -> Result<(), &'static str> {
+        let max = Limit::MAX.get();
+        if self.next == 0 || self.last == 0 || self.last > max {
+            Err("I1: next and last are at least 1, and last is at most 2^63 - 1")
+        } else if self.step == 0 || self.step > max {
+            Err("I2: step is at least 1 and at most 2^63 - 1")
+        } else if self.next % self.step != self.last % self.step {
+            Err("I3: last is in the class")
+        } else if self.next > self.last + self.step {
+            // No overflow: both are at most 2^63 - 1.
+            Err("I4: next is at most last + step")
+        } else {
+            Ok(())
+        }
+    }
+
+    fn debug_validate(&self) {
+        debug_assert_eq!(self.internal_validate(), Ok(()));
+    }
+}
+
+/// Issues the numbers one after another; `None` once the class is exhausted.
+impl Iterator for Interleaved {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        self.issue().ok()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let remaining = usize::try_from(self.remaining());
+        (remaining.unwrap_or(usize::MAX), remaining.ok())
+    }
+}
+
+impl FusedIterator for Interleaved {}
+
+/// A class has fewer numbers left than were asked for.
+///
+/// The class is unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TooFewLeft {
+    /// How many are left.
+    pub remaining: u64,
+    /// How many it would take.
+    pub needed: u64,
+}
+
+impl fmt::Display for TooFewLeft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} numbers are left in this class where {} are needed; use another class",
+            self.remaining, self.needed
+        )
+    }
+}
+
+impl core::error::Error for TooFewLeft {}
+
+/// Two classes do not make one together; both are given back, unchanged.
+///
+/// Either they have different steps, or an odd step, or do not lie half a step apart, or end at different limits.
+/// Merge each with its own sibling, or keep both.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotSiblings {
+    /// The class on which `merge` was called.
+    pub left: Interleaved,
+    /// The class that was to be merged in.
+    pub right: Interleaved,
+}
+
+impl fmt::Display for NotSiblings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [left_next, left_step, left_last] = self.left.save();
+        let [right_next, right_step, right_last] = self.right.save();
+        write!(
+            f,
+            "the classes {left_next} by {left_step} up to {left_last} and {right_next} by {right_step} up to \
+             {right_last} are not siblings; merge each with its own, or keep both"
+        )
+    }
+}
+
+impl core::error::Error for NotSiblings {}
+
+/// A saved state is none that a class can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InvalidClass {
+    /// What was to be restored: next number, step, last number.
+    pub saved: [u64; 3],
+    /// The invariant that it breaks.
+    pub reason: &'static str,
+}
+
+impl fmt::Display for InvalidClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [next, step, last] = self.saved;
+        write!(
+            f,
+            "the saved class {next} by {step} up to {last} is damaged ({}); restore an intact copy that is at least \
+             as recent, or take a new class",
+            self.reason
+        )
+    }
+}
+
+impl core::error::Error for InvalidClass {}

@@ -1,0 +1,54 @@
+//! Numbers for operations: unique, compact, increasing per allocator, and *not* consistent with causality.
+//!
+//! # The problem
+//!
+//! Rows want keys, log entries want numbers, and one counter that every node asks for every number is a round
+//! trip an operation. The allocators here need no round trip a number. The price: none of them can promise that
+//! an operation that happened after another has the higher number.
+//!
+//! ```text
+//!   node A holds 1 to 1,000      node B holds 1,001 to 2,000
+//!   B: x gets 1,001  ──────────▶  A: reads x, then y gets 2        x happened before y, and 1,001 > 2
+//! ```
+//!
+//! # Which one do I need?
+//!
+//! | | [`Interleaved`] | [`Blocks`] | [`ReserveAhead`] | [`WallClock`] |
+//! |---|---|---|---|---|
+//! | needs | nobody, once the classes are dealt | a counter, once a block | one durable `u64` | a clock, a node number |
+//! | unique | among all classes of one deal | among all users of the counter | for one store | among distinct node numbers |
+//! | increasing per allocator | yes | yes | yes, across restarts too | yes |
+//! | increasing in real time, across allocators | no | no | (one allocator only) | as well as the clocks agree |
+//! | consistent with causality | **no** | **no** | **no** | **no** |
+//! | gaps | as nodes progress unevenly | what a crash leaves | what a restart leaves | nearly everything |
+//! | survives a restart by | [saving](Interleaved::save) the class | [keeping](Blocks::stop) what is left | its [`Store`] | [skipping](WallClock::skip_past) what was used |
+//!
+//! If numbers must agree with causality, use a [`LamportClock`](crate::LamportClock), which costs one maximum a
+//! message; if they must also be known to be complete, a total order broadcast over a
+//! [`Counter`](crate::Counter).
+//!
+//! # Why there is no trait for all four
+//!
+//! Because each needs something else to make a number: nothing, a block, a store that may fail, the time. A
+//! trait over that either hides what can go wrong or carries it in three type parameters. Code that should not
+//! care takes a closure, `impl FnMut() -> Result<u64, E>`, which any of the four becomes in one line. What they
+//! do share is plain data: [`Limit`], [`Run`], [`Exhausted`], and the words `issue`, `issue_run`, `remaining`.
+//!
+//! # Sources
+//!
+//! Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Sequence number ordering", which lists
+//! interleaved numbers, time-of-day numbers and preallocated blocks, and shows why each contradicts causality.
+
+mod blocks;
+mod interleaved;
+mod limit;
+mod reserve_ahead;
+mod run;
+mod wall_clock;
+
+pub use blocks::{BlockRefused, Blocks, BlocksConfig, OldEpoch, RefillError, TooFewHeld};
+pub use interleaved::{Interleaved, InvalidClass, NotSiblings, TooFewLeft};
+pub use limit::{Exhausted, Limit};
+pub use reserve_ahead::{ReserveAhead, ReserveError, Store};
+pub use run::Run;
+pub use wall_clock::{Layout, WallClock, WallClockConfig, WallClockConfigError, WallClockError};

@@ -1,0 +1,413 @@
+//! Numbers that survive a restart: a durable bound is written before any number up to it is issued.
+//!
+//! # The problem
+//!
+//! A counter in memory starts again at 1 after a crash. One that writes each number to disk survives, at the cost of
+//! a synchronous write a number; one that writes each number *after* its use repeats the last one:
+//!
+//! ```text
+//!   issue 7, use 7, crash before 7 is written ... restart: the disk says 6, issue 7
+//! ```
+//!
+//! # The algorithm
+//!
+//! The store holds one number, the *bound*: everything up to it may have been issued.
+//!
+//! 1. Start above the bound that the store has: [`ReserveAhead::open`].
+//! 2. Issue up to the bound without touching the store: [`ReserveAhead::issue`].
+//! 3. At the bound, write a higher one, `ahead` numbers on, and only then issue. If the write fails or its outcome
+//!    is unknown, nothing above the old bound is issued.
+//! 4. Before each write, read: a store that has another bound than ours went back (an old backup), or somebody
+//!    else uses it too. Then refuse. A bound is never replaced by a lower one, not on a clean stop either.
+//! 5. A number that was issued elsewhere raises what is issued next, and the bound with it, durably:
+//!    [`ReserveAhead::observe`].
+//!
+//! # What it tells you
+//!
+//! | promise | |
+//! |---|---|
+//! | unique | yes, for one store with one owner, across any number of crashes |
+//! | increasing per allocator | yes, across restarts too |
+//! | increasing in real time | only trivially: there is one allocator. Those of two stores are unrelated |
+//! | consistent with causality | **no**: after seeing number 3 of another store, this one still issues 1 |
+//!
+//! A number that was observed is never issued afterwards. If every message carries a number and every receiver
+//! observes it, the result is a Lamport clock; then say so and use [`LamportClock`](crate::LamportClock).
+//!
+//! Every restart leaves a gap of up to `ahead` numbers (more where an observed number raised the bound).
+//!
+//! # Invariants
+//!
+//! - R1: `next - 1 <= bound <= attempted <= limit`.
+//! - R2: the store holds at least `bound`; at most `attempted`, if its owner is the only one.
+//!
+//! # Sources
+//!
+//! The rule is that of write-ahead logging: Mohan et al., *ARIES* (1992), for one number. Databases use it for
+//! sequences and transaction ids.
+
+use core::num::NonZeroU64;
+use core::{fmt, iter};
+
+use super::{Exhausted, Limit, Run};
+
+/// One durable number.
+///
+/// # What an implementation promises
+///
+/// When [`write`](Self::write) has returned `Ok`, every later [`read`](Self::read) gives that number, also after a
+/// crash at any moment. When it has returned an error, or the machine crashed meanwhile, a later read gives the old
+/// number or the new one, never a mixture. The store has one owner at a time.
+///
+/// For a file, that takes two slots or a rename, and `fsync` on file and directory; a plain overwrite is not enough.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::sequence::Store;
+/// use std::convert::Infallible;
+///
+/// /// For tests: it lives as long as the process.
+/// #[derive(Default)]
+/// struct InMemory(u64);
+///
+/// impl Store for InMemory {
+///     type Error = Infallible;
+///
+///     fn read(&mut self) -> Result<u64, Infallible> {
+///         Ok(self.0)
+///     }
+///
+///     fn write(&mut self, number: u64) -> Result<(), Infallible> {
+///         self.0 = number;
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Store {
+    /// Why the store could not be read or written.
+    type Error;
+
+    /// Returns the number last written; 0 if there never was one.
+    ///
+    /// # Errors
+    ///
+    /// What the implementation says. Damaged content is an error, never 0.
+    fn read(&mut self) -> Result<u64, Self::Error>;
+
+    /// Replaces the number, durably.
+    ///
+    /// # Errors
+    ///
+    /// What the implementation says; the store then has the old number or the new one.
+    fn write(&mut self, number: u64) -> Result<(), Self::Error>;
+}
+
+impl<S: Store + ?Sized> Store for &mut S {
+    type Error = S::Error;
+
+    fn read(&mut self) -> Result<u64, Self::Error> {
+        (**self).read()
+    }
+
+    fn write(&mut self, number: u64) -> Result<(), Self::Error> {
+        (**self).write(number)
+    }
+}
+
+/// Numbers 1, 2, 3, ... that never repeat, whatever crashes, over one durable number.
+///
+/// The module's comment has the algorithm and what is promised.
+///
+/// # Examples
+///
+/// ```
+/// # struct InMemory(u64);
+/// # impl happens_before::sequence::Store for InMemory {
+/// #     type Error = std::convert::Infallible;
+/// #     fn read(&mut self) -> Result<u64, Self::Error> { Ok(self.0) }
+/// #     fn write(&mut self, number: u64) -> Result<(), Self::Error> { self.0 = number; Ok(()) }
+/// # }
+/// use core::num::NonZeroU64;
+/// use happens_before::sequence::ReserveAhead;
+///
+/// let hundred = NonZeroU64::new(100).unwrap();
+/// let mut store = InMemory(0);
+///
+/// let mut numbers = ReserveAhead::open(&mut store, hundred)?;
+/// assert_eq!((numbers.issue()?, numbers.issue()?), (1, 2)); // one write
+/// drop(numbers); // a crash
+///
+/// let mut numbers = ReserveAhead::open(&mut store, hundred)?;
+/// assert_eq!(numbers.issue()?, 101);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// As a guard for numbers that come from elsewhere, here an [`Interleaved`](super::Interleaved) class: what is
+/// about to be used is observed first, and after a restart everything up to the bound is skipped.
+///
+/// ```
+/// # struct InMemory(u64);
+/// # impl happens_before::sequence::Store for InMemory {
+/// #     type Error = std::convert::Infallible;
+/// #     fn read(&mut self) -> Result<u64, Self::Error> { Ok(self.0) }
+/// #     fn write(&mut self, number: u64) -> Result<(), Self::Error> { self.0 = number; Ok(()) }
+/// # }
+/// use core::num::NonZeroU64;
+/// use happens_before::sequence::{Interleaved, ReserveAhead};
+///
+/// let saved = Interleaved::new(2, 3).unwrap().save();
+/// let mut store = InMemory(0);
+///
+/// for expected in [[2, 5], [1_004, 1_007]] { // the second time is after a crash
+///     let mut guard = ReserveAhead::open(&mut store, NonZeroU64::new(1_000).unwrap())?;
+///     let mut class = Interleaved::restore(saved)?;
+///     class.skip_past(guard.bound());
+///     for expected in expected {
+///         let number = class.issue()?;
+///         guard.observe(number)?; // a write at every thousandth or so
+///         assert_eq!(number, expected); // now it may be used
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct ReserveAhead<S> {
+    store: S,
+    next: u64,
+    bound: u64,
+    /// The highest bound that was ever given to the store to write.
+    attempted: u64,
+    ahead: NonZeroU64,
+    limit: Limit,
+}
+
+const _: () = assert!(size_of::<ReserveAhead<()>>() == 40);
+
+impl<S: Store> ReserveAhead<S> {
+    /// Starts above the bound in the store; a write covers `ahead` numbers. Reads the store, writes nothing.
+    ///
+    /// More `ahead` means fewer writes, and a larger gap at each restart.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_with_limit`](Self::open_with_limit).
+    pub fn open(store: S, ahead: NonZeroU64) -> Result<Self, ReserveError<S::Error>> {
+        Self::open_with_limit(store, ahead, Limit::MAX)
+    }
+
+    /// As [`open`](Self::open), and issues nothing above `limit`.
+    ///
+    /// # Errors
+    ///
+    /// [`ReserveError::Store`] if the store cannot be read; [`ReserveError::AboveLimit`] if its bound is above the
+    /// limit. To keep the store for another try, open a `&mut` of it.
+    pub fn open_with_limit(
+        mut store: S,
+        ahead: NonZeroU64,
+        limit: Limit,
+    ) -> Result<Self, ReserveError<S::Error>> {
+        let bound = store.read().map_err(ReserveError::Store)?;
+        if bound > limit.get() {
+            return Err(ReserveError::AboveLimit { number: bound, limit });
+        }
+        // No overflow: the bound is at most 2^63 - 1.
+        Ok(Self { store, next: bound + 1, bound, attempted: bound, ahead, limit })
+    }
+
+    /// Issues the next number. O(1), and one read and one write of the store at every `ahead`-th.
+    ///
+    /// # Errors
+    ///
+    /// [`ReserveError::Exhausted`], [`ReserveError::Store`] or [`ReserveError::Moved`]; no number is issued, and
+    /// the next call tries again.
+    #[inline]
+    pub fn issue(&mut self) -> Result<u64, ReserveError<S::Error>> {
+        let number = self.next;
+        if number > self.bound {
+            self.reserve(number)?;
+        }
+        // No overflow: a number is at most 2^63 - 1.
+        self.next = number + 1;
+        Ok(number)
+    }
+
+    /// Issues `n` consecutive numbers. O(1), and at most one read and one write of the store.
+    ///
+    /// # Errors
+    ///
+    /// As [`issue`](Self::issue); no number is issued.
+    pub fn issue_run(&mut self, n: NonZeroU64) -> Result<Run, ReserveError<S::Error>> {
+        let within = |run: &Run| run.last() <= self.limit.get();
+        let run = Run::starting_at(self.next, n).filter(within).ok_or(self.exhausted())?;
+        if run.last() > self.bound {
+            self.reserve(run.last())?;
+        }
+        self.next = run.last() + 1;
+        self.debug_validate();
+        Ok(run)
+    }
+
+    /// Takes note that `number` was issued elsewhere: from now on, and after any restart, only higher ones are.
+    ///
+    /// O(1); one read and one write of the store if `number` is above the bound. `Ok` means that it is durable, so
+    /// this may also guard the use of numbers that come from elsewhere; see the type's examples.
+    ///
+    /// # Errors
+    ///
+    /// [`ReserveError::AboveLimit`] if `number` is above the limit; it is a claim that would use up everything,
+    /// so set a limit that a forged number cannot come near without being refused, or check it before.
+    /// [`ReserveError::Store`] or [`ReserveError::Moved`]: it is not noted. Nothing is changed.
+    pub fn observe(&mut self, number: u64) -> Result<(), ReserveError<S::Error>> {
+        if number > self.limit.get() {
+            return Err(ReserveError::AboveLimit { number, limit: self.limit });
+        }
+        if number > self.bound {
+            self.reserve(number)?;
+        }
+        // No overflow: `number` is at most the limit.
+        self.next = self.next.max(number + 1);
+        self.debug_validate();
+        Ok(())
+    }
+
+    /// Makes everything up to `needed`, and some more, durable.
+    #[cold]
+    fn reserve(&mut self, needed: u64) -> Result<(), ReserveError<S::Error>> {
+        if needed > self.limit.get() {
+            return Err(self.exhausted());
+        }
+        let found = self.store.read().map_err(ReserveError::Store)?;
+        // A write of ours that failed may have reached the store all the same.
+        if !(self.bound..=self.attempted).contains(&found) {
+            return Err(ReserveError::Moved { expected: self.bound, found });
+        }
+        let target = needed.saturating_add(self.ahead.get() - 1).min(self.limit.get()).max(self.attempted);
+        self.attempted = target;
+        self.store.write(target).map_err(ReserveError::Store)?;
+        self.bound = target;
+        self.debug_validate();
+        Ok(())
+    }
+
+    fn exhausted(&self) -> ReserveError<S::Error> {
+        ReserveError::Exhausted(Exhausted { limit: self.limit.get() })
+    }
+
+    /// Issues numbers one after another, each with its own outcome; never ends by itself.
+    ///
+    /// ```
+    /// # struct InMemory(u64);
+    /// # impl happens_before::sequence::Store for InMemory {
+    /// #     type Error = std::convert::Infallible;
+    /// #     fn read(&mut self) -> Result<u64, Self::Error> { Ok(self.0) }
+    /// #     fn write(&mut self, number: u64) -> Result<(), Self::Error> { self.0 = number; Ok(()) }
+    /// # }
+    /// use core::num::NonZeroU64;
+    /// use happens_before::sequence::ReserveAhead;
+    ///
+    /// let mut numbers = ReserveAhead::open(InMemory(6), NonZeroU64::MIN)?;
+    /// let three: Vec<u64> = numbers.numbers().take(3).collect::<Result<_, _>>()?;
+    /// assert_eq!(three, [7, 8, 9]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn numbers(&mut self) -> impl Iterator<Item = Result<u64, ReserveError<S::Error>>> {
+        iter::from_fn(|| Some(self.issue()))
+    }
+}
+
+impl<S> ReserveAhead<S> {
+    /// Returns the durable bound: after a restart, everything up to it counts as issued.
+    pub fn bound(&self) -> u64 {
+        self.bound
+    }
+
+    /// Returns how many numbers can be issued before the limit.
+    pub fn remaining(&self) -> u64 {
+        // No underflow: R1.
+        self.limit.get() - (self.next - 1)
+    }
+
+    /// Returns how many numbers can be issued before the next write.
+    pub fn reserved(&self) -> u64 {
+        // No underflow: R1.
+        self.bound - (self.next - 1)
+    }
+
+    /// Gives the store back. Its bound stays where it is: lowering it would be going backwards.
+    pub fn into_store(self) -> S {
+        self.store
+    }
+
+    /// Checks the invariants of the module's opening comment and says which one is broken.
+    #[doc(hidden)]
+    pub fn internal_validate(&self) -> Result<(), &'static str> {
+        let ordered = self.next >= 1 && self.next - 1 <= self.bound && self.bound <= self.attempted;
+        if ordered && self.attempted <= self.limit.get() {
+            Ok(())
+        } else {
+            Err("R1: next - 1 <= bound <= attempted <= limit")
+        }
+    }
+
+    fn debug_validate(&self) {
+        debug_assert_eq!(self.internal_validate(), Ok(()));
+    }
+}
+
+/// No number was issued, or none noted; what was issued before stays valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReserveError<E> {
+    /// The store failed. Nothing above the old bound is issued; the next call tries again.
+    Store(E),
+    /// The store has another bound than this owner left there.
+    ///
+    /// Lower: it was replaced by an older copy, and a restart would repeat numbers. Higher: somebody else uses it.
+    /// Nothing above the old bound is issued until the store has it again. Find out who else writes the store.
+    Moved {
+        /// The bound that this owner wrote last.
+        expected: u64,
+        /// What the store has.
+        found: u64,
+    },
+    /// A number from outside, the store's bound or one to observe, is above the limit.
+    ///
+    /// Raise the limit, or distrust the number.
+    AboveLimit {
+        /// The number.
+        number: u64,
+        /// The limit.
+        limit: Limit,
+    },
+    /// The last number is issued, or fewer are left than a run needs.
+    Exhausted(Exhausted),
+}
+
+impl<E: fmt::Display> fmt::Display for ReserveError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(_) => f.write_str("the store failed, so no number was issued; call again later"),
+            Self::Moved { expected, found } => write!(
+                f,
+                "the store has the bound {found} where {expected} was written; it is shared, or an old copy came back"
+            ),
+            Self::AboveLimit { number, limit } => {
+                write!(
+                    f,
+                    "number {number} is above the limit of {limit}; raise the limit, or distrust the number"
+                )
+            }
+            Self::Exhausted(exhausted) => exhausted.fmt(f),
+        }
+    }
+}
+
+impl<E: core::error::Error + 'static> core::error::Error for ReserveError<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Moved { .. } | Self::AboveLimit { .. } | Self::Exhausted(_) => None,
+        }
+    }
+}

@@ -1,0 +1,451 @@
+//! Blocks: fed from a counter, issued one by one, and every number accounted for.
+
+mod sequence_support;
+
+use std::cell::Cell;
+use std::collections::{BTreeSet, VecDeque};
+use std::num::NonZeroU64;
+
+use happens_before::Counter;
+use happens_before::sequence::{BlockRefused, Blocks, BlocksConfig, Limit, OldEpoch, RefillError, Run};
+use sequence_support::Random;
+
+fn nonzero(n: u64) -> NonZeroU64 {
+    NonZeroU64::new(n).expect("not zero")
+}
+
+fn run(first: u64, last: u64) -> Run {
+    Run::new(first..=last).expect("a run")
+}
+
+fn blocks(low_water: u64) -> Blocks {
+    Blocks::new(BlocksConfig { low_water, ..BlocksConfig::default() })
+}
+
+/// What a counter that fails says.
+#[derive(Debug, PartialEq)]
+struct NoAnswer;
+
+impl std::fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no answer")
+    }
+}
+
+impl std::error::Error for NoAnswer {}
+
+/// A counter whose faults are set by the test.
+struct Faulty {
+    current: Cell<u64>,
+    /// What it really adds where n is asked for.
+    adds: fn(u64) -> u64,
+    fails: Cell<bool>,
+}
+
+impl Faulty {
+    fn new(adds: fn(u64) -> u64) -> Self {
+        Self { current: Cell::new(0), adds, fails: Cell::new(false) }
+    }
+}
+
+impl Counter for Faulty {
+    type Error = NoAnswer;
+
+    fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, Self::Error> {
+        let first = self.current.get() + 1;
+        self.current.set(self.current.get() + (self.adds)(n.get()));
+        if self.fails.get() { Err(NoAnswer) } else { Ok(first) }
+    }
+
+    fn current(&self) -> Result<u64, Self::Error> {
+        if self.fails.get() { Err(NoAnswer) } else { Ok(self.current.get()) }
+    }
+}
+
+/// What `Blocks` does, said as plainly as possible: two queues of numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Model {
+    in_use: VecDeque<u64>,
+    reserve: VecDeque<u64>,
+    highest: u64,
+    epoch: u64,
+    issued: u64,
+    lost: u64,
+}
+
+impl Model {
+    fn issue(&mut self) -> Option<u64> {
+        if self.in_use.is_empty() {
+            self.in_use = std::mem::take(&mut self.reserve);
+        }
+        let number = self.in_use.pop_front()?;
+        self.issued += 1;
+        Some(number)
+    }
+
+    fn issue_run(&mut self, n: usize) -> Option<Vec<u64>> {
+        if self.in_use.len() < n {
+            if self.reserve.len() < n {
+                return None;
+            }
+            self.lost += self.in_use.len() as u64;
+            self.in_use = std::mem::take(&mut self.reserve);
+        }
+        self.issued += n as u64;
+        Some(self.in_use.drain(..n).collect())
+    }
+
+    fn feed(&mut self, epoch: u64, block: Run, limit: u64) -> Result<(), &'static str> {
+        if epoch != self.epoch {
+            return Err("epoch");
+        } else if block.first() <= self.highest {
+            return Err("not above");
+        } else if block.last() > limit {
+            return Err("limit");
+        } else if !self.in_use.is_empty() && !self.reserve.is_empty() {
+            return Err("full");
+        }
+        if self.in_use.is_empty() {
+            self.in_use = std::mem::take(&mut self.reserve);
+        }
+        if self.in_use.is_empty() || self.in_use.back().is_some_and(|last| last + 1 == block.first()) {
+            self.in_use.extend(block);
+        } else {
+            self.reserve.extend(block);
+        }
+        self.highest = block.last();
+        Ok(())
+    }
+
+    fn len(&self) -> u64 {
+        (self.in_use.len() + self.reserve.len()) as u64
+    }
+}
+
+#[test]
+fn blocks_do_what_two_queues_of_numbers_do_and_refuse_what_they_refuse() {
+    const LIMIT: u64 = 900;
+    let mut random = Random::seeded(11);
+    let (mut issued, mut runs, mut fed, mut refused, mut epochs) = (0, 0, 0, BTreeSet::new(), 0);
+    for _ in 0..100 {
+        let limit = Limit::new(LIMIT).expect("a limit");
+        let mut real = Blocks::new(BlocksConfig { low_water: 3, limit, ..BlocksConfig::default() });
+        let mut model = Model::default();
+        let mut before = 0; // the last number issued
+        for _ in 0..2_000 {
+            match random.below(10) {
+                0 => {
+                    let gap = [0, 0, 1, 5][random.below(4)];
+                    let first = (model.highest + 1 + gap).saturating_sub([0, 0, 0, 2][random.below(4)]).max(1);
+                    let block = run(first, first + random.below(12) as u64);
+                    let epoch = model.epoch.saturating_sub(u64::from(random.below(8) == 0));
+                    let (answer, expected) = (real.feed(epoch, block), model.feed(epoch, block, LIMIT));
+                    let named = answer.map_err(|error| match error {
+                        BlockRefused::OtherEpoch { block: back, current, .. } => {
+                            assert_eq!((back, current), (block, model.epoch));
+                            "epoch"
+                        }
+                        BlockRefused::NotAbove { block: back, highest } => {
+                            assert_eq!((back, highest), (block, model.highest));
+                            "not above"
+                        }
+                        BlockRefused::AboveLimit { block: back, limit } => {
+                            assert_eq!((back, limit.get()), (block, LIMIT));
+                            "limit"
+                        }
+                        BlockRefused::Full { block: back } => {
+                            assert_eq!(back, block);
+                            "full"
+                        }
+                        _ => unreachable!("no other reason"),
+                    });
+                    assert_eq!(named, expected);
+                    fed += u64::from(named.is_ok());
+                    refused.extend(named.err());
+                }
+                1 => {
+                    let n = 1 + random.below(8);
+                    match real.issue_run(nonzero(n as u64)) {
+                        Ok(run) => {
+                            runs += 1;
+                            assert!(run.first() > before, "increasing");
+                            before = run.last();
+                            assert_eq!(model.issue_run(n), Some(run.into_iter().collect()));
+                        }
+                        Err(error) => {
+                            assert_eq!(error.longest, model.in_use.len().max(model.reserve.len()) as u64);
+                            assert_eq!((error.needed, model.issue_run(n)), (n as u64, None));
+                        }
+                    }
+                }
+                2 if random.below(20) == 0 => {
+                    epochs += 1;
+                    let discarded = real.start_epoch(model.epoch + 1).expect("a newer epoch");
+                    let numbers = discarded.into_iter().flatten().flatten();
+                    assert!(numbers.eq(
+                        model.in_use.drain(..).chain(model.reserve.drain(..)).inspect(|_| model.lost += 1)
+                    ));
+                    model.epoch += 1;
+                }
+                _ => {
+                    let number = real.issue().ok();
+                    assert_eq!(number, model.issue());
+                    if let Some(number) = number {
+                        issued += 1;
+                        assert!(number > before, "increasing");
+                        before = number;
+                    }
+                }
+            }
+            assert_eq!(real.internal_validate(), Ok(()));
+            assert_eq!((real.issued(), real.remaining(), real.lost()), (model.issued, model.len(), model.lost));
+            assert!(
+                real.held().into_iter().flatten().flatten().eq(model
+                    .in_use
+                    .iter()
+                    .chain(&model.reserve)
+                    .copied())
+            );
+            assert_eq!((real.highest(), real.epoch()), (model.highest, model.epoch));
+            let room = model.in_use.is_empty() || model.reserve.is_empty();
+            assert_eq!(real.is_low(), room && model.len() <= 3);
+        }
+    }
+    println!("{issued} issued, {runs} runs, {fed} fed, {epochs} epochs, refused for {refused:?}");
+    assert!(issued > 20_000 && runs > 2_000 && fed > 5_000 && epochs > 300 && refused.len() == 4);
+}
+
+#[test]
+fn a_block_that_is_asked_for_at_the_low_water_mark_arrives_before_this_one_is_dry() {
+    // The answer takes as long as it takes to issue 40 numbers.
+    let dry = |low_water: u64| {
+        let (mut blocks, mut highest, mut due) = (blocks(low_water), 1_000, None);
+        blocks.feed(0, run(1, 1_000)).expect("the first block");
+        let mut waits = 0;
+        for now in 0..100_000_u64 {
+            if due == Some(now) {
+                blocks.feed(0, run(highest + 1, highest + 1_000)).expect("asked for");
+                (highest, due) = (highest + 1_000, None);
+            }
+            waits += u64::from(blocks.issue().is_err());
+            if blocks.is_low() && due.is_none() {
+                due = Some(now + 40);
+            }
+        }
+        waits
+    };
+    assert_eq!(dry(40), 0);
+    assert!(dry(0) > 3_000, "asked for when dry, it comes too late each time");
+}
+
+#[test]
+fn allocators_that_share_a_counter_issue_disjoint_numbers() {
+    let counter = Faulty::new(|n| n);
+    let mut random = Random::seeded(3);
+    let mut nodes: Vec<Blocks> = (0..8).map(blocks).collect();
+    let mut issued = BTreeSet::new();
+    for _ in 0..20_000 {
+        let node = &mut nodes[random.below(8)];
+        let k = nonzero(1 + random.below(50) as u64);
+        node.refill(&counter, k).expect("a sound counter");
+        assert!(issued.insert(node.issue().expect("refilled")));
+    }
+    let remaining: u64 = nodes.iter().map(Blocks::remaining).sum();
+    assert_eq!(issued.len() as u64 + remaining, counter.current.get(), "none is lost");
+}
+
+#[test]
+fn a_crash_leaves_a_gap_of_exactly_what_remained() {
+    let counter = Faulty::new(|n| n);
+    let mut gaps = 0;
+    let mut issued = BTreeSet::new();
+    for life in 1..=20 {
+        let highest = issued.last().copied().unwrap_or(0);
+        let mut blocks = Blocks::new(BlocksConfig { low_water: 5, highest, ..BlocksConfig::default() });
+        for _ in 0..life * 3 {
+            blocks.refill(&counter, nonzero(10)).expect("a sound counter");
+            assert!(issued.insert(blocks.issue().expect("refilled")));
+        }
+        assert_eq!(blocks.issued(), life * 3);
+        assert!(blocks.remaining() <= 20);
+        gaps += blocks.remaining();
+        drop(blocks); // the crash
+    }
+    assert_eq!(issued.len() as u64 + gaps, counter.current.get());
+    assert!(gaps > 100);
+}
+
+#[test]
+fn a_clean_stop_leaves_no_gap() {
+    let counter = Faulty::new(|n| n);
+    let mut left = [None; 2];
+    let mut issued = Vec::new();
+    for life in 1..=20 {
+        let highest = issued.last().copied().unwrap_or(0);
+        let mut blocks = Blocks::new(BlocksConfig { low_water: 5, highest, ..BlocksConfig::default() });
+        for run in left.into_iter().flatten() {
+            blocks.feed(0, run).expect("what was left is above what was issued");
+        }
+        for _ in 0..life {
+            blocks.refill(&counter, nonzero(10)).expect("a sound counter");
+            issued.push(blocks.issue().expect("refilled"));
+        }
+        left = blocks.stop();
+    }
+    assert!(issued.into_iter().eq(1..=210));
+}
+
+#[test]
+fn a_primary_that_comes_back_after_a_failover_does_not_go_on_with_its_old_block() {
+    // Vitess: tablet A caches a block, B becomes primary and serves, A becomes primary again. In between, an
+    // operator raised the sequence, to skip numbers that were loaded from elsewhere. A's cache knows nothing of it.
+    let counter = Faulty::new(|n| n);
+    let mut a = blocks(0);
+    a.refill(&counter, nonzero(1_000)).expect("a sound counter");
+    assert_eq!(a.issue().expect("held"), 1);
+    counter.current.set(50_000); // loaded rows have the numbers up to 50,000
+
+    // Without the epoch, A would go on with 2, which a loaded row has.
+    assert_eq!(a.held()[0].expect("held").first(), 2);
+
+    let discarded = a.start_epoch(2).expect("the lease of the second failover");
+    assert_eq!(discarded, [Some(run(2, 1_000)), None]);
+    assert_eq!((a.remaining(), a.lost(), a.issued()), (0, 999, 1));
+    assert!(a.issue().is_err());
+    a.refill(&counter, nonzero(1_000)).expect("a sound counter");
+    assert_eq!(a.issue().expect("held"), 50_001);
+}
+
+#[test]
+fn an_answer_to_a_request_from_before_a_failover_is_refused() {
+    let mut blocks = blocks(0);
+    let asked_in = blocks.epoch();
+    blocks.start_epoch(1).expect("newer"); // while the request was under way
+    let late = run(1, 1_000);
+    let error = blocks.feed(asked_in, late).expect_err("of another lease");
+    assert_eq!(error, BlockRefused::OtherEpoch { block: late, epoch: 0, current: 1 });
+    assert_eq!(error.to_string(), "block 1..=1000 is of epoch 0, not 1; drop it, or start its epoch first");
+    assert!(blocks.feed(2, late).is_err(), "nor one of a lease that is not known here yet");
+
+    for epoch in [0, 1] {
+        let error = blocks.start_epoch(epoch).expect_err("not newer");
+        assert!(matches!(error, OldEpoch { current: 1, .. }) && error.epoch == epoch);
+        assert!(error.to_string().starts_with(&format!("epoch {epoch} is not newer than 1")));
+    }
+    assert_eq!((blocks.epoch(), blocks.remaining(), blocks.highest()), (1, 0, 0));
+}
+
+#[test]
+fn a_counter_that_went_back_is_caught_by_its_first_block() {
+    // Restored from last night's backup, after a failover or a restart.
+    let counter = Faulty::new(|n| n);
+    let mut failed_over = blocks(0);
+    failed_over.refill(&counter, nonzero(100)).expect("a sound counter");
+    failed_over.start_epoch(1).expect("newer");
+    counter.current.set(40);
+    let error = failed_over.refill(&counter, nonzero(100)).expect_err("41 was taken before");
+    assert_eq!(error, RefillError::Refused(BlockRefused::NotAbove { block: run(41, 140), highest: 100 }));
+
+    // After a restart, the highest number in use is what the application knows.
+    counter.current.set(40);
+    let mut restarted = Blocks::new(BlocksConfig { highest: 77, ..BlocksConfig::default() });
+    let error = restarted.refill(&counter, nonzero(100)).expect_err("41 is in use");
+    assert_eq!(error, RefillError::Refused(BlockRefused::NotAbove { block: run(41, 140), highest: 77 }));
+    assert!(std::error::Error::source(&error).expect("why").to_string().contains("is not above 77"));
+    assert_eq!(error.to_string(), "the counter's block was refused");
+}
+
+#[test]
+fn a_counter_that_ignores_the_size_of_a_block_is_found_out_by_the_first_block() {
+    // Hibernate: allocationSize = 50 in the mapping, INCREMENT BY 1 in the database. Two nodes that trust the
+    // mapping both issue 2, 3, ...
+    let counter = Faulty::new(|_| 1);
+    let firsts = [(); 2].map(|()| counter.increment_and_get(nonzero(50)).expect("no fault"));
+    let issued: Vec<BTreeSet<u64>> = firsts.iter().map(|&first| (first..first + 50).collect()).collect();
+    assert_eq!(issued[0].intersection(&issued[1]).count(), 49, "what the mapping alone would repeat");
+
+    let mut blocks = blocks(0);
+    let error = blocks.refill(&counter, nonzero(50)).expect_err("3 to 52, but it stands at 3");
+    assert_eq!(error, RefillError::WrongSize { first: 3, asked: nonzero(50), current: 3 });
+    assert_eq!(
+        error.to_string(),
+        "the counter gave 3 as the first of 50 but stands at 3; make both sides agree on the size of a block"
+    );
+    assert_eq!((blocks.remaining(), blocks.highest()), (0, 0));
+
+    // The other way round, a counter that adds more than was asked, only leaves gaps.
+    let generous = Faulty::new(|_| 50);
+    blocks.refill(&generous, nonzero(1)).expect("harmless");
+    blocks.refill(&generous, nonzero(1)).expect("not low");
+    assert_eq!((blocks.issue().expect("held"), blocks.remaining()), (1, 0));
+}
+
+#[test]
+fn a_counter_that_fails_changes_nothing_and_numbers_at_hand_are_still_issued() {
+    let counter = Faulty::new(|n| n);
+    let mut blocks = blocks(5);
+    blocks.refill(&counter, nonzero(10)).expect("a sound counter");
+    assert!(blocks.by_ref().take(6).eq(1..=6));
+
+    counter.fails.set(true);
+    let error = blocks.refill(&counter, nonzero(10)).expect_err("it fails");
+    assert_eq!(error, RefillError::Counter(NoAnswer));
+    assert_eq!(error.to_string(), "the counter gave no block; call again later");
+    assert_eq!(std::error::Error::source(&error).expect("why").to_string(), "no answer");
+    assert_eq!((blocks.issue().expect("held"), blocks.remaining()), (7, 3));
+
+    counter.fails.set(false);
+    assert_eq!(blocks.refill(&counter, nonzero(10)), Ok(true));
+    assert!(blocks.by_ref().take(5).eq([8, 9, 10, 21, 22]), "11 to 20 were spent, and are not guessed");
+    assert_eq!(blocks.refill(&counter, nonzero(10)), Ok(false), "8 are left");
+
+    // A counter whose numbers go beyond all limits.
+    counter.current.set(u64::MAX - 20);
+    blocks.by_ref().for_each(drop);
+    assert!(matches!(blocks.refill(&counter, nonzero(10)), Err(RefillError::WrongSize { .. })));
+}
+
+#[test]
+fn a_run_longer_than_what_is_held_leaves_everything_in_place() {
+    let mut blocks = blocks(0);
+    let error = blocks.issue().expect_err("nothing yet");
+    assert_eq!(error.to_string(), "0 consecutive numbers are held where 1 are needed; feed another block");
+
+    blocks.feed(0, run(1, 3)).expect("empty");
+    blocks.feed(0, run(11, 14)).expect("room");
+    for n in [5, u64::MAX] {
+        let error = blocks.issue_run(nonzero(n)).expect_err("too long");
+        assert_eq!((error.longest, error.needed), (4, n));
+    }
+    assert_eq!(blocks.held(), [Some(run(1, 3)), Some(run(11, 14))]);
+    assert_eq!(blocks.size_hint(), (7, Some(7)));
+
+    let refused = blocks.feed(0, run(21, 24)).expect_err("no room");
+    assert_eq!(refused, BlockRefused::Full { block: run(21, 24) });
+    assert_eq!(refused.to_string(), "two blocks are held already; keep 21..=24 and feed it when they are low");
+    assert_eq!(blocks.highest(), 14, "so it can be fed later");
+    assert_eq!(blocks.issue_run(nonzero(4)), Ok(run(11, 14)));
+    assert_eq!(blocks.lost(), 3);
+    blocks.feed(0, run(21, 24)).expect("room now");
+}
+
+#[test]
+fn a_block_above_the_limit_is_refused_whole() {
+    let limit = Limit::new(100).expect("a limit");
+    let mut blocks = Blocks::new(BlocksConfig { limit, ..BlocksConfig::default() });
+    for block in [run(1, 101), run(101, 101)] {
+        let error = blocks.feed(0, block).expect_err("above 100");
+        assert_eq!(error, BlockRefused::AboveLimit { block, limit });
+        assert!(error.to_string().contains("ends above the limit of 100"));
+    }
+    assert_eq!((blocks.remaining(), blocks.highest()), (0, 0));
+    blocks.feed(0, run(1, 100)).expect("at the limit");
+    assert_eq!(blocks.issue_run(nonzero(100)), Ok(run(1, 100)));
+
+    // The whole range in one block.
+    let mut all = Blocks::new(BlocksConfig::default());
+    all.feed(0, run(1, Limit::MAX.get())).expect("within the limit");
+    assert_eq!(all.issue_run(nonzero(Limit::MAX.get() - 1)).map(|run| run.len()), Ok(Limit::MAX.get() - 1));
+    assert_eq!((all.issue(), all.remaining()), (Ok(Limit::MAX.get()), 0));
+    assert!(all.issue().is_err());
+}
