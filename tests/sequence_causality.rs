@@ -1,15 +1,17 @@
 //! For each allocator, a run in which x happened before y and yet x has the higher number.
 //!
-//! Causality is judged by version vectors, which see only events and messages, never the numbers.
+//! Causality is judged by version vectors, which see only events and messages, never the numbers; and the oracle judges
+//! what becomes of those who apply the operations in the order of their numbers.
 #![cfg(feature = "alloc")]
 
 use std::convert::Infallible;
 use std::num::NonZeroU64;
 
+use happens_before::check::{CausalRun, Violation};
 use happens_before::sequence::{
     Blocks, BlocksConfig, Interleaved, Layout, ReserveAhead, Run, Store, WallClock, WallClockConfig,
 };
-use happens_before::{CausalOrder, LamportClock, VersionVector};
+use happens_before::{CausalOrder, Dot, LamportClock, VersionVector};
 
 /// A node that numbers its operations with whatever it is given, and passes on what it has seen.
 struct Node<F> {
@@ -51,10 +53,23 @@ fn answer(busy: impl FnMut() -> u64, idle: impl FnMut() -> u64) -> (Operation, O
     (x, y)
 }
 
+/// The two operations, applied in the order of their numbers, before the eyes of the oracle.
+fn apply_by_number(x: &Operation, y: &Operation) -> Result<(), Violation<&'static str>> {
+    let [x_dot, y_dot] = ["busy", "idle"].map(|node| Dot::new(node, 1).expect("not 0"));
+    let mut run = CausalRun::new(1);
+    run.sent(x_dot, [])?;
+    run.sent(y_dot, [x_dot])?;
+    let mut applied = [(x.number, x_dot), (y.number, y_dot)];
+    applied.sort_unstable();
+    applied.iter().try_for_each(|(_, dot)| run.delivered(0, dot))
+}
+
 /// The point of this file: x happened before y, and the numbers say the contrary.
 fn assert_contradiction((x, y): (Operation, Operation)) {
     assert_eq!(x.past.compare(&y.past), CausalOrder::Before, "y was made by who had seen x");
     assert!(x.number > y.number, "x has {}, y has {}", x.number, y.number);
+    let violation = apply_by_number(&x, &y).expect_err("the oracle sees it");
+    assert_eq!(violation.to_string(), r#"site 0 delivers ("idle", 1) before its cause ("busy", 1)"#);
 }
 
 #[derive(Default)]
@@ -134,4 +149,5 @@ fn a_lamport_clock_in_the_same_run_does_not() {
     );
     assert_eq!(x.past.compare(&y.past), CausalOrder::Before);
     assert!(x.number < y.number);
+    assert_eq!(apply_by_number(&x, &y), Ok(()));
 }
