@@ -20,9 +20,17 @@ struct Input {
 
 #[derive(Arbitrary, Debug)]
 enum Operation {
-    Accept { node: Node, counter: u8, dependencies: Vec<(Node, u8)>, payload: bool },
+    Accept {
+        node: Node,
+        counter: u8,
+        dependencies: Vec<(Node, u8)>,
+        payload: bool,
+    },
     /// A message from the end of the range.
-    AcceptHuge { node: Node, below_the_end: u8 },
+    AcceptHuge {
+        node: Node,
+        below_the_end: u8,
+    },
     Pop,
     AdvanceTo(Vec<(Node, u8)>),
     SaveAndRestore,
