@@ -1,7 +1,7 @@
 //! Every interleaving of the shared clocks and the counter, at small bounds, under the rules of the memory model.
 //!
 //! ```text
-//! RUSTFLAGS="--cfg loom" cargo test --release -p happens-before --lib loom
+//! RUSTFLAGS="--cfg loom" cargo test -p happens-before --target-dir target/loom --lib loom
 //! ```
 //!
 //! In `src/`, so that only our own tests are built with loom's atomics, and no user's lock file names loom.
