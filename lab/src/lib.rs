@@ -11,6 +11,7 @@
 //! | [`diagram`] | the space-time diagram of a small run |
 //! | [`progress`] | what is seen while a long run goes on |
 //! | [`random`] | seeded numbers that stay the same for ever |
+//! | [`words`] | how numbers and names become text |
 
 #![forbid(unsafe_code)]
 
@@ -22,3 +23,4 @@ pub mod progress;
 pub mod random;
 pub mod replay;
 pub mod report;
+pub mod words;

@@ -146,7 +146,7 @@ fn a_picture_that_cannot_be_read_or_stored_is_refused_before_the_run() {
     };
     let file = folder.path().join("run.svg");
     let line = refused(&["--svg", text(&file)]);
-    assert!(line.starts_with("hb: --svg: 10000 events at 5 sites cannot be read"), "{line}");
+    assert!(line.starts_with("hb: --svg: 10,000 events at 5 sites cannot be read"), "{line}");
     let nowhere = folder.path().join("nowhere/run.svg");
     let line = refused(&["--events", "9", "--svg", text(&nowhere)]);
     assert!(line.ends_with("nowhere: no such file or folder\n"), "{line}");
@@ -168,4 +168,12 @@ fn a_wrong_command_line_takes_one_line_and_help_teaches() {
     for part in ["Examples:", "--trace <FILE>", "--git <DIR>", "--hold <COUNT>", "Exit code:", "--seed"] {
         assert!(help.out.contains(part), "no {part:?} in\n{}", help.out);
     }
+}
+
+#[test]
+fn one_of_a_thing_is_singular() {
+    let ended = hb(&["replay", "--events", "1", "--authors", "1", "--nodes", "1", "--partitions", "1"]);
+    let verdict = "verdict: causal, exactly once and complete: the only site delivered the only event";
+    assert_eq!(ended.out.lines().last(), Some(verdict));
+    assert!(ended.out.contains("built-in session of 1 author; 1 node "), "{}", ended.out);
 }
