@@ -16,7 +16,7 @@ use std::fmt::Write;
 
 use crate::history::{Event, History};
 use crate::network::Tick;
-use crate::replay::{End, Flight, Outcome};
+use crate::replay::{End, Failure, Flight, Outcome};
 use crate::words::counted;
 use layout::Layout;
 
@@ -155,6 +155,7 @@ impl Picture<'_> {
         writeln!(svg, r#"<text x="24" y="34" font-size="17" font-weight="600">{source}</text>"#)?;
         let verdict = match &self.outcome.verdict {
             Ok(()) => "causal, exactly once, complete".to_owned(),
+            Err(failure @ Failure::GaveUp(_)) => short(&failure.to_string(), 120),
             Err(failure) => format!("FAILED: {}", short(&failure.to_string(), 120)),
         };
         writeln!(

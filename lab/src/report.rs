@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use crate::history::History;
-use crate::replay::{Outcome, Settings};
+use crate::replay::{Failure, Outcome, Settings};
 use crate::words::{counted, thousands};
 
 /// Everything that is reported about a run. Its fields are the fields of the JSON object.
@@ -100,6 +100,8 @@ pub struct ElapsedReport {
 pub struct VerdictReport {
     /// Whether every site delivered everything, causally and exactly once.
     pub ok: bool,
+    /// Whether the run was given up because the network let too little through, which is no failure of the library.
+    pub gave_up: bool,
     /// That in words, or what was wrong.
     pub words: String,
 }
@@ -161,7 +163,11 @@ impl Report {
                 seconds,
                 events_per_second: if seconds > 0.0 { tally.sent as f64 / seconds } else { 0.0 },
             },
-            verdict: VerdictReport { ok: outcome.verdict.is_ok(), words },
+            verdict: VerdictReport {
+                ok: outcome.verdict.is_ok(),
+                gave_up: matches!(outcome.verdict, Err(Failure::GaveUp(_))),
+                words,
+            },
         }
     }
 
@@ -250,7 +256,7 @@ impl Report {
         if let Some(values) = table.column_mut(1) {
             values.set_cell_alignment(CellAlignment::Right);
         }
-        let mark = if verdict.ok { "verdict" } else { "verdict: FAILED" };
+        let mark = if verdict.ok || verdict.gave_up { "verdict" } else { "verdict: FAILED" };
         format!("{table}\n{mark}: {}", verdict.words)
     }
 }

@@ -47,6 +47,7 @@ fn any_network_that_lets_something_through_will_do() {
     for options in [
         &["--loss", "0", "--duplicate", "0", "--reorder", "0", "--partitions", "0"][..],
         &["--loss", "0.9"],
+        &["--loss", "0.95", "--duplicate", "0", "--nodes", "3"],
         &["--duplicate", "1"],
         &["--reorder", "5000"],
         &["--delay", "200", "--partitions", "20"],
@@ -92,18 +93,29 @@ fn limits_that_can_never_do_are_refused() {
 }
 
 #[test]
-fn a_run_that_comes_to_a_halt_says_what_it_waits_for() {
+fn a_run_on_a_network_without_a_chance_is_given_up_and_says_what_it_waits_for() {
     let ended = hb(&["replay", "--loss", "1", "--events", "60", "--nodes", "3"]);
     assert_eq!((ended.code, ended.err.as_str()), (Some(1), ""));
     let verdict = ended.out.lines().last().expect("a verdict");
-    assert!(verdict.starts_with("verdict: FAILED: nothing has been delivered since tick"), "{verdict}");
+    assert!(verdict.starts_with("verdict: gave up: nothing delivered for "), "{verdict}");
+    assert!(verdict.contains("; the network lost 100.0 % of the copies; "), "{verdict}");
     assert!(verdict.contains("site 1 has not delivered") && verdict.contains("by Ada"), "{verdict}");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let svg = folder.path().join("run.svg");
+    let (code, report) = replay(&["--loss", "1", "--events", "9", "--nodes", "3", "--svg", text(&svg)]);
+    assert_eq!(
+        (code, &report["verdict"]["ok"], &report["verdict"]["gave_up"]),
+        (Some(1), &false.into(), &true.into())
+    );
+    let svg = fs::read_to_string(svg).expect("a picture");
+    assert!(svg.contains("gave up: ") && !svg.contains("FAILED"), "{svg}");
 }
 
 #[test]
 fn an_oracle_that_is_lied_to_notices() {
     for (lie, words) in [("skip", "before its cause"), ("repeat", "a second time")] {
-        let ended = hb(&["replay", "--canary", lie]);
+        let ended = hb(&["replay", "--events", "1000", "--canary", lie]);
         assert_eq!((ended.code, ended.err.as_str()), (Some(1), ""));
         let verdict = ended.out.lines().last().expect("a verdict");
         assert!(
