@@ -19,6 +19,7 @@ pub mod cli;
 pub mod diagram;
 pub mod history;
 pub mod network;
+mod output;
 pub mod progress;
 pub mod random;
 pub mod replay;
