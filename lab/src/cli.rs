@@ -218,12 +218,6 @@ pub fn main() -> ExitCode {
     run(std::env::args_os())
 }
 
-/// Ends the program where nobody could read what it finds out.
-pub fn without_output() -> ExitCode {
-    let what = "it is closed, so the report would be lost".to_owned();
-    fail(&InputError { place: "standard output".to_owned(), what })
-}
-
 /// Runs the program with these arguments, the first of which is its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let ended = match Cli::try_parse_from(arguments) {

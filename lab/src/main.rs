@@ -2,13 +2,6 @@
 
 use std::process::ExitCode;
 
-#[cfg(unix)]
-mod closed;
-
 fn main() -> ExitCode {
-    #[cfg(unix)]
-    if closed::standard_output() {
-        return happens_before_lab::cli::without_output();
-    }
     happens_before_lab::cli::main()
 }

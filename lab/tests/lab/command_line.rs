@@ -235,9 +235,6 @@ fn redirected(arguments: &str, to: &str) -> (Option<i32>, String) {
 fn an_answer_that_does_not_arrive_is_an_error() {
     let arguments = ["replay --events 50", "replay --events 50 --json", "replay --help", "--version"];
     for arguments in arguments {
-        let (code, err) = redirected(arguments, ">&-");
-        let line = "hb: standard output: it is closed, so the report would be lost\n";
-        assert_eq!((code, err.as_str()), (Some(2), line), "{arguments}");
         assert_eq!(redirected(arguments, ">/dev/null"), (Some(0), String::new()), "{arguments}");
         // As some programs open it for those that they start.
         assert_eq!(redirected(arguments, "1<>/dev/null"), (Some(0), String::new()), "{arguments}");
