@@ -1,31 +1,41 @@
-//! The command line: what can be asked for, and how the answer leaves.
+//! The command line: what can be asked for, and how the program ends.
 //!
-//! Exit codes: 0, all is well; 1, a run failed (the oracle found a violation, or the run came to a halt);
-//! 2, the input or the command line is wrong, with exactly one line on the standard error that begins `hb: `.
+//! Exit codes: 0, all is well; 1, a run failed (the oracle found a violation, or the run came to a halt) or was given
+//! up; 2, the input or the command line is wrong or the answer cannot be written, with exactly one line on the standard error that begins `hb: `.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use happens_before::Limits;
-use tempfile::NamedTempFile;
 
 use crate::diagram;
 use crate::history::session::{self, Shape};
 use crate::history::{History, InputError, git, trace};
 use crate::network::Conditions;
+use crate::output::{self, Picture};
 use crate::progress::Progress;
 use crate::replay::{self, Canary, Settings};
 use crate::report::Report;
+use crate::words::{counted, thousands};
 
 /// How many events the built-in session has, unless told otherwise.
 const SESSION_EVENTS: u32 = 10_000;
 
 /// A run with more sites than this would mostly measure the patience of its user.
 const MOST_SITES: u64 = 1000;
+
+/// More events than this would fill the memory of a small machine: each takes some 300 bytes.
+const MOST_EVENTS: u32 = 5_000_000;
+
+/// How many authors a session has at most.
+const MOST_AUTHORS: u32 = 1000;
+
+/// What a session keeps grows with events times authors, once there are many of them.
+const LARGEST_SESSION: u64 = 100_000_000;
 
 /// The longest time that an option can name, in ticks.
 const LONGEST_TIME: u64 = 1_000_000_000;
@@ -80,12 +90,12 @@ Examples:
       the oracle is lied to, so the run must fail
 
 Exit code: 0 if every site delivered everything, causally and exactly once; 1 if not, with the first
-violation in words; 2 if the input or an option is wrong.";
+violation in words; 2 if the input or an option is wrong, or the report cannot be written.";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "History (without one: a built-in session)")]
 struct Source {
-    /// Replay a concurrent editing trace: JSON, gzip or not.
+    /// Replay a concurrent editing trace: JSON, gzip or not, at most 1 GiB packed or unpacked.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["git", "authors"])]
     trace: Option<PathBuf>,
 
@@ -97,14 +107,13 @@ struct Source {
     #[arg(long, value_name = "DIR", conflicts_with = "authors")]
     git: Option<PathBuf>,
 
-    /// How many events: the built-in session writes so many (10,000 if not given); of a trace or a repository
-    /// only the first so many are replayed.
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    /// How many events, at most 5,000,000: the built-in session writes so many (10,000 if not given); of a trace
+    /// or a repository only the first so many are replayed.
+    #[arg(long, value_name = "COUNT", value_parser = count(MOST_EVENTS))]
     events: Option<u32>,
 
-    /// How many authors the built-in session has.
-    #[arg(long, value_name = "COUNT", default_value_t = 5,
-          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// How many authors the built-in session has, at most 1000; events times authors are at most 100,000,000.
+    #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = count(MOST_AUTHORS))]
     authors: u32,
 }
 
@@ -117,6 +126,9 @@ struct Run {
     nodes: u64,
 
     /// The probability that a copy is lost, 0 to 1.
+    ///
+    /// The run takes the longer the more is lost. Up to 0.98 it comes to its end; beyond that it may be given up,
+    /// when nothing has been delivered for very long.
     #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = probability)]
     loss: f64,
 
@@ -193,6 +205,10 @@ fn probability(text: &str) -> Result<f64, String> {
     }
 }
 
+fn count(most: u32) -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=i64::from(most))
+}
+
 fn ticks(least: u64) -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(least..=LONGEST_TIME)
 }
@@ -208,19 +224,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Cli { command: Command::Replay(options) }) => replay(&options),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             // To the standard output, with colours on a terminal.
-            return if error.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::from(2) };
+            output::printed(error.print()).map(|()| true)
         }
         Err(error) => Err(usage(&error)),
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            // Nothing is left to be done if not even this can be said.
-            let _ = writeln!(io::stderr(), "hb: {error}");
-            ExitCode::from(2)
-        }
+        Err(error) => fail(&error),
     }
+}
+
+/// Says what is wrong with the input or the output.
+fn fail(error: &InputError) -> ExitCode {
+    // Nothing is left to be done if not even this can be said.
+    let _ = writeln!(io::stderr(), "hb: {error}");
+    ExitCode::from(2)
 }
 
 /// Puts a wrong command line into one line.
@@ -256,7 +275,7 @@ fn replay(options: &Replay) -> Result<bool, InputError> {
     }
     let report = Report::new(&history, &settings, &outcome);
     let text = if options.output.json { report.json() } else { report.table() };
-    print(&text)?;
+    output::print(&text)?;
     Ok(outcome.verdict.is_ok())
 }
 
@@ -271,6 +290,16 @@ impl Source {
             }
             (None, None) => {
                 let shape = Shape { events: events.unwrap_or(SESSION_EVENTS), authors: *authors, seed };
+                if u64::from(shape.events) * u64::from(shape.authors) > LARGEST_SESSION {
+                    let (events, authors) = (u64::from(shape.events), u64::from(shape.authors));
+                    let what = format!(
+                        "{} of {} do not fit into the memory; events times authors may be {}",
+                        counted(events, "event"),
+                        counted(authors, "author"),
+                        thousands(LARGEST_SESSION)
+                    );
+                    return Err(InputError { place: "session".to_owned(), what });
+                }
                 session::generate(shape)
                     .map_err(|error| InputError { place: "session".to_owned(), what: error.to_string() })?
             }
@@ -291,15 +320,19 @@ impl Replay {
         limits.horizon = horizon.unwrap_or(limits.horizon);
         limits.nodes = node_limit.unwrap_or(limits.nodes.max(history.nodes()));
         limits.dependencies = dependency_limit.unwrap_or(limits.dependencies.max(most_dependencies));
-        let too_small = |option: &str, needed: usize, what: &str| InputError {
+        let too_small = |option: &str, needed: String| InputError {
             place: option.to_owned(),
-            what: format!("the history has {needed} {what}, so it could never be delivered"),
+            what: format!("the history has {needed}, so it could never be delivered"),
         };
         if limits.nodes < history.nodes() {
-            return Err(too_small("--node-limit", history.nodes(), "nodes"));
+            return Err(too_small("--node-limit", counted(history.nodes() as u64, "node")));
         }
         if limits.dependencies < most_dependencies {
-            return Err(too_small("--dependency-limit", most_dependencies, "dependencies in one message"));
+            let needed = match most_dependencies {
+                1 => "messages with 1 dependency".to_owned(),
+                most => format!("a message with {} dependencies", thousands(most as u64)),
+            };
+            return Err(too_small("--dependency-limit", needed));
         }
         let Run { nodes, loss, duplicate, reorder, delay, partitions, seed, timeout, announce, canary } =
             self.run;
@@ -314,58 +347,6 @@ impl Replay {
             canary,
             record: self.output.svg.is_some(),
         })
-    }
-}
-
-/// Prints the result. A reader that has gone away wants no more of it, which is no error.
-fn print(text: &str) -> Result<(), InputError> {
-    let mut out = io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(InputError { place: "standard output".to_owned(), what: error.to_string() })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A file that appears whole or not at all.
-struct Picture<'a> {
-    path: &'a Path,
-    file: NamedTempFile,
-}
-
-impl<'a> Picture<'a> {
-    /// Checks that the picture can be drawn and its file be written.
-    fn prepare(path: &'a Path, events: usize, sites: usize) -> Result<Self, InputError> {
-        if let Some(refusal) = diagram::refusal(events, sites) {
-            return Err(InputError { place: "--svg".to_owned(), what: refusal });
-        }
-        // The file is put in place by renaming, which must not put it in the place of a device or a folder.
-        if path.exists() && !path.is_file() {
-            return Err(InputError::at(path, "is not a file"));
-        }
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // As for any new file: what the user's mask leaves of it.
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let file = builder.prefix(".hb-").suffix(".svg").tempfile_in(folder);
-        let file = file.map_err(|error| InputError::at(folder, trace::describe(&error)))?;
-        Ok(Self { path, file })
-    }
-
-    fn store(mut self, svg: &str) -> Result<(), InputError> {
-        let written = self.file.write_all(svg.as_bytes());
-        written.map_err(|error| InputError::at(self.path, trace::describe(&error)))?;
-        let stored = self.file.persist(self.path);
-        stored.map_err(|error| InputError::at(self.path, trace::describe(&error.error)))?;
-        Ok(())
     }
 }
 

@@ -16,7 +16,8 @@ use std::fmt::Write;
 
 use crate::history::{Event, History};
 use crate::network::Tick;
-use crate::replay::{End, Flight, Outcome};
+use crate::replay::{End, Failure, Flight, Outcome};
+use crate::words::counted;
 use layout::Layout;
 
 /// How many events can be told apart in one picture.
@@ -42,8 +43,10 @@ pub fn refusal(events: usize, sites: usize) -> Option<String> {
     let fits = events <= MOST_EVENTS && sites <= MOST_SITES && events * sites <= MOST_MARKS;
     (!fits).then(|| {
         format!(
-            "{events} events at {sites} sites cannot be read in one picture; draw at most {MOST_EVENTS} events, \
-             {MOST_SITES} sites and {MOST_MARKS} deliveries, for instance --events 16 --nodes 3"
+            "{} at {} cannot be read in one picture; draw at most {MOST_EVENTS} events, {MOST_SITES} sites and \
+             {MOST_MARKS} deliveries, for instance --events 16 --nodes 3",
+            counted(events as u64, "event"),
+            counted(sites as u64, "site"),
         )
     })
 }
@@ -147,15 +150,17 @@ impl Picture<'_> {
 
     fn heading(&self, svg: &mut String, seed: u64) -> std::fmt::Result {
         let source = escape(&short(self.history.source(), 90));
-        let (events, sites) = (self.history.len(), self.sites);
+        let events = counted(self.history.len() as u64, "event");
+        let sites = counted(self.sites as u64, "site");
         writeln!(svg, r#"<text x="24" y="34" font-size="17" font-weight="600">{source}</text>"#)?;
         let verdict = match &self.outcome.verdict {
             Ok(()) => "causal, exactly once, complete".to_owned(),
+            Err(failure @ Failure::GaveUp(_)) => short(&failure.to_string(), 120),
             Err(failure) => format!("FAILED: {}", short(&failure.to_string(), 120)),
         };
         writeln!(
             svg,
-            r#"<text x="24" y="55" fill="{FAINT}">{events} events at {sites} sites, seed {seed}: {}</text>"#,
+            r#"<text x="24" y="55" fill="{FAINT}">{events} at {sites}, seed {seed}: {}</text>"#,
             escape(&verdict)
         )
     }

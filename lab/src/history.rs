@@ -30,6 +30,8 @@ use std::path::Path;
 
 use happens_before::Dot;
 
+use crate::words::{counted, printable};
+
 /// An event of a history, by its number in topological order, from 0.
 pub type Event = u32;
 
@@ -107,7 +109,9 @@ impl fmt::Display for HistoryError {
                 write!(f, "event {event} is by author {author}, but there are only {authors}, from 0")
             }
             Self::NoSuchParent { event, parent, events } => {
-                write!(f, "event {event} names the parent {parent}, but there are only {events} events, from 0")
+                let (verb, events) =
+                    (if *events == 1 { "is" } else { "are" }, counted(*events as u64, "event"));
+                write!(f, "event {event} names the parent {parent}, but there {verb} only {events}, from 0")
             }
             Self::ParentTwice { event, parent } => write!(f, "event {event} names the parent {parent} twice"),
             Self::Cycle(events) => {
@@ -149,9 +153,8 @@ impl InputError {
 
 impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // One line, whatever file names and other programs' messages hold.
-        let line = format!("{}: {}", self.place, self.what);
-        f.write_str(&line.replace(|c: char| c.is_control(), " "))
+        // One line that can be printed, whatever file names and other programs' messages hold.
+        f.write_str(&printable(&format!("{}: {}", self.place, self.what)))
     }
 }
 
@@ -213,6 +216,9 @@ impl History {
             of_node.push(event as Event);
             dots.extend(Dot::new(node, of_node.len() as u64));
         }
+        // From here on every name can be printed.
+        let source = printable(&source).into_owned();
+        let authors: Vec<_> = authors.iter().map(|author| printable(author)).collect();
         // The second and later nodes of an author carry a number behind her name.
         let mut copies = vec![0_u32; authors.len()];
         let names = author_of
@@ -220,7 +226,7 @@ impl History {
             .map(|&author| {
                 copies[author as usize] += 1;
                 match copies[author as usize] {
-                    1 => authors[author as usize].clone(),
+                    1 => authors[author as usize].to_string(),
                     copy => format!("{}#{copy}", authors[author as usize]),
                 }
             })
@@ -228,7 +234,7 @@ impl History {
         Self { source, names, parents, dots, events }
     }
 
-    /// Returns where the history comes from, in words.
+    /// Returns where the history comes from, in words that can be printed.
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -244,7 +250,7 @@ impl History {
         self.names.len()
     }
 
-    /// Returns the name of a node, for people.
+    /// Returns the name of a node, for people; it can be printed, whatever its author is called.
     pub fn name(&self, node: Node) -> &str {
         &self.names[node as usize]
     }

@@ -11,6 +11,7 @@
 //! | [`diagram`] | the space-time diagram of a small run |
 //! | [`progress`] | what is seen while a long run goes on |
 //! | [`random`] | seeded numbers that stay the same for ever |
+//! | [`words`] | how numbers and names become text |
 
 #![forbid(unsafe_code)]
 
@@ -18,7 +19,9 @@ pub mod cli;
 pub mod diagram;
 pub mod history;
 pub mod network;
+mod output;
 pub mod progress;
 pub mod random;
 pub mod replay;
 pub mod report;
+pub mod words;

@@ -41,6 +41,12 @@ impl Conditions {
     pub fn longest_way(&self) -> u64 {
         self.delay.max(1).saturating_add(self.reorder)
     }
+
+    /// Returns the probability that a copy of a packet arrives, where no partition is in its way.
+    pub fn arrives(&self) -> f64 {
+        let lost = self.loss * (1.0 - self.duplicate + self.duplicate * self.loss);
+        1.0 - lost.clamp(0.0, 1.0)
+    }
 }
 
 /// A time in which the places are split into two groups that cannot reach each other.
@@ -267,6 +273,17 @@ mod tests {
         assert_eq!(arrived.len() as u64, traffic.packets + traffic.duplicated - traffic.lost);
         assert!((2700..3300).contains(&traffic.duplicated), "{traffic:?}");
         assert!((2400..2800).contains(&traffic.lost), "{traffic:?}");
+    }
+
+    #[test]
+    fn as_many_packets_arrive_as_are_said_to() {
+        for (loss, duplicate) in [(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.9, 0.3), (1.0, 1.0)] {
+            let conditions = Conditions { loss, duplicate, ..Conditions::default() };
+            let expected = conditions.arrives() * 10_000.0;
+            let (mut arrived, _) = run(conditions, 10_000);
+            arrived.dedup_by_key(|arrival| arrival.packet);
+            assert!((arrived.len() as f64 - expected).abs() < 200.0, "{} of {expected}", arrived.len());
+        }
     }
 
     #[test]

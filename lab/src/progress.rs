@@ -1,10 +1,12 @@
 //! What is seen while work goes on: a bar on a terminal, now and then a line elsewhere, nothing where it is
 //! quick. All of it on the standard error, so that the standard output holds only the result.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::words::thousands;
 
 /// Work that takes less than this shows nothing.
 const QUICK: Duration = Duration::from_secs(1);
@@ -41,7 +43,8 @@ impl Progress {
             self.bar.get_or_insert_with(|| bar(self.what, self.unit, self.total)).set_position(done);
         } else if self.last_line.is_none_or(|last| last.elapsed() >= LINES) {
             self.last_line = Some(Instant::now());
-            eprintln!("{}", line(self.what, self.unit, self.total, done));
+            // Nobody need see it: that it cannot be written is no reason to stop.
+            let _ = writeln!(stderr(), "{}", line(self.what, self.unit, self.total, done));
         }
     }
 }
@@ -66,11 +69,11 @@ fn bar(what: &'static str, unit: &'static str, total: Option<u64>) -> ProgressBa
 }
 
 fn line(what: &str, unit: &str, total: Option<u64>, done: u64) -> String {
-    let done_words = crate::report::thousands(done);
+    let done_words = thousands(done);
     match total {
         Some(total) if total > 0 => {
             let percent = (u128::from(done) * 100 / u128::from(total)).min(100);
-            format!("{what}: {done_words} of {} {unit}, {percent} %", crate::report::thousands(total))
+            format!("{what}: {done_words} of {} {unit}, {percent} %", thousands(total))
         }
         _ => format!("{what}: {done_words} {unit}"),
     }

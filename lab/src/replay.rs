@@ -16,7 +16,7 @@
 //!    tells another one, any one, the vector of all that it has delivered; that one asks for what it has not
 //!    heard of.
 //! 6. **Judging.** The oracle hears of every sending and every delivery, and the first violation ends the run.
-//!    So does a run in which nothing is delivered any more.
+//!    A run in which nothing is delivered for very long is given up.
 //!
 //! Time is virtual: a run is a function of the history, the [`Settings`] and the seed in them.
 //!
@@ -24,8 +24,12 @@
 //!
 //! Of what a site has not delivered and others have, take the first in causal order. It is not held, as all its
 //! causes are delivered here. So it is missing, or unheard of; either way it is first in the answer to some
-//! question, if the right site is asked and nothing is lost, which happens sooner or later; and the buffer
-//! never refuses what is deliverable at once, however full it is.
+//! question, if the right site is asked and nothing is lost; and the buffer never refuses what is deliverable at
+//! once, however full it is. If packets arrive with probability p > 0, an announcement, the question and the answer
+//! do so with p^3: not soon, where p is small, but with certainty in the end. No run can wait for that. So it waits
+//! for [`FAIR`] / p^3 rounds, and only if they pass without a delivery has the library [failed](Failure::Stalled).
+//! Where that is more than [`MOST_ROUNDS`], it waits for these and then [gives up](Failure::GaveUp), which says
+//! nothing about the library.
 //!
 //! # What is simplified
 //!
@@ -53,14 +57,22 @@ pub use recording::{Delivered, End, Flight, Recording, Sent};
 use crate::history::{Event, History, Lists, Node};
 use crate::network::{Arrival, Fate, Network, Partition, Tick};
 use crate::random::{Random, Stream};
+use crate::words::{counted, thousands};
 use judge::{Judge, explain};
 use site::Site;
 
 /// How many messages a site sends at most in answer to one question.
 pub const ANSWER: usize = 1024;
 
-/// After how many announcements of every site a run without a delivery is given up.
-const PATIENCE: u64 = 10_000;
+/// How many times as long as it takes on average a run waits for a delivery. That it takes longer by chance has
+/// the probability e^-32, one in 10^13.
+const FAIR: f64 = 32.0;
+
+/// How many rounds a run waits at least: all that is not the network's doing is small beside it.
+const LEAST_ROUNDS: f64 = 10_000.0;
+
+/// How many rounds a run waits at most, which is more than a fair chance up to a loss of 0.98.
+const MOST_ROUNDS: f64 = 5_000_000.0;
 
 /// What travels.
 #[derive(Clone, Debug)]
@@ -147,6 +159,7 @@ struct Replay<'a> {
     timers: BinaryHeap<Reverse<(Tick, Timer, usize)>>,
     timeout: Tick,
     announce_every: Tick,
+    patience: Patience,
     random: Random,
     judge: Judge<'a>,
     tally: Tally,
@@ -167,6 +180,9 @@ impl<'a> Replay<'a> {
         let timeout = settings.timeout.unwrap_or(round_trip).max(1);
         let mean_way = conditions.delay.max(1).saturating_add(conditions.reorder / 2);
         let length = ideal_length(history, sites, mean_way);
+        let announce_every = settings.announce.unwrap_or(timeout.saturating_mul(4)).max(1);
+        let round = announce_every.max(timeout).max(round_trip);
+        let patience = Patience::new(conditions.arrives(), round);
         conditions.partitions = Partition::schedule(settings.seed, settings.partitions, length, sites);
         Self {
             history,
@@ -178,7 +194,8 @@ impl<'a> Replay<'a> {
             network: Network::new(conditions, settings.seed),
             timers: BinaryHeap::new(),
             timeout,
-            announce_every: settings.announce.unwrap_or(timeout.saturating_mul(4)).max(1),
+            announce_every,
+            patience,
             random: Random::new(settings.seed, Stream::Questions),
             judge: Judge::new(history, sites, settings.canary),
             tally: Tally::default(),
@@ -198,7 +215,6 @@ impl<'a> Replay<'a> {
             }
         }
         let all = self.history.len() as u64 * self.sites.len() as u64;
-        let patience = self.announce_every.saturating_mul(PATIENCE);
         let mut steps = 0_u64;
         while self.tally.deliveries < all {
             steps += 1;
@@ -213,7 +229,7 @@ impl<'a> Replay<'a> {
                 (_, Some(_)) => self.act()?,
                 _ => return Err(self.stalled()),
             }
-            if self.now > self.last_hope().saturating_add(patience) {
+            if self.now > self.last_hope().saturating_add(self.patience.ticks) {
                 return Err(self.stalled());
             }
         }
@@ -457,10 +473,16 @@ impl<'a> Replay<'a> {
     /// Says what a run that has come to a halt is waiting for.
     fn stalled(&self) -> Failure {
         let all = self.history.len() as u64 * self.sites.len() as u64;
+        let traffic = self.network.traffic();
+        let copies = traffic.packets + traffic.duplicated;
         let mut what = format!(
-            "nothing has been delivered since tick {}; {} of {all} deliveries are still to come",
-            self.tally.ticks,
-            all - self.tally.deliveries
+            "nothing delivered for {}, since tick {}; the network lost {:.1} % of the copies; \
+             {} of {} deliveries are still to come",
+            counted(self.now - self.tally.ticks, "tick"),
+            thousands(self.tally.ticks),
+            (traffic.lost + traffic.cut) as f64 * 100.0 / copies.max(1) as f64,
+            thousands(all - self.tally.deliveries),
+            thousands(all)
         );
         for (number, site) in self.sites.iter().enumerate() {
             let lacking = (0..self.history.len() as Event)
@@ -474,13 +496,32 @@ impl<'a> Replay<'a> {
             if let Some(dot) = held.map(Message::dot) {
                 let causes: Vec<String> = site.buffer.blocked_on(dot).map(|dot| dot.to_string()).collect();
                 what += &format!(
-                    ", and holds back {} messages, of which {dot} is blocked on {}",
-                    site.buffer.len(),
+                    ", and holds back {}, of which {dot} is blocked on {}",
+                    counted(site.buffer.len() as u64, "message"),
                     causes.join(" and ")
                 );
             }
         }
-        Failure::Stalled(what)
+        if self.patience.fair { Failure::Stalled(what) } else { Failure::GaveUp(what) }
+    }
+}
+
+/// How long a run goes on without a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Patience {
+    ticks: Tick,
+    /// Whether a delivery is to be expected in this time, so that without one the library is wrong.
+    fair: bool,
+}
+
+impl Patience {
+    /// Weighs the probability that a packet arrives. A `round` is the time in which every site announces what it
+    /// has, and a question is asked and answered.
+    fn new(arrives: f64, round: Tick) -> Self {
+        // If nothing ever arrives, there is nothing to wait for.
+        let needed = if arrives > 0.0 { (FAIR / arrives.powi(3)).max(LEAST_ROUNDS) } else { 1.0 };
+        let ticks = round.saturating_mul(needed.min(MOST_ROUNDS) as u64);
+        Self { ticks, fair: arrives > 0.0 && needed <= MOST_ROUNDS }
     }
 }
 

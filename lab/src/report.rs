@@ -4,7 +4,8 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use crate::history::History;
-use crate::replay::{Outcome, Settings};
+use crate::replay::{Failure, Outcome, Settings};
+use crate::words::{counted, thousands};
 
 /// Everything that is reported about a run. Its fields are the fields of the JSON object.
 #[derive(Clone, Debug, Serialize)]
@@ -99,6 +100,8 @@ pub struct ElapsedReport {
 pub struct VerdictReport {
     /// Whether every site delivered everything, causally and exactly once.
     pub ok: bool,
+    /// Whether the run was given up because the network let too little through, which is no failure of the library.
+    pub gave_up: bool,
     /// That in words, or what was wrong.
     pub words: String,
 }
@@ -111,11 +114,7 @@ impl Report {
         let seconds = outcome.elapsed.as_secs_f64();
         let conditions = &settings.conditions;
         let words = match &outcome.verdict {
-            Ok(()) => format!(
-                "causal, exactly once and complete: each of {} sites delivered all {} events",
-                settings.sites,
-                thousands(history.len() as u64)
-            ),
+            Ok(()) => complete(settings.sites, history.len()),
             Err(failure) => failure.to_string(),
         };
         Self {
@@ -164,7 +163,11 @@ impl Report {
                 seconds,
                 events_per_second: if seconds > 0.0 { tally.sent as f64 / seconds } else { 0.0 },
             },
-            verdict: VerdictReport { ok: outcome.verdict.is_ok(), words },
+            verdict: VerdictReport {
+                ok: outcome.verdict.is_ok(),
+                gave_up: matches!(outcome.verdict, Err(Failure::GaveUp(_))),
+                words,
+            },
         }
     }
 
@@ -183,7 +186,11 @@ impl Report {
             table.add_row([name.to_owned(), value, remark]);
         };
         let count = |number: usize| thousands(number as u64);
-        row("events", count(history.events), format!("{}; {}", history.source, nodes(history.nodes)));
+        row(
+            "events",
+            count(history.events),
+            format!("{}; {}", history.source, counted(history.nodes as u64, "node")),
+        );
         let bad = format!(
             "loss {}, duplicate {}, reorder {}, delay {}",
             settings.loss, settings.duplicate, settings.reorder, settings.delay
@@ -196,9 +203,9 @@ impl Report {
             format!("at one site; room for {}", count(settings.hold)),
         );
         let asked = format!(
-            "answers to {} questions; {} announcements",
-            thousands(run.questions),
-            thousands(run.announcements)
+            "answers to {}; {}",
+            counted(run.questions, "question"),
+            counted(run.announcements, "announcement")
         );
         row("retransmissions", thousands(run.retransmissions), asked);
         row("duplicates dropped", thousands(run.duplicates_dropped), String::new());
@@ -238,9 +245,9 @@ impl Report {
         );
         row("virtual ticks", thousands(run.virtual_ticks), String::new());
         let network = format!(
-            "lost {}, cut by {} partitions {}, doubled {}",
+            "lost {}, cut by {} {}, doubled {}",
             thousands(run.copies_lost),
-            settings.partitions,
+            counted(settings.partitions as u64, "partition"),
             thousands(run.copies_cut_by_partitions),
             thousands(run.packets_duplicated)
         );
@@ -249,26 +256,24 @@ impl Report {
         if let Some(values) = table.column_mut(1) {
             values.set_cell_alignment(CellAlignment::Right);
         }
-        let mark = if verdict.ok { "verdict" } else { "verdict: FAILED" };
+        let mark = if verdict.ok || verdict.gave_up { "verdict" } else { "verdict: FAILED" };
         format!("{table}\n{mark}: {}", verdict.words)
     }
 }
 
-fn nodes(nodes: usize) -> String {
-    if nodes == 1 { "1 node".to_owned() } else { format!("{} nodes", thousands(nodes as u64)) }
-}
-
-/// Writes a number with commas: 1,234,567.
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
+/// Says that a run went well.
+fn complete(sites: usize, events: usize) -> String {
+    let who = if sites == 1 {
+        "the only site".to_owned()
+    } else {
+        format!("each of {} sites", thousands(sites as u64))
+    };
+    let what = if events == 1 {
+        "the only event".to_owned()
+    } else {
+        format!("all {} events", thousands(events as u64))
+    };
+    format!("causal, exactly once and complete: {who} delivered {what}")
 }
 
 #[cfg(test)]
@@ -276,8 +281,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_get_commas() {
-        let written = [0, 12, 999, 1000, 26_078, 1_234_567].map(thousands);
-        assert_eq!(written, ["0", "12", "999", "1,000", "26,078", "1,234,567"]);
+    fn one_site_and_one_event_are_singular() {
+        let told = [(5, 10_000), (1, 2), (2, 1), (1, 1)].map(|(sites, events)| complete(sites, events));
+        assert_eq!(
+            told.map(|told| told.replace("causal, exactly once and complete: ", "")),
+            [
+                "each of 5 sites delivered all 10,000 events",
+                "the only site delivered all 2 events",
+                "each of 2 sites delivered the only event",
+                "the only site delivered the only event",
+            ]
+        );
     }
 }

@@ -359,7 +359,7 @@ mod tests {
         };
         assert_eq!(wrong(&[]), "there are no events in it");
         assert_eq!(wrong(&[(2, &[])]), "event 0 is by author 2, but there are only 2, from 0");
-        assert_eq!(wrong(&[(0, &[5])]), "event 0 names the parent 5, but there are only 1 events, from 0");
+        assert_eq!(wrong(&[(0, &[5])]), "event 0 names the parent 5, but there is only 1 event, from 0");
         assert_eq!(wrong(&[(0, &[]), (0, &[0, 0])]), "event 1 names the parent 0 twice");
         assert_eq!(wrong(&[(0, &[0])]), "events depend on each other in a circle: 0 on 0");
         assert_eq!(

@@ -66,21 +66,24 @@ pub struct Tally {
     pub traffic: Traffic,
 }
 
-/// Why a run failed, in words.
+/// Why a run did not come to its end, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The oracle's first violation.
     Violation(String),
     /// A site's buffer refused an event of the site itself.
     Refused(String),
-    /// Nothing was delivered any more.
+    /// Nothing was delivered any more, though the network let enough through.
     Stalled(String),
+    /// Nothing was delivered any more, and the network let so little through that this is no wonder.
+    GaveUp(String),
 }
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Violation(what) | Self::Refused(what) | Self::Stalled(what) => f.write_str(what),
+            Self::GaveUp(what) => write!(f, "gave up: {what}"),
         }
     }
 }

@@ -99,9 +99,37 @@ fn a_run_that_halts_says_what_is_blocked_on_what() {
     replay.network = Network::new(conditions, 3);
     let failure = replay.run(&mut |_| {}).expect_err("nothing gets through");
     let Failure::Stalled(words) = failure else { panic!("{failure}") };
-    assert!(words.starts_with("nothing has been delivered since tick"), "{words}");
+    assert!(words.starts_with("nothing delivered for "), "{words}");
     assert!(words.contains("; site 4 has not delivered (") && words.contains(", event "), "{words}");
     assert!(words.contains("holds back") && words.contains(" is blocked on ("), "{words}");
+}
+
+#[test]
+fn patience_grows_with_the_loss_up_to_where_nobody_would_wait() {
+    let patience = |loss| {
+        let conditions = Conditions { loss, ..Conditions::default() };
+        let Patience { ticks, fair } = Patience::new(conditions.arrives(), 10);
+        (ticks, fair)
+    };
+    assert_eq!(patience(0.0), (100_000, true));
+    assert_eq!(patience(0.5), (100_000, true));
+    assert!((310_000..=320_000).contains(&patience(0.9).0) && patience(0.9).1, "{:?}", patience(0.9));
+    assert!((39_000_000..41_000_000).contains(&patience(0.98).0) && patience(0.98).1, "{:?}", patience(0.98));
+    assert_eq!(patience(0.99), (50_000_000, false));
+    assert_eq!(patience(1.0), (10, false));
+}
+
+/// Whatever makes a round long, a slow one is not taken for a dead one.
+#[test]
+fn long_ways_and_long_time_outs_are_waited_for() {
+    let history = history(20, 2, 2);
+    for (delay, timeout) in [(12_000, None), (1, Some(12_000))] {
+        let mut settings = settings(&history);
+        settings.sites = 2;
+        (settings.conditions.delay, settings.timeout, settings.announce) = (delay, timeout, Some(1));
+        let outcome = run(&history, &settings, &mut |_| {});
+        assert_eq!(outcome.verdict, Ok(()), "{delay} {timeout:?}");
+    }
 }
 
 #[test]

@@ -47,6 +47,7 @@ fn any_network_that_lets_something_through_will_do() {
     for options in [
         &["--loss", "0", "--duplicate", "0", "--reorder", "0", "--partitions", "0"][..],
         &["--loss", "0.9"],
+        &["--loss", "0.95", "--duplicate", "0", "--nodes", "3"],
         &["--duplicate", "1"],
         &["--reorder", "5000"],
         &["--delay", "200", "--partitions", "20"],
@@ -88,22 +89,33 @@ fn limits_that_can_never_do_are_refused() {
     assert_eq!(ended.err, "hb: --node-limit: the history has 5 nodes, so it could never be delivered\n");
     let ended = hb(&["replay", "--dependency-limit", "0"]);
     assert_eq!(ended.code, Some(2));
-    assert!(ended.err.contains("dependencies in one message"), "{}", ended.err);
+    assert!(ended.err.contains("the history has a message with 4 dependencies"), "{}", ended.err);
 }
 
 #[test]
-fn a_run_that_comes_to_a_halt_says_what_it_waits_for() {
+fn a_run_on_a_network_without_a_chance_is_given_up_and_says_what_it_waits_for() {
     let ended = hb(&["replay", "--loss", "1", "--events", "60", "--nodes", "3"]);
     assert_eq!((ended.code, ended.err.as_str()), (Some(1), ""));
     let verdict = ended.out.lines().last().expect("a verdict");
-    assert!(verdict.starts_with("verdict: FAILED: nothing has been delivered since tick"), "{verdict}");
+    assert!(verdict.starts_with("verdict: gave up: nothing delivered for "), "{verdict}");
+    assert!(verdict.contains("; the network lost 100.0 % of the copies; "), "{verdict}");
     assert!(verdict.contains("site 1 has not delivered") && verdict.contains("by Ada"), "{verdict}");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let svg = folder.path().join("run.svg");
+    let (code, report) = replay(&["--loss", "1", "--events", "9", "--nodes", "3", "--svg", text(&svg)]);
+    assert_eq!(
+        (code, &report["verdict"]["ok"], &report["verdict"]["gave_up"]),
+        (Some(1), &false.into(), &true.into())
+    );
+    let svg = fs::read_to_string(svg).expect("a picture");
+    assert!(svg.contains("gave up: ") && !svg.contains("FAILED"), "{svg}");
 }
 
 #[test]
 fn an_oracle_that_is_lied_to_notices() {
     for (lie, words) in [("skip", "before its cause"), ("repeat", "a second time")] {
-        let ended = hb(&["replay", "--canary", lie]);
+        let ended = hb(&["replay", "--events", "1000", "--canary", lie]);
         assert_eq!((ended.code, ended.err.as_str()), (Some(1), ""));
         let verdict = ended.out.lines().last().expect("a verdict");
         assert!(
@@ -146,13 +158,104 @@ fn a_picture_that_cannot_be_read_or_stored_is_refused_before_the_run() {
     };
     let file = folder.path().join("run.svg");
     let line = refused(&["--svg", text(&file)]);
-    assert!(line.starts_with("hb: --svg: 10000 events at 5 sites cannot be read"), "{line}");
+    assert!(line.starts_with("hb: --svg: 10,000 events at 5 sites cannot be read"), "{line}");
     let nowhere = folder.path().join("nowhere/run.svg");
     let line = refused(&["--events", "9", "--svg", text(&nowhere)]);
-    assert!(line.ends_with("nowhere: no such file or folder\n"), "{line}");
+    assert!(
+        line.ends_with("nowhere/run.svg: cannot be made in its folder: no such file or folder\n"),
+        "{line}"
+    );
     let line = refused(&["--events", "9", "--svg", text(folder.path())]);
     assert!(line.ends_with(": is not a file\n"), "{line}");
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_picture_is_named_as_the_user_names_it_and_a_link_stays_one() {
+    use std::os::unix::fs::symlink;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, link, lost) =
+        (folder.path().join("a.svg"), folder.path().join("b.svg"), folder.path().join("c.svg"));
+    fs::write(&file, "old").expect("a file");
+    symlink("a.svg", &link).expect("a link");
+    symlink("d.svg", &lost).expect("a link");
+    let draw = |path: &std::path::Path| hb(&["replay", "--events", "9", "--svg", text(path)]);
+
+    let inside = file.join("y");
+    let ended = draw(&inside);
+    let line = format!("hb: {}: cannot be made in its folder: not a folder\n", text(&inside));
+    assert_eq!((ended.code, ended.err), (Some(2), line));
+    let ended = draw(&lost);
+    let line = format!("hb: {}: is a link that leads nowhere: no such file or folder\n", text(&lost));
+    assert_eq!((ended.code, ended.err), (Some(2), line));
+
+    assert_eq!(draw(&link).code, Some(0));
+    assert!(link.is_symlink());
+    assert!(fs::read_to_string(&file).expect("a picture").starts_with("<svg "));
+}
+
+#[test]
+fn one_of_a_thing_is_singular() {
+    let ended = hb(&["replay", "--events", "1", "--authors", "1", "--nodes", "1", "--partitions", "1"]);
+    let verdict = "verdict: causal, exactly once and complete: the only site delivered the only event";
+    assert_eq!(ended.out.lines().last(), Some(verdict));
+    assert!(ended.out.contains("built-in session of 1 author; 1 node "), "{}", ended.out);
+}
+
+#[test]
+fn what_cannot_be_kept_in_memory_is_refused_before_it_is_tried() {
+    for (arguments, expected) in [
+        (&["--events", "4294967295"][..], "4294967295 is not in 1..=5000000"),
+        (&["--authors", "1001"], "1001 is not in 1..=1000"),
+        (
+            &["--events", "5000000", "--authors", "1000"],
+            "hb: session: 5,000,000 events of 1,000 authors do not fit into the memory; \
+             events times authors may be 100,000,000\n",
+        ),
+    ] {
+        let ended = hb(&[&["replay"], arguments].concat());
+        assert_eq!((ended.code, ended.err.lines().count()), (Some(2), 1), "{}", ended.err);
+        assert!(ended.err.contains(expected), "{}", ended.err);
+    }
+}
+
+/// Runs `hb` in a shell, which sends its output where the end of the line says.
+#[cfg(unix)]
+fn redirected(arguments: &str, to: &str) -> (Option<i32>, String) {
+    let script = format!("exec \"$0\" {arguments} {to}");
+    let mut shell = std::process::Command::new("sh");
+    let ended = shell.args(["-c", &script, env!("CARGO_BIN_EXE_hb")]).output().expect("a shell");
+    (ended.status.code(), String::from_utf8(ended.stderr).expect("UTF-8"))
+}
+
+#[test]
+#[cfg(unix)]
+fn an_answer_that_does_not_arrive_is_an_error() {
+    let arguments = ["replay --events 50", "replay --events 50 --json", "replay --help", "--version"];
+    for arguments in arguments {
+        assert_eq!(redirected(arguments, ">/dev/null"), (Some(0), String::new()), "{arguments}");
+        // As some programs open it for those that they start.
+        assert_eq!(redirected(arguments, "1<>/dev/null"), (Some(0), String::new()), "{arguments}");
+        if std::path::Path::new("/dev/full").exists() {
+            let (code, err) = redirected(arguments, ">/dev/full");
+            assert_eq!((code, err.lines().count()), (Some(2), 1), "{arguments}: {err}");
+            assert!(err.starts_with("hb: standard output: ") && !err.contains("os error"), "{err}");
+        }
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_reader_who_has_gone_away_is_no_error() {
+    for arguments in [&["replay", "--events", "50"][..], &["replay", "--help"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut hb = std::process::Command::new(env!("CARGO_BIN_EXE_hb"));
+        let ended = hb.args(arguments).stdout(writer).output().expect("hb runs");
+        assert_eq!((ended.status.code(), ended.stderr), (Some(0), vec![]), "{arguments:?}");
+    }
 }
 
 #[test]
@@ -165,6 +268,13 @@ fn a_wrong_command_line_takes_one_line_and_help_teaches() {
     }
     let help = hb(&["replay", "--help"]);
     assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
+    for part in ["at most 5,000,000", "at most 1 GiB", "it may be given up"] {
+        assert!(
+            help.out.split_whitespace().collect::<Vec<_>>().join(" ").contains(part),
+            "no {part:?} in\n{}",
+            help.out
+        );
+    }
     for part in ["Examples:", "--trace <FILE>", "--git <DIR>", "--hold <COUNT>", "Exit code:", "--seed"] {
         assert!(help.out.contains(part), "no {part:?} in\n{}", help.out);
     }

@@ -52,6 +52,41 @@ fn the_graph_that_is_read_is_the_graph_that_was_written() {
     }
 }
 
+/// Who makes a repository chooses what her name does to the terminal of who reads it.
+#[test]
+fn names_do_not_command_the_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("r\u{1b}[2J");
+    std::fs::create_dir(&path).expect("a folder");
+    git(&path, &["init", "--quiet", "--bare", "."], None);
+    let person = "E\u{1b}[31mv\u{9b}1m\u{202e}il <e@example.org> 1700000000 +0000";
+    let commit = |mark: u32, from: &str| {
+        format!("commit refs/heads/a\nmark :{mark}\nauthor {person}\ncommitter {person}\ndata 0\n{from}\n")
+    };
+    let stream = commit(1, "") + &commit(2, "from :1\n");
+    git(&path, &["fast-import", "--quiet"], Some(&stream));
+
+    let mut said = String::new();
+    for options in
+        [&["--nodes", "2"][..], &["--canary", "skip"], &["--loss", "1"], &["--json"], &["--node-limit", "0"]]
+    {
+        let ended = hb(&[&["replay", "--git", text(&path)], options].concat());
+        assert!(ended.code.is_some());
+        said += &(ended.out + &ended.err);
+    }
+    said += &hb(&["replay", "--trace", text(&path)]).err;
+    said += &hb(&["replay", "\u{1b}[31m"]).err;
+    let svg = folder.path().join("run.svg");
+    assert_eq!(hb(&["replay", "--git", text(&path), "--svg", text(&svg)]).code, Some(0));
+    said += &std::fs::read_to_string(&svg).expect("a picture");
+
+    let command = |letter: char| letter.is_control() && letter != '\n' || letter == '\u{202e}';
+    assert_eq!(said.lines().find(|line| line.contains(command)), None);
+    for name in [r"git repository r\u{1b}[2J", r"by E\u{1b}[31mv\u{9b}1m\u{202e}il <e@example.org>"] {
+        assert!(said.contains(name), "no {name} in\n{said}");
+    }
+}
+
 #[test]
 fn a_shallow_clone_is_replayed_as_far_as_it_goes() {
     let folder = tempfile::tempdir().expect("a folder");
