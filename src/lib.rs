@@ -170,7 +170,7 @@ pub use scalar::{AtomicHybridClock, AtomicLamportClock};
 pub use scalar::{HybridClock, HybridTime, HybridTimestamp, LamportClock, LamportTimestamp};
 pub use sequence::{Blocks, Interleaved, ReserveAhead, WallClock};
 #[cfg(feature = "alloc")]
-pub use version::VersionVector;
+pub use version::{CausalContext, VersionVector};
 
 /// Runs the examples of the README as tests.
 #[cfg(all(doctest, feature = "alloc"))]
