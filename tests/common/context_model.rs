@@ -99,8 +99,8 @@ impl DotSet {
     }
 
     pub fn highest(&self, node: Node) -> u64 {
-        let cells = self.0.iter().filter(|dot| dot.0 == node);
-        cells.last().map_or(0, |&(_, cell)| CELLS[cell].1)
+        let mut cells = self.0.iter().filter(|dot| dot.0 == node);
+        cells.next_back().map_or(0, |&(_, cell)| CELLS[cell].1)
     }
 
     /// Checks that a context has these dots, in its one representation. Returns the ranges.
