@@ -552,10 +552,6 @@ impl<I: NodeId> CausalContext<I> {
     /// assert!(ours.difference(&theirs).eq([range(8..=9)]));
     /// ```
     pub fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = DotRange<I>> + 'a {
-        self.unseen_by(other).map(DotRange::cloned)
-    }
-
-    fn unseen_by<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = DotRange<&'a I>> {
         let (mut ours, mut theirs) = (self.iter(), other.iter().peekable());
         // What is left of one of our ranges, behind what they have seen of it.
         let mut rest = None;
@@ -570,14 +566,14 @@ impl<I: NodeId> CausalContext<I> {
                 // The first of theirs that ends at or behind our first.
                 let (their_first, their_last) = match theirs.peek() {
                     Some(their) if *their.node() == node => their.counters().into_inner(),
-                    _ => return Some(our),
+                    _ => return Some(our.cloned()),
                 };
                 if last < their_first {
-                    return Some(our);
+                    return Some(our.cloned());
                 }
                 rest = their_last.checked_add(1).and_then(|next| DotRange::new(node, next..=last));
                 if let Some(unseen) = DotRange::new(node, first..=their_first - 1) {
-                    return Some(unseen);
+                    return Some(unseen.cloned());
                 }
             }
         })
@@ -606,8 +602,8 @@ impl<I: NodeId> CausalContext<I> {
         })
     }
 
-    /// Compares two contexts by causality: by inclusion. O(n + m + r + s), and stops where they turn out to be
-    /// concurrent; that of [`VersionVector::compare`] where r = s = 0.
+    /// Compares two contexts by causality: by inclusion. The cost of [`VersionVector::compare`] of the prefixes,
+    /// and, unless they are concurrent, O(r + s + k log n) for k nodes that have ranges above.
     ///
     /// ```
     /// use happens_before::{CausalContext, CausalOrder, Dot};
@@ -619,11 +615,8 @@ impl<I: NodeId> CausalContext<I> {
     /// assert_eq!(second.compare(&first), CausalOrder::Before);
     /// ```
     pub fn compare(&self, other: &Self) -> CausalOrder {
-        // A prefix can only be included in a prefix.
+        // Behind a prefix is a gap, so a prefix can only be included in a prefix.
         let prefixes = self.prefix.compare(&other.prefix);
-        if self.above.is_empty() && other.above.is_empty() {
-            return prefixes;
-        }
         let (at_most, at_least) = match prefixes {
             CausalOrder::Before => (true, false),
             CausalOrder::After => (false, true),
@@ -631,9 +624,28 @@ impl<I: NodeId> CausalContext<I> {
             CausalOrder::Concurrent => (false, false),
         };
         CausalOrder::from_bounds(
-            at_most && self.unseen_by(other).next().is_none(),
-            at_least && other.unseen_by(self).next().is_none(),
+            at_most && self.above_is_within(other),
+            at_least && other.above_is_within(self),
         )
+    }
+
+    /// Returns whether `other` has seen every dot above the prefixes of `self`.
+    fn above_is_within(&self, other: &Self) -> bool {
+        let mut theirs = other.above.iter().peekable();
+        let mut known: Option<(&I, u64)> = None;
+        self.above.iter().all(|(first, &last)| {
+            let prefix = match known {
+                Some((node, prefix)) if node == first.node() => prefix,
+                _ => other.prefix.get(first.node()),
+            };
+            known = Some((first.node(), prefix));
+            if last <= prefix {
+                return true;
+            }
+            while theirs.next_if(|&(start, &end)| (start.node(), end) < (first.node(), last)).is_some() {}
+            // The first of theirs that does not end too early: what starts early enough has all of the range.
+            theirs.peek().is_some_and(|(start, _)| start.node() == first.node() && *start <= first)
+        })
     }
 
     /// Forgets `node`, and returns whether anything had been seen of it. O(n + r).
