@@ -235,10 +235,14 @@ impl<I: NodeId> CausalContext<I> {
     /// assert_eq!((seen.highest(&"a"), seen.highest(&"b")), (9, 0));
     /// ```
     pub fn highest(&self, node: &I) -> u64 {
-        let above = || self.above_at(&Dot::new(node.clone(), u64::MAX)?);
         // Without a range above there is no need to clone the node.
-        let above = if self.above.is_empty() { None } else { above() };
-        above.unwrap_or_else(|| self.prefix.get(node))
+        if !self.above.is_empty()
+            && let Some(end) = Dot::new(node.clone(), u64::MAX)
+            && let Some(last) = self.above_at(&end)
+        {
+            return last;
+        }
+        self.prefix.get(node)
     }
 
     /// Returns the last counter of the range above, of `dot`'s node, that starts at `dot` or next before it.
@@ -284,6 +288,7 @@ impl<I: NodeId> CausalContext<I> {
 
     /// Sees the dots from `first` to counter `last`, which is not lower; returns whether any of them is new.
     fn insert_from(&mut self, first: &Dot<I>, last: u64) -> bool {
+        // No underflow, here and below: counters are at least 1.
         let (node, before) = (first.node(), first.counter() - 1);
         let prefix = self.prefix.get(node);
         // Whichever it touches grows: the prefix, or the range above that starts at or before it.
@@ -306,9 +311,10 @@ impl<I: NodeId> CausalContext<I> {
 
         if before <= prefix {
             self.raise_prefix(first, end);
-        } else if grows.is_some() {
-            // It was found above, and nothing that starts at or before `first` has been removed.
-            self.above.range_mut(..=first).next_back().into_iter().for_each(|(_, last)| *last = end);
+        } else if grows.is_some()
+            && let Some((_, last)) = self.above.range_mut(..=first).next_back()
+        {
+            *last = end;
         } else {
             self.above.insert(first.clone(), end);
         }
@@ -430,7 +436,7 @@ impl<I: NodeId> CausalContext<I> {
         ranges.sort_by(|a, b| a.0.cmp(&b.0));
         let mut above: Vec<(Dot<I>, u64)> = Vec::with_capacity(ranges.len());
         for (first, last) in ranges {
-            let before = first.counter() - 1;
+            let before = first.counter() - 1; // counters are at least 1
             // Where the node has a range above, what comes later does not touch its prefix.
             if let Some((start, end)) = above.last_mut()
                 && start.node() == first.node()
@@ -572,6 +578,7 @@ impl<I: NodeId> CausalContext<I> {
                     return Some(our.cloned());
                 }
                 rest = their_last.checked_add(1).and_then(|next| DotRange::new(node, next..=last));
+                // Counters are at least 1; the range is empty where theirs starts no later than ours.
                 if let Some(unseen) = DotRange::new(node, first..=their_first - 1) {
                     return Some(unseen.cloned());
                 }
