@@ -137,18 +137,19 @@
 //! Preguiça, Baquero, Almeida, Fonte, Gonçalves, *Dotted Version Vectors* (2010); Almeida, Baquero, Gonçalves,
 //! Preguiça, Fonte, *Scalable and Accurate Causality Tracking for Eventually Consistent Stores* (2014);
 //! Bieniusa et al., *An Optimized Conflict-free Replicated Set* (2012), for the set without tombstones; Almeida,
-//! Shoker, Baquero, *Delta State Replicated Data Types* (2018), section 7, for the causal context. There the
-//! dots above the prefix are a set of single dots; here they are ranges.
+//! Shoker, Baquero, *Delta State Replicated Data Types* (2018), for the causal context. There the dots above
+//! the prefix are a set of single dots; here they are ranges.
 
-use core::cmp::Ordering;
-use core::iter::{self, Peekable};
+mod algebra;
+mod ranges;
+
 use core::{fmt, mem, ops};
 
 use crate::compat::{BTreeMap, Vec};
 use crate::node::{CounterExhausted, Dot, DotRange, NodeId};
-use crate::order::CausalOrder;
+use crate::version::VersionVector;
 
-use super::VersionVector;
+pub use ranges::Ranges;
 
 /// The ranges above the prefixes: first dot, last counter.
 type Above<I> = BTreeMap<Dot<I>, u64>;
@@ -493,99 +494,6 @@ impl<I: NodeId> CausalContext<I> {
         Ok(())
     }
 
-    /// Keeps only what both have seen: the intersection. O(n + m + r + s), or that of
-    /// [`VersionVector::meet`] where r = s = 0.
-    ///
-    /// ```
-    /// use happens_before::{CausalContext, DotRange};
-    ///
-    /// let mut x = CausalContext::from_iter([DotRange::new("a", 1..=5).unwrap()]);
-    /// x.meet(&CausalContext::from_iter([DotRange::new("a", 3..=9).unwrap()]));
-    /// assert_eq!(x.to_string(), "{(a, 3..=5)}");
-    /// ```
-    pub fn meet(&mut self, other: &Self) {
-        if !(self.above.is_empty() && other.above.is_empty()) {
-            let above = self.common(other).filter_map(|range| {
-                let (first, last) = range.counters().into_inner();
-                // What starts at 1 is common prefix.
-                (first > 1).then(|| Some((Dot::new(range.into_node().clone(), first)?, last))).flatten()
-            });
-            self.above = above.collect();
-        }
-        self.prefix.meet(&other.prefix);
-        self.debug_validate();
-    }
-
-    /// Names what both have seen, in order.
-    fn common<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = DotRange<&'a I>> {
-        let (mut ours, mut theirs) = (self.iter().peekable(), other.iter().peekable());
-        iter::from_fn(move || {
-            loop {
-                let (&our, &their) = (ours.peek()?, theirs.peek()?);
-                let (our_first, our_last) = our.counters().into_inner();
-                let (their_first, their_last) = their.counters().into_inner();
-                // What ends first has nothing in common with what comes later on the other side.
-                if (our.node(), our_last) < (their.node(), their_last) {
-                    ours.next();
-                } else {
-                    theirs.next();
-                }
-                if our.node() == their.node() {
-                    let both = our_first.max(their_first)..=our_last.min(their_last);
-                    if let Some(range) = DotRange::new(our.into_node(), both) {
-                        return Some(range);
-                    }
-                }
-            }
-        })
-    }
-
-    /// Names what `self` has seen and `other` has not, in order, in as few ranges as there are.
-    /// O(n + m + r + s) for all of them.
-    ///
-    /// This is what to send to a replica that reports `other`. For one that reports a vector, make it a context
-    /// with [`From`].
-    ///
-    /// ```
-    /// use happens_before::{CausalContext, DotRange, VersionVector};
-    ///
-    /// let range = |counters| DotRange::new("a", counters).unwrap();
-    /// let ours = CausalContext::from_iter([range(1..=9)]);
-    /// let theirs = CausalContext::from_iter([range(3..=4), range(6..=6)]);
-    /// assert!(ours.difference(&theirs).eq([range(1..=2), range(5..=5), range(7..=9)]));
-    ///
-    /// let theirs = VersionVector::from_iter([("a", 7)]).into();
-    /// assert!(ours.difference(&theirs).eq([range(8..=9)]));
-    /// ```
-    pub fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = DotRange<I>> + 'a {
-        let (mut ours, mut theirs) = (self.iter(), other.iter().peekable());
-        // What is left of one of our ranges, behind what they have seen of it.
-        let mut rest = None;
-        iter::from_fn(move || {
-            loop {
-                let our = rest.take().or_else(|| ours.next())?;
-                let node = our.into_node();
-                let (first, last) = our.counters().into_inner();
-                while theirs.next_if(|their| (*their.node(), *their.counters().end()) < (node, first)).is_some()
-                {
-                }
-                // The first of theirs that ends at or behind our first.
-                let (their_first, their_last) = match theirs.peek() {
-                    Some(their) if *their.node() == node => their.counters().into_inner(),
-                    _ => return Some(our.cloned()),
-                };
-                if last < their_first {
-                    return Some(our.cloned());
-                }
-                rest = their_last.checked_add(1).and_then(|next| DotRange::new(node, next..=last));
-                // Counters are at least 1; the range is empty where theirs starts no later than ours.
-                if let Some(unseen) = DotRange::new(node, first..=their_first - 1) {
-                    return Some(unseen.cloned());
-                }
-            }
-        })
-    }
-
     /// Names the gaps: what is not seen of each node, below the latest seen, in order. O(r + g log n) for the
     /// g nodes that have gaps.
     ///
@@ -609,52 +517,6 @@ impl<I: NodeId> CausalContext<I> {
         })
     }
 
-    /// Compares two contexts by causality: by inclusion. The cost of [`VersionVector::compare`] of the prefixes,
-    /// and, unless they are concurrent, O(r + s + k log n) for k nodes that have ranges above.
-    ///
-    /// ```
-    /// use happens_before::{CausalContext, CausalOrder, Dot};
-    ///
-    /// let second = CausalContext::from_iter([Dot::new("a", 2).unwrap()]);
-    /// let mut first = CausalContext::from_iter([Dot::new("a", 1).unwrap()]);
-    /// assert_eq!(first.compare(&second), CausalOrder::Concurrent); // neither has the other's event
-    /// first.merge(&second);
-    /// assert_eq!(second.compare(&first), CausalOrder::Before);
-    /// ```
-    pub fn compare(&self, other: &Self) -> CausalOrder {
-        // Behind a prefix is a gap, so a prefix can only be included in a prefix.
-        let prefixes = self.prefix.compare(&other.prefix);
-        let (at_most, at_least) = match prefixes {
-            CausalOrder::Before => (true, false),
-            CausalOrder::After => (false, true),
-            CausalOrder::Equal => (true, true),
-            CausalOrder::Concurrent => (false, false),
-        };
-        CausalOrder::from_bounds(
-            at_most && self.above_is_within(other),
-            at_least && other.above_is_within(self),
-        )
-    }
-
-    /// Returns whether `other` has seen every dot above the prefixes of `self`.
-    fn above_is_within(&self, other: &Self) -> bool {
-        let mut theirs = other.above.iter().peekable();
-        let mut known: Option<(&I, u64)> = None;
-        self.above.iter().all(|(first, &last)| {
-            let prefix = match known {
-                Some((node, prefix)) if node == first.node() => prefix,
-                _ => other.prefix.get(first.node()),
-            };
-            known = Some((first.node(), prefix));
-            if last <= prefix {
-                return true;
-            }
-            while theirs.next_if(|&(start, &end)| (start.node(), end) < (first.node(), last)).is_some() {}
-            // The first of theirs that does not end too early: what starts early enough has all of the range.
-            theirs.peek().is_some_and(|(start, _)| start.node() == first.node() && *start <= first)
-        })
-    }
-
     /// Forgets `node`, and returns whether anything had been seen of it. O(n + r).
     ///
     /// Only where the node is known to be gone for good and forgotten by everyone: a forgotten node counts as
@@ -670,22 +532,6 @@ impl<I: NodeId> CausalContext<I> {
         self.prefix.retain(|node, _| keep(node));
         self.above.retain(|first, _| keep(first.node()));
         self.debug_validate();
-    }
-
-    /// Visits what has been seen, in order: one range for each run of consecutive counters.
-    ///
-    /// The ranges borrow their nodes; [`DotRange::cloned`] gives them one of their own.
-    ///
-    /// ```
-    /// use happens_before::{CausalContext, DotRange};
-    ///
-    /// let seen = CausalContext::from_iter([DotRange::new("a", 1..=4).unwrap()]);
-    /// for range in &seen {
-    ///     assert_eq!((**range.node(), range.counters()), ("a", 1..=4));
-    /// }
-    /// ```
-    pub fn iter(&self) -> Ranges<'_, I> {
-        Ranges { prefix: self.prefix.into_iter().peekable(), above: self.above.iter().peekable() }
     }
 
     /// Checks the invariants of the module's opening comment and says which one is broken.
@@ -732,59 +578,6 @@ impl fmt::Display for TooManyRanges {
 
 impl core::error::Error for TooManyRanges {}
 
-/// Visits the ranges of a [`CausalContext`], in order.
-pub struct Ranges<'a, I> {
-    prefix: Peekable<<&'a VersionVector<I> as IntoIterator>::IntoIter>,
-    above: Peekable<<&'a Above<I> as IntoIterator>::IntoIter>,
-}
-
-impl<'a, I: Ord> Iterator for Ranges<'a, I> {
-    type Item = DotRange<&'a I>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let prefix_first = match (self.prefix.peek(), self.above.peek()) {
-            (Some((node, _)), Some((first, _))) => *node <= first.node(),
-            (prefix, _) => prefix.is_some(),
-        };
-        // Every range is one: prefixes are not 0, by V2, and ranges above not empty, by C1.
-        if prefix_first {
-            self.prefix.next().and_then(|(node, counter)| DotRange::new(node, 1..=counter))
-        } else {
-            self.above.next().and_then(|(first, &last)| DotRange::new(first.node(), first.counter()..=last))
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let count = self.prefix.len() + self.above.len();
-        (count, Some(count))
-    }
-}
-
-impl<I: Ord> ExactSizeIterator for Ranges<'_, I> {}
-
-impl<I: Ord> iter::FusedIterator for Ranges<'_, I> {}
-
-impl<I> Clone for Ranges<'_, I> {
-    fn clone(&self) -> Self {
-        Self { prefix: self.prefix.clone(), above: self.above.clone() }
-    }
-}
-
-impl<I: NodeId + fmt::Debug> fmt::Debug for Ranges<'_, I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.clone()).finish()
-    }
-}
-
-impl<'a, I: NodeId> IntoIterator for &'a CausalContext<I> {
-    type Item = DotRange<&'a I>;
-    type IntoIter = Ranges<'a, I>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
 impl<I> Default for CausalContext<I> {
     fn default() -> Self {
         Self::new()
@@ -795,63 +588,5 @@ impl<I> Default for CausalContext<I> {
 impl<I> From<VersionVector<I>> for CausalContext<I> {
     fn from(prefix: VersionVector<I>) -> Self {
         Self { prefix, above: Above::new() }
-    }
-}
-
-impl<I: NodeId> PartialOrd for CausalContext<I> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        self.compare(other).to_ordering()
-    }
-}
-
-/// The ranges may overlap and come in any order. O(k log k) for k ranges.
-impl<I: NodeId> FromIterator<DotRange<I>> for CausalContext<I> {
-    fn from_iter<T: IntoIterator<Item = DotRange<I>>>(ranges: T) -> Self {
-        let ranges = ranges.into_iter().filter_map(|range| {
-            let (first, last) = range.counters().into_inner();
-            Some((Dot::new(range.into_node(), first)?, last))
-        });
-        let mut context = Self::new();
-        context.insert_above(ranges.collect());
-        context.debug_validate();
-        context
-    }
-}
-
-/// The dots may repeat and come in any order. O(k log k) for k dots.
-impl<I: NodeId> FromIterator<Dot<I>> for CausalContext<I> {
-    fn from_iter<T: IntoIterator<Item = Dot<I>>>(dots: T) -> Self {
-        dots.into_iter().map(DotRange::from).collect()
-    }
-}
-
-/// Merges the ranges in, as [`merge`](CausalContext::merge) does; sorting k ranges first costs O(k log k).
-impl<I: NodeId> Extend<DotRange<I>> for CausalContext<I> {
-    fn extend<T: IntoIterator<Item = DotRange<I>>>(&mut self, ranges: T) {
-        self.merge(&ranges.into_iter().collect());
-    }
-}
-
-/// Merges the dots in, as [`merge`](CausalContext::merge) does; sorting k dots first costs O(k log k).
-impl<I: NodeId> Extend<Dot<I>> for CausalContext<I> {
-    fn extend<T: IntoIterator<Item = Dot<I>>>(&mut self, dots: T) {
-        self.merge(&dots.into_iter().collect());
-    }
-}
-
-impl<I: NodeId + fmt::Display> fmt::Display for CausalContext<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("{")?;
-        let mut separator = "";
-        for range in self {
-            write!(f, "{}{range}", mem::replace(&mut separator, ", "))?;
-        }
-        f.write_str("}")
-    }
-}
-
-impl<I: NodeId + fmt::Debug> fmt::Debug for CausalContext<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self).finish()
     }
 }
