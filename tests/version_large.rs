@@ -26,7 +26,8 @@ fn assert_same(vector: &Vector, model: &Model) {
     assert!(vector.iter().eq(model.iter().map(|(node, &counter)| (node, counter))));
     assert!(vector.iter().rev().eq(model.iter().rev().map(|(node, &counter)| (node, counter))));
     let built: Vector = model.iter().map(|(&node, &counter)| (node, counter)).collect();
-    assert!(*vector == built && built == *vector);
+    assert_eq!(*vector, built);
+    assert_eq!(built, *vector);
     assert_eq!((vector.compare(&built), built.compare(vector)), (CausalOrder::Equal, CausalOrder::Equal));
 }
 

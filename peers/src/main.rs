@@ -22,6 +22,7 @@
 
 mod scalar;
 mod sequence;
+mod vector;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -29,8 +30,10 @@ use std::path::Path;
 use std::process::Command;
 
 /// The subjects: the name in the scoreboard, and its cases.
-const SUBJECTS: &[Subject] =
-    &[("scalar", || [scalar::cases(), sequence::cases()].into_iter().flatten().collect())];
+const SUBJECTS: &[Subject] = &[
+    ("scalar", || [scalar::cases(), sequence::cases()].into_iter().flatten().collect()),
+    ("vector", vector::cases),
+];
 
 type Subject = (&'static str, fn() -> Vec<Case>);
 
@@ -67,12 +70,16 @@ pub enum Goal {
     BeatPeers,
     /// Both.
     WithinLimitAndBeatPeers(f64),
+    /// At most this many times the limit, and this many times as fast as every peer.
+    WithinLimitAndTimesAsFast(f64, f64),
 }
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Role {
     Ours,
     Peer,
+    /// Shown beside the others, and not judged: it can do less.
+    Lesser,
     Limit,
 }
 
@@ -195,6 +202,10 @@ fn judge<'a>(subject: &str, case: &Case, of: &dyn Fn(&str) -> &'a Vec<f64>) -> L
         Goal::WithinLimitAndBeatPeers(factor) => (
             format!("within {factor}x of the limit, and faster than every peer"),
             within(factor).zip(beats).map(|(within, beats)| within && beats),
+        ),
+        Goal::WithinLimitAndTimesAsFast(factor, times) => (
+            format!("within {factor}x of the limit, and {times} times as fast as every peer"),
+            within(factor).zip(to_peer).map(|(within, ratio)| within && ratio * times <= 1.0),
         ),
     };
     let mut verdict = String::new();
