@@ -19,7 +19,8 @@
 //!
 //! Stored as two parallel arrays, ids and counters, sorted by id. Vectors of one group nearly always hold the
 //! same ids; then merging is an elementwise maximum, and comparing one pass over both, without a branch on ids.
-//! Small vectors live inline, without an allocation.
+//! Up to eight entries live inline, without an allocation. A large vector takes new entries into a tree beside the
+//! arrays first, so that a million of them, in any order, cost O(log n) each and not O(n).
 //!
 //! # What it tells you
 //!
@@ -28,11 +29,15 @@
 //!
 //! # Invariants
 //!
-//! - V1: ids are strictly increasing.
+//! - V1: ids are strictly increasing, and none is in two places.
 //! - V2: no counter is 0.
 //! - V3: as many counters as ids.
+//! - V4: no recent entry lies behind the arrays.
+//! - V5: recent entries are few: at most one for 16 in the arrays.
 //!
-//! So equal vectors have one representation, and `==` and `Hash` mean what they should.
+//! `==` and `Hash` see the entries, wherever they are. Recent ones are there only in vectors of more than a thousand
+//! entries, after single new ones were added: then comparing takes a step an entry, until an operation that goes
+//! through all of them, such as [`shrink_to_fit`](VersionVector::shrink_to_fit), moves them into the arrays.
 //!
 //! # Sources
 //!
@@ -62,6 +67,9 @@ const LARGE: usize = 1024;
 
 /// How many times as many entries must be in the arrays as in the tree.
 const RECENT: usize = 16;
+
+/// How many entries ahead are looked at one by one, before the steps get larger.
+const NEAR: usize = 4;
 
 /// How many new entries are put into the arrays one by one; more are worth a pass over all.
 const FEW: usize = 4;
@@ -181,7 +189,7 @@ impl<I: NodeId> VersionVector<I> {
         dot.counter() <= self.get(dot.node())
     }
 
-    /// Counts one more event of `node` and names it. O(log n), plus O(n) for a new node.
+    /// Counts one more event of `node` and names it. O(log n), for new nodes on average.
     ///
     /// # Errors
     ///
@@ -207,8 +215,8 @@ impl<I: NodeId> VersionVector<I> {
         Ok(dot)
     }
 
-    /// Sees `dot` and every earlier event of its node; an older dot changes nothing. O(log n), plus O(n) for a
-    /// new node.
+    /// Sees `dot` and every earlier event of its node; an older dot changes nothing. O(log n), for new
+    /// nodes on average.
     ///
     /// A vector cannot say "the third but not the second"; where events of one node may arrive out of order,
     /// deliver them through a [`CausalBuffer`](crate::CausalBuffer) first.
@@ -229,7 +237,8 @@ impl<I: NodeId> VersionVector<I> {
         }
     }
 
-    /// Sees everything that `other` has seen: the least vector that is at least both. O(n + m).
+    /// Sees everything that `other` has seen: the least vector that is at least both. O(n + m), and
+    /// O(m log n) for a few entries into a large vector.
     pub fn merge(&mut self, other: &Self) {
         if other.recent.is_empty() {
             let done = wide::merge((&self.ids, &mut self.counters), (&other.ids, &other.counters));
@@ -268,6 +277,9 @@ impl<I: NodeId> VersionVector<I> {
             }
         }
         let count = new.len();
+        if count == 0 {
+            return;
+        }
         let new = new.into_iter().map(|(before, (node, counter))| (before, (node.clone(), counter)));
         if self.recent.is_empty() && (self.len() < LARGE || count > self.len() / RECENT) {
             self.insert_all(count, new);
@@ -305,7 +317,7 @@ impl<I: NodeId> VersionVector<I> {
         }
     }
 
-    /// Keeps only what both have seen: the greatest vector that is at most both. O(n log m).
+    /// Keeps only what both have seen: the greatest vector that is at most both. O(n + m).
     ///
     /// ```
     /// use happens_before::VersionVector;
@@ -321,7 +333,8 @@ impl<I: NodeId> VersionVector<I> {
         self.filter_map(done, |node, counter| counter.min(theirs.get(node)));
     }
 
-    /// Names what `self` has seen and `other` has not, as one range a node. O(n log m).
+    /// Names what `self` has seen and `other` has not, as one range a node. O(n + m), and
+    /// O(n log m) where n is much the smaller.
     ///
     /// This is what to send to a replica that reports `other`.
     ///
@@ -423,13 +436,16 @@ impl<I: NodeId> VersionVector<I> {
 /// Finds `node` in sorted ids, of which those before `from` are less. O(log d) for one that is d places ahead.
 fn search_from<I: Ord>(ids: &[I], from: usize, node: &I) -> Result<usize, usize> {
     let ahead = &ids[from..];
-    match ahead.first().map(|first| first.cmp(node)) {
-        None | Some(Ordering::Greater) => return Err(from),
-        Some(Ordering::Equal) => return Ok(from),
-        Some(Ordering::Less) => {}
+    // Mostly it is close.
+    for (steps, id) in ahead.iter().take(NEAR).enumerate() {
+        match id.cmp(node) {
+            Ordering::Less => {}
+            Ordering::Equal => return Ok(from + steps),
+            Ordering::Greater => return Err(from + steps),
+        }
     }
     // What lies before `low` is less.
-    let (mut low, mut high) = (1, 2);
+    let (mut low, mut high) = (NEAR.min(ahead.len()), 2 * NEAR);
     while ahead.get(high).is_some_and(|id| id <= node) {
         (low, high) = (high, 2 * high);
     }
