@@ -173,8 +173,8 @@ fn blocks_do_what_two_queues_of_numbers_do_and_refuse_what_they_refuse() {
                             assert_eq!(model.issue_run(n), Some(run.into_iter().collect()));
                         }
                         Err(error) => {
-                            assert_eq!(error.longest, model.in_use.len().max(model.reserve.len()) as u64);
-                            assert_eq!((error.needed, model.issue_run(n)), (n as u64, None));
+                            assert_eq!(error.available, model.in_use.len().max(model.reserve.len()) as u64);
+                            assert_eq!((error.wanted, model.issue_run(n)), (n as u64, None));
                         }
                     }
                 }
@@ -409,13 +409,13 @@ fn a_counter_that_fails_changes_nothing_and_numbers_at_hand_are_still_issued() {
 fn a_run_longer_than_what_is_held_leaves_everything_in_place() {
     let mut blocks = blocks(0);
     let error = blocks.issue().expect_err("nothing yet");
-    assert_eq!(error.to_string(), "0 consecutive numbers are held where 1 are needed; feed another block");
+    assert_eq!(error.to_string(), "too few numbers are left, 0 of 1 wanted; go on with another class or block");
 
     blocks.feed(0, run(1, 3)).expect("empty");
     blocks.feed(0, run(11, 14)).expect("room");
     for n in [5, u64::MAX] {
         let error = blocks.issue_run(nonzero(n)).expect_err("too long");
-        assert_eq!((error.longest, error.needed), (4, n));
+        assert_eq!((error.available, error.wanted), (4, n));
     }
     assert_eq!(blocks.held(), [Some(run(1, 3)), Some(run(11, 14))]);
     assert_eq!(blocks.size_hint(), (7, Some(7)));

@@ -67,7 +67,7 @@
 use core::fmt;
 use core::num::NonZeroU64;
 
-use super::{Limit, Run};
+use super::{Exhausted, Limit, Run};
 use crate::counter::Counter;
 
 /// What [`Blocks`] starts with.
@@ -164,11 +164,11 @@ impl Blocks {
     ///
     /// # Errors
     ///
-    /// [`TooFewHeld`] if nothing is held; nothing is changed. [`feed`](Self::feed) a block and call again.
+    /// [`Exhausted`] if nothing is held; nothing is changed. [`feed`](Self::feed) a block and call again.
     #[inline]
-    pub fn issue(&mut self) -> Result<u64, TooFewHeld> {
+    pub fn issue(&mut self) -> Result<u64, Exhausted> {
         if self.next > self.last && !self.promote() {
-            return Err(TooFewHeld { longest: 0, needed: 1 });
+            return Err(Exhausted { wanted: 1, available: 0 });
         }
         let number = self.next;
         // No overflow: `next` is at most `last`, which is at most 2^63 - 1.
@@ -183,7 +183,7 @@ impl Blocks {
     ///
     /// # Errors
     ///
-    /// [`TooFewHeld`] if neither block has `n` numbers left; nothing is changed. Feed a block of at least `n`; or
+    /// [`Exhausted`] if neither block has `n` numbers left; nothing is changed. Feed a block of at least `n`; or
     /// take a long run from the counter directly.
     ///
     /// ```
@@ -198,10 +198,10 @@ impl Blocks {
     /// assert_eq!(blocks.issue_run(three)?, Run::new(1..=3).unwrap());
     /// assert_eq!(blocks.issue_run(three)?, Run::new(11..=13).unwrap());
     /// assert_eq!(blocks.lost(), 2); // 4 and 5
-    /// assert_eq!(blocks.issue_run(three).unwrap_err().longest, 2);
+    /// assert_eq!(blocks.issue_run(three).unwrap_err().available, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn issue_run(&mut self, n: NonZeroU64) -> Result<Run, TooFewHeld> {
+    pub fn issue_run(&mut self, n: NonZeroU64) -> Result<Run, Exhausted> {
         let [in_use, in_reserve] = self.held();
         let len = |run: Option<Run>| run.map_or(0, |run| run.len());
         let prefix = |run: Option<Run>| run.and_then(|run| run.prefix(n));
@@ -213,7 +213,7 @@ impl Blocks {
                 run
             }
             (None, None) => {
-                return Err(TooFewHeld { longest: len(in_use).max(len(in_reserve)), needed: n.get() });
+                return Err(Exhausted { wanted: n.get(), available: len(in_use).max(len(in_reserve)) });
             }
         };
         // No overflow: `run` is the first part of `next ..= last`.
@@ -438,30 +438,6 @@ impl Iterator for Blocks {
         (remaining.unwrap_or(usize::MAX), remaining.ok())
     }
 }
-
-/// Fewer consecutive numbers are held than were asked for.
-///
-/// Nothing is changed. Feed a block that is long enough.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TooFewHeld {
-    /// The longest run that could be issued now; 0 when dry.
-    pub longest: u64,
-    /// The run that was asked for.
-    pub needed: u64,
-}
-
-impl fmt::Display for TooFewHeld {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} consecutive numbers are held where {} are needed; feed another block",
-            self.longest, self.needed
-        )
-    }
-}
-
-impl core::error::Error for TooFewHeld {}
 
 /// A block was not taken in; nothing is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -142,7 +142,7 @@ impl Interleaved {
     #[inline]
     pub fn issue(&mut self) -> Result<u64, Exhausted> {
         if self.next > self.last {
-            return Err(Exhausted { limit: self.last });
+            return Err(Exhausted { wanted: 1, available: 0 });
         }
         let number = self.next;
         // No overflow (I1, I2): the sum is at most 2^64 - 2.
@@ -156,7 +156,7 @@ impl Interleaved {
     ///
     /// # Errors
     ///
-    /// [`TooFewLeft`] if fewer than `n` are left; the class is unchanged.
+    /// [`Exhausted`] if fewer than `n` are left; the class is unchanged.
     ///
     /// ```
     /// use core::num::NonZeroU64;
@@ -168,10 +168,10 @@ impl Interleaved {
     /// assert_eq!(class.issue()?, 17);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn issue_run(&mut self, n: NonZeroU64) -> Result<Self, TooFewLeft> {
+    pub fn issue_run(&mut self, n: NonZeroU64) -> Result<Self, Exhausted> {
         let remaining = self.remaining();
         if n.get() > remaining {
-            return Err(TooFewLeft { remaining, needed: n.get() });
+            return Err(Exhausted { wanted: n.get(), available: remaining });
         }
         // No overflow: the n-th number from `next` on is at most `last`, for n is at most what remains.
         let last = self.next + (n.get() - 1) * self.step;
@@ -188,12 +188,12 @@ impl Interleaved {
     ///
     /// # Errors
     ///
-    /// [`TooFewLeft`] if fewer than 3 numbers are left, so that a half would be empty or nearly so; the class is
+    /// [`Exhausted`] if fewer than 3 numbers are left, so that a half would be empty or nearly so; the class is
     /// unchanged. Split another one.
-    pub fn split(&mut self) -> Result<Self, TooFewLeft> {
+    pub fn split(&mut self) -> Result<Self, Exhausted> {
         let remaining = self.remaining();
         if remaining < 3 {
-            return Err(TooFewLeft { remaining, needed: 3 });
+            return Err(Exhausted { wanted: 3, available: remaining });
         }
         // No overflow and no underflow: with at least 3 numbers left, next + 2 step <= last.
         let (kept_last, given_last) = match remaining % 2 {
@@ -293,7 +293,10 @@ impl Interleaved {
         self.step
     }
 
-    /// Returns the last number of the class, issued or not: its limit, rounded down to the class.
+    /// Returns the last number of the class, issued or not.
+    ///
+    /// At first it is the limit, rounded down to the class. It is never raised: above the end of what a merge left
+    /// behind, or of a run, are the numbers of another class.
     pub const fn limit(&self) -> u64 {
         self.last
     }
@@ -363,30 +366,6 @@ impl Iterator for Interleaved {
 }
 
 impl FusedIterator for Interleaved {}
-
-/// A class has fewer numbers left than were asked for.
-///
-/// The class is unchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TooFewLeft {
-    /// How many are left.
-    pub remaining: u64,
-    /// How many it would take.
-    pub needed: u64,
-}
-
-impl fmt::Display for TooFewLeft {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} numbers are left in this class where {} are needed; use another class",
-            self.remaining, self.needed
-        )
-    }
-}
-
-impl core::error::Error for TooFewLeft {}
 
 /// Two classes do not make one together; both are given back, unchanged.
 ///

@@ -46,9 +46,9 @@ mod reserve_ahead;
 mod run;
 mod wall_clock;
 
-pub use blocks::{BlockRefused, Blocks, BlocksConfig, OldEpoch, RefillError, TooFewHeld};
-pub use interleaved::{Interleaved, InvalidClass, NotSiblings, TooFewLeft};
+pub use blocks::{BlockRefused, Blocks, BlocksConfig, OldEpoch, RefillError};
+pub use interleaved::{Interleaved, InvalidClass, NotSiblings};
 pub use limit::{Exhausted, Limit};
 pub use reserve_ahead::{ReserveAhead, ReserveError, Store};
 pub use run::Run;
-pub use wall_clock::{Layout, WallClock, WallClockConfig, WallClockConfigError, WallClockError};
+pub use wall_clock::{AfterEnd, Layout, WallClock, WallClockConfig, WallClockConfigError, WallClockError};
