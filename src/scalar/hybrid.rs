@@ -148,14 +148,6 @@ impl HybridTime {
         Self::from_bits(u64::from_be_bytes(key))
     }
 
-    /// The time that one of our own atomics holds: never above the maximum, since only times are stored there.
-    #[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
-    #[inline]
-    pub(super) const fn from_stored(bits: u64) -> Self {
-        debug_assert!(bits <= Self::MAX.0, "V2: a time is at most 2^63 - 1");
-        Self(bits)
-    }
-
     /// The next time at a node whose wall clock shows `now_ms`.
     ///
     /// This is all there is to a tick. It is the paper's case distinction, because "one more" carries: where the
@@ -177,6 +169,17 @@ impl HybridTime {
             return Err(ClockDrift { claimed, now_ms, max_drift_ms });
         }
         Ok(())
+    }
+}
+
+where_atomics! {
+    impl HybridTime {
+        /// The time that one of our own atomics holds: never above the maximum, since only times are stored there.
+        #[inline]
+        pub(super) const fn from_stored(bits: u64) -> Self {
+            debug_assert!(bits <= Self::MAX.0, "V2: a time is at most 2^63 - 1");
+            Self(bits)
+        }
     }
 }
 

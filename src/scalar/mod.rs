@@ -42,13 +42,14 @@ macro_rules! key_bytes {
     )+};
 }
 
-#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
+#[cfg(any(all(target_has_atomic = "64", not(happens_before_without_atomics)), feature = "portable-atomic"))]
 mod atomic;
 mod hybrid;
 mod lamport;
 
-#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
-pub use atomic::{AtomicHybridClock, AtomicLamportClock};
+where_atomics! {
+    pub use atomic::{AtomicHybridClock, AtomicLamportClock};
+}
 #[cfg(feature = "std")]
 pub use hybrid::SystemTime;
 pub use hybrid::{ClockDrift, HybridClock, HybridTime, HybridTimestamp, TimeExhausted, TimeSource};
