@@ -259,6 +259,16 @@ fn after_a_restart_nothing_up_to_the_millisecond_skipped_is_issued() {
 }
 
 #[test]
+fn a_quick_restart_behind_a_bound_waits_for_what_the_reserve_exceeds_the_cap() {
+    let mut clock = clock(Layout::SNOWFLAKE, 2, 0, 5);
+    // The ReserveAhead of 1,000 made its bound 10_999 durable for an id at 10_000.
+    clock.skip_past(10_999).expect("within the layout");
+    let error = clock.issue(10_000).expect_err("the millisecond after the bound is 1,000 ms ahead");
+    assert_eq!(error, WallClockError::ClockBehind { now_ms: 10_000, retry_at_ms: 10_995 });
+    assert_eq!(Layout::SNOWFLAKE.decode(clock.issue(10_995).expect("995 ms later")), (11_000, 2, 0));
+}
+
+#[test]
 fn no_id_is_0_and_none_is_above_the_layout() {
     let tiny = layout(1, 0, 1);
     let mut first = clock(tiny, 0, 0, 0);
@@ -314,20 +324,21 @@ fn layouts_and_configurations_are_checked() {
     assert_eq!(Layout::new(41, 4, 8), Some(Layout::JSON));
     assert_eq!(Layout::JSON.highest_id(), Limit::JSON.get());
     assert_eq!(Layout::SNOWFLAKE.highest_id(), Limit::MAX.get());
-    assert_eq!(WallClockConfig::default().layout, Layout::SNOWFLAKE);
+    assert_eq!(Layout::default(), Layout::SNOWFLAKE);
 
-    let config = WallClockConfig { node: 1_024, ..WallClockConfig::default() };
+    let plain = WallClockConfig { layout: Layout::SNOWFLAKE, node: 0, origin_ms: 0, ahead_ms: 0 };
+    let config = WallClockConfig { node: 1_024, ..plain };
     let error = WallClock::new(config).expect_err("10 bits");
     assert_eq!(error, WallClockConfigError::NodeTooWide { node: 1_024, highest: 1_023 });
     assert_eq!(error.to_string(), "node number 1024 is above 1023, the highest that the layout has bits for");
 
     let highest = u64::MAX - Layout::SNOWFLAKE.highest_ms();
-    let config = WallClockConfig { origin_ms: highest + 1, ..WallClockConfig::default() };
+    let config = WallClockConfig { origin_ms: highest + 1, ..plain };
     let error = WallClock::new(config).expect_err("no u64 can tell the last millisecond");
     assert_eq!(error, WallClockConfigError::OriginTooLate { origin_ms: highest + 1, highest });
     assert!(error.to_string().ends_with("the latest that the layout allows"));
 
-    let latest = WallClockConfig { origin_ms: highest, ahead_ms: u64::MAX, ..WallClockConfig::default() };
+    let latest = WallClockConfig { origin_ms: highest, ahead_ms: u64::MAX, ..plain };
     let mut clock = WallClock::new(latest).expect("the latest origin");
     assert!(clock.issue(u64::MAX).is_ok());
     assert!(clock.issue(0).is_ok(), "any step back is within the cap");

@@ -40,7 +40,9 @@
 //!
 //! - durably: after [`issue`](WallClock::issue) and before the id is used,
 //!   [`observe`](super::ReserveAhead::observe) its [`last_ms`](WallClock::last_ms) with a
-//!   [`ReserveAhead`](super::ReserveAhead) of milliseconds, and at the start skip past its bound;
+//!   [`ReserveAhead`](super::ReserveAhead) of milliseconds, and at the start skip past its bound. The bound is up to
+//!   the reserve ahead of the clock, so for as much of that as exceeds `ahead_ms` the first call after a quick restart
+//!   is [`ClockBehind`](WallClockError::ClockBehind): with a reserve of 1,000 ms and `ahead_ms` of 5, for up to 995 ms;
 //! - without a store, where the clock does not go back across a restart by more than some d: at the start, skip past
 //!   the clock's reading plus `ahead_ms` plus d. The first ids then come that much later.
 //!
@@ -141,7 +143,9 @@ const fn ones(bits: u8) -> u64 {
 }
 
 /// What a [`WallClock`] starts with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+///
+/// There is no `Default`: two nodes that forget to set theirs would issue the same ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WallClockConfig {
     /// The widths; the same for all nodes, for ever.
     pub layout: Layout,
@@ -162,7 +166,9 @@ pub struct WallClockConfig {
 /// One node's allocator of time-of-day ids.
 ///
 /// The module's comment has the algorithm, what is promised, and what must survive a restart. There is no
-/// `Clone`: two copies would issue the same ids.
+/// `Clone`: two copies would issue the same ids. It is no iterator, as the other allocators are: each id takes the time
+/// of its own call, and the error says when to call again. Where both go without saying,
+/// `iter::from_fn(|| clock.issue(&source).ok())` is one.
 ///
 /// # Examples
 ///
@@ -258,7 +264,7 @@ impl WallClock {
     /// use happens_before::sequence::{Layout, WallClock, WallClockConfig};
     ///
     /// let layout = Layout::new(41, 10, 2).unwrap(); // 4 ids a millisecond
-    /// let mut clock = WallClock::new(WallClockConfig { layout, ahead_ms: 1, ..WallClockConfig::default() })?;
+    /// let mut clock = WallClock::new(WallClockConfig { layout, node: 0, origin_ms: 0, ahead_ms: 1 })?;
     ///
     /// let three = NonZeroU64::new(3).unwrap();
     /// let runs = [clock.issue_run(7, three)?, clock.issue_run(7, three)?];
