@@ -43,15 +43,32 @@
 //!
 //! The class, as [`save`](Interleaved::save) gives it. Save it
 //!
-//! - after a **split**, before the given half leaves: an owner that forgets its split issues the other's numbers;
-//!   save the half with it, or a crash at that moment loses it;
+//! - after a **split**, before the given half leaves, and the half with it. An owner that forgets its split issues the
+//!   other's numbers; one that forgets the half before its receiver has it loses them. The next section says when it
+//!   may be forgotten;
 //! - after a **merge**, before the answer that the class was taken over; who gives a class away forgets it,
 //!   durably, before it sends it;
 //! - after a number was **issued**, before it is used. To write less often, keep a durable bound ahead with
 //!   [`ReserveAhead::observe`](super::ReserveAhead::observe) and, after a restart,
 //!   [`skip_past`](Interleaved::skip_past) it.
 //!
+//! One bound guards one class. What a merge leaves behind lies below the bound, so that after a restart `skip_past`
+//! gives all of it up: save the remainder itself, and restore it without skipping, or do without its numbers.
+//!
 //! A class has no `Clone`: two copies would issue the same numbers.
+//!
+//! # Handing a half over
+//!
+//! The sender cannot see whether the half has arrived. So:
+//!
+//! 1. The sender saves in one write: its own class, the half, *for whom it is*, and a number for this hand-over, one
+//!    more than the last. Then it sends the half with the number, as often as it takes, **to that node only**: a half
+//!    that was sent once may have arrived, however long the node is silent.
+//! 2. The receiver saves in one write: the half, and the number as the highest that it has taken from this sender. Only
+//!    then does it acknowledge. What it has taken before it acknowledges again, and does not take again: its own copy
+//!    has moved on.
+//! 3. When the acknowledgement of this number arrives, the sender may forget the half, and begin the next hand-over to
+//!    that node.
 //!
 //! # Invariants
 //!
@@ -183,8 +200,8 @@ impl Interleaved {
 
     /// Keeps every second number, from the next one on, and gives away those between. O(1).
     ///
-    /// **Save `self`, and the half, before the half leaves**: see what must survive a restart in the module's
-    /// comment.
+    /// **Save `self`, and the half, before the half leaves**, and send it to one node only: see how a half is handed over
+    /// in the module's comment.
     ///
     /// # Errors
     ///
@@ -212,7 +229,8 @@ impl Interleaved {
     ///
     /// Siblings have the same step 2s, lie s apart, and end at the same limit. They need not come from the same
     /// split. The result is the class with step s that starts above everything that either has issued, and, if
-    /// one lagged behind, its numbers below that, which are to be issued as well or else are lost.
+    /// one lagged behind, its numbers below that, which are to be issued as well or else are lost. Behind a durable
+    /// bound they do not survive a restart by themselves: see the module's comment.
     ///
     /// # Errors
     ///
