@@ -1,10 +1,12 @@
 //! Nodes, each with a counter, in the order of the ids: what vectors, contexts and dependencies are made of.
 
+use smallvec::SmallVec;
+
 use super::bytes::{Reader, Writer};
-use super::column::{self, BLOCK, Plan};
+use super::column::{self, BLOCK, Plan, Words, one_by_one_len};
 use super::error::{DecodeError, DecodeErrorKind};
 use super::id::{DecodeId, Form, take_id};
-use crate::compat::Vec;
+use crate::version::INLINE;
 
 /// Added to a block's code if columns of gaps follow; without it, every id is the one after the one before.
 const GAPS: u8 = 0x80;
@@ -13,73 +15,85 @@ const GAPS: u8 = 0x80;
 struct Block {
     /// The counters less 1.
     counters: [u64; BLOCK],
-    /// How many ids lie between each entry's and the one's before, in an upper and a lower half.
+    /// How many ids lie between each entry's and the one's before, in an upper and a lower half, of which only the
+    /// last [`COLUMNS`](Form::COLUMNS) are used.
     gaps: [[u64; BLOCK]; 2],
-    /// How many entries, and how many gaps: none for the first entry of all, nor where ids are written in full.
-    lens: (usize, usize),
+    /// How many entries there are.
+    len: usize,
+    /// The first one that has a gap: 1 where the first entry of all is in the block.
+    first_gap: usize,
+    scratch: Words,
 }
 
-/// What the two forms of a block cost, but for ids that are written in full in both.
+/// How the columns of a block are written in the packed form.
 struct BlockPlan {
     counters: Plan,
-    /// Only the last [`COLUMNS`](Form::COLUMNS) of these are written.
     gaps: [Plan; 2],
 }
 
 impl Block {
     fn new() -> Self {
-        Self { counters: [0; BLOCK], gaps: [[0; BLOCK]; 2], lens: (0, 0) }
-    }
-
-    fn counters(&self) -> &[u64] {
-        &self.counters[..self.lens.0]
+        Self { counters: [0; BLOCK], gaps: [[0; BLOCK]; 2], len: 0, first_gap: 1, scratch: [[0; 8]; BLOCK + 1] }
     }
 
     /// The columns of gaps that are written.
     fn gaps<F: Form>(&self) -> impl Iterator<Item = &[u64]> {
-        self.gaps[2 - F::COLUMNS..].iter().map(|column| &column[..self.lens.1])
+        self.gaps[2 - F::COLUMNS..].iter().map(|column| &column[self.first_gap..self.len])
     }
 
     /// Takes in the next 64 entries, or what is left.
     fn fill<'a, F: Form + 'a>(
         &mut self,
-        before: &mut Option<F::Ref<'a>>,
+        before: &mut F::Ref<'a>,
         entries: &mut impl Iterator<Item = (F::Ref<'a>, u64)>,
     ) {
-        self.lens = (0, 0);
-        for ((form, counter), to) in entries.by_ref().take(BLOCK).zip(&mut self.counters) {
-            // Counters of entries are at least 1.
-            *to = counter.wrapping_sub(1);
-            self.lens.0 += 1;
-            if F::COLUMNS > 0
-                && let Some(before) = before.replace(form)
-            {
-                [self.gaps[0][self.lens.1], self.gaps[1][self.lens.1]] = F::gap(before, form);
-                self.lens.1 += 1;
+        let (counters, [high, low]) = (&mut self.counters, &mut self.gaps);
+        let (mut last, mut len) = (*before, 0);
+        for (form, counter) in entries.by_ref().take(BLOCK) {
+            // `len` is below 64, which the compiler cannot know. Counters of entries are at least 1.
+            counters[len % BLOCK] = counter.wrapping_sub(1);
+            if F::COLUMNS > 0 {
+                let gap = F::gap(last, form);
+                low[len % BLOCK] = gap[1];
+                if F::COLUMNS > 1 {
+                    high[len % BLOCK] = gap[0];
+                }
+                last = form;
             }
+            len += 1;
         }
+        *before = last;
+        self.len = len;
     }
 
     fn plan<F: Form>(&self) -> BlockPlan {
-        let mut gaps = [Plan::of(&[]); 2];
-        for (plan, column) in gaps[2 - F::COLUMNS..].iter_mut().zip(self.gaps::<F>()) {
+        let mut plan = BlockPlan { counters: Plan::of(&self.counters[..self.len]), gaps: [Plan::EMPTY; 2] };
+        for (plan, column) in plan.gaps[2 - F::COLUMNS..].iter_mut().zip(self.gaps::<F>()) {
             *plan = Plan::of(column);
         }
-        BlockPlan { counters: Plan::of(self.counters()), gaps }
+        plan
+    }
+
+    /// Whether a packed block is shorter than a plain one.
+    fn is_packed<F: Form>(&self, plan: &BlockPlan) -> bool {
+        let columns = &plan.gaps[2 - F::COLUMNS..];
+        let gaps: usize = if plan.has_gaps() { columns.iter().map(|plan| 1 + plan.len).sum() } else { 0 };
+        let plain_gaps: usize = self.gaps::<F>().map(one_by_one_len).sum();
+        1 + gaps + plan.counters.len < plain_gaps + one_by_one_len(&self.counters[..self.len])
+    }
+
+    /// Writes the columns of gaps.
+    fn put_gaps<F: Form>(&mut self, plan: &BlockPlan, out: &mut Writer<'_>) {
+        for (column, &plan) in self.gaps[2 - F::COLUMNS..].iter().zip(&plan.gaps[2 - F::COLUMNS..]) {
+            out.put(&[plan.code]);
+            column::put(&column[self.first_gap..self.len], plan, &mut self.scratch, out);
+        }
     }
 }
 
 impl BlockPlan {
     fn has_gaps(&self) -> bool {
         !self.gaps.iter().all(Plan::is_zero)
-    }
-
-    /// Whether the packed form is the shorter one.
-    fn is_packed<F: Form>(&self) -> bool {
-        let columns = &self.gaps[2 - F::COLUMNS..];
-        let gaps = if self.has_gaps() { columns.iter().map(|plan| 1 + plan.len()).sum() } else { 0 };
-        let packed = 1 + gaps + self.counters.len();
-        packed < columns.iter().map(|plan| plan.one_by_one).sum::<usize>() + self.counters.one_by_one
     }
 }
 
@@ -90,148 +104,180 @@ pub(super) fn put_entries<'a, F: Form + 'a>(
     out: &mut Writer<'_>,
 ) {
     let Some((first, _)) = entries.clone().next() else { return out.put_number(0) };
-    let (mut block, mut before) = (Block::new(), None);
-    let mut rest = entries.clone();
+    let (mut block, mut before, mut rest) = (Block::new(), first, entries.clone());
     block.fill::<F>(&mut before, &mut rest);
     let mut plan = block.plan::<F>();
-    let packed = len > BLOCK || plan.is_packed::<F>();
+    let packed = len > BLOCK || block.is_packed::<F>(&plan);
     // No overflow: an entry takes memory.
     out.put_number(len as u64 * 2 + u64::from(packed));
     if F::COLUMNS > 0 {
         F::put(first, out);
     }
-    while block.lens.0 > 0 {
+    loop {
         if packed {
             let flag = if plan.has_gaps() { GAPS } else { 0 };
-            out.put(&[plan.counters.code() | flag]);
+            out.put(&[plan.counters.code | flag]);
             if plan.has_gaps() {
-                for (column, plan) in block.gaps::<F>().zip(&plan.gaps[2 - F::COLUMNS..]) {
-                    out.put(&[plan.code()]);
-                    column::put(column, plan, out);
-                }
+                block.put_gaps::<F>(&plan, out);
             }
         } else {
             block.gaps::<F>().for_each(|column| column::put_one_by_one(column, out));
         }
         if F::COLUMNS == 0 {
-            entries.by_ref().take(block.lens.0).for_each(|(form, _)| F::put(form, out));
+            entries.by_ref().take(block.len).for_each(|(form, _)| F::put(form, out));
         }
+        let counters = &block.counters[..block.len];
         if packed {
-            column::put(block.counters(), &plan.counters, out);
+            column::put(counters, plan.counters, &mut block.scratch, out);
         } else {
-            column::put_one_by_one(block.counters(), out);
+            column::put_one_by_one(counters, out);
         }
+
+        block.first_gap = 0;
         block.fill::<F>(&mut before, &mut rest);
+        if block.len == 0 {
+            return;
+        }
         plan = block.plan::<F>();
     }
 }
 
+/// Ids in increasing order, and as many counters.
+type Entries<I> = (SmallVec<[I; INLINE]>, SmallVec<[u64; INLINE]>);
+
 /// Reads entries: ids in increasing order, and as many counters of at least 1.
-pub(super) fn take_entries<I: DecodeId>(reader: &mut Reader<'_>) -> Result<(Vec<I>, Vec<u64>), DecodeError> {
-    let columns = 2 - I::Form::COLUMNS..;
+pub(super) fn take_entries<I: DecodeId>(reader: &mut Reader<'_>) -> Result<Entries<I>, DecodeError> {
     let head_at = reader.at();
     let (len, packed) = reader.take_head()?;
-    // Nothing is reserved: `len` is a claim until the bytes are there.
-    let (mut ids, mut counters) = (Vec::new(), Vec::new());
-    if len == 0 && packed {
-        return reader.refuse(head_at, DecodeErrorKind::NotCanonical);
-    }
-    let mut block = Block::new();
-    let mut before: Option<I::Form> = None;
-    while counters.len() < len {
-        let mut at = reader.at();
-        block.lens = ((len - counters.len()).min(BLOCK), 0);
-        if I::Form::COLUMNS > 0 {
-            block.lens.1 = block.lens.0;
-            if before.is_none() {
-                block.lens.1 -= 1;
-                let form = I::Form::take(reader)?;
-                push_id(&mut ids, before.insert(form).clone(), at, reader)?;
-                at = reader.at();
-            }
-        }
-        let code = if packed { reader.take_byte()? } else { 0 };
-        let has_gaps = if packed { code & GAPS > 0 } else { true };
-        if has_gaps && I::Form::COLUMNS == 0 && packed {
-            return reader.refuse(at, DecodeErrorKind::NotCanonical);
-        }
-        let mut plan = BlockPlan { counters: Plan::of(&[]), gaps: [Plan::of(&[]); 2] };
-        for (column, plan) in block.gaps[columns.clone()].iter_mut().zip(&mut plan.gaps[columns.clone()]) {
-            let column = &mut column[..block.lens.1];
-            *plan = match (packed, has_gaps) {
-                (true, true) => {
-                    let code_at = reader.at();
-                    let code = reader.take_byte()?;
-                    column::take(column, code, code_at, reader)?
-                }
-                (true, false) => {
-                    column.fill(0);
-                    Plan::of(column)
-                }
-                (false, _) => column::take_one_by_one(column, reader)?,
-            };
-        }
-        if packed && has_gaps != plan.has_gaps() {
-            return reader.refuse(at, DecodeErrorKind::NotCanonical);
-        }
-        if I::Form::COLUMNS == 0 {
-            for _ in 0..block.lens.0 {
-                let at = reader.at();
-                let id = take_id(reader)?;
-                push_sorted(&mut ids, id, at, reader)?;
-            }
-        }
-        let column = &mut block.counters[..block.lens.0];
-        plan.counters = if packed {
-            column::take(column, code & !GAPS, at, reader)?
+    let (mut ids, mut counters) = Entries::<I>::default();
+    if len == 0 {
+        return if packed {
+            reader.refuse(head_at, DecodeErrorKind::NotCanonical)
         } else {
-            column::take_one_by_one(column, reader)?
+            Ok((ids, counters))
         };
-        if packed != (len > BLOCK || plan.is_packed::<I::Form>()) {
+    }
+    // `len` is a claim: more than the bytes that are there is reserved only when the entries are.
+    let likely = len.min(reader.rest().len());
+    ids.reserve_exact(likely);
+    counters.reserve_exact(likely);
+
+    let mut block = Block::new();
+    let mut before = None;
+    if I::Form::COLUMNS > 0 {
+        let at = reader.at();
+        let first = before.insert(I::Form::take(reader)?);
+        match I::from_form(first.clone()) {
+            Some(id) => ids.push(id),
+            None => return reader.refuse(at, DecodeErrorKind::InvalidId),
+        }
+    }
+    while counters.len() < len {
+        let at = reader.at();
+        block.len = (len - counters.len()).min(BLOCK);
+        block.first_gap = usize::from(counters.is_empty());
+        let plan = if packed {
+            take_packed(&mut block, at, &mut ids, reader)?
+        } else {
+            take_plain(&mut block, &mut ids, reader)?
+        };
+        // Longer vectors are always packed.
+        if len <= BLOCK && packed != block.is_packed::<I::Form>(&plan) {
             return reader.refuse(head_at, DecodeErrorKind::NotCanonical);
         }
-
         if let Some(before) = &mut before {
-            let [high, low] = &block.gaps;
-            for (&high, &low) in high.iter().zip(low).take(block.lens.1) {
-                let Some(form) = I::Form::after(before, [high, low]) else {
-                    return reader.refuse(at, DecodeErrorKind::OutOfRange);
-                };
-                *before = form;
-                push_id(&mut ids, before.clone(), at, reader)?;
-            }
+            take_gaps(&block, before, at, &mut ids, reader)?;
         }
-        for &counter in block.counters.iter().take(block.lens.0) {
-            match counter.checked_add(1) {
-                Some(counter) => counters.push(counter),
-                None => return reader.refuse(at, DecodeErrorKind::OutOfRange),
-            }
+        let column = &block.counters[..block.len];
+        if plan.counters.code >= 64 && column.contains(&u64::MAX) {
+            return reader.refuse(at, DecodeErrorKind::OutOfRange);
         }
+        counters.extend(column.iter().map(|&counter| counter.wrapping_add(1)));
     }
     Ok((ids, counters))
 }
 
-fn push_id<I: DecodeId>(
-    ids: &mut Vec<I>,
-    form: I::Form,
+/// Reads a block of packed columns, and ids that are written in full.
+fn take_packed<I: DecodeId>(
+    block: &mut Block,
     at: usize,
-    reader: &Reader<'_>,
-) -> Result<(), DecodeError> {
-    match I::from_form(form) {
-        Some(id) => push_sorted(ids, id, at, reader),
-        None => reader.refuse(at, DecodeErrorKind::InvalidId),
+    ids: &mut SmallVec<[I; INLINE]>,
+    reader: &mut Reader<'_>,
+) -> Result<BlockPlan, DecodeError> {
+    let code = reader.take_byte()?;
+    let mut plan = BlockPlan { counters: Plan::EMPTY, gaps: [Plan::EMPTY; 2] };
+    let unused = 2 - I::Form::COLUMNS;
+    for (column, plan) in block.gaps[unused..].iter_mut().zip(&mut plan.gaps[unused..]) {
+        let column = &mut column[block.first_gap..block.len];
+        if code & GAPS > 0 {
+            let code_at = reader.at();
+            *plan = column::take(column, reader.take_byte()?, code_at, &mut block.scratch, reader)?;
+        } else {
+            column.fill(0);
+        }
     }
+    if (code & GAPS > 0) != plan.has_gaps() {
+        return reader.refuse(at, DecodeErrorKind::NotCanonical);
+    }
+    take_ids(block, ids, reader)?;
+    let column = &mut block.counters[..block.len];
+    plan.counters = column::take(column, code & !GAPS, at, &mut block.scratch, reader)?;
+    Ok(plan)
 }
 
-fn push_sorted<I: DecodeId>(
-    ids: &mut Vec<I>,
-    id: I,
+/// Reads a block of numbers one by one, and ids that are written in full.
+fn take_plain<I: DecodeId>(
+    block: &mut Block,
+    ids: &mut SmallVec<[I; INLINE]>,
+    reader: &mut Reader<'_>,
+) -> Result<BlockPlan, DecodeError> {
+    for column in &mut block.gaps[2 - I::Form::COLUMNS..] {
+        column::take_one_by_one(&mut column[block.first_gap..block.len], reader)?;
+    }
+    take_ids(block, ids, reader)?;
+    column::take_one_by_one(&mut block.counters[..block.len], reader)?;
+    Ok(block.plan::<I::Form>())
+}
+
+/// Reads the ids of a block that are written in full.
+fn take_ids<I: DecodeId>(
+    block: &Block,
+    ids: &mut SmallVec<[I; INLINE]>,
+    reader: &mut Reader<'_>,
+) -> Result<(), DecodeError> {
+    for _ in 0..if I::Form::COLUMNS == 0 { block.len } else { 0 } {
+        let at = reader.at();
+        let id = take_id(reader)?;
+        if ids.last().is_some_and(|last| *last >= id) {
+            return reader.refuse(at, DecodeErrorKind::Unsorted);
+        }
+        ids.push(id);
+    }
+    Ok(())
+}
+
+/// Makes ids of the gaps of a block, which begins at byte `at`.
+fn take_gaps<I: DecodeId>(
+    block: &Block,
+    before: &mut I::Form,
     at: usize,
+    ids: &mut SmallVec<[I; INLINE]>,
     reader: &Reader<'_>,
 ) -> Result<(), DecodeError> {
-    if ids.last().is_some_and(|last| *last >= id) {
-        return reader.refuse(at, DecodeErrorKind::Unsorted);
-    }
-    ids.push(id);
-    Ok(())
+    let mut wrong = None;
+    let [high, low] = &block.gaps;
+    let gaps = high[block.first_gap..block.len].iter().zip(&low[block.first_gap..block.len]);
+    ids.extend(gaps.map_while(|(&high, &low)| {
+        let Some(form) = I::Form::after(before, [high, low]) else {
+            wrong = Some(DecodeErrorKind::OutOfRange);
+            return None;
+        };
+        *before = form;
+        let id = I::from_form(before.clone());
+        if id.is_none() {
+            wrong = Some(DecodeErrorKind::InvalidId);
+        }
+        id
+    }));
+    wrong.map_or(Ok(()), |kind| reader.refuse(at, kind))
 }

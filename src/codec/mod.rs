@@ -190,6 +190,6 @@ impl<I: EncodeId> Encode for VersionVector<I> {
 impl<I: DecodeId> Decode for VersionVector<I> {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (ids, counters) = entries::take_entries(reader)?;
-        Ok(ids.into_iter().zip(counters).collect())
+        Ok(Self::from_sorted(ids, counters))
     }
 }

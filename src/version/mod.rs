@@ -2,4 +2,5 @@
 
 mod vector;
 
+pub(crate) use vector::INLINE;
 pub use vector::VersionVector;

@@ -50,7 +50,7 @@ use crate::node::{CounterExhausted, Dot, DotRange, NodeId};
 use crate::order::CausalOrder;
 
 /// How many entries live inside the vector itself.
-const INLINE: usize = 4;
+pub(crate) const INLINE: usize = 4;
 
 /// The entries of a vector, node and counter, in the order of the ids.
 type Entries<'a, I> = iter::Zip<slice::Iter<'a, I>, iter::Copied<slice::Iter<'a, u64>>>;
@@ -303,6 +303,14 @@ impl<I: NodeId> VersionVector<I> {
                 self.counters.insert(at, counter);
             }
         }
+    }
+
+    /// Makes the vector of ids in increasing order and of as many counters, none of them 0.
+    pub(crate) fn from_sorted(ids: SmallVec<[I; INLINE]>, counters: SmallVec<[u64; INLINE]>) -> Self {
+        let mut vector = Self::new();
+        (vector.ids, vector.counters) = (ids, counters);
+        vector.debug_validate();
+        vector
     }
 
     /// Checks the invariants of the module's opening comment and says which one is broken.
