@@ -153,6 +153,11 @@ impl<'a> Reader<'a> {
         Self { input, at: 0, limit }
     }
 
+    /// Returns how many entries a value may have.
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Returns how many bytes were read.
     pub const fn at(&self) -> usize {
         self.at
@@ -215,6 +220,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a number that says how many entries follow, doubled, and a flag.
+    #[cfg(feature = "alloc")]
     pub(super) fn take_head(&mut self) -> Result<(usize, bool), DecodeError> {
         let start = self.at;
         if self.rest().first() == Some(&0xFF) {
@@ -225,6 +231,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks a claimed number of entries against the limit.
+    #[cfg(feature = "alloc")]
     pub(super) fn count(&self, at: usize, claimed: u64) -> Result<usize, DecodeError> {
         match usize::try_from(claimed) {
             Ok(count) if count <= self.limit => Ok(count),

@@ -43,11 +43,7 @@ pub fn encode_delta<I: EncodeId>(vector: &VersionVector<I>, base: &VersionVector
     }
     let mut writer = Writer::growing(out);
     put_entries::<u64>(grown.len(), grown.iter().copied(), &mut writer);
-    put_entries::<I::Form>(
-        new.len(),
-        new.iter().map(|&(node, counter)| (node.to_form(), counter)),
-        &mut writer,
-    );
+    super::put_entries(new.len(), new.iter().copied(), &mut writer);
     writer.put(&check(base));
 }
 

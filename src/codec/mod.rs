@@ -10,8 +10,8 @@
 //!
 //! [`encode`] and [`decode`] for whole values; [`Encode`] and [`Decode`] with a [`Writer`] and a [`Reader`] for
 //! values inside a packet; [`encode_delta`] for a vector whose receiver knows an older one. All of
-//! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`VersionVector`](crate::VersionVector) and the header of a
-//! [`Message`](crate::Message) have a form.
+//! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`HybridTimestamp`] and [`VersionVector`](crate::VersionVector)
+//! have a form; the header of a message has its own in [`delivery`](crate::delivery).
 //!
 //! ```
 //! # #[cfg(feature = "alloc")] {
@@ -60,7 +60,7 @@ pub use id::{DecodeId, EncodeId, Form};
 #[cfg(feature = "alloc")]
 use crate::compat::Vec;
 use crate::node::{Dot, DotRange};
-use crate::scalar::LamportTimestamp;
+use crate::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
 #[cfg(feature = "alloc")]
 use crate::version::VersionVector;
 use id::take_id;
@@ -110,6 +110,16 @@ pub fn decode<T: Decode>(bytes: &[u8]) -> Result<T, DecodeError> {
     let value = T::decode(&mut reader)?;
     reader.finish()?;
     Ok(value)
+}
+
+/// Writes the entries of a vector, given in the order of the ids, without building it.
+#[cfg(feature = "alloc")]
+pub(crate) fn put_entries<'a, I: EncodeId + 'a>(
+    len: usize,
+    entries: impl Iterator<Item = (&'a I, u64)> + Clone,
+    out: &mut Writer<'_>,
+) {
+    entries::put_entries::<I::Form>(len, entries.map(|(node, counter)| (node.to_form(), counter)), out);
 }
 
 fn put_id<I: EncodeId>(id: &I, out: &mut Writer<'_>) {
@@ -178,11 +188,26 @@ impl<I: DecodeId> Decode for LamportTimestamp<I> {
     }
 }
 
+impl<I: EncodeId> Encode for HybridTimestamp<I> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        out.put(&self.time().to_key_bytes());
+        put_id(self.node(), out);
+    }
+}
+
+impl<I: DecodeId> Decode for HybridTimestamp<I> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.at();
+        let key = <[u8; 8]>::try_from(reader.take(8)?).ok();
+        let time = made(key.and_then(HybridTime::from_key_bytes), start, reader)?;
+        Ok(Self::new(time, take_id(reader)?))
+    }
+}
+
 #[cfg(feature = "alloc")]
 impl<I: EncodeId> Encode for VersionVector<I> {
     fn encode(&self, out: &mut Writer<'_>) {
-        let entries = self.iter().map(|(node, counter)| (node.to_form(), counter));
-        entries::put_entries::<I::Form>(self.len(), entries, out);
+        put_entries(self.len(), self.iter(), out);
     }
 }
 
