@@ -120,7 +120,7 @@ impl<I: AnyId> Arbitrary for Entries<I> {
             };
             let counter = match counters {
                 0 => 1,
-                1 => bits(random, width.into()),
+                1 => bits(random, width),
                 2 if at % 50 == 49 => u64::MAX.into(), // outliers
                 2 => bits(random, 6),
                 3 => bits(random, 64),

@@ -141,7 +141,8 @@ fn unpack(
 ) -> Result<(), DecodeError> {
     let bits = numbers.len() * usize::from(width);
     let packed = reader.take(bits.div_ceil(8))?;
-    if packed.last().is_some_and(|&last| bits % 8 > 0 && last >> (bits % 8) > 0) {
+    let unused = 8 * packed.len() - bits;
+    if packed.last().is_some_and(|last| (last.leading_zeros() as usize) < unused) {
         return reader.refuse(reader.at() - 1, DecodeErrorKind::NotCanonical);
     }
     // At most 64 numbers of at most 64 bits. What is left in the scratch behind them is shifted or masked out.
