@@ -8,7 +8,7 @@ mod fuzzing {
     use arbitrary::{Arbitrary, Result, Unstructured};
 
     use crate::compat::Vec;
-    use crate::{Dot, LamportTimestamp, Message, NodeId, VersionVector};
+    use crate::{CausalContext, Dot, DotRange, LamportTimestamp, Message, NodeId, VersionVector};
 
     fn counter(u: &mut Unstructured<'_>) -> Result<u64> {
         if u.ratio(15, 16)? { u.int_in_range(1..=16) } else { u.int_in_range(1..=u64::MAX) }
@@ -17,6 +17,13 @@ mod fuzzing {
     impl<'a, I: Arbitrary<'a>> Arbitrary<'a> for Dot<I> {
         fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
             Dot::new(u.arbitrary()?, counter(u)?).ok_or(arbitrary::Error::IncorrectFormat)
+        }
+    }
+
+    impl<'a, I: Arbitrary<'a>> Arbitrary<'a> for DotRange<I> {
+        fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+            let (node, one, other) = (u.arbitrary()?, counter(u)?, counter(u)?);
+            DotRange::new(node, one.min(other)..=one.max(other)).ok_or(arbitrary::Error::IncorrectFormat)
         }
     }
 
@@ -30,6 +37,15 @@ mod fuzzing {
         fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
             let dots: Vec<Dot<I>> = u.arbitrary()?;
             Ok(dots.into_iter().map(|dot| (dot.node().clone(), dot.counter())).collect())
+        }
+    }
+
+    impl<'a, I: NodeId + Arbitrary<'a>> Arbitrary<'a> for CausalContext<I> {
+        fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+            let (prefix, dots): (VersionVector<I>, Vec<Dot<I>>) = u.arbitrary()?;
+            let mut context = CausalContext::from(prefix);
+            context.extend(dots);
+            Ok(context)
         }
     }
 
@@ -47,7 +63,7 @@ mod properties {
     use quickcheck::{Arbitrary, Gen};
 
     use crate::compat::{Box, Vec};
-    use crate::{Dot, LamportTimestamp, Message, NodeId, VersionVector};
+    use crate::{CausalContext, Dot, DotRange, LamportTimestamp, Message, NodeId, VersionVector};
 
     fn counter(random: &mut Gen) -> u64 {
         match u8::arbitrary(random) {
@@ -66,6 +82,20 @@ mod properties {
         fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
             let smaller = (self.node().clone(), self.counter()).shrink();
             Box::new(smaller.filter_map(|(node, counter)| Dot::new(node, counter)))
+        }
+    }
+
+    impl<I: Arbitrary> Arbitrary for DotRange<I> {
+        #[expect(clippy::expect_used, reason = "`counter` is at least 1")]
+        fn arbitrary(random: &mut Gen) -> Self {
+            let (node, one, other) = (I::arbitrary(random), counter(random), counter(random));
+            DotRange::new(node, one.min(other)..=one.max(other)).expect("from at least 1, in order")
+        }
+
+        fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+            let (first, last) = self.counters().into_inner();
+            let smaller = (self.node().clone(), first, last).shrink();
+            Box::new(smaller.filter_map(|(node, first, last)| DotRange::new(node, first..=last)))
         }
     }
 
@@ -91,6 +121,19 @@ mod properties {
         fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
             let entries: Vec<(I, u64)> = self.iter().map(|(node, counter)| (node.clone(), counter)).collect();
             Box::new(entries.shrink().map(|entries| entries.into_iter().collect()))
+        }
+    }
+
+    impl<I: NodeId + Arbitrary> Arbitrary for CausalContext<I> {
+        fn arbitrary(random: &mut Gen) -> Self {
+            let mut context = CausalContext::from(VersionVector::arbitrary(random));
+            context.extend(Vec::<Dot<I>>::arbitrary(random));
+            context
+        }
+
+        fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+            let ranges: Vec<DotRange<I>> = self.iter().map(DotRange::cloned).collect();
+            Box::new(ranges.shrink().map(|ranges| ranges.into_iter().collect()))
         }
     }
 

@@ -12,8 +12,9 @@
 //! | order events so that no effect comes before its cause, and need not know what is concurrent | [`LamportClock`]; shared by threads [`AtomicLamportClock`] | one number a message |
 //! | the same, with timestamps close to the time of day | [`HybridClock`]; shared by threads [`AtomicHybridClock`] | 64 bits a message |
 //! | know whether one state is older than another, newer, or concurrent | [`VersionVector`] | one number a node |
+//! | know exactly which events have been seen, although they come in any order: delta CRDTs, retransmission | [`CausalContext`] | one number a node, and a range a gap |
 //! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with an [`Outbox`] to send | the names of a message's direct dependencies: one or two |
-//! | know what to ask others for | [`CausalBuffer::missing`], [`VersionVector::difference`] | |
+//! | know what to ask others for | [`CausalBuffer::missing`], [`VersionVector::difference`], [`CausalContext::missing`] | |
 //! | one sequence of numbers for all, linearizable | [`Counter`]: in a process [`AtomicCounter`], over a network [`Coalescing`](counter::Coalescing) | a round trip, shared by those who wait |
 //! | number operations uniquely without a round trip a number, where the order does not matter | [`sequence`] | a class, a block, a durable number or a clock |
 //! | check that my own protocol delivers what depends on each other in order, once, and everywhere | [`check::CausalRun`] | |
@@ -171,7 +172,7 @@ pub use scalar::{AtomicHybridClock, AtomicLamportClock};
 pub use scalar::{HybridClock, HybridTime, HybridTimestamp, LamportClock, LamportTimestamp};
 pub use sequence::{Blocks, Interleaved, ReserveAhead, WallClock};
 #[cfg(feature = "alloc")]
-pub use version::VersionVector;
+pub use version::{CausalContext, VersionVector};
 
 /// Runs the examples of the README as tests.
 #[cfg(all(doctest, feature = "alloc"))]

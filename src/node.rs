@@ -148,6 +148,11 @@ impl<I> DotRange<I> {
         &self.node
     }
 
+    /// Returns the node, by value.
+    pub fn into_node(self) -> I {
+        self.node
+    }
+
     /// Returns the counters, first and last included.
     pub fn counters(&self) -> RangeInclusive<u64> {
         self.first.get()..=self.last.get()
@@ -174,6 +179,31 @@ impl<I> DotRange<I> {
         I: Clone,
     {
         self.counters().filter_map(|counter| Dot::new(self.node.clone(), counter))
+    }
+}
+
+impl<I: Clone> DotRange<&I> {
+    /// Clones the borrowed node, as [`Option::cloned`] does.
+    ///
+    /// ```
+    /// # #[cfg(feature = "alloc")] {
+    /// use happens_before::{CausalContext, Dot, DotRange};
+    ///
+    /// let seen = CausalContext::from_iter([Dot::new("a", 1).unwrap()]);
+    /// let ranges: Vec<DotRange<&str>> = seen.iter().map(DotRange::cloned).collect();
+    /// assert_eq!(ranges, [DotRange::new("a", 1..=1).unwrap()]);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn cloned(self) -> DotRange<I> {
+        DotRange { node: self.node.clone(), first: self.first, last: self.last }
+    }
+}
+
+/// The range of one event.
+impl<I> From<Dot<I>> for DotRange<I> {
+    fn from(dot: Dot<I>) -> Self {
+        Self { node: dot.node, first: dot.counter, last: dot.counter }
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `DotRange` | (node, first, last) |
 //! | `LamportTimestamp` | (counter, node) |
 //! | `VersionVector` | a sequence of (node, counter), sorted by node |
+//! | `CausalContext` | a sequence of (node, first, last), sorted by node, then by counter; as few as there can be |
 //! | `Message` | (dot, dependencies sorted by node, payload) |
 //!
 //! Serde promises no order of the bytes, so none of this is a sort key.
@@ -64,9 +65,9 @@ impl<'de, I: Deserialize<'de>> Deserialize<'de> for LamportTimestamp<I> {
 
 #[cfg(feature = "alloc")]
 mod growing {
-    use super::{Deserialize, Deserializer, Dot, Serialize, Serializer, refuse};
+    use super::{Deserialize, Deserializer, Dot, DotRange, Serialize, Serializer, refuse};
     use crate::compat::Vec;
-    use crate::{Message, NodeId, VersionVector};
+    use crate::{CausalContext, Message, NodeId, VersionVector};
 
     impl<I: Serialize> Serialize for VersionVector<I> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -85,6 +86,31 @@ mod growing {
                 return refuse("a version vector entry with counter 0");
             }
             Ok(entries.into_iter().collect())
+        }
+    }
+
+    impl<I: NodeId + Serialize> Serialize for CausalContext<I> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq(self)
+        }
+    }
+
+    impl<'de, I: NodeId + Deserialize<'de>> Deserialize<'de> for CausalContext<I> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let ranges: Vec<DotRange<I>> = Deserialize::deserialize(deserializer)?;
+            // What a context would say in other ranges, or in another order, is not its one form.
+            let sorted = ranges.is_sorted_by(|a, b| {
+                (a.node(), a.counters().into_inner()) < (b.node(), b.counters().into_inner())
+            });
+            let count = ranges.len();
+            let context: Self = ranges.into_iter().collect();
+            if !sorted {
+                return refuse("causal context ranges that are not sorted");
+            }
+            if context.len() != count {
+                return refuse("causal context ranges that touch or overlap");
+            }
+            Ok(context)
         }
     }
 

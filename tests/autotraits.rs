@@ -52,6 +52,11 @@ fn states_are_as_small_as_documented() {
         WallClock => 56,
     }
     #[cfg(feature = "alloc")]
-    // Four entries inline, whether or not they are used.
-    assert_types! { happens_before::VersionVector<u64> => 80 }
+    assert_types! {
+        // Four entries inline, whether or not they are used.
+        happens_before::VersionVector<u64> => 80,
+        // The vector, and an ordered map that holds nothing while everything comes in order.
+        happens_before::CausalContext<u64> => size_of::<happens_before::VersionVector<u64>>() + 24,
+        happens_before::version::TooManyRanges => 8,
+    }
 }

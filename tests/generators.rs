@@ -4,7 +4,7 @@
 mod common;
 
 use arbitrary::Unstructured;
-use happens_before::{Dot, LamportTimestamp, Message, VersionVector};
+use happens_before::{CausalContext, Dot, DotRange, LamportTimestamp, Message, VersionVector};
 use quickcheck::Arbitrary;
 
 /// Both halves of what `Message::new` checks.
@@ -16,7 +16,7 @@ fn valid(message: &Message<u8, u8>) -> bool {
 #[test]
 fn generated_values_are_valid_and_so_is_what_they_shrink_to() {
     let mut random = common::random();
-    let (mut several, mut huge) = (0, 0);
+    let (mut several, mut huge, mut gaps) = (0, 0, 0);
     for _ in 0..1_000 {
         let message = Message::<u8, u8>::arbitrary(&mut random);
         assert!(valid(&message));
@@ -25,15 +25,21 @@ fn generated_values_are_valid_and_so_is_what_they_shrink_to() {
         let vector = VersionVector::<u8>::arbitrary(&mut random);
         assert_eq!(vector.internal_validate(), Ok(()));
         assert!(vector.shrink().take(50).all(|smaller| smaller.internal_validate().is_ok()));
+        let context = CausalContext::<u8>::arbitrary(&mut random);
+        assert_eq!(context.internal_validate(), Ok(()));
+        assert!(context.shrink().take(50).all(|smaller| smaller.internal_validate().is_ok()));
+        gaps += usize::from(context.missing().count() > 1);
+        let range = DotRange::<u8>::arbitrary(&mut random);
+        assert!(range.shrink().take(50).all(|smaller| smaller != range));
         huge += usize::from(LamportTimestamp::<u8>::arbitrary(&mut random).counter() > 1 << 32);
     }
     assert!(
-        several > 500 && (10..200).contains(&huge),
-        "{several} with several dependencies, {huge} huge counters"
+        several > 500 && (10..200).contains(&huge) && gaps > 500,
+        "{several} with several dependencies, {huge} huge counters, {gaps} with several gaps"
     );
 }
 
-type Values = (Message<u8, u8>, VersionVector<u8>, Dot<u8>);
+type Values = (Message<u8, u8>, VersionVector<u8>, CausalContext<u8>, Dot<u8>);
 
 #[test]
 fn bytes_become_valid_values() {
@@ -43,9 +49,10 @@ fn bytes_become_valid_values() {
         let bytes: Vec<u8> = (0..200).map(|_| common::below(&mut random, 256) as u8).collect();
         let mut bytes = Unstructured::new(&bytes);
         let values: arbitrary::Result<Values> = bytes.arbitrary();
-        let Ok((message, vector, dot)) = values else { continue };
+        let Ok((message, vector, context, dot)) = values else { continue };
         assert!(valid(&message));
         assert_eq!(vector.internal_validate(), Ok(()));
+        assert_eq!(context.internal_validate(), Ok(()));
         huge += usize::from(dot.counter() > 1 << 32);
         made += 1;
     }

@@ -1,11 +1,12 @@
 //! Serde: every value has one form, and comes back from it; every other form is refused.
 #![cfg(all(feature = "serde", feature = "alloc"))]
 
-use happens_before::{Dot, DotRange, LamportTimestamp, Message, VersionVector};
+use happens_before::{CausalContext, Dot, DotRange, LamportTimestamp, Message, VersionVector};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 type Vector = VersionVector<String>;
+type Context = CausalContext<String>;
 type Msg = Message<String, u8>;
 
 fn is<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, form: &str) {
@@ -29,6 +30,11 @@ fn every_value_has_one_form() {
         &Vector::from_iter([("b".to_owned(), 2), ("a".to_owned(), u64::MAX)]),
         r#"[["a",18446744073709551615],["b",2]]"#,
     );
+    is(&Context::new(), "[]");
+    is(
+        &Context::from_iter([Dot::new("b".to_owned(), u64::MAX).unwrap(), a(1), a(4), a(3)]),
+        r#"[["a",1,1],["a",3,4],["b",18446744073709551615,18446744073709551615]]"#,
+    );
     let b = Dot::new("b".to_owned(), 1).unwrap();
     is(&Msg::new(b, [a(3)], 7).unwrap(), r#"[["b",1],[["a",3]],7]"#);
 }
@@ -44,6 +50,15 @@ fn every_other_form_is_refused() {
     refused::<Vector>(r#"[["b",1],["a",1]]"#, "not sorted");
     refused::<Vector>(r#"[["a",1],["a",2]]"#, "one a node");
     refused::<Vector>(r#"[["a",0]]"#, "counter 0");
+    refused::<Context>(r#"[["b",1,1],["a",1,1]]"#, "not sorted");
+    refused::<Context>(r#"[["a",4,4],["a",1,1]]"#, "not sorted");
+    refused::<Context>(r#"[["a",1,1],["a",1,1]]"#, "not sorted");
+    refused::<Context>(r#"[["a",1,1],["a",2,2]]"#, "touch");
+    refused::<Context>(r#"[["a",3,3],["a",4,4]]"#, "touch");
+    refused::<Context>(r#"[["a",3,6],["a",5,9]]"#, "overlap");
+    refused::<Context>(r#"[["a",3,18446744073709551615],["a",5,9]]"#, "overlap");
+    refused::<Context>(r#"[["a",0,1]]"#, "starts at 0");
+    refused::<Context>(r#"[["a",2,1]]"#, "empty");
     refused::<Msg>(r#"[["b",2],[["b",1]],7]"#, "its own node");
     refused::<Msg>(r#"[["b",2],[["b",2]],7]"#, "its own node");
     refused::<Msg>(r#"[["b",2],[["c",1],["a",1]],7]"#, "not sorted");

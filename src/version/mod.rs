@@ -1,6 +1,8 @@
 //! What has been seen: sets of events, compact because nodes number their events one after another.
 
+mod context;
 mod vector;
 
 pub(crate) use vector::INLINE;
+pub use context::{CausalContext, Ranges, TooManyRanges};
 pub use vector::VersionVector;

@@ -1,0 +1,157 @@
+//! Two contexts side by side: what they have in common, what one has and the other lacks, how they compare. One pass
+//! over both.
+
+use core::cmp::Ordering;
+use core::iter;
+
+use super::CausalContext;
+use crate::node::{Dot, DotRange, NodeId};
+use crate::order::CausalOrder;
+
+impl<I: NodeId> CausalContext<I> {
+    /// Keeps only what both have seen: the intersection. O(n + m + r + s), or that of
+    /// [`VersionVector::meet`](crate::VersionVector::meet) where r = s = 0.
+    ///
+    /// ```
+    /// use happens_before::{CausalContext, DotRange};
+    ///
+    /// let mut x = CausalContext::from_iter([DotRange::new("a", 1..=5).unwrap()]);
+    /// x.meet(&CausalContext::from_iter([DotRange::new("a", 3..=9).unwrap()]));
+    /// assert_eq!(x.to_string(), "{(a, 3..=5)}");
+    /// ```
+    pub fn meet(&mut self, other: &Self) {
+        if !(self.above.is_empty() && other.above.is_empty()) {
+            let above = self.common(other).filter_map(|range| {
+                let (first, last) = range.counters().into_inner();
+                // What starts at 1 is common prefix.
+                (first > 1).then(|| Some((Dot::new(range.into_node().clone(), first)?, last))).flatten()
+            });
+            self.above = above.collect();
+        }
+        self.prefix.meet(&other.prefix);
+        self.debug_validate();
+    }
+
+    /// Names what both have seen, in order.
+    fn common<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = DotRange<&'a I>> {
+        let (mut ours, mut theirs) = (self.iter().peekable(), other.iter().peekable());
+        iter::from_fn(move || {
+            loop {
+                let (&our, &their) = (ours.peek()?, theirs.peek()?);
+                let (our_first, our_last) = our.counters().into_inner();
+                let (their_first, their_last) = their.counters().into_inner();
+                // What ends first has nothing in common with what comes later on the other side.
+                if (our.node(), our_last) < (their.node(), their_last) {
+                    ours.next();
+                } else {
+                    theirs.next();
+                }
+                if our.node() == their.node() {
+                    let both = our_first.max(their_first)..=our_last.min(their_last);
+                    if let Some(range) = DotRange::new(our.into_node(), both) {
+                        return Some(range);
+                    }
+                }
+            }
+        })
+    }
+
+    /// Names what `self` has seen and `other` has not, in order, in as few ranges as there are.
+    /// O(n + m + r + s) for all of them.
+    ///
+    /// This is what to send to a replica that reports `other`. For one that reports a vector, make it a context
+    /// with [`From`].
+    ///
+    /// ```
+    /// use happens_before::{CausalContext, DotRange, VersionVector};
+    ///
+    /// let range = |counters| DotRange::new("a", counters).unwrap();
+    /// let ours = CausalContext::from_iter([range(1..=9)]);
+    /// let theirs = CausalContext::from_iter([range(3..=4), range(6..=6)]);
+    /// assert!(ours.difference(&theirs).eq([range(1..=2), range(5..=5), range(7..=9)]));
+    ///
+    /// let theirs = VersionVector::from_iter([("a", 7)]).into();
+    /// assert!(ours.difference(&theirs).eq([range(8..=9)]));
+    /// ```
+    pub fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = DotRange<I>> + 'a {
+        let (mut ours, mut theirs) = (self.iter(), other.iter().peekable());
+        // What is left of one of our ranges, behind what they have seen of it.
+        let mut rest = None;
+        iter::from_fn(move || {
+            loop {
+                let our = rest.take().or_else(|| ours.next())?;
+                let node = our.into_node();
+                let (first, last) = our.counters().into_inner();
+                while theirs.next_if(|their| (*their.node(), *their.counters().end()) < (node, first)).is_some()
+                {
+                }
+                // The first of theirs that ends at or behind our first.
+                let (their_first, their_last) = match theirs.peek() {
+                    Some(their) if *their.node() == node => their.counters().into_inner(),
+                    _ => return Some(our.cloned()),
+                };
+                if last < their_first {
+                    return Some(our.cloned());
+                }
+                rest = their_last.checked_add(1).and_then(|next| DotRange::new(node, next..=last));
+                // Counters are at least 1; the range is empty where theirs starts no later than ours.
+                if let Some(unseen) = DotRange::new(node, first..=their_first - 1) {
+                    return Some(unseen.cloned());
+                }
+            }
+        })
+    }
+
+    /// Compares two contexts by causality: by inclusion. The cost of
+    /// [`VersionVector::compare`](crate::VersionVector::compare) of the prefixes, and, unless
+    /// they are concurrent, O(r + s + k log n) for k nodes that have ranges above.
+    ///
+    /// ```
+    /// use happens_before::{CausalContext, CausalOrder, Dot};
+    ///
+    /// let second = CausalContext::from_iter([Dot::new("a", 2).unwrap()]);
+    /// let mut first = CausalContext::from_iter([Dot::new("a", 1).unwrap()]);
+    /// assert_eq!(first.compare(&second), CausalOrder::Concurrent); // neither has the other's event
+    /// first.merge(&second);
+    /// assert_eq!(second.compare(&first), CausalOrder::Before);
+    /// ```
+    pub fn compare(&self, other: &Self) -> CausalOrder {
+        // Behind a prefix is a gap, so a prefix can only be included in a prefix.
+        let prefixes = self.prefix.compare(&other.prefix);
+        let (at_most, at_least) = match prefixes {
+            CausalOrder::Before => (true, false),
+            CausalOrder::After => (false, true),
+            CausalOrder::Equal => (true, true),
+            CausalOrder::Concurrent => (false, false),
+        };
+        CausalOrder::from_bounds(
+            at_most && self.above_is_within(other),
+            at_least && other.above_is_within(self),
+        )
+    }
+
+    /// Returns whether `other` has seen every dot above the prefixes of `self`.
+    fn above_is_within(&self, other: &Self) -> bool {
+        let mut theirs = other.above.iter().peekable();
+        let mut known: Option<(&I, u64)> = None;
+        self.above.iter().all(|(first, &last)| {
+            let prefix = match known {
+                Some((node, prefix)) if node == first.node() => prefix,
+                _ => other.prefix.get(first.node()),
+            };
+            known = Some((first.node(), prefix));
+            if last <= prefix {
+                return true;
+            }
+            while theirs.next_if(|&(start, &end)| (start.node(), end) < (first.node(), last)).is_some() {}
+            // The first of theirs that does not end too early: what starts early enough has all of the range.
+            theirs.peek().is_some_and(|(start, _)| start.node() == first.node() && *start <= first)
+        })
+    }
+}
+
+impl<I: NodeId> PartialOrd for CausalContext<I> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        self.compare(other).to_ordering()
+    }
+}
