@@ -12,7 +12,9 @@ use std::fmt::Debug;
 
 use common::{below, check};
 use happens_before::codec::{self, Decode, DecodeError, DecodeErrorKind, DecodeId, Encode, Reader, Writer};
-use happens_before::{Dot, DotRange, HybridTime, HybridTimestamp, LamportTimestamp, Message, VersionVector};
+use happens_before::{
+    CausalContext, Dot, DotRange, HybridTime, HybridTimestamp, LamportTimestamp, Message, VersionVector,
+};
 use quickcheck::{Arbitrary, Gen};
 
 fn encoded(value: &impl Encode) -> Vec<u8> {
@@ -173,6 +175,36 @@ fn vectors_have_the_bytes_of_the_description() {
     check(vector_has_the_bytes_of_the_description::<String> as fn(_));
 }
 
+#[test]
+fn a_context_survives_and_costs_its_holes() {
+    fn property(entries: Entries<u16>, holes: Vec<(u8, u64, u64)>) {
+        let mut context = CausalContext::from(entries.vector());
+        let mut count = 0;
+        for (node, first, last) in holes {
+            let (first, last) = (first % 1_000 + 1, last % 1_000 + 1);
+            if let Some(range) = DotRange::new(u16::from(node % 8), first..=last) {
+                context.insert_range(&range);
+                count += 1;
+            }
+        }
+        let bytes = encoded(&context);
+        assert_eq!(codec::decode(&bytes), Ok(context.clone()));
+        let highest: VersionVector<u16> =
+            context.iter().map(|range| (**range.node(), *range.counters().end())).collect();
+        // For each range at most a hole, of two numbers below 2^14, and a node that it is the first of.
+        assert!(bytes.len() <= encoded(&highest).len() + 1 + 6 * count);
+        // Prefixes alone cost one byte more than the vector.
+        assert_eq!(encoded(&CausalContext::from(highest.clone())), [encoded(&highest), vec![0]].concat());
+        let mut reader = Reader::with_limit(&bytes, highest.len().max(context.missing().count()));
+        assert_eq!(CausalContext::decode(&mut reader), Ok(context.clone()));
+        if let Some(limit) = context.missing().count().checked_sub(1).filter(|limit| *limit >= highest.len()) {
+            let error = CausalContext::<u16>::decode(&mut Reader::with_limit(&bytes, limit)).unwrap_err();
+            assert_eq!(error.kind, DecodeErrorKind::TooManyEntries { limit });
+        }
+    }
+    check(property as fn(_, _));
+}
+
 fn delta_merges<I: AnyId>(vector: Entries<I>, base: Entries<I>, shared: Entries<I>) {
     let [mut vector, mut base, shared] = [vector, base, shared].map(|entries| entries.vector());
     vector.merge(&shared);
@@ -266,6 +298,7 @@ fn every_string_of_two_bytes_is_the_form_of_one_value_or_refused() {
     // And one node without a name.
     assert_eq!(every_string::<VersionVector<[u8; 0]>>(2), 1 + (1 << 7));
     assert_eq!(every_string::<Header<u64>>(2), 0);
+    assert_eq!(every_string::<CausalContext<u64>>(2), 1);
 }
 
 #[test]
@@ -277,6 +310,7 @@ fn every_string_of_three_bytes_is_the_form_of_one_value_or_refused() {
     assert_eq!(every_string::<VersionVector<u64>>(3), 1 + (1 << 14) + 62 * (1 << 7));
     assert_eq!(every_string::<VersionVector<String>>(3), 1 + (1 << 7));
     assert_eq!(every_string::<Header<u64>>(3), 1 << 14);
+    assert_eq!(every_string::<CausalContext<u64>>(3), 1);
 }
 
 /// Tries all that differs from valid bytes by one byte; returns how many were tried, and how many are values.
@@ -324,6 +358,13 @@ fn whatever_differs_by_a_byte_is_another_value_or_refused() {
         count(neighbours::<VersionVector<u8>>(&encoded(&some::<u8>(&mut random, round % 70))));
         count(neighbours::<VersionVector<u128>>(&encoded(&some::<u128>(&mut random, round % 4))));
         count(neighbours::<VersionVector<String>>(&encoded(&some::<String>(&mut random, round % 5))));
+        let mut context = CausalContext::from(some::<u8>(&mut random, round % 3));
+        for _ in 0..round % 4 {
+            let first = 1 + below(&mut random, 50);
+            let range = DotRange::new(below(&mut random, 3) as u8, first..=first + below(&mut random, 9));
+            context.insert_range(&range.unwrap());
+        }
+        count(neighbours::<CausalContext<u8>>(&encoded(&context)));
         let causes = some::<u16>(&mut random, round % 4);
         let causes = causes.iter().filter_map(|(&node, counter)| Dot::new(node, counter));
         let header =
@@ -512,6 +553,7 @@ fn golden<I: AnyId + GoldenId>(kind: &str, text: &str, bytes: &[u8]) {
             both_ways(HybridTimestamp::new(time, golden_id::<I>(node)), bytes);
         }
         "vector" => both_ways(vector::<I>(text), bytes),
+        "context" => both_ways(list(text).map(|text| range::<I>(text)).collect::<CausalContext<I>>(), bytes),
         "header" => {
             let (own, dependencies) = split(text, "<");
             let dependencies = list(dependencies).map(|text| dot(text));
@@ -537,6 +579,7 @@ fn refused<I: AnyId>(kind: &str, bytes: &[u8]) -> DecodeError {
         "lamport" => codec::decode::<LamportTimestamp<I>>(bytes).unwrap_err(),
         "hybrid" => codec::decode::<HybridTimestamp<I>>(bytes).unwrap_err(),
         "vector" => codec::decode::<VersionVector<I>>(bytes).unwrap_err(),
+        "context" => codec::decode::<CausalContext<I>>(bytes).unwrap_err(),
         "header" => codec::decode::<Header<I>>(bytes).unwrap_err(),
         "delta" => codec::decode_delta::<I>(bytes, &VersionVector::new()).unwrap_err(),
         _ => panic!("a kind that is not known: {kind}"),

@@ -3,7 +3,7 @@
 #![no_main]
 
 use happens_before::codec::{self, Decode, DecodeId, Encode, Reader, Writer};
-use happens_before::{Dot, DotRange, HybridTimestamp, LamportTimestamp, Message, VersionVector};
+use happens_before::{CausalContext, Dot, DotRange, HybridTimestamp, LamportTimestamp, Message, VersionVector};
 use libfuzzer_sys::fuzz_target;
 
 fn decode<T: Encode + Decode>(bytes: &[u8]) {
@@ -23,6 +23,7 @@ fn decode_all<I: DecodeId>(bytes: &[u8]) {
     decode::<LamportTimestamp<I>>(bytes);
     decode::<HybridTimestamp<I>>(bytes);
     decode::<VersionVector<I>>(bytes);
+    decode::<CausalContext<I>>(bytes);
 
     let mut reader = Reader::new(bytes);
     match Message::<I, ()>::decode_header(&mut reader) {

@@ -10,8 +10,8 @@
 //!
 //! [`encode`] and [`decode`] for whole values; [`Encode`] and [`Decode`] with a [`Writer`] and a [`Reader`] for
 //! values inside a packet; [`encode_delta`] for a vector whose receiver knows an older one. All of
-//! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`HybridTimestamp`] and [`VersionVector`](crate::VersionVector)
-//! have a form; the header of a message has its own in [`delivery`](crate::delivery).
+//! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`HybridTimestamp`], [`VersionVector`](crate::VersionVector) and
+//! [`CausalContext`](crate::CausalContext) have a form; the header of a message has its own in [`delivery`](crate::delivery).
 //!
 //! ```
 //! # #[cfg(feature = "alloc")] {
@@ -44,6 +44,8 @@
 mod bytes;
 #[cfg(feature = "alloc")]
 mod column;
+#[cfg(feature = "alloc")]
+mod context;
 #[cfg(feature = "alloc")]
 mod delta;
 #[cfg(feature = "alloc")]

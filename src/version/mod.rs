@@ -3,6 +3,6 @@
 mod context;
 mod vector;
 
-pub(crate) use vector::INLINE;
 pub use context::{CausalContext, Ranges, TooManyRanges};
+pub(crate) use vector::INLINE;
 pub use vector::VersionVector;
