@@ -20,6 +20,7 @@
 //!
 //! One file with a function `cases() -> Vec<Case>`, and one line in [`SUBJECTS`].
 
+mod codec;
 mod scalar;
 mod sequence;
 
@@ -29,8 +30,10 @@ use std::path::Path;
 use std::process::Command;
 
 /// The subjects: the name in the scoreboard, and its cases.
-const SUBJECTS: &[Subject] =
-    &[("scalar", || [scalar::cases(), sequence::cases()].into_iter().flatten().collect())];
+const SUBJECTS: &[Subject] = &[
+    ("scalar", || [scalar::cases(), sequence::cases()].into_iter().flatten().collect()),
+    ("codec", codec::cases),
+];
 
 type Subject = (&'static str, fn() -> Vec<Case>);
 

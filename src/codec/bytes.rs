@@ -85,6 +85,15 @@ impl<'a> Writer<'a> {
         self.len() == 0
     }
 
+    /// Makes room for `len` more bytes, where the target can grow.
+    #[cfg(feature = "alloc")]
+    pub(super) fn reserve(&mut self, len: usize) {
+        if let Target::Growing { bytes, .. } = &mut self.0 {
+            // A number is written as the longest one and then cut.
+            bytes.reserve(len + LONGEST);
+        }
+    }
+
     /// Writes these bytes.
     pub fn put(&mut self, bytes: &[u8]) {
         match &mut self.0 {

@@ -9,8 +9,8 @@ pub(super) const BLOCK: usize = 64;
 /// The code of a column that is written number by number; lower codes are widths.
 const ONE_BY_ONE: u8 = 65;
 
-/// Room for a packed column, and for a word behind it.
-pub(super) type Words = [[u8; 8]; BLOCK + 1];
+/// Room for a packed column of up to N numbers.
+pub(super) type Words<const N: usize> = [[u8; 8]; N];
 
 /// The shorter way to write a column.
 #[derive(Clone, Copy)]
@@ -62,7 +62,7 @@ fn is_surely_longer(numbers: &[u64], width: u32, packed: usize) -> bool {
 }
 
 /// Writes a column in the way of the plan, without its code.
-pub(super) fn put(numbers: &[u64], plan: Plan, scratch: &mut Words, out: &mut Writer<'_>) {
+pub(super) fn put<const N: usize>(numbers: &[u64], plan: Plan, scratch: &mut Words<N>, out: &mut Writer<'_>) {
     if plan.code == ONE_BY_ONE {
         put_one_by_one(numbers, out);
     } else {
@@ -72,7 +72,7 @@ pub(super) fn put(numbers: &[u64], plan: Plan, scratch: &mut Words, out: &mut Wr
 }
 
 /// Packs numbers of at most `width` bits, the first one into the lowest bits.
-fn pack(numbers: &[u64], width: usize, words: &mut Words) {
+fn pack<const N: usize>(numbers: &[u64], width: usize, words: &mut Words<N>) {
     let mut packer = Packer { words, word: 0, filled: 0, at: 0 };
     if width <= 32 {
         // Two at a time.
@@ -82,23 +82,25 @@ fn pack(numbers: &[u64], width: usize, words: &mut Words) {
     } else {
         numbers.iter().for_each(|&number| packer.put(number, width));
     }
-    packer.words[packer.at % (BLOCK + 1)] = packer.word.to_le_bytes();
+    if packer.filled > 0 {
+        packer.words[packer.at % N] = packer.word.to_le_bytes();
+    }
 }
 
-struct Packer<'a> {
-    words: &'a mut Words,
+struct Packer<'a, const N: usize> {
+    words: &'a mut Words<N>,
     /// The word in the making, of which the lower `filled` bits are made; fewer than 64.
     word: u64,
     filled: usize,
-    /// Its place: at most 64 numbers of at most 64 bits come before it.
+    /// Its place: fewer than N words come before the last number, which has at most 64 bits.
     at: usize,
 }
 
-impl Packer<'_> {
+impl<const N: usize> Packer<'_, N> {
     #[inline]
     fn put(&mut self, number: u64, width: usize) {
         self.word |= number << (self.filled % 64);
-        self.words[self.at % BLOCK] = self.word.to_le_bytes();
+        self.words[self.at % N] = self.word.to_le_bytes();
         let over = (number >> 1) >> (63 - self.filled % 64);
         self.filled += width;
         let full = self.filled >= 64;
@@ -116,11 +118,11 @@ pub(super) fn put_one_by_one(numbers: &[u64], out: &mut Writer<'_>) {
 }
 
 /// Reads a column that is written as `code` says, and stands at byte `coded_at`.
-pub(super) fn take(
+pub(super) fn take<const N: usize>(
     numbers: &mut [u64],
     code: u8,
     coded_at: usize,
-    scratch: &mut Words,
+    scratch: &mut Words<N>,
     reader: &mut Reader<'_>,
 ) -> Result<Plan, DecodeError> {
     if code < ONE_BY_ONE {
@@ -133,10 +135,10 @@ pub(super) fn take(
 }
 
 /// Reads packed numbers; what does not fill the last byte is 0.
-fn unpack(
+fn unpack<const N: usize>(
     numbers: &mut [u64],
     width: u8,
-    scratch: &mut Words,
+    scratch: &mut Words<N>,
     reader: &mut Reader<'_>,
 ) -> Result<(), DecodeError> {
     let bits = numbers.len() * usize::from(width);
@@ -145,13 +147,13 @@ fn unpack(
     if packed.last().is_some_and(|last| (last.leading_zeros() as usize) < unused) {
         return reader.refuse(reader.at() - 1, DecodeErrorKind::NotCanonical);
     }
-    // At most 64 numbers of at most 64 bits. What is left in the scratch behind them is shifted or masked out.
+    // At most N numbers of at most 64 bits. Whatever is in the scratch behind them is shifted or masked out.
     scratch.as_flattened_mut()[..packed.len()].copy_from_slice(packed);
     let mask = u64::MAX.checked_shr(64 - u32::from(width)).unwrap_or(0);
     let mut from = 0_usize;
     for number in numbers {
-        let (at, shift) = ((from / 64) % BLOCK, from % 64);
-        let [low, high] = [u64::from_le_bytes(scratch[at]), u64::from_le_bytes(scratch[at + 1])];
+        let (at, shift) = ((from / 64) % N, from % 64);
+        let [low, high] = [u64::from_le_bytes(scratch[at]), u64::from_le_bytes(scratch[(at + 1) % N])];
         *number = (low >> shift | (high << 1) << (63 - shift)) & mask;
         from += usize::from(width);
     }

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::bytes::{Reader, Writer};
+use super::bytes::{LONGEST, Reader, Writer};
 use super::column::{self, BLOCK, Plan, Words, one_by_one_len};
 use super::error::{DecodeError, DecodeErrorKind};
 use super::id::{DecodeId, Form, take_id};
@@ -11,18 +11,21 @@ use crate::version::INLINE;
 /// Added to a block's code if columns of gaps follow; without it, every id is the one after the one before.
 const GAPS: u8 = 0x80;
 
-/// Up to 64 entries, as columns of numbers.
-struct Block {
+/// The most entries of a vector that is handled in small arrays: clearing large ones would be most of the work.
+const FEW: usize = 8;
+
+/// Up to N entries, as columns of numbers; N is 64, or [`FEW`] where there are no more.
+struct Block<const N: usize> {
     /// The counters less 1.
-    counters: [u64; BLOCK],
+    counters: [u64; N],
     /// How many ids lie between each entry's and the one's before, in an upper and a lower half, of which only the
     /// last [`COLUMNS`](Form::COLUMNS) are used.
-    gaps: [[u64; BLOCK]; 2],
+    gaps: [[u64; N]; 2],
     /// How many entries there are.
     len: usize,
     /// The first one that has a gap: 1 where the first entry of all is in the block.
     first_gap: usize,
-    scratch: Words,
+    scratch: Words<N>,
 }
 
 /// How the columns of a block are written in the packed form.
@@ -31,9 +34,9 @@ struct BlockPlan {
     gaps: [Plan; 2],
 }
 
-impl Block {
+impl<const N: usize> Block<N> {
     fn new() -> Self {
-        Self { counters: [0; BLOCK], gaps: [[0; BLOCK]; 2], len: 0, first_gap: 1, scratch: [[0; 8]; BLOCK + 1] }
+        Self { counters: [0; N], gaps: [[0; N]; 2], len: 0, first_gap: 1, scratch: [[0; 8]; N] }
     }
 
     /// The columns of gaps that are written.
@@ -41,7 +44,7 @@ impl Block {
         self.gaps[2 - F::COLUMNS..].iter().map(|column| &column[self.first_gap..self.len])
     }
 
-    /// Takes in the next 64 entries, or what is left.
+    /// Takes in the next N entries, or what is left.
     fn fill<'a, F: Form + 'a>(
         &mut self,
         before: &mut F::Ref<'a>,
@@ -49,14 +52,14 @@ impl Block {
     ) {
         let (counters, [high, low]) = (&mut self.counters, &mut self.gaps);
         let (mut last, mut len) = (*before, 0);
-        for (form, counter) in entries.by_ref().take(BLOCK) {
-            // `len` is below 64, which the compiler cannot know. Counters of entries are at least 1.
-            counters[len % BLOCK] = counter.wrapping_sub(1);
+        for (form, counter) in entries.by_ref().take(N) {
+            // `len` is below N, which the compiler cannot know. Counters of entries are at least 1.
+            counters[len % N] = counter.wrapping_sub(1);
             if F::COLUMNS > 0 {
                 let gap = F::gap(last, form);
-                low[len % BLOCK] = gap[1];
+                low[len % N] = gap[1];
                 if F::COLUMNS > 1 {
-                    high[len % BLOCK] = gap[0];
+                    high[len % N] = gap[0];
                 }
                 last = form;
             }
@@ -74,12 +77,16 @@ impl Block {
         plan
     }
 
+    /// Returns the length of the block packed and plain, but for ids that are written in full.
+    fn lens<F: Form>(&self, plan: &BlockPlan) -> (usize, usize) {
+        let plain_gaps: usize = self.gaps::<F>().map(one_by_one_len).sum();
+        (plan.packed_len::<F>(), plain_gaps + one_by_one_len(&self.counters[..self.len]))
+    }
+
     /// Whether a packed block is shorter than a plain one.
     fn is_packed<F: Form>(&self, plan: &BlockPlan) -> bool {
-        let columns = &plan.gaps[2 - F::COLUMNS..];
-        let gaps: usize = if plan.has_gaps() { columns.iter().map(|plan| 1 + plan.len).sum() } else { 0 };
-        let plain_gaps: usize = self.gaps::<F>().map(one_by_one_len).sum();
-        1 + gaps + plan.counters.len < plain_gaps + one_by_one_len(&self.counters[..self.len])
+        let (packed, plain) = self.lens::<F>(plan);
+        packed < plain
     }
 
     /// Writes the columns of gaps.
@@ -95,19 +102,46 @@ impl BlockPlan {
     fn has_gaps(&self) -> bool {
         !self.gaps.iter().all(Plan::is_zero)
     }
+
+    /// Returns the length of the block packed, but for ids that are written in full.
+    fn packed_len<F: Form>(&self) -> usize {
+        let columns = &self.gaps[2 - F::COLUMNS..];
+        let gaps: usize = if self.has_gaps() { columns.iter().map(|plan| 1 + plan.len).sum() } else { 0 };
+        1 + gaps + self.counters.len
+    }
 }
 
 /// Writes `len` entries, sorted by id, with counters of at least 1.
 pub(super) fn put_entries<'a, F: Form + 'a>(
     len: usize,
+    entries: impl Iterator<Item = (F::Ref<'a>, u64)> + Clone,
+    out: &mut Writer<'_>,
+) {
+    if len <= FEW {
+        put_blocks::<F, FEW>(len, entries, out);
+    } else {
+        put_blocks::<F, BLOCK>(len, entries, out);
+    }
+}
+
+fn put_blocks<'a, F: Form + 'a, const N: usize>(
+    len: usize,
     mut entries: impl Iterator<Item = (F::Ref<'a>, u64)> + Clone,
     out: &mut Writer<'_>,
 ) {
     let Some((first, _)) = entries.clone().next() else { return out.put_number(0) };
-    let (mut block, mut before, mut rest) = (Block::new(), first, entries.clone());
+    let (mut block, mut before, mut rest) = (Block::<N>::new(), first, entries.clone());
     block.fill::<F>(&mut before, &mut rest);
     let mut plan = block.plan::<F>();
-    let packed = len > BLOCK || block.is_packed::<F>(&plan);
+    let packed = if len > BLOCK {
+        // As much as if all blocks were like the first.
+        out.reserve(2 * LONGEST + (1 + plan.packed_len::<F>()) * len.div_ceil(BLOCK));
+        true
+    } else {
+        let (packed, plain) = block.lens::<F>(&plan);
+        out.reserve(3 * LONGEST + packed.min(plain));
+        packed < plain
+    };
     // No overflow: an entry takes memory.
     out.put_number(len as u64 * 2 + u64::from(packed));
     if F::COLUMNS > 0 {
@@ -148,21 +182,27 @@ type Entries<I> = (SmallVec<[I; INLINE]>, SmallVec<[u64; INLINE]>);
 /// Reads entries: ids in increasing order, and as many counters of at least 1.
 pub(super) fn take_entries<I: DecodeId>(reader: &mut Reader<'_>) -> Result<Entries<I>, DecodeError> {
     let head_at = reader.at();
-    let (len, packed) = reader.take_head()?;
-    let (mut ids, mut counters) = Entries::<I>::default();
-    if len == 0 {
-        return if packed {
-            reader.refuse(head_at, DecodeErrorKind::NotCanonical)
-        } else {
-            Ok((ids, counters))
-        };
+    match reader.take_head()? {
+        (0, false) => Ok(Entries::<I>::default()),
+        (0, true) => reader.refuse(head_at, DecodeErrorKind::NotCanonical),
+        (len @ 1..=FEW, packed) => take_blocks::<I, FEW>(len, packed, head_at, reader),
+        (len, packed) => take_blocks::<I, BLOCK>(len, packed, head_at, reader),
     }
+}
+
+fn take_blocks<I: DecodeId, const N: usize>(
+    len: usize,
+    packed: bool,
+    head_at: usize,
+    reader: &mut Reader<'_>,
+) -> Result<Entries<I>, DecodeError> {
+    let (mut ids, mut counters) = Entries::<I>::default();
     // `len` is a claim: more than the bytes that are there is reserved only when the entries are.
     let likely = len.min(reader.rest().len());
     ids.reserve_exact(likely);
     counters.reserve_exact(likely);
 
-    let mut block = Block::new();
+    let mut block = Block::<N>::new();
     let mut before = None;
     if I::Form::COLUMNS > 0 {
         let at = reader.at();
@@ -174,7 +214,7 @@ pub(super) fn take_entries<I: DecodeId>(reader: &mut Reader<'_>) -> Result<Entri
     }
     while counters.len() < len {
         let at = reader.at();
-        block.len = (len - counters.len()).min(BLOCK);
+        block.len = (len - counters.len()).min(N);
         block.first_gap = usize::from(counters.is_empty());
         let plan = if packed {
             take_packed(&mut block, at, &mut ids, reader)?
@@ -198,8 +238,8 @@ pub(super) fn take_entries<I: DecodeId>(reader: &mut Reader<'_>) -> Result<Entri
 }
 
 /// Reads a block of packed columns, and ids that are written in full.
-fn take_packed<I: DecodeId>(
-    block: &mut Block,
+fn take_packed<I: DecodeId, const N: usize>(
+    block: &mut Block<N>,
     at: usize,
     ids: &mut SmallVec<[I; INLINE]>,
     reader: &mut Reader<'_>,
@@ -226,8 +266,8 @@ fn take_packed<I: DecodeId>(
 }
 
 /// Reads a block of numbers one by one, and ids that are written in full.
-fn take_plain<I: DecodeId>(
-    block: &mut Block,
+fn take_plain<I: DecodeId, const N: usize>(
+    block: &mut Block<N>,
     ids: &mut SmallVec<[I; INLINE]>,
     reader: &mut Reader<'_>,
 ) -> Result<BlockPlan, DecodeError> {
@@ -240,8 +280,8 @@ fn take_plain<I: DecodeId>(
 }
 
 /// Reads the ids of a block that are written in full.
-fn take_ids<I: DecodeId>(
-    block: &Block,
+fn take_ids<I: DecodeId, const N: usize>(
+    block: &Block<N>,
     ids: &mut SmallVec<[I; INLINE]>,
     reader: &mut Reader<'_>,
 ) -> Result<(), DecodeError> {
@@ -257,8 +297,8 @@ fn take_ids<I: DecodeId>(
 }
 
 /// Makes ids of the gaps of a block, which begins at byte `at`.
-fn take_gaps<I: DecodeId>(
-    block: &Block,
+fn take_gaps<I: DecodeId, const N: usize>(
+    block: &Block<N>,
     before: &mut I::Form,
     at: usize,
     ids: &mut SmallVec<[I; INLINE]>,
