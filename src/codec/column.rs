@@ -52,13 +52,21 @@ pub(super) fn one_by_one_len(numbers: &[u64]) -> usize {
 /// Whether numbers one by one take at least as many bytes as packed, found at a quarter of the cost of
 /// [`one_by_one_len`]; `false` where it needs a closer look.
 ///
-/// Every number takes at least 1 byte, and those of more bits than a packed one has whole bytes take one byte more
-/// than that.
+/// A number takes a byte, and one more for every k at which it has more than 7k bits. Those who do at one k do at
+/// every lower one, so counting them at the k around the bytes of a packed number is enough as a rule.
 fn is_surely_longer(numbers: &[u64], width: u32, packed: usize) -> bool {
-    let long = (width / 8 + 1) as usize;
-    let bits = 7 * (long - 1); // at most 56
-    let longs = numbers.iter().filter(|&&number| number >> bits > 0).count();
-    longs * (long - 1) + numbers.len() >= packed
+    let mut least = numbers.len();
+    let enough = |k: u32| {
+        // 1 for each that is 0 once shifted, which leaves the highest bit free; cheaper in a wide register than
+        // comparing.
+        let shorts: u64 = numbers.iter().map(|&number| (number >> (7 * k)).wrapping_sub(1) >> 63).sum();
+        let longs = numbers.len() - usize::try_from(shorts).unwrap_or(numbers.len());
+        let at_lower = longs * (k as usize - 1);
+        least += longs;
+        least + at_lower >= packed
+    };
+    // At most 64 bits, so k is at most 8.
+    packed <= numbers.len() || (1..=width / 8).rev().take(2).any(enough)
 }
 
 /// Writes a column in the way of the plan, without its code.
@@ -74,8 +82,14 @@ pub(super) fn put<const N: usize>(numbers: &[u64], plan: Plan, scratch: &mut Wor
 /// Packs numbers of at most `width` bits, the first one into the lowest bits.
 fn pack<const N: usize>(numbers: &[u64], width: usize, words: &mut Words<N>) {
     let mut packer = Packer { words, word: 0, filled: 0, at: 0 };
-    if width <= 32 {
-        // Two at a time.
+    if width <= 21 {
+        // Three at a time, or two: each takes a step of the packer.
+        let (threes, rest) = numbers.as_chunks::<3>();
+        threes.iter().for_each(|three| {
+            packer.put(three[0] | three[1] << width | three[2] << (2 * width), 3 * width);
+        });
+        rest.iter().for_each(|&number| packer.put(number, width));
+    } else if width <= 32 {
         let (pairs, odd) = numbers.as_chunks::<2>();
         pairs.iter().for_each(|pair| packer.put(pair[0] | pair[1] << width, 2 * width));
         odd.iter().for_each(|&number| packer.put(number, width));
