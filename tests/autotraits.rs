@@ -7,7 +7,9 @@ use happens_before::scalar::TooFarAhead;
 use happens_before::sequence::{
     BlockRefused, Blocks, Interleaved, Limit, ReserveAhead, ReserveError, Run, WallClock, WallClockError,
 };
-use happens_before::{CausalOrder, CounterExhausted, Dot, DotRange, LamportClock, LamportTimestamp};
+use happens_before::{
+    CausalOrder, CounterExhausted, Dot, DotRange, FixedVector, LamportClock, LamportTimestamp,
+};
 
 fn assert_auto_traits<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + 'static>() {}
 
@@ -46,6 +48,8 @@ fn values_that_travel_are_small() {
 fn states_are_as_small_as_documented() {
     assert_types! {
         LamportClock<u64> => 24,
+        FixedVector<3> => 24,
+        FixedVector<1024> => 8192,
         Interleaved => 24,
         Blocks => 88,
         ReserveAhead<()> => 40,
@@ -53,8 +57,8 @@ fn states_are_as_small_as_documented() {
     }
     #[cfg(feature = "alloc")]
     assert_types! {
-        // Four entries inline, whether or not they are used.
-        happens_before::VersionVector<u64> => 80,
+        // Eight entries inline, whether or not they are used.
+        happens_before::VersionVector<u64> => 152,
         // The vector, and an ordered map that holds nothing while everything comes in order.
         happens_before::CausalContext<u64> => size_of::<happens_before::VersionVector<u64>>() + 24,
         happens_before::version::TooManyRanges => 8,

@@ -1,4 +1,5 @@
-//! Version vectors: the laws of a partial order and of a lattice, and every operation against a naive model.
+//! Version vectors, sparse and fixed, short and long: the laws of a partial order and of a lattice, and every operation
+//! against a naive model.
 
 #![cfg(feature = "alloc")]
 
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 
 use common::{Model, check};
-use happens_before::{CausalOrder, CounterExhausted, Dot, DotRange, VersionVector};
+use happens_before::{CausalOrder, CounterExhausted, Dot, DotRange, FixedVector, VersionVector};
 
 type Vector = VersionVector<u8>;
 
@@ -50,20 +51,6 @@ fn hash(value: &impl Hash) -> u64 {
 // The laws, each tried on every vector (or pair, or triple) of 3 nodes with counters up to 2, then on random
 // ones.
 
-/// The least vector that is at least both.
-fn join(x: &Vector, y: &Vector) -> Vector {
-    let mut both = x.clone();
-    both.merge(y);
-    both
-}
-
-/// The greatest vector that is at most both.
-fn meet(x: &Vector, y: &Vector) -> Vector {
-    let mut both = x.clone();
-    both.meet(y);
-    both
-}
-
 /// A nested loop over `$all` for each variable.
 macro_rules! for_each {
     ($all:expr; $x:ident => $body:expr) => { for $x in $all { $body } };
@@ -74,7 +61,7 @@ macro_rules! for_each {
 
 macro_rules! model_of {
     ($x:ident) => {
-        Model
+        crate::common::Model
     };
 }
 
@@ -82,15 +69,15 @@ macro_rules! law {
     ($name:ident, |$($x:ident),+| $holds:expr) => {
         #[test]
         fn $name() {
-            let all: Vec<Vector> = every_model(3, 2).iter().map(vector).collect();
+            let all: Vec<Vector> = crate::every_model(3, 2).iter().map(vector).collect();
             assert_eq!(all.len(), 27);
             for_each!(&all; $($x),+ => assert!($holds, "{:?}", ($($x),+,)));
 
-            fn property($($x: Model),+) -> bool {
+            fn property($($x: crate::common::Model),+) -> bool {
                 $(let $x = &vector(&$x);)+
                 $holds
             }
-            check(property as fn($(model_of!($x)),+) -> bool);
+            crate::common::check(property as fn($(model_of!($x)),+) -> bool);
         }
     };
 }
@@ -102,39 +89,105 @@ macro_rules! implies {
     };
 }
 
-// A partial order.
-law!(order_is_reflexive, |x| x <= x && x.compare(x) == CausalOrder::Equal);
-law!(order_is_antisymmetric, |x, y| (x <= y && y <= x) == (x == y));
-law!(order_is_transitive, |x, y, z| implies!(x <= y && y <= z, x <= z));
-law!(strict_order_is_transitive, |x, y, z| implies!(x < y && y < z, x < z));
-law!(before_and_after_are_each_other_reversed, |x, y| x.compare(y) == y.compare(x).reverse());
-law!(partial_ord_is_compare, |x, y| x.partial_cmp(y) == x.compare(y).to_ordering());
-law!(nothing_is_before_the_empty_vector, |x| Vector::new() <= *x);
+/// The laws, of one kind of vector, made from a model.
+macro_rules! laws {
+    ($kind:ident, $vector:ty, $make:expr) => {
+        mod $kind {
+            type Vector = $vector;
 
-// A join-semilattice: merge.
-law!(merge_is_commutative, |x, y| join(x, y) == join(y, x));
-law!(merge_is_associative, |x, y, z| join(&join(x, y), z) == join(x, &join(y, z)));
-law!(merge_is_idempotent, |x| join(x, x) == *x);
-law!(merge_has_the_empty_vector_as_identity, |x| join(x, &Vector::new()) == *x);
-law!(merge_is_an_upper_bound, |x, y| *x <= join(x, y) && *y <= join(x, y));
-law!(merge_is_the_least_upper_bound, |x, y, z| (x <= z && y <= z) == (join(x, y) <= *z));
+            fn vector(model: &crate::common::Model) -> Vector {
+                $make(model)
+            }
 
-// A meet-semilattice.
-law!(meet_is_commutative, |x, y| meet(x, y) == meet(y, x));
-law!(meet_is_associative, |x, y, z| meet(&meet(x, y), z) == meet(x, &meet(y, z)));
-law!(meet_is_idempotent, |x| meet(x, x) == *x);
-law!(meet_has_the_empty_vector_as_zero, |x| meet(x, &Vector::new()).is_empty());
-law!(meet_is_a_lower_bound, |x, y| meet(x, y) <= *x && meet(x, y) <= *y);
-law!(meet_is_the_greatest_lower_bound, |x, y, z| (z <= x && z <= y) == (*z <= meet(x, y)));
+            /// The least vector that is at least both.
+            fn join(x: &Vector, y: &Vector) -> Vector {
+                let mut both = x.clone();
+                both.merge(y);
+                both
+            }
 
-// Together a distributive lattice.
-law!(merge_absorbs_meet, |x, y| join(x, &meet(x, y)) == *x);
-law!(meet_absorbs_merge, |x, y| meet(x, &join(x, y)) == *x);
-law!(meet_distributes_over_merge, |x, y, z| meet(x, &join(y, z)) == join(&meet(x, y), &meet(x, z)));
+            /// The greatest vector that is at most both.
+            fn meet(x: &Vector, y: &Vector) -> Vector {
+                let mut both = x.clone();
+                both.meet(y);
+                both
+            }
 
-// What equality and difference mean.
-law!(equal_vectors_have_equal_hashes, |x, y| implies!(x == y, hash(x) == hash(y)));
-law!(difference_is_empty_exactly_if_at_most, |x, y| (x.difference(y).count() == 0) == (x <= y));
+            // A partial order.
+            law!(order_is_reflexive, |x| x <= x && x.compare(x) == happens_before::CausalOrder::Equal);
+            law!(order_is_antisymmetric, |x, y| (x <= y && y <= x) == (x == y));
+            law!(order_is_transitive, |x, y, z| implies!(x <= y && y <= z, x <= z));
+            law!(strict_order_is_transitive, |x, y, z| implies!(x < y && y < z, x < z));
+            law!(before_and_after_are_each_other_reversed, |x, y| x.compare(y) == y.compare(x).reverse());
+            law!(partial_ord_is_compare, |x, y| x.partial_cmp(y) == x.compare(y).to_ordering());
+            law!(nothing_is_before_the_empty_vector, |x| Vector::new() <= *x);
+
+            // A join-semilattice: merge.
+            law!(merge_is_commutative, |x, y| join(x, y) == join(y, x));
+            law!(merge_is_associative, |x, y, z| join(&join(x, y), z) == join(x, &join(y, z)));
+            law!(merge_is_idempotent, |x| join(x, x) == *x);
+            law!(merge_has_the_empty_vector_as_identity, |x| join(x, &Vector::new()) == *x);
+            law!(merge_is_an_upper_bound, |x, y| *x <= join(x, y) && *y <= join(x, y));
+            law!(merge_is_the_least_upper_bound, |x, y, z| (x <= z && y <= z) == (join(x, y) <= *z));
+
+            // A meet-semilattice.
+            law!(meet_is_commutative, |x, y| meet(x, y) == meet(y, x));
+            law!(meet_is_associative, |x, y, z| meet(&meet(x, y), z) == meet(x, &meet(y, z)));
+            law!(meet_is_idempotent, |x| meet(x, x) == *x);
+            law!(meet_has_the_empty_vector_as_zero, |x| meet(x, &Vector::new()).is_empty());
+            law!(meet_is_a_lower_bound, |x, y| meet(x, y) <= *x && meet(x, y) <= *y);
+            law!(meet_is_the_greatest_lower_bound, |x, y, z| (z <= x && z <= y) == (*z <= meet(x, y)));
+
+            // Together a distributive lattice.
+            law!(merge_absorbs_meet, |x, y| join(x, &meet(x, y)) == *x);
+            law!(meet_absorbs_merge, |x, y| meet(x, &join(x, y)) == *x);
+            law!(meet_distributes_over_merge, |x, y, z| meet(x, &join(y, z)) == join(&meet(x, y), &meet(x, z)));
+
+            // What equality and difference mean.
+            law!(equal_vectors_have_equal_hashes, |x, y| implies!(x == y, crate::hash(x) == crate::hash(y)));
+            law!(difference_is_empty_exactly_if_at_most, |x, y| (x.difference(y).count() == 0) == (x <= y));
+        }
+    };
+}
+
+laws!(sparse, happens_before::VersionVector<u8>, crate::vector);
+laws!(sparse_and_long, happens_before::VersionVector<u8>, crate::long_vector);
+laws!(fixed, happens_before::FixedVector<9>, crate::fixed);
+laws!(fixed_and_long, happens_before::FixedVector<40>, |model: &crate::common::Model| crate::spread(model, 4));
+
+/// The model's entries, between the same ones in every such vector: more than a block of the wide loops takes.
+fn long_vector(model: &Model) -> Vector {
+    let padding = (0..2 * 40).map(|at| (if at % 2 == 0 { at + 100 } else { at / 2 + 20 }, 5));
+    padding
+        .chain(model.0.iter().map(|(&node, &counter)| (if node % 2 == 0 { node } else { 100 - node }, counter)))
+        .collect()
+}
+
+/// The model's entries, the node's number being its place.
+fn fixed(model: &Model) -> FixedVector<9> {
+    spread(model, 1)
+}
+
+/// The model's entries, each at `step` times the node's number.
+fn spread<const N: usize>(model: &Model, step: usize) -> FixedVector<N> {
+    let mut counters = [0; N];
+    for (&node, &counter) in &model.0 {
+        counters[usize::from(node) * step] = counter;
+    }
+    FixedVector::from_counters(counters)
+}
+
+fn join(x: &Vector, y: &Vector) -> Vector {
+    let mut both = x.clone();
+    both.merge(y);
+    both
+}
+
+fn meet(x: &Vector, y: &Vector) -> Vector {
+    let mut both = x.clone();
+    both.meet(y);
+    both
+}
 
 // ---------------------------------------------------------------------------------------------------------
 // Against the model.
@@ -209,6 +262,55 @@ fn assert_node(x: &Model, node: u8) {
     assert_eq!(removed, Vector::new());
 }
 
+/// Compares every operation on two fixed vectors with the model's.
+fn assert_fixed_pair(x: &Model, y: &Model) {
+    let (vx, vy) = (fixed(x), fixed(y));
+    let entries = |model: &Model| -> Vec<_> { model.0.iter().map(|(&n, &c)| (usize::from(n), c)).collect() };
+    assert!(vx.iter().eq(entries(x)) && vx.is_empty() == x.0.is_empty());
+    assert_eq!((format!("{vx:?}"), vx.to_string()), (format!("{:?}", x.0), format!("{:?}", x.0)));
+    assert_eq!(vx.partial_cmp(&vy), x.partial_cmp(y), "{x:?} {y:?}");
+    assert_eq!(vx == vy, x == y);
+
+    let (mut merged, mut met, mut retained) = (vx.clone(), vx.clone(), vx.clone());
+    merged.merge(&vy);
+    assert_eq!(merged, fixed(&x.merge(y)));
+    met.meet(&vy);
+    assert_eq!(met, fixed(&x.meet(y)));
+    retained.retain(|node, counter| counter > vy.get(node));
+    let missing: Vec<_> = entries(x).into_iter().filter(|&(node, counter)| counter > vy.get(node)).collect();
+    assert!(retained.iter().eq(missing.iter().copied()));
+    assert!(vx.difference(&vy).eq(missing.iter().map(|&(n, c)| DotRange::new(n, vy.get(n) + 1..=c).unwrap())));
+
+    for node in 0..11 {
+        let seen = if node < 9 { x.get(node as u8) } else { 0 };
+        assert_eq!(vx.get(node), seen);
+        let (mut incremented, mut removed) = (vx.clone(), vx.clone());
+        match incremented.increment(node) {
+            Ok(dot) => {
+                assert_eq!(dot, Dot::new(node, seen + 1).unwrap());
+                assert_eq!(incremented, fixed(&with(x, node as u8, seen + 1)));
+            }
+            Err(_) => {
+                assert!(node >= 9 || seen == u64::MAX);
+                assert_eq!(incremented, vx, "an error changes nothing");
+            }
+        }
+        assert_eq!(removed.remove(node), seen);
+        assert!(node >= 9 || removed == fixed(&with(x, node as u8, 0)));
+        for counter in [1, 2, u64::MAX] {
+            let dot = Dot::new(node, counter).unwrap();
+            assert_eq!(vx.contains(&dot), counter <= seen);
+            let mut observed = vx.clone();
+            assert_eq!(observed.observe(&dot).is_ok(), node < 9);
+            let expected = if node < 9 { fixed(&with(x, node as u8, seen.max(counter))) } else { vx.clone() };
+            assert_eq!(observed, expected);
+        }
+    }
+    let mut cleared = vx;
+    cleared.clear();
+    assert_eq!(cleared, FixedVector::default());
+}
+
 #[test]
 fn every_pair_of_small_vectors_agrees_with_the_model() {
     let models = every_model(3, 3);
@@ -216,6 +318,7 @@ fn every_pair_of_small_vectors_agrees_with_the_model() {
     for x in &models {
         for y in &models {
             assert_pair(x, y);
+            assert_fixed_pair(x, y);
             pairs += 1;
             concurrent += u32::from(x.partial_cmp(y).is_none());
         }
@@ -257,6 +360,7 @@ fn every_small_vector_and_node_agrees_with_the_model() {
 fn random_pairs_agree_with_the_model() {
     fn property(x: Model, y: Model) {
         assert_pair(&x, &y);
+        assert_fixed_pair(&x, &y);
         for node in 0..10 {
             assert_node(&x, node);
         }

@@ -13,11 +13,11 @@ use libfuzzer_sys::fuzz_target;
 /// How many vectors there are to combine.
 const VECTORS: u8 = 3;
 
-/// How many nodes there are: few, so that vectors share some; more than live inline.
-const NODES: u8 = 9;
+/// How many nodes operations name one by one: few, so that vectors share some; more than live inline.
+const NODES: u16 = 9;
 
 /// The naive version vector: what is not in the map has counter 0, and no counter in it is 0.
-type Model = BTreeMap<u8, u64>;
+type Model = BTreeMap<u16, u64>;
 
 /// One of the vectors.
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +30,11 @@ impl<'a> Arbitrary<'a> for Which {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Node(u8);
+struct Node(u16);
 
 impl<'a> Arbitrary<'a> for Node {
     fn arbitrary(bytes: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
-        Ok(Self(u8::arbitrary(bytes)? % NODES))
+        Ok(Self(u16::from(u8::arbitrary(bytes)?) % NODES))
     }
 }
 
@@ -60,6 +60,10 @@ enum Operation {
     Meet(Which, Which),
     Retain(Which, Which),
     Remove(Which, Node),
+    /// Many entries at once, so that vectors are longer than a block, and than what is moved up in one go.
+    Fill(Which, u16, u8, u16, Counter),
+    /// Many new entries one by one, from the highest node down.
+    Insert(Which, u16, u8, u8),
     Collect(Which, Vec<(Node, Counter)>),
     Extend(Which, Vec<(Node, Counter)>),
     Copy(Which, Which),
@@ -70,13 +74,16 @@ enum Operation {
     Contains(Which, Node, Counter),
 }
 
-fn get(model: &Model, node: u8) -> u64 {
+fn get(model: &Model, node: u16) -> u64 {
     model.get(&node).copied().unwrap_or(0)
 }
 
-fn set(model: &mut Model, node: u8, counter: u64) {
-    model.insert(node, counter);
-    model.retain(|_, counter| *counter > 0);
+fn set(model: &mut Model, node: u16, counter: u64) {
+    if counter > 0 {
+        model.insert(node, counter);
+    } else {
+        model.remove(&node);
+    }
 }
 
 fn at_most(x: &Model, y: &Model) -> bool {
@@ -88,7 +95,7 @@ fn hash(value: &impl Hash) -> u64 {
 }
 
 /// Carries out one operation on vectors and models alike, and compares what it answers.
-fn apply(operation: Operation, vectors: &mut [VersionVector<u8>], models: &mut [Model]) {
+fn apply(operation: Operation, vectors: &mut [VersionVector<u16>], models: &mut [Model]) {
     match operation {
         Operation::Increment(Which(x), Node(node)) => {
             let seen = get(&models[x], node);
@@ -118,10 +125,8 @@ fn apply(operation: Operation, vectors: &mut [VersionVector<u8>], models: &mut [
         Operation::Meet(Which(x), Which(y)) => {
             let (theirs, their_model) = (vectors[y].clone(), models[y].clone());
             vectors[x].meet(&theirs);
-            for node in 0..NODES {
-                let seen = get(&models[x], node);
-                set(&mut models[x], node, seen.min(get(&their_model, node)));
-            }
+            let lower = |(&node, &counter): (&u16, &u64)| Some((node, counter.min(*their_model.get(&node)?)));
+            models[x] = models[x].iter().filter_map(lower).collect();
         }
         Operation::Retain(Which(x), Which(y)) => {
             let their_model = models[y].clone();
@@ -130,6 +135,20 @@ fn apply(operation: Operation, vectors: &mut [VersionVector<u8>], models: &mut [
         }
         Operation::Remove(Which(x), Node(node)) => {
             assert_eq!(vectors[x].remove(&node), models[x].remove(&node).unwrap_or(0));
+        }
+        Operation::Fill(Which(x), first, step, count, Counter(counter)) => {
+            let nodes = (first..).step_by(usize::from(step % 4) + 1).take(usize::from(count % 2_048));
+            let entries: Vec<_> = nodes.map(|node| (Node(node), Counter(counter))).collect();
+            vectors[x].extend(entries.iter().map(|&(Node(node), Counter(counter))| (node, counter)));
+            add(&mut models[x], &entries);
+        }
+        Operation::Insert(Which(x), first, step, count) => {
+            let nodes: Vec<_> = (first..).step_by(usize::from(step % 4) + 1).take(usize::from(count)).collect();
+            for &node in nodes.iter().rev() {
+                vectors[x].observe(&Dot::new(node, 2).unwrap());
+                let seen = get(&models[x], node);
+                models[x].insert(node, seen.max(2));
+            }
         }
         Operation::Collect(Which(x), entries) => {
             vectors[x] = entries.iter().map(|&(Node(node), Counter(counter))| (node, counter)).collect();
@@ -187,7 +206,7 @@ fn add(model: &mut Model, entries: &[(Node, Counter)]) {
 }
 
 fuzz_target!(|operations: Vec<Operation>| {
-    let mut vectors: [VersionVector<u8>; VECTORS as usize] = Default::default();
+    let mut vectors: [VersionVector<u16>; VECTORS as usize] = Default::default();
     let mut models: [Model; VECTORS as usize] = Default::default();
     for operation in operations {
         apply(operation, &mut vectors, &mut models);

@@ -23,6 +23,7 @@
 mod codec;
 mod scalar;
 mod sequence;
+mod vector;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -33,6 +34,7 @@ use std::process::Command;
 const SUBJECTS: &[Subject] = &[
     ("scalar", || [scalar::cases(), sequence::cases()].into_iter().flatten().collect()),
     ("codec", codec::cases),
+    ("vector", vector::cases),
 ];
 
 type Subject = (&'static str, fn() -> Vec<Case>);
@@ -70,12 +72,16 @@ pub enum Goal {
     BeatPeers,
     /// Both.
     WithinLimitAndBeatPeers(f64),
+    /// At most this many times the limit, and this many times as fast as every peer.
+    WithinLimitAndTimesAsFast(f64, f64),
 }
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Role {
     Ours,
     Peer,
+    /// Shown beside the others, and not judged: it can do less.
+    Lesser,
     Limit,
 }
 
@@ -198,6 +204,10 @@ fn judge<'a>(subject: &str, case: &Case, of: &dyn Fn(&str) -> &'a Vec<f64>) -> L
         Goal::WithinLimitAndBeatPeers(factor) => (
             format!("within {factor}x of the limit, and faster than every peer"),
             within(factor).zip(beats).map(|(within, beats)| within && beats),
+        ),
+        Goal::WithinLimitAndTimesAsFast(factor, times) => (
+            format!("within {factor}x of the limit, and {times} times as fast as every peer"),
+            within(factor).zip(to_peer).map(|(within, ratio)| within && ratio * times <= 1.0),
         ),
     };
     let mut verdict = String::new();

@@ -1,8 +1,22 @@
 //! What has been seen: sets of events, compact because nodes number their events one after another.
 
+#[cfg(feature = "alloc")]
 mod context;
+#[cfg(feature = "alloc")]
+mod entries;
+mod fixed;
+#[cfg(feature = "alloc")]
+mod recent;
+#[cfg(feature = "alloc")]
 mod vector;
+mod wide;
 
+#[cfg(feature = "alloc")]
 pub use context::{CausalContext, Ranges, TooManyRanges};
+#[cfg(feature = "alloc")]
+pub use entries::Entries;
+pub use fixed::{FixedVector, IncrementError, NotAMember};
+#[cfg(feature = "alloc")]
 pub(crate) use vector::INLINE;
+#[cfg(feature = "alloc")]
 pub use vector::VersionVector;

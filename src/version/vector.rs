@@ -19,7 +19,8 @@
 //!
 //! Stored as two parallel arrays, ids and counters, sorted by id. Vectors of one group nearly always hold the
 //! same ids; then merging is an elementwise maximum, and comparing one pass over both, without a branch on ids.
-//! Small vectors live inline, without an allocation.
+//! Up to eight entries live inline, without an allocation. A large vector takes new entries into a tree beside the
+//! arrays first, so that a million of them, in any order, cost O(log n) each and not O(n).
 //!
 //! # What it tells you
 //!
@@ -28,11 +29,15 @@
 //!
 //! # Invariants
 //!
-//! - V1: ids are strictly increasing.
+//! - V1: ids are strictly increasing, and none is in two places.
 //! - V2: no counter is 0.
 //! - V3: as many counters as ids.
+//! - V4: no recent entry lies behind the arrays.
+//! - V5: recent entries are few: at most one for 16 in the arrays.
 //!
-//! So equal vectors have one representation, and `==` and `Hash` mean what they should.
+//! `==` and `Hash` see the entries, wherever they are. Recent ones are there only in vectors of more than a thousand
+//! entries, after single new ones were added: then comparing takes a step an entry, until an operation that goes
+//! through all of them, such as [`shrink_to_fit`](VersionVector::shrink_to_fit), moves them into the arrays.
 //!
 //! # Sources
 //!
@@ -41,19 +46,33 @@
 //! of Distributed Systems* (1989).
 
 use core::cmp::Ordering;
-use core::{fmt, iter, mem, slice};
+use core::hash::{Hash, Hasher};
+use core::{fmt, mem};
 
 use smallvec::SmallVec;
 
+use super::entries::Entries;
+use super::recent::Recent;
+use super::wide;
 use crate::compat::Vec;
 use crate::node::{CounterExhausted, Dot, DotRange, NodeId};
 use crate::order::CausalOrder;
 
 /// How many entries live inside the vector itself.
-pub(crate) const INLINE: usize = 4;
+pub(crate) const INLINE: usize = 8;
 
-/// The entries of a vector, node and counter, in the order of the ids.
-type Entries<'a, I> = iter::Zip<slice::Iter<'a, I>, iter::Copied<slice::Iter<'a, u64>>>;
+/// From how many entries on a vector takes new ones into a tree first. Below, moving up the entries behind is as
+/// fast.
+const LARGE: usize = 1024;
+
+/// How many times as many entries must be in the arrays as in the tree.
+const RECENT: usize = 16;
+
+/// How many entries ahead are looked at one by one, before the steps get larger.
+const NEAR: usize = 4;
+
+/// How many new entries are put into the arrays one by one; more are worth a pass over all.
+const FEW: usize = 4;
 
 /// For every node, the counter of its latest event seen; a partial order, and a lattice.
 ///
@@ -76,59 +95,101 @@ type Entries<'a, I> = iter::Zip<slice::Iter<'a, I>, iter::Copied<slice::Iter<'a,
 /// assert_eq!(ours.to_string(), "{a: 1, b: 2}");
 /// # Ok::<(), happens_before::CounterExhausted>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct VersionVector<I> {
     ids: SmallVec<[I; INLINE]>,
     counters: SmallVec<[u64; INLINE]>,
+    recent: Recent<I>,
 }
 
 impl<I> VersionVector<I> {
     /// Makes the empty vector, which has seen nothing. Does not allocate.
     #[must_use]
     pub fn new() -> Self {
-        Self { ids: SmallVec::new(), counters: SmallVec::new() }
+        Self { ids: SmallVec::new(), counters: SmallVec::new(), recent: Recent::new() }
     }
 
     /// Returns how many nodes have an entry.
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.ids.len() + self.recent.len()
     }
 
     /// Returns whether nothing has been seen.
     pub fn is_empty(&self) -> bool {
+        // V5: where the arrays are empty, so is the rest.
         self.ids.is_empty()
     }
 
     /// Visits the entries, node and counter, in the order of the ids.
     pub fn iter(&self) -> Entries<'_, I> {
-        iter::zip(self.ids.iter(), self.counters.iter().copied())
+        Entries::new(&self.ids, &self.counters, &self.recent)
     }
 
     /// Forgets everything; keeps the memory.
     pub fn clear(&mut self) {
         self.ids.clear();
         self.counters.clear();
+        self.recent.take();
     }
 
-    /// Gives back memory that is not needed. Moves the entries inline if they fit.
+    /// Gives back memory that is not needed. Moves the entries inline if they fit. O(n).
     pub fn shrink_to_fit(&mut self) {
+        self.settle();
         self.ids.shrink_to_fit();
         self.counters.shrink_to_fit();
+    }
+
+    /// Moves the recent entries into the arrays.
+    fn settle(&mut self) {
+        if !self.recent.is_empty() {
+            let recent = self.recent.take();
+            self.insert_all(recent.len(), recent.into_iter());
+        }
+    }
+
+    /// Puts entries into the arrays, in their order, each with the number of old entries before it.
+    fn insert_all(&mut self, count: usize, new: impl Iterator<Item = (usize, (I, u64))>) {
+        let total = self.ids.len() + count;
+        if count <= FEW || total <= INLINE {
+            for (nth, (before, (node, counter))) in new.enumerate() {
+                self.ids.insert(before + nth, node);
+                self.counters.insert(before + nth, counter);
+            }
+            return;
+        }
+        let mut old_ids = mem::take(&mut self.ids).into_iter();
+        let old_counters = mem::take(&mut self.counters);
+        let (mut ids, mut counters) = (Vec::with_capacity(total), Vec::with_capacity(total));
+        let mut done = 0;
+        for (before, (node, counter)) in new {
+            ids.extend(old_ids.by_ref().take(before - done));
+            counters.extend_from_slice(&old_counters[done..before]);
+            done = before;
+            ids.push(node);
+            counters.push(counter);
+        }
+        ids.extend(old_ids);
+        counters.extend_from_slice(&old_counters[done..]);
+        (self.ids, self.counters) = (SmallVec::from_vec(ids), SmallVec::from_vec(counters));
     }
 }
 
 impl<I: NodeId> VersionVector<I> {
     /// Returns the counter of `node`'s latest event seen, 0 for none. O(log n).
+    #[inline]
     pub fn get(&self, node: &I) -> u64 {
-        self.ids.binary_search(node).map_or(0, |at| self.counters[at])
+        match self.ids.binary_search(node) {
+            Ok(at) => self.counters[at],
+            Err(_) => self.recent.get(node),
+        }
     }
 
     /// Returns whether the event `dot` has been seen. O(log n).
+    #[inline]
     pub fn contains(&self, dot: &Dot<I>) -> bool {
         dot.counter() <= self.get(dot.node())
     }
 
-    /// Counts one more event of `node` and names it. O(log n), plus O(n) for a new node.
+    /// Counts one more event of `node` and names it. O(log n), for new nodes on average.
     ///
     /// # Errors
     ///
@@ -141,15 +202,21 @@ impl<I: NodeId> VersionVector<I> {
     /// assert_eq!(seen.increment("a"), Ok(Dot::new("a", 2).unwrap()));
     /// assert_eq!(seen.increment("b").unwrap_err().limit, u64::MAX);
     /// ```
+    #[inline]
     pub fn increment(&mut self, node: I) -> Result<Dot<I>, CounterExhausted> {
-        let next = self.get(&node).checked_add(1).and_then(|next| Dot::new(node, next));
+        let at = self.ids.binary_search(&node);
+        let seen = at.map_or_else(|_| self.recent.get(&node), |at| self.counters[at]);
+        let next = seen.checked_add(1).and_then(|next| Dot::new(node, next));
         let dot = next.ok_or(CounterExhausted { limit: u64::MAX })?;
-        self.raise(dot.node(), dot.counter());
+        match at {
+            Ok(at) => self.counters[at] = dot.counter(),
+            Err(before) => self.raise_recent(before, dot.node(), dot.counter()),
+        }
         Ok(dot)
     }
 
-    /// Sees `dot` and every earlier event of its node; an older dot changes nothing. O(log n), plus O(n) for a
-    /// new node.
+    /// Sees `dot` and every earlier event of its node; an older dot changes nothing. O(log n), for new
+    /// nodes on average.
     ///
     /// A vector cannot say "the third but not the second"; where events of one node may arrive out of order,
     /// deliver them through a [`CausalBuffer`](crate::CausalBuffer) first.
@@ -162,54 +229,95 @@ impl<I: NodeId> VersionVector<I> {
     /// seen.observe(&Dot::new("a", 2).unwrap());
     /// assert_eq!(seen.get(&"a"), 3);
     /// ```
+    #[inline]
     pub fn observe(&mut self, dot: &Dot<I>) {
-        self.raise(dot.node(), dot.counter());
+        match self.ids.binary_search(dot.node()) {
+            Ok(at) => self.counters[at] = self.counters[at].max(dot.counter()),
+            Err(before) => self.raise_recent(before, dot.node(), dot.counter()),
+        }
     }
 
-    /// Sees everything that `other` has seen: the least vector that is at least both. O(n + m).
+    /// Sees everything that `other` has seen: the least vector that is at least both. O(n + m), and
+    /// O(m log n) for a few entries into a large vector.
     pub fn merge(&mut self, other: &Self) {
-        if self.ids == other.ids {
-            for (ours, &theirs) in iter::zip(&mut self.counters, &other.counters) {
-                // Not `max`: twice as fast in baseline x86-64 code where few entries differ.
-                if theirs > *ours {
-                    *ours = theirs;
-                }
+        if other.recent.is_empty() {
+            let done = wide::merge((&self.ids, &mut self.counters), (&other.ids, &other.counters));
+            if done < other.ids.len() {
+                self.merge_entries(
+                    done,
+                    Entries::new(&other.ids[done..], &other.counters[done..], &other.recent),
+                );
             }
         } else {
-            self.merge_other_ids(other);
+            self.merge_entries(0, other.iter());
         }
         self.debug_validate();
     }
 
-    /// Merges a vector with other ids, in place and from the back, so that every entry moves at most once.
-    fn merge_other_ids(&mut self, other: &Self) {
-        let Some(filler) = other.ids.first() else { return };
-        let mut from = self.len();
-        let mut to = from + other.ids.iter().filter(|node| self.ids.binary_search(node).is_err()).count();
-        self.ids.resize(to, filler.clone());
-        self.counters.resize(to, 0);
-
-        // Entries below `from` are ours and still to be placed; places from `to` on are final. `to - from` is
-        // how many of the other's entries still to come are new, so neither index ever goes below 0.
-        for (node, counter) in other.iter().rev() {
-            while from > 0 && self.ids[from - 1] > *node {
-                (from, to) = (from - 1, to - 1);
-                self.ids.swap(from, to);
-                self.counters.swap(from, to);
+    /// Merges entries in the order of their ids, none of which lies before the `from`-th of the arrays.
+    #[inline(never)]
+    fn merge_entries<'a>(&mut self, mut from: usize, entries: Entries<'a, I>)
+    where
+        I: 'a,
+    {
+        let mut new = SmallVec::<[(usize, (&I, u64)); INLINE]>::new();
+        for (node, counter) in entries {
+            match search_from(&self.ids, from, node) {
+                Ok(at) => {
+                    self.counters[at] = self.counters[at].max(counter);
+                    from = at + 1;
+                }
+                Err(before) => {
+                    from = before;
+                    match self.recent.get_mut(node) {
+                        Some(ours) => *ours = counter.max(*ours),
+                        None => new.push((before, (node, counter))),
+                    }
+                }
             }
-            to -= 1;
-            if from > 0 && self.ids[from - 1] == *node {
-                from -= 1;
-                self.ids.swap(from, to);
-                self.counters[to] = self.counters[from].max(counter);
-            } else {
-                self.ids[to] = node.clone();
-                self.counters[to] = counter;
+        }
+        let count = new.len();
+        if count == 0 {
+            return;
+        }
+        let new = new.into_iter().map(|(before, (node, counter))| (before, (node.clone(), counter)));
+        if self.recent.is_empty() && (self.len() < LARGE || count > self.len() / RECENT) {
+            self.insert_all(count, new);
+        } else {
+            let end = self.ids.len();
+            for (before, (node, counter)) in new {
+                if before == end {
+                    self.ids.push(node);
+                    self.counters.push(counter);
+                } else {
+                    self.recent.insert(node, counter, before);
+                }
             }
+            self.settle_if_many();
         }
     }
 
-    /// Keeps only what both have seen: the greatest vector that is at most both. O(n log m).
+    /// Raises the counter of a node that is not in the arrays, where it would stand behind `before` others.
+    #[inline(never)]
+    fn raise_recent(&mut self, before: usize, node: &I, counter: u64) {
+        if let Some(ours) = self.recent.get_mut(node) {
+            *ours = counter.max(*ours);
+        } else if before == self.ids.len() || self.ids.len() < LARGE {
+            self.ids.insert(before, node.clone());
+            self.counters.insert(before, counter);
+        } else {
+            self.recent.insert(node.clone(), counter, before);
+            self.settle_if_many();
+        }
+    }
+
+    fn settle_if_many(&mut self) {
+        if self.recent.len() > self.ids.len() / RECENT {
+            self.settle();
+        }
+    }
+
+    /// Keeps only what both have seen: the greatest vector that is at most both. O(n + m).
     ///
     /// ```
     /// use happens_before::VersionVector;
@@ -219,10 +327,14 @@ impl<I: NodeId> VersionVector<I> {
     /// assert_eq!(x, VersionVector::from_iter([("a", 2)]));
     /// ```
     pub fn meet(&mut self, other: &Self) {
-        self.filter_map(|node, counter| counter.min(other.get(node)));
+        self.settle();
+        let done = wide::meet((&self.ids, &mut self.counters), (&other.ids, &other.counters));
+        let mut theirs = Forwards { vector: other, at: done };
+        self.filter_map(done, |node, counter| counter.min(theirs.get(node)));
     }
 
-    /// Names what `self` has seen and `other` has not, as one range a node. O(n log m).
+    /// Names what `self` has seen and `other` has not, as one range a node. O(n + m), and
+    /// O(n log m) where n is much the smaller.
     ///
     /// This is what to send to a replica that reports `other`.
     ///
@@ -234,31 +346,33 @@ impl<I: NodeId> VersionVector<I> {
     /// assert!(ours.difference(&theirs).eq([DotRange::new("a", 4..=5).unwrap()]));
     /// ```
     pub fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = DotRange<I>> + 'a {
-        self.iter().filter_map(|(node, counter)| {
-            let seen = other.get(node);
+        let mut theirs = Forwards { vector: other, at: 0 };
+        self.iter().filter_map(move |(node, counter)| {
+            let seen = theirs.get(node);
             // No overflow: where `seen` is the highest counter there is, nothing is above it.
             (seen < counter).then(|| DotRange::new(node.clone(), seen + 1..=counter)).flatten()
         })
     }
 
-    /// Compares two vectors by causality. O(n + m), and stops where they turn out to be concurrent.
+    /// Compares two vectors by causality. O(n + m), O(n log m) where n is much the smaller; stops where the two turn
+    /// out to be concurrent.
     pub fn compare(&self, other: &Self) -> CausalOrder {
-        let (mut at_most, mut at_least) = (true, true);
-        let (mut ours, mut theirs) = (self.iter().peekable(), other.iter().peekable());
-        while at_most || at_least {
-            let order = match (ours.peek(), theirs.peek()) {
-                (None, None) => break,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some((our_node, _)), Some((their_node, _))) => our_node.cmp(their_node),
-            };
-            // The entry that is missing on the other side counts as 0.
-            let our_counter = if order.is_le() { ours.next().map_or(0, |entry| entry.1) } else { 0 };
-            let their_counter = if order.is_ge() { theirs.next().map_or(0, |entry| entry.1) } else { 0 };
-            at_most &= our_counter <= their_counter;
-            at_least &= our_counter >= their_counter;
+        if self.ids.len() == other.ids.len() && self.recent.is_empty() && other.recent.is_empty() {
+            return wide::compare((&self.ids, &self.counters), (&other.ids, &other.counters));
         }
-        CausalOrder::from_bounds(at_most, at_least)
+        // Every entry counts, so a vector with fewer entries lacks something that the other has.
+        match self.len().cmp(&other.len()) {
+            Ordering::Less if self.at_most(other) => CausalOrder::Before,
+            Ordering::Greater if other.at_most(self) => CausalOrder::After,
+            Ordering::Less | Ordering::Greater => CausalOrder::Concurrent,
+            Ordering::Equal => CausalOrder::from_bounds(self.at_most(other), other.at_most(self)),
+        }
+    }
+
+    /// Returns whether `other` has seen everything that `self` has.
+    fn at_most(&self, other: &Self) -> bool {
+        let mut theirs = Forwards { vector: other, at: 0 };
+        self.iter().all(|(node, counter)| counter <= theirs.get(node))
     }
 
     /// Forgets `node` and returns its counter, 0 if it had none. O(n).
@@ -266,6 +380,7 @@ impl<I: NodeId> VersionVector<I> {
     /// Only where the node is known to be gone for good and forgotten by everyone: a forgotten node counts as
     /// never seen.
     pub fn remove(&mut self, node: &I) -> u64 {
+        self.settle();
         self.ids.binary_search(node).map_or(0, |at| {
             self.ids.remove(at);
             self.counters.remove(at)
@@ -274,13 +389,14 @@ impl<I: NodeId> VersionVector<I> {
 
     /// Keeps the entries for which `keep` says so, and forgets the others. O(n).
     pub fn retain(&mut self, mut keep: impl FnMut(&I, u64) -> bool) {
-        self.filter_map(|node, counter| if keep(node, counter) { counter } else { 0 });
+        self.settle();
+        self.filter_map(0, |node, counter| if keep(node, counter) { counter } else { 0 });
     }
 
-    /// Gives every entry a new counter; 0 takes it out.
-    fn filter_map(&mut self, mut new_counter: impl FnMut(&I, u64) -> u64) {
-        let mut kept = 0;
-        for at in 0..self.len() {
+    /// Gives every entry of the arrays from one on a new counter; 0 takes it out.
+    fn filter_map(&mut self, from: usize, mut new_counter: impl FnMut(&I, u64) -> u64) {
+        let mut kept = from;
+        for at in from..self.ids.len() {
             let counter = new_counter(&self.ids[at], self.counters[at]);
             if counter > 0 {
                 self.ids.swap(kept, at);
@@ -291,18 +407,6 @@ impl<I: NodeId> VersionVector<I> {
         self.ids.truncate(kept);
         self.counters.truncate(kept);
         self.debug_validate();
-    }
-
-    /// Raises the counter of `node`.
-    fn raise(&mut self, node: &I, counter: u64) {
-        match self.ids.binary_search(node) {
-            Ok(at) => self.counters[at] = self.counters[at].max(counter),
-            Err(_) if counter == 0 => {}
-            Err(at) => {
-                self.ids.insert(at, node.clone());
-                self.counters.insert(at, counter);
-            }
-        }
     }
 
     /// Makes the vector of ids in increasing order and of as many counters, none of them 0.
@@ -316,12 +420,17 @@ impl<I: NodeId> VersionVector<I> {
     /// Checks the invariants of the module's opening comment and says which one is broken.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
+        let mut recent = self.recent.iter().into_iter().flatten();
         if self.ids.len() != self.counters.len() {
             Err("V3: as many counters as ids")
-        } else if !self.ids.is_sorted_by(|a, b| a < b) {
+        } else if !self.iter().is_sorted_by(|a, b| a.0 < b.0) {
             Err("V1: ids are strictly increasing")
-        } else if self.counters.contains(&0) {
+        } else if self.iter().any(|(_, counter)| counter == 0) {
             Err("V2: no counter is 0")
+        } else if recent.any(|(before, _)| before >= self.ids.len()) {
+            Err("V4: no recent entry lies behind the arrays")
+        } else if self.recent.len() > self.ids.len() / RECENT {
+            Err("V5: recent entries are few")
         } else {
             Ok(())
         }
@@ -329,6 +438,80 @@ impl<I: NodeId> VersionVector<I> {
 
     fn debug_validate(&self) {
         debug_assert_eq!(self.internal_validate(), Ok(()));
+    }
+}
+
+/// Finds `node` in sorted ids, of which those before `from` are less. O(log d) for one that is d places ahead.
+fn search_from<I: Ord>(ids: &[I], from: usize, node: &I) -> Result<usize, usize> {
+    let ahead = &ids[from..];
+    // Mostly it is close.
+    for (steps, id) in ahead.iter().take(NEAR).enumerate() {
+        match id.cmp(node) {
+            Ordering::Less => {}
+            Ordering::Equal => return Ok(from + steps),
+            Ordering::Greater => return Err(from + steps),
+        }
+    }
+    // What lies before `low` is less.
+    let (mut low, mut high) = (NEAR.min(ahead.len()), 2 * NEAR);
+    while ahead.get(high).is_some_and(|id| id <= node) {
+        (low, high) = (high, 2 * high);
+    }
+    let found = ahead[low..high.min(ahead.len())].binary_search(node);
+    found.map(|at| from + low + at).map_err(|at| from + low + at)
+}
+
+/// Looks up nodes in increasing order.
+struct Forwards<'a, I> {
+    vector: &'a VersionVector<I>,
+    /// How many ids of the arrays are less than every node still to come.
+    at: usize,
+}
+
+impl<I: NodeId> Forwards<'_, I> {
+    /// As [`VersionVector::get`], for a node above those before. O(log d) for one that is d places ahead.
+    fn get(&mut self, node: &I) -> u64 {
+        match search_from(&self.vector.ids, self.at, node) {
+            Ok(at) => {
+                self.at = at + 1;
+                self.vector.counters[at]
+            }
+            Err(at) => {
+                self.at = at;
+                self.vector.recent.get(node)
+            }
+        }
+    }
+}
+
+/// Copies in one go what needs no more, and does not allocate where the entries fit inline.
+impl<I: Clone> Clone for VersionVector<I> {
+    fn clone(&self) -> Self {
+        let (ids, counters) = if self.ids.len() > INLINE {
+            (SmallVec::from_vec(self.ids.to_vec()), SmallVec::from_vec(self.counters.to_vec()))
+        } else {
+            (self.ids.iter().cloned().collect(), SmallVec::from_slice(&self.counters))
+        };
+        Self { ids, counters, recent: self.recent.clone() }
+    }
+}
+
+impl<I: PartialEq> PartialEq for VersionVector<I> {
+    fn eq(&self, other: &Self) -> bool {
+        if self.recent.is_empty() && other.recent.is_empty() {
+            self.counters == other.counters && self.ids == other.ids
+        } else {
+            self.len() == other.len() && self.iter().eq(other)
+        }
+    }
+}
+
+impl<I: Eq> Eq for VersionVector<I> {}
+
+impl<I: Hash> Hash for VersionVector<I> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.len().hash(state);
+        self.iter().for_each(|entry| entry.hash(state));
     }
 }
 
@@ -347,12 +530,19 @@ impl<I: NodeId> PartialOrd for VersionVector<I> {
 /// Of several counters for one node the highest counts; 0 is no entry. O(n log n).
 impl<I: NodeId> FromIterator<(I, u64)> for VersionVector<I> {
     fn from_iter<T: IntoIterator<Item = (I, u64)>>(entries: T) -> Self {
-        let mut entries: Vec<(I, u64)> = entries.into_iter().filter(|&(_, counter)| counter > 0).collect();
+        let entries = entries.into_iter().filter(|&(_, counter)| counter > 0);
+        let mut entries: SmallVec<[(I, u64); INLINE]> = entries.collect();
         // Highest counter first among those of one node, so that it is the one that stays.
         entries.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
         entries.dedup_by(|later, kept| later.0 == kept.0);
-        let (ids, counters) = entries.into_iter().unzip();
-        Self { ids, counters }
+        let mut vector = Self::new();
+        vector.ids.reserve_exact(entries.len());
+        vector.counters.reserve_exact(entries.len());
+        for (node, counter) in entries {
+            vector.ids.push(node);
+            vector.counters.push(counter);
+        }
+        vector
     }
 }
 

@@ -1,0 +1,83 @@
+//! Going through a version vector in order.
+
+use core::iter::{FusedIterator, Peekable};
+use core::{fmt, iter, slice};
+
+use super::recent::{self, Recent};
+
+/// The entries of a [`VersionVector`](crate::VersionVector), node and counter, in the order of the ids.
+///
+/// Made by [`VersionVector::iter`](crate::VersionVector::iter).
+pub struct Entries<'a, I> {
+    arrays: iter::Zip<slice::Iter<'a, I>, slice::Iter<'a, u64>>,
+    /// How many entries of the arrays have been handed out at the front.
+    before: usize,
+    recent: Option<Peekable<recent::Iter<'a, I>>>,
+}
+
+impl<'a, I> Entries<'a, I> {
+    pub(super) fn new(ids: &'a [I], counters: &'a [u64], recent: &'a Recent<I>) -> Self {
+        Self { arrays: iter::zip(ids, counters), before: 0, recent: recent.iter() }
+    }
+}
+
+impl<'a, I> Iterator for Entries<'a, I> {
+    type Item = (&'a I, u64);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(recent) = &mut self.recent {
+            let before = self.before;
+            if let Some((_, entry)) = recent.next_if(|added| added.0 <= before) {
+                return Some(entry);
+            }
+            self.before += 1;
+        }
+        self.arrays.next().map(|(node, &counter)| (node, counter))
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = self.arrays.len() + self.recent.as_ref().map_or(0, |recent| recent.len());
+        (len, Some(len))
+    }
+
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(mut self, init: B, mut f: F) -> B {
+        let mut folded = init;
+        while self.recent.is_some() {
+            match self.next() {
+                Some(entry) => folded = f(folded, entry),
+                None => return folded,
+            }
+        }
+        self.arrays.fold(folded, |folded, (node, &counter)| f(folded, (node, counter)))
+    }
+}
+
+impl<I> DoubleEndedIterator for Entries<'_, I> {
+    #[inline]
+    fn next_back(&mut self) -> Option<Self::Item> {
+        if let Some(recent) = &mut self.recent {
+            let end = self.before + self.arrays.len();
+            if recent.clone().next_back().is_some_and(|added| added.0 >= end) {
+                return recent.next_back().map(|(_, entry)| entry);
+            }
+        }
+        self.arrays.next_back().map(|(node, &counter)| (node, counter))
+    }
+}
+
+impl<I> ExactSizeIterator for Entries<'_, I> {}
+impl<I> FusedIterator for Entries<'_, I> {}
+
+impl<I> Clone for Entries<'_, I> {
+    fn clone(&self) -> Self {
+        Self { arrays: self.arrays.clone(), before: self.before, recent: self.recent.clone() }
+    }
+}
+
+impl<I: fmt::Debug> fmt::Debug for Entries<'_, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.clone()).finish()
+    }
+}

@@ -1,0 +1,297 @@
+//! Version vectors of a known membership: an array of counters, without an allocation.
+//!
+//! Where all nodes are known when the program is compiled, a node is a place: 0 to N-1. Then nothing has to be
+//! looked up, a vector is N numbers, and it lives on the stack, in a `static`, or in a packet's buffer. Everything
+//! else is as with [`VersionVector`](crate::VersionVector), whose module says what the operations mean.
+//!
+//! | | `VersionVector<I>` | `FixedVector<N>` |
+//! |---|---|---|
+//! | who takes part | anyone, at any time | nodes 0 to N-1 |
+//! | get | O(log n) | O(1) |
+//! | memory | 16 bytes an entry for ids of 8 bytes, and 152 in itself | 8 bytes a node |
+//! | needs `alloc` | yes | no |
+//!
+//! # Sources
+//!
+//! Fidge, *Timestamps in Message-Passing Systems That Preserve the Partial Ordering* (1988); Mattern, *Virtual Time
+//! and Global States of Distributed Systems* (1989).
+
+use core::cmp::Ordering;
+use core::{fmt, mem};
+
+use super::wide;
+use crate::node::{CounterExhausted, Dot, DotRange};
+use crate::order::CausalOrder;
+
+/// For each of `N` nodes, the counter of its latest event seen, 0 for none; a partial order, and a lattice.
+///
+/// `PartialOrd` is causality: `a < b` if `a` happens before `b`; of concurrent vectors neither is less. `8 * N`
+/// bytes. No operation allocates.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::FixedVector;
+///
+/// let mut ours = FixedVector::<3>::new();
+/// ours.increment(0)?;
+/// let theirs = FixedVector::from_counters([0, 2, 0]);
+/// assert_eq!(ours.partial_cmp(&theirs), None); // concurrent
+///
+/// ours.merge(&theirs);
+/// assert!(theirs < ours);
+/// assert_eq!(ours.to_string(), "{0: 1, 1: 2}");
+/// # Ok::<(), happens_before::version::IncrementError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct FixedVector<const N: usize> {
+    counters: [u64; N],
+}
+
+impl<const N: usize> FixedVector<N> {
+    /// The ids: the places say it all.
+    const IDS: [(); N] = [(); N];
+
+    /// Makes the vector that has seen nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::from_counters([0; N])
+    }
+
+    /// Makes the vector with these counters, that of node 0 first.
+    ///
+    /// ```
+    /// use happens_before::FixedVector;
+    ///
+    /// static FACTORY_STATE: FixedVector<2> = FixedVector::from_counters([1, 0]);
+    /// assert_eq!(FACTORY_STATE.get(0), 1);
+    /// ```
+    #[must_use]
+    pub const fn from_counters(counters: [u64; N]) -> Self {
+        Self { counters }
+    }
+
+    /// Returns all counters, that of node 0 first.
+    pub const fn counters(&self) -> &[u64; N] {
+        &self.counters
+    }
+
+    /// Returns whether nothing has been seen. O(N).
+    pub fn is_empty(&self) -> bool {
+        self.counters == [0; N]
+    }
+
+    /// Visits the nodes that have been seen, with their counters, in their order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (usize, u64)> + Clone {
+        self.counters.iter().copied().enumerate().filter(|&(_, counter)| counter > 0)
+    }
+
+    /// Returns the counter of `node`'s latest event seen, 0 for none, and for one that is no member. O(1).
+    pub const fn get(&self, node: usize) -> u64 {
+        if node < N { self.counters[node] } else { 0 }
+    }
+
+    /// Returns whether the event `dot` has been seen. O(1).
+    pub fn contains(&self, dot: &Dot<usize>) -> bool {
+        dot.counter() <= self.get(*dot.node())
+    }
+
+    /// Counts one more event of `node` and names it. O(1).
+    ///
+    /// # Errors
+    ///
+    /// [`IncrementError`] if `node` is no member, or its counter is `u64::MAX`; the vector is unchanged.
+    ///
+    /// ```
+    /// use happens_before::version::IncrementError;
+    /// use happens_before::{Dot, FixedVector};
+    ///
+    /// let mut seen = FixedVector::from_counters([1, u64::MAX]);
+    /// assert_eq!(seen.increment(0), Ok(Dot::new(0, 2).unwrap()));
+    /// assert!(matches!(seen.increment(1), Err(IncrementError::CounterExhausted(_))));
+    /// assert!(matches!(seen.increment(2), Err(IncrementError::NotAMember(_))));
+    /// ```
+    pub fn increment(&mut self, node: usize) -> Result<Dot<usize>, IncrementError> {
+        let counter = self.counters.get_mut(node).ok_or(NotAMember { node, members: N })?;
+        let next = counter.checked_add(1).and_then(|next| Dot::new(node, next));
+        let dot = next.ok_or(CounterExhausted { limit: u64::MAX })?;
+        *counter = dot.counter();
+        Ok(dot)
+    }
+
+    /// Sees `dot` and every earlier event of its node; an older dot changes nothing. O(1).
+    ///
+    /// # Errors
+    ///
+    /// [`NotAMember`] if there is no such node; the vector is unchanged. Whoever sent the dot has another list of
+    /// members.
+    ///
+    /// ```
+    /// use happens_before::{Dot, FixedVector};
+    ///
+    /// let mut seen = FixedVector::<2>::new();
+    /// seen.observe(&Dot::new(1, 3).unwrap())?;
+    /// seen.observe(&Dot::new(1, 2).unwrap())?;
+    /// assert_eq!(seen.get(1), 3);
+    /// assert_eq!(seen.observe(&Dot::new(2, 1).unwrap()).unwrap_err().members, 2);
+    /// # Ok::<(), happens_before::version::NotAMember>(())
+    /// ```
+    pub fn observe(&mut self, dot: &Dot<usize>) -> Result<(), NotAMember> {
+        let node = *dot.node();
+        let counter = self.counters.get_mut(node).ok_or(NotAMember { node, members: N })?;
+        *counter = dot.counter().max(*counter);
+        Ok(())
+    }
+
+    /// Sees everything that `other` has seen: the least vector that is at least both. O(N).
+    pub fn merge(&mut self, other: &Self) {
+        wide::merge((&Self::IDS, &mut self.counters), (&Self::IDS, &other.counters));
+    }
+
+    /// Keeps only what both have seen: the greatest vector that is at most both. O(N).
+    ///
+    /// ```
+    /// use happens_before::FixedVector;
+    ///
+    /// let mut x = FixedVector::from_counters([3, 1, 0]);
+    /// x.meet(&FixedVector::from_counters([2, 0, 9]));
+    /// assert_eq!(x, FixedVector::from_counters([2, 0, 0]));
+    /// ```
+    pub fn meet(&mut self, other: &Self) {
+        wide::meet((&Self::IDS, &mut self.counters), (&Self::IDS, &other.counters));
+    }
+
+    /// Names what `self` has seen and `other` has not, as one range a node. O(N).
+    ///
+    /// ```
+    /// use happens_before::{DotRange, FixedVector};
+    ///
+    /// let (ours, theirs) = (FixedVector::from_counters([5, 1]), FixedVector::from_counters([3, 4]));
+    /// assert!(ours.difference(&theirs).eq([DotRange::new(0, 4..=5).unwrap()]));
+    /// ```
+    pub fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = DotRange<usize>> + 'a {
+        self.iter().filter_map(|(node, counter)| {
+            let seen = other.get(node);
+            // No overflow: where `seen` is the highest counter there is, nothing is above it.
+            (seen < counter).then(|| DotRange::new(node, seen + 1..=counter)).flatten()
+        })
+    }
+
+    /// Compares two vectors by causality. O(N), and stops where they turn out to be concurrent.
+    pub fn compare(&self, other: &Self) -> CausalOrder {
+        wide::compare((&Self::IDS, &self.counters), (&Self::IDS, &other.counters))
+    }
+
+    /// Forgets `node` and returns its counter, 0 if it had none. O(1).
+    ///
+    /// Only where the node is known to be gone for good and forgotten by everyone: a forgotten node counts as
+    /// never seen.
+    pub fn remove(&mut self, node: usize) -> u64 {
+        self.counters.get_mut(node).map_or(0, mem::take)
+    }
+
+    /// Keeps the nodes seen for which `keep` says so, and forgets the others. O(N).
+    pub fn retain(&mut self, mut keep: impl FnMut(usize, u64) -> bool) {
+        for (node, counter) in self.counters.iter_mut().enumerate() {
+            if *counter > 0 && !keep(node, *counter) {
+                *counter = 0;
+            }
+        }
+    }
+
+    /// Forgets everything. O(N).
+    pub fn clear(&mut self) {
+        *self = Self::new();
+    }
+}
+
+impl<const N: usize> Default for FixedVector<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> From<[u64; N]> for FixedVector<N> {
+    fn from(counters: [u64; N]) -> Self {
+        Self::from_counters(counters)
+    }
+}
+
+impl<const N: usize> PartialOrd for FixedVector<N> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        self.compare(other).to_ordering()
+    }
+}
+
+/// The nodes that have been seen.
+impl<const N: usize> fmt::Display for FixedVector<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        let mut separator = "";
+        for (node, counter) in self.iter() {
+            write!(f, "{}{node}: {counter}", mem::replace(&mut separator, ", "))?;
+        }
+        f.write_str("}")
+    }
+}
+
+/// The nodes that have been seen.
+impl<const N: usize> fmt::Debug for FixedVector<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// A node is none of the members of a [`FixedVector`].
+///
+/// The state is unchanged. Whoever named the node has another list of members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotAMember {
+    /// The node that was named.
+    pub node: usize,
+    /// How many members there are: nodes 0 to `members - 1`.
+    pub members: usize,
+}
+
+impl fmt::Display for NotAMember {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, members } = self;
+        write!(f, "node {node} is not among the {members} members, which are counted from 0")
+    }
+}
+
+impl core::error::Error for NotAMember {}
+
+/// An event cannot be counted. The state is unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IncrementError {
+    /// There is no such node.
+    NotAMember(NotAMember),
+    /// The node has used its last counter.
+    CounterExhausted(CounterExhausted),
+}
+
+impl From<NotAMember> for IncrementError {
+    fn from(error: NotAMember) -> Self {
+        Self::NotAMember(error)
+    }
+}
+
+impl From<CounterExhausted> for IncrementError {
+    fn from(error: CounterExhausted) -> Self {
+        Self::CounterExhausted(error)
+    }
+}
+
+impl fmt::Display for IncrementError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAMember(error) => error.fmt(f),
+            Self::CounterExhausted(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for IncrementError {}
