@@ -248,6 +248,18 @@ fn a_delta_to_an_older_or_a_newer_base_is_refused() {
 }
 
 #[test]
+fn a_delta_that_names_what_the_base_has_is_refused() {
+    let base = VersionVector::from_iter([(7_u64, 3)]);
+    // No entry has grown; node 7 is new, with counter 5; the base has seen 3 events.
+    let delta = [0, 2, 7, 4, 0, 3];
+    assert_eq!(codec::decode_delta(&delta, &base).unwrap_err().kind, DecodeErrorKind::NotCanonical);
+    assert_eq!(codec::decode_delta(&delta[..4], &base).unwrap_err().kind, DecodeErrorKind::Truncated);
+    // The entry has grown beyond the range.
+    let grown = [2, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFC, 0, 0, 3];
+    assert_eq!(codec::decode_delta(&grown, &base).unwrap_err().kind, DecodeErrorKind::OutOfRange);
+}
+
+#[test]
 fn small_values_survive_and_sort_as_their_bytes() {
     type Values = (u64, u64, u64, u64);
     fn property(x: Values, y: Values, shifts: (u8, u8)) {

@@ -182,21 +182,23 @@ type Entries<I> = (SmallVec<[I; INLINE]>, SmallVec<[u64; INLINE]>);
 /// Reads entries: ids in increasing order, and as many counters of at least 1.
 pub(super) fn take_entries<I: DecodeId>(reader: &mut Reader<'_>) -> Result<Entries<I>, DecodeError> {
     let head_at = reader.at();
+    let mut entries = Entries::<I>::default();
     match reader.take_head()? {
-        (0, false) => Ok(Entries::<I>::default()),
-        (0, true) => reader.refuse(head_at, DecodeErrorKind::NotCanonical),
-        (len @ 1..=FEW, packed) => take_blocks::<I, FEW>(len, packed, head_at, reader),
-        (len, packed) => take_blocks::<I, BLOCK>(len, packed, head_at, reader),
+        (0, false) => {}
+        (0, true) => return reader.refuse(head_at, DecodeErrorKind::NotCanonical),
+        (len @ 1..=FEW, packed) => take_blocks::<I, FEW>(&mut entries, len, packed, head_at, reader)?,
+        (len, packed) => take_blocks::<I, BLOCK>(&mut entries, len, packed, head_at, reader)?,
     }
+    Ok(entries)
 }
 
 fn take_blocks<I: DecodeId, const N: usize>(
+    (ids, counters): &mut Entries<I>,
     len: usize,
     packed: bool,
     head_at: usize,
     reader: &mut Reader<'_>,
-) -> Result<Entries<I>, DecodeError> {
-    let (mut ids, mut counters) = Entries::<I>::default();
+) -> Result<(), DecodeError> {
     // `len` is a claim: more than the bytes that are there is reserved only when the entries are.
     let likely = len.min(reader.rest().len());
     ids.reserve_exact(likely);
@@ -217,16 +219,16 @@ fn take_blocks<I: DecodeId, const N: usize>(
         block.len = (len - counters.len()).min(N);
         block.first_gap = usize::from(counters.is_empty());
         let plan = if packed {
-            take_packed(&mut block, at, &mut ids, reader)?
+            take_packed(&mut block, at, ids, reader)?
         } else {
-            take_plain(&mut block, &mut ids, reader)?
+            take_plain(&mut block, ids, reader)?
         };
         // Longer vectors are always packed.
         if len <= BLOCK && packed != block.is_packed::<I::Form>(&plan) {
             return reader.refuse(head_at, DecodeErrorKind::NotCanonical);
         }
         if let Some(before) = &mut before {
-            take_gaps(&block, before, at, &mut ids, reader)?;
+            take_gaps(&block, before, at, ids, reader)?;
         }
         let column = &block.counters[..block.len];
         if plan.counters.code >= 64 && column.contains(&u64::MAX) {
@@ -234,7 +236,7 @@ fn take_blocks<I: DecodeId, const N: usize>(
         }
         counters.extend(column.iter().map(|&counter| counter.wrapping_add(1)));
     }
-    Ok((ids, counters))
+    Ok(())
 }
 
 /// Reads a block of packed columns, and ids that are written in full.

@@ -209,7 +209,12 @@ impl<I: DecodeId> Decode for HybridTimestamp<I> {
 #[cfg(feature = "alloc")]
 impl<I: EncodeId> Encode for VersionVector<I> {
     fn encode(&self, out: &mut Writer<'_>) {
-        put_entries(self.len(), self.iter(), out);
+        if let Some((ids, counters)) = self.as_slices() {
+            // Nearly always; going through two slices is much faster.
+            put_entries(self.len(), core::iter::zip(ids, counters.iter().copied()), out);
+        } else {
+            put_entries(self.len(), self.iter(), out);
+        }
     }
 }
 

@@ -409,6 +409,11 @@ impl<I: NodeId> VersionVector<I> {
         self.debug_validate();
     }
 
+    /// Returns the ids and their counters, if all are in the arrays.
+    pub(crate) fn as_slices(&self) -> Option<(&[I], &[u64])> {
+        self.recent.is_empty().then_some((&self.ids, &self.counters))
+    }
+
     /// Makes the vector of ids in increasing order and of as many counters, none of them 0.
     pub(crate) fn from_sorted(ids: SmallVec<[I; INLINE]>, counters: SmallVec<[u64; INLINE]>) -> Self {
         let mut vector = Self::new();
