@@ -14,7 +14,7 @@ use std::time::Instant;
 use criterion::{Criterion, criterion_group, criterion_main};
 use happens_before::AtomicCounter;
 use happens_before::sequence::{
-    Blocks, BlocksConfig, Interleaved, ReserveAhead, Store, WallClock, WallClockConfig,
+    Blocks, BlocksConfig, Interleaved, Layout, ReserveAhead, Store, WallClock, WallClockConfig,
 };
 
 /// Numbers of one iteration.
@@ -108,7 +108,9 @@ fn one_number(c: &mut Criterion) {
         number
     });
 
-    let mut clock = WallClock::new(WallClockConfig { node: 5, ..WallClockConfig::default() }).unwrap();
+    let mut clock =
+        WallClock::new(WallClockConfig { layout: Layout::SNOWFLAKE, node: 5, origin_ms: 0, ahead_ms: 0 })
+            .unwrap();
     numbers(c, "WallClock, time given, 16 a millisecond", |index| {
         let id = clock.issue(1_000 + index / 16).unwrap();
         assert_eq!(id, (1_000 + index / 16) << 22 | 5 << 12 | (index % 16));

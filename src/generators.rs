@@ -1,6 +1,6 @@
 //! Random values for users' own tests: `arbitrary` for fuzzing, `quickcheck` for properties.
 //!
-//! Counters are small as a rule, so that values meet, and now and then anywhere in the range. Let the ids be few
+//! Counters and times are small as a rule, so that values meet, and now and then anywhere in the range. Let the ids be few
 //! for the same reason: wrap a `u8` and take it modulo 3.
 
 #[cfg(feature = "arbitrary")]
@@ -8,7 +8,10 @@ mod fuzzing {
     use arbitrary::{Arbitrary, Result, Unstructured};
 
     use crate::compat::Vec;
-    use crate::{CausalContext, Dot, DotRange, LamportTimestamp, Message, NodeId, VersionVector};
+    use crate::{
+        CausalContext, Dot, DotRange, HybridTime, HybridTimestamp, LamportTimestamp, Message, NodeId,
+        VersionVector,
+    };
 
     fn counter(u: &mut Unstructured<'_>) -> Result<u64> {
         if u.ratio(15, 16)? { u.int_in_range(1..=16) } else { u.int_in_range(1..=u64::MAX) }
@@ -30,6 +33,21 @@ mod fuzzing {
     impl<'a, I: Arbitrary<'a>> Arbitrary<'a> for LamportTimestamp<I> {
         fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
             LamportTimestamp::new(counter(u)?, u.arbitrary()?).ok_or(arbitrary::Error::IncorrectFormat)
+        }
+    }
+
+    impl<'a> Arbitrary<'a> for HybridTime {
+        fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+            let near = u.ratio(15, 16)?;
+            let (ms, logical) = if near { (16, 4) } else { (HybridTime::MAX_MS, u16::MAX) };
+            let time = HybridTime::new(u.int_in_range(0..=ms)?, u.int_in_range(0..=logical)?);
+            time.ok_or(arbitrary::Error::IncorrectFormat)
+        }
+    }
+
+    impl<'a, I: Arbitrary<'a>> Arbitrary<'a> for HybridTimestamp<I> {
+        fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+            Ok(HybridTimestamp::new(u.arbitrary()?, u.arbitrary()?))
         }
     }
 
@@ -63,7 +81,10 @@ mod properties {
     use quickcheck::{Arbitrary, Gen};
 
     use crate::compat::{Box, Vec};
-    use crate::{CausalContext, Dot, DotRange, LamportTimestamp, Message, NodeId, VersionVector};
+    use crate::{
+        CausalContext, Dot, DotRange, HybridTime, HybridTimestamp, LamportTimestamp, Message, NodeId,
+        VersionVector,
+    };
 
     fn counter(random: &mut Gen) -> u64 {
         match u8::arbitrary(random) {
@@ -109,6 +130,32 @@ mod properties {
         fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
             let smaller = (self.counter(), self.node().clone()).shrink();
             Box::new(smaller.filter_map(|(counter, node)| LamportTimestamp::new(counter, node)))
+        }
+    }
+
+    impl Arbitrary for HybridTime {
+        #[expect(clippy::expect_used, reason = "the milliseconds are taken modulo one more than the most")]
+        fn arbitrary(random: &mut Gen) -> Self {
+            let (ms, logical) = match u8::arbitrary(random) {
+                few @ 0..240 => (u64::from(few % 16), u16::arbitrary(random) % 4),
+                _ => (u64::arbitrary(random) % (Self::MAX_MS + 1), u16::arbitrary(random)),
+            };
+            Self::new(ms, logical).expect("at most the most")
+        }
+
+        fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+            Box::new((self.ms(), self.logical()).shrink().filter_map(|(ms, logical)| Self::new(ms, logical)))
+        }
+    }
+
+    impl<I: Arbitrary> Arbitrary for HybridTimestamp<I> {
+        fn arbitrary(random: &mut Gen) -> Self {
+            Self::new(HybridTime::arbitrary(random), I::arbitrary(random))
+        }
+
+        fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+            let smaller = (self.time(), self.node().clone()).shrink();
+            Box::new(smaller.map(|(time, node)| Self::new(time, node)))
         }
     }
 

@@ -161,16 +161,16 @@ pub mod sequence;
 mod serialize;
 pub mod version;
 
-#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
-pub use counter::AtomicCounter;
 pub use counter::Counter;
 #[cfg(feature = "alloc")]
 pub use delivery::{CausalBuffer, Limits, Message, Outbox};
 pub use node::{CounterExhausted, Dot, DotRange, NodeId};
 pub use order::CausalOrder;
-#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
-pub use scalar::{AtomicHybridClock, AtomicLamportClock};
 pub use scalar::{HybridClock, HybridTime, HybridTimestamp, LamportClock, LamportTimestamp};
+where_atomics! {
+    pub use counter::AtomicCounter;
+    pub use scalar::{AtomicHybridClock, AtomicLamportClock};
+}
 pub use sequence::{Blocks, Interleaved, ReserveAhead, WallClock};
 pub use version::FixedVector;
 #[cfg(feature = "alloc")]

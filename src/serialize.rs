@@ -6,18 +6,25 @@
 //! | `Dot` | (node, counter) |
 //! | `DotRange` | (node, first, last) |
 //! | `LamportTimestamp` | (counter, node) |
+//! | `HybridTime` | (milliseconds, logical), which a reader of JSON with 53-bit numbers can take |
+//! | `HybridTimestamp` | (time, node) |
+//! | `Limit` | the number |
+//! | `Run` | (first, last) |
+//! | `Interleaved` | (next, step, last), as saved |
 //! | `VersionVector` | a sequence of (node, counter), sorted by node |
 //! | `CausalContext` | a sequence of (node, first, last), sorted by node, then by counter; as few as there can be |
 //! | `Message` | (dot, dependencies sorted by node, payload) |
 //!
-//! Serde promises no order of the bytes, so none of this is a sort key.
+//! Serde promises no order of the bytes, so none of this is a sort key. A class is written to save it or to hand it
+//! over; whoever then uses both the class and its form issues numbers twice.
 
 use core::fmt;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Dot, DotRange, LamportTimestamp};
+use crate::sequence::{Interleaved, Limit, Run};
+use crate::{Dot, DotRange, HybridTime, HybridTimestamp, LamportTimestamp};
 
 fn refuse<T, E: Error>(why: impl fmt::Display) -> Result<T, E> {
     Err(E::custom(why))
@@ -60,6 +67,71 @@ impl<'de, I: Deserialize<'de>> Deserialize<'de> for LamportTimestamp<I> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (counter, node) = Deserialize::deserialize(deserializer)?;
         LamportTimestamp::new(counter, node).map_or_else(|| refuse("a timestamp with counter 0"), Ok)
+    }
+}
+
+impl Serialize for HybridTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.ms(), self.logical()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for HybridTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (ms, logical) = Deserialize::deserialize(deserializer)?;
+        HybridTime::new(ms, logical).map_or_else(|| refuse("a time above 2^47 - 1 milliseconds"), Ok)
+    }
+}
+
+impl<I: Serialize> Serialize for HybridTimestamp<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.time(), self.node()).serialize(serializer)
+    }
+}
+
+impl<'de, I: Deserialize<'de>> Deserialize<'de> for HybridTimestamp<I> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (time, node) = Deserialize::deserialize(deserializer)?;
+        Ok(HybridTimestamp::new(time, node))
+    }
+}
+
+impl Serialize for Limit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.get().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let limit = Deserialize::deserialize(deserializer)?;
+        Limit::new(limit).map_or_else(|| refuse("a limit of 0 or above 2^63 - 1"), Ok)
+    }
+}
+
+impl Serialize for Run {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.first(), self.last()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Run {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (first, last) = Deserialize::deserialize(deserializer)?;
+        Run::new(first..=last)
+            .map_or_else(|| refuse("a run that is empty, starts at 0 or ends above 2^63 - 1"), Ok)
+    }
+}
+
+impl Serialize for Interleaved {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.save().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Interleaved {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Interleaved::restore(Deserialize::deserialize(deserializer)?).map_or_else(refuse, Ok)
     }
 }
 

@@ -3,12 +3,16 @@
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use happens_before::scalar::TooFarAhead;
+use happens_before::counter::{BatchFull, Coalescing, Redeemed, Request, ResponseRefused, Ticket};
+use happens_before::scalar::{ClockDrift, TimeExhausted, TooFarAhead};
 use happens_before::sequence::{
-    BlockRefused, Blocks, Interleaved, Limit, ReserveAhead, ReserveError, Run, WallClock, WallClockError,
+    AfterEnd, BlockRefused, Blocks, BlocksConfig, Exhausted, Interleaved, InvalidClass, Layout, Limit,
+    NotSiblings, OldEpoch, RefillError, ReserveAhead, ReserveError, Run, WallClock, WallClockConfig,
+    WallClockConfigError, WallClockError,
 };
 use happens_before::{
-    CausalOrder, CounterExhausted, Dot, DotRange, FixedVector, LamportClock, LamportTimestamp,
+    CausalOrder, CounterExhausted, Dot, DotRange, FixedVector, HybridClock, HybridTime, HybridTimestamp,
+    LamportClock, LamportTimestamp,
 };
 
 fn assert_auto_traits<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + 'static>() {}
@@ -35,12 +39,31 @@ fn values_that_travel_are_small() {
         Option<LamportTimestamp<u32>> => 16,
         CounterExhausted => 8,
         TooFarAhead => 16,
+        HybridTime => 8,
+        HybridTimestamp<u64> => 16,
+        TimeExhausted => 16,
+        ClockDrift => 24,
+        Ticket => 16,
+        Request => 16,
+        Option<Request> => 16,
+        Redeemed => 24,
+        BatchFull => 24,
+        ResponseRefused => 24,
         Limit => 8,
         Run => 16,
         Option<Run> => 16,
+        Exhausted => 16,
         BlockRefused => 40,
+        OldEpoch => 16,
+        RefillError<()> => 40,
+        InvalidClass => 40,
+        NotSiblings => 48,
         ReserveError<()> => 24,
+        Layout => 3,
+        WallClockConfig => 32,
+        AfterEnd => 16,
         WallClockError => 24,
+        WallClockConfigError => 24,
     }
 }
 
@@ -48,12 +71,25 @@ fn values_that_travel_are_small() {
 fn states_are_as_small_as_documented() {
     assert_types! {
         LamportClock<u64> => 24,
+        HybridClock<u64> => 24,
+        Coalescing => 176,
+        BlocksConfig => 32,
         FixedVector<3> => 24,
         FixedVector<1024> => 8192,
         Interleaved => 24,
         Blocks => 88,
         ReserveAhead<()> => 40,
         WallClock => 56,
+    }
+    #[cfg(any(
+        all(target_has_atomic = "64", not(happens_before_without_atomics)),
+        feature = "portable-atomic"
+    ))]
+    assert_types! {
+        happens_before::AtomicLamportClock<u64> => 24,
+        happens_before::AtomicHybridClock<u64> => 24,
+        happens_before::AtomicCounter => 16,
+        happens_before::counter::TooFewNumbers => 24,
     }
     #[cfg(feature = "alloc")]
     assert_types! {
@@ -63,4 +99,26 @@ fn states_are_as_small_as_documented() {
         happens_before::CausalContext<u64> => size_of::<happens_before::VersionVector<u64>>() + 24,
         happens_before::version::TooManyRanges => 8,
     }
+}
+
+/// Two of these would issue the same timestamps or numbers.
+#[test]
+fn what_issues_cannot_be_cloned() {
+    /// Has one implementation, which is found, for a type that is not `Clone`; two, which is an error, for one that is.
+    trait NotClone<A> {
+        fn check() {}
+    }
+    impl<T: ?Sized> NotClone<()> for T {}
+    impl<T: Clone> NotClone<u8> for T {}
+
+    <LamportClock<u8> as NotClone<_>>::check();
+    <HybridClock<u8> as NotClone<_>>::check();
+    <Coalescing as NotClone<_>>::check();
+    <Ticket as NotClone<_>>::check();
+    <Interleaved as NotClone<_>>::check();
+    <Blocks as NotClone<_>>::check();
+    <ReserveAhead<()> as NotClone<_>>::check();
+    <WallClock as NotClone<_>>::check();
+    #[cfg(feature = "alloc")]
+    <happens_before::Outbox<u8> as NotClone<_>>::check();
 }

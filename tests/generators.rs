@@ -4,7 +4,9 @@
 mod common;
 
 use arbitrary::Unstructured;
-use happens_before::{CausalContext, Dot, DotRange, LamportTimestamp, Message, VersionVector};
+use happens_before::{
+    CausalContext, Dot, DotRange, HybridTime, HybridTimestamp, LamportTimestamp, Message, VersionVector,
+};
 use quickcheck::Arbitrary;
 
 /// Both halves of what `Message::new` checks.
@@ -37,6 +39,24 @@ fn generated_values_are_valid_and_so_is_what_they_shrink_to() {
         several > 500 && (10..200).contains(&huge) && gaps > 500,
         "{several} with several dependencies, {huge} huge counters, {gaps} with several gaps"
     );
+}
+
+#[test]
+fn hybrid_times_meet_as_a_rule_are_anywhere_now_and_then_and_shrink() {
+    let mut random = common::random();
+    let bytes: Vec<u8> = (0..20_000).map(|_| common::below(&mut random, 256) as u8).collect();
+    let mut bytes = Unstructured::new(&bytes);
+    let from_bytes = (0..1_000).map(|_| bytes.arbitrary::<HybridTimestamp<u8>>().unwrap().time()).collect();
+    let from_gen = (0..1_000).map(|_| HybridTimestamp::<u8>::arbitrary(&mut random).time()).collect();
+    for times in [from_bytes, from_gen] {
+        let times: Vec<HybridTime> = times;
+        let huge = times.iter().filter(|time| time.ms() > 1 << 32).count();
+        let meeting = times.windows(2).filter(|pair| pair[0].ms() == pair[1].ms()).count();
+        assert!((10..200).contains(&huge) && meeting > 20, "{huge} huge, {meeting} meet");
+    }
+    let timestamp = HybridTimestamp::new(HybridTime::MAX, 3_u8);
+    let smaller: Vec<_> = timestamp.shrink().take(200).collect();
+    assert!(smaller.len() > 10 && smaller.iter().all(|smaller| *smaller < timestamp));
 }
 
 type Values = (Message<u8, u8>, VersionVector<u8>, CausalContext<u8>, Dot<u8>);

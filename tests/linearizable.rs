@@ -1,5 +1,5 @@
 //! What is linearizable and what is not: callers coalesced into one request are, a block fetched ahead is not.
-#![cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
+#![cfg(any(all(target_has_atomic = "64", not(happens_before_without_atomics)), feature = "portable-atomic"))]
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;

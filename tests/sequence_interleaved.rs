@@ -5,7 +5,7 @@ mod sequence_support;
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 
-use happens_before::sequence::{Interleaved, Limit, TooFewLeft};
+use happens_before::sequence::{Exhausted, Interleaved, Limit};
 use sequence_support::Random;
 
 const MAX: u64 = Limit::MAX.get();
@@ -65,7 +65,7 @@ fn every_reachable_deal_of_small_ranges_partitions_what_is_not_issued() {
                     }
                     Err(error) => {
                         assert_eq!((numbers(class).count(), issuing.save()), (0, class));
-                        assert_eq!(error.limit, class[2]);
+                        assert_eq!((error.wanted, error.available), (1, 0));
                     }
                 }
 
@@ -78,7 +78,7 @@ fn every_reachable_deal_of_small_ranges_partitions_what_is_not_issued() {
                     }
                     Err(error) => {
                         assert!(numbers(class).count() < 2 && taking.save() == class);
-                        assert_eq!((error.remaining, error.needed), (numbers(class).count() as u64, 2));
+                        assert_eq!((error.available, error.wanted), (numbers(class).count() as u64, 2));
                     }
                 }
 
@@ -94,7 +94,7 @@ fn every_reachable_deal_of_small_ranges_partitions_what_is_not_issued() {
                     }
                     Err(error) => {
                         assert!(numbers(class).count() < 3 && keeping.save() == class);
-                        assert_eq!((error.remaining, error.needed), (numbers(class).count() as u64, 3));
+                        assert_eq!((error.available, error.wanted), (numbers(class).count() as u64, 3));
                     }
                 }
 
@@ -277,6 +277,28 @@ fn sixty_four_nodes_that_join_one_by_one_each_cost_one_split() {
 }
 
 #[test]
+fn who_goes_on_with_another_class_where_one_ends_repeats_nothing() {
+    // What a merge leaves behind, and a run, end below numbers of the class that they come from: with a higher limit
+    // they would issue those too.
+    let mut a = Interleaved::new(1, 1).expect("all");
+    let mut b = a.split().expect("far from the end");
+    let mut issued: BTreeSet<u64> = b.by_ref().take(5).collect();
+    let (mut merged, behind) = a.merge(b).expect("siblings");
+    let mut behind = behind.expect("a lagged behind");
+    let mut run = merged.issue_run(nonzero(3)).expect("far from the end");
+    for class in [&mut behind, &mut run] {
+        while let Ok(number) = class.issue() {
+            assert!(issued.insert(number), "{number} twice");
+        }
+        let error = class.issue().expect_err("it has ended");
+        let advice = error.to_string();
+        assert!(advice.contains("another class") && !advice.contains("raise"), "{advice}");
+    }
+    assert!(merged.by_ref().take(100).all(|number| issued.insert(number)));
+    assert!(issued.into_iter().eq(1..=113), "and nothing is lost");
+}
+
+#[test]
 fn changing_the_step_of_a_running_cluster_repeats_numbers_where_a_split_does_not() {
     // As Galera does it: every node goes on from the next number of its new class above its own last one.
     let mut by_three: Vec<u64> = Vec::new();
@@ -385,13 +407,12 @@ fn the_last_number_is_the_highest_of_the_class_within_the_limit() {
     assert_eq!((top.issue(), top.issue()), (Ok(MAX - 4), Ok(MAX - 1)));
     for _ in 0..3 {
         let error = top.issue().expect_err("exhausted");
-        assert_eq!(error.limit, MAX - 1);
+        assert!(matches!(error, Exhausted { wanted: 1, available: 0, .. }));
         assert_eq!((top.remaining(), top.peek(), top.size_hint()), (0, None, (0, Some(0))));
     }
-    assert!(top.issue().unwrap_err().to_string().contains("raise the limit"));
     let error = top.split().unwrap_err();
-    assert_eq!(error.to_string(), "0 numbers are left in this class where 3 are needed; use another class");
-    assert!(matches!(error, TooFewLeft { remaining: 0, needed: 3, .. }));
+    assert_eq!(error.to_string(), "too few numbers are left, 0 of 3 wanted; go on with another class or block");
+    assert!(matches!(error, Exhausted { wanted: 3, available: 0, .. }));
 
     assert_eq!(Interleaved::new(1, 1).expect("all").remaining(), MAX);
     assert_eq!(Interleaved::new(MAX, MAX).expect("one").remaining(), 1);

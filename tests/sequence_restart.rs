@@ -236,6 +236,175 @@ fn a_split_that_is_saved_before_its_half_is_given_away() {
     assert_found_out(program::<false>);
 }
 
+/// What the two nodes of a hand-over have on their disks, and what is on its way between them.
+///
+/// Each step below reads and writes one node's disk, in one write, and the network; so a crash between any two steps
+/// changes nothing, and one within a step is a message that was not sent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct HandOver {
+    /// The sender's class, and the half that it has not forgotten yet.
+    sender: [u64; 3],
+    half: Option<[u64; 3]>,
+    /// What each of two receivers owns, and whether it remembers that it has taken hand-over 1.
+    receivers: [(Option<[u64; 3]>, bool); 2],
+    /// Halves sent to each, and acknowledgements. A message once sent may arrive any number of times, or never.
+    sent: [bool; 2],
+    acknowledged: bool,
+    used: Vec<u64>,
+}
+
+/// Which rule is broken.
+#[derive(Clone, Copy, PartialEq)]
+enum Breaks {
+    Nothing,
+    ForgetsWhenSent,
+    SendsToAnother,
+    TakesAgain,
+}
+
+impl HandOver {
+    fn begin() -> Self {
+        let mut class =
+            Interleaved::with_limit(1, 1, happens_before::sequence::Limit::new(8).expect("a limit"))
+                .expect("1 of 1");
+        let half = class.split().expect("8 numbers");
+        Self {
+            sender: class.save(),
+            half: Some(half.save()),
+            receivers: [(None, false); 2],
+            sent: [false; 2],
+            acknowledged: false,
+            used: Vec::new(),
+        }
+    }
+
+    /// All that can happen next.
+    fn next(&self, breaks: Breaks) -> Vec<Self> {
+        let mut all = Vec::new();
+        let mut then = |step: &dyn Fn(&mut Self)| {
+            let mut next = self.clone();
+            step(&mut next);
+            all.push(next);
+        };
+        // The sender sends what it has not forgotten: it cannot see whether it has arrived.
+        for to in if breaks == Breaks::SendsToAnother { 0..2 } else { 0..1 } {
+            then(&|next| {
+                next.sent[to] |= next.half.is_some();
+                if breaks == Breaks::ForgetsWhenSent {
+                    next.half = None;
+                }
+            });
+        }
+        for to in 0..2 {
+            // The half arrives, perhaps again.
+            then(&|next| {
+                let (class, taken) = &mut next.receivers[to];
+                if next.sent[to] && (!*taken || breaks == Breaks::TakesAgain) {
+                    (*class, *taken) = (Some([2, 2, 8]), true);
+                }
+                next.acknowledged |= next.sent[to];
+            });
+            then(&|next| {
+                if let (Some(class), _) = &mut next.receivers[to] {
+                    next.used.extend(issue_saved(class));
+                }
+            });
+        }
+        then(&|next| {
+            if next.acknowledged {
+                next.half = None;
+            }
+        });
+        then(&|next| next.used.extend(issue_saved(&mut next.sender)));
+        // The network forgets what is on its way.
+        then(&|next| (next.sent, next.acknowledged) = ([false; 2], false));
+        all
+    }
+
+    /// Whether a number is lost to everyone: used by nobody, and on nobody's disk.
+    fn has_lost(&self) -> bool {
+        let disks = [Some(self.sender), self.half, self.receivers[0].0, self.receivers[1].0];
+        let live = disks.into_iter().flatten().flat_map(|class| Interleaved::restore(class).expect("saved"));
+        let all: BTreeSet<u64> = live.chain(self.used.iter().copied()).collect();
+        !all.into_iter().eq(1..=8)
+    }
+}
+
+fn issue_saved(class: &mut [u64; 3]) -> Option<u64> {
+    let mut issuing = Interleaved::restore(*class).expect("saved");
+    let number = issuing.issue().ok();
+    *class = issuing.save();
+    number
+}
+
+#[test]
+fn a_half_is_handed_over_by_a_sender_that_cannot_see_whether_it_arrived() {
+    // Every state that can be reached, however often messages are lost or repeated and nodes restart.
+    let explore = |breaks| {
+        let (mut todo, mut seen) = (vec![HandOver::begin()], BTreeSet::new());
+        let (mut repeats, mut losses, mut complete) = (0, 0, 0);
+        while let Some(state) = todo.pop() {
+            let distinct: BTreeSet<u64> = state.used.iter().copied().collect();
+            repeats += usize::from(distinct.len() < state.used.len());
+            losses += usize::from(state.has_lost());
+            complete += usize::from(distinct.len() == 8 && state.half.is_none());
+            if distinct.len() == state.used.len() {
+                for mut next in state.next(breaks) {
+                    next.used.sort_unstable();
+                    if seen.insert(next.clone()) {
+                        todo.push(next);
+                    }
+                }
+            }
+        }
+        println!("{} states, {repeats} repeats, {losses} losses, {complete} complete", seen.len());
+        (repeats > 0, losses > 0, complete > 0)
+    };
+    assert_eq!(explore(Breaks::Nothing), (false, false, true));
+    assert_eq!(explore(Breaks::SendsToAnother), (true, false, true));
+    assert_eq!(explore(Breaks::TakesAgain), (true, false, true));
+    let (repeats, losses, _) = explore(Breaks::ForgetsWhenSent);
+    assert!(!repeats && losses);
+}
+
+#[test]
+fn what_a_merge_left_behind_is_below_the_bound_and_is_saved_by_itself() {
+    fn program<const SAVES_REMAINDER: bool>(world: &World) -> Result<(), Crash> {
+        // Merged before the first life: 7, 8, ... and what lagged behind, 1, 3 and 5.
+        let mut guard = ReserveAhead::open(Bound(world), nonzero(10)).map_err(crash)?;
+        let mut merged = restore(&[7, 1, 1_000])?;
+        merged.skip_past(guard.bound());
+        let mut behind = restore(&world.read("behind").unwrap_or_else(|| vec![1, 2, 5]))?;
+        if !SAVES_REMAINDER {
+            behind.skip_past(guard.bound());
+        }
+        for _ in 0..2 {
+            let number = merged.issue().map_err(crash)?;
+            guard.observe(number).map_err(crash)?;
+            world.use_number(number)?;
+        }
+        for number in behind.by_ref().take(1) {
+            let after = [number + 2, 2, 5];
+            world.write("behind", &after)?;
+            guard.observe(number).map_err(crash)?;
+            world.use_number(number)?;
+        }
+        Ok(())
+    }
+    assert_never_twice(program::<true>, 3);
+    // Skipped like the rest, nothing repeats either, but what was left is given up.
+    assert_eq!(worlds(program::<false>).1, 0);
+    let used = |program: Program| {
+        let world = World::default();
+        world.steps_left.set(usize::MAX);
+        for _ in 0..3 {
+            assert_eq!(program(&world), Ok(()));
+        }
+        world.used.into_inner().into_iter().filter(|&number| number < 7).count()
+    };
+    assert_eq!((used(program::<true>), used(program::<false>)), (3, 1));
+}
+
 #[test]
 fn a_class_that_is_forgotten_before_it_is_handed_over_and_merged() {
     fn program<const FORGET_FIRST: bool>(world: &World) -> Result<(), Crash> {
@@ -320,6 +489,33 @@ fn blocks_that_take_up_what_a_clean_stop_left() {
         world.write("left", &left)
     }
     assert_never_twice(program::<true>, 5);
+    assert_found_out(program::<false>);
+}
+
+#[cfg(any(all(target_has_atomic = "64", not(happens_before_without_atomics)), feature = "portable-atomic"))]
+#[test]
+fn an_atomic_counter_behind_a_bound_whose_takers_overtake_each_other() {
+    use happens_before::AtomicCounter;
+
+    fn program<const OBSERVES: bool>(world: &World) -> Result<(), Crash> {
+        let mut guard = ReserveAhead::open(Bound(world), NonZeroU64::MIN).map_err(crash)?;
+        let counter = AtomicCounter::resume(guard.bound(), AtomicCounter::MAX).ok_or(Crash)?;
+        for _ in 0..2 {
+            let early = counter.increment_and_get(NonZeroU64::MIN).map_err(crash)?;
+            let late = counter.increment_and_get(nonzero(2)).map_err(crash)?;
+            // The thread that took the later ones comes first.
+            for last in [late + 1, early] {
+                if OBSERVES {
+                    guard.observe(last).map_err(crash)?;
+                } else {
+                    world.write("bound", &[last])?; // "the last number taken"
+                }
+                world.use_number(last)?;
+            }
+        }
+        Ok(())
+    }
+    assert_never_twice(program::<true>, 4);
     assert_found_out(program::<false>);
 }
 

@@ -1,7 +1,10 @@
 //! Serde: every value has one form, and comes back from it; every other form is refused.
 #![cfg(all(feature = "serde", feature = "alloc"))]
 
-use happens_before::{CausalContext, Dot, DotRange, LamportTimestamp, Message, VersionVector};
+use happens_before::sequence::{Interleaved, Limit, Run};
+use happens_before::{
+    CausalContext, Dot, DotRange, HybridTime, HybridTimestamp, LamportTimestamp, Message, VersionVector,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -25,6 +28,13 @@ fn every_value_has_one_form() {
     is(&a(3), r#"["a",3]"#);
     is(&DotRange::new("a".to_owned(), 2..=4).unwrap(), r#"["a",2,4]"#);
     is(&LamportTimestamp::new(3, "a".to_owned()).unwrap(), r#"[3,"a"]"#);
+    let time = HybridTime::new(1_700_000_000_000, 7).unwrap();
+    is(&time, "[1700000000000,7]");
+    is(&HybridTime::MAX, "[140737488355327,65535]");
+    is(&HybridTimestamp::new(time, "a".to_owned()), r#"[[1700000000000,7],"a"]"#);
+    is(&Limit::JSON, "9007199254740991");
+    is(&Run::new(3..=5).unwrap(), "[3,5]");
+    is(&Interleaved::new(2, 5).unwrap(), "[2,5,9223372036854775807]");
     is(&Vector::new(), "[]");
     is(
         &Vector::from_iter([("b".to_owned(), 2), ("a".to_owned(), u64::MAX)]),
@@ -47,6 +57,17 @@ fn every_other_form_is_refused() {
     refused::<DotRange<String>>(r#"["a",0,4]"#, "starts at 0");
     refused::<DotRange<String>>(r#"["a",5,4]"#, "empty");
     refused::<LamportTimestamp<String>>(r#"[0,"a"]"#, "counter 0");
+    refused::<HybridTime>("[140737488355328,0]", "above 2^47 - 1");
+    refused::<HybridTime>("[0,65536]", "invalid value");
+    refused::<HybridTime>("7", "tuple");
+    refused::<HybridTimestamp<String>>(r#"[[140737488355328,0],"a"]"#, "above 2^47 - 1");
+    refused::<Limit>("0", "a limit of 0");
+    refused::<Limit>("9223372036854775808", "above 2^63 - 1");
+    refused::<Run>("[0,5]", "starts at 0");
+    refused::<Run>("[5,4]", "empty");
+    refused::<Run>("[5,9223372036854775808]", "above 2^63 - 1");
+    refused::<Interleaved>("[0,1,5]", "I1");
+    refused::<Interleaved>("[2,5,8]", "I3");
     refused::<Vector>(r#"[["b",1],["a",1]]"#, "not sorted");
     refused::<Vector>(r#"[["a",1],["a",2]]"#, "one a node");
     refused::<Vector>(r#"[["a",0]]"#, "counter 0");

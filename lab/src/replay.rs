@@ -27,8 +27,8 @@
 //! question, if the right site is asked and nothing is lost; and the buffer never refuses what is deliverable at
 //! once, however full it is. If packets arrive with probability p > 0, an announcement, the question and the answer
 //! do so with p^3: not soon, where p is small, but with certainty in the end. No run can wait for that. So it waits
-//! for [`FAIR`] / p^3 rounds, and only if they pass without a delivery has the library [failed](Failure::Stalled).
-//! Where that is more than [`MOST_ROUNDS`], it waits for these and then [gives up](Failure::GaveUp), which says
+//! for `FAIR` / p^3 rounds, and only if they pass without a delivery has the library [failed](Failure::Stalled).
+//! Where that is more than `MOST_ROUNDS`, it waits for these and then [gives up](Failure::GaveUp), which says
 //! nothing about the library.
 //!
 //! # What is simplified

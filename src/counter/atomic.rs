@@ -14,9 +14,12 @@ use crate::atomic::{AtomicU64, Ordering};
 ///
 /// # What must survive a restart
 ///
-/// The last number taken, saved *before* a number leaves the process; it is given to
-/// [`resume`](Self::resume). Saving each number costs a write each; a bound saved ahead of use costs one every
-/// few thousand.
+/// A number that none which left the process is above, saved *before* one leaves, never replaced by a lower one, and
+/// given to [`resume`](Self::resume). With threads that is more than "the last number": the thread that took 7 may save
+/// before the one that took 6, whose 6 must then not replace it.
+///
+/// [`ReserveAhead::observe`](crate::ReserveAhead::observe), behind a lock and before the use of each number, does that,
+/// with one write every few thousand; after a restart, resume at its [`bound`](crate::ReserveAhead::bound).
 ///
 /// # Examples
 ///

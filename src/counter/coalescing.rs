@@ -38,7 +38,8 @@
 //! `poll_request` gives a request sends it, and hands in what came of it with `handle_response` or
 //! `handle_failure`, and wakes the callers, who `redeem`. Call `poll_request` after `join`, `handle_response` and
 //! `handle_failure`. Nothing of this is saved: after a restart start with a new one, and let answers to the old one's
-//! requests go by; what they took is spent.
+//! requests go by; what they took is spent. A new one knows no number, so that it does not notice a counter that went
+//! back meanwhile.
 //!
 //! # Invariants
 //!
@@ -119,6 +120,8 @@ pub struct Ticket {
 }
 
 /// The request for all numbers of one batch: call `increment_and_get(n)` on the counter.
+///
+/// It belongs to the [`Coalescing`] that gave it: nothing tells it from a request of another one for as many.
 ///
 /// It may be sent more than once, for instance after a time-out: the first answer is used, whichever request it
 /// answers, and what the others took is spent.
@@ -206,7 +209,7 @@ impl Coalescing {
     ///   failure.
     pub fn handle_response(&mut self, request: Request, first: u64) -> Result<(), ResponseRefused> {
         if self.under_way != Some(request) {
-            return Err(ResponseRefused::NotAwaited { first });
+            return Err(ResponseRefused::NotAwaited);
         }
         // The last of n numbers from `first`; n - 1 does not underflow.
         let last = first.checked_add(request.n.get() - 1).filter(|&last| last <= Self::MAX);
@@ -229,7 +232,7 @@ impl Coalescing {
     /// [`ResponseRefused::NotAwaited`] if the request was answered, or given up, before; nothing is changed.
     pub fn handle_failure(&mut self, request: Request) -> Result<(), ResponseRefused> {
         if self.under_way != Some(request) {
-            return Err(ResponseRefused::NotAwaited { first: 0 });
+            return Err(ResponseRefused::NotAwaited);
         }
         self.answer(request, 0);
         Ok(())
@@ -285,15 +288,12 @@ impl fmt::Display for BatchFull {
 
 impl core::error::Error for BatchFull {}
 
-/// An answer of the counter cannot be used; nothing is changed, and the numbers are spent.
+/// What became of a request cannot be used; nothing is changed, and numbers that it took are spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResponseRefused {
     /// The request was answered, or given up, before. Harmless.
-    NotAwaited {
-        /// The first number that came with the answer; 0 for a failure.
-        first: u64,
-    },
+    NotAwaited,
     /// The numbers are not all above the earlier ones and at most 2^63 - 1: the counter is broken.
     NotAboveLast {
         /// The first number that came with the answer.
@@ -306,9 +306,7 @@ pub enum ResponseRefused {
 impl fmt::Display for ResponseRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAwaited { first } => {
-                write!(f, "an answer from {first} to a request that is not awaited any more; ignore it")
-            }
+            Self::NotAwaited => f.write_str("the request is not awaited any more; ignore what became of it"),
             Self::NotAboveLast { first, last } => write!(
                 f,
                 "numbers from {first} that do not lie above {last} and up to 2^63 - 1; \
@@ -390,8 +388,8 @@ mod tests {
         // Sent, lost, sent again; then both answers come after all.
         front.handle_response(request, 5).unwrap();
         let before = state(&front);
-        assert_eq!(front.handle_response(request, 7), Err(ResponseRefused::NotAwaited { first: 7 }));
-        assert_eq!(front.handle_failure(request), Err(ResponseRefused::NotAwaited { first: 0 }));
+        assert_eq!(front.handle_response(request, 7), Err(ResponseRefused::NotAwaited));
+        assert_eq!(front.handle_failure(request), Err(ResponseRefused::NotAwaited));
         assert_eq!(state(&front), before);
         assert_eq!(front.redeem(ticket), Redeemed::Numbers(5));
     }
@@ -404,7 +402,7 @@ mod tests {
         front.handle_failure(slow).unwrap();
         let ticket = front.join(ONE).unwrap();
         let request = front.poll_request().unwrap();
-        assert_eq!(front.handle_response(slow, 1), Err(ResponseRefused::NotAwaited { first: 1 }));
+        assert_eq!(front.handle_response(slow, 1), Err(ResponseRefused::NotAwaited));
         front.handle_response(request, 2).unwrap();
         assert_eq!(front.redeem(lost), Redeemed::Failed);
         assert_eq!(front.redeem(ticket), Redeemed::Numbers(2));
@@ -455,8 +453,8 @@ mod tests {
             "no room for 2 numbers beside 3 in a batch of at most 4; join the next batch, or ask for fewer"
         );
         assert_eq!(
-            ResponseRefused::NotAwaited { first: 4 }.to_string(),
-            "an answer from 4 to a request that is not awaited any more; ignore it"
+            ResponseRefused::NotAwaited.to_string(),
+            "the request is not awaited any more; ignore what became of it"
         );
         assert_eq!(
             ResponseRefused::NotAboveLast { first: 4, last: 5 }.to_string(),

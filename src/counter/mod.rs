@@ -33,12 +33,13 @@
 //! *Designing Data-Intensive Applications* (2017), chapter 9, "Implementing total order broadcast using
 //! linearizable storage".
 
-#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
+#[cfg(any(all(target_has_atomic = "64", not(happens_before_without_atomics)), feature = "portable-atomic"))]
 mod atomic;
-mod coalescing;
+pub mod coalescing;
 
-#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
-pub use atomic::{AtomicCounter, TooFewNumbers};
+where_atomics! {
+    pub use atomic::{AtomicCounter, TooFewNumbers};
+}
 pub use coalescing::{BatchFull, Coalescing, Redeemed, Request, ResponseRefused, Ticket};
 
 use core::num::NonZeroU64;

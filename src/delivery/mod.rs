@@ -63,8 +63,8 @@ mod hold_back;
 mod lanes;
 #[cfg(test)]
 mod linear_time;
-mod message;
-mod outbox;
+pub mod message;
+pub mod outbox;
 mod wire;
 
 pub use buffer::{AcceptError, AcceptErrorKind, Accepted, CausalBuffer, Limits, TooManyNodes};

@@ -32,6 +32,8 @@ use crate::version::VersionVector;
 /// [`observe`](Self::observe), the node's own messages too. They go through the node's own buffer like all
 /// others.
 ///
+/// There is no `Clone`: two copies would give the same dot to different messages.
+///
 /// # What must survive a restart
 ///
 /// Every message stamped, **stored as a whole before it leaves the node**, until someone else has it: its number
@@ -59,7 +61,7 @@ use crate::version::VersionVector;
 /// assert_eq!(answer.dependencies(), [Dot::new("alice", 1).unwrap()]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Outbox<I> {
     node: I,
     counter: u64,

@@ -27,6 +27,10 @@
 //! 65,536 events fall into a millisecond, and never waits for the wall clock: it runs ahead of it instead, by one
 //! millisecond for each further 65,536 events, and falls back in step as soon as there are fewer.
 //!
+//! `tick` therefore bounds nothing: at a wall clock that stands still, or went back, ticks take the time as far ahead as
+//! there are events. Who is thus ahead by more than the drift bound of others is refused by them until their wall
+//! clocks have caught up: with a bound of 50 ms, after 51 * 65,536 events at one reading.
+//!
 //! # What it tells you
 //!
 //! If x happened before y then x's timestamp is lower. The converse does not hold: a lower timestamp may be
@@ -144,14 +148,6 @@ impl HybridTime {
         Self::from_bits(u64::from_be_bytes(key))
     }
 
-    /// The time that one of our own atomics holds: never above the maximum, since only times are stored there.
-    #[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
-    #[inline]
-    pub(super) const fn from_stored(bits: u64) -> Self {
-        debug_assert!(bits <= Self::MAX.0, "V2: a time is at most 2^63 - 1");
-        Self(bits)
-    }
-
     /// The next time at a node whose wall clock shows `now_ms`.
     ///
     /// This is all there is to a tick. It is the paper's case distinction, because "one more" carries: where the
@@ -173,6 +169,17 @@ impl HybridTime {
             return Err(ClockDrift { claimed, now_ms, max_drift_ms });
         }
         Ok(())
+    }
+}
+
+where_atomics! {
+    impl HybridTime {
+        /// The time that one of our own atomics holds: never above the maximum, since only times are stored there.
+        #[inline]
+        pub(super) const fn from_stored(bits: u64) -> Self {
+            debug_assert!(bits <= Self::MAX.0, "V2: a time is at most 2^63 - 1");
+            Self(bits)
+        }
     }
 }
 
@@ -302,7 +309,7 @@ impl<I> HybridTimestamp<I> {
     }
 }
 
-key_bytes!(HybridTimestamp: u8 u16 u32 u64 u128);
+key_bytes!(HybridTimestamp: u8 u16 u32 u64 u128 i8 i16 i32 i64 i128);
 
 impl<I: fmt::Display> fmt::Display for HybridTimestamp<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -400,7 +407,8 @@ impl TimeSource for SystemTime {
 
 /// One node's hybrid clock, for one owner at a time.
 ///
-/// For one that threads share, see [`AtomicHybridClock`](crate::AtomicHybridClock).
+/// For one that threads share, see [`AtomicHybridClock`](crate::AtomicHybridClock). There is no `Clone`: two copies
+/// would issue the same timestamps.
 ///
 /// # What must survive a restart
 ///
@@ -423,7 +431,7 @@ impl TimeSource for SystemTime {
 /// assert_eq!(other.tick(9_900)?.to_string(), "(10000+2, node 2)");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct HybridClock<I> {
     node: I,
     last: HybridTime,
@@ -438,6 +446,10 @@ impl<I: NodeId> HybridClock<I> {
     ///
     /// The bound trades tolerance for safety: below the real distance of the wall clocks, honest nodes are refused;
     /// above it, one node with a wrong wall clock takes everyone's timestamps that far into the future.
+    ///
+    /// The bound is on what is observed, not on what comes of it: at 1,000 ms with a bound of 50, the time 1050+65535 is
+    /// believed, the next tick is 1051+0, and a node whose wall clock reads 1,000 ms as well refuses *that*. So whoever
+    /// sends the very last time that is believed takes its receiver 1 ms beyond the bound, for 1 ms.
     pub const fn new(node: I, max_drift_ms: u64) -> Self {
         Self { node, last: HybridTime::ZERO, max_drift_ms }
     }
@@ -617,6 +629,30 @@ mod tests {
     }
 
     #[test]
+    fn the_last_time_that_is_believed_takes_the_next_tick_one_millisecond_beyond_the_bound() {
+        let mut receiver = HybridClock::new(1_u8, 50);
+        receiver.observe(time(1_050, u16::MAX), 1_000).unwrap();
+        let tick = receiver.tick(1_000).unwrap().time();
+        assert_eq!(tick, time(1_051, 0));
+        let mut other = HybridClock::new(2_u8, 50);
+        assert!(other.observe(tick, 1_000).is_err());
+        other.observe(tick, 1_001).unwrap();
+    }
+
+    #[test]
+    fn ticks_at_one_reading_leave_the_drift_bound_of_others_behind() {
+        let (mut busy, mut other) = (HybridClock::new(1_u8, 50), HybridClock::new(2_u8, 50));
+        for _ in 0..51 * 65_536 {
+            busy.tick(1_000).unwrap();
+        }
+        assert_eq!(busy.time(), time(1_050, u16::MAX));
+        other.observe(busy.time(), 1_000).unwrap();
+        let beyond = busy.tick(1_000).unwrap().time();
+        assert!(other.observe(beyond, 1_000).is_err());
+        other.observe(beyond, 1_001).unwrap();
+    }
+
+    #[test]
     fn what_the_clock_has_passed_is_never_refused() {
         // The wall clock went back by far: others, who are right, must not all be turned away.
         let mut clock = HybridClock::resume(1_u8, time(10_000, 4), 50);
@@ -684,6 +720,9 @@ mod tests {
         }
         assert_eq!(seen, 900);
         assert_eq!(HybridTime::from_bits(1 << 63), None);
+        let signed =
+            [i32::MIN, -1, 0, i32::MAX].map(|node| HybridTimestamp::new(HybridTime::MAX, node).to_key_bytes());
+        assert!(signed.is_sorted_by(|x, y| x < y));
         assert_eq!(HybridTime::from_key_bytes([0xFF; 8]), None);
         assert_eq!(HybridTimestamp::<u8>::from_key_bytes([0x80, 0, 0, 0, 0, 0, 0, 0, 1]), None);
         assert_eq!(HybridTime::new(HybridTime::MAX_MS, u16::MAX), Some(HybridTime::MAX));

@@ -84,7 +84,7 @@ impl<I> LamportTimestamp<I> {
     }
 }
 
-key_bytes!(LamportTimestamp: u8 u16 u32 u64 u128);
+key_bytes!(LamportTimestamp: u8 u16 u32 u64 u128 i8 i16 i32 i64 i128);
 
 // On the wire and in tables: 8 bytes of counter beside the id, and `Option` costs nothing.
 const _: () = assert!(size_of::<LamportTimestamp<u64>>() == 16);
@@ -99,7 +99,8 @@ impl<I: fmt::Display> fmt::Display for LamportTimestamp<I> {
 
 /// One node's Lamport clock, for one owner at a time.
 ///
-/// For one that threads share, see [`AtomicLamportClock`](crate::AtomicLamportClock).
+/// For one that threads share, see [`AtomicLamportClock`](crate::AtomicLamportClock). There is no `Clone`: two copies
+/// would issue the same timestamps.
 ///
 /// # What must survive a restart
 ///
@@ -117,7 +118,7 @@ impl<I: fmt::Display> fmt::Display for LamportTimestamp<I> {
 /// assert_eq!(clock.tick()?.counter(), 6);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct LamportClock<I> {
     node: I,
     counter: u64,
@@ -316,6 +317,10 @@ mod tests {
         let key: [u8; 12] = LamportTimestamp::new(0x0102, 0x0304_u32).unwrap().to_key_bytes();
         assert_eq!(key, [0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 3, 4]);
         assert_eq!(LamportTimestamp::<u8>::from_key_bytes([0; 9]), None, "no event has counter 0");
+        let signed =
+            [i64::MIN, -256, -1, 0, 1, 255, i64::MAX].map(|node| LamportTimestamp::new(7, node).unwrap());
+        assert!(signed.is_sorted() && signed.map(|x| x.to_key_bytes()).is_sorted_by(|x, y| x < y));
+        assert!(signed.iter().all(|x| LamportTimestamp::<i64>::from_key_bytes(x.to_key_bytes()) == Some(*x)));
     }
 
     #[test]

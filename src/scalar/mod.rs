@@ -16,7 +16,8 @@
 macro_rules! key_bytes {
     ($timestamp:ident: $($id:ident)+) => {$(
         impl $timestamp<$id> {
-            /// Returns the sort key of the timestamp, fixed-width: the scalar, then the node, both big-endian.
+            /// Returns the sort key of the timestamp, fixed-width: the scalar, then the node, both big-endian. The sign
+            /// bit of a signed node is flipped, so that negative nodes sort first.
             ///
             /// As a byte string it sorts as the timestamp does, so it can be (the end of) a key in an ordered store.
             #[must_use]
@@ -25,7 +26,8 @@ macro_rules! key_bytes {
                 // Cannot panic: 8 is at most the length, and both halves have the length of what is copied.
                 let (scalar, node) = key.split_at_mut(8);
                 scalar.copy_from_slice(&self.scalar().to_be_bytes());
-                node.copy_from_slice(&self.node().to_be_bytes());
+                // `MIN` is 0 or the sign bit.
+                node.copy_from_slice(&(*self.node() ^ $id::MIN).to_be_bytes());
                 key
             }
 
@@ -33,20 +35,21 @@ macro_rules! key_bytes {
             #[must_use]
             pub fn from_key_bytes(key: [u8; 8 + size_of::<$id>()]) -> Option<Self> {
                 let (scalar, node) = key.split_first_chunk::<8>()?;
-                let node = $id::from_be_bytes(node.try_into().ok()?);
+                let node = $id::from_be_bytes(node.try_into().ok()?) ^ $id::MIN;
                 Self::from_scalar(u64::from_be_bytes(*scalar), node)
             }
         }
     )+};
 }
 
-#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
+#[cfg(any(all(target_has_atomic = "64", not(happens_before_without_atomics)), feature = "portable-atomic"))]
 mod atomic;
-mod hybrid;
-mod lamport;
+pub mod hybrid;
+pub mod lamport;
 
-#[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))]
-pub use atomic::{AtomicHybridClock, AtomicLamportClock};
+where_atomics! {
+    pub use atomic::{AtomicHybridClock, AtomicLamportClock};
+}
 #[cfg(feature = "std")]
 pub use hybrid::SystemTime;
 pub use hybrid::{ClockDrift, HybridClock, HybridTime, HybridTimestamp, TimeExhausted, TimeSource};

@@ -14,7 +14,8 @@
 //!
 //! # The algorithm
 //!
-//! [`Blocks`] does no input and no output. It holds at most two runs and is *fed*:
+//! [`Blocks`] does no input and no output. It holds at most two runs (blocks that continue each other are one) and is
+//! *fed*:
 //!
 //! 1. Take k numbers from a [`Counter`], in whatever way suits: blocking, async, by another thread. The answer is
 //!    a [`Run`], which has both its ends, so that nobody need know k. Give it to [`feed`](Blocks::feed).
@@ -42,7 +43,8 @@
 //!
 //! Every number fed is in exactly one of three places: `fed = issued + remaining + lost`
 //! ([`issued`](Blocks::issued), [`remaining`](Blocks::remaining), [`lost`](Blocks::lost)). A crash turns
-//! `remaining` into a gap: at most two blocks, plus the one that was being fetched.
+//! `remaining` into a gap. If blocks of k are asked for only when [`is_low`](Blocks::is_low) says so, that is at most
+//! `low_water + k`, with the block that was being fetched.
 //!
 //! # What must survive a restart
 //!
@@ -54,9 +56,10 @@
 //!
 //! # Invariants
 //!
-//! - B1: what is in use lies below what is in reserve, and both at or below `highest`, which is at most the limit.
+//! - B1: what is in use lies below what is in reserve, and both at or below `highest` and within the limit.
 //! - B2: `remaining + lost` is at most `fed`.
-//! - B3: [`is_low`](Blocks::is_low) means that the low-water mark is reached and that there is room for a block.
+//! - B3: [`is_low`](Blocks::is_low) means that the low-water mark is reached and that a block would be accepted: there
+//!   is room, and `highest` is below the limit.
 //!
 //! # Sources
 //!
@@ -67,7 +70,7 @@
 use core::fmt;
 use core::num::NonZeroU64;
 
-use super::{Limit, Run};
+use super::{Exhausted, Limit, Run};
 use crate::counter::Counter;
 
 /// What [`Blocks`] starts with.
@@ -85,15 +88,16 @@ pub struct BlocksConfig {
     /// Choose the numbers issued during one request to the counter, at the highest rate. Higher leaves larger
     /// gaps after a crash, lower makes callers wait. At or above the size of a block, a block is always in reserve.
     pub low_water: u64,
-    /// The highest number to issue; a block that ends above is refused.
+    /// The highest number to issue. The part of a block above it is not issued; a block that begins above it is refused.
     pub limit: Limit,
     /// The epoch of the lease under which blocks are taken; leave it at 0 where there are no leases.
     pub epoch: u64,
-    /// The highest number known to be issued already, by anyone; 0 for none. Blocks at or below it are refused.
+    /// The highest number known to be issued already, by anyone; 0 for none. Blocks at or below it are refused. At or
+    /// above the limit, nothing is left to issue.
     pub highest: u64,
 }
 
-/// Numbers from preallocated blocks, at most two of them, which the owner feeds.
+/// Numbers from preallocated blocks, which the owner feeds.
 ///
 /// The module's comment has the algorithm, what is promised, and what must survive a restart. There is no
 /// `Clone`: two copies would issue the same numbers.
@@ -113,7 +117,10 @@ pub struct BlocksConfig {
 ///
 /// let mut blocks = Blocks::new(BlocksConfig { low_water: 100, ..BlocksConfig::default() });
 /// for number in 1..=5_000 {
-///     blocks.refill(&counter, thousand)?;
+///     if let Err(error) = blocks.refill(&counter, thousand) {
+///         // No `?` here: what is held, a hundred numbers, is for the time until the counter is back.
+///         eprintln!("{error}");
+///     }
 ///     assert_eq!(blocks.issue()?, number);
 /// }
 /// # }
@@ -157,18 +164,20 @@ impl Blocks {
     /// Makes an allocator that holds nothing yet.
     pub const fn new(config: BlocksConfig) -> Self {
         let BlocksConfig { low_water, limit, epoch, highest } = config;
-        Self { next: 1, last: 0, low_from: 0, reserve: None, highest, limit, low_water, epoch, fed: 0, lost: 0 }
+        // Where all numbers within the limit are taken, no block is ever wanted.
+        let low_from = if highest < limit.get() { 0 } else { u64::MAX };
+        Self { next: 1, last: 0, low_from, reserve: None, highest, limit, low_water, epoch, fed: 0, lost: 0 }
     }
 
     /// Issues the next number. O(1).
     ///
     /// # Errors
     ///
-    /// [`TooFewHeld`] if nothing is held; nothing is changed. [`feed`](Self::feed) a block and call again.
+    /// [`Exhausted`] if nothing is held; nothing is changed. [`feed`](Self::feed) a block and call again.
     #[inline]
-    pub fn issue(&mut self) -> Result<u64, TooFewHeld> {
+    pub fn issue(&mut self) -> Result<u64, Exhausted> {
         if self.next > self.last && !self.promote() {
-            return Err(TooFewHeld { longest: 0, needed: 1 });
+            return Err(Exhausted { wanted: 1, available: 0 });
         }
         let number = self.next;
         // No overflow: `next` is at most `last`, which is at most 2^63 - 1.
@@ -183,7 +192,7 @@ impl Blocks {
     ///
     /// # Errors
     ///
-    /// [`TooFewHeld`] if neither block has `n` numbers left; nothing is changed. Feed a block of at least `n`; or
+    /// [`Exhausted`] if neither block has `n` numbers left; nothing is changed. Feed a block of at least `n`; or
     /// take a long run from the counter directly.
     ///
     /// ```
@@ -198,10 +207,10 @@ impl Blocks {
     /// assert_eq!(blocks.issue_run(three)?, Run::new(1..=3).unwrap());
     /// assert_eq!(blocks.issue_run(three)?, Run::new(11..=13).unwrap());
     /// assert_eq!(blocks.lost(), 2); // 4 and 5
-    /// assert_eq!(blocks.issue_run(three).unwrap_err().longest, 2);
+    /// assert_eq!(blocks.issue_run(three).unwrap_err().available, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn issue_run(&mut self, n: NonZeroU64) -> Result<Run, TooFewHeld> {
+    pub fn issue_run(&mut self, n: NonZeroU64) -> Result<Run, Exhausted> {
         let [in_use, in_reserve] = self.held();
         let len = |run: Option<Run>| run.map_or(0, |run| run.len());
         let prefix = |run: Option<Run>| run.and_then(|run| run.prefix(n));
@@ -213,7 +222,7 @@ impl Blocks {
                 run
             }
             (None, None) => {
-                return Err(TooFewHeld { longest: len(in_use).max(len(in_reserve)), needed: n.get() });
+                return Err(Exhausted { wanted: n.get(), available: len(in_use).max(len(in_reserve)) });
             }
         };
         // No overflow: `run` is the first part of `next ..= last`.
@@ -224,7 +233,8 @@ impl Blocks {
 
     /// Takes in a block that was taken from the counter under the lease of `epoch`. O(1).
     ///
-    /// A block that continues what is in use is joined to it; else it goes in reserve.
+    /// A block that continues what is in use is joined to it; else it goes in reserve. Of a block that crosses the
+    /// limit, the part above counts as [`lost`](Self::lost).
     ///
     /// # Errors
     ///
@@ -236,28 +246,30 @@ impl Blocks {
         if block.first() <= self.highest {
             return Err(BlockRefused::NotAbove { block, highest: self.highest });
         }
-        if block.last() > self.limit.get() {
+        let Some(usable) = Run::new(block.first()..=block.last().min(self.limit.get())) else {
             return Err(BlockRefused::AboveLimit { block, limit: self.limit });
-        }
+        };
         if self.next > self.last {
             self.promote(); // leaves room, so that nothing below refuses
         }
         match self.held() {
             [Some(_), Some(_)] => return Err(BlockRefused::Full { block }),
             // No overflow: `last` is below the block's first number.
-            [Some(in_use), _] if in_use.last() + 1 != block.first() => self.reserve = Some(block),
-            [Some(_), _] => self.last = block.last(),
-            [None, _] => (self.next, self.last) = (block.first(), block.last()),
+            [Some(in_use), _] if in_use.last() + 1 != usable.first() => self.reserve = Some(usable),
+            [Some(_), _] => self.last = usable.last(),
+            [None, _] => (self.next, self.last) = (usable.first(), usable.last()),
         }
-        self.low_from = self.expected_low_from();
         self.highest = block.last();
-        // No overflow: blocks fed are disjoint and at most 2^63 - 1.
+        self.low_from = self.expected_low_from();
+        // No overflow: blocks fed are disjoint and at most 2^63 - 1; what is usable is a part of the block.
         self.fed += block.len();
+        self.lost += block.len() - usable.len();
         self.debug_validate();
         Ok(())
     }
 
-    /// Returns whether to ask for a block now: the low-water mark is reached, and there is room.
+    /// Returns whether to ask for a block now: the low-water mark is reached, there is room, and not all numbers up to
+    /// the limit are known to be taken.
     ///
     /// Changes only with `issue`, `issue_run`, `feed` and `start_epoch`. It does not know of a request under way:
     /// the caller sends one at a time.
@@ -268,8 +280,9 @@ impl Blocks {
 
     /// Takes `k` numbers from `counter` if [`is_low`](Self::is_low), else does nothing; returns whether it did.
     ///
-    /// The counter is then asked for its current number as well, so that one which ignores `k` is found out by the
-    /// first block: two requests a block.
+    /// The counter is then asked for its current number as well, which makes two requests a block. So one that ignores
+    /// `k` is found out by the first block *if nobody else takes numbers just then*: on a busy counter the others move
+    /// it past the block's end, and the block is trusted.
     ///
     /// # Errors
     ///
@@ -319,8 +332,8 @@ impl Blocks {
         }
         let discarded = self.held();
         self.lost += self.remaining();
-        (self.next, self.last, self.low_from, self.reserve) = (1, 0, 0, None);
-        self.epoch = epoch;
+        (self.next, self.last, self.reserve, self.epoch) = (1, 0, None, epoch);
+        self.low_from = self.expected_low_from();
         self.debug_validate();
         Ok(discarded)
     }
@@ -365,7 +378,7 @@ impl Blocks {
         self.fed - self.remaining() - self.lost
     }
 
-    /// Returns how many numbers were given up: for the sake of a run, or with an epoch.
+    /// Returns how many numbers were given up: for the sake of a run, with an epoch, or above the limit.
     pub fn lost(&self) -> u64 {
         self.lost
     }
@@ -393,11 +406,12 @@ impl Blocks {
         }
     }
 
-    /// From which `next` on no more than the low-water mark is left and there is room for another block.
+    /// From which `next` on no more than the low-water mark is left; never, if no further block would be accepted.
     fn expected_low_from(&self) -> u64 {
         // No overflow: `last` is at most 2^63 - 1.
         let dry_from = self.last + 1;
         match self.reserve {
+            _ if self.highest >= self.limit.get() => u64::MAX,
             None => dry_from.saturating_sub(self.low_water),
             Some(run) if run.len() <= self.low_water => dry_from,
             Some(_) => u64::MAX,
@@ -410,11 +424,11 @@ impl Blocks {
         let top = self.reserve.map_or(self.last, |run| run.last());
         let ordered = self.reserve.is_none_or(|run| self.last < run.first());
         if !ordered || top > self.highest || top > self.limit.get() {
-            Err("B1: in use below in reserve, at or below highest, within the limit")
+            Err("B1: in use below in reserve, both at or below highest and within the limit")
         } else if self.remaining() + self.lost > self.fed {
             Err("B2: remaining + lost is at most fed")
         } else if self.is_low() != (self.next >= self.expected_low_from()) {
-            Err("B3: is_low says that the low-water mark is reached and there is room")
+            Err("B3: is_low says that the low-water mark is reached and a block would be accepted")
         } else {
             Ok(())
         }
@@ -438,30 +452,6 @@ impl Iterator for Blocks {
         (remaining.unwrap_or(usize::MAX), remaining.ok())
     }
 }
-
-/// Fewer consecutive numbers are held than were asked for.
-///
-/// Nothing is changed. Feed a block that is long enough.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TooFewHeld {
-    /// The longest run that could be issued now; 0 when dry.
-    pub longest: u64,
-    /// The run that was asked for.
-    pub needed: u64,
-}
-
-impl fmt::Display for TooFewHeld {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} consecutive numbers are held where {} are needed; feed another block",
-            self.longest, self.needed
-        )
-    }
-}
-
-impl core::error::Error for TooFewHeld {}
 
 /// A block was not taken in; nothing is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -488,16 +478,17 @@ pub enum BlockRefused {
         /// The highest number known to be taken.
         highest: u64,
     },
-    /// The block ends above the limit.
+    /// The block begins above the limit: the counter has no numbers left for this allocator.
     ///
-    /// Ask for a smaller one if its first number is within, else the numbers are exhausted.
+    /// Stop asking, which spends numbers of others. If every reader can take it, feed the block to a `Blocks` with a
+    /// higher limit.
     AboveLimit {
         /// The block, given back.
         block: Run,
         /// The limit.
         limit: Limit,
     },
-    /// Two blocks are held already.
+    /// Two blocks that do not join are held already.
     ///
     /// Keep it and feed it when [`is_low`](Blocks::is_low); ask for one block at a time.
     Full {
@@ -517,10 +508,7 @@ impl fmt::Display for BlockRefused {
                 "block {block} is not above {highest}, which is taken; the counter went back or counts otherwise"
             ),
             Self::AboveLimit { block, limit } => {
-                write!(
-                    f,
-                    "block {block} ends above the limit of {limit}; ask for a smaller one, if any is left"
-                )
+                write!(f, "block {block} begins above the limit of {limit}; stop asking, or raise the limit")
             }
             Self::Full { block } => {
                 write!(f, "two blocks are held already; keep {block} and feed it when they are low")
@@ -535,10 +523,12 @@ impl core::error::Error for BlockRefused {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RefillError<E> {
-    /// The counter failed. Numbers may be spent; call again later.
+    /// The counter failed. Numbers may be spent; its error says whether it is worth calling again, later.
     Counter(E),
-    /// The counter did not move by as much as was asked, or its numbers end: it and its callers disagree about the
-    /// size of a block, and would issue the same numbers. A matter of configuration.
+    /// The counter did not move by as much as was asked, or gave numbers that there are not, 0 or above 2^63 - 1: it and
+    /// its callers disagree about the size of a block, and would issue the same numbers. A matter of configuration.
+    ///
+    /// A counter that others use as well may do so unnoticed.
     WrongSize {
         /// The first number that the counter gave.
         first: u64,
@@ -547,20 +537,20 @@ pub enum RefillError<E> {
         /// The counter's last number taken, read afterwards.
         current: u64,
     },
-    /// The block was refused.
+    /// The block was refused: it is at or below numbers taken before, or above the limit.
     Refused(BlockRefused),
 }
 
 impl<E: fmt::Display> fmt::Display for RefillError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Counter(_) => f.write_str("the counter gave no block; call again later"),
+            Self::Counter(_) => f.write_str("the counter gave no block; what is held can still be issued"),
             Self::WrongSize { first, asked, current } => write!(
                 f,
                 "the counter gave {first} as the first of {asked} but stands at {current}; make both sides agree on \
                  the size of a block"
             ),
-            Self::Refused(_) => f.write_str("the counter's block was refused"),
+            Self::Refused(refused) => refused.fmt(f),
         }
     }
 }
@@ -569,8 +559,7 @@ impl<E: core::error::Error + 'static> core::error::Error for RefillError<E> {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Counter(error) => Some(error),
-            Self::WrongSize { .. } => None,
-            Self::Refused(refused) => Some(refused),
+            Self::WrongSize { .. } | Self::Refused(_) => None,
         }
     }
 }

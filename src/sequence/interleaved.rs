@@ -43,15 +43,32 @@
 //!
 //! The class, as [`save`](Interleaved::save) gives it. Save it
 //!
-//! - after a **split**, before the given half leaves: an owner that forgets its split issues the other's numbers;
-//!   save the half with it, or a crash at that moment loses it;
+//! - after a **split**, before the given half leaves, and the half with it. An owner that forgets its split issues the
+//!   other's numbers; one that forgets the half before its receiver has it loses them. The next section says when it
+//!   may be forgotten;
 //! - after a **merge**, before the answer that the class was taken over; who gives a class away forgets it,
 //!   durably, before it sends it;
 //! - after a number was **issued**, before it is used. To write less often, keep a durable bound ahead with
 //!   [`ReserveAhead::observe`](super::ReserveAhead::observe) and, after a restart,
 //!   [`skip_past`](Interleaved::skip_past) it.
 //!
+//! One bound guards one class. What a merge leaves behind lies below the bound, so that after a restart `skip_past`
+//! gives all of it up: save the remainder itself, and restore it without skipping, or do without its numbers.
+//!
 //! A class has no `Clone`: two copies would issue the same numbers.
+//!
+//! # Handing a half over
+//!
+//! The sender cannot see whether the half has arrived. So:
+//!
+//! 1. The sender saves in one write: its own class, the half, *for whom it is*, and a number for this hand-over, one
+//!    more than the last. Then it sends the half with the number, as often as it takes, **to that node only**: a half
+//!    that was sent once may have arrived, however long the node is silent.
+//! 2. The receiver saves in one write: the half, and the number as the highest that it has taken from this sender. Only
+//!    then does it acknowledge. What it has taken before it acknowledges again, and does not take again: its own copy
+//!    has moved on.
+//! 3. When the acknowledgement of this number arrives, the sender may forget the half, and begin the next hand-over to
+//!    that node.
 //!
 //! # Invariants
 //!
@@ -142,7 +159,7 @@ impl Interleaved {
     #[inline]
     pub fn issue(&mut self) -> Result<u64, Exhausted> {
         if self.next > self.last {
-            return Err(Exhausted { limit: self.last });
+            return Err(Exhausted { wanted: 1, available: 0 });
         }
         let number = self.next;
         // No overflow (I1, I2): the sum is at most 2^64 - 2.
@@ -156,7 +173,7 @@ impl Interleaved {
     ///
     /// # Errors
     ///
-    /// [`TooFewLeft`] if fewer than `n` are left; the class is unchanged.
+    /// [`Exhausted`] if fewer than `n` are left; the class is unchanged.
     ///
     /// ```
     /// use core::num::NonZeroU64;
@@ -168,10 +185,10 @@ impl Interleaved {
     /// assert_eq!(class.issue()?, 17);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn issue_run(&mut self, n: NonZeroU64) -> Result<Self, TooFewLeft> {
+    pub fn issue_run(&mut self, n: NonZeroU64) -> Result<Self, Exhausted> {
         let remaining = self.remaining();
         if n.get() > remaining {
-            return Err(TooFewLeft { remaining, needed: n.get() });
+            return Err(Exhausted { wanted: n.get(), available: remaining });
         }
         // No overflow: the n-th number from `next` on is at most `last`, for n is at most what remains.
         let last = self.next + (n.get() - 1) * self.step;
@@ -183,17 +200,17 @@ impl Interleaved {
 
     /// Keeps every second number, from the next one on, and gives away those between. O(1).
     ///
-    /// **Save `self`, and the half, before the half leaves**: see what must survive a restart in the module's
-    /// comment.
+    /// **Save `self`, and the half, before the half leaves**, and send it to one node only: see how a half is handed over
+    /// in the module's comment.
     ///
     /// # Errors
     ///
-    /// [`TooFewLeft`] if fewer than 3 numbers are left, so that a half would be empty or nearly so; the class is
+    /// [`Exhausted`] if fewer than 3 numbers are left, so that a half would be empty or nearly so; the class is
     /// unchanged. Split another one.
-    pub fn split(&mut self) -> Result<Self, TooFewLeft> {
+    pub fn split(&mut self) -> Result<Self, Exhausted> {
         let remaining = self.remaining();
         if remaining < 3 {
-            return Err(TooFewLeft { remaining, needed: 3 });
+            return Err(Exhausted { wanted: 3, available: remaining });
         }
         // No overflow and no underflow: with at least 3 numbers left, next + 2 step <= last.
         let (kept_last, given_last) = match remaining % 2 {
@@ -212,7 +229,8 @@ impl Interleaved {
     ///
     /// Siblings have the same step 2s, lie s apart, and end at the same limit. They need not come from the same
     /// split. The result is the class with step s that starts above everything that either has issued, and, if
-    /// one lagged behind, its numbers below that, which are to be issued as well or else are lost.
+    /// one lagged behind, its numbers below that, which are to be issued as well or else are lost. Behind a durable
+    /// bound they do not survive a restart by themselves: see the module's comment.
     ///
     /// # Errors
     ///
@@ -293,7 +311,10 @@ impl Interleaved {
         self.step
     }
 
-    /// Returns the last number of the class, issued or not: its limit, rounded down to the class.
+    /// Returns the last number of the class, issued or not.
+    ///
+    /// At first it is the limit, rounded down to the class. It is never raised: above the end of what a merge left
+    /// behind, or of a run, are the numbers of another class.
     pub const fn limit(&self) -> u64 {
         self.last
     }
@@ -363,30 +384,6 @@ impl Iterator for Interleaved {
 }
 
 impl FusedIterator for Interleaved {}
-
-/// A class has fewer numbers left than were asked for.
-///
-/// The class is unchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TooFewLeft {
-    /// How many are left.
-    pub remaining: u64,
-    /// How many it would take.
-    pub needed: u64,
-}
-
-impl fmt::Display for TooFewLeft {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} numbers are left in this class where {} are needed; use another class",
-            self.remaining, self.needed
-        )
-    }
-}
-
-impl core::error::Error for TooFewLeft {}
 
 /// Two classes do not make one together; both are given back, unchanged.
 ///

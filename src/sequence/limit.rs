@@ -57,20 +57,28 @@ impl fmt::Display for Limit {
     }
 }
 
-/// An allocator has issued its last number, or has fewer left than a run needs.
+/// An allocator has fewer numbers left than are wanted; none is issued, and nothing is changed.
 ///
-/// Numbers never wrap, saturate or repeat, so there is nothing to issue. The state is unchanged. What to
-/// do: raise the limit, if every reader of the numbers can take it, or number something smaller.
+/// Numbers never wrap, saturate or repeat. What to do:
+///
+/// - [`Interleaved`](super::Interleaved): go on with another class, or ask another owner to split. The end of a class
+///   is not raised: what lies above it may be somebody else's.
+/// - [`Blocks`](super::Blocks): feed a block, as long as what is wanted.
+/// - [`ReserveAhead`](super::ReserveAhead): open the store with a higher limit, if every reader can take it.
+/// - [`WallClock`](super::WallClock): take a new layout or a later origin, both for all nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exhausted {
-    /// The highest number that this allocator could issue.
-    pub limit: u64,
+    /// How many numbers are wanted.
+    pub wanted: u64,
+    /// How many could be had at once.
+    pub available: u64,
 }
 
 impl fmt::Display for Exhausted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "too few numbers are left up to {}; raise the limit if every reader can take it", self.limit)
+        let Self { wanted, available } = self;
+        write!(f, "too few numbers are left, {available} of {wanted} wanted; go on with another class or block")
     }
 }
 

@@ -39,16 +39,16 @@
 //! Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Sequence number ordering", which lists
 //! interleaved numbers, time-of-day numbers and preallocated blocks, and shows why each contradicts causality.
 
-mod blocks;
-mod interleaved;
+pub mod blocks;
+pub mod interleaved;
 mod limit;
-mod reserve_ahead;
+pub mod reserve_ahead;
 mod run;
-mod wall_clock;
+pub mod wall_clock;
 
-pub use blocks::{BlockRefused, Blocks, BlocksConfig, OldEpoch, RefillError, TooFewHeld};
-pub use interleaved::{Interleaved, InvalidClass, NotSiblings, TooFewLeft};
+pub use blocks::{BlockRefused, Blocks, BlocksConfig, OldEpoch, RefillError};
+pub use interleaved::{Interleaved, InvalidClass, NotSiblings};
 pub use limit::{Exhausted, Limit};
 pub use reserve_ahead::{ReserveAhead, ReserveError, Store};
 pub use run::Run;
-pub use wall_clock::{Layout, WallClock, WallClockConfig, WallClockConfigError, WallClockError};
+pub use wall_clock::{AfterEnd, Layout, WallClock, WallClockConfig, WallClockConfigError, WallClockError};

@@ -16,9 +16,10 @@
 //! 1. Start above the bound that the store has: [`ReserveAhead::open`].
 //! 2. Issue up to the bound without touching the store: [`ReserveAhead::issue`].
 //! 3. At the bound, write a higher one, `ahead` numbers on, and only then issue. If the write fails or its outcome
-//!    is unknown, nothing above the old bound is issued.
-//! 4. Before each write, read: a store that has another bound than ours went back (an old backup), or somebody
-//!    else uses it too. Then refuse. A bound is never replaced by a lower one, not on a clean stop either.
+//!    is unknown, nothing above the old bound is issued. If it is found to have arrived after all, go on above it.
+//! 4. Before each write, read: a store that has a bound which we neither wrote nor tried to write went back (an old
+//!    backup), or somebody else uses it too. Then refuse. A bound is never replaced by a lower one, not on a clean
+//!    stop either.
 //! 5. A number that was issued elsewhere raises what is issued next, and the bound with it, durably:
 //!    [`ReserveAhead::observe`].
 //!
@@ -34,7 +35,8 @@
 //! A number that was observed is never issued afterwards. If every message carries a number and every receiver
 //! observes it, the result is a Lamport clock; then say so and use [`LamportClock`](crate::LamportClock).
 //!
-//! Every restart leaves a gap of up to `ahead` numbers (more where an observed number raised the bound).
+//! Every restart leaves a gap of up to `ahead` numbers (more where an observed number raised the bound), and so does a
+//! write that failed and arrived.
 //!
 //! # Invariants
 //!
@@ -57,9 +59,11 @@ use super::{Exhausted, Limit, Run};
 ///
 /// When [`write`](Self::write) has returned `Ok`, every later [`read`](Self::read) gives that number, also after a
 /// crash at any moment. When it has returned an error, or the machine crashed meanwhile, a later read gives the old
-/// number or the new one, never a mixture. The store has one owner at a time.
+/// number or the new one, never a mixture; and once a read has given the new one, no later read gives the old. The
+/// store has one owner at a time.
 ///
-/// For a file, that takes two slots or a rename, and `fsync` on file and directory; a plain overwrite is not enough.
+/// For a file, that takes two slots or a rename, and `fsync` on file and directory, also before the first read is
+/// answered; a plain overwrite is not enough.
 ///
 /// # Examples
 ///
@@ -220,12 +224,12 @@ impl<S: Store> ReserveAhead<S> {
     /// # Errors
     ///
     /// [`ReserveError::Exhausted`], [`ReserveError::Store`] or [`ReserveError::Moved`]; no number is issued, and
-    /// the next call tries again.
+    /// the next call tries again. If a write that failed has arrived all the same, it goes on above that.
     #[inline]
     pub fn issue(&mut self) -> Result<u64, ReserveError<S::Error>> {
         let number = self.next;
         if number > self.bound {
-            self.reserve(number)?;
+            return Ok(self.issue_beyond(NonZeroU64::MIN)?.first());
         }
         // No overflow: a number is at most 2^63 - 1.
         self.next = number + 1;
@@ -238,14 +242,14 @@ impl<S: Store> ReserveAhead<S> {
     ///
     /// As [`issue`](Self::issue); no number is issued.
     pub fn issue_run(&mut self, n: NonZeroU64) -> Result<Run, ReserveError<S::Error>> {
-        let within = |run: &Run| run.last() <= self.limit.get();
-        let run = Run::starting_at(self.next, n).filter(within).ok_or(self.exhausted())?;
-        if run.last() > self.bound {
-            self.reserve(run.last())?;
+        match Run::starting_at(self.next, n).filter(|run| run.last() <= self.bound) {
+            Some(run) => {
+                // No overflow: a number is at most 2^63 - 1.
+                self.next = run.last() + 1;
+                Ok(run)
+            }
+            None => self.issue_beyond(n),
         }
-        self.next = run.last() + 1;
-        self.debug_validate();
-        Ok(run)
     }
 
     /// Takes note that `number` was issued elsewhere: from now on, and after any restart, only higher ones are.
@@ -257,13 +261,16 @@ impl<S: Store> ReserveAhead<S> {
     ///
     /// [`ReserveError::AboveLimit`] if `number` is above the limit; it is a claim that would use up everything,
     /// so set a limit that a forged number cannot come near without being refused, or check it before.
-    /// [`ReserveError::Store`] or [`ReserveError::Moved`]: it is not noted. Nothing is changed.
+    /// [`ReserveError::Store`] or [`ReserveError::Moved`]: it is not noted, though it may have reached the store.
+    /// The numbers at hand are not changed.
     pub fn observe(&mut self, number: u64) -> Result<(), ReserveError<S::Error>> {
         if number > self.limit.get() {
             return Err(ReserveError::AboveLimit { number, limit: self.limit });
         }
         if number > self.bound {
-            self.reserve(number)?;
+            let next = self.next_by_store()?;
+            self.write(number)?;
+            self.next = next;
         }
         // No overflow: `number` is at most the limit.
         self.next = self.next.max(number + 1);
@@ -271,27 +278,41 @@ impl<S: Store> ReserveAhead<S> {
         Ok(())
     }
 
-    /// Makes everything up to `needed`, and some more, durable.
+    /// Issues `n` numbers that do not all lie within the bound.
     #[cold]
-    fn reserve(&mut self, needed: u64) -> Result<(), ReserveError<S::Error>> {
-        if needed > self.limit.get() {
-            return Err(self.exhausted());
-        }
+    fn issue_beyond(&mut self, n: NonZeroU64) -> Result<Run, ReserveError<S::Error>> {
+        let next = self.next_by_store()?;
+        // No underflow: `next` is at most the limit + 1.
+        let available = self.limit.get() - (next - 1);
+        let run = Run::starting_at(next, n).filter(|run| run.len() <= available);
+        let run = run.ok_or(ReserveError::Exhausted(Exhausted { wanted: n.get(), available }))?;
+        self.write(run.last())?;
+        self.next = run.last() + 1;
+        self.debug_validate();
+        Ok(run)
+    }
+
+    /// Reads the store, and says from where on it leaves us numbers.
+    ///
+    /// A bound above ours, up to one that we have tried to write, is that write, which arrived after all; or it is
+    /// the same number from somebody else, who has issued what is below. Nothing tells which, so go on above it, as a
+    /// restart does.
+    fn next_by_store(&mut self) -> Result<u64, ReserveError<S::Error>> {
         let found = self.store.read().map_err(ReserveError::Store)?;
-        // A write of ours that failed may have reached the store all the same.
         if !(self.bound..=self.attempted).contains(&found) {
             return Err(ReserveError::Moved { expected: self.bound, found });
         }
+        // No overflow: R1.
+        Ok(if found > self.bound { found + 1 } else { self.next })
+    }
+
+    /// Makes everything up to `needed`, and some more, durable.
+    fn write(&mut self, needed: u64) -> Result<(), ReserveError<S::Error>> {
         let target = needed.saturating_add(self.ahead.get() - 1).min(self.limit.get()).max(self.attempted);
         self.attempted = target;
         self.store.write(target).map_err(ReserveError::Store)?;
         self.bound = target;
-        self.debug_validate();
         Ok(())
-    }
-
-    fn exhausted(&self) -> ReserveError<S::Error> {
-        ReserveError::Exhausted(Exhausted { limit: self.limit.get() })
     }
 
     /// Issues numbers one after another, each with its own outcome; never ends by itself.
@@ -322,7 +343,7 @@ impl<S> ReserveAhead<S> {
         self.bound
     }
 
-    /// Returns how many numbers can be issued before the limit.
+    /// Returns how many numbers can be issued before the limit; fewer if a write that failed has arrived.
     pub fn remaining(&self) -> u64 {
         // No underflow: R1.
         self.limit.get() - (self.next - 1)
@@ -361,12 +382,12 @@ impl<S> ReserveAhead<S> {
 pub enum ReserveError<E> {
     /// The store failed. Nothing above the old bound is issued; the next call tries again.
     Store(E),
-    /// The store has another bound than this owner left there.
+    /// The store has a bound that this owner neither left there nor tried to write.
     ///
     /// Lower: it was replaced by an older copy, and a restart would repeat numbers. Higher: somebody else uses it.
     /// Nothing above the old bound is issued until the store has it again. Find out who else writes the store.
     Moved {
-        /// The bound that this owner wrote last.
+        /// The last bound that is certain: found at the start, or written since without an error.
         expected: u64,
         /// What the store has.
         found: u64,
@@ -390,7 +411,7 @@ impl<E: fmt::Display> fmt::Display for ReserveError<E> {
             Self::Store(_) => f.write_str("the store failed, so no number was issued; call again later"),
             Self::Moved { expected, found } => write!(
                 f,
-                "the store has the bound {found} where {expected} was written; it is shared, or an old copy came back"
+                "the store has the bound {found} where {expected} was left; it is shared, or an old copy came back"
             ),
             Self::AboveLimit { number, limit } => {
                 write!(
@@ -398,7 +419,11 @@ impl<E: fmt::Display> fmt::Display for ReserveError<E> {
                     "number {number} is above the limit of {limit}; raise the limit, or distrust the number"
                 )
             }
-            Self::Exhausted(exhausted) => exhausted.fmt(f),
+            Self::Exhausted(Exhausted { wanted, available }) => write!(
+                f,
+                "too few numbers are left up to the limit, {available} of {wanted} wanted; raise it if every reader can \
+                 take that"
+            ),
         }
     }
 }

@@ -40,7 +40,9 @@
 //!
 //! - durably: after [`issue`](WallClock::issue) and before the id is used,
 //!   [`observe`](super::ReserveAhead::observe) its [`last_ms`](WallClock::last_ms) with a
-//!   [`ReserveAhead`](super::ReserveAhead) of milliseconds, and at the start skip past its bound;
+//!   [`ReserveAhead`](super::ReserveAhead) of milliseconds, and at the start skip past its bound. The bound is up to
+//!   the reserve ahead of the clock, so for as much of that as exceeds `ahead_ms` the first call after a quick restart
+//!   is [`ClockBehind`](WallClockError::ClockBehind): with a reserve of 1,000 ms and `ahead_ms` of 5, for up to 995 ms;
 //! - without a store, where the clock does not go back across a restart by more than some d: at the start, skip past
 //!   the clock's reading plus `ahead_ms` plus d. The first ids then come that much later.
 //!
@@ -141,7 +143,9 @@ const fn ones(bits: u8) -> u64 {
 }
 
 /// What a [`WallClock`] starts with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+///
+/// There is no `Default`: two nodes that forget to set theirs would issue the same ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WallClockConfig {
     /// The widths; the same for all nodes, for ever.
     pub layout: Layout,
@@ -162,7 +166,9 @@ pub struct WallClockConfig {
 /// One node's allocator of time-of-day ids.
 ///
 /// The module's comment has the algorithm, what is promised, and what must survive a restart. There is no
-/// `Clone`: two copies would issue the same ids.
+/// `Clone`: two copies would issue the same ids. It is no iterator, as the other allocators are: each id takes the time
+/// of its own call, and the error says when to call again. Where both go without saying,
+/// `iter::from_fn(|| clock.issue(&source).ok())` is one.
 ///
 /// # Examples
 ///
@@ -178,7 +184,7 @@ pub struct WallClockConfig {
 /// assert_eq!(layout.decode(clock.issue(1_493)?), (500, 5, 2)); // the clock went back a little
 /// assert_eq!(
 ///     clock.issue(1_200), // and a lot
-///     Err(WallClockError::TooFarAhead { now_ms: 1_200, retry_at_ms: 1_490 }),
+///     Err(WallClockError::ClockBehind { now_ms: 1_200, retry_at_ms: 1_490 }),
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -227,8 +233,9 @@ impl WallClock {
     ///
     /// # Errors
     ///
-    /// [`WallClockError::TooFarAhead`] if the id would be more than `ahead_ms` ahead of the clock;
-    /// [`WallClockError::Exhausted`] after the layout's last millisecond. No id is issued.
+    /// [`WallClockError::ClockBehind`] if the id would be more than `ahead_ms` ahead of the clock;
+    /// [`WallClockError::AfterEnd`] if the clock is after the layout's last millisecond;
+    /// [`WallClockError::Exhausted`] if that millisecond is used up. No id is issued.
     #[inline]
     pub fn issue(&mut self, now: impl TimeSource) -> Result<u64, WallClockError> {
         let now_ms = now.now_ms();
@@ -257,7 +264,7 @@ impl WallClock {
     /// use happens_before::sequence::{Layout, WallClock, WallClockConfig};
     ///
     /// let layout = Layout::new(41, 10, 2).unwrap(); // 4 ids a millisecond
-    /// let mut clock = WallClock::new(WallClockConfig { layout, ahead_ms: 1, ..WallClockConfig::default() })?;
+    /// let mut clock = WallClock::new(WallClockConfig { layout, node: 0, origin_ms: 0, ahead_ms: 1 })?;
     ///
     /// let three = NonZeroU64::new(3).unwrap();
     /// let runs = [clock.issue_run(7, three)?, clock.issue_run(7, three)?];
@@ -284,12 +291,12 @@ impl WallClock {
     ///
     /// # Errors
     ///
-    /// [`Exhausted`] if `ms` is after the layout's last millisecond: a saved value that is damaged or of another
+    /// [`AfterEnd`] if `ms` is after the layout's last millisecond: a saved value that is damaged or of another
     /// origin. Nothing is changed.
-    pub fn skip_past(&mut self, ms: u64) -> Result<(), Exhausted> {
+    pub fn skip_past(&mut self, ms: u64) -> Result<(), AfterEnd> {
         let Some(since_origin) = ms.checked_sub(self.origin_ms) else { return Ok(()) };
         if since_origin > self.layout.highest_ms() {
-            return Err(Exhausted { limit: self.layout.highest_id() });
+            return Err(self.after_end(ms));
         }
         if ms >= self.held_ms {
             self.hold(since_origin);
@@ -328,11 +335,21 @@ impl WallClock {
         // No overflow or underflow: the millisecond held is at or after the origin, and one of the layout's.
         let since_origin = if passed { now_ms - self.origin_ms } else { self.held_ms - self.origin_ms + 1 };
         if since_origin > self.layout.highest_ms() {
-            return Err(WallClockError::Exhausted(Exhausted { limit: self.layout.highest_id() }));
+            return Err(if passed {
+                WallClockError::AfterEnd(self.after_end(now_ms))
+            } else {
+                WallClockError::Exhausted(Exhausted { wanted: n.get(), available: self.end - self.last })
+            });
         }
         // No overflow: checked when the allocator was made.
         self.admit(self.origin_ms + since_origin, now_ms)?;
         Ok(self.hold(since_origin))
+    }
+
+    #[cold]
+    fn after_end(&self, ms: u64) -> AfterEnd {
+        // No overflow: checked when the allocator was made.
+        AfterEnd { ms, last_ms: self.origin_ms + self.layout.highest_ms() }
     }
 
     /// Says whether an id may have the millisecond `ms`, where the clock reads `now_ms`.
@@ -342,7 +359,7 @@ impl WallClock {
             Ok(())
         } else {
             // No underflow: `ms` is above `ahead_ms` here.
-            Err(WallClockError::TooFarAhead { now_ms, retry_at_ms: ms - self.ahead_ms })
+            Err(WallClockError::ClockBehind { now_ms, retry_at_ms: ms - self.ahead_ms })
         }
     }
 
@@ -383,16 +400,19 @@ fn run_of_ids(first: u64, last: u64) -> Run {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WallClockError {
-    /// The next id would be further ahead of the clock than allowed: the clock went back, or a burst used up what
-    /// may be borrowed from the milliseconds to come. Try again when the clock reads `retry_at_ms`.
-    TooFarAhead {
+    /// The clock is further behind the next id than allowed: it went back, or a burst used up what may be borrowed
+    /// from the milliseconds to come. Try again when the clock reads `retry_at_ms`.
+    ClockBehind {
         /// What the clock read.
         now_ms: u64,
         /// The reading from which on an id can be issued.
         retry_at_ms: u64,
     },
-    /// The layout has no later millisecond. Take a new layout or a later origin, both for all nodes; ids already
-    /// issued keep the old one.
+    /// The clock is after the layout's last millisecond. Set it right; if it is, see
+    /// [`Exhausted`](Self::Exhausted).
+    AfterEnd(AfterEnd),
+    /// The layout's last millisecond has too few ids left. Take a new layout or a later origin, both for all nodes; ids
+    /// already issued keep the old one.
     Exhausted(Exhausted),
     /// A millisecond does not have as many ids as the run was to have. Ask for several runs.
     RunTooLong {
@@ -404,13 +424,16 @@ pub enum WallClockError {
 impl fmt::Display for WallClockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooFarAhead { now_ms, retry_at_ms } => write!(
+            Self::ClockBehind { now_ms, retry_at_ms } => write!(
                 f,
                 "the clock reads {now_ms} ms, too far behind the last id; try again at {retry_at_ms} ms"
             ),
-            Self::Exhausted(Exhausted { limit }) => {
-                write!(f, "no time is left up to the highest id, {limit}; take a new layout or a later origin")
-            }
+            Self::AfterEnd(after_end) => after_end.fmt(f),
+            Self::Exhausted(Exhausted { wanted, available }) => write!(
+                f,
+                "the layout's last millisecond has {available} of {wanted} ids wanted; take a new layout or a later \
+                 origin"
+            ),
             Self::RunTooLong { longest } => {
                 write!(f, "a millisecond has only {longest} ids; ask for shorter runs")
             }
@@ -419,6 +442,32 @@ impl fmt::Display for WallClockError {
 }
 
 impl core::error::Error for WallClockError {}
+
+/// A time is after the layout's last millisecond; nothing is changed.
+///
+/// Mostly the clock is wrong, or a saved time is damaged. If neither is, take a new layout or a later origin, both
+/// for all nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AfterEnd {
+    /// The time, on the caller's clock.
+    pub ms: u64,
+    /// The layout's last millisecond, on the caller's clock.
+    pub last_ms: u64,
+}
+
+impl fmt::Display for AfterEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ms, last_ms } = self;
+        write!(
+            f,
+            "{ms} ms is after {last_ms} ms, the layout's last; set the clock right, or, if it is, take a new layout or a \
+             later origin"
+        )
+    }
+}
+
+impl core::error::Error for AfterEnd {}
 
 /// A [`WallClockConfig`] makes no allocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

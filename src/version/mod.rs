@@ -1,14 +1,14 @@
 //! What has been seen: sets of events, compact because nodes number their events one after another.
 
 #[cfg(feature = "alloc")]
-mod context;
+pub mod context;
 #[cfg(feature = "alloc")]
 mod entries;
-mod fixed;
+pub mod fixed;
 #[cfg(feature = "alloc")]
 mod recent;
 #[cfg(feature = "alloc")]
-mod vector;
+pub mod vector;
 mod wide;
 
 #[cfg(feature = "alloc")]
