@@ -10,7 +10,7 @@
 //!
 //! [`encode`] and [`decode`] for whole values; [`Encode`] and [`Decode`] with a [`Writer`] and a [`Reader`] for
 //! values inside a packet; [`encode_delta`] for a vector whose receiver knows an older one. All of
-//! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`HybridTimestamp`], [`VersionVector`](crate::VersionVector) and
+//! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`HybridTimestamp`], [`VersionVector`] and
 //! [`CausalContext`](crate::CausalContext) have a form; the header of a message has its own in [`delivery`](crate::delivery).
 //!
 //! ```
