@@ -2,4 +2,5 @@
 
 pub(crate) use no_std_compat::boxed::Box;
 pub(crate) use no_std_compat::collections::{BTreeMap, VecDeque, btree_map};
+pub(crate) use no_std_compat::string::String;
 pub(crate) use no_std_compat::vec::Vec;

@@ -143,6 +143,7 @@ extern crate std;
 mod atomic;
 #[cfg(feature = "alloc")]
 pub mod check;
+pub mod codec;
 #[cfg(feature = "alloc")]
 mod compat;
 pub mod counter;

@@ -20,6 +20,7 @@
 //!
 //! One file with a function `cases() -> Vec<Case>`, and one line in [`SUBJECTS`].
 
+mod codec;
 mod scalar;
 mod sequence;
 mod vector;
@@ -32,6 +33,7 @@ use std::process::Command;
 /// The subjects: the name in the scoreboard, and its cases.
 const SUBJECTS: &[Subject] = &[
     ("scalar", || [scalar::cases(), sequence::cases()].into_iter().flatten().collect()),
+    ("codec", codec::cases),
     ("vector", vector::cases),
 ];
 

@@ -115,6 +115,12 @@ impl<I, P> Message<I, P> {
         self.payload
     }
 
+    /// Returns the message with another payload.
+    #[must_use]
+    pub fn with_payload<Q>(self, payload: Q) -> Message<I, Q> {
+        Message { dot: self.dot, dependencies: self.dependencies, payload }
+    }
+
     /// Returns the `at`-th cause as node and counter: first the sender's previous message, whose counter is 0 if
     /// there is none, then the dependencies.
     pub(super) fn cause(&self, at: usize) -> Option<(&I, u64)> {

@@ -65,6 +65,7 @@ mod lanes;
 mod linear_time;
 pub mod message;
 pub mod outbox;
+mod wire;
 
 pub use buffer::{AcceptError, AcceptErrorKind, Accepted, CausalBuffer, Limits, TooManyNodes};
 pub use message::{Message, MessageError, MessageErrorKind};

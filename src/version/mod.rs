@@ -17,4 +17,6 @@ pub use context::{CausalContext, Ranges, TooManyRanges};
 pub use entries::Entries;
 pub use fixed::{FixedVector, IncrementError, NotAMember};
 #[cfg(feature = "alloc")]
+pub(crate) use vector::INLINE;
+#[cfg(feature = "alloc")]
 pub use vector::VersionVector;

@@ -59,7 +59,7 @@ use crate::node::{CounterExhausted, Dot, DotRange, NodeId};
 use crate::order::CausalOrder;
 
 /// How many entries live inside the vector itself.
-const INLINE: usize = 8;
+pub(crate) const INLINE: usize = 8;
 
 /// From how many entries on a vector takes new ones into a tree first. Below, moving up the entries behind is as
 /// fast.
@@ -407,6 +407,19 @@ impl<I: NodeId> VersionVector<I> {
         self.ids.truncate(kept);
         self.counters.truncate(kept);
         self.debug_validate();
+    }
+
+    /// Returns the ids and their counters, if all are in the arrays.
+    pub(crate) fn as_slices(&self) -> Option<(&[I], &[u64])> {
+        self.recent.is_empty().then_some((&self.ids, &self.counters))
+    }
+
+    /// Makes the vector of ids in increasing order and of as many counters, none of them 0.
+    pub(crate) fn from_sorted(ids: SmallVec<[I; INLINE]>, counters: SmallVec<[u64; INLINE]>) -> Self {
+        let mut vector = Self::new();
+        (vector.ids, vector.counters) = (ids, counters);
+        vector.debug_validate();
+        vector
     }
 
     /// Checks the invariants of the module's opening comment and says which one is broken.

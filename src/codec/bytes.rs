@@ -1,0 +1,269 @@
+//! Bytes out and bytes in: a writer, a reader, and the number that both know.
+
+use super::error::{DecodeError, DecodeErrorKind};
+#[cfg(feature = "alloc")]
+use crate::compat::Vec;
+
+/// The length of the longest number.
+pub(super) const LONGEST: usize = 9;
+
+/// Returns how many bytes a number takes: one for every 7 bits, and 9 above 56 bits.
+pub(super) const fn number_len(number: u64) -> usize {
+    let bits = u64::BITS - (number | 1).leading_zeros();
+    // (bits + 6) / 7 for up to 63 bits, without a division.
+    let sevens = ((bits + 6) * 37) >> 8;
+    if sevens < 9 { sevens as usize } else { 9 }
+}
+
+/// Returns the bytes of a number, of which the first [`number_len`] count.
+fn number_bytes(number: u64) -> ([u8; LONGEST], usize) {
+    let len = number_len(number);
+    let mut bytes = [0xFF; LONGEST];
+    if len < LONGEST {
+        let mark = !(u64::MAX >> (len - 1)); // len - 1 ones, then a zero
+        bytes[..8].copy_from_slice(&(mark | number << (64 - 8 * len)).to_be_bytes());
+    } else {
+        bytes[1..].copy_from_slice(&number.to_be_bytes());
+    }
+    (bytes, len)
+}
+
+/// Where encoders put their bytes: at the end of a `Vec`, or into a slice of fixed length.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::Dot;
+/// use happens_before::codec::{Encode, Writer};
+///
+/// let mut packet = [0; 16];
+/// let mut writer = Writer::fixed(&mut packet);
+/// writer.put(b"HB"); // whatever a protocol puts around it
+/// Dot::new(7_u32, 3).unwrap().encode(&mut writer);
+/// assert_eq!(writer.len(), 4);
+/// assert_eq!(packet[..4], [b'H', b'B', 7, 2]);
+/// ```
+#[derive(Debug)]
+pub struct Writer<'a>(Target<'a>);
+
+#[derive(Debug)]
+enum Target<'a> {
+    #[cfg(feature = "alloc")]
+    Growing {
+        bytes: &'a mut Vec<u8>,
+        start: usize,
+    },
+    Fixed {
+        buffer: &'a mut [u8],
+        len: usize,
+    },
+}
+
+impl<'a> Writer<'a> {
+    /// Writes to the end of `bytes`.
+    #[cfg(feature = "alloc")]
+    pub fn growing(bytes: &'a mut Vec<u8>) -> Self {
+        Self(Target::Growing { start: bytes.len(), bytes })
+    }
+
+    /// Writes to the start of `buffer`. What has no room in it is dropped, but counted by [`len`](Self::len).
+    pub fn fixed(buffer: &'a mut [u8]) -> Self {
+        Self(Target::Fixed { buffer, len: 0 })
+    }
+
+    /// Returns how many bytes were written through this writer, with those that had no room.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            #[cfg(feature = "alloc")]
+            Target::Growing { bytes, start } => bytes.len() - start,
+            Target::Fixed { len, .. } => *len,
+        }
+    }
+
+    /// Returns whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Makes room for `len` more bytes, where the target can grow.
+    #[cfg(feature = "alloc")]
+    pub(super) fn reserve(&mut self, len: usize) {
+        if let Target::Growing { bytes, .. } = &mut self.0 {
+            // A number is written as the longest one and then cut.
+            bytes.reserve(len + LONGEST);
+        }
+    }
+
+    /// Writes these bytes.
+    pub fn put(&mut self, bytes: &[u8]) {
+        match &mut self.0 {
+            #[cfg(feature = "alloc")]
+            Target::Growing { bytes: all, .. } => all.extend_from_slice(bytes),
+            Target::Fixed { buffer, len } => {
+                if let Some(room) = buffer.get_mut(*len..).and_then(|room| room.get_mut(..bytes.len())) {
+                    room.copy_from_slice(bytes);
+                }
+                *len = len.saturating_add(bytes.len());
+            }
+        }
+    }
+
+    /// Writes a number, in 1 to 9 bytes; 1 below 128.
+    pub fn put_number(&mut self, number: u64) {
+        let (bytes, len) = number_bytes(number);
+        match &mut self.0 {
+            #[cfg(feature = "alloc")]
+            Target::Growing { bytes: all, .. } => {
+                // A copy of a fixed length is two instructions, one of unknown length a call.
+                let end = all.len() + len;
+                all.extend_from_slice(&bytes);
+                all.truncate(end);
+            }
+            Target::Fixed { .. } => self.put(&bytes[..len]),
+        }
+    }
+}
+
+/// Reads values one after another from the front of some bytes.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::Dot;
+/// use happens_before::codec::{Decode, Reader};
+///
+/// let mut reader = Reader::new(&[7, 2, 8, 0, b'!']);
+/// assert_eq!(Dot::decode(&mut reader)?, Dot::new(7_u32, 3).unwrap());
+/// assert_eq!(Dot::decode(&mut reader)?, Dot::new(8_u32, 1).unwrap());
+/// assert_eq!(reader.rest(), b"!");
+/// # Ok::<(), happens_before::codec::DecodeError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    input: &'a [u8],
+    at: usize,
+    limit: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// The limit of a reader that was not told another: 2^20 entries a value.
+    ///
+    /// Entries of adjacent nodes with equal counters take next to no bytes, so that a short input can name many:
+    /// this is what keeps it from filling the memory.
+    pub const DEFAULT_LIMIT: usize = 1 << 20;
+
+    /// Reads from the front of `input`, values of at most [`DEFAULT_LIMIT`](Self::DEFAULT_LIMIT) entries.
+    pub const fn new(input: &'a [u8]) -> Self {
+        Self::with_limit(input, Self::DEFAULT_LIMIT)
+    }
+
+    /// Reads from the front of `input`, and refuses values with more than `limit` entries.
+    pub const fn with_limit(input: &'a [u8], limit: usize) -> Self {
+        Self { input, at: 0, limit }
+    }
+
+    /// Returns how many entries a value may have.
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Returns how many bytes were read.
+    pub const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Returns what is still to be read.
+    pub fn rest(&self) -> &'a [u8] {
+        self.input.get(self.at..).unwrap_or_default()
+    }
+
+    /// Reads `len` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Truncated`](DecodeErrorKind::Truncated) if there are not so many.
+    pub fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
+        let bytes = self.rest().get(..len).ok_or_else(|| self.truncated())?;
+        self.at += len;
+        Ok(bytes)
+    }
+
+    /// Reads one byte.
+    pub(super) fn take_byte(&mut self) -> Result<u8, DecodeError> {
+        let byte = *self.input.get(self.at).ok_or_else(|| self.truncated())?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    /// Reads a number, as [`Writer::put_number`] writes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Truncated`](DecodeErrorKind::Truncated), or [`NotCanonical`](DecodeErrorKind::NotCanonical) if the number
+    /// fits in fewer bytes.
+    pub fn take_number(&mut self) -> Result<u64, DecodeError> {
+        let start = self.at;
+        let first = self.take_byte()?;
+        if first < 0x80 {
+            return Ok(u64::from(first));
+        }
+        let more = first.leading_ones() as usize; // 1 to 8
+        let word = match self.rest().first_chunk::<8>() {
+            Some(word) => *word,
+            None => {
+                let mut word = [0; 8];
+                let bytes = self.rest().get(..more).ok_or_else(|| self.truncated())?;
+                word[..more].copy_from_slice(bytes);
+                word
+            }
+        };
+        let low = u64::from_be_bytes(word) >> (64 - 8 * more);
+        let high = if more < 7 { u64::from(first & (0x7F >> more)) << (8 * more) } else { 0 };
+        let number = high | low;
+        // With one byte less there would be room for 7 bits a byte.
+        if number >> (7 * more) == 0 {
+            return self.refuse(start, DecodeErrorKind::NotCanonical);
+        }
+        self.at += more;
+        Ok(number)
+    }
+
+    /// Reads a number that says how many entries follow, doubled, and a flag.
+    #[cfg(feature = "alloc")]
+    pub(super) fn take_head(&mut self) -> Result<(usize, bool), DecodeError> {
+        let start = self.at;
+        if self.rest().first() == Some(&0xFF) {
+            return self.refuse(start, DecodeErrorKind::UnknownVersion);
+        }
+        let head = self.take_number()?;
+        Ok((self.count(start, head / 2)?, head % 2 == 1))
+    }
+
+    /// Checks a claimed number of entries against the limit.
+    #[cfg(feature = "alloc")]
+    pub(super) fn count(&self, at: usize, claimed: u64) -> Result<usize, DecodeError> {
+        match usize::try_from(claimed) {
+            Ok(count) if count <= self.limit => Ok(count),
+            _ => self.refuse(at, DecodeErrorKind::TooManyEntries { limit: self.limit }),
+        }
+    }
+
+    /// Ends reading.
+    ///
+    /// # Errors
+    ///
+    /// [`TrailingBytes`](DecodeErrorKind::TrailingBytes) if there is something left.
+    pub fn finish(self) -> Result<(), DecodeError> {
+        if self.rest().is_empty() { Ok(()) } else { self.refuse(self.at, DecodeErrorKind::TrailingBytes) }
+    }
+
+    fn truncated(&self) -> DecodeError {
+        DecodeError { at: self.input.len(), kind: DecodeErrorKind::Truncated }
+    }
+
+    /// Makes the error for what begins at byte `at`.
+    #[expect(clippy::unused_self, reason = "an error is about the input of a reader")]
+    pub(crate) fn refuse<T>(&self, at: usize, kind: DecodeErrorKind) -> Result<T, DecodeError> {
+        Err(DecodeError { at, kind })
+    }
+}

@@ -1,0 +1,100 @@
+//! What can be wrong with bytes, and where.
+
+use core::fmt;
+
+/// The input is not the encoding of a value; says at which byte and why.
+///
+/// Nothing was read in part: there is no value. Whoever sent the bytes made the mistake, or the network did, unless
+/// the [`kind`](Self::kind) says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DecodeError {
+    /// The first byte of what could not be accepted, counted from the start of the input; for
+    /// [`Truncated`](DecodeErrorKind::Truncated) the length of the input.
+    pub at: usize,
+    /// What was wrong there.
+    pub kind: DecodeErrorKind,
+}
+
+/// What was wrong with the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeErrorKind {
+    /// The input ends within the value.
+    Truncated,
+    /// The input goes on after the value.
+    TrailingBytes,
+    /// The value was written by a later version of the format.
+    UnknownVersion,
+    /// The value can be written in another way, and that is the right one.
+    NotCanonical,
+    /// A counter, or an id that is a number, lies beyond the range.
+    OutOfRange,
+    /// The bytes are not an id of the type asked for, such as text that is not UTF-8.
+    InvalidId,
+    /// Ids are not in increasing order.
+    Unsorted,
+    /// More entries than the reader was told to accept.
+    TooManyEntries {
+        /// How many it would have accepted.
+        limit: usize,
+    },
+    /// A delta was made against another vector than the one given.
+    WrongBase,
+    /// A message depends on its own node.
+    OwnDependency,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "byte {}: ", self.at)?;
+        match self.kind {
+            DecodeErrorKind::Truncated => f.write_str("the input ends within the value; hand in all of it"),
+            DecodeErrorKind::TrailingBytes => {
+                f.write_str("the input goes on after the value; cut it, or read value by value with a reader")
+            }
+            DecodeErrorKind::UnknownVersion => {
+                f.write_str("written by a later version of the format; update this side")
+            }
+            DecodeErrorKind::NotCanonical => {
+                f.write_str("not the one form of the value; distrust the sender or mend its encoder")
+            }
+            DecodeErrorKind::OutOfRange => {
+                f.write_str("a counter or an id is beyond the range; distrust the sender or mend its encoder")
+            }
+            DecodeErrorKind::InvalidId => {
+                f.write_str("not an id of this type; check that both sides use the same")
+            }
+            DecodeErrorKind::Unsorted => {
+                f.write_str("ids are not in increasing order; distrust the sender or mend its encoder")
+            }
+            DecodeErrorKind::TooManyEntries { limit } => {
+                write!(f, "more than {limit} entries; distrust the sender, or raise the reader's limit")
+            }
+            DecodeErrorKind::WrongBase => {
+                f.write_str("the delta is relative to another vector; ask for the whole vector")
+            }
+            DecodeErrorKind::OwnDependency => {
+                f.write_str("a message depends on its own node; distrust the sender or mend its encoder")
+            }
+        }
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+/// The buffer does not have room for the encoding; its content is unspecified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BufferTooSmall {
+    /// How many bytes the encoding takes.
+    pub needed: usize,
+}
+
+impl fmt::Display for BufferTooSmall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the encoding takes {} bytes; hand in a buffer of that length", self.needed)
+    }
+}
+
+impl core::error::Error for BufferTooSmall {}

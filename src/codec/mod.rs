@@ -1,0 +1,227 @@
+//! Bytes: one compact form for every value, and for every form one value.
+//!
+//! # The problem
+//!
+//! Clocks travel on every message, so their bytes are paid for all the time. And bytes come from outside: two
+//! encodings of one value break hashes, signatures and deduplication; a length that is believed before the bytes
+//! are there fills the memory; an unsorted or a zero entry makes comparisons contradict each other.
+//!
+//! # Use
+//!
+//! [`encode`] and [`decode`] for whole values; [`Encode`] and [`Decode`] with a [`Writer`] and a [`Reader`] for
+//! values inside a packet; [`encode_delta`] for a vector whose receiver knows an older one. All of
+//! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`HybridTimestamp`], [`VersionVector`] and
+//! [`CausalContext`](crate::CausalContext) have a form; the header of a message has its own in [`delivery`](crate::delivery).
+//!
+//! ```
+//! # #[cfg(feature = "alloc")] {
+//! use happens_before::VersionVector;
+//! use happens_before::codec::{self, DecodeErrorKind};
+//!
+//! let vector = VersionVector::from_iter([(1_u64, 5), (2, 9), (3, 2)]);
+//! let mut bytes = Vec::new();
+//! codec::encode(&vector, &mut bytes);
+//! assert_eq!(bytes.len(), 5); // less than two bytes an entry
+//! assert_eq!(codec::decode(&bytes), Ok(vector));
+//!
+//! let error = codec::decode::<VersionVector<u64>>(&bytes[..4]).unwrap_err();
+//! assert_eq!((error.at, error.kind), (4, DecodeErrorKind::Truncated));
+//! # }
+//! ```
+//!
+//! # What it guarantees
+//!
+//! - C1: equal values have equal bytes, and every other string of bytes is refused: `encode(decode(b)) == b`.
+//! - C2: memory follows the bytes that are there, up to [`Reader::DEFAULT_LIMIT`] entries a value or a limit of
+//!   your own; nothing is reserved from a length that is claimed.
+//! - C3: an error says at which byte, and why.
+//! - C4: what this version writes, every later one reads. `tests/golden/codec.txt` holds it to that.
+//!
+//! It does not say which type it is: the reader has to know, as it has to know the type of the ids.
+//!
+#![doc = include_str!("FORMAT.md")]
+
+mod bytes;
+#[cfg(feature = "alloc")]
+mod column;
+#[cfg(feature = "alloc")]
+mod context;
+#[cfg(feature = "alloc")]
+mod delta;
+#[cfg(feature = "alloc")]
+mod entries;
+mod error;
+mod id;
+
+pub use bytes::{Reader, Writer};
+#[cfg(feature = "alloc")]
+pub use delta::{decode_delta, encode_delta};
+pub use error::{BufferTooSmall, DecodeError, DecodeErrorKind};
+pub use id::{DecodeId, EncodeId, Form};
+
+#[cfg(feature = "alloc")]
+use crate::compat::Vec;
+use crate::node::{Dot, DotRange};
+use crate::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
+#[cfg(feature = "alloc")]
+use crate::version::VersionVector;
+use id::take_id;
+
+/// A value with a form in bytes.
+pub trait Encode {
+    /// Writes the value.
+    fn encode(&self, out: &mut Writer<'_>);
+}
+
+/// A value that can be read from bytes.
+pub trait Decode: Sized {
+    /// Reads a value from the front of what the reader still has.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] says what is not as [`Encode`] writes it. The reader is then somewhere within the value.
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
+}
+
+/// Writes a value to the end of `out`.
+#[cfg(feature = "alloc")]
+pub fn encode<T: Encode + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    value.encode(&mut Writer::growing(out));
+}
+
+/// Writes a value to the start of `buffer`, and returns how many bytes it takes. Does not allocate.
+///
+/// # Errors
+///
+/// [`BufferTooSmall`] says how long the buffer must be; its content is unspecified.
+pub fn encode_to_slice<T: Encode + ?Sized>(value: &T, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
+    let room = buffer.len();
+    let mut writer = Writer::fixed(buffer);
+    value.encode(&mut writer);
+    let needed = writer.len();
+    if needed <= room { Ok(needed) } else { Err(BufferTooSmall { needed }) }
+}
+
+/// Reads a value that takes up all of `bytes`.
+///
+/// # Errors
+///
+/// [`DecodeError`] says at which byte the input is not what [`Encode`] writes, and why.
+pub fn decode<T: Decode>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let value = T::decode(&mut reader)?;
+    reader.finish()?;
+    Ok(value)
+}
+
+/// Writes the entries of a vector, given in the order of the ids, without building it.
+#[cfg(feature = "alloc")]
+pub(crate) fn put_entries<'a, I: EncodeId + 'a>(
+    len: usize,
+    entries: impl Iterator<Item = (&'a I, u64)> + Clone,
+    out: &mut Writer<'_>,
+) {
+    entries::put_entries::<I::Form>(len, entries.map(|(node, counter)| (node.to_form(), counter)), out);
+}
+
+fn put_id<I: EncodeId>(id: &I, out: &mut Writer<'_>) {
+    I::Form::put(id.to_form(), out);
+}
+
+/// Reads a counter, which is written less 1.
+fn take_counter(reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
+    let start = reader.at();
+    match reader.take_number()?.checked_add(1) {
+        Some(counter) => Ok(counter),
+        None => reader.refuse(start, DecodeErrorKind::OutOfRange),
+    }
+}
+
+/// Refuses what the constructor refuses.
+fn made<T>(value: Option<T>, at: usize, reader: &Reader<'_>) -> Result<T, DecodeError> {
+    value.map_or_else(|| reader.refuse(at, DecodeErrorKind::OutOfRange), Ok)
+}
+
+impl<I: EncodeId> Encode for Dot<I> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        put_id(self.node(), out);
+        out.put_number(self.counter() - 1);
+    }
+}
+
+impl<I: DecodeId> Decode for Dot<I> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.at();
+        let node = take_id(reader)?;
+        made(Self::new(node, take_counter(reader)?), start, reader)
+    }
+}
+
+impl<I: EncodeId> Encode for DotRange<I> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        put_id(self.node(), out);
+        out.put_number(self.counters().start() - 1);
+        out.put_number(self.len() - 1);
+    }
+}
+
+impl<I: DecodeId> Decode for DotRange<I> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let node = take_id(reader)?;
+        let first = take_counter(reader)?;
+        let start = reader.at();
+        let last = made(reader.take_number()?.checked_add(first), start, reader)?;
+        made(Self::new(node, first..=last), start, reader)
+    }
+}
+
+impl<I: EncodeId> Encode for LamportTimestamp<I> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        out.put_number(self.counter() - 1);
+        put_id(self.node(), out);
+    }
+}
+
+impl<I: DecodeId> Decode for LamportTimestamp<I> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.at();
+        let counter = take_counter(reader)?;
+        made(Self::new(counter, take_id(reader)?), start, reader)
+    }
+}
+
+impl<I: EncodeId> Encode for HybridTimestamp<I> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        out.put(&self.time().to_key_bytes());
+        put_id(self.node(), out);
+    }
+}
+
+impl<I: DecodeId> Decode for HybridTimestamp<I> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.at();
+        let key = <[u8; 8]>::try_from(reader.take(8)?).ok();
+        let time = made(key.and_then(HybridTime::from_key_bytes), start, reader)?;
+        Ok(Self::new(time, take_id(reader)?))
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<I: EncodeId> Encode for VersionVector<I> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        if let Some((ids, counters)) = self.as_slices() {
+            // Nearly always; going through two slices is much faster.
+            put_entries(self.len(), core::iter::zip(ids, counters.iter().copied()), out);
+        } else {
+            put_entries(self.len(), self.iter(), out);
+        }
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<I: DecodeId> Decode for VersionVector<I> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (ids, counters) = entries::take_entries(reader)?;
+        Ok(Self::from_sorted(ids, counters))
+    }
+}

@@ -1,0 +1,636 @@
+//! The byte format: against the letter of its description, both ways, and against everything that is not canonical.
+
+#![cfg(feature = "alloc")]
+
+mod common;
+#[allow(unreachable_pub, reason = "a module of this program alone")]
+#[path = "common/codec_model.rs"]
+mod model;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use common::{below, check};
+use happens_before::codec::{self, Decode, DecodeError, DecodeErrorKind, DecodeId, Encode, Reader, Writer};
+use happens_before::{
+    CausalContext, Dot, DotRange, HybridTime, HybridTimestamp, LamportTimestamp, Message, VersionVector,
+};
+use quickcheck::{Arbitrary, Gen};
+
+fn encoded(value: &impl Encode) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    codec::encode(value, &mut bytes);
+    bytes
+}
+
+/// A message without its payload.
+#[derive(Clone, Debug, PartialEq)]
+struct Header<I>(Message<I, ()>);
+
+impl<I: DecodeId> Encode for Header<I> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        self.0.encode_header(out);
+    }
+}
+
+impl<I: DecodeId> Decode for Header<I> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Message::decode_header(reader).map(Self)
+    }
+}
+
+/// Whatever the bytes are, decoding ends in an error within them, or in the one value that has these bytes.
+/// Returns whether it is a value.
+fn is_value<T: Encode + Decode>(bytes: &[u8]) -> bool {
+    match codec::decode::<T>(bytes) {
+        Ok(value) => {
+            assert_eq!(encoded(&value), bytes, "a second form");
+            true
+        }
+        Err(error) => {
+            assert!(error.at <= bytes.len(), "{error} in {bytes:?}");
+            false
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Random vectors, of all shapes that matter to the format.
+
+/// An id type, and how the model names it.
+trait AnyId: DecodeId + Debug + 'static {
+    fn make(random: u128) -> Self;
+    fn model(&self) -> model::Id;
+}
+
+macro_rules! any_id {
+    ($($id:ty, $random:ident => $make:expr, $self:ident => $model:expr;)+) => { $(
+        impl AnyId for $id {
+            fn make($random: u128) -> Self {
+                $make
+            }
+
+            fn model(&$self) -> model::Id {
+                $model
+            }
+        }
+    )+ };
+}
+
+any_id! {
+    u8, random => random as u8, self => model::Id::Number((*self).into());
+    u16, random => random as u16, self => model::Id::Number((*self).into());
+    u32, random => random as u32, self => model::Id::Number((*self).into());
+    u64, random => random as u64, self => model::Id::Number(*self);
+    u128, random => random, self => model::Id::Wide(*self);
+    [u8; 4], random => (random as u32).to_be_bytes(), self => model::Id::Fixed(self.to_vec());
+    Vec<u8>, random => random.to_be_bytes()[16 - (random % 5) as usize..].to_vec(), self => model::Id::Bytes(self.clone());
+    String, random => format!("{:x}", random as u16), self => model::Id::Bytes(self.clone().into_bytes());
+}
+
+#[derive(Clone, Debug)]
+struct Entries<I>(BTreeMap<I, u64>);
+
+impl<I> Entries<I> {
+    fn vector(&self) -> VersionVector<I>
+    where
+        I: AnyId,
+    {
+        self.0.iter().map(|(id, counter)| (id.clone(), *counter)).collect()
+    }
+}
+
+/// A random number of a random number of bits.
+fn bits(random: &mut Gen, most: u64) -> u128 {
+    let bits = below(random, most + 1) as u32;
+    u128::arbitrary(random) & u128::MAX.checked_shr(128 - bits).unwrap_or(0)
+}
+
+impl<I: AnyId> Arbitrary for Entries<I> {
+    fn arbitrary(random: &mut Gen) -> Self {
+        let len = *random.choose(&[0, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 8, 8, 9, 20, 63, 64, 65, 130]).unwrap();
+        let start = bits(random, 128);
+        let step = 1 + bits(random, 4);
+        let (ids, counters) = (below(random, 4), below(random, 5));
+        let width = below(random, 65);
+        let entry = |at: u128| {
+            let id = match ids {
+                0 => start.wrapping_add(at), // adjacent
+                1 => start.wrapping_add(at * step),
+                2 => bits(random, 128),
+                _ => u128::arbitrary(random),
+            };
+            let counter = match counters {
+                0 => 1,
+                1 => bits(random, width),
+                2 if at % 50 == 49 => u64::MAX.into(), // outliers
+                2 => bits(random, 6),
+                3 => bits(random, 64),
+                _ => u128::from(u64::MAX) - bits(random, 2),
+            };
+            (I::make(id), (counter as u64).max(1))
+        };
+        Self((0..len).map(entry).collect())
+    }
+
+    fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+        let entries: Vec<_> = self.0.clone().into_iter().collect();
+        let halves = [entries[..entries.len() / 2].to_vec(), entries[entries.len() / 2..].to_vec()];
+        let fewer = halves.into_iter().filter(move |half| half.len() < entries.len());
+        Box::new(fewer.map(|half| Self(half.into_iter().collect())))
+    }
+}
+
+fn vector_has_the_bytes_of_the_description<I: AnyId>(entries: Entries<I>) {
+    let vector = entries.vector();
+    let model: Vec<_> = entries.0.iter().map(|(id, &counter)| (id.model(), counter)).collect();
+    let bytes = encoded(&vector);
+    assert_eq!(bytes, model::entries(&model));
+    assert_eq!(codec::decode(&bytes), Ok(vector.clone()));
+
+    let mut buffer = vec![0xAA; bytes.len()];
+    assert_eq!(codec::encode_to_slice(&vector, &mut buffer), Ok(bytes.len()));
+    assert_eq!(buffer, bytes);
+    let short = bytes.len() - 1;
+    assert_eq!(codec::encode_to_slice(&vector, &mut buffer[..short]).unwrap_err().needed, bytes.len());
+
+    for cut in [0, short / 2, short] {
+        let error = codec::decode::<VersionVector<I>>(&bytes[..cut]).unwrap_err();
+        assert_eq!((error.at, error.kind), (cut, DecodeErrorKind::Truncated));
+    }
+    let longer = [&bytes[..], &[0]].concat();
+    let error = codec::decode::<VersionVector<I>>(&longer).unwrap_err();
+    assert_eq!((error.at, error.kind), (bytes.len(), DecodeErrorKind::TrailingBytes));
+}
+
+#[test]
+fn vectors_have_the_bytes_of_the_description() {
+    check(vector_has_the_bytes_of_the_description::<u8> as fn(_));
+    check(vector_has_the_bytes_of_the_description::<u16> as fn(_));
+    check(vector_has_the_bytes_of_the_description::<u32> as fn(_));
+    check(vector_has_the_bytes_of_the_description::<u64> as fn(_));
+    check(vector_has_the_bytes_of_the_description::<u128> as fn(_));
+    check(vector_has_the_bytes_of_the_description::<[u8; 4]> as fn(_));
+    check(vector_has_the_bytes_of_the_description::<Vec<u8>> as fn(_));
+    check(vector_has_the_bytes_of_the_description::<String> as fn(_));
+}
+
+#[test]
+fn a_context_survives_and_costs_its_holes() {
+    fn property(entries: Entries<u16>, holes: Vec<(u8, u64, u64)>) {
+        let mut context = CausalContext::from(entries.vector());
+        let mut count = 0;
+        for (node, first, last) in holes {
+            let (first, last) = (first % 1_000 + 1, last % 1_000 + 1);
+            if let Some(range) = DotRange::new(u16::from(node % 8), first..=last) {
+                context.insert_range(&range);
+                count += 1;
+            }
+        }
+        let bytes = encoded(&context);
+        assert_eq!(codec::decode(&bytes), Ok(context.clone()));
+        let highest: VersionVector<u16> =
+            context.iter().map(|range| (**range.node(), *range.counters().end())).collect();
+        // For each range at most a hole, of two numbers below 2^14, and a node that it is the first of.
+        assert!(bytes.len() <= encoded(&highest).len() + 1 + 6 * count);
+        // Prefixes alone cost one byte more than the vector.
+        assert_eq!(encoded(&CausalContext::from(highest.clone())), [encoded(&highest), vec![0]].concat());
+        let mut reader = Reader::with_limit(&bytes, highest.len().max(context.missing().count()));
+        assert_eq!(CausalContext::decode(&mut reader), Ok(context.clone()));
+        if let Some(limit) = context.missing().count().checked_sub(1).filter(|limit| *limit >= highest.len()) {
+            let error = CausalContext::<u16>::decode(&mut Reader::with_limit(&bytes, limit)).unwrap_err();
+            assert_eq!(error.kind, DecodeErrorKind::TooManyEntries { limit });
+        }
+    }
+    check(property as fn(_, _));
+}
+
+fn delta_merges<I: AnyId>(vector: Entries<I>, base: Entries<I>, shared: Entries<I>) {
+    let [mut vector, mut base, shared] = [vector, base, shared].map(|entries| entries.vector());
+    vector.merge(&shared);
+    base.merge(&shared);
+    let mut both = vector.clone();
+    both.merge(&base);
+    for (vector, merged) in [(&vector, &both), (&both, &both), (&base, &base)] {
+        let mut delta = Vec::new();
+        codec::encode_delta(vector, &base, &mut delta);
+        assert_eq!(codec::decode_delta(&delta, &base).as_ref(), Ok(merged));
+        let cut = delta.len() - 1;
+        assert_eq!(codec::decode_delta(&delta[..cut], &base).unwrap_err().kind, DecodeErrorKind::Truncated);
+    }
+    let mut nothing = Vec::new();
+    codec::encode_delta(&base, &base, &mut nothing);
+    assert_eq!(nothing.len(), 4);
+}
+
+#[test]
+fn a_delta_to_a_base_is_merged_into_it() {
+    check(delta_merges::<u8> as fn(_, _, _));
+    check(delta_merges::<u64> as fn(_, _, _));
+    check(delta_merges::<String> as fn(_, _, _));
+}
+
+#[test]
+fn a_delta_to_an_older_or_a_newer_base_is_refused() {
+    let base = VersionVector::from_iter([(1_u64, 5), (2, 9), (3, 1)]);
+    let mut vector = base.clone();
+    vector.increment(2).unwrap();
+    let mut delta = Vec::new();
+    codec::encode_delta(&vector, &base, &mut delta);
+    for node in [1, 2, 3, 4] {
+        let mut other = base.clone();
+        other.increment(node).unwrap();
+        assert_eq!(codec::decode_delta(&delta, &other).unwrap_err().kind, DecodeErrorKind::WrongBase);
+        other.remove(&node);
+        let decoded = codec::decode_delta(&delta, &other).map_err(|error| error.kind);
+        assert_eq!(decoded, if node == 4 { Ok(vector.clone()) } else { Err(DecodeErrorKind::WrongBase) });
+    }
+}
+
+#[test]
+fn a_delta_that_names_what_the_base_has_is_refused() {
+    let base = VersionVector::from_iter([(7_u64, 3)]);
+    // No entry has grown; node 7 is new, with counter 5; the base has seen 3 events.
+    let delta = [0, 2, 7, 4, 0, 3];
+    assert_eq!(codec::decode_delta(&delta, &base).unwrap_err().kind, DecodeErrorKind::NotCanonical);
+    assert_eq!(codec::decode_delta(&delta[..4], &base).unwrap_err().kind, DecodeErrorKind::Truncated);
+    // The entry has grown beyond the range.
+    let grown = [2, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFC, 0, 0, 3];
+    assert_eq!(codec::decode_delta(&grown, &base).unwrap_err().kind, DecodeErrorKind::OutOfRange);
+}
+
+#[test]
+fn small_values_survive_and_sort_as_their_bytes() {
+    type Values = (u64, u64, u64, u64);
+    fn property(x: Values, y: Values, shifts: (u8, u8)) {
+        let shift = |values: Values| {
+            let by = |value: u64, shift: u8| value >> (shift % 64);
+            (by(values.0, shifts.0), by(values.1, shifts.1), by(values.2, shifts.0), by(values.3, shifts.1))
+        };
+        let (x, y) = (shift(x), shift(y));
+        let [x_dot, y_dot] = [x, y].map(|v| Dot::new(v.0, v.1.max(1)).unwrap());
+        let [x_time, y_time] = [x, y].map(|v| LamportTimestamp::new(v.1.max(1), v.0).unwrap());
+        let hybrid = |v: Values| HybridTimestamp::new(HybridTime::from_bits(v.1 >> 1).unwrap(), (v.2, v.3).0);
+        let [x_hybrid, y_hybrid] = [x, y].map(hybrid);
+        assert_eq!(x_dot.cmp(&y_dot), encoded(&x_dot).cmp(&encoded(&y_dot)));
+        assert_eq!(x_time.cmp(&y_time), encoded(&x_time).cmp(&encoded(&y_time)));
+        assert_eq!(x_hybrid.cmp(&y_hybrid), encoded(&x_hybrid).cmp(&encoded(&y_hybrid)));
+        let (first, last) = (x.1.min(x.2).max(1), x.1.max(x.2).max(1));
+        let range = DotRange::new(x.0, first..=last).unwrap();
+        assert_eq!(codec::decode(&encoded(&x_dot)), Ok(x_dot));
+        assert_eq!(codec::decode(&encoded(&x_time)), Ok(x_time));
+        assert_eq!(codec::decode(&encoded(&x_hybrid)), Ok(x_hybrid));
+        assert_eq!(codec::decode(&encoded(&range)), Ok(range));
+        assert_eq!(encoded(&x_dot), [model::number(x.0), model::number(x.1.max(1) - 1)].concat());
+    }
+    check(property as fn(_, _, _));
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// What is not canonical.
+
+/// Tries all byte strings of up to `len` bytes; returns how many are values.
+fn every_string<T: Encode + Decode>(len: u32) -> usize {
+    let strings = (0..=len).flat_map(|len| (0..1_u32 << (8 * len)).map(move |string| (string, len)));
+    strings.filter(|(string, len)| is_value::<T>(&string.to_be_bytes()[4 - *len as usize..])).count()
+}
+
+#[test]
+fn every_string_of_two_bytes_is_the_form_of_one_value_or_refused() {
+    // Two numbers below 2^7.
+    assert_eq!(every_string::<Dot<u64>>(2), 1 << 14);
+    assert_eq!(every_string::<LamportTimestamp<u64>>(2), 1 << 14);
+    assert_eq!(every_string::<DotRange<u64>>(2), 0);
+    // Text with less than a byte, then the counter.
+    assert_eq!(every_string::<Dot<String>>(2), 1 << 7);
+    assert_eq!(every_string::<HybridTimestamp<u64>>(2), 0);
+    // The empty one, alone.
+    assert_eq!(every_string::<VersionVector<u64>>(2), 1);
+    assert_eq!(every_string::<VersionVector<u128>>(2), 1);
+    // And one node without a name.
+    assert_eq!(every_string::<VersionVector<[u8; 0]>>(2), 1 + (1 << 7));
+    assert_eq!(every_string::<Header<u64>>(2), 0);
+    assert_eq!(every_string::<CausalContext<u64>>(2), 1);
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "17 million strings a type: for a release build")]
+fn every_string_of_three_bytes_is_the_form_of_one_value_or_refused() {
+    assert_eq!(every_string::<Dot<u64>>(3), (1 << 14) + 2 * (1 << 7) * ((1 << 14) - (1 << 7)));
+    assert_eq!(every_string::<DotRange<u64>>(3), 1 << 21);
+    // One node with an id below 2^7 and a counter up to 2^7; or 2 to 63 adjacent ones with counter 1.
+    assert_eq!(every_string::<VersionVector<u64>>(3), 1 + (1 << 14) + 62 * (1 << 7));
+    assert_eq!(every_string::<VersionVector<String>>(3), 1 + (1 << 7));
+    assert_eq!(every_string::<Header<u64>>(3), 1 << 14);
+    assert_eq!(every_string::<CausalContext<u64>>(3), 1);
+}
+
+/// Tries all that differs from valid bytes by one byte; returns how many were tried, and how many are values.
+fn neighbours<T: Encode + Decode>(bytes: &[u8]) -> (usize, usize) {
+    assert!(is_value::<T>(bytes));
+    let (mut tried, mut values) = (0, 0);
+    let mut try_one = |bytes: &[u8]| {
+        tried += 1;
+        values += usize::from(is_value::<T>(bytes));
+    };
+    for at in 0..=bytes.len() {
+        try_one(&bytes[..at]);
+        let mut other = bytes.to_vec();
+        for byte in 0..=u8::MAX {
+            other.insert(at, byte);
+            try_one(&other);
+            other.remove(at);
+        }
+        if at < bytes.len() {
+            other.remove(at);
+            try_one(&other);
+            other.insert(at, 0);
+            for byte in 0..=u8::MAX {
+                other[at] = byte;
+                try_one(&other);
+            }
+        }
+    }
+    (tried, values)
+}
+
+#[test]
+fn whatever_differs_by_a_byte_is_another_value_or_refused() {
+    let (mut tried, mut values) = (0, 0);
+    let mut count = |(more, valid): (usize, usize)| {
+        tried += more;
+        values += valid;
+    };
+    let mut random = common::random();
+    for round in 0..if cfg!(debug_assertions) { 9 } else { 200 } {
+        fn some<I: AnyId>(random: &mut Gen, most: usize) -> VersionVector<I> {
+            Entries(Entries::<I>::arbitrary(random).0.into_iter().take(most).collect()).vector()
+        }
+        count(neighbours::<VersionVector<u64>>(&encoded(&some::<u64>(&mut random, round % 9))));
+        count(neighbours::<VersionVector<u8>>(&encoded(&some::<u8>(&mut random, round % 70))));
+        count(neighbours::<VersionVector<u128>>(&encoded(&some::<u128>(&mut random, round % 4))));
+        count(neighbours::<VersionVector<String>>(&encoded(&some::<String>(&mut random, round % 5))));
+        let mut context = CausalContext::from(some::<u8>(&mut random, round % 3));
+        for _ in 0..round % 4 {
+            let first = 1 + below(&mut random, 50);
+            let range = DotRange::new(below(&mut random, 3) as u8, first..=first + below(&mut random, 9));
+            context.insert_range(&range.unwrap());
+        }
+        count(neighbours::<CausalContext<u8>>(&encoded(&context)));
+        let causes = some::<u16>(&mut random, round % 4);
+        let causes = causes.iter().filter_map(|(&node, counter)| Dot::new(node, counter));
+        let header =
+            Message::new(Dot::new(1, 1 + round as u64).unwrap(), causes.filter(|dot| *dot.node() != 1), ());
+        count(neighbours::<Header<u16>>(&encoded(&Header(header.unwrap()))));
+    }
+    assert!(tried > 200_000, "{tried} tried");
+    assert!(values > tried / 20, "{values} of {tried} are values");
+}
+
+#[test]
+fn a_claimed_length_reserves_nothing() {
+    for exponent in 12..55 {
+        for flag in [0, 1] {
+            let mut bytes = Vec::new();
+            Writer::growing(&mut bytes).put_number((1_u64 << exponent) + flag);
+            bytes.extend([0; 9]);
+            let mut reader = Reader::with_limit(&bytes, usize::MAX);
+            // Had it reserved, it would have run out of memory.
+            let error = VersionVector::<u64>::decode(&mut reader).unwrap_err();
+            assert!(error.at <= bytes.len());
+        }
+    }
+    let claims = [0xFE, 16, 0, 0, 0, 0, 0, 0];
+    let error = codec::decode::<VersionVector<u64>>(&claims).unwrap_err();
+    assert_eq!((error.at, error.kind), (0, DecodeErrorKind::TooManyEntries { limit: Reader::DEFAULT_LIMIT }));
+    let text = [0xFE, 16, 0, 0, 0, 0, 0, 0, b'a'];
+    assert_eq!(codec::decode::<Dot<String>>(&text).unwrap_err().kind, DecodeErrorKind::Truncated);
+}
+
+#[test]
+fn a_short_input_names_no_more_entries_than_the_reader_allows() {
+    let adjacent = |nodes| (0..nodes).map(|node| (node, 1)).collect::<VersionVector<u64>>();
+    let bytes = encoded(&adjacent(10_000));
+    assert_eq!(bytes.len(), 3 + 1 + 10_000_usize.div_ceil(64));
+    assert_eq!(VersionVector::decode(&mut Reader::with_limit(&bytes, 10_000)), Ok(adjacent(10_000)));
+    let error = VersionVector::<u64>::decode(&mut Reader::with_limit(&bytes, 9_999)).unwrap_err();
+    assert_eq!((error.at, error.kind), (0, DecodeErrorKind::TooManyEntries { limit: 9_999 }));
+    assert_eq!(
+        error.to_string(),
+        "byte 0: more than 9999 entries; distrust the sender, or raise the reader's limit"
+    );
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Sizes.
+
+fn mixed(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut mixed = *state;
+    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ mixed >> 31
+}
+
+/// The bytes an entry of `nodes` entries, on average over ten vectors.
+fn bytes_an_entry(nodes: u64, entry: impl Fn(u64, u64, u64) -> (u64, u64)) -> f64 {
+    let mut state = 1;
+    let total: usize = (0..10)
+        .map(|_| {
+            let entries = (0..nodes).map(|node| entry(node, mixed(&mut state), mixed(&mut state)));
+            encoded(&entries.collect::<VersionVector<_>>()).len()
+        })
+        .sum();
+    total as f64 / (10 * nodes) as f64
+}
+
+/// What a general serializer writes: the number of entries, then id and counter in groups of 7 bits.
+fn pairs_an_entry(nodes: u64, id_bits: f64, counter_bits: f64) -> f64 {
+    let len = |bits: f64| (bits / 7.0).ceil();
+    len(id_bits) + len(counter_bits) + 1.0 / nodes as f64
+}
+
+#[test]
+fn vectors_are_smaller_than_pairs_of_variable_length() {
+    let million = |_, id, counter| (id, counter % 1_000_000 + 1);
+    let at_1024 = bytes_an_entry(1_024, million);
+    // The entropy is 9.42.
+    assert!(at_1024 <= 9.65, "{at_1024} bytes");
+    for nodes in [3, 8, 16, 64, 256, 1_024, 10_000] {
+        let random = bytes_an_entry(nodes, million);
+        assert!(random < pairs_an_entry(nodes, 64.0, 19.9) - 1.0, "{random} bytes with {nodes} nodes");
+        let small = bytes_an_entry(nodes, |node, _, counter| (node + 1, counter % 100 + 1));
+        assert!(small < pairs_an_entry(nodes, 7.0, 7.0), "{small} bytes with {nodes} nodes");
+        let large = bytes_an_entry(nodes, |node, _, counter| (node + 1, counter));
+        assert!(large < pairs_an_entry(nodes, 7.0, 64.0), "{large} bytes with {nodes} nodes");
+    }
+    // One huge counter costs its own bytes, not those of its block.
+    let outlier = |node: u64, _, counter| (node, if node == 30 { u64::MAX } else { counter % 100 + 1 });
+    assert!(bytes_an_entry(64, outlier) < 1.2);
+}
+
+#[test]
+fn headers_are_small() {
+    let size = |message: Message<u64, ()>| encoded(&Header(message)).len();
+    let dot = |node, counter| Dot::new(node, counter).unwrap();
+    // An author who types on alone, and one who has just heard of another's last change.
+    assert_eq!(size(Message::new(dot(1, 20_000), [], ()).unwrap()), 5);
+    assert_eq!(size(Message::new(dot(1, 10_000), [dot(0, 10_000)], ()).unwrap()), 7);
+    // Random ids.
+    assert_eq!(size(Message::new(dot(u64::MAX, 10_000), [dot(u64::MAX / 3, 10_000)], ()).unwrap()), 23);
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Bytes that must be readable for ever.
+
+fn golden_id<I: AnyId + GoldenId>(text: &str) -> I {
+    I::parse(text)
+}
+
+trait GoldenId {
+    fn parse(text: &str) -> Self;
+}
+
+macro_rules! golden_number {
+    ($($id:ty),+) => { $(
+        impl GoldenId for $id {
+            fn parse(text: &str) -> Self {
+                text.parse().unwrap()
+            }
+        }
+    )+ };
+}
+
+golden_number!(u8, u16, u32, u64, u128, String);
+
+fn from_hex(hex: &str) -> Vec<u8> {
+    let digits: Vec<_> = hex.chars().map(|digit| digit.to_digit(16).unwrap() as u8).collect();
+    assert_eq!(digits.len() % 2, 0);
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+impl GoldenId for Vec<u8> {
+    fn parse(text: &str) -> Self {
+        from_hex(text.strip_prefix('x').unwrap())
+    }
+}
+
+impl GoldenId for [u8; 4] {
+    fn parse(text: &str) -> Self {
+        Vec::parse(text).try_into().unwrap()
+    }
+}
+
+fn split<'a>(text: &'a str, separator: &str) -> (&'a str, &'a str) {
+    text.split_once(separator).unwrap_or_else(|| panic!("{text} has no {separator}"))
+}
+
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').filter(|item| *item != "-")
+}
+
+fn dot<I: AnyId + GoldenId>(text: &str) -> Dot<I> {
+    let (node, counter) = split(text, ":");
+    Dot::new(golden_id(node), counter.parse().unwrap()).unwrap()
+}
+
+fn range<I: AnyId + GoldenId>(text: &str) -> DotRange<I> {
+    let (node, counters) = split(text, ":");
+    let (first, last) = split(counters, "..=");
+    DotRange::new(golden_id(node), first.parse().unwrap()..=last.parse().unwrap()).unwrap()
+}
+
+fn vector<I: AnyId + GoldenId>(text: &str) -> VersionVector<I> {
+    list(text).map(|text| dot(text)).map(|dot: Dot<I>| (dot.node().clone(), dot.counter())).collect()
+}
+
+fn both_ways<T: Encode + Decode + PartialEq + Debug>(value: T, bytes: &[u8]) {
+    assert_eq!(encoded(&value), bytes, "{value:?}");
+    assert_eq!(codec::decode(bytes), Ok(value));
+}
+
+/// Checks a line of the file: the kind of value, the value as text, its bytes.
+fn golden<I: AnyId + GoldenId>(kind: &str, text: &str, bytes: &[u8]) {
+    match kind {
+        "dot" => both_ways(dot::<I>(text), bytes),
+        "range" => both_ways(range::<I>(text), bytes),
+        "lamport" => {
+            let dot = dot::<I>(text);
+            both_ways(LamportTimestamp::new(dot.counter(), dot.node().clone()).unwrap(), bytes);
+        }
+        "hybrid" => {
+            let (node, time) = split(text, ":");
+            let (ms, logical) = split(time, "+");
+            let time = HybridTime::new(ms.parse().unwrap(), logical.parse().unwrap()).unwrap();
+            both_ways(HybridTimestamp::new(time, golden_id::<I>(node)), bytes);
+        }
+        "vector" => both_ways(vector::<I>(text), bytes),
+        "context" => both_ways(list(text).map(|text| range::<I>(text)).collect::<CausalContext<I>>(), bytes),
+        "header" => {
+            let (own, dependencies) = split(text, "<");
+            let dependencies = list(dependencies).map(|text| dot(text));
+            both_ways(Header(Message::new(dot::<I>(own), dependencies, ()).unwrap()), bytes);
+        }
+        "delta" => {
+            let (base, newer) = split(text, ">");
+            let (base, newer) = (vector::<I>(base), vector::<I>(newer));
+            let mut delta = Vec::new();
+            codec::encode_delta(&newer, &base, &mut delta);
+            assert_eq!(delta, bytes, "{text}");
+            assert_eq!(codec::decode_delta(bytes, &base), Ok(newer));
+        }
+        _ => panic!("a kind that is not known: {kind}"),
+    }
+}
+
+/// Checks that bytes are refused as the file says.
+fn refused<I: AnyId>(kind: &str, bytes: &[u8]) -> DecodeError {
+    match kind {
+        "dot" => codec::decode::<Dot<I>>(bytes).unwrap_err(),
+        "range" => codec::decode::<DotRange<I>>(bytes).unwrap_err(),
+        "lamport" => codec::decode::<LamportTimestamp<I>>(bytes).unwrap_err(),
+        "hybrid" => codec::decode::<HybridTimestamp<I>>(bytes).unwrap_err(),
+        "vector" => codec::decode::<VersionVector<I>>(bytes).unwrap_err(),
+        "context" => codec::decode::<CausalContext<I>>(bytes).unwrap_err(),
+        "header" => codec::decode::<Header<I>>(bytes).unwrap_err(),
+        "delta" => codec::decode_delta::<I>(bytes, &VersionVector::new()).unwrap_err(),
+        _ => panic!("a kind that is not known: {kind}"),
+    }
+}
+
+fn line<I: AnyId + GoldenId>(fields: &[&str]) {
+    let bytes = |hex: &str| from_hex(hex.trim_matches('-'));
+    match fields {
+        ["refused", _, kind, at, why, hex] => {
+            let error = refused::<I>(kind, &bytes(hex));
+            let seen = format!("{} {:?}", error.at, error.kind);
+            let seen = seen.split(" {").next().unwrap();
+            assert_eq!(seen, format!("{at} {why}"), "{fields:?}");
+        }
+        [kind, _, text, hex] => golden::<I>(kind, text, &bytes(hex)),
+        _ => panic!("not a line of the file: {fields:?}"),
+    }
+}
+
+#[test]
+fn golden_bytes_are_written_and_read_for_ever() {
+    let file = include_str!("golden/codec.txt");
+    let lines = file.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut seen = 0;
+    for text in lines {
+        let fields: Vec<_> = text.split(' ').collect();
+        match fields[1] {
+            "u8" => line::<u8>(&fields),
+            "u16" => line::<u16>(&fields),
+            "u32" => line::<u32>(&fields),
+            "u64" => line::<u64>(&fields),
+            "u128" => line::<u128>(&fields),
+            "fixed4" => line::<[u8; 4]>(&fields),
+            "bytes" => line::<Vec<u8>>(&fields),
+            "text" => line::<String>(&fields),
+            ids => panic!("ids that are not known: {ids}"),
+        }
+        seen += 1;
+    }
+    assert!(seen >= 85, "{seen} lines");
+}

@@ -1,0 +1,102 @@
+//! The format by the letter of its description: bits are characters, and both ways to write anything are written,
+//! so that their lengths can be compared. Shares nothing with the codec.
+
+/// A node id, in one of its forms. All ids of a vector have the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Id {
+    Number(u64),
+    Wide(u128),
+    Fixed(Vec<u8>),
+    Bytes(Vec<u8>),
+}
+
+fn from_bits(bits: &str, highest_first: bool) -> Vec<u8> {
+    let byte = |bits: &[u8]| {
+        let mut bits: Vec<_> = bits.to_vec();
+        bits.resize(8, b'0');
+        if !highest_first {
+            bits.reverse();
+        }
+        bits.iter().fold(0, |byte, bit| byte << 1 | (bit - b'0'))
+    };
+    bits.as_bytes().chunks(8).map(byte).collect()
+}
+
+pub fn number(number: u64) -> Vec<u8> {
+    let len = (1..9).find(|len| number >> (7 * len) == 0).unwrap_or(9);
+    let mark = "1".repeat(len - 1) + if len < 9 { "0" } else { "" };
+    let room = 8 * len - mark.len();
+    from_bits(&format!("{mark}{number:0room$b}"), true)
+}
+
+fn one_by_one(numbers: &[u64]) -> Vec<u8> {
+    numbers.iter().flat_map(|&n| number(n)).collect()
+}
+
+/// The code of a column, and its bytes.
+fn column(numbers: &[u64]) -> (u8, Vec<u8>) {
+    let width = numbers.iter().map(|number| 64 - number.leading_zeros()).max().unwrap_or(0);
+    let bits = numbers
+        .iter()
+        .flat_map(|number| (0..width).map(move |bit| if number >> bit & 1 == 1 { '1' } else { '0' }));
+    let packed = from_bits(&bits.collect::<String>(), false);
+    let one_by_one = one_by_one(numbers);
+    if one_by_one.len() < packed.len() { (65, one_by_one) } else { (width as u8, packed) }
+}
+
+pub fn id(id: &Id) -> Vec<u8> {
+    match id {
+        Id::Number(id) => number(*id),
+        Id::Wide(id) => [number((id >> 64) as u64), number(*id as u64)].concat(),
+        Id::Fixed(id) => id.clone(),
+        Id::Bytes(id) => [number(id.len() as u64), id.clone()].concat(),
+    }
+}
+
+/// Entries sorted by id.
+pub fn entries(entries: &[(Id, u64)]) -> Vec<u8> {
+    let Some((first, _)) = entries.first() else { return vec![0] };
+    let mut columns: Vec<Vec<u64>> = match first {
+        Id::Number(_) => vec![vec![]],
+        Id::Wide(_) => vec![vec![], vec![]],
+        Id::Fixed(_) | Id::Bytes(_) => vec![],
+    };
+    for pair in entries.windows(2) {
+        match (&pair[0].0, &pair[1].0) {
+            (Id::Number(before), Id::Number(id)) => columns[0].push(id - before - 1),
+            (Id::Wide(before), Id::Wide(id)) => {
+                columns[0].push(((id - before - 1) >> 64) as u64);
+                columns[1].push((id - before - 1) as u64);
+            }
+            _ => {}
+        }
+    }
+    let first = if columns.is_empty() { vec![] } else { id(first) };
+    let in_full = |entries: &[(Id, u64)]| -> Vec<u8> {
+        if columns.is_empty() { entries.iter().flat_map(|entry| id(&entry.0)).collect() } else { vec![] }
+    };
+    let counters: Vec<u64> = entries.iter().map(|entry| entry.1 - 1).collect();
+
+    let mut plain = number(2 * entries.len() as u64);
+    plain.extend(&first);
+    columns.iter().for_each(|column| plain.extend(one_by_one(column)));
+    plain.extend(in_full(entries));
+    plain.extend(one_by_one(&counters));
+
+    let mut packed = number(2 * entries.len() as u64 + 1);
+    packed.extend(&first);
+    for start in (0..entries.len()).step_by(64) {
+        let end = entries.len().min(start + 64);
+        let gaps: Vec<_> = columns.iter().map(|column| &column[start.saturating_sub(1)..end - 1]).collect();
+        let has_gaps = gaps.iter().any(|gaps| gaps.iter().any(|&gap| gap > 0));
+        let (code, counters) = column(&counters[start..end]);
+        packed.push(code + if has_gaps { 128 } else { 0 });
+        for (code, gaps) in gaps.into_iter().filter(|_| has_gaps).map(column) {
+            packed.push(code);
+            packed.extend(gaps);
+        }
+        packed.extend(in_full(&entries[start..end]));
+        packed.extend(counters);
+    }
+    if entries.len() > 64 || packed.len() < plain.len() { packed } else { plain }
+}
