@@ -17,6 +17,7 @@
 //! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with an [`Outbox`] to send | the names of a message's direct dependencies: one or two |
 //! | know what to ask others for | [`CausalBuffer::missing`], [`VersionVector::difference`], [`CausalContext::missing`] | |
 //! | one sequence of numbers for all, linearizable | [`Counter`]: in a process [`AtomicCounter`], over a network [`Coalescing`](counter::Coalescing) | a round trip, shared by those who wait |
+//! | store or send any of these in few bytes, and read them from anyone | [`codec`]; or serde, with the feature | |
 //! | number operations uniquely without a round trip a number, where the order does not matter | [`sequence`] | a class, a block, a durable number or a clock |
 //! | check that my own protocol delivers what depends on each other in order, once, and everywhere | [`check::CausalRun`] | |
 //!
