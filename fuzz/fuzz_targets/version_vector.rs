@@ -137,13 +137,14 @@ fn apply(operation: Operation, vectors: &mut [VersionVector<u16>], models: &mut 
             assert_eq!(vectors[x].remove(&node), models[x].remove(&node).unwrap_or(0));
         }
         Operation::Fill(Which(x), first, step, count, Counter(counter)) => {
-            let nodes = (first..).step_by(usize::from(step % 4) + 1).take(usize::from(count % 2_048));
+            let nodes = (first..=u16::MAX).step_by(usize::from(step % 4) + 1).take(usize::from(count % 2_048));
             let entries: Vec<_> = nodes.map(|node| (Node(node), Counter(counter))).collect();
             vectors[x].extend(entries.iter().map(|&(Node(node), Counter(counter))| (node, counter)));
             add(&mut models[x], &entries);
         }
         Operation::Insert(Which(x), first, step, count) => {
-            let nodes: Vec<_> = (first..).step_by(usize::from(step % 4) + 1).take(usize::from(count)).collect();
+            let nodes: Vec<_> =
+                (first..=u16::MAX).step_by(usize::from(step % 4) + 1).take(usize::from(count)).collect();
             for &node in nodes.iter().rev() {
                 vectors[x].observe(&Dot::new(node, 2).unwrap());
                 let seen = get(&models[x], node);
