@@ -127,6 +127,13 @@ pub struct CausalBuffer<I, P> {
     pub(super) checks: core::cell::Cell<u64>,
 }
 
+/// A cause that is not delivered: which one of the message's, and the lane of its node, if it is known.
+#[derive(Clone, Copy)]
+struct Cause {
+    at: usize,
+    lane: Option<LaneId>,
+}
+
 impl<I: NodeId, P> CausalBuffer<I, P> {
     /// Makes an empty buffer. Does not allocate.
     #[must_use]
@@ -191,8 +198,10 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
                 return Ok(Accepted::Duplicate);
             }
             let ready = lane.ready.as_ref().filter(|ready| ready.dot() == dot);
-            let held = || lane.cell(dot.counter()).and_then(|cell| self.held.get(cell));
-            match ready.or_else(|| held().map(|held| &held.message)) {
+            // Nothing is held above the highest counter known, where a message that comes in order lies.
+            let cell = || (dot.counter() <= lane.highest).then(|| lane.cell(dot.counter())).flatten();
+            let held = || cell().and_then(|cell| self.held.get(cell)).map(|held| &held.message);
+            match ready.or_else(held) {
                 Some(first) if *first == message => return Ok(Accepted::Duplicate),
                 Some(_) => return Err(AcceptError { message, kind: AcceptErrorKind::Equivocation }),
                 None => {}
@@ -208,7 +217,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     }
 
     /// Checks what a new message claims against the limits, and finds its first cause that is not delivered.
-    fn check(&self, message: &Message<I, P>, own: Option<LaneId>) -> Result<Option<usize>, AcceptErrorKind<I>> {
+    fn check(&self, message: &Message<I, P>, own: Option<LaneId>) -> Result<Option<Cause>, AcceptErrorKind<I>> {
         let limits = &self.limits;
         if message.dependencies().len() > limits.dependencies {
             return Err(AcceptErrorKind::TooManyDependencies { limit: limits.dependencies });
@@ -225,7 +234,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
             }
             // The message's own dot stands for its cause, the one before it.
             if claimed.counter() - u64::from(at == 0) > delivered {
-                first_undelivered = first_undelivered.or(Some(at));
+                first_undelivered = first_undelivered.or(Some(Cause { at, lane }));
             }
         }
         if nodes > limits.nodes {
@@ -238,10 +247,10 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     }
 
     /// Takes in a message that has passed every check.
-    fn hold(&mut self, message: Message<I, P>, own: LaneId, first_undelivered: Option<usize>) -> Accepted {
+    fn hold(&mut self, message: Message<I, P>, own: LaneId, first_undelivered: Option<Cause>) -> Accepted {
         let lane = &mut self.lanes[own];
         let counter = message.dot().counter();
-        let Some(at) = first_undelivered else {
+        let Some(cause) = first_undelivered else {
             lane.learn(counter);
             lane.ready = Some(message);
             self.ready.push_back(own);
@@ -249,12 +258,12 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         };
         let cell = *lane.cell_mut(counter).get_or_insert_with(|| self.held.add_cell());
         // Those behind the one that it waits for, which is named where it is parked.
-        for named in message.dependencies().iter().skip(at) {
+        for named in message.dependencies().iter().skip(cause.at) {
             let lane = self.lanes.find_or_add(named.node());
             self.lanes[lane].learn(named.counter());
         }
         self.held.hold(cell, message, own);
-        self.park(cell, at);
+        self.park(cell, cause);
         Accepted::Held
     }
 
@@ -266,8 +275,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     pub fn pop(&mut self) -> Option<Message<I, P>> {
         while let Some(cell) = self.held.next_released() {
             let held = self.held.get(cell)?;
-            if let Some(at) = self.first_undelivered(&held.message, held.cause) {
-                self.park(cell, at);
+            if let Some(cause) = self.first_undelivered(&held.message, held.cause) {
+                self.park(cell, cause);
             } else {
                 self.lanes[held.lane].deliver(held.message.dot().counter());
                 return self.held.deliver(cell);
@@ -282,18 +291,20 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     }
 
     /// Finds the first cause, from the `from`-th on, that is not delivered.
-    fn first_undelivered(&self, message: &Message<I, P>, from: usize) -> Option<usize> {
+    fn first_undelivered(&self, message: &Message<I, P>, from: usize) -> Option<Cause> {
         (from..).map_while(|at| Some((at, message.cause(at)?))).find_map(|(at, (node, counter))| {
-            (counter > self.find(node).map_or(0, |lane| self.lanes[lane].delivered)).then_some(at)
+            let lane = self.find(node);
+            let delivered = lane.map_or(0, |lane| self.lanes[lane].delivered);
+            (counter > delivered).then_some(Cause { at, lane })
         })
     }
 
-    /// Parks the message in `cell` under its `at`-th cause.
-    fn park(&mut self, cell: CellId, at: usize) {
+    /// Parks the message in `cell` under one of its causes.
+    fn park(&mut self, cell: CellId, Cause { at, lane }: Cause) {
         let Some((node, counter)) = self.held.get(cell).and_then(|held| held.message.cause(at)) else {
             return;
         };
-        let lane = self.lanes.find_or_add(node);
+        let lane = lane.unwrap_or_else(|| self.lanes.find_or_add(node));
         let on = *self.lanes[lane].cell_mut(counter).get_or_insert_with(|| self.held.add_cell());
         self.held.park(cell, at, on);
     }
@@ -432,7 +443,9 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
                 for waiter in self.held.waiters(cell) {
                     let parked_here = self.held.get(waiter).is_some_and(|held| {
                         held.message.cause(held.cause) == Some((node, counter))
-                            && self.first_undelivered(&held.message, 0) == Some(held.cause)
+                            && self
+                                .first_undelivered(&held.message, 0)
+                                .is_some_and(|cause| cause.at == held.cause)
                     });
                     if !parked_here {
                         return Err("B2: a parked message waits under its first cause that is not delivered");
