@@ -634,3 +634,17 @@ fn golden_bytes_are_written_and_read_for_ever() {
     }
     assert!(seen >= 85, "{seen} lines");
 }
+
+#[test]
+fn a_long_vector_that_is_not_packed_is_refused() {
+    // 65 entries number by number: ids 0, 1, 2, ... and counters of 1, in as many bytes as they need.
+    let vector: VersionVector<u8> = (0..65).map(|node| (node, 1)).collect();
+    let mut packed = Vec::new();
+    codec::encode(&vector, &mut packed);
+    let mut head = Vec::new();
+    codec::encode(&Dot::new(130_u8, 1).unwrap(), &mut head); // the number 2 * 65, that is 65 entries, not packed
+    let plain: Vec<u8> = head[..head.len() - 1].iter().copied().chain([0; 1 + 64 + 65]).collect();
+    assert_ne!(plain, packed);
+    let error = codec::decode::<VersionVector<u8>>(&plain).unwrap_err();
+    assert_eq!((error.at, error.kind), (0, DecodeErrorKind::NotCanonical));
+}

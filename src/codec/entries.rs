@@ -224,7 +224,7 @@ fn take_blocks<I: DecodeId, const N: usize>(
             take_plain(&mut block, ids, reader)?
         };
         // Longer vectors are always packed.
-        if len <= BLOCK && packed != block.is_packed::<I::Form>(&plan) {
+        if packed != (len > BLOCK || block.is_packed::<I::Form>(&plan)) {
             return reader.refuse(head_at, DecodeErrorKind::NotCanonical);
         }
         if let Some(before) = &mut before {
