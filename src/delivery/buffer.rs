@@ -42,7 +42,7 @@ pub struct Limits {
     /// A node that is further behind must catch up from a snapshot. A small horizon bounds what a forged counter
     /// makes [`missing`](CausalBuffer::missing) ask for.
     pub horizon: u64,
-    /// How many nodes may be known, delivered or only named; the default is 4,096.
+    /// How many nodes may be known, delivered or only named; the default is 4,096, and no more than 2^30 are.
     pub nodes: usize,
     /// How many dependencies a message may have; the default is 1,024.
     pub dependencies: usize,
@@ -127,11 +127,19 @@ pub struct CausalBuffer<I, P> {
     pub(super) checks: core::cell::Cell<u64>,
 }
 
-/// A cause that is not delivered: which one of the message's, and the lane of its node, if it is known.
+/// A cause that is not delivered: which one of the message's, its counter, and the lane of its node, if known.
 #[derive(Clone, Copy)]
 struct Cause {
     at: usize,
+    counter: u64,
     lane: Option<LaneId>,
+}
+
+/// What a new message waits for, and which of its causes, all behind that one, is the first to name something
+/// that nothing here is or names.
+struct Wait {
+    on: Cause,
+    news: usize,
 }
 
 impl<I: NodeId, P> CausalBuffer<I, P> {
@@ -139,6 +147,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     #[must_use]
     pub fn new(mut limits: Limits) -> Self {
         limits.messages = limits.messages.min(HoldBack::<P>::MAX);
+        limits.nodes = limits.nodes.min(Lanes::<I, P>::MAX);
         Self {
             limits,
             lanes: Lanes::new(),
@@ -209,61 +218,67 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         }
         match self.check(&message, own) {
             Err(kind) => Err(AcceptError { message, kind }),
-            Ok(first_undelivered) => {
+            Ok(wait) => {
                 let own = own.unwrap_or_else(|| self.lanes.find_or_add(message.dot().node()));
-                Ok(self.hold(message, own, first_undelivered))
+                Ok(self.hold(message, own, wait))
             }
         }
     }
 
-    /// Checks what a new message claims against the limits, and finds its first cause that is not delivered.
-    fn check(&self, message: &Message<I, P>, own: Option<LaneId>) -> Result<Option<Cause>, AcceptErrorKind<I>> {
+    /// Checks what a new message claims against the limits, and finds what it waits for.
+    fn check(&self, message: &Message<I, P>, own: Option<LaneId>) -> Result<Option<Wait>, AcceptErrorKind<I>> {
         let limits = &self.limits;
         if message.dependencies().len() > limits.dependencies {
             return Err(AcceptErrorKind::TooManyDependencies { limit: limits.dependencies });
         }
-        let mut first_undelivered = None;
+        let mut wait: Option<Wait> = None;
         let mut nodes = self.lanes.len();
         let dependencies = message.dependencies().iter().map(|named| (named, self.find(named.node())));
         for (at, (claimed, lane)) in iter::once((message.dot(), own)).chain(dependencies).enumerate() {
-            let delivered = lane.map_or(0, |lane| self.lanes[lane].delivered);
-            nodes += usize::from(lane.is_none());
+            let known = lane.map(|lane| &self.lanes[lane]);
+            let (delivered, highest) = known.map_or((0, 0), |known| (known.delivered, known.highest));
+            nodes += usize::from(known.is_none());
             if claimed.counter().saturating_sub(delivered) > limits.horizon {
                 let limit = delivered.saturating_add(limits.horizon);
                 return Err(AcceptErrorKind::TooFarAhead { dot: claimed.clone(), limit });
             }
             // The message's own dot stands for its cause, the one before it.
-            if claimed.counter() - u64::from(at == 0) > delivered {
-                first_undelivered = first_undelivered.or(Some(Cause { at, lane }));
+            let counter = claimed.counter() - u64::from(at == 0);
+            if counter > delivered {
+                match &mut wait {
+                    None => wait = Some(Wait { on: Cause { at, counter, lane }, news: usize::MAX }),
+                    Some(wait) if counter > highest => wait.news = wait.news.min(at),
+                    Some(_) => {}
+                }
             }
         }
         if nodes > limits.nodes {
             Err(AcceptErrorKind::TooManyNodes(TooManyNodes { limit: limits.nodes }))
-        } else if first_undelivered.is_some() && self.held.len() >= limits.messages {
+        } else if wait.is_some() && self.held.len() >= limits.messages {
             Err(AcceptErrorKind::BufferFull { limit: limits.messages })
         } else {
-            Ok(first_undelivered)
+            Ok(wait)
         }
     }
 
     /// Takes in a message that has passed every check.
-    fn hold(&mut self, message: Message<I, P>, own: LaneId, first_undelivered: Option<Cause>) -> Accepted {
+    fn hold(&mut self, message: Message<I, P>, own: LaneId, wait: Option<Wait>) -> Accepted {
         let lane = &mut self.lanes[own];
         let counter = message.dot().counter();
-        let Some(cause) = first_undelivered else {
+        let Some(Wait { on, news }) = wait else {
             lane.learn(counter);
             lane.ready = Some(message);
             self.ready.push_back(own);
             return Accepted::Ready;
         };
         let cell = *lane.cell_mut(counter).get_or_insert_with(|| self.held.add_cell());
-        // Those behind the one that it waits for, which is named where it is parked.
-        for named in message.dependencies().iter().skip(cause.at) {
+        // The dependencies from there on; the cause that it waits for is learnt where it is parked.
+        for named in message.dependencies().iter().skip(news - 1) {
             let lane = self.lanes.find_or_add(named.node());
             self.lanes[lane].learn(named.counter());
         }
         self.held.hold(cell, message, own);
-        self.park(cell, cause);
+        self.park(cell, on);
         Accepted::Held
     }
 
@@ -295,16 +310,16 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         (from..).map_while(|at| Some((at, message.cause(at)?))).find_map(|(at, (node, counter))| {
             let lane = self.find(node);
             let delivered = lane.map_or(0, |lane| self.lanes[lane].delivered);
-            (counter > delivered).then_some(Cause { at, lane })
+            (counter > delivered).then_some(Cause { at, counter, lane })
         })
     }
 
     /// Parks the message in `cell` under one of its causes.
-    fn park(&mut self, cell: CellId, Cause { at, lane }: Cause) {
-        let Some((node, counter)) = self.held.get(cell).and_then(|held| held.message.cause(at)) else {
+    fn park(&mut self, cell: CellId, Cause { at, counter, lane }: Cause) {
+        let add = || self.held.get(cell)?.message.cause(at).map(|(node, _)| self.lanes.find_or_add(node));
+        let Some(lane) = lane.or_else(add) else {
             return;
         };
-        let lane = lane.unwrap_or_else(|| self.lanes.find_or_add(node));
         let on = *self.lanes[lane].cell_mut(counter).get_or_insert_with(|| self.held.add_cell());
         self.held.park(cell, at, on);
     }
@@ -405,8 +420,9 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         for message in held {
             let own = self.lanes.find_or_add(message.dot().node());
             if message.dot().counter() > self.lanes[own].delivered {
-                let first_undelivered = self.first_undelivered(&message, 0);
-                self.hold(message, own, first_undelivered);
+                let on = self.first_undelivered(&message, 0);
+                let wait = on.map(|on| Wait { on, news: on.at + 1 });
+                self.hold(message, own, wait);
             }
         }
         Ok(())
