@@ -421,8 +421,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
             let own = self.lanes.find_or_add(message.dot().node());
             if message.dot().counter() > self.lanes[own].delivered {
                 let on = self.first_undelivered(&message, 0);
-                let wait = on.map(|on| Wait { on, news: on.at + 1 });
-                self.hold(message, own, wait);
+                // What it names has been learnt when it came.
+                self.hold(message, own, on.map(|on| Wait { on, news: usize::MAX }));
             }
         }
         Ok(())
