@@ -59,6 +59,7 @@
 //! the vectors of all held messages at each delivery.
 
 mod buffer;
+pub mod dag;
 mod hold_back;
 mod lanes;
 #[cfg(test)]
@@ -68,5 +69,6 @@ pub mod outbox;
 mod wire;
 
 pub use buffer::{AcceptError, AcceptErrorKind, Accepted, CausalBuffer, Limits, TooManyNodes};
+pub use dag::{DagBuffer, DagEvent, DagLimits};
 pub use message::{Message, MessageError, MessageErrorKind};
 pub use outbox::{Outbox, StampError};
