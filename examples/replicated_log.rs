@@ -1,4 +1,4 @@
-//! A replicated log in fifty lines: everyone writes, and everyone ends with the same lines in the same order.
+//! A replicated log in some fifty lines: everyone writes, and everyone ends with the same lines in the same order.
 //!
 //! Causal delivery sees to it that no line is ever shown before the lines that its author had read. Lines written at the
 //! same time may arrive in different orders; the Lamport timestamp that each carries puts them in one. It respects
