@@ -31,7 +31,8 @@
 //!
 //! Read the modules in this order: `message` (what travels), `outbox` (step 1), `buffer` (steps 2 to 4, and
 //! everything that a remote can get wrong), `hold_back` (the links between the parked messages), `lanes` (what is
-//! known of each node, and from a dot to its place among the held).
+//! known of each node, and from a dot to its place among the held). For events that are named by hashes and not by dots
+//! there is [`DagBuffer`], in the module [`dag`], which stands on its own.
 //!
 //! # What it tells you
 //!
