@@ -15,10 +15,10 @@
 //!
 //! The algorithm and its sources are described where the module [`delivery`](crate::delivery) begins.
 
-use core::{iter, mem};
+use core::mem;
 
 use crate::compat::{Box, Vec, VecDeque};
-use crate::delivery::hold_back::{CellId, Held, HoldBack};
+use crate::delivery::hold_back::{CellId, Held, HoldBack, SlotId};
 use crate::delivery::lanes::{Lane, LaneId, Lanes};
 use crate::delivery::limits::Limits;
 use crate::delivery::message::Message;
@@ -270,7 +270,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
             if dot.counter() <= lane.delivered {
                 return Ok(Accepted::Duplicate);
             }
-            let ready = lane.ready.as_ref().filter(|ready| ready.dot() == dot);
+            let ready = lane.ready.as_ref().filter(|ready| ready.dot().counter() == dot.counter());
             // Nothing is held above the highest counter known, where a message that comes in order lies.
             let cell = (dot.counter() <= lane.highest).then(|| lane.cell(dot.counter())).flatten();
             let held = || cell.and_then(|cell| self.held.get(cell)).map(|held| &held.message);
@@ -309,18 +309,16 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         }
         let mut wait: Option<Wait> = None;
         let mut nodes = self.lanes.len();
-        let dependencies = message.dependencies().iter().map(|named| (named, self.find(named.node())));
-        for (at, (claimed, lane)) in iter::once((message.dot(), own)).chain(dependencies).enumerate() {
+        let mut look = |at: usize, claimed: &Dot<I>, lane: Option<LaneId>| {
             let (delivered, highest, last) = lane.map_or((0, 0, u64::MAX), |lane| {
                 let known = &self.lanes[lane];
                 (known.delivered, known.highest, known.last)
             });
             nodes += usize::from(lane.is_none());
-            let ahead = claimed.counter().saturating_sub(delivered);
-            if ahead == 0 {
-                continue;
+            if claimed.counter() <= delivered {
+                return Ok(());
             }
-            if ahead > limits.horizon {
+            if claimed.counter() - delivered > limits.horizon {
                 let limit = delivered.saturating_add(limits.horizon);
                 return Err(AcceptErrorKind::TooFarAhead { dot: claimed.clone(), limit });
             }
@@ -336,6 +334,11 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
                     Some(_) => {}
                 }
             }
+            Ok(())
+        };
+        look(0, message.dot(), own)?;
+        for (at, named) in (1..).zip(message.dependencies()) {
+            look(at, named, self.find(named.node()))?;
         }
         if nodes > limits.nodes {
             return Err(AcceptErrorKind::TooManyNodes(TooManyNodes { limit: limits.nodes }));
@@ -376,8 +379,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
             let lane = self.lanes.find_or_add(named.node());
             self.lanes[lane].learn(named.counter());
         }
-        self.held.hold(cell, message, own);
-        self.park(cell, wait.on);
+        let slot = self.held.hold(cell, message, own);
+        self.park(slot, wait.on);
         if self.charges {
             self.charge(cell, announced);
         }
@@ -389,17 +392,17 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// became so: the same calls give the same order everywhere. O(d log n) for each message, counted over its
     /// whole life.
     pub fn pop(&mut self) -> Option<Message<I, P>> {
-        while let Some(cell) = self.held.next_released() {
-            let held = self.held.get(cell)?;
+        while let Some(slot) = self.held.next_released() {
+            let held = self.held.at(slot)?;
             if let Some(cause) = self.first_undelivered(&held.message, held.cause()) {
-                self.park(cell, cause);
+                self.park(slot, cause);
                 continue;
             }
             let (lane, counter) = (held.lane, held.message.dot().counter());
+            let cell = self.lanes[lane].deliver(counter)?;
             if self.charges {
                 self.discharge(cell);
             }
-            self.lanes[lane].deliver(counter);
             return self.held.deliver(cell);
         }
         let lane = &mut self.lanes[self.ready.pop_front()?];
@@ -419,14 +422,14 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         })
     }
 
-    /// Parks the message in `cell` under one of its causes.
-    pub(super) fn park(&mut self, cell: CellId, Cause { at, counter, lane }: Cause) {
-        let add = || self.held.get(cell)?.message.cause(at).map(|(node, _)| self.lanes.find_or_add(node));
+    /// Parks the message in `slot` under one of its causes.
+    pub(super) fn park(&mut self, slot: SlotId, Cause { at, counter, lane }: Cause) {
+        let add = || self.held.at(slot)?.message.cause(at).map(|(node, _)| self.lanes.find_or_add(node));
         let Some(lane) = lane.or_else(add) else {
             return;
         };
         let on = *self.lanes[lane].cell_mut(counter).get_or_insert_with(|| self.held.add_cell());
-        self.held.park(cell, at, on);
+        self.held.park(slot, at, on);
     }
 
     /// Looks up the lane of a node, to see how far it is delivered.
@@ -529,7 +532,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
                     return Err("B5: nothing that is here names what is closed");
                 }
                 for waiter in self.held.waiters(cell) {
-                    let parked_here = self.held.get(waiter).is_some_and(|held| {
+                    let parked_here = self.held.at(waiter).is_some_and(|held| {
                         let message = &held.message;
                         message.cause(held.cause()) == Some((node, counter))
                             && self.first_undelivered(message, 0).is_some_and(|cause| cause.at == held.cause())

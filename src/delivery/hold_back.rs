@@ -1,17 +1,17 @@
 //! The held messages, and who waits for what: links, and nothing else.
 //!
-//! Every event that is *held* here, or *waited for* by a held message, has one cell. A cell knows the place of the
+//! Every event that is *held* here, or *waited for* by a held message, has one cell. A cell knows the slot of the
 //! message, if it is held, and the head of the list of those that wait for the event. A held message waits for one
-//! event at a time, so the list runs through the messages themselves. It is linked both ways, so that a message can
-//! be taken out of the middle.
+//! event at a time, so the list runs through the slots themselves. It is linked both ways, so that a message can be
+//! taken out of the middle.
 //!
 //! ```text
 //!   cell of (b,2), not held          (b,2) is delivered: its list moves to `released`,
-//!     waiters ──► cell of (a,4)      and each of the two searches on behind (b,2)
-//!                   next ──► cell of (c,7)
+//!     waiters ──► slot of (a,4)      and each of the two searches on behind (b,2)
+//!                   next ──► slot of (c,7)
 //! ```
 //!
-//! Cells and messages lie in two arrays: a cell takes 8 bytes, so that an event that is only waited for costs no room
+//! Cells and slots lie in two arrays: a cell takes 8 bytes, so that an event that is only waited for costs no room
 //! for a message. Both arrays grow by half at a time, not by doubling: what is held is bounded, and so should be
 //! what is set aside for it. An element is moved twice on average while the array grows.
 //!
@@ -24,7 +24,7 @@
 //! - H2: a cell that is not free holds a message or has waiters.
 //! - H3: every cell is free or reachable by a name that the caller keeps.
 //! - H4: at most [`HoldBack::MAX`] messages are held, so there are at most twice as many cells.
-//! - H5: every place for a message is free or that of one cell.
+//! - H5: every slot is free or that of one cell.
 
 use core::iter;
 use core::mem;
@@ -47,9 +47,9 @@ impl CellId {
     }
 }
 
-/// The place of one held message.
+/// The place of one held message, for as long as it is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct SlotId(NonZeroU32);
+pub(super) struct SlotId(NonZeroU32);
 
 impl SlotId {
     fn index(self) -> usize {
@@ -57,18 +57,11 @@ impl SlotId {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Cell {
     held: Option<SlotId>,
-    /// The first of those that wait for this event; in a free cell, the next free one.
-    waiters: Option<CellId>,
-}
-
-#[derive(Clone, Debug)]
-enum Slot<M> {
-    Held(Held<M>),
-    /// The next free one.
-    Free(Option<SlotId>),
+    /// The first of those that wait for this event.
+    waiters: Option<SlotId>,
 }
 
 /// A held message.
@@ -78,9 +71,9 @@ pub(super) struct Held<M> {
     /// The lane of its node.
     pub(super) lane: LaneId,
     cause: u32,
-    /// The next of those that wait for the same event, and the one before.
-    next: Option<CellId>,
-    previous: Option<CellId>,
+    /// The next of those that wait for the same event, and the one before; of what is released, without meaning.
+    next: Option<SlotId>,
+    previous: Option<SlotId>,
 }
 
 impl<M> Held<M> {
@@ -91,16 +84,15 @@ impl<M> Held<M> {
     }
 }
 
-/// Cells and their links. Every operation is O(1), amortised over the lists that it moves.
+/// Cells, slots and their links. Every operation is O(1), amortised over the lists that it moves.
 #[derive(Clone, Debug)]
 pub(super) struct HoldBack<M> {
     cells: Vec<Cell>,
-    slots: Vec<Slot<M>>,
-    free: Option<CellId>,
-    free_slot: Option<SlotId>,
+    free_cells: Vec<CellId>,
+    slots: Vec<Option<Held<M>>>,
+    free_slots: Vec<SlotId>,
     /// Messages whose cause was delivered, in that order. They search on: not yet ready, and parked no more.
-    released: VecDeque<CellId>,
-    len: usize,
+    released: VecDeque<SlotId>,
 }
 
 impl<M> HoldBack<M> {
@@ -113,75 +105,68 @@ impl<M> HoldBack<M> {
     pub(super) const fn new() -> Self {
         Self {
             cells: Vec::new(),
+            free_cells: Vec::new(),
             slots: Vec::new(),
-            free: None,
-            free_slot: None,
+            free_slots: Vec::new(),
             released: VecDeque::new(),
-            len: 0,
         }
     }
 
     /// Returns how many messages are held.
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.slots.len() - self.free_slots.len()
     }
 
     /// Makes the cell of an event; the caller holds a message in it, or parks one under it, at once (H2).
     #[inline]
     pub(super) fn add_cell(&mut self) -> CellId {
-        if let Some(cell) = self.free {
-            self.free = self.cells[cell.index()].waiters.take();
-            return cell;
-        }
-        CellId(push(&mut self.cells, Cell { held: None, waiters: None }))
+        self.free_cells.pop().unwrap_or_else(|| CellId(push(&mut self.cells, Cell::default())))
+    }
+
+    /// Returns the slot of what is held in `cell`.
+    #[inline]
+    fn slot(&self, cell: CellId) -> Option<SlotId> {
+        self.cells[cell.index()].held
+    }
+
+    /// Returns what is held in `slot`.
+    #[inline]
+    pub(super) fn at(&self, slot: SlotId) -> Option<&Held<M>> {
+        self.slots[slot.index()].as_ref()
     }
 
     /// Returns what is held in `cell`.
     #[inline]
     pub(super) fn get(&self, cell: CellId) -> Option<&Held<M>> {
-        match &self.slots[self.cells[cell.index()].held?.index()] {
-            Slot::Held(held) => Some(held),
-            Slot::Free(_) => None,
-        }
-    }
-
-    /// Returns what is held in `cell`, to be changed.
-    #[inline]
-    fn get_mut(&mut self, cell: CellId) -> Option<&mut Held<M>> {
-        match &mut self.slots[self.cells[cell.index()].held?.index()] {
-            Slot::Held(held) => Some(held),
-            Slot::Free(_) => None,
-        }
+        self.at(self.slot(cell)?)
     }
 
     /// Holds `message`, of the node of `lane`, in `cell`, which is empty. The caller parks it at once (H1).
     #[inline]
-    pub(super) fn hold(&mut self, cell: CellId, message: M, lane: LaneId) {
-        let held = Slot::Held(Held { message, lane, cause: 0, next: None, previous: None });
-        let slot = match self.free_slot {
+    pub(super) fn hold(&mut self, cell: CellId, message: M, lane: LaneId) -> SlotId {
+        let held = Some(Held { message, lane, cause: 0, next: None, previous: None });
+        let slot = match self.free_slots.pop() {
             Some(slot) => {
-                if let Slot::Free(next) = mem::replace(&mut self.slots[slot.index()], held) {
-                    self.free_slot = next;
-                }
+                self.slots[slot.index()] = held;
                 slot
             }
             None => SlotId(push(&mut self.slots, held)),
         };
         self.cells[cell.index()].held = Some(slot);
-        self.len += 1;
+        slot
     }
 
-    /// Parks the message in `cell` until its `cause`-th cause, whose cell is `on`, is delivered.
+    /// Parks the message in `slot` until its `cause`-th cause, whose cell is `on`, is delivered.
     #[inline]
-    pub(super) fn park(&mut self, cell: CellId, cause: usize, on: CellId) {
-        let next = self.cells[on.index()].waiters.replace(cell);
-        if let Some(next) = next.and_then(|next| self.get_mut(next)) {
-            next.previous = Some(cell);
+    pub(super) fn park(&mut self, slot: SlotId, cause: usize, on: CellId) {
+        let next = self.cells[on.index()].waiters.replace(slot);
+        if let Some(next) = next.and_then(|next| self.slots[next.index()].as_mut()) {
+            next.previous = Some(slot);
         }
-        if let Some(held) = self.get_mut(cell) {
+        if let Some(held) = &mut self.slots[slot.index()] {
             #[expect(clippy::cast_possible_truncation, reason = "at most MAX_CAUSES")]
             let cause = cause as u32;
-            (held.cause, held.next) = (cause, next);
+            (held.cause, held.next, held.previous) = (cause, next, None);
         }
     }
 
@@ -192,12 +177,12 @@ impl<M> HoldBack<M> {
         match previous {
             None => self.cells[on.index()].waiters = next,
             Some(previous) => {
-                if let Some(previous) = self.get_mut(previous) {
+                if let Some(previous) = &mut self.slots[previous.index()] {
                     previous.next = next;
                 }
             }
         }
-        if let Some(next) = next.and_then(|next| self.get_mut(next)) {
+        if let Some(next) = next.and_then(|next| self.slots[next.index()].as_mut()) {
             next.previous = previous;
         }
         self.take(cell)
@@ -208,27 +193,23 @@ impl<M> HoldBack<M> {
     #[inline]
     pub(super) fn take(&mut self, cell: CellId) -> Option<M> {
         let slot = self.cells[cell.index()].held.take()?;
-        let taken = mem::replace(&mut self.slots[slot.index()], Slot::Free(self.free_slot.replace(slot)));
-        self.len -= 1;
-        match taken {
-            Slot::Held(held) => Some(held.message),
-            Slot::Free(_) => None,
-        }
+        self.free_slots.push(slot);
+        self.slots[slot.index()].take().map(|held| held.message)
     }
 
     /// Frees `cell` if it holds nothing and nothing waits for it, and returns whether it did: then the caller forgets
     /// it (H2).
     pub(super) fn free_unused(&mut self, cell: CellId) -> bool {
-        let freed = &mut self.cells[cell.index()];
-        let unused = freed.held.is_none() && freed.waiters.is_none();
+        let Cell { held, waiters } = self.cells[cell.index()];
+        let unused = held.is_none() && waiters.is_none();
         if unused {
-            freed.waiters = self.free.replace(cell);
+            self.free_cells.push(cell);
         }
         unused
     }
 
     /// Takes the next released message out of the queue. The caller parks or delivers it at once (H1).
-    pub(super) fn next_released(&mut self) -> Option<CellId> {
+    pub(super) fn next_released(&mut self) -> Option<SlotId> {
         self.released.pop_front()
     }
 
@@ -237,76 +218,61 @@ impl<M> HoldBack<M> {
     #[inline]
     pub(super) fn deliver(&mut self, cell: CellId) -> Option<M> {
         let delivered = self.take(cell);
-        let mut waiter = mem::replace(&mut self.cells[cell.index()].waiters, self.free.replace(cell));
+        let mut waiter = self.cells[cell.index()].waiters.take();
+        self.free_cells.push(cell);
         while let Some(released) = waiter {
             self.released.push_back(released);
-            waiter = self.get_mut(released).and_then(|held| {
+            waiter = self.slots[released.index()].as_mut().and_then(|held| {
                 // The key to linear time: what it waited for is delivered, so it goes on behind it.
                 held.cause += 1;
-                held.previous = None;
-                held.next.take()
+                held.next
             });
         }
         delivered
     }
 
-    /// Visits the cells of those that wait for the event of `cell`.
-    pub(super) fn waiters(&self, cell: CellId) -> impl Iterator<Item = CellId> {
+    /// Visits those that wait for the event of `cell`.
+    pub(super) fn waiters(&self, cell: CellId) -> impl Iterator<Item = SlotId> {
         let first = self.cells[cell.index()].waiters;
-        iter::successors(first, |&waiter| self.get(waiter)?.next)
+        iter::successors(first, |&waiter| self.at(waiter)?.next)
     }
 
     /// Checks H1, H2, H4 and H5. O(cells).
     pub(super) fn validate(&self) -> Result<(), &'static str> {
         let mut free = flags(self.cells.len());
-        let mut next = self.free;
-        while let Some(cell) = next {
-            free[cell.index()] = true;
-            next = self.cells[cell.index()].waiters;
-        }
-        let mut listed = flags(self.cells.len());
-        let mut slots = flags(self.slots.len());
+        self.free_cells.iter().for_each(|cell| free[cell.index()] = true);
+        let mut listed = flags(self.slots.len());
+        let mut owned = flags(self.slots.len());
         let ids = (1..).map_while(NonZeroU32::new).map(CellId).zip(&self.cells);
-        let used = ids.filter(|(id, _)| !free[id.index()]);
-        let mut held = 0;
-        let waiting: Vec<CellId> = used.clone().flat_map(|(id, _)| self.waiters(id)).collect();
-        for list_member in waiting.iter().chain(&self.released) {
-            if mem::replace(&mut listed[list_member.index()], true) {
-                return Err("H1: a held message is in one list only");
-            }
-        }
-        for (id, cell) in used {
-            held += usize::from(cell.held.is_some());
-            if cell.held.is_some() != listed[id.index()] {
-                return Err("H1: the held messages are those in the lists");
-            }
+        for (id, cell) in ids.filter(|(id, _)| !free[id.index()]) {
             if cell.held.is_none() && cell.waiters.is_none() {
                 return Err("H2: a cell that is not free holds a message or has waiters");
             }
-            if cell.held.is_some_and(|slot| mem::replace(&mut slots[slot.index()], true)) {
-                return Err("H5: the place of a message belongs to one cell");
+            if cell.held.is_some_and(|slot| mem::replace(&mut owned[slot.index()], true)) {
+                return Err("H5: a slot belongs to one cell");
             }
             let mut before = None;
             for waiter in self.waiters(id) {
-                if self.get(waiter).is_none_or(|held| held.previous != before) {
+                if mem::replace(&mut listed[waiter.index()], true) {
+                    return Err("H1: a held message is in one list only");
+                }
+                if self.at(waiter).is_none_or(|held| held.previous != before) {
                     return Err("H1: lists are linked the same both ways");
                 }
                 before = Some(waiter);
             }
         }
-        let mut free_slots = 0;
-        let mut next = self.free_slot;
-        while let Some(slot) = next {
-            free_slots += 1;
-            next = match self.slots[slot.index()] {
-                Slot::Free(next) => next,
-                Slot::Held(_) => return Err("H5: what is free holds nothing"),
-            };
+        if self.released.iter().any(|slot| mem::replace(&mut listed[slot.index()], true)) {
+            return Err("H1: what is released is not parked");
         }
-        if held != self.len || held + free_slots != self.slots.len() {
-            return Err("H5: every place is free or that of a held message");
+        let held: Vec<bool> = self.slots.iter().map(Option::is_some).collect();
+        if held != listed {
+            return Err("H1: the held messages are those in the lists");
         }
-        if held > Self::MAX || self.cells.len() > 2 * Self::MAX {
+        if held != owned || held.iter().filter(|&&held| held).count() != self.len() {
+            return Err("H5: every slot is free or that of a held message");
+        }
+        if self.len() > Self::MAX || self.cells.len() > 2 * Self::MAX {
             return Err("H4: no more than can be numbered");
         }
         Ok(())

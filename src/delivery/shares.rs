@@ -323,19 +323,20 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
 
     /// Looks at everything that was released: what can be delivered gets ready, the rest is parked again.
     pub(super) fn settle(&mut self) {
-        while let Some(cell) = self.held.next_released() {
-            let Some(held) = self.held.get(cell) else { continue };
-            let lane = held.lane;
+        while let Some(slot) = self.held.next_released() {
+            let Some(held) = self.held.at(slot) else { continue };
             if let Some(cause) = self.first_undelivered(&held.message, held.cause()) {
-                self.park(cell, cause);
+                self.park(slot, cause);
                 continue;
             }
+            let (lane, counter) = (held.lane, held.message.dot().counter());
+            let Some(cell) = self.lanes[lane].cell(counter) else { continue };
             if self.charges {
                 self.discharge(cell);
             }
             if let Some(message) = self.held.take(cell) {
                 if self.held.free_unused(cell) {
-                    self.lanes[lane].remove_cell(message.dot().counter());
+                    self.lanes[lane].remove_cell(counter);
                 }
                 self.lanes[lane].ready = Some(message);
                 self.ready.push_back(lane);
