@@ -438,3 +438,27 @@ fn a_group_of_one_keeps_nothing() {
     }
     assert!(endpoint.held_back_by().next().is_none());
 }
+
+#[test]
+fn held_messages_do_not_keep_out_the_one_that_they_wait_for() {
+    let mut endpoint = Endpoint::new(0, [0, 1], CONFIG).unwrap();
+    let mut take = |counter, len| {
+        let packet = Forged { messages: vec![message(dot(1, counter), &[], len)], ..Forged::new() };
+        endpoint.handle_packet(0, &1, &packet.bytes()).unwrap().new
+    };
+    assert_eq!((take(2, 390), take(3, 390), take(1, 390)), (1, 0, 1));
+    assert_eq!(deliveries(&mut endpoint), [dot(1, 1), dot(1, 2)]);
+}
+
+#[test]
+fn what_is_relative_to_an_unknown_vector_is_not_confirmed() {
+    let mut endpoint = Endpoint::new(0, [0, 1], CONFIG).unwrap();
+    let relative = Forged { base: 5, news: vec![(1, 1)], ..Forged::new() };
+    endpoint.handle_packet(0, &1, &relative.bytes()).unwrap();
+    endpoint.handle_timeout(CONFIG.delay_ms);
+    assert_eq!(packets(&mut endpoint)[0].1[1], 0);
+    let whole = Forged { news: vec![(1, 6)], ..Forged::new() };
+    endpoint.handle_packet(CONFIG.delay_ms, &1, &whole.bytes()).unwrap();
+    endpoint.handle_timeout(2 * CONFIG.delay_ms);
+    assert_eq!(packets(&mut endpoint)[0].1[1], 6);
+}

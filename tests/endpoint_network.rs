@@ -31,12 +31,11 @@ fn one_run(seed: u64) -> Network {
     let mut network = Network::new(nodes, usize::from(nodes), config, seed ^ 0xFACE);
     let crash = [0, 0, 3, 10][random.below(4) as usize];
     for _ in 0..1 + random.below(6) {
-        let faults = |random: &mut Random| Faults {
+        network.faults = Faults {
             loss: [0, 5, 30, 70][random.below(4) as usize],
             duplicate: [0, 20, 80][random.below(3) as usize],
             delay_ms: [1, 20, 300][random.below(3) as usize],
         };
-        network.faults = faults(&mut random);
         for side in &mut network.side {
             *side = if random.percent(50) { 0 } else { random.below(3) as u8 };
         }

@@ -10,6 +10,9 @@ use crate::version::VersionVector;
 
 const VERSION: u8 = 1;
 
+/// A message that was read, and the bytes in which it stood.
+pub(super) type Taken<'a, I> = (Message<I, &'a [u8]>, &'a [u8]);
+
 /// What a packet says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Packet<'a, I> {
@@ -73,9 +76,7 @@ pub(super) fn put_message(message: &[u8], out: &mut Writer<'_>) {
 }
 
 /// Reads what [`put_message`] has written; also returns the bytes that it was given.
-pub(super) fn take_message<'a, I: DecodeId>(
-    reader: &mut Reader<'a>,
-) -> Result<(Message<I, &'a [u8]>, &'a [u8]), DecodeError> {
+pub(super) fn take_message<'a, I: DecodeId>(reader: &mut Reader<'a>) -> Result<Taken<'a, I>, DecodeError> {
     let len = usize::try_from(reader.take_number()?).unwrap_or(usize::MAX);
     let start = reader.at();
     let bytes = reader.take(len)?;

@@ -6,14 +6,13 @@
 use crate::codec::{Decode, DecodeError, DecodeErrorKind, DecodeId, Encode, Reader, Writer, put_id, take_id};
 use crate::compat::{BTreeMap, Vec};
 use crate::delivery::TooManyNodes;
-use crate::delivery::message::Message;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::stability::Stability;
 use crate::node::DotRange;
 use crate::version::VersionVector;
 
 use super::log::Log;
-use super::packet::{put_message, take_message};
+use super::packet::{Taken, put_message, take_message};
 use super::{Author, Endpoint, EndpointConfig, RestoreError};
 
 const VERSION: u8 = 1;
@@ -32,7 +31,7 @@ struct Snapshot<'a, I> {
     known: Vec<(I, u64)>,
     /// Nodes that have left.
     left: Vec<I>,
-    messages: Vec<(Message<I, &'a [u8]>, &'a [u8])>,
+    messages: Vec<Taken<'a, I>>,
 }
 
 impl<I: DecodeId> Endpoint<I> {
