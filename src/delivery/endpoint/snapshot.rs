@@ -99,7 +99,7 @@ impl<I: DecodeId> Endpoint<I> {
     /// [`KnownAuthor`](RestoreError::KnownAuthor) if messages of that id exist; and as [`restore`](Self::restore).
     ///
     /// ```
-    /// use happens_before::delivery::{Endpoint, EndpointConfig, RestoreError};
+    /// use happens_before::delivery::endpoint::{Endpoint, EndpointConfig, RestoreError};
     ///
     /// let config = EndpointConfig::default();
     /// let mut first = Endpoint::new(1_u32, [1], config)?;
