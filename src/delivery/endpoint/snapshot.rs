@@ -108,8 +108,8 @@ impl<I: DecodeId> Endpoint<I> {
     ///
     /// let too_early = first.snapshot();
     /// first.admit(2)?;
-    /// assert_eq!(Endpoint::join(2, &too_early, config).unwrap_err(), RestoreError::NotAMember);
-    /// let second = Endpoint::join(2, &first.snapshot(), config)?;
+    /// assert_eq!(Endpoint::join(2_u32, &too_early, config).unwrap_err(), RestoreError::NotAMember);
+    /// let second = Endpoint::join(2_u32, &first.snapshot(), config)?;
     /// assert_eq!(second.delivered(), first.delivered());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
