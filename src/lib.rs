@@ -17,7 +17,8 @@
 //! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with an [`Outbox`] to send | the names of a message's direct dependencies: one or two |
 //! | have every message delivered everywhere, over any transport | [`delivery::Endpoint`] | a packet a message and member, and acknowledgements |
 //! | know what everyone has, and what may be forgotten | [`delivery::Stability`] | 8 bytes for an author and a member |
-//! | know what to ask others for | [`CausalBuffer::missing`], [`VersionVector::difference`], [`CausalContext::missing`] | |
+//! | the same for events that name their parents by hash: commits, content-addressed changes | [`DagBuffer`] | an id a parent |
+//! | know what to ask others for | [`CausalBuffer::missing`], [`DagBuffer::missing`], [`VersionVector::difference`], [`CausalContext::missing`] | |
 //! | one sequence of numbers for all, linearizable | [`Counter`]: in a process [`AtomicCounter`], over a network [`Coalescing`](counter::Coalescing) | a round trip, shared by those who wait |
 //! | store or send any of these in few bytes, and read them from anyone | [`codec`]; or serde, with the feature | |
 //! | number operations uniquely without a round trip a number, where the order does not matter | [`sequence`] | a class, a block, a durable number or a clock |
@@ -166,7 +167,7 @@ pub mod version;
 
 pub use counter::Counter;
 #[cfg(feature = "alloc")]
-pub use delivery::{CausalBuffer, Limits, Message, Outbox};
+pub use delivery::{CausalBuffer, DagBuffer, DagEvent, DagLimits, Limits, Message, Outbox};
 pub use node::{CounterExhausted, Dot, DotRange, NodeId};
 pub use order::CausalOrder;
 pub use scalar::{HybridClock, HybridTime, HybridTimestamp, LamportClock, LamportTimestamp};

@@ -11,7 +11,8 @@
 //! [`encode`] and [`decode`] for whole values; [`Encode`] and [`Decode`] with a [`Writer`] and a [`Reader`] for
 //! values inside a packet; [`encode_delta`] for a vector whose receiver knows an older one. All of
 //! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`HybridTimestamp`], [`VersionVector`] and
-//! [`CausalContext`](crate::CausalContext) have a form; the header of a message has its own in [`delivery`](crate::delivery).
+//! [`CausalContext`](crate::CausalContext) have a form; the header of a message and the snapshot of a node have their own in
+//! [`delivery`](crate::delivery).
 //!
 //! ```
 //! # #[cfg(feature = "alloc")] {

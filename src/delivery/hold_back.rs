@@ -1,8 +1,9 @@
 //! The held messages, and who waits for what: links, and nothing else.
 //!
-//! Every event that is *held* here, or *waited for* by a held message, has one cell. A cell is the message, if it
-//! is held, and the head of the list of those that wait for the event. A held message waits for one event at a
-//! time, so the list runs through the cells themselves and costs one link a message.
+//! Every event that is *held* here, or *waited for* by a held message, has one cell. A cell knows the place of the
+//! message, if it is held, and the head of the list of those that wait for the event. A held message waits for one
+//! event at a time, so the list runs through the messages themselves. It is linked both ways, so that a message can
+//! be taken out of the middle.
 //!
 //! ```text
 //!   cell of (b,2), not held          (b,2) is delivered: its list moves to `released`,
@@ -10,15 +11,20 @@
 //!                   next ──► cell of (c,7)
 //! ```
 //!
+//! Cells and messages lie in two arrays: a cell takes 8 bytes, so that an event that is only waited for costs no room
+//! for a message. Both arrays grow by half at a time, not by doubling: what is held is bounded, and so should be
+//! what is set aside for it. An element is moved twice on average while the array grows.
+//!
 //! The engine does not know what an event is called, or when it counts as delivered: its callers keep the map
 //! from names to cells, and ask for the next cause. That is [`CausalBuffer`](crate::CausalBuffer).
 //!
 //! # Invariants
 //!
-//! - H1: a held message is in exactly one list: the waiters of one cell, or `released`.
+//! - H1: a held message is in exactly one list: the waiters of one cell, or `released`; linked the same both ways.
 //! - H2: a cell that is not free holds a message or has waiters.
 //! - H3: every cell is free or reachable by a name that the caller keeps.
 //! - H4: at most [`HoldBack::MAX`] messages are held, so there are at most twice as many cells.
+//! - H5: every place for a message is free or that of one cell.
 
 use core::iter;
 use core::mem;
@@ -28,20 +34,41 @@ use crate::compat::{Vec, VecDeque};
 use crate::delivery::lanes::LaneId;
 
 /// The place of one event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct CellId(NonZeroU32);
 
 impl CellId {
+    pub(super) const MIN: Self = Self(NonZeroU32::MIN);
+    pub(super) const MAX: Self = Self(NonZeroU32::MAX);
+
+    /// Returns the number of the cell, from 0 on.
+    pub(super) fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+/// The place of one held message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SlotId(NonZeroU32);
+
+impl SlotId {
     fn index(self) -> usize {
         self.0.get() as usize - 1
     }
 }
 
-#[derive(Clone, Debug)]
-struct Cell<M> {
-    held: Option<Held<M>>,
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    held: Option<SlotId>,
     /// The first of those that wait for this event; in a free cell, the next free one.
     waiters: Option<CellId>,
+}
+
+#[derive(Clone, Debug)]
+enum Slot<M> {
+    Held(Held<M>),
+    /// The next free one.
+    Free(Option<SlotId>),
 }
 
 /// A held message.
@@ -50,18 +77,27 @@ pub(super) struct Held<M> {
     pub(super) message: M,
     /// The lane of its node.
     pub(super) lane: LaneId,
+    cause: u32,
+    /// The next of those that wait for the same event, and the one before.
+    next: Option<CellId>,
+    previous: Option<CellId>,
+}
+
+impl<M> Held<M> {
     /// The causes before this one are delivered; the message waits for this one, unless it is released. Cause 0
     /// is the sender's previous message.
-    pub(super) cause: usize,
-    /// The next of those that wait for the same event.
-    next: Option<CellId>,
+    pub(super) fn cause(&self) -> usize {
+        self.cause as usize
+    }
 }
 
 /// Cells and their links. Every operation is O(1), amortised over the lists that it moves.
 #[derive(Clone, Debug)]
 pub(super) struct HoldBack<M> {
-    cells: Vec<Cell<M>>,
+    cells: Vec<Cell>,
+    slots: Vec<Slot<M>>,
     free: Option<CellId>,
+    free_slot: Option<SlotId>,
     /// Messages whose cause was delivered, in that order. They search on: not yet ready, and parked no more.
     released: VecDeque<CellId>,
     len: usize,
@@ -71,8 +107,18 @@ impl<M> HoldBack<M> {
     /// The most messages that can be held, so that cells, at most two a message, can be numbered in 32 bits.
     pub(super) const MAX: usize = 1 << 30;
 
+    /// The most causes of a message, so that they too can be numbered in 32 bits.
+    pub(super) const MAX_CAUSES: usize = 1 << 30;
+
     pub(super) const fn new() -> Self {
-        Self { cells: Vec::new(), free: None, released: VecDeque::new(), len: 0 }
+        Self {
+            cells: Vec::new(),
+            slots: Vec::new(),
+            free: None,
+            free_slot: None,
+            released: VecDeque::new(),
+            len: 0,
+        }
     }
 
     /// Returns how many messages are held.
@@ -81,35 +127,104 @@ impl<M> HoldBack<M> {
     }
 
     /// Makes the cell of an event; the caller holds a message in it, or parks one under it, at once (H2).
+    #[inline]
     pub(super) fn add_cell(&mut self) -> CellId {
         if let Some(cell) = self.free {
             self.free = self.cells[cell.index()].waiters.take();
             return cell;
         }
-        self.cells.push(Cell { held: None, waiters: None });
-        let number = u32::try_from(self.cells.len()).ok().and_then(NonZeroU32::new);
-        #[expect(clippy::expect_used, reason = "H4: at most 2 * MAX cells are in use, so their numbers fit")]
-        CellId(number.expect("H4"))
+        CellId(push(&mut self.cells, Cell { held: None, waiters: None }))
     }
 
     /// Returns what is held in `cell`.
+    #[inline]
     pub(super) fn get(&self, cell: CellId) -> Option<&Held<M>> {
-        self.cells[cell.index()].held.as_ref()
+        match &self.slots[self.cells[cell.index()].held?.index()] {
+            Slot::Held(held) => Some(held),
+            Slot::Free(_) => None,
+        }
+    }
+
+    /// Returns what is held in `cell`, to be changed.
+    #[inline]
+    fn get_mut(&mut self, cell: CellId) -> Option<&mut Held<M>> {
+        match &mut self.slots[self.cells[cell.index()].held?.index()] {
+            Slot::Held(held) => Some(held),
+            Slot::Free(_) => None,
+        }
     }
 
     /// Holds `message`, of the node of `lane`, in `cell`, which is empty. The caller parks it at once (H1).
+    #[inline]
     pub(super) fn hold(&mut self, cell: CellId, message: M, lane: LaneId) {
-        self.cells[cell.index()].held = Some(Held { message, lane, cause: 0, next: None });
+        let held = Slot::Held(Held { message, lane, cause: 0, next: None, previous: None });
+        let slot = match self.free_slot {
+            Some(slot) => {
+                if let Slot::Free(next) = mem::replace(&mut self.slots[slot.index()], held) {
+                    self.free_slot = next;
+                }
+                slot
+            }
+            None => SlotId(push(&mut self.slots, held)),
+        };
+        self.cells[cell.index()].held = Some(slot);
         self.len += 1;
     }
 
     /// Parks the message in `cell` until its `cause`-th cause, whose cell is `on`, is delivered.
+    #[inline]
     pub(super) fn park(&mut self, cell: CellId, cause: usize, on: CellId) {
         let next = self.cells[on.index()].waiters.replace(cell);
-        if let Some(held) = &mut self.cells[cell.index()].held {
-            held.cause = cause;
-            held.next = next;
+        if let Some(next) = next.and_then(|next| self.get_mut(next)) {
+            next.previous = Some(cell);
         }
+        if let Some(held) = self.get_mut(cell) {
+            #[expect(clippy::cast_possible_truncation, reason = "at most MAX_CAUSES")]
+            let cause = cause as u32;
+            (held.cause, held.next) = (cause, next);
+        }
+    }
+
+    /// Takes out the message in `cell`, which is parked under `on`. Either cell may be of no use now: see
+    /// [`free_unused`](Self::free_unused).
+    pub(super) fn take_parked(&mut self, cell: CellId, on: CellId) -> Option<M> {
+        let &Held { next, previous, .. } = self.get(cell)?;
+        match previous {
+            None => self.cells[on.index()].waiters = next,
+            Some(previous) => {
+                if let Some(previous) = self.get_mut(previous) {
+                    previous.next = next;
+                }
+            }
+        }
+        if let Some(next) = next.and_then(|next| self.get_mut(next)) {
+            next.previous = previous;
+        }
+        self.take(cell)
+    }
+
+    /// Takes out the message in `cell`, which is in no list: it was the [`next_released`](Self::next_released), or all
+    /// is taken out.
+    #[inline]
+    pub(super) fn take(&mut self, cell: CellId) -> Option<M> {
+        let slot = self.cells[cell.index()].held.take()?;
+        let taken = mem::replace(&mut self.slots[slot.index()], Slot::Free(self.free_slot.replace(slot)));
+        self.len -= 1;
+        match taken {
+            Slot::Held(held) => Some(held.message),
+            Slot::Free(_) => None,
+        }
+    }
+
+    /// Frees `cell` if it holds nothing and nothing waits for it, and returns whether it did: then the caller forgets
+    /// it (H2).
+    pub(super) fn free_unused(&mut self, cell: CellId) -> bool {
+        let freed = &mut self.cells[cell.index()];
+        let unused = freed.held.is_none() && freed.waiters.is_none();
+        if unused {
+            freed.waiters = self.free.replace(cell);
+        }
+        unused
     }
 
     /// Takes the next released message out of the queue. The caller parks or delivers it at once (H1).
@@ -119,26 +234,20 @@ impl<M> HoldBack<M> {
 
     /// Frees the cell of an event that is delivered: takes out the message, if it was held, and releases all that
     /// waited for it.
+    #[inline]
     pub(super) fn deliver(&mut self, cell: CellId) -> Option<M> {
-        let freed = &mut self.cells[cell.index()];
-        let held = freed.held.take();
-        let mut waiter = mem::replace(&mut freed.waiters, self.free.replace(cell));
+        let delivered = self.take(cell);
+        let mut waiter = mem::replace(&mut self.cells[cell.index()].waiters, self.free.replace(cell));
         while let Some(released) = waiter {
             self.released.push_back(released);
-            waiter = self.cells[released.index()].held.as_mut().and_then(|held| {
+            waiter = self.get_mut(released).and_then(|held| {
                 // The key to linear time: what it waited for is delivered, so it goes on behind it.
                 held.cause += 1;
+                held.previous = None;
                 held.next.take()
             });
         }
-        self.len -= usize::from(held.is_some());
-        held.map(|held| held.message)
-    }
-
-    /// Takes all messages out, and forgets every cell.
-    pub(super) fn drain(&mut self) -> Vec<M> {
-        let cells = mem::replace(self, Self::new()).cells;
-        cells.into_iter().filter_map(|cell| cell.held.map(|held| held.message)).collect()
+        delivered
     }
 
     /// Visits the cells of those that wait for the event of `cell`.
@@ -147,7 +256,7 @@ impl<M> HoldBack<M> {
         iter::successors(first, |&waiter| self.get(waiter)?.next)
     }
 
-    /// Checks H1 and H2. O(cells).
+    /// Checks H1, H2, H4 and H5. O(cells).
     pub(super) fn validate(&self) -> Result<(), &'static str> {
         let mut free = flags(self.cells.len());
         let mut next = self.free;
@@ -156,6 +265,7 @@ impl<M> HoldBack<M> {
             next = self.cells[cell.index()].waiters;
         }
         let mut listed = flags(self.cells.len());
+        let mut slots = flags(self.slots.len());
         let ids = (1..).map_while(NonZeroU32::new).map(CellId).zip(&self.cells);
         let used = ids.filter(|(id, _)| !free[id.index()]);
         let mut held = 0;
@@ -173,9 +283,45 @@ impl<M> HoldBack<M> {
             if cell.held.is_none() && cell.waiters.is_none() {
                 return Err("H2: a cell that is not free holds a message or has waiters");
             }
+            if cell.held.is_some_and(|slot| mem::replace(&mut slots[slot.index()], true)) {
+                return Err("H5: the place of a message belongs to one cell");
+            }
+            let mut before = None;
+            for waiter in self.waiters(id) {
+                if self.get(waiter).is_none_or(|held| held.previous != before) {
+                    return Err("H1: lists are linked the same both ways");
+                }
+                before = Some(waiter);
+            }
         }
-        if held == self.len { Ok(()) } else { Err("H1: as many held as counted") }
+        let mut free_slots = 0;
+        let mut next = self.free_slot;
+        while let Some(slot) = next {
+            free_slots += 1;
+            next = match self.slots[slot.index()] {
+                Slot::Free(next) => next,
+                Slot::Held(_) => return Err("H5: what is free holds nothing"),
+            };
+        }
+        if held != self.len || held + free_slots != self.slots.len() {
+            return Err("H5: every place is free or that of a held message");
+        }
+        if held > Self::MAX || self.cells.len() > 2 * Self::MAX {
+            return Err("H4: no more than can be numbered");
+        }
+        Ok(())
     }
+}
+
+/// Adds to an array that grows by half, and returns the number of the new element, from 1 on.
+#[inline]
+fn push<T>(elements: &mut Vec<T>, element: T) -> NonZeroU32 {
+    if elements.len() == elements.capacity() {
+        elements.reserve_exact(elements.len() / 2 + 4);
+    }
+    elements.push(element);
+    #[expect(clippy::cast_possible_truncation, reason = "H4: at most 2 * MAX cells, so their numbers fit")]
+    NonZeroU32::new(elements.len() as u32).unwrap_or(NonZeroU32::MAX)
 }
 
 fn flags(len: usize) -> Vec<bool> {

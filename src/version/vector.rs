@@ -204,15 +204,19 @@ impl<I: NodeId> VersionVector<I> {
     /// ```
     #[inline]
     pub fn increment(&mut self, node: I) -> Result<Dot<I>, CounterExhausted> {
-        let at = self.ids.binary_search(&node);
-        let seen = at.map_or_else(|_| self.recent.get(&node), |at| self.counters[at]);
-        let next = seen.checked_add(1).and_then(|next| Dot::new(node, next));
-        let dot = next.ok_or(CounterExhausted { limit: u64::MAX })?;
-        match at {
-            Ok(at) => self.counters[at] = dot.counter(),
-            Err(before) => self.raise_recent(before, dot.node(), dot.counter()),
+        match self.ids.binary_search(&node) {
+            Ok(at) => {
+                let counter = &mut self.counters[at];
+                let dot = dot_after(*counter, node)?;
+                *counter = dot.counter();
+                Ok(dot)
+            }
+            Err(before) => {
+                let dot = dot_after(self.recent.get(&node), node)?;
+                self.raise_recent(before, dot.node(), dot.counter());
+                Ok(dot)
+            }
         }
-        Ok(dot)
     }
 
     /// Sees `dot` and every earlier event of its node; an older dot changes nothing. O(log n), for new
@@ -444,6 +448,12 @@ impl<I: NodeId> VersionVector<I> {
     fn debug_validate(&self) {
         debug_assert_eq!(self.internal_validate(), Ok(()));
     }
+}
+
+/// Names the event of `node` that follows its `seen` ones.
+fn dot_after<I>(seen: u64, node: I) -> Result<Dot<I>, CounterExhausted> {
+    let next = seen.checked_add(1).and_then(|next| Dot::new(node, next));
+    next.ok_or(CounterExhausted { limit: u64::MAX })
 }
 
 /// Finds `node` in sorted ids, of which those before `from` are less. O(log d) for one that is d places ahead.

@@ -236,18 +236,9 @@ impl<S: Simd> Wide<S> {
         self,
         ours: &mut [u64; B],
         theirs: &[u64; B],
-        exceeds: impl Fn(S::u64s, S::u64s) -> <S::u64s as SimdBase<S>>::Mask,
         choose: impl Fn(S::u64s, S::u64s) -> S::u64s,
     ) {
         const { assert!(B.is_multiple_of(Self::LANES)) }
-        let none = S::u64s::splat(self.0, 0);
-        let mut any = none.simd_gt(none);
-        for (ours, theirs) in iter::zip(ours.chunks_exact(Self::LANES), theirs.chunks_exact(Self::LANES)) {
-            any |= exceeds(S::u64s::from_slice(self.0, ours), S::u64s::from_slice(self.0, theirs));
-        }
-        if !any.any_true() {
-            return;
-        }
         for (ours, theirs) in iter::zip(ours.chunks_exact_mut(Self::LANES), theirs.chunks_exact(Self::LANES)) {
             choose(S::u64s::from_slice(self.0, ours), S::u64s::from_slice(self.0, theirs)).store_slice(ours);
         }
@@ -262,8 +253,6 @@ impl<S: Simd> Lanes for Wide<S> {
             ours,
             theirs,
             #[inline(always)]
-            |ours, theirs| theirs.simd_gt(ours),
-            #[inline(always)]
             |ours, theirs| theirs.max(ours),
         );
     }
@@ -273,8 +262,6 @@ impl<S: Simd> Lanes for Wide<S> {
         self.change(
             ours,
             theirs,
-            #[inline(always)]
-            |ours, theirs| ours.simd_gt(theirs),
             #[inline(always)]
             |ours, theirs| theirs.min(ours),
         );

@@ -72,10 +72,10 @@ mod snapshot;
 
 use crate::codec::DecodeId;
 use crate::compat::{BTreeMap, Vec};
-use crate::delivery::buffer::{AcceptErrorKind, Accepted, CausalBuffer, Limits, TooManyNodes};
 use crate::delivery::message::Message;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::stability::Stability;
+use crate::delivery::{AcceptErrorKind, Accepted, CausalBuffer, Limits, TooManyNodes};
 use crate::node::{Dot, DotRange};
 use crate::version::VersionVector;
 
@@ -232,6 +232,7 @@ impl<I: DecodeId> Endpoint<I> {
             horizon: config.window,
             nodes: config.nodes,
             dependencies: config.nodes,
+            ..Limits::default()
         });
         let (clock, node) = (Clock::default(), outbox.node());
         let peers = stability.members().filter(|&member| member != node);
