@@ -462,3 +462,77 @@ fn what_is_relative_to_an_unknown_vector_is_not_confirmed() {
     endpoint.handle_timeout(2 * CONFIG.delay_ms);
     assert_eq!(packets(&mut endpoint)[0].1[1], 6);
 }
+
+#[test]
+fn many_gaps_are_asked_for_in_a_small_group() {
+    let config = EndpointConfig { window: 200, window_bytes: 10_000, nodes: 2, packet: 1, ..CONFIG };
+    let mut nodes = [0, 1].map(|node| Endpoint::new(node, [0, 1], config).unwrap());
+    for _ in 0..200 {
+        nodes[0].broadcast(vec![]).unwrap();
+    }
+    deliveries(&mut nodes[0]);
+    // Every second packet is lost.
+    for (_, packet) in packets(&mut nodes[0]).iter().skip(1).step_by(2) {
+        nodes[1].handle_packet(0, &0, packet).unwrap();
+    }
+    assert_eq!(nodes[1].held_len(), 100);
+    nodes[0].handle_timeout(config.delay_ms);
+    let mut now = config.delay_ms;
+    let mut most = 0;
+    while nodes[1].delivered().get(&0) < 200 {
+        for (from, to) in [(0, 1), (1, 0)] {
+            for (_, packet) in packets(&mut nodes[from]) {
+                most = most.max(if from == 1 { packet.len() } else { 0 });
+                nodes[to].handle_packet(now, &(from as u8), &packet).unwrap();
+            }
+            deliveries(&mut nodes[to]);
+            assert_eq!(nodes[to].internal_validate(), Ok(()));
+        }
+        now = nodes.iter().filter_map(Endpoint::poll_timeout).min().unwrap();
+        nodes.iter_mut().for_each(|node| node.handle_timeout(now));
+    }
+    assert!(most > 64 * 3, "as many ranges as a packet may ask for, in one: {most} bytes");
+}
+
+#[test]
+fn a_stale_or_repeated_packet_calls_for_no_reply_at_once() {
+    let config = EndpointConfig { delay_ms: 0, ..CONFIG };
+    let mut nodes = [0, 1].map(|node| Endpoint::new(node, [0, 1], config).unwrap());
+    let (mut all, mut in_flight): (Vec<(u8, Vec<u8>)>, Vec<(u8, Vec<u8>)>) = (vec![], vec![]);
+    for _ in 0..3 {
+        nodes[0].broadcast(vec![]).unwrap();
+        nodes[1].broadcast(vec![]).unwrap();
+        for node in &mut nodes {
+            node.handle_timeout(5);
+            deliveries(node);
+            in_flight.extend(packets(node));
+        }
+    }
+    // Each packet arrives, in no time.
+    while let Some((to, packet)) = in_flight.pop() {
+        all.push((to, packet.clone()));
+        let node = &mut nodes[usize::from(to)];
+        node.handle_packet(5, &(1 - to), &packet).unwrap();
+        deliveries(node);
+        in_flight.extend(packets(node));
+        assert!(all.len() < 50, "they answer each other for ever");
+    }
+    assert!(nodes.iter().all(|node| node.delivered().iter().eq([(&0, 3), (&1, 3)])));
+    // And then all of them again, some time later.
+    for now in 10..30 {
+        for (to, packet) in &all {
+            nodes[usize::from(*to)].handle_packet(now, &(1 - to), packet).unwrap();
+            let replies = packets(&mut nodes[usize::from(*to)]);
+            assert_eq!(replies, [], "at {now} ms");
+        }
+    }
+    // It is repeated at a pace, for it may be that the answer to it was lost.
+    let mut replies = 0;
+    for now in 30..1_030 {
+        for (to, packet) in &all {
+            nodes[usize::from(*to)].handle_packet(now, &(1 - to), packet).unwrap();
+            replies += packets(&mut nodes[usize::from(*to)]).len();
+        }
+    }
+    assert!((10..=22).contains(&replies), "{replies} replies in 1 s");
+}

@@ -8,8 +8,8 @@ use crate::delivery::TooManyNodes;
 
 /// Sizes and times of an [`Endpoint`](super::Endpoint).
 ///
-/// All nodes of a group take the same `window` and `window_bytes`: a node that sends more than others keep for it would
-/// wait for them for ever. The rest may differ.
+/// All nodes of a group take the same `window`, `window_bytes` and `nodes`: a node that sends more than others keep for it,
+/// or names more nodes, would wait for them for ever. The rest may differ.
 ///
 /// # Memory
 ///
@@ -38,7 +38,7 @@ pub struct EndpointConfig {
     /// How many bytes of answers one node is sent in `retry_ms`, whatever it asks for; the default is 64 KiB.
     pub answer_bytes: usize,
     /// How long an acknowledgement waits for company, and a message for those that it has overtaken, in milliseconds;
-    /// the default is 20.
+    /// the default is 20. With 0 nothing waits for company, and each delivery is acknowledged in a packet of its own.
     pub delay_ms: u64,
     /// How long to wait for an answer before asking or telling again, in milliseconds; the default is 200. It doubles
     /// with every time in vain.

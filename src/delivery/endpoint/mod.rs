@@ -81,8 +81,8 @@ use crate::version::VersionVector;
 
 pub use config::{BroadcastError, BroadcastErrorKind, EndpointConfig, PacketError, RestoreError};
 use log::Log;
-use packet::{Packet, encode_message, message_len, put_head, put_message};
-use peer::{BackOff, Clock, MAX_RANGES, Peer};
+use packet::{MAX_RANGES, Packet, encode_message, message_len, put_head, put_message};
+use peer::{BackOff, Clock, Peer};
 
 /// Reliable causal broadcast to the members of a group, over any transport.
 ///
@@ -403,12 +403,16 @@ impl<I: DecodeId> Endpoint<I> {
             peer.known = packet.revision;
             peer.back_off = BackOff::default();
         }
-        if packet.base != peer.known || peer.told < self.revision {
-            // It does not know what we know of it, or we have not told it all.
+        let is_confirmed = packet.base == peer.known;
+        if peer.told < self.revision || (!is_confirmed && peer.said < peer.known) {
+            // We have not told it all.
             peer.speak_by(self.clock.after(self.config.delay_ms));
+        } else if !is_confirmed {
+            // It has not heard what we have told it.
+            peer.speak_by(peer.again(&self.clock, &self.config));
         } else if peer.confirmed < self.revision {
             peer.speak_by(self.clock.after(peer.back_off.wait(&self.config)));
-        } else {
+        } else if peer.we_have_forgotten.is_empty() {
             peer.speak_at = None;
         }
         self.acknowledge(from, &packet.news);
@@ -500,6 +504,8 @@ impl<I: DecodeId> Endpoint<I> {
         }
 
         peer.told = self.revision;
+        peer.said = peer.known;
+        peer.spoke_at = clock.after(0);
         peer.speak_at = None;
         if peer.confirmed < self.revision {
             let wait = peer.back_off.wait(&self.config);
@@ -613,6 +619,7 @@ impl<I: DecodeId> Endpoint<I> {
             let (first, last) = request.counters().into_inner();
             if first <= author.log.forgotten() {
                 peer.we_have_forgotten.extend([(request.node().clone(), author.log.forgotten())]);
+                peer.speak_by(peer.again(&self.clock, &self.config));
             }
             let first = first.max(author.log.forgotten().saturating_add(1));
             here.extend(DotRange::new(request.node().clone(), first..=last.min(author.log.last())));

@@ -10,6 +10,9 @@ use crate::version::VersionVector;
 
 const VERSION: u8 = 1;
 
+/// How many ranges one packet asks for at most, and how many of one peer's requests wait.
+pub(super) const MAX_RANGES: usize = 64;
+
 /// A message that was read, and the bytes in which it stood.
 pub(super) type Taken<'a, I> = (Message<I, &'a [u8]>, &'a [u8]);
 
@@ -121,8 +124,9 @@ impl<'a, I: DecodeId> Packet<'a, I> {
 fn take_requests<I: DecodeId>(reader: &mut Reader<'_>) -> Result<Vec<DotRange<I>>, DecodeError> {
     let at = reader.at();
     let count = reader.take_number()?;
-    if count > reader.limit() as u64 {
-        return reader.refuse(at, DecodeErrorKind::TooManyEntries { limit: reader.limit() });
+    // Gaps, which do not become fewer with the nodes.
+    if count > MAX_RANGES as u64 {
+        return reader.refuse(at, DecodeErrorKind::TooManyEntries { limit: MAX_RANGES });
     }
     let mut requests: Vec<DotRange<I>> = Vec::new();
     for _ in 0..count {
@@ -267,6 +271,6 @@ mod tests {
         assert_eq!(refused(&[1, 0, 0, 0, 0, 2, 5, 0, 0, 5, 1, 0]), DecodeErrorKind::NotCanonical);
         assert_eq!(refused(&[1, 0, 0, 0, 0, 2, 5, 0, 1, 5, 1, 0]), DecodeErrorKind::Unsorted);
         assert_eq!(refused(&[1, 0, 0, 0, 0, 2, 5, 0, 0, 4, 9, 0]), DecodeErrorKind::Unsorted);
-        assert_eq!(refused(&[1, 0, 0, 0, 0, 0xC4, 0, 0]), DecodeErrorKind::TooManyEntries { limit: 256 });
+        assert_eq!(refused(&[1, 0, 0, 0, 0, 65, 0, 0]), DecodeErrorKind::TooManyEntries { limit: 64 });
     }
 }

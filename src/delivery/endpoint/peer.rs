@@ -4,10 +4,8 @@ use crate::compat::{BTreeMap, Vec, VecDeque};
 use crate::node::{DotRange, NodeId};
 use crate::version::VersionVector;
 
+use super::packet::MAX_RANGES;
 use super::{Author, EndpointConfig};
-
-/// How many ranges one peer's requests may keep waiting, and how many one packet asks for.
-pub(super) const MAX_RANGES: usize = 64;
 
 /// The time that has passed, as far as the owner has told it.
 ///
@@ -80,6 +78,10 @@ pub(super) struct Peer<I> {
     pub(super) known: u64,
     /// The revision of our vector that was last sent to it.
     pub(super) told: u64,
+    /// The revision of its own vector that it was last told we know.
+    pub(super) said: u64,
+    /// When it was last spoken to.
+    pub(super) spoke_at: u64,
     /// Up to which counter our own messages were sent to it once.
     pub(super) sent: u64,
     /// When to tell it our vector, if nothing is sent before; none if it knows it, and knows that we know its own.
@@ -106,6 +108,8 @@ impl<I: NodeId> Peer<I> {
             confirmed: 0,
             known: 0,
             told: 0,
+            said: 0,
+            spoke_at: 0,
             sent,
             speak_at: Some(speak_at),
             back_off: BackOff::default(),
@@ -116,6 +120,12 @@ impl<I: NodeId> Peer<I> {
             has_forgotten: VersionVector::new(),
             we_have_forgotten: VersionVector::new(),
         }
+    }
+
+    /// When to say again what was said: soon, and at a pace. What calls for it may be an old packet, or a copy; if each of
+    /// them were answered at once, a network that repeats packets would multiply them.
+    pub(super) fn again(&self, clock: &Clock, config: &EndpointConfig) -> u64 {
+        clock.after(config.delay_ms).max(self.spoke_at.saturating_add(config.retry_ms.max(1)))
     }
 
     /// Sees to it that the peer is spoken to at `deadline`, or before.
@@ -140,9 +150,7 @@ impl<I: NodeId> Peer<I> {
 
     /// Whether something is to be said now, apart from messages.
     pub(super) fn has_something_to_say(&self, clock: &Clock) -> bool {
-        !self.requests.is_empty()
-            || !self.we_have_forgotten.is_empty()
-            || self.speak_at.is_some_and(|at| clock.is_due(at))
+        !self.requests.is_empty() || self.speak_at.is_some_and(|at| clock.is_due(at))
     }
 
     /// Hands messages that the peer has asked for to `put`, until that says no or the budget is used up.
