@@ -17,7 +17,7 @@ fn small(random: &mut Random) -> EndpointConfig {
         nodes: 10,
         packet: 60 + random.below(300) as usize,
         answer_bytes: 50 + random.below(500) as usize,
-        delay_ms: 2 + random.below(30),
+        delay_ms: random.below(30),
         retry_ms: 20 + random.below(200),
         retry_max_ms: 1_000 + random.below(4_000),
     }
