@@ -6,7 +6,7 @@ mod endpoint_support;
 use endpoint_support::{Faults, Network, Random};
 use happens_before::codec::{DecodeErrorKind, Writer};
 use happens_before::delivery::endpoint::{
-    BroadcastErrorKind, Endpoint, EndpointConfig, PacketError, RestoreError,
+    AdmitError, BroadcastErrorKind, Endpoint, EndpointConfig, PacketError, RestoreError,
 };
 use happens_before::{Dot, DotRange, Message};
 
@@ -535,4 +535,79 @@ fn a_stale_or_repeated_packet_calls_for_no_reply_at_once() {
         }
     }
     assert!((10..=22).contains(&replies), "{replies} replies in 1 s");
+}
+
+#[test]
+fn one_that_was_removed_comes_back_under_a_new_id_alone() {
+    let mut network = Network::new(3, 4, CONFIG, 11);
+    network.broadcast(0, 3);
+    network.broadcast(1, 3);
+    network.heal();
+    network.sites[1].is_down = true;
+    for node in [0, 2] {
+        network.endpoint(node).remove(&1);
+        let before = network.endpoint(node).snapshot();
+        assert_eq!(network.endpoint(node).admit(1), Err(AdmitError::HasLeft));
+        assert_eq!(network.endpoint(node).snapshot(), before);
+        assert_eq!(network.endpoint(node).admit(3), Ok(()));
+        network.settle(node, false);
+    }
+    let snapshot = network.endpoint(2).snapshot();
+    let mut back = Endpoint::<u8>::restore(&snapshot, CONFIG).unwrap();
+    assert_eq!(back.admit(1), Err(AdmitError::HasLeft), "a snapshot knows who has left");
+    assert_eq!(Endpoint::join(1_u8, &snapshot, CONFIG).unwrap_err(), RestoreError::NotAMember);
+    network.add(Endpoint::join(3, &snapshot, CONFIG).unwrap());
+    for (author, node) in [(0, 3), (1, 3)] {
+        network.run.delivered(node, &dot(author, 1)).unwrap();
+    }
+    network.broadcast(3, 1);
+    network.heal();
+    let all = [(0, 1), (1, 1), (3, 1)].into_iter().collect();
+    assert!([0, 2, 3].iter().all(|&node| network.endpoint(node).delivered() == all));
+}
+
+#[test]
+fn a_group_is_full_with_those_that_have_left() {
+    let mut endpoint = Endpoint::new(0_u8, [1, 2, 3, 4, 5], CONFIG).unwrap();
+    assert!(endpoint.remove(&5));
+    let before = endpoint.snapshot();
+    assert!(matches!(endpoint.admit(6), Err(AdmitError::TooManyNodes(error)) if error.limit == 6));
+    assert_eq!((endpoint.admit(4), endpoint.snapshot()), (Ok(()), before));
+}
+
+/// Whichever packet is lost while one joins, everyone learns what everyone has, and all fall silent.
+#[test]
+fn any_one_packet_may_be_lost_while_one_joins() {
+    let mut lost = 0;
+    while let Some(packets) = joins_without(lost) {
+        lost += 1;
+        assert!(lost <= packets);
+    }
+    assert!(lost > 15, "{lost} packets");
+}
+
+/// One joins, and the packet with this number is lost; `None` if there were fewer.
+fn joins_without(lost: u64) -> Option<u64> {
+    let mut network = Network::new(3, 4, CONFIG, 12);
+    for node in [0, 1, 2] {
+        network.broadcast(node, 3);
+    }
+    network.heal();
+    let before = network.packets;
+    network.lost = Some(before + 1 + lost);
+    network.broadcast(2, 3);
+    for node in [0, 1, 2] {
+        network.endpoint(node).admit(3).unwrap();
+        network.settle(node, false);
+    }
+    let snapshot = network.endpoint(0).snapshot();
+    network.add(Endpoint::join(3, &snapshot, CONFIG).unwrap());
+    for author in [0, 1, 2] {
+        network.run.delivered(3, &dot(author, 1)).unwrap();
+    }
+    network.settle(3, false);
+    network.broadcast(3, 3);
+    network.heal();
+    network.run.complete().unwrap();
+    (network.packets > before + lost).then_some(network.packets)
 }

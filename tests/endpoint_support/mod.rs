@@ -71,6 +71,8 @@ pub struct Network {
     pub bytes: u64,
     pub crashes: u64,
     pub refused: u64,
+    /// The number of a packet that is lost, whatever the faults.
+    pub lost: Option<u64>,
     /// How much the nodes' clocks go wrong: added to the time that each is told.
     pub skew_ms: Vec<u64>,
 }
@@ -91,6 +93,7 @@ impl Network {
             bytes: 0,
             crashes: 0,
             refused: 0,
+            lost: None,
             skew_ms: vec![1_000; sites],
         };
         for node in 0..nodes {
@@ -135,7 +138,7 @@ impl Network {
         while let Some((to, packet)) = self.sites[usize::from(node)].endpoint.poll_packet() {
             self.packets += 1;
             self.bytes += packet.len() as u64;
-            let copies = if self.random.percent(self.faults.loss) {
+            let copies = if self.random.percent(self.faults.loss) || self.lost == Some(self.packets) {
                 0
             } else {
                 1 + u64::from(self.random.percent(self.faults.duplicate))

@@ -107,6 +107,28 @@ impl fmt::Display for BroadcastError {
 
 impl core::error::Error for BroadcastError {}
 
+/// A node that was not taken into the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AdmitError {
+    /// There would be more than [`EndpointConfig::nodes`], with those that have left.
+    TooManyNodes(TooManyNodes),
+    /// It was a member and was removed. What it has acknowledged was forgotten then, and it would not say it again: it must
+    /// [`join`](super::Endpoint::join) under a new id.
+    HasLeft,
+}
+
+impl fmt::Display for AdmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyNodes(error) => error.fmt(f),
+            Self::HasLeft => f.write_str("the node was removed from this group; admit it under a new id"),
+        }
+    }
+}
+
+impl core::error::Error for AdmitError {}
+
 /// A packet that was not taken in. The endpoint is as before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -79,7 +79,7 @@ use crate::delivery::{AcceptErrorKind, Accepted, CausalBuffer, Limits, TooManyNo
 use crate::node::{Dot, DotRange};
 use crate::version::VersionVector;
 
-pub use config::{BroadcastError, BroadcastErrorKind, EndpointConfig, PacketError, RestoreError};
+pub use config::{AdmitError, BroadcastError, BroadcastErrorKind, EndpointConfig, PacketError, RestoreError};
 use log::Log;
 use packet::{MAX_RANGES, Packet, encode_message, message_len, put_head, put_message};
 use peer::{BackOff, Clock, Peer};
@@ -524,31 +524,38 @@ impl<I: DecodeId> Endpoint<I> {
     /// before the snapshot is taken: one that admits it later may have forgotten what the newcomer lacks, and then only
     /// the member that has given the snapshot can help it.
     ///
-    /// A node that is a member already is left as it is. One that was removed takes part again where it was; if it lacks
-    /// what is stable by now, it finds that [`lost`](Self::lost).
+    /// A node that is a member already is left as it is.
     ///
     /// # Errors
     ///
-    /// [`TooManyNodes`] if there would be more than [`EndpointConfig::nodes`], with those that have left.
-    pub fn admit(&mut self, node: I) -> Result<(), TooManyNodes> {
+    /// [`AdmitError`]; the endpoint is as before.
+    pub fn admit(&mut self, node: I) -> Result<(), AdmitError> {
         if self.stability.is_member(&node) {
             return Ok(());
         }
-        if !self.authors.contains_key(&node) && self.authors.len() >= self.config.nodes {
-            return Err(TooManyNodes { limit: self.config.nodes });
+        if self.authors.contains_key(&node) {
+            return Err(AdmitError::HasLeft);
         }
-        self.stability.join(node.clone(), &VersionVector::new())?;
-        self.authors.entry(node.clone()).or_insert_with(|| Author::new(Log::default(), 0));
+        let full = TooManyNodes { limit: self.config.nodes };
+        if self.authors.len() >= self.config.nodes {
+            return Err(AdmitError::TooManyNodes(full));
+        }
+        self.stability.join(node.clone(), &VersionVector::new()).map_err(AdmitError::TooManyNodes)?;
+        self.authors.insert(node.clone(), Author::new(Log::default(), 0));
         let soon = self.clock.after(self.config.delay_ms);
         let sent = self.stability.acknowledged(&node, self.node());
         self.peers.insert(node, Peer::new(sent, soon));
         Ok(())
     }
 
-    /// Takes a member out of the group, for good or until it is admitted again; says whether it was one. O(n²).
+    /// Takes a member out of the group, for good; says whether it was one. O(n²).
     ///
     /// Nothing waits for it any longer, and packets from it are refused. What it has sent stays: what one live member has
-    /// delivered of it, all will. A node does not remove itself: it falls silent, and the others remove it.
+    /// delivered of it, all will. A node does not remove itself: it falls silent, and the others remove it. If it is to
+    /// take part again, it [joins](Self::join) under a new id.
+    ///
+    /// A message that builds on one that only nodes which are gone have delivered can never be delivered. It stays held
+    /// back, and takes room in its author's window: whether anybody still has the cause, one node alone cannot know.
     pub fn remove(&mut self, node: &I) -> bool {
         if self.peers.remove(node).is_none() {
             return false;
