@@ -451,6 +451,49 @@ fn held_messages_do_not_keep_out_the_one_that_they_wait_for() {
 }
 
 #[test]
+fn later_messages_do_not_put_off_the_search_for_a_lost_one() {
+    let mut endpoint = Endpoint::new(0, [0, 1], CONFIG).unwrap();
+    // The first message is lost, the others come one after another.
+    let mut asked = None;
+    for (now, counter) in (0..).step_by(5).zip(2..=8) {
+        let packet = Forged {
+            news: vec![(1, counter)],
+            messages: vec![message(dot(1, counter), &[], 3)],
+            ..Forged::new()
+        };
+        assert_eq!(endpoint.handle_packet(now, &1, &packet.bytes()).unwrap().new, 1);
+        // Its vector, in a packet of 10 bytes, and the range 1..=1.
+        if packets(&mut endpoint).iter().any(|(_, packet)| packet.ends_with(&[1, 1, 0, 0])) {
+            assert_eq!(asked.replace(now), None, "asked for twice");
+        }
+    }
+    assert_eq!(asked, Some(CONFIG.delay_ms));
+    // But what was asked for does: the rest is on its way.
+    let came = Forged { messages: vec![message(dot(1, 1), &[], 3)], ..Forged::new() };
+    endpoint.handle_packet(100, &1, &came.bytes()).unwrap();
+    assert_eq!(deliveries(&mut endpoint).len(), 8);
+}
+
+#[test]
+fn an_answer_puts_off_the_next_question() {
+    let mut endpoint = Endpoint::new(0, [0, 1], CONFIG).unwrap();
+    let asks = |endpoint: &mut Endpoint<u8>, now| {
+        endpoint.handle_timeout(now);
+        packets(endpoint)
+            .iter()
+            .any(|(_, packet)| packet.len() > 7 && packet[packet.len() - 4..][..2] == [1, 1])
+    };
+    let claim = Forged { news: vec![(1, 5)], ..Forged::new() };
+    endpoint.handle_packet(0, &1, &claim.bytes()).unwrap();
+    assert!(asks(&mut endpoint, 10));
+    let first = Forged { messages: vec![message(dot(1, 2), &[], 3)], ..Forged::new() };
+    endpoint.handle_packet(100, &1, &first.bytes()).unwrap();
+    assert!(!asks(&mut endpoint, 199));
+    endpoint.handle_timeout(200);
+    assert!(packets(&mut endpoint)[0].1.ends_with(&[2, 1, 0, 0, 1, 2, 2]), "1..=1 and 3..=5");
+}
+
+#[test]
 fn what_is_relative_to_an_unknown_vector_is_not_confirmed() {
     let mut endpoint = Endpoint::new(0, [0, 1], CONFIG).unwrap();
     let relative = Forged { base: 5, news: vec![(1, 1)], ..Forged::new() };

@@ -64,10 +64,12 @@
 //!
 #![doc = include_str!("FORMAT.md")]
 
+mod asking;
 mod config;
 mod log;
 mod packet;
 mod peer;
+mod receiving;
 mod snapshot;
 
 use crate::codec::DecodeId;
@@ -75,14 +77,16 @@ use crate::compat::{BTreeMap, Vec};
 use crate::delivery::message::Message;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::stability::Stability;
-use crate::delivery::{AcceptErrorKind, Accepted, CausalBuffer, Limits, TooManyNodes};
+use crate::delivery::{CausalBuffer, Limits, TooManyNodes};
 use crate::node::{Dot, DotRange};
 use crate::version::VersionVector;
 
+use asking::Ask;
 pub use config::{AdmitError, BroadcastError, BroadcastErrorKind, EndpointConfig, PacketError, RestoreError};
 use log::Log;
-use packet::{MAX_RANGES, Packet, encode_message, message_len, put_head, put_message};
-use peer::{BackOff, Clock, Peer};
+use packet::{MAX_RANGES, encode_message, message_len, put_head, put_message};
+use peer::{Clock, Peer};
+pub use receiving::Received;
 
 /// Reliable causal broadcast to the members of a group, over any transport.
 ///
@@ -161,42 +165,10 @@ struct Author<I> {
     ask: Option<Ask<I>>,
 }
 
-#[derive(Debug)]
-struct Ask<I> {
-    at: u64,
-    back_off: BackOff,
-    /// Who was asked last.
-    peer: Option<I>,
-}
-
 impl<I> Author<I> {
     fn new(log: Log, changed_at: u64) -> Self {
         Self { log, held_bytes: 0, changed_at, claimed: 0, ask: None }
     }
-}
-
-/// What a packet has brought.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Received<I> {
-    /// How many messages were new.
-    pub new: usize,
-    /// How many messages were here before.
-    pub duplicates: usize,
-    /// How many messages were left lying: of authors that are not known here, beyond the window, or not verified. Those
-    /// that exist are asked for again when there is room.
-    pub refused: usize,
-    /// A message of which another content is held here: its author has used a number twice, or someone forges. The first
-    /// is kept.
-    pub equivocation: Option<Dot<I>>,
-}
-
-/// What has become of a message in a packet.
-enum Admission {
-    New,
-    Duplicate,
-    Refused,
-    Equivocation,
 }
 
 impl<I: DecodeId> Endpoint<I> {
@@ -354,82 +326,9 @@ impl<I: DecodeId> Endpoint<I> {
         let stable = self.stability.observe(self.outbox.node(), &delivered);
         self.forget(&stable.unwrap_or_default());
         if let Some(author) = self.authors.get_mut(author) {
-            look_for(author, &self.clock, &self.config);
+            author.look_for(&self.clock, &self.config);
         }
         Some(message)
-    }
-
-    /// Takes in a packet that the member `from` has sent, as the transport has authenticated it, and says what it has
-    /// brought. Messages in it may be of any author, and are taken to be what they say.
-    ///
-    /// O(n) for the packet, and as [`CausalBuffer::accept`] for each message.
-    ///
-    /// # Errors
-    ///
-    /// [`PacketError`]; the endpoint is unchanged.
-    pub fn handle_packet(&mut self, now_ms: u64, from: &I, packet: &[u8]) -> Result<Received<I>, PacketError> {
-        self.handle_packet_verified(now_ms, from, packet, |_| true)
-    }
-
-    /// As [`handle_packet`](Self::handle_packet), and leaves every message lying of which `is_authentic` does not say
-    /// that its author has written it: by a signature in the payload, say, over dot, dependencies and content.
-    ///
-    /// It is asked once for each message that is not delivered already.
-    ///
-    /// # Errors
-    ///
-    /// As `handle_packet`.
-    pub fn handle_packet_verified(
-        &mut self,
-        now_ms: u64,
-        from: &I,
-        packet: &[u8],
-        mut is_authentic: impl FnMut(&Message<I, &[u8]>) -> bool,
-    ) -> Result<Received<I>, PacketError> {
-        let Some(peer) = self.peers.get_mut(from) else { return Err(PacketError::NotAMember) };
-        let packet = Packet::decode(packet, self.config.nodes).map_err(PacketError::Decode)?;
-        if packet.news.get(self.outbox.node()) > self.outbox.counter() {
-            return Err(PacketError::NeverSent);
-        }
-
-        self.clock.advance(now_ms);
-        if packet.confirmed > peer.confirmed && packet.confirmed <= self.revision {
-            peer.confirmed = packet.confirmed;
-            peer.back_off = BackOff::default();
-        }
-        // What it says of nodes that are not known here is lost; it shall go on until they are.
-        let is_understood = packet.news.iter().all(|(node, _)| self.authors.contains_key(node));
-        if is_understood && packet.base <= peer.known && packet.revision > peer.known {
-            peer.known = packet.revision;
-            peer.back_off = BackOff::default();
-        }
-        let is_confirmed = packet.base == peer.known;
-        if peer.told < self.revision || (!is_confirmed && peer.said < peer.known) {
-            // We have not told it all.
-            peer.speak_by(self.clock.after(self.config.delay_ms));
-        } else if !is_confirmed {
-            // It has not heard what we have told it.
-            peer.speak_by(peer.again(&self.clock, &self.config));
-        } else if peer.confirmed < self.revision {
-            peer.speak_by(self.clock.after(peer.back_off.wait(&self.config)));
-        } else if peer.we_have_forgotten.is_empty() {
-            peer.speak_at = None;
-        }
-        self.acknowledge(from, &packet.news);
-        self.take_requests(from, &packet.forgotten, &packet.requests);
-
-        let mut received = Received { new: 0, duplicates: 0, refused: 0, equivocation: None };
-        for message in packet.messages {
-            let dot = message.dot().clone();
-            match self.admit_message(message, &mut is_authentic) {
-                Admission::New => received.new += 1,
-                Admission::Duplicate => received.duplicates += 1,
-                Admission::Refused => received.refused += 1,
-                Admission::Equivocation => received.equivocation = Some(dot),
-            }
-        }
-        self.ask_for_missing();
-        Ok(received)
     }
 
     /// Takes note of the time. Call it when [`poll_timeout`](Self::poll_timeout) says so; at any other time it does no
@@ -570,7 +469,7 @@ impl<I: DecodeId> Endpoint<I> {
     fn note_claims(&mut self) {
         for (node, author) in &mut self.authors {
             author.claimed = self.stability.highest(node);
-            look_for(author, &self.clock, &self.config);
+            author.look_for(&self.clock, &self.config);
         }
     }
 
@@ -593,137 +492,8 @@ impl<I: DecodeId> Endpoint<I> {
         for (node, counter) in stable {
             if let Some(author) = self.authors.get_mut(node) {
                 author.log.forget(counter);
-                look_for(author, &self.clock, &self.config);
+                author.look_for(&self.clock, &self.config);
             }
-        }
-    }
-
-    /// Notes what a member says that it has.
-    fn acknowledge(&mut self, from: &I, news: &VersionVector<I>) {
-        let known = news.iter().filter(|(node, _)| self.authors.contains_key(node));
-        let news: VersionVector<I> = known.map(|(node, counter)| (node.clone(), counter)).collect();
-        if let Some(peer) = self.peers.get_mut(from) {
-            peer.sent = peer.sent.max(news.get(self.outbox.node()));
-        }
-        let stable = self.stability.observe(from, &news);
-        self.forget(&stable.unwrap_or_default());
-        for (node, counter) in &news {
-            if let Some(author) = self.authors.get_mut(node) {
-                author.claimed = author.claimed.max(counter);
-                look_for(author, &self.clock, &self.config);
-            }
-        }
-    }
-
-    /// Takes in what a member asks for, as far as it is here.
-    fn take_requests(&mut self, from: &I, forgotten: &VersionVector<I>, requests: &[DotRange<I>]) {
-        let Some(peer) = self.peers.get_mut(from) else { return };
-        let known = forgotten.iter().filter(|(node, _)| self.authors.contains_key(node));
-        peer.has_forgotten.extend(known.map(|(node, counter)| (node.clone(), counter)));
-        let mut here = Vec::new();
-        for request in requests {
-            let Some(author) = self.authors.get(request.node()) else { continue };
-            let (first, last) = request.counters().into_inner();
-            if first <= author.log.forgotten() {
-                peer.we_have_forgotten.extend([(request.node().clone(), author.log.forgotten())]);
-                peer.speak_by(peer.again(&self.clock, &self.config));
-            }
-            let first = first.max(author.log.forgotten().saturating_add(1));
-            here.extend(DotRange::new(request.node().clone(), first..=last.min(author.log.last())));
-        }
-        peer.queue_answers(&here);
-    }
-
-    /// Takes in a message, if there is room for it.
-    fn admit_message(
-        &mut self,
-        message: Message<I, &[u8]>,
-        is_authentic: &mut impl FnMut(&Message<I, &[u8]>) -> bool,
-    ) -> Admission {
-        let (node, counter) = (message.dot().node(), message.dot().counter());
-        let Some(author) = self.authors.get(node) else { return Admission::Refused };
-        if counter <= author.log.last() {
-            return Admission::Duplicate;
-        }
-        let stable = author.log.forgotten();
-        let causes = message.dependencies().iter();
-        if node == self.outbox.node()
-            || counter - stable > self.config.window
-            || !causes.map(Dot::node).all(|node| self.authors.contains_key(node))
-            || !is_authentic(&message)
-        {
-            return Admission::Refused;
-        }
-        let (header, payload) = (message.clone().with_payload(()), *message.payload());
-        let len = message_len(&header, payload);
-        // The next one needs room among the delivered ones only: what is held waits for it.
-        let is_next = counter - 1 == author.log.last();
-        let used = author.log.bytes().saturating_add(if is_next { 0 } else { author.held_bytes });
-        if used.saturating_add(len) > self.config.window_bytes {
-            return Admission::Refused;
-        }
-        match self.buffer.accept(header.with_payload(payload.to_vec())) {
-            Ok(Accepted::Ready | Accepted::Held) => {
-                if let Some(author) = self.authors.get_mut(message.dot().node()) {
-                    author.held_bytes = author.held_bytes.saturating_add(len);
-                    if let Some(ask) = &mut author.ask {
-                        // What was asked for is coming.
-                        ask.back_off = BackOff::default();
-                        ask.at = self.clock.after(ask.back_off.wait(&self.config));
-                    }
-                }
-                Admission::New
-            }
-            Ok(Accepted::Duplicate) => Admission::Duplicate,
-            Err(error) if error.kind == AcceptErrorKind::Equivocation => Admission::Equivocation,
-            Err(_) => Admission::Refused,
-        }
-    }
-
-    /// Asks for what is missing where the time for that has come.
-    fn ask_for_missing(&mut self) {
-        let clock = self.clock;
-        let is_due = |author: &Author<I>| author.ask.as_ref().is_some_and(|ask| clock.is_due(ask.at));
-        if !self.authors.values().any(is_due) {
-            return;
-        }
-        let mut held = self.buffer.held().map(Message::dot).peekable();
-        for (node, author) in self.authors.iter_mut() {
-            while held.next_if(|dot| dot.node() < node).is_some() {}
-            if !is_due(author) {
-                continue;
-            }
-            let here: Vec<u64> =
-                core::iter::from_fn(|| held.next_if(|dot| dot.node() == node)).map(Dot::counter).collect();
-            let Some(mut ask) = author.ask.take() else { continue };
-            let last = author.log.last();
-            let room_up_to = author.log.forgotten().saturating_add(self.config.window);
-            // What a peer has and we lack.
-            let missing = |peer: &I, has_forgotten: &VersionVector<I>| {
-                let claimed = self.stability.acknowledged(peer, node).min(room_up_to);
-                let can_help = claimed > last && has_forgotten.get(node) <= last;
-                if can_help { gaps(node, last, &here, claimed) } else { Vec::new() }
-            };
-            let can_help = |peer: &I, known: &Peer<I>| !missing(peer, &known.has_forgotten).is_empty();
-            // The author first, then the members behind the one that was asked last, in a circle.
-            let first = ask.peer.is_none().then_some(node);
-            let first = first.filter(|&node| self.peers.get(node).is_some_and(|peer| can_help(node, peer)));
-            let behind = |peer: &I| ask.peer.as_ref().is_some_and(|asked| peer > asked);
-            let next = first.cloned().or_else(|| {
-                let able = || self.peers.iter().filter(|(id, peer)| can_help(id, peer)).map(|(id, _)| id);
-                able().find(|id| behind(id)).or_else(|| able().next()).cloned()
-            });
-            let Some(next) = next else { continue };
-            if let Some(peer) = self.peers.get_mut(&next) {
-                let ranges = missing(&next, &peer.has_forgotten);
-                peer.requests.retain(|range| range.node() != node);
-                let room = MAX_RANGES.saturating_sub(peer.requests.len());
-                peer.requests.extend(ranges.into_iter().take(room));
-            }
-            ask.at = clock.after(ask.back_off.wait(&self.config));
-            ask.back_off.grow();
-            ask.peer = Some(next);
-            author.ask = Some(ask);
         }
     }
 
@@ -767,25 +537,4 @@ impl<I: DecodeId> Endpoint<I> {
         }
         Ok(())
     }
-}
-
-/// Starts to look for an author's messages, if others have some for which there is room here.
-fn look_for<I>(author: &mut Author<I>, clock: &Clock, config: &EndpointConfig) {
-    let has_room = (author.log.len() as u64) < config.window;
-    if author.ask.is_none() && author.claimed > author.log.last() && has_room {
-        author.ask = Some(Ask { at: clock.after(config.delay_ms), back_off: BackOff::default(), peer: None });
-    }
-}
-
-/// Names the counters of `node` above `last`, up to `end`, that are not `here`; as ranges, in order.
-fn gaps<I: Clone>(node: &I, last: u64, here: &[u64], end: u64) -> Vec<DotRange<I>> {
-    let mut before = last;
-    let mut gaps = Vec::new();
-    let here = here.iter().copied().take_while(|&counter| counter <= end);
-    for counter in here.chain(end.checked_add(1)) {
-        // No overflow: `counter` is above `before`.
-        gaps.extend(DotRange::new(node.clone(), before + 1..=counter - 1));
-        before = counter;
-    }
-    gaps
 }
