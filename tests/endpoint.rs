@@ -618,6 +618,53 @@ fn a_group_is_full_with_those_that_have_left() {
     assert_eq!((endpoint.admit(4), endpoint.snapshot()), (Ok(()), before));
 }
 
+#[test]
+fn what_a_member_alone_has_claimed_is_forgotten_with_it() {
+    let mut endpoint = Endpoint::new(0, [0, 1, 2], CONFIG).unwrap();
+    let lie = Forged { news: vec![(2, 5)], ..Forged::new() };
+    endpoint.handle_packet(0, &1, &lie.bytes()).unwrap();
+    let asks = |endpoint: &mut Endpoint<u8>| {
+        let now = endpoint.poll_timeout().unwrap();
+        endpoint.handle_timeout(now);
+        packets(endpoint).iter().any(|(_, packet)| packet.ends_with(&[1, 2, 0, 4]))
+    };
+    assert!(asks(&mut endpoint), "1..=5 of 2");
+    assert!(endpoint.remove(&1));
+    assert_eq!(endpoint.internal_validate(), Ok(()));
+    for _ in 0..3 {
+        assert!(endpoint.poll_timeout().is_none() || !asks(&mut endpoint));
+    }
+    assert_eq!(endpoint.poll_timeout(), None);
+}
+
+#[test]
+fn what_is_held_of_one_that_is_removed_is_dropped_and_asked_for_again() {
+    let mut endpoint = Endpoint::new(0, [0, 1, 2], CONFIG).unwrap();
+    let take = |endpoint: &mut Endpoint<u8>, now, from: u8, messages, news| {
+        let packet = Forged { news, messages, ..Forged::new() };
+        endpoint.handle_packet(now, &from, &packet.bytes()).unwrap().new
+    };
+    // The first message of 1 is the same for nobody; what 2 has sent builds on that which 2 has.
+    let own = vec![message(dot(1, 1), &[dot(2, 7)], 9), message(dot(2, 1), &[dot(1, 1)], 3)];
+    assert_eq!(take(&mut endpoint, 0, 1, own, vec![]), 2);
+    let other = message(dot(1, 1), &[], 4);
+    let packet = Forged { messages: vec![other.clone()], ..Forged::new() };
+    assert_eq!(endpoint.handle_packet(0, &2, &packet.bytes()).unwrap().equivocation, Some(dot(1, 1)));
+    endpoint.broadcast(vec![]).unwrap(); // not delivered yet
+
+    endpoint.remove(&1);
+    assert_eq!((endpoint.held_len(), endpoint.internal_validate()), (2, Ok(())));
+    assert_eq!(take(&mut endpoint, 1, 2, vec![], vec![(1, 1), (2, 1)]), 0);
+    endpoint.handle_timeout(11);
+    let (to, packet) = packets(&mut endpoint).pop().unwrap();
+    assert_eq!((to, packet.ends_with(&[1, 1, 0, 0, 3, 0, 0, 0])), (2, true), "{packet:?}: 1..=1 of 1");
+    assert_eq!(take(&mut endpoint, 12, 2, vec![other], vec![]), 1);
+    let mut all = deliveries(&mut endpoint);
+    all.sort();
+    assert_eq!(all, [dot(0, 1), dot(1, 1), dot(2, 1)]);
+    assert_eq!(endpoint.internal_validate(), Ok(()));
+}
+
 /// Whichever packet is lost while one joins, everyone learns what everyone has, and all fall silent.
 #[test]
 fn any_one_packet_may_be_lost_while_one_joins() {

@@ -26,8 +26,8 @@
 //! # What it tells you
 //!
 //! Messages are delivered in causal order and once. If packets between live members get through again and again, every
-//! message that a live member has delivered is delivered by all of them. A message is lost only if it never left a node
-//! that is gone.
+//! message that a live member has delivered is delivered by all of them. A message is lost only if its author is gone and
+//! no live member has delivered it.
 //!
 //! # Use
 //!
@@ -47,7 +47,7 @@
 //! | a member | its own acknowledgements | it may lack for ever what it has acknowledged; others do not |
 //! | a member | what it claims to have of others | it is asked for it, once in `retry_max_ms` for each author when it does not answer; nothing is forgotten because of it |
 //! | a member | requests | it gets up to `answer_bytes` in `retry_ms` of what there is |
-//! | a member | messages under its own id | its own window is full, and what it has sent differently to different members stays different |
+//! | a member | messages under its own id | its own window is full; what it has sent differently to different members stays different, and what builds on it may wait until it is removed |
 //! | a member | messages under another's id | nothing, if you check authorship with [`handle_packet_verified`](Endpoint::handle_packet_verified); otherwise it can forge them |
 //! | anyone else | nothing | refused |
 //!
@@ -61,6 +61,7 @@
 //! - E3: bytes, in logs and held back, are counted, and within a window and one message for each author.
 //! - E4: the peers are the members but this one, and all are known as authors.
 //! - E5: requests and answers that wait are few.
+//! - E6: what is claimed of an author is the highest counter that a member has acknowledged.
 //!
 #![doc = include_str!("FORMAT.md")]
 
@@ -71,6 +72,8 @@ mod packet;
 mod peer;
 mod receiving;
 mod snapshot;
+
+use core::mem;
 
 use crate::codec::DecodeId;
 use crate::compat::{BTreeMap, Vec};
@@ -198,14 +201,7 @@ impl<I: DecodeId> Endpoint<I> {
         authors: BTreeMap<I, Author<I>>,
     ) -> Self {
         config.window = config.window.max(1);
-        let window = usize::try_from(config.window).unwrap_or(usize::MAX);
-        let buffer = CausalBuffer::new(Limits {
-            messages: window.saturating_mul(config.nodes),
-            horizon: config.window,
-            nodes: config.nodes,
-            dependencies: config.nodes,
-            ..Limits::default()
-        });
+        let buffer = CausalBuffer::new(limits(&config));
         let (clock, node) = (Clock::default(), outbox.node());
         let peers = stability.members().filter(|&member| member != node);
         let peers = peers
@@ -453,16 +449,32 @@ impl<I: DecodeId> Endpoint<I> {
     /// delivered of it, all will. A node does not remove itself: it falls silent, and the others remove it. If it is to
     /// take part again, it [joins](Self::join) under a new id.
     ///
-    /// A message that builds on one that only nodes which are gone have delivered can never be delivered. It stays held
-    /// back, and takes room in its author's window: whether anybody still has the cause, one node alone cannot know.
+    /// What is held back of it is dropped, and asked for again if a member has delivered it: it may build on what only nodes
+    /// that are gone have delivered, and so wait for ever; or differ from what others hold, if the node was hostile. What
+    /// is held back of a member builds on what that member has delivered. So once all that are gone are removed, nothing
+    /// waits for ever.
     pub fn remove(&mut self, node: &I) -> bool {
         if self.peers.remove(node).is_none() {
             return false;
         }
         let stable = self.stability.remove(node);
+        self.drop_held(node);
         self.note_claims();
         self.forget(&stable);
         true
+    }
+
+    /// Drops what is held back of one author. O(n + h), and a copy of what is held of others.
+    fn drop_held(&mut self, node: &I) {
+        let before = mem::replace(&mut self.buffer, CausalBuffer::new(limits(&self.config)));
+        let mut taken = self.buffer.advance_to(&before.delivered()).is_ok();
+        for message in before.held().filter(|message| message.dot().node() != node) {
+            taken &= self.buffer.accept(message.clone()).is_ok();
+        }
+        debug_assert!(taken, "what was held has room");
+        if let Some(author) = self.authors.get_mut(node) {
+            author.held_bytes = 0;
+        }
     }
 
     /// Notes anew what members claim to have, and looks for it. O(n²).
@@ -524,6 +536,13 @@ impl<I: DecodeId> Endpoint<I> {
                 return Err("E3: bytes are counted, and within a window and one message");
             }
         }
+        let claimed = |node: &I, author: &Author<I>| {
+            // Apart from what is here: nobody looks for that.
+            author.claimed.max(author.log.last()) == self.stability.highest(node).max(author.log.last())
+        };
+        if !self.authors.iter().all(|(node, author)| claimed(node, author)) {
+            return Err("E6: what is claimed is the highest counter that a member has acknowledged");
+        }
         if revision != self.revision {
             return Err("E2: the revision is the number of events in the own vector");
         }
@@ -536,5 +555,17 @@ impl<I: DecodeId> Endpoint<I> {
             return Err("E5: requests and answers that wait are few");
         }
         Ok(())
+    }
+}
+
+/// The limits of the buffer. Windows are narrower.
+fn limits(config: &EndpointConfig) -> Limits {
+    let window = usize::try_from(config.window).unwrap_or(usize::MAX);
+    Limits {
+        messages: window.saturating_mul(config.nodes),
+        horizon: config.window,
+        nodes: config.nodes,
+        dependencies: config.nodes,
+        ..Limits::default()
     }
 }
