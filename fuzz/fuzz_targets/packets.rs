@@ -1,9 +1,13 @@
-//! Any bytes into two endpoints that also talk to each other: no panic, all bounds hold, and honest traffic gets through.
+//! Any bytes into two endpoints that also talk to each other: no panic, all bounds hold, and once the hostile member is
+//! removed, all that the honest two have sent arrives at both, and both fall silent.
 
 #![no_main]
 
+use std::collections::BTreeMap;
+
 use arbitrary::Arbitrary;
 use happens_before::delivery::{Endpoint, EndpointConfig};
+use happens_before::{Dot, Message};
 use libfuzzer_sys::fuzz_target;
 
 const CONFIG: EndpointConfig = EndpointConfig {
@@ -30,54 +34,96 @@ enum Step<'a> {
     Restore(&'a [u8]),
 }
 
-/// Lets both deliver and send; packets for the third are kept as material.
-fn settle(nodes: &mut [Endpoint<u8>; 2], now: u64, material: &mut Vec<Vec<u8>>) {
-    loop {
-        let mut in_flight = Vec::new();
-        for (at, node) in nodes.iter_mut().enumerate() {
-            while node.poll_delivery().is_some() {}
-            while let Some((to, packet)) = node.poll_packet() {
-                material.push(packet.clone());
-                if to < 2 {
-                    in_flight.push((at as u8, to, packet));
-                }
+/// What the honest two have sent; whoever signs messages knows what is of them.
+type Sent = BTreeMap<Dot<u8>, Message<u8, Vec<u8>>>;
+
+struct Pair {
+    nodes: [Endpoint<u8>; 2],
+    now: u64,
+    sent: Sent,
+    /// Packets for the hostile third to change.
+    material: Vec<Vec<u8>>,
+}
+
+impl Pair {
+    fn receive(&mut self, from: u8, at: usize, packet: &[u8]) -> bool {
+        let sent = &self.sent;
+        let is_authentic = |message: &Message<u8, &[u8]>| {
+            let claimed = message.clone().with_payload(message.payload().to_vec());
+            *message.dot().node() == 2 || sent.get(message.dot()) == Some(&claimed)
+        };
+        let node = &mut self.nodes[at];
+        let taken = node.handle_packet_verified(self.now, &from, packet, is_authentic).is_ok();
+        assert_eq!(node.internal_validate(), Ok(()));
+        taken
+    }
+
+    /// Lets one deliver.
+    fn deliver(&mut self, at: usize) {
+        while let Some(message) = self.nodes[at].poll_delivery() {
+            let author = usize::from(*message.dot().node());
+            if author == at {
+                self.sent.insert(*message.dot(), message);
+            } else if author < 2 {
+                assert_eq!(self.sent.get(message.dot()), Some(&message));
             }
-            assert_eq!(node.internal_validate(), Ok(()));
-            assert!(node.log_len() <= 3 * 8 && node.held_len() <= 3 * 8);
         }
-        if in_flight.is_empty() {
-            material.truncate(64);
-            return;
+    }
+
+    /// Lets both deliver and send.
+    fn settle(&mut self) {
+        loop {
+            let mut in_flight = Vec::new();
+            for at in 0..2 {
+                self.deliver(at);
+                while let Some((to, packet)) = self.nodes[at].poll_packet() {
+                    assert!(packet.len() < 100 + 1_000 + 64 * 20);
+                    self.material.push(packet.clone());
+                    if to < 2 {
+                        in_flight.push((at as u8, to, packet));
+                    }
+                }
+                let node = &self.nodes[at];
+                assert_eq!(node.internal_validate(), Ok(()));
+                assert!(node.log_len() <= 3 * 8 && node.held_len() <= 3 * 8 && node.log_bytes() <= 3 * 1_000);
+            }
+            self.material.truncate(64);
+            if in_flight.is_empty() {
+                return;
+            }
+            for (from, to, packet) in in_flight {
+                assert!(self.receive(from, usize::from(to), &packet), "honest");
+            }
         }
-        for (from, to, packet) in in_flight {
-            nodes[usize::from(to)].handle_packet(now, &from, &packet).expect("honest");
-        }
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.now += ms;
+        let now = self.now;
+        self.nodes.iter_mut().for_each(|node| node.handle_timeout(now));
     }
 }
 
 fuzz_target!(|steps: Vec<Step<'_>>| {
-    let mut nodes = [0, 1].map(|node| Endpoint::new(node, [0, 1, 2], CONFIG).expect("few"));
-    let (mut now, mut material) = (0, Vec::new());
+    let nodes = [0, 1].map(|node| Endpoint::new(node, [0, 1, 2], CONFIG).expect("few"));
+    let mut pair = Pair { nodes, now: 0, sent: Sent::new(), material: Vec::new() };
     for step in steps {
         match step {
             Step::Bytes(to, bytes) => {
-                let _ = nodes[usize::from(to)].handle_packet(now, &2, bytes);
+                pair.receive(2, usize::from(to), bytes);
             }
             Step::Changed(to, which, at, by) => {
-                let Some(mut packet) = material.get(usize::from(which)).cloned() else { continue };
+                let Some(mut packet) = pair.material.get(usize::from(which)).cloned() else { continue };
                 let len = packet.len();
                 packet[usize::from(at) % len] ^= by;
-                let _ = nodes[usize::from(to)].handle_packet(now, &2, &packet);
+                pair.receive(2, usize::from(to), &packet);
             }
             Step::Broadcast(by, len) => {
-                let _ = nodes[usize::from(by)].broadcast(vec![len; usize::from(len)]);
+                let _ = pair.nodes[usize::from(by)].broadcast(vec![len; usize::from(len)]);
             }
-            Step::Time(by) => {
-                now += u64::from(by);
-                nodes.iter_mut().for_each(|node| node.handle_timeout(now));
-            }
+            Step::Time(by) => pair.pass(u64::from(by)),
             Step::Restart(which) => {
-                let node = &mut nodes[usize::from(which)];
+                let node = &mut pair.nodes[usize::from(which)];
                 let saved = node.snapshot();
                 *node = Endpoint::restore(&saved, CONFIG).expect("its own");
                 assert_eq!(node.snapshot(), saved);
@@ -89,18 +135,21 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
                 }
             }
         }
-        settle(&mut nodes, now, &mut material);
+        pair.settle();
     }
-    // What the hostile one has forged may differ, and wait for ever; once it is removed, honest messages get through.
-    for node in &mut nodes {
-        node.remove(&2);
+    // What the hostile one has forged may differ, and wait for ever, until it is removed.
+    for node in &mut pair.nodes {
+        assert!(node.remove(&2));
     }
-    for _ in 0..400 {
-        now += 10;
-        nodes.iter_mut().for_each(|node| node.handle_timeout(now));
-        settle(&mut nodes, now, &mut material);
+    for _ in 0..1_000 {
+        pair.settle();
+        let Some(next) = pair.nodes.iter().filter_map(Endpoint::poll_timeout).min() else { break };
+        pair.pass(next.saturating_sub(pair.now));
     }
-    for node in &nodes {
-        assert_eq!(node.internal_validate(), Ok(()));
+    let [one, other] = &pair.nodes;
+    assert!(pair.sent.keys().all(|dot| [one, other].iter().all(|node| node.delivered().contains(dot))));
+    for node in [one, other] {
+        assert_eq!((node.log_len(), node.held_len(), node.poll_timeout()), (0, 0, None));
+        assert_eq!(node.delivered(), one.delivered());
     }
 });
