@@ -191,9 +191,13 @@ impl<'a, I: DecodeId> Snapshot<'a, I> {
         authors.map(|author| (author, Log::after(self.stability.stable_up_to(author)))).collect()
     }
 
-    /// Checks that exactly those messages are there that are not stable, in order, and that nobody has more of the node's
-    /// own than it has sent.
+    /// Checks that exactly those messages are there that are not stable, in order, that they build on what is delivered,
+    /// and that nobody has more of the node's own than it has sent.
     fn check_messages(&self, at: usize) -> Result<(), RestoreError> {
+        let mut causes = self.messages.iter().flat_map(|(message, _)| message.dependencies());
+        if causes.any(|cause| cause.counter() > self.delivered.get(cause.node())) {
+            return Err(refuse(at, DecodeErrorKind::OutOfRange));
+        }
         let mut messages = self.messages.iter().map(|(message, _)| message.dot());
         for author in self.authors().into_keys() {
             let is_own = *author == self.node;
