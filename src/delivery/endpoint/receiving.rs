@@ -42,7 +42,7 @@ impl<I: DecodeId> Endpoint<I> {
     /// Takes in a packet that the member `from` has sent, as the transport has authenticated it, and says what it has
     /// brought. Messages in it may be of any author, and are taken to be what they say.
     ///
-    /// O(n) for the packet, and as [`CausalBuffer::accept`] for each message.
+    /// O(n) for the packet, and as [`CausalBuffer::accept`](crate::CausalBuffer::accept) for each message.
     ///
     /// # Errors
     ///
