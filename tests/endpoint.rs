@@ -506,7 +506,7 @@ fn many_gaps_are_asked_for_in_a_small_group() {
 fn a_stale_or_repeated_packet_calls_for_no_reply_at_once() {
     let config = EndpointConfig { delay_ms: 0, ..CONFIG };
     let mut nodes = [0, 1].map(|node| Endpoint::new(node, [0, 1], config).unwrap());
-    let (mut all, mut in_flight): (Vec<(u8, Vec<u8>)>, Vec<(u8, Vec<u8>)>) = (vec![], vec![]);
+    let (mut all, mut in_flight) = (vec![], vec![]);
     for _ in 0..3 {
         nodes[0].broadcast(vec![]).unwrap();
         nodes[1].broadcast(vec![]).unwrap();
