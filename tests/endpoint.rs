@@ -394,6 +394,21 @@ fn huge_requests_are_answered_at_a_pace() {
 }
 
 #[test]
+fn one_packet_of_answers_is_not_more_than_what_is_left() {
+    let config = EndpointConfig { packet: 10_000, answer_bytes: 100, ..CONFIG };
+    let mut endpoint = Endpoint::new(0, [0, 1], config).unwrap();
+    for _ in 0..8 {
+        endpoint.broadcast(vec![0; 40]).unwrap();
+    }
+    deliveries(&mut endpoint);
+    assert!(packets(&mut endpoint)[0].1.len() > 300, "once, as they are");
+    let asks = Forged { requests: vec![(0, 1, 8)], ..Forged::new() }.bytes();
+    endpoint.handle_packet(0, &1, &asks).unwrap();
+    // 100 bytes, and the message with which they are used up: three of 43 and a byte.
+    assert_eq!(packets(&mut endpoint).iter().map(|(_, packet)| packet.len() / 44).collect::<Vec<_>>(), [3]);
+}
+
+#[test]
 fn a_group_of_one_keeps_nothing() {
     let mut endpoint = Endpoint::new(0_u8, [], CONFIG).unwrap();
     for counter in 1..100 {
