@@ -32,7 +32,8 @@
 //! Read the modules in this order: `message` (what travels), `outbox` (step 1), `buffer` (steps 2 to 4, and
 //! everything that a remote can get wrong), `hold_back` (the links between the parked messages), `lanes` (what is
 //! known of each node, and from a dot to its place among the held). Then what surrounds it, in any order: `missing` (what
-//! to ask for), `shares` (who may fill how much), `closing` (nodes that have gone), `snapshot` (what is saved).
+//! to ask for), `shares` (who may fill how much), `closing` (nodes that have gone), `snapshot` (what is saved). [`Stability`] is
+//! what all members have, and [`endpoint`] all of it in one machine, with retransmission.
 //! For events that are named by hashes and not by dots there is [`DagBuffer`], in the module [`dag`], which stands on
 //! its own.
 //!
@@ -43,6 +44,8 @@
 //! messages that never arrive.
 //!
 //! # What is left to you
+//!
+//! With an [`Endpoint`], sockets and a clock. With a buffer and an outbox alone:
 //!
 //! - Someone keeps the messages that others may still lack, and answers with them. Anyone who has delivered a
 //!   message may.
@@ -64,6 +67,7 @@
 mod buffer;
 mod closing;
 pub mod dag;
+pub mod endpoint;
 mod hold_back;
 mod lanes;
 mod limits;
@@ -75,12 +79,15 @@ pub mod outbox;
 mod refusal;
 mod shares;
 mod snapshot;
+mod stability;
 mod wire;
 
 pub use buffer::CausalBuffer;
 pub use dag::{DagBuffer, DagEvent, DagLimits};
+pub use endpoint::{Endpoint, EndpointConfig};
 pub use limits::Limits;
 pub use message::{Message, MessageError, MessageErrorKind};
 pub use outbox::{Outbox, StampError};
 pub use refusal::{AcceptError, AcceptErrorKind, Accepted, CloseError, TooManyNodes};
 pub use snapshot::{decode_snapshot, encode_snapshot};
+pub use stability::{ObserveError, Stability};
