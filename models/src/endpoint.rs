@@ -124,7 +124,13 @@ impl Hash for State {
 
 impl Bounds {
     fn config() -> EndpointConfig {
-        EndpointConfig { delay_ms: 0, retry_ms: 1, retry_max_ms: 1, ..EndpointConfig::default() }
+        EndpointConfig {
+            delay_ms: 1,
+            retry_ms: 1,
+            retry_max_ms: 1,
+            answer_bytes: 1,
+            ..EndpointConfig::default()
+        }
     }
 
     fn nodes(&self) -> impl Iterator<Item = Node> + use<> {

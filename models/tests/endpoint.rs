@@ -3,6 +3,8 @@
 //! Prints the bounds and how many states there are: `cargo test --release -p happens-before-models -- --nocapture`, and
 //! with `--include-ignored` wider bounds, which take many minutes.
 
+#![allow(clippy::disallowed_macros, reason = "how much was explored is what a reader wants to see")]
+
 use happens_before_models::endpoint::Bounds;
 use stateright::{Checker, Model};
 
