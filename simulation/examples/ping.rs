@@ -9,7 +9,7 @@ use happens_before_simulation::{Node, Random, SEED, Scenario, Setup, Step, Swarm
 
 /// Sends numbered pings to its neighbour, one at a time, and repeats each until it is acknowledged.
 #[derive(Debug, Default)]
-pub struct Pinger {
+pub(crate) struct Pinger {
     neighbour: usize,
     /// Whether it looks at the number of an acknowledgement: leaving that out is the mistake.
     careful: bool,
@@ -22,14 +22,14 @@ pub struct Pinger {
 
 /// What travels.
 #[derive(Clone, Debug)]
-pub enum Packet {
+pub(crate) enum Packet {
     Ping(u32),
     Ack(u32),
 }
 
 /// What the application asks: one more ping.
 #[derive(Clone, Debug)]
-pub struct SendPing;
+pub(crate) struct SendPing;
 
 impl Pinger {
     fn send_next(&mut self, now: u64) {
@@ -81,8 +81,8 @@ impl Node for Pinger {
 
 /// Two nodes that ping each other. What one takes for acknowledged, the other has heard; and at last, that is all.
 #[derive(Debug)]
-pub struct Pings {
-    pub careful: bool,
+pub(crate) struct Pings {
+    pub(crate) careful: bool,
 }
 
 impl Scenario for Pings {
@@ -118,7 +118,7 @@ impl Scenario for Pings {
     }
 }
 
-pub fn swarm() -> Swarm {
+pub(crate) fn swarm() -> Swarm {
     Swarm { nodes: 2..=2, ..Swarm::default() }
 }
 

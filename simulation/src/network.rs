@@ -153,14 +153,16 @@ pub enum Fate {
     Twice(u64, u64),
 }
 
-/// A packet: the `nth` of the link between two nodes, counted from 0.
+/// A packet, named by the moment at which it is sent. So it keeps its name when other packets are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PacketId {
     /// Who sends it.
     pub from: usize,
     /// To whom.
     pub to: usize,
-    /// How many were sent on this link before it.
+    /// When it is sent.
+    pub at: u64,
+    /// How many were sent on this link in the same millisecond before it.
     pub nth: u64,
 }
 
@@ -206,6 +208,8 @@ pub struct Traffic {
 pub struct Network<P> {
     conditions: Conditions,
     fates: Fates,
+    /// The last packet of each link, for the name of the next one.
+    last: BTreeMap<(usize, usize), PacketId>,
     in_flight: BinaryHeap<Reverse<InFlight<P>>>,
     sequence: u64,
     last_at: u64,
@@ -215,15 +219,9 @@ pub struct Network<P> {
 #[derive(Debug)]
 enum Fates {
     /// Drawn by each link.
-    Drawn { seed: u64, links: BTreeMap<(usize, usize), Link>, record: Option<Vec<(PacketId, Fate)>> },
+    Drawn { seed: u64, links: BTreeMap<(usize, usize), Random>, record: Option<Vec<(PacketId, Fate)>> },
     /// Given beforehand; a packet that is not there has the usual one.
-    Given { fates: BTreeMap<PacketId, Fate>, sent: BTreeMap<(usize, usize), u64> },
-}
-
-#[derive(Debug)]
-struct Link {
-    random: Random,
-    sent: u64,
+    Given(BTreeMap<PacketId, Fate>),
 }
 
 /// A copy on its way; ordered by arrival, then by sending.
@@ -276,19 +274,26 @@ impl<P: Clone> Network<P> {
 
     /// Makes a network that draws nothing: a packet that is not in `fates` arrives once, after the least delay.
     pub(crate) fn with_given_fates(conditions: Conditions, fates: BTreeMap<PacketId, Fate>) -> Self {
-        Self::with_fates(conditions, Fates::Given { fates, sent: BTreeMap::new() })
+        Self::with_fates(conditions, Fates::Given(fates))
     }
 
     fn with_fates(conditions: Conditions, fates: Fates) -> Self {
-        let in_flight = BinaryHeap::new();
-        Self { conditions, fates, in_flight, sequence: 0, last_at: 0, traffic: Traffic::default() }
+        Self {
+            conditions,
+            fates,
+            last: BTreeMap::new(),
+            in_flight: BinaryHeap::new(),
+            sequence: 0,
+            last_at: 0,
+            traffic: Traffic::default(),
+        }
     }
 
     /// Returns what was noted, and notes no more.
     pub(crate) fn take_record(&mut self) -> Vec<(PacketId, Fate)> {
         match &mut self.fates {
             Fates::Drawn { record, .. } => record.take().unwrap_or_default(),
-            Fates::Given { .. } => Vec::new(),
+            Fates::Given(_) => Vec::new(),
         }
     }
 
@@ -315,36 +320,31 @@ impl<P: Clone> Network<P> {
     fn fate(&mut self, now: u64, from: usize, to: usize) -> Fate {
         let Conditions { loss, duplicate, delay, heals_at, .. } = self.conditions;
         let usual = Fate::Once(delay.least());
+        if now >= heals_at {
+            return usual;
+        }
+        let id = match self.last.get(&(from, to)) {
+            Some(last) if last.at == now => PacketId { nth: last.nth + 1, ..*last },
+            _ => PacketId { from, to, at: now, nth: 0 },
+        };
+        self.last.insert((from, to), id);
         match &mut self.fates {
             Fates::Drawn { seed, links, record } => {
-                let link = links.entry((from, to)).or_insert_with(|| {
-                    let stream = 1 << 63 | (from as u64) << 31 | to as u64;
-                    Link { random: Random::new(*seed, stream), sent: 0 }
-                });
-                let nth = link.sent;
-                link.sent += 1;
-                if now >= heals_at {
-                    return usual;
-                }
-                let fate = if link.random.chance(loss) {
+                let stream = 1 << 63 | (from as u64) << 31 | to as u64;
+                let random = links.entry((from, to)).or_insert_with(|| Random::new(*seed, stream));
+                let fate = if random.chance(loss) {
                     Fate::Lost
-                } else if link.random.chance(duplicate) {
-                    Fate::Twice(delay.draw(&mut link.random), delay.draw(&mut link.random))
+                } else if random.chance(duplicate) {
+                    Fate::Twice(delay.draw(random), delay.draw(random))
                 } else {
-                    Fate::Once(delay.draw(&mut link.random))
+                    Fate::Once(delay.draw(random))
                 };
                 if let Some(record) = record.as_mut().filter(|_| fate != usual) {
-                    record.push((PacketId { from, to, nth }, fate));
+                    record.push((id, fate));
                 }
                 fate
             }
-            Fates::Given { fates, sent } => {
-                let sent = sent.entry((from, to)).or_default();
-                let nth = *sent;
-                *sent += 1;
-                let given = fates.get(&PacketId { from, to, nth }).copied();
-                given.filter(|_| now < heals_at).unwrap_or(usual)
-            }
+            Fates::Given(fates) => fates.get(&id).copied().unwrap_or(usual),
         }
     }
 
@@ -499,7 +499,8 @@ mod tests {
         };
         let send = |network: &mut Network<u64>, both: bool| {
             let mut fates = Vec::new();
-            for now in 0..400 {
+            for nth in 0..800 {
+                let now = nth / 2;
                 fates.push(network.send(now, 0, 1, now).fate);
                 if both {
                     network.send(now, 1, 0, now);
@@ -510,9 +511,9 @@ mod tests {
         let mut drawn = Network::new(conditions.clone(), 5).recording();
         let fates = send(&mut drawn, true);
         assert_eq!(fates, send(&mut Network::new(conditions.clone(), 5), false));
-        assert!(fates[300..].iter().all(|fate| *fate == Fate::Once(2)), "healed");
+        assert!(fates[600..].iter().all(|fate| *fate == Fate::Once(2)), "healed");
         let record: BTreeMap<_, _> = drawn.take_record().into_iter().collect();
-        assert!(record.len() > 200 && record.values().all(|fate| *fate != Fate::Once(2)));
+        assert!(record.len() > 400 && record.values().all(|fate| *fate != Fate::Once(2)));
         assert_eq!(fates, send(&mut Network::with_given_fates(conditions, record), true));
     }
 }

@@ -279,7 +279,13 @@ impl<'a, S: Scenario> Run<'a, S> {
         }
         let local = self.clocks[node].at(self.now);
         self.tell(|| format!("node {node} is due, at {local} by its clock"));
-        self.step(node, |machine, now| machine.handle_timeout(now))
+        let told = self.trace.as_ref().map_or(0, Vec::len);
+        self.step(node, |machine, now| machine.handle_timeout(now))?;
+        // Where nothing came of it, the line is noise.
+        if let Some(trace) = self.trace.as_mut().filter(|trace| trace.len() == told) {
+            trace.pop();
+        }
+        Ok(())
     }
 
     fn act(&mut self, action: Action<'a, CommandOf<S>>) -> Result<(), Failure> {

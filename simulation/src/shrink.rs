@@ -4,8 +4,7 @@
 //! 2. Leave out all decisions of one kind: drift, partitions, crashes, faults of packets, commands.
 //! 3. Leave out decisions in chunks, from half of them down to single ones: delta debugging (Zeller and Hildebrandt,
 //!    *Simplifying and Isolating Failure-Inducing Input*, 2002).
-//! 4. Make what is left milder: a crash that keeps the state, a shorter partition, a packet that is less late, or an
-//!    earlier packet of its link. With the last, fewer packets need come before it.
+//! 4. Make what is left milder: a crash that keeps the state, a shorter partition, a packet that is less late.
 //! 5. Let the faults end right after the last decision.
 //!
 //! All of that again until nothing changes, or until the runs have taken [`STEPS`] steps. Only steps are counted and
@@ -103,7 +102,7 @@ impl<S: Scenario, F: Fn(Setup) -> S> Shrinking<'_, S, F> {
 
     fn make_milder(&mut self) {
         for at in 0..self.best.decisions.len() {
-            for variant in 0..5 {
+            for variant in 0..3 {
                 // Each of them ends: a number that is halved, or a fault that is gone.
                 while let Some(milder) = milder(&self.best.decisions[at], variant, self.best.least_delay) {
                     let mut candidate = self.best.clone();
@@ -130,7 +129,7 @@ impl<S: Scenario, F: Fn(Setup) -> S> Shrinking<'_, S, F> {
     }
 }
 
-/// Returns a milder form of a decision, of which there are up to five kinds.
+/// Returns a milder form of a decision, of which there are up to three kinds.
 fn milder<C: Clone>(decision: &Decision<C>, variant: u8, least_delay: u64) -> Option<Decision<C>> {
     let halfway = |from: u64, to: u64| from + to.saturating_sub(from) / 2;
     let mut milder = decision.clone();
@@ -147,8 +146,6 @@ fn milder<C: Clone>(decision: &Decision<C>, variant: u8, least_delay: u64) -> Op
         }
         (Decision::Clock { jump, .. }, 0) if *jump != 0 => *jump /= 2,
         (Decision::Clock { rate, .. }, 1) if *rate != 1000 => *rate = 1000,
-        (Decision::Packet(id, _), 3) if id.nth > 0 => id.nth /= 2,
-        (Decision::Packet(id, _), 4) if id.nth > 0 => id.nth -= 1,
         (Decision::Packet(_, fate), variant) => match (*fate, variant) {
             (Fate::Twice(first, second), 0) => *fate = Fate::Once(first.max(second)),
             (Fate::Twice(first, second), 1) if first.max(second) > least_delay => {

@@ -175,10 +175,10 @@ impl Swarm {
     }
 }
 
-/// Draws a part of the time, mostly a short one.
+/// Draws a part of the time: up to all that is left of it, or an eighth.
 fn interval(random: &mut Random, span: u64) -> (u64, u64) {
     let from = random.below(span);
-    (from, from + 1 + random.long_tailed(0..=(4 * (span - from))).min(span - from - 1))
+    (from, from + 1 + (random.below(span - from) >> random.below(4)))
 }
 
 /// What is drawn from which stream; links have those from 2^63 on.

@@ -1,0 +1,21 @@
+//! How bad it may get, for each scenario.
+
+use happens_before_simulation::{Faults, Swarm};
+
+use super::buffer;
+
+/// Everything that can go wrong, in runs of three to eight nodes.
+pub(crate) fn buffer() -> Swarm {
+    let worst = Faults {
+        loss: 0.6,
+        duplicate: 0.6,
+        delay_ms: 1000,
+        partitions: 3,
+        crashes: buffer::CRASHES,
+        lose_state: true,
+        drift: 500,
+        jump_ms: 5000,
+        jump_back_ms: 5000,
+    };
+    Swarm { nodes: 3..=8, commands: 1..=60, span_ms: 50..=3000, worst, ..Swarm::default() }
+}
