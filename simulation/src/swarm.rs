@@ -138,7 +138,7 @@ impl Swarm {
         }
         let (drift, jump, back) =
             (on(random, worst.drift), on(random, worst.jump_ms), on(random, worst.jump_back_ms));
-        if drift + jump + back > 0 {
+        if drift + jump + back > 0 && random.chance(0.5) {
             for _ in 0..random.within(1..=nodes as u64) {
                 let rate = (1000 - drift.min(999)) + random.within(0..=2 * drift);
                 let jump = random.within(0..=jump) as i64 - random.within(0..=back) as i64;
