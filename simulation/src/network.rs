@@ -207,9 +207,9 @@ pub struct Traffic {
 #[derive(Debug)]
 pub struct Network<P> {
     conditions: Conditions,
+    seed: u64,
     fates: Fates,
-    /// The last packet of each link, for the name of the next one.
-    last: BTreeMap<(usize, usize), PacketId>,
+    links: BTreeMap<(usize, usize), Link>,
     in_flight: BinaryHeap<Reverse<InFlight<P>>>,
     sequence: u64,
     last_at: u64,
@@ -219,9 +219,17 @@ pub struct Network<P> {
 #[derive(Debug)]
 enum Fates {
     /// Drawn by each link.
-    Drawn { seed: u64, links: BTreeMap<(usize, usize), Random>, record: Option<Vec<(PacketId, Fate)>> },
+    Drawn { record: Option<Vec<(PacketId, Fate)>> },
     /// Given beforehand; a packet that is not there has the usual one.
     Given(BTreeMap<PacketId, Fate>),
+}
+
+/// From one node to another.
+#[derive(Debug)]
+struct Link {
+    random: Random,
+    /// When its last packet was sent, and how many in the same millisecond before it.
+    last: (u64, u64),
 }
 
 /// A copy on its way; ordered by arrival, then by sending.
@@ -261,12 +269,12 @@ impl<P: Clone> Network<P> {
     /// Makes a network with nothing on its way, whose fates are drawn from `seed`.
     #[must_use]
     pub fn new(conditions: Conditions, seed: u64) -> Self {
-        Self::with_fates(conditions, Fates::Drawn { seed, links: BTreeMap::new(), record: None })
+        Self::with_fates(conditions, seed, Fates::Drawn { record: None })
     }
 
     /// Notes from now on what is drawn, where it is not the usual: once, after the least delay.
     pub(crate) fn recording(mut self) -> Self {
-        if let Fates::Drawn { record, .. } = &mut self.fates {
+        if let Fates::Drawn { record } = &mut self.fates {
             *record = Some(Vec::new());
         }
         self
@@ -274,14 +282,15 @@ impl<P: Clone> Network<P> {
 
     /// Makes a network that draws nothing: a packet that is not in `fates` arrives once, after the least delay.
     pub(crate) fn with_given_fates(conditions: Conditions, fates: BTreeMap<PacketId, Fate>) -> Self {
-        Self::with_fates(conditions, Fates::Given(fates))
+        Self::with_fates(conditions, 0, Fates::Given(fates))
     }
 
-    fn with_fates(conditions: Conditions, fates: Fates) -> Self {
+    fn with_fates(conditions: Conditions, seed: u64, fates: Fates) -> Self {
         Self {
             conditions,
+            seed,
             fates,
-            last: BTreeMap::new(),
+            links: BTreeMap::new(),
             in_flight: BinaryHeap::new(),
             sequence: 0,
             last_at: 0,
@@ -292,7 +301,7 @@ impl<P: Clone> Network<P> {
     /// Returns what was noted, and notes no more.
     pub(crate) fn take_record(&mut self) -> Vec<(PacketId, Fate)> {
         match &mut self.fates {
-            Fates::Drawn { record, .. } => record.take().unwrap_or_default(),
+            Fates::Drawn { record } => record.take().unwrap_or_default(),
             Fates::Given(_) => Vec::new(),
         }
     }
@@ -323,15 +332,16 @@ impl<P: Clone> Network<P> {
         if now >= heals_at {
             return usual;
         }
-        let id = match self.last.get(&(from, to)) {
-            Some(last) if last.at == now => PacketId { nth: last.nth + 1, ..*last },
-            _ => PacketId { from, to, at: now, nth: 0 },
-        };
-        self.last.insert((from, to), id);
+        let link = self.links.entry((from, to)).or_insert_with(|| {
+            let stream = 1 << 63 | (from as u64) << 31 | to as u64;
+            Link { random: Random::new(self.seed, stream), last: (u64::MAX, 0) }
+        });
+        let nth = if link.last.0 == now { link.last.1 + 1 } else { 0 };
+        link.last = (now, nth);
+        let id = PacketId { from, to, at: now, nth };
         match &mut self.fates {
-            Fates::Drawn { seed, links, record } => {
-                let stream = 1 << 63 | (from as u64) << 31 | to as u64;
-                let random = links.entry((from, to)).or_insert_with(|| Random::new(*seed, stream));
+            Fates::Drawn { record } => {
+                let random = &mut link.random;
                 let fate = if random.chance(loss) {
                     Fate::Lost
                 } else if random.chance(duplicate) {
