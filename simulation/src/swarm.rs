@@ -159,7 +159,9 @@ impl Swarm {
         span: u64,
     ) -> Vec<Decision<<S::Node as Node>::Command>> {
         let random = &mut Random::new(seed, stream::COMMANDS);
-        let count = random.within(*self.commands.start() as u64..=*self.commands.end() as u64);
+        let (least, most) = (*self.commands.start() as u64, *self.commands.end() as u64);
+        // All that is allowed, or an eighth.
+        let count = (random.within(least..=most) >> random.below(4)).max(least);
         let bursts: Vec<u64> = (0..random.within(1..=4)).map(|_| random.below(span)).collect();
         let (in_bursts, favourite) = (random.chance(0.5), random.chance(0.25).then(|| random.index(nodes)));
         let draw = |_| {

@@ -37,9 +37,9 @@ impl fmt::Debug for Packet {
     }
 }
 
-/// Says a number to all.
+/// Says numbers to all, one after the other, before the first is delivered here.
 #[derive(Clone, Debug)]
-pub(crate) struct Say(pub(crate) u64);
+pub(crate) struct Say(pub(crate) Vec<u64>);
 
 /// How nodes are set, the same for all nodes of a run.
 #[derive(Clone, Copy, Debug)]
@@ -154,12 +154,17 @@ impl Node for Replica {
     type Packet = Packet;
     type Command = Say;
 
-    fn handle_command(&mut self, Say(payload): Say, _now: u64) {
-        let Ok(message) = self.outbox.stamp(payload) else { return };
-        let dependencies = message.dependencies().to_vec();
-        self.told.push(Told::Sent { dot: *message.dot(), dependencies, payload });
-        self.accept(message.clone());
-        self.out.extend(self.others().map(|other| (other, Packet::Message(message.clone()))));
+    fn handle_command(&mut self, Say(payloads): Say, _now: u64) {
+        let messages: Vec<_> =
+            payloads.into_iter().filter_map(|payload| self.outbox.stamp(payload).ok()).collect();
+        for message in &messages {
+            let (dot, dependencies) = (*message.dot(), message.dependencies().to_vec());
+            self.told.push(Told::Sent { dot, dependencies, payload: *message.payload() });
+        }
+        for message in messages {
+            self.accept(message.clone());
+            self.out.extend(self.others().map(|other| (other, Packet::Message(message.clone()))));
+        }
     }
 
     fn handle_packet(&mut self, from: usize, packet: Packet, _now: u64) {
@@ -208,13 +213,13 @@ impl Node for Replica {
 pub(crate) struct Buffers {
     settings: Settings,
     judge: Judge,
-    commands: u64,
+    said: u64,
 }
 
 impl Buffers {
     pub(crate) fn new(setup: Setup) -> Self {
         let settings = Settings::draw(setup);
-        Self { settings, judge: Judge::new(setup.nodes, settings.saves_frontier), commands: 0 }
+        Self { settings, judge: Judge::new(setup.nodes, settings.saves_frontier), said: 0 }
     }
 }
 
@@ -229,9 +234,11 @@ impl Scenario for Buffers {
         crashed.restored(now)
     }
 
-    fn command(&mut self, _random: &mut Random) -> Say {
-        self.commands += 1;
-        Say(self.commands)
+    fn command(&mut self, random: &mut Random) -> Say {
+        let count = if random.chance(0.1) { 2 } else { 1 };
+        let first = self.said + 1;
+        self.said += count;
+        Say((first..=self.said).collect())
     }
 
     fn check(&mut self, step: &mut Step<'_, Replica>) -> Result<(), String> {

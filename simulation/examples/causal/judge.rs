@@ -43,6 +43,8 @@ struct Judged {
     site: usize,
     past: BTreeMap<Id, u64>,
     log: Vec<Dot<Id>>,
+    /// The number of the message that it made last.
+    last_sent: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -79,18 +81,22 @@ impl Judge {
     }
 
     fn sent(&mut self, node: usize, dot: Dot<Id>, named: &[Dot<Id>], payload: u64) -> Result<(), String> {
-        let Judged { id, past, .. } = &self.nodes[node];
+        let Judged { id, past, last_sent, .. } = &self.nodes[node];
         if dot.node() != id {
             return Err(format!("node {node}, which is {id}, sends {dot}"));
         }
         let heads = || past.iter().filter_map(|(&id, &counter)| Dot::new(id, counter));
         self.run.sent(dot, heads().filter(|head| head.node() != id)).map_err(|error| error.to_string())?;
-        let follows = |later: &Dot<Id>, earlier: &Dot<Id>| {
-            let past = &self.sent[self.numbers[later]].past;
-            later.node() != earlier.node() && past.get(earlier.node()).is_some_and(|&c| c >= earlier.counter())
+        let knows = |later: usize, earlier: &Dot<Id>| {
+            self.sent[later].past.get(earlier.node()).is_some_and(|&counter| counter >= earlier.counter())
         };
-        let direct: Vec<_> =
-            heads().filter(|head| head.node() != id && !heads().any(|later| follows(&later, head))).collect();
+        let follows = |later: &Dot<Id>, earlier: &Dot<Id>| {
+            later.node() != earlier.node() && knows(self.numbers[later], earlier)
+        };
+        let implied = |head: &Dot<Id>| last_sent.is_some_and(|last| knows(last, head));
+        let direct: Vec<_> = heads()
+            .filter(|head| head.node() != id && !implied(head) && !heads().any(|later| follows(&later, head)))
+            .collect();
         if self.exact && direct != named {
             return Err(format!("{dot} follows directly {direct:?}, and names {named:?}"));
         }
@@ -100,6 +106,7 @@ impl Judge {
         let mut past = past.clone();
         past.insert(*id, dot.counter());
         self.numbers.insert(dot, self.sent.len());
+        self.nodes[node].last_sent = Some(self.sent.len());
         self.sent.push(Sent { dot, payload, past });
         Ok(())
     }

@@ -2,8 +2,15 @@
 //!
 //! ```text
 //! cargo run --release -p happens-before-simulation --example causal -- --runs 100000
-//! cargo run --release -p happens-before-simulation --example causal -- --seed 17      a seed, and its trace
 //! ```
+//!
+//! | flag | |
+//! |---|---|
+//! | `--runs COUNT` | how many runs, 1,000 unless told |
+//! | `--from SEED` | the first seed, 1 unless told |
+//! | `--seed SEED` | this run alone, and its trace |
+//! | `--find` | of what fails, print the seed alone |
+//! | `--scenario NAME` | `buffer` |
 //!
 //! Ends with 0 if all runs hold, and with 1 and the shortened run of the first seed that fails if one does not.
 
@@ -27,13 +34,19 @@ struct Arguments {
     from: u64,
     runs: u64,
     seed: Option<u64>,
+    find: bool,
     scenario: String,
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut arguments = Arguments { from: 1, runs: 1000, seed: None, scenario: "buffer".to_owned() };
+    let mut arguments =
+        Arguments { from: 1, runs: 1000, seed: None, find: false, scenario: "buffer".to_owned() };
     let mut words = std::env::args().skip(1);
     while let Some(flag) = words.next() {
+        if flag == "--find" {
+            arguments.find = true;
+            continue;
+        }
         let value = words.next().ok_or_else(|| format!("{flag} needs a value"))?;
         let number = || value.parse().map_err(|_| format!("{flag} needs a number, not {value:?}"));
         match flag.as_str() {
@@ -41,7 +54,11 @@ fn arguments() -> Result<Arguments, String> {
             "--runs" => arguments.runs = number()?,
             "--seed" => arguments.seed = Some(number()?),
             "--scenario" => arguments.scenario = value,
-            _ => return Err(format!("no flag {flag:?}; there are --from, --runs, --seed and --scenario")),
+            _ => {
+                return Err(format!(
+                    "no flag {flag:?}; there are --runs, --from, --seed, --find and --scenario"
+                ));
+            }
         }
     }
     Ok(arguments)
@@ -88,11 +105,15 @@ fn simulate<S: Scenario>(arguments: &Arguments, swarm: &Swarm, make: impl Fn(Set
     let every = if shows { 500 } else { (arguments.runs / 10).max(1) };
     let found = swarm.search(arguments.from..arguments.from + arguments.runs, threads, &make, &|_| {
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        if done.is_multiple_of(every) {
+        if done.is_multiple_of(every) && !arguments.find {
             let end = if shows { '\r' } else { '\n' };
             let _ = write!(std::io::stderr(), "{done} of {} runs{end}", arguments.runs);
         }
     });
+    if arguments.find {
+        found.failing.iter().for_each(|seed| println!("{seed}"));
+        return found.failing.is_none();
+    }
     let total = found.total;
     println!(
         "{} runs in {:.1} s: {} commands, {} steps, {} packets, {} lost, {} cut off, {} repeated, {} crashes of which \

@@ -17,5 +17,13 @@ pub(crate) fn buffer() -> Swarm {
         jump_ms: 5000,
         jump_back_ms: 5000,
     };
-    Swarm { nodes: 3..=8, commands: 1..=60, span_ms: 50..=3000, worst, ..Swarm::default() }
+    Swarm {
+        nodes: 3..=8,
+        commands: 1..=200,
+        span_ms: 50..=3000,
+        // One message in each answer, and a question in 1.6 s: that takes its time.
+        settles_within_ms: 600_000,
+        worst,
+        ..Swarm::default()
+    }
 }
