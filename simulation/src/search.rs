@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::network::Traffic;
 use crate::node::{Node, Scenario};
-use crate::run::{self, Failure, Fates, Line, Outcome, Tally};
+use crate::run::{self, Failure, FailureKind, Fates, Line, Outcome, Tally};
 use crate::schedule::{Decision, Schedule};
 use crate::shrink::Shrinking;
 use crate::swarm::Swarm;
@@ -120,10 +120,12 @@ impl Swarm {
     pub fn explain<S: Scenario>(&self, seed: u64, make: &impl Fn(Setup) -> S) -> Option<Failing<CommandOf<S>>> {
         let (outcome, drawn) = self.run(seed, false, make);
         let failure = outcome.failure?;
+        // What never ends need not be watched for long a thousand times.
+        let steps = if failure.kind == FailureKind::Endless { self.steps / 10 } else { self.steps };
         let mut shrinking = Shrinking {
             make,
             kind: failure.kind,
-            steps: self.steps,
+            steps,
             least_nodes: *self.nodes.start(),
             best: drawn.clone(),
             runs: 1,
@@ -133,7 +135,7 @@ impl Swarm {
         shrinking.shrink();
         let (schedule, runs) = (shrinking.best, shrinking.runs);
         let mut scenario = make(Setup { nodes: schedule.nodes, seed });
-        let short = run::run(&mut scenario, &schedule, self.steps, true);
+        let short = run::run(&mut scenario, &schedule, steps, true);
         let short_failure = short.failure.unwrap_or_else(|| failure.clone());
         Some(Failing { seed, failure, drawn, schedule, short_failure, trace: short.trace, runs })
     }

@@ -11,7 +11,7 @@ use happens_before::delivery::AcceptErrorKind;
 use happens_before::{CausalBuffer, Dot, DotRange, Limits, Message, Outbox, VersionVector};
 use happens_before_simulation::{Node, Random, Scenario, Setup, Step};
 
-use super::judge::{Id, Judge, Told};
+use super::judge::{Id, Judge, Told, after};
 
 /// What carries a number.
 pub(crate) type Msg = Message<Id, u64>;
@@ -244,7 +244,7 @@ impl Scenario for Buffers {
     fn check(&mut self, step: &mut Step<'_, Replica>) -> Result<(), String> {
         let node = step.node;
         for told in std::mem::take(&mut step.machine().told) {
-            step.note(|| format!("      {}", in_words(&told)));
+            step.note(|| format!("      {told}"));
             self.judge.hear(node, told)?;
         }
         let replica = step.machine();
@@ -288,16 +288,4 @@ fn check_questions(buffer: &CausalBuffer<Id, u64>) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-fn in_words(told: &Told) -> String {
-    match told {
-        Told::Sent { dot, dependencies, .. } => format!("makes {dot}{}", after(dependencies)),
-        Told::Delivered { dot, .. } => format!("delivers {dot}"),
-    }
-}
-
-fn after(dependencies: &[Dot<Id>]) -> String {
-    let names: Vec<_> = dependencies.iter().map(ToString::to_string).collect();
-    if names.is_empty() { String::new() } else { format!(" after {}", names.join(" and ")) }
 }

@@ -5,6 +5,7 @@
 //! go unnoticed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use happens_before::Dot;
 use happens_before::check::CausalRun;
@@ -17,8 +18,29 @@ pub(crate) type Id = u32;
 pub(crate) enum Told {
     /// It made a message.
     Sent { dot: Dot<Id>, dependencies: Vec<Dot<Id>>, payload: u64 },
+    /// It made a message whose dependencies the application does not see.
+    Broadcast { dot: Dot<Id>, payload: u64 },
+    /// It has joined with the state of one that has seen these.
+    Joined { log: Vec<Dot<Id>> },
     /// It delivered a message.
     Delivered { dot: Dot<Id>, payload: u64 },
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sent { dot, dependencies, .. } => write!(f, "makes {dot}{}", after(dependencies)),
+            Self::Broadcast { dot, .. } => write!(f, "makes {dot}"),
+            Self::Joined { log } => write!(f, "joins with {} deliveries", log.len()),
+            Self::Delivered { dot, .. } => write!(f, "delivers {dot}"),
+        }
+    }
+}
+
+/// Names dependencies, if there are any.
+pub(crate) fn after(dependencies: &[Dot<Id>]) -> String {
+    let names: Vec<_> = dependencies.iter().map(ToString::to_string).collect();
+    if names.is_empty() { String::new() } else { format!(" after {}", names.join(" and ")) }
 }
 
 /// The most states of nodes that a run may have, those lost included.
@@ -32,7 +54,7 @@ pub(crate) struct Judge {
     nodes: Vec<Judged>,
     sent: Vec<Sent>,
     numbers: BTreeMap<Dot<Id>, usize>,
-    /// Whether messages must name exactly their direct causes, and no more.
+    /// Whether messages, where they are seen, must name exactly their direct causes, and no more.
     pub(crate) exact: bool,
 }
 
@@ -75,12 +97,23 @@ impl Judge {
     /// Takes in what a node tells.
     pub(crate) fn hear(&mut self, node: usize, told: Told) -> Result<(), String> {
         match told {
-            Told::Sent { dot, dependencies, payload } => self.sent(node, dot, &dependencies, payload),
+            Told::Sent { dot, dependencies, payload } => self.sent(node, dot, Some(&dependencies), payload),
+            Told::Broadcast { dot, payload } => self.sent(node, dot, None, payload),
+            Told::Joined { log } => log.iter().try_for_each(|dot| {
+                let payload = self.numbers.get(dot).map_or(0, |&number| self.sent[number].payload);
+                self.delivered(node, *dot, payload)
+            }),
             Told::Delivered { dot, payload } => self.delivered(node, dot, payload),
         }
     }
 
-    fn sent(&mut self, node: usize, dot: Dot<Id>, named: &[Dot<Id>], payload: u64) -> Result<(), String> {
+    fn sent(
+        &mut self,
+        node: usize,
+        dot: Dot<Id>,
+        named: Option<&[Dot<Id>]>,
+        payload: u64,
+    ) -> Result<(), String> {
         let Judged { id, past, last_sent, .. } = &self.nodes[node];
         if dot.node() != id {
             return Err(format!("node {node}, which is {id}, sends {dot}"));
@@ -94,14 +127,15 @@ impl Judge {
             later.node() != earlier.node() && knows(self.numbers[later], earlier)
         };
         let implied = |head: &Dot<Id>| last_sent.is_some_and(|last| knows(last, head));
-        let direct: Vec<_> = heads()
-            .filter(|head| head.node() != id && !implied(head) && !heads().any(|later| follows(&later, head)))
-            .collect();
-        if self.exact && direct != named {
-            return Err(format!("{dot} follows directly {direct:?}, and names {named:?}"));
-        }
+        let is_direct =
+            |head: &Dot<Id>| head.node() != id && !implied(head) && !heads().any(|later| follows(&later, head));
+        let direct: Vec<_> = heads().filter(is_direct).collect();
+        let named = named.unwrap_or(&direct);
         if let Some(left_out) = direct.iter().find(|direct| !named.contains(direct)) {
             return Err(format!("{dot} follows {left_out}, and names {named:?}"));
+        }
+        if self.exact && direct != named {
+            return Err(format!("{dot} follows directly {direct:?}, and names {named:?}"));
         }
         let mut past = past.clone();
         past.insert(*id, dot.counter());

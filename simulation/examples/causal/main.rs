@@ -10,7 +10,7 @@
 //! | `--from SEED` | the first seed, 1 unless told |
 //! | `--seed SEED` | this run alone, and its trace |
 //! | `--find` | of what fails, print the seed alone |
-//! | `--scenario NAME` | `buffer` |
+//! | `--scenario NAME` | `endpoint`, unless told, or `buffer` |
 //!
 //! Ends with 0 if all runs hold, and with 1 and the shortened run of the first seed that fails if one does not.
 
@@ -24,6 +24,7 @@ use std::time::Instant;
 use happens_before_simulation::{Line, Scenario, Setup, Swarm};
 
 mod buffer;
+mod endpoint;
 mod judge;
 mod swarms;
 
@@ -40,7 +41,7 @@ struct Arguments {
 
 fn arguments() -> Result<Arguments, String> {
     let mut arguments =
-        Arguments { from: 1, runs: 1000, seed: None, find: false, scenario: "buffer".to_owned() };
+        Arguments { from: 1, runs: 1000, seed: None, find: false, scenario: "endpoint".to_owned() };
     let mut words = std::env::args().skip(1);
     while let Some(flag) = words.next() {
         if flag == "--find" {
@@ -74,8 +75,9 @@ fn main() -> ExitCode {
     };
     let holds = match arguments.scenario.as_str() {
         "buffer" => simulate(&arguments, &swarms::buffer(), buffer::Buffers::new),
+        "endpoint" => simulate(&arguments, &swarms::endpoint(), endpoint::Endpoints::new),
         other => {
-            eprintln!("no scenario {other:?}; there is buffer");
+            eprintln!("no scenario {other:?}; there are endpoint and buffer");
             return ExitCode::from(2);
         }
     };
@@ -111,7 +113,10 @@ fn simulate<S: Scenario>(arguments: &Arguments, swarm: &Swarm, make: impl Fn(Set
         }
     });
     if arguments.find {
-        found.failing.iter().for_each(|seed| println!("{seed}"));
+        if let Some(seed) = found.failing {
+            println!("{seed}");
+            swarm.run(seed, false, &make).0.failure.iter().for_each(|failure| eprintln!("{failure}"));
+        }
         return found.failing.is_none();
     }
     let total = found.total;

@@ -2,7 +2,7 @@
 
 use happens_before_simulation::{Faults, Swarm};
 
-use super::buffer;
+use super::{buffer, endpoint};
 
 /// Everything that can go wrong, in runs of three to eight nodes.
 pub(crate) fn buffer() -> Swarm {
@@ -26,4 +26,11 @@ pub(crate) fn buffer() -> Swarm {
         worst,
         ..Swarm::default()
     }
+}
+
+/// The same, in shorter runs.
+pub(crate) fn endpoint() -> Swarm {
+    let buffer = buffer();
+    let worst = Faults { crashes: endpoint::CRASHES, ..buffer.worst };
+    Swarm { commands: 1..=100, worst, steps: 200_000, ..buffer }
 }
