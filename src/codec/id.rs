@@ -287,7 +287,7 @@ mod growing {
 }
 
 /// Reads an id written in full.
-pub(super) fn take_id<I: DecodeId>(reader: &mut Reader<'_>) -> Result<I, DecodeError> {
+pub(crate) fn take_id<I: DecodeId>(reader: &mut Reader<'_>) -> Result<I, DecodeError> {
     let start = reader.at();
     let form = I::Form::take(reader)?;
     match I::from_form(form) {

@@ -65,7 +65,7 @@ use crate::node::{Dot, DotRange};
 use crate::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
 #[cfg(feature = "alloc")]
 use crate::version::VersionVector;
-use id::take_id;
+pub(crate) use id::take_id;
 
 /// A value with a form in bytes.
 pub trait Encode {
@@ -124,7 +124,7 @@ pub(crate) fn put_entries<'a, I: EncodeId + 'a>(
     entries::put_entries::<I::Form>(len, entries.map(|(node, counter)| (node.to_form(), counter)), out);
 }
 
-fn put_id<I: EncodeId>(id: &I, out: &mut Writer<'_>) {
+pub(crate) fn put_id<I: EncodeId>(id: &I, out: &mut Writer<'_>) {
     I::Form::put(id.to_form(), out);
 }
 

@@ -59,14 +59,18 @@
 //! the vectors of all held messages at each delivery.
 
 mod buffer;
+pub mod endpoint;
 mod hold_back;
 mod lanes;
 #[cfg(test)]
 mod linear_time;
 pub mod message;
 pub mod outbox;
+mod stability;
 mod wire;
 
 pub use buffer::{AcceptError, AcceptErrorKind, Accepted, CausalBuffer, Limits, TooManyNodes};
+pub use endpoint::{Endpoint, EndpointConfig};
 pub use message::{Message, MessageError, MessageErrorKind};
 pub use outbox::{Outbox, StampError};
+pub use stability::{ObserveError, Stability};

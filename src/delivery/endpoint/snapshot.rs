@@ -1,0 +1,282 @@
+//! What an endpoint is made of again, in bytes: see `FORMAT.md`.
+//!
+//! A snapshot is outside input. Everything in it is checked as if a stranger had sent it: what it leaves to trust is
+//! only that it is the last one, and that what it takes as delivered has taken effect.
+
+use crate::codec::{Decode, DecodeError, DecodeErrorKind, DecodeId, Encode, Reader, Writer, put_id, take_id};
+use crate::compat::{BTreeMap, Vec};
+use crate::delivery::TooManyNodes;
+use crate::delivery::message::Message;
+use crate::delivery::outbox::Outbox;
+use crate::delivery::stability::Stability;
+use crate::node::DotRange;
+use crate::version::VersionVector;
+
+use super::log::Log;
+use super::packet::{put_message, take_message};
+use super::{Author, Endpoint, EndpointConfig, RestoreError};
+
+const VERSION: u8 = 1;
+
+/// The most events that a snapshot may have seen: half of what can be counted, so that nothing ever counts to the end.
+const MAX_EVENTS: u64 = u64::MAX / 2;
+
+/// What stands in a snapshot.
+struct Snapshot<'a, I> {
+    node: I,
+    sent: u64,
+    delivered: VersionVector<I>,
+    frontier: VersionVector<I>,
+    stability: Stability<I>,
+    /// Nodes that have left.
+    left: Vec<I>,
+    messages: Vec<(Message<I, &'a [u8]>, &'a [u8])>,
+}
+
+impl<I: DecodeId> Endpoint<I> {
+    /// Returns everything that this node must remember, as bytes. O(n²), and a copy of the logged messages.
+    ///
+    /// Messages that are held back are not in it: others have them. It serves two purposes: this node comes back from it
+    /// with [`restore`](Self::restore), and a new member, admitted before, starts from it with [`join`](Self::join). Store
+    /// it, or send it, together with the state of the application that has seen exactly what was delivered.
+    ///
+    /// ```
+    /// use happens_before::delivery::{Endpoint, EndpointConfig};
+    ///
+    /// let mut node = Endpoint::new(1_u32, [1, 2], EndpointConfig::default())?;
+    /// node.broadcast(b"tea?".to_vec())?;
+    /// let saved = node.snapshot(); // not delivered yet, not sent yet, and not lost
+    ///
+    /// let mut back = Endpoint::<u32>::restore(&saved, EndpointConfig::default())?;
+    /// assert_eq!(back.snapshot(), saved);
+    /// assert_eq!(back.poll_delivery().unwrap().payload(), b"tea?");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn snapshot(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut out = Writer::growing(&mut bytes);
+        out.put(&[VERSION]);
+        put_id(self.node(), &mut out);
+        out.put_number(self.outbox.counter());
+        self.delivered().encode(&mut out);
+        self.outbox.frontier().encode(&mut out);
+        out.put_number(self.stability.members().count() as u64);
+        for member in self.stability.members() {
+            put_id(member, &mut out);
+            let row = self.authors.keys();
+            let row = row.map(|author| (author.clone(), self.stability.acknowledged(member, author)));
+            row.collect::<VersionVector<I>>().encode(&mut out);
+        }
+        let left = || self.authors.keys().filter(|&author| !self.stability.is_member(author));
+        out.put_number(left().count() as u64);
+        for author in left() {
+            put_id(author, &mut out);
+        }
+        for message in self.authors.values().flat_map(|author| author.log.iter()) {
+            put_message(message, &mut out);
+        }
+        bytes
+    }
+
+    /// Comes back from the snapshot that this node has stored last.
+    ///
+    /// # Errors
+    ///
+    /// [`RestoreError`] if the bytes are not what [`snapshot`](Self::snapshot) writes, or do not fit the configuration.
+    pub fn restore(snapshot: &[u8], config: EndpointConfig) -> Result<Self, RestoreError> {
+        let snapshot = Snapshot::<I>::decode(snapshot, config.nodes)?;
+        let outbox = Outbox::restore(snapshot.node.clone(), snapshot.sent, snapshot.frontier.clone());
+        snapshot.open(outbox, config)
+    }
+
+    /// Starts `node` as a new member from the snapshot of another one, which has [admitted](Self::admit) it before.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAMember`](RestoreError::NotAMember) if it was not admitted before;
+    /// [`KnownAuthor`](RestoreError::KnownAuthor) if messages of that id exist; and as [`restore`](Self::restore).
+    ///
+    /// ```
+    /// use happens_before::delivery::{Endpoint, EndpointConfig, RestoreError};
+    ///
+    /// let config = EndpointConfig::default();
+    /// let mut first = Endpoint::new(1_u32, [1], config)?;
+    /// first.broadcast(b"long ago".to_vec())?;
+    /// while first.poll_delivery().is_some() {}
+    ///
+    /// let too_early = first.snapshot();
+    /// first.admit(2)?;
+    /// assert_eq!(Endpoint::join(2, &too_early, config).unwrap_err(), RestoreError::NotAMember);
+    /// let second = Endpoint::join(2, &first.snapshot(), config)?;
+    /// assert_eq!(second.delivered(), first.delivered());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn join(node: I, snapshot: &[u8], config: EndpointConfig) -> Result<Self, RestoreError> {
+        let snapshot = Snapshot::<I>::decode(snapshot, config.nodes)?;
+        if !snapshot.stability.is_member(&node) {
+            return Err(RestoreError::NotAMember);
+        }
+        if node == snapshot.node || snapshot.stability.highest(&node) > 0 {
+            return Err(RestoreError::KnownAuthor);
+        }
+        // Everything delivered, and not the frontier: the giver may have sent what follows it and is not delivered yet.
+        let mut outbox = Outbox::new(node);
+        outbox.advance_to(&snapshot.delivered);
+        snapshot.open(outbox, config)
+    }
+}
+
+impl<'a, I: DecodeId> Snapshot<'a, I> {
+    fn decode(bytes: &'a [u8], limit: usize) -> Result<Self, RestoreError> {
+        let mut reader = Reader::with_limit(bytes, limit);
+        if reader.take(1)? != [VERSION] {
+            return Err(refuse(0, DecodeErrorKind::UnknownVersion));
+        }
+        let node: I = take_id(&mut reader)?;
+        let sent = reader.take_number()?;
+        let at = reader.at();
+        let delivered = VersionVector::<I>::decode(&mut reader)?;
+        let events = delivered.iter().try_fold(sent, |events, (_, counter)| events.checked_add(counter));
+        if events.is_none_or(|events| events > MAX_EVENTS) || delivered.get(&node) > sent {
+            return Err(refuse(at, DecodeErrorKind::OutOfRange));
+        }
+        let at = reader.at();
+        let frontier = VersionVector::<I>::decode(&mut reader)?;
+        if frontier.get(&node) > 0 || frontier.iter().any(|(node, counter)| counter > delivered.get(node)) {
+            return Err(refuse(at, DecodeErrorKind::OutOfRange));
+        }
+
+        let rows = take_sorted(&mut reader, |reader| Ok((take_id(reader)?, VersionVector::decode(reader)?)))?;
+        let members = rows.iter().map(|(member, _): &(I, VersionVector<I>)| member.clone());
+        let mut stability = Stability::new(members, limit)?;
+        let left = take_sorted(&mut reader, |reader| Ok((take_id(reader)?, ())))?;
+        let left: Vec<I> = left.into_iter().map(|(author, ())| author).collect();
+        if rows.len().saturating_add(left.len()) > limit {
+            return Err(TooManyNodes { limit }.into());
+        }
+        let is_known = |author: &I| stability.is_member(author) || left.binary_search(author).is_ok();
+        let named = rows.iter().flat_map(|(_, row)| row).chain(&delivered).map(|(author, _)| author);
+        let own = rows.iter().find(|(member, _)| *member == node).map(|(_, row)| row);
+        if !{ named }.all(is_known)
+            || left.iter().any(|author| stability.is_member(author))
+            || own != Some(&delivered)
+        {
+            return Err(refuse(at, DecodeErrorKind::OutOfRange));
+        }
+        for (member, row) in &rows {
+            // All authors are known, and few.
+            let observed = stability.observe(member, row);
+            observed.map_err(|_| TooManyNodes { limit })?;
+        }
+
+        let mut messages = Vec::new();
+        while !reader.rest().is_empty() {
+            messages.push(take_message(&mut reader)?);
+        }
+        let snapshot = Self { node, sent, delivered, frontier, stability, left, messages };
+        snapshot.check_messages(reader.at())?;
+        Ok(snapshot)
+    }
+
+    /// Visits all nodes that are or were members, in their order.
+    fn authors(&self) -> BTreeMap<&I, Log> {
+        let authors = self.stability.members().chain(&self.left);
+        authors.map(|author| (author, Log::after(self.stability.stable_up_to(author)))).collect()
+    }
+
+    /// Checks that exactly those messages are there that are not stable, in order, and that nobody has more of the node's
+    /// own than it has sent.
+    fn check_messages(&self, at: usize) -> Result<(), RestoreError> {
+        let mut messages = self.messages.iter().map(|(message, _)| message.dot());
+        for author in self.authors().into_keys() {
+            let is_own = *author == self.node;
+            let last = if is_own { self.sent } else { self.delivered.get(author) };
+            let stable = self.stability.stable_up_to(author);
+            // Own entries were checked before, so that what is stable is at most what is delivered.
+            let count = usize::try_from(last - stable.min(last)).unwrap_or(usize::MAX);
+            if count > self.messages.len() || (is_own && self.stability.highest(author) > last) {
+                return Err(refuse(at, DecodeErrorKind::OutOfRange));
+            }
+            let expected = DotRange::new(author.clone(), stable.saturating_add(1)..=last);
+            if !expected.iter().flat_map(DotRange::dots).all(|dot| messages.next() == Some(&dot)) {
+                return Err(refuse(at, DecodeErrorKind::OutOfRange));
+            }
+        }
+        if messages.next().is_some() { Err(refuse(at, DecodeErrorKind::TrailingBytes)) } else { Ok(()) }
+    }
+
+    /// Makes the endpoint, for the node itself or for one that joins.
+    fn open(self, outbox: Outbox<I>, config: EndpointConfig) -> Result<Endpoint<I>, RestoreError> {
+        let revision =
+            self.delivered.iter().filter(|(node, _)| *node != outbox.node()).map(|(_, counter)| counter);
+        let revision = revision.fold(outbox.counter(), u64::saturating_add);
+        let mut authors = self.authors();
+        let mut undelivered = Vec::new();
+        for (message, bytes) in &self.messages {
+            let dot = message.dot();
+            let is_delivered = dot.counter() <= self.delivered.get(dot.node());
+            if !is_delivered {
+                undelivered.push(message.clone());
+            }
+            if let Some(log) =
+                authors.get_mut(dot.node()).filter(|_| is_delivered || dot.node() == outbox.node())
+            {
+                log.push(bytes.to_vec());
+            }
+        }
+        let fits = |log: &Log| {
+            // See E3: the next message may come on top.
+            log.len() as u64 <= config.window.max(1) && log.bytes() / 2 <= config.window_bytes
+        };
+        if !authors.values().all(fits) {
+            return Err(RestoreError::WindowTooSmall);
+        }
+        let authors =
+            authors.into_iter().map(|(node, log)| (node.clone(), Author::new(log, revision))).collect();
+        let mut endpoint = Endpoint::from_parts(config, outbox, self.stability, authors);
+        endpoint.revision = revision;
+        endpoint.buffer.advance_to(&self.delivered)?;
+        for message in undelivered {
+            if message.dot().node() == endpoint.node() {
+                let (header, payload) = (message.clone().with_payload(()), message.payload().to_vec());
+                if endpoint.buffer.accept(header.with_payload(payload)).is_err() {
+                    return Err(RestoreError::WindowTooSmall);
+                }
+            } else {
+                endpoint.admit_message(message, &mut |_| true);
+            }
+        }
+        // One that joins has what was delivered where it comes from.
+        let own = endpoint.node().clone();
+        let stable = endpoint.stability.observe(&own, &self.delivered);
+        endpoint.forget(&stable.unwrap_or_default());
+        endpoint.note_claims();
+        Ok(endpoint)
+    }
+}
+
+/// Reads a number and so many entries, sorted by their ids.
+fn take_sorted<I: DecodeId, T>(
+    reader: &mut Reader<'_>,
+    mut take: impl FnMut(&mut Reader<'_>) -> Result<(I, T), DecodeError>,
+) -> Result<Vec<(I, T)>, RestoreError> {
+    let at = reader.at();
+    let count = reader.take_number()?;
+    if count > reader.limit() as u64 {
+        return Err(refuse(at, DecodeErrorKind::TooManyEntries { limit: reader.limit() }));
+    }
+    let mut entries: Vec<(I, T)> = Vec::new();
+    for _ in 0..count {
+        let at = reader.at();
+        let entry = take(reader)?;
+        if entries.last().is_some_and(|before| before.0 >= entry.0) {
+            return Err(refuse(at, DecodeErrorKind::Unsorted));
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+fn refuse(at: usize, kind: DecodeErrorKind) -> RestoreError {
+    RestoreError::Decode(DecodeError { at, kind })
+}

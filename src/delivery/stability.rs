@@ -1,0 +1,323 @@
+//! What every member of a group is known to have.
+//!
+//! # The problem
+//!
+//! A node keeps what it has delivered for those who may still lack it, and marks what is deleted instead of forgetting
+//! it, because a concurrent change may still name it. When may it forget? When every member has the event: then nobody
+//! will ask for it, and nobody can send anything concurrent to it that is not on its way already.
+//!
+//! # The structure
+//!
+//! For every author a column: how far each member has acknowledged the author's events. The lowest counter of the
+//! column is *stable*.
+//!
+//! ```text
+//!              author a   b   c
+//!   member a          7   2   4
+//!   member b          5   3   4
+//!   member c          6   2   4
+//!   stable            5   2   4        held back: a by b; b by a and c
+//! ```
+//!
+//! Each column knows its lowest counter and how many members are there. Only when the last of them moves up, the column
+//! is searched for the next one.
+//!
+//! # Rules
+//!
+//! 1. The roster is explicit: a vector from anyone else is refused. Otherwise a node that nobody waits for could be
+//!    waited for, or one that must be waited for be forgotten.
+//! 2. An author whom a member has not named counts as 0 there.
+//! 3. A vector that goes back changes nothing: acknowledgements overtake each other on a network.
+//! 4. What is stable stays so. A member that joins starts with everything that is stable, because that may be
+//!    forgotten already: it gets it from a snapshot, which must be taken after it has joined.
+//! 5. A silent member holds everything back until it speaks or is removed.
+//!
+//! # Invariants
+//!
+//! - S1: members are strictly increasing, and every column has one counter for each.
+//! - S2: if there are members, what is stable is the lowest counter of the column, and it is counted how many are there.
+//!
+//! # Sources
+//!
+//! Baquero, Almeida, Shoker, *Making Operation-Based CRDTs Operation-Based* (2014), causal stability; Wuu, Bernstein,
+//! *Efficient Solutions to the Replicated Log and Dictionary Problems* (1984), the matrix.
+
+use core::{fmt, mem};
+
+use crate::compat::{BTreeMap, Vec};
+use crate::delivery::TooManyNodes;
+use crate::node::{Dot, NodeId};
+use crate::version::VersionVector;
+
+/// What every member of an explicit roster is known to have.
+///
+/// In the costs below n is the number of members, m the number of authors that were ever named. Memory: 8 n m bytes.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::delivery::Stability;
+/// use happens_before::{Dot, VersionVector};
+///
+/// let mut stability = Stability::new(["a", "b", "c"], 16)?;
+/// let vector = |a, b| VersionVector::from_iter([("a", a), ("b", b)]);
+/// stability.observe(&"a", &vector(7, 2))?;
+/// stability.observe(&"b", &vector(5, 3))?;
+/// assert_eq!(stability.stable(), VersionVector::new());
+/// assert!(stability.held_back_by(&Dot::new("a", 1).unwrap()).eq(&["c"]));
+///
+/// // What has become stable, and may be forgotten:
+/// assert_eq!(stability.observe(&"c", &vector(6, 2))?, vector(5, 2));
+/// assert!(stability.held_back_by(&Dot::new("a", 7).unwrap()).eq(&["b", "c"]));
+///
+/// stability.remove(&"b"); // for good
+/// assert_eq!(stability.stable_up_to(&"a"), 6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Stability<I> {
+    members: Vec<I>,
+    columns: BTreeMap<I, Column>,
+    limit: usize,
+}
+
+/// How far the events of one author are acknowledged.
+#[derive(Clone, Debug)]
+struct Column {
+    /// By each member, in their order.
+    counters: Vec<u64>,
+    stable: u64,
+    /// How many members have acknowledged no more than what is stable.
+    lowest: usize,
+}
+
+impl Column {
+    /// Finds the lowest counter, if no member is where the lowest was. Returns it if it has moved. O(n) then.
+    fn settle(&mut self) -> Option<u64> {
+        if self.lowest > 0 {
+            return None;
+        }
+        let stable = *self.counters.iter().min()?;
+        self.lowest = self.counters.iter().filter(|&&counter| counter == stable).count();
+        // Without members, and then with one, the lowest may be where it was.
+        (mem::replace(&mut self.stable, stable) < stable).then_some(stable)
+    }
+}
+
+impl<I: NodeId> Stability<I> {
+    /// Starts with these members, who have acknowledged nothing.
+    ///
+    /// `limit` bounds the authors that members may name, and the members.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyNodes`] if there are more members than that.
+    pub fn new(members: impl IntoIterator<Item = I>, limit: usize) -> Result<Self, TooManyNodes> {
+        let mut members: Vec<I> = members.into_iter().collect();
+        members.sort_unstable();
+        members.dedup();
+        if members.len() > limit {
+            return Err(TooManyNodes { limit });
+        }
+        Ok(Self { members, columns: BTreeMap::new(), limit })
+    }
+
+    /// Visits the members, in their order.
+    pub fn members(&self) -> impl Iterator<Item = &I> {
+        self.members.iter()
+    }
+
+    /// Returns whether `node` is a member. O(log n).
+    pub fn is_member(&self, node: &I) -> bool {
+        self.members.binary_search(node).is_ok()
+    }
+
+    /// Returns what every member has: a copy. O(m).
+    pub fn stable(&self) -> VersionVector<I> {
+        self.columns.iter().map(|(author, column)| (author.clone(), column.stable)).collect()
+    }
+
+    /// Returns the counter of the last event of `author` that every member has, 0 for none. O(log m).
+    pub fn stable_up_to(&self, author: &I) -> u64 {
+        self.columns.get(author).map_or(0, |column| column.stable)
+    }
+
+    /// Returns how far `member` has acknowledged the events of `author`; 0 if it is no member. O(log n + log m).
+    pub fn acknowledged(&self, member: &I, author: &I) -> u64 {
+        let at = self.members.binary_search(member).ok();
+        at.and_then(|at| Some(self.columns.get(author)?.counters[at])).unwrap_or(0)
+    }
+
+    /// Returns the highest counter of `author` that any member has acknowledged, 0 for none. O(n + log m).
+    pub fn highest(&self, author: &I) -> u64 {
+        self.columns.get(author).and_then(|column| column.counters.iter().max().copied()).unwrap_or(0)
+    }
+
+    /// Names the members that have not acknowledged `dot`, in their order; none if it is stable. O(n).
+    pub fn held_back_by(&self, dot: &Dot<I>) -> impl Iterator<Item = &I> + use<'_, I> {
+        let column = self.columns.get(dot.node());
+        let needed = dot.counter();
+        self.members.iter().enumerate().filter_map(move |(at, member)| {
+            let counter = column.map_or(0, |column| column.counters[at]);
+            (counter < needed).then_some(member)
+        })
+    }
+
+    /// Notes that `member` has everything that `vector` names, and returns what has become stable by that: the new
+    /// counters, of those authors alone where there is a change.
+    ///
+    /// The vector may be a part, such as what has changed since the last one. O(log m) for each of its entries, and
+    /// O(n) for each that moves what is stable, or is the first of its author. Entries that are not in the vector cost
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ObserveError`]; nothing is noted then.
+    pub fn observe(
+        &mut self,
+        member: &I,
+        vector: &VersionVector<I>,
+    ) -> Result<VersionVector<I>, ObserveError<I>> {
+        let Ok(at) = self.members.binary_search(member) else {
+            return Err(ObserveError::NotAMember { node: member.clone() });
+        };
+        self.make_room(vector).map_err(ObserveError::TooManyNodes)?;
+        Ok(vector
+            .iter()
+            .filter_map(|(author, counter)| Some((author.clone(), self.raise(at, author, counter)?)))
+            .collect())
+    }
+
+    /// Takes in a new member, who has everything that `vector` names and everything that is stable.
+    ///
+    /// **Only then take the snapshot that it starts from**: it lacks nothing, because what is stable now is in there,
+    /// and what becomes stable later has waited for it. Nothing is lowered. A node that is a member already is observed.
+    /// O(n m).
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyNodes`] beyond the limit; nothing is changed then.
+    ///
+    /// ```
+    /// use happens_before::VersionVector;
+    /// use happens_before::delivery::Stability;
+    ///
+    /// let mut stability = Stability::new(["a"], 16)?;
+    /// stability.observe(&"a", &VersionVector::from_iter([("a", 3)]))?;
+    /// stability.join("b", &VersionVector::new())?;
+    /// assert_eq!(stability.stable_up_to(&"a"), 3);
+    /// stability.observe(&"a", &VersionVector::from_iter([("a", 4)]))?;
+    /// assert_eq!(stability.stable_up_to(&"a"), 3); // waits for b
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn join(&mut self, node: I, vector: &VersionVector<I>) -> Result<(), TooManyNodes> {
+        let at = self.members.binary_search(&node);
+        if at.is_err() && self.members.len() >= self.limit {
+            return Err(TooManyNodes { limit: self.limit });
+        }
+        self.make_room(vector)?;
+        let at = at.unwrap_or_else(|at| {
+            self.members.insert(at, node);
+            for column in self.columns.values_mut() {
+                column.counters.insert(at, column.stable);
+                column.lowest += 1;
+            }
+            at
+        });
+        for (author, counter) in vector {
+            self.raise(at, author, counter);
+        }
+        Ok(())
+    }
+
+    /// Forgets a member, for good or until it joins again, and returns what has become stable by that. O(n m).
+    ///
+    /// Nothing if it was no member. What the last member leaves behind stays as stable as it was.
+    pub fn remove(&mut self, member: &I) -> VersionVector<I> {
+        let Ok(at) = self.members.binary_search(member) else { return VersionVector::new() };
+        self.members.remove(at);
+        let moved = self.columns.iter_mut().filter_map(|(author, column)| {
+            if column.counters.remove(at) == column.stable {
+                column.lowest -= 1;
+            }
+            Some((author.clone(), column.settle()?))
+        });
+        moved.collect()
+    }
+
+    /// Checks that there is room for the authors that `vector` names. O(k log m) for k entries.
+    fn make_room(&self, vector: &VersionVector<I>) -> Result<(), TooManyNodes> {
+        let new = vector.iter().filter(|(author, _)| !self.columns.contains_key(author)).count();
+        if new > 0 && self.columns.len() + new > self.limit {
+            return Err(TooManyNodes { limit: self.limit });
+        }
+        Ok(())
+    }
+
+    /// Notes that the member at `at` has the events of `author` up to `counter`; returns how far they are stable, if
+    /// that has moved.
+    fn raise(&mut self, at: usize, author: &I, counter: u64) -> Option<u64> {
+        if !self.columns.contains_key(author) {
+            let counters: Vec<u64> = self.members.iter().map(|_| 0).collect();
+            let column = Column { lowest: counters.len(), counters, stable: 0 };
+            self.columns.insert(author.clone(), column);
+        }
+        let column = self.columns.get_mut(author)?;
+        let before = column.counters[at];
+        if counter <= before {
+            return None;
+        }
+        column.counters[at] = counter;
+        if before == column.stable {
+            column.lowest -= 1;
+        }
+        column.settle()
+    }
+
+    /// Checks the invariants of the module's opening comment and says which one is broken. O(n m).
+    #[doc(hidden)]
+    pub fn internal_validate(&self) -> Result<(), &'static str> {
+        if !self.members.is_sorted_by(|a, b| a < b)
+            || self.columns.values().any(|column| column.counters.len() != self.members.len())
+        {
+            return Err("S1: members are strictly increasing, with a counter in each column");
+        }
+        let is_settled = |column: &Column| {
+            let lowest = column.counters.iter().filter(|&&counter| counter == column.stable).count();
+            column.counters.iter().all(|&counter| counter >= column.stable)
+                && lowest == column.lowest
+                && (lowest > 0 || self.members.is_empty())
+        };
+        if self.columns.values().all(is_settled) {
+            Ok(())
+        } else {
+            Err("S2: the lowest counter is stable, and it is counted how many are there")
+        }
+    }
+}
+
+/// An acknowledgement that was not noted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ObserveError<I> {
+    /// It is from a node that is not in the roster; let it join first, or distrust it.
+    NotAMember {
+        /// The node.
+        node: I,
+    },
+    /// It names more authors than the limit allows.
+    TooManyNodes(TooManyNodes),
+}
+
+impl<I: fmt::Debug> fmt::Display for ObserveError<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAMember { node } => {
+                write!(f, "{node:?} is not a member; let it join first, or distrust it")
+            }
+            Self::TooManyNodes(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<I: fmt::Debug> core::error::Error for ObserveError<I> {}

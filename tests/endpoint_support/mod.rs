@@ -1,0 +1,252 @@
+//! Endpoints in virtual time, over a network that loses, repeats, delays and parts; judged as they run.
+
+#![allow(dead_code, unreachable_pub, reason = "shared by test programs that each use a part")]
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use happens_before::check::CausalRun;
+use happens_before::delivery::endpoint::{BroadcastErrorKind, Endpoint, EndpointConfig, PacketError};
+use happens_before::{Dot, Message};
+
+pub type Node = u8;
+
+/// Random numbers that are the same for a seed in every run.
+#[derive(Clone, Debug)]
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % bound
+    }
+
+    pub fn percent(&mut self, chance: u64) -> bool {
+        self.below(100) < chance
+    }
+}
+
+/// What a network does to packets, in percent and milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Faults {
+    pub loss: u64,
+    pub duplicate: u64,
+    pub delay_ms: u64,
+}
+
+pub const NONE: Faults = Faults { loss: 0, duplicate: 0, delay_ms: 1 };
+
+/// A node, and what it would find on its disk after a crash.
+pub struct Site {
+    pub endpoint: Endpoint<Node>,
+    pub saved: Vec<u8>,
+    sent: Vec<Message<Node, ()>>,
+    delivered: Vec<Dot<Node>>,
+    pub is_down: bool,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Flight {
+    at_ms: u64,
+    number: u64,
+    from: Node,
+    to: Node,
+    packet: Vec<u8>,
+}
+
+pub struct Network {
+    pub config: EndpointConfig,
+    pub random: Random,
+    pub faults: Faults,
+    pub sites: Vec<Site>,
+    pub run: CausalRun<Node>,
+    pub now_ms: u64,
+    /// Which side of a partition each node is on.
+    pub side: Vec<u8>,
+    flights: BinaryHeap<Reverse<Flight>>,
+    pub packets: u64,
+    pub bytes: u64,
+    pub crashes: u64,
+    pub refused: u64,
+    /// How much the nodes' clocks go wrong: added to the time that each is told.
+    pub skew_ms: Vec<u64>,
+}
+
+impl Network {
+    /// A group of `nodes`; `sites` is how many there may ever be.
+    pub fn new(nodes: u8, sites: usize, config: EndpointConfig, seed: u64) -> Self {
+        let mut network = Self {
+            config,
+            random: Random(seed),
+            faults: NONE,
+            sites: Vec::new(),
+            run: CausalRun::new(sites),
+            now_ms: 0,
+            side: vec![0; sites],
+            flights: BinaryHeap::new(),
+            packets: 0,
+            bytes: 0,
+            crashes: 0,
+            refused: 0,
+            skew_ms: vec![1_000; sites],
+        };
+        for node in 0..nodes {
+            network.add(Endpoint::new(node, 0..nodes, config).unwrap());
+        }
+        network
+    }
+
+    pub fn add(&mut self, endpoint: Endpoint<Node>) {
+        let saved = endpoint.snapshot();
+        self.sites.push(Site { endpoint, saved, sent: Vec::new(), delivered: Vec::new(), is_down: false });
+    }
+
+    pub fn endpoint(&mut self, node: Node) -> &mut Endpoint<Node> {
+        &mut self.sites[usize::from(node)].endpoint
+    }
+
+    /// Takes deliveries, then saves, then sends: unless the node crashes before it has saved.
+    pub fn settle(&mut self, node: Node, crash: bool) {
+        let site = &mut self.sites[usize::from(node)];
+        while let Some(message) = site.endpoint.poll_delivery() {
+            let bytes = message.payload();
+            assert!(bytes.iter().all(|&byte| byte == bytes.len() as u8), "payloads arrive as they were sent");
+            if *message.dot().node() == node {
+                site.sent.retain(|sent| sent.dot() != message.dot());
+                site.sent.push(message.clone().with_payload(()));
+            }
+            site.delivered.push(*message.dot());
+        }
+        assert_eq!(site.endpoint.internal_validate(), Ok(()));
+        if crash {
+            self.crash(node);
+            return;
+        }
+        site.saved = site.endpoint.snapshot();
+        for message in site.sent.drain(..) {
+            self.run.sent(*message.dot(), message.dependencies().iter().copied()).unwrap();
+        }
+        for dot in site.delivered.drain(..) {
+            self.run.delivered(usize::from(node), &dot).unwrap_or_else(|violation| panic!("{violation}"));
+        }
+        while let Some((to, packet)) = self.sites[usize::from(node)].endpoint.poll_packet() {
+            self.packets += 1;
+            self.bytes += packet.len() as u64;
+            let copies = if self.random.percent(self.faults.loss) {
+                0
+            } else {
+                1 + u64::from(self.random.percent(self.faults.duplicate))
+            };
+            for _ in 0..copies {
+                let at_ms = self.now_ms + 1 + self.random.below(self.faults.delay_ms);
+                let number = self.packets;
+                self.flights.push(Reverse(Flight { at_ms, number, from: node, to, packet: packet.clone() }));
+            }
+        }
+        assert_eq!(self.sites[usize::from(node)].endpoint.internal_validate(), Ok(()));
+    }
+
+    /// Loses all that was not saved.
+    pub fn crash(&mut self, node: Node) {
+        self.crashes += 1;
+        let site = &mut self.sites[usize::from(node)];
+        site.sent.clear();
+        site.delivered.clear();
+        site.endpoint = Endpoint::restore(&site.saved, self.config).unwrap();
+        assert_eq!(site.endpoint.snapshot(), site.saved, "what comes back is what was saved");
+        assert_eq!(site.endpoint.internal_validate(), Ok(()));
+    }
+
+    pub fn broadcast(&mut self, node: Node, len: u8) -> bool {
+        self.broadcast_or_crash(node, len, false)
+    }
+
+    pub fn broadcast_or_crash(&mut self, node: Node, len: u8, crash: bool) -> bool {
+        let payload = vec![len; usize::from(len)];
+        let done = match self.endpoint(node).broadcast(payload.clone()) {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!((error.payload, error.kind), (payload, BroadcastErrorKind::WindowFull));
+                self.refused += 1;
+                false
+            }
+        };
+        self.settle(node, crash);
+        done
+    }
+
+    fn told(&self, node: Node) -> u64 {
+        self.now_ms + self.skew_ms[usize::from(node)]
+    }
+
+    /// When something happens next: a packet arrives, or a node wants to be called.
+    fn next(&self) -> Option<u64> {
+        let flight = self.flights.peek().map(|Reverse(flight)| flight.at_ms);
+        let sites = self.sites.iter().zip(&self.skew_ms).filter(|(site, _)| !site.is_down);
+        let timeouts =
+            sites.filter_map(|(site, skew)| Some(site.endpoint.poll_timeout()?.saturating_sub(*skew)));
+        timeouts.chain(flight).min().map(|at| at.max(self.now_ms))
+    }
+
+    /// Lets everything happen up to a time; returns false if nothing is left to happen. `crash` is the chance, in
+    /// thousandths, that a node crashes after an input.
+    pub fn run_until(&mut self, end_ms: u64, crash: u64) -> bool {
+        while let Some(at) = self.next() {
+            if at > end_ms {
+                self.now_ms = end_ms;
+                return true;
+            }
+            self.now_ms = at;
+            while self.flights.peek().is_some_and(|Reverse(flight)| flight.at_ms <= at) {
+                let Reverse(flight) = self.flights.pop().unwrap();
+                let [from, to] = [flight.from, flight.to].map(usize::from);
+                if self.side[from] != self.side[to] || self.sites.get(to).is_none_or(|site| site.is_down) {
+                    continue;
+                }
+                let told = self.told(flight.to);
+                let received = self.endpoint(flight.to).handle_packet(told, &flight.from, &flight.packet);
+                // From one that was removed, or not yet admitted.
+                assert!(matches!(received, Ok(_) | Err(PacketError::NotAMember)), "{received:?}");
+                let crash = self.random.below(1_000) < crash;
+                self.settle(flight.to, crash);
+            }
+            for node in 0..self.sites.len() {
+                let node = node as Node;
+                let told = self.told(node);
+                let site = &mut self.sites[usize::from(node)];
+                if !site.is_down && site.endpoint.poll_timeout().is_some_and(|due| due <= told) {
+                    site.endpoint.handle_timeout(told);
+                    let crash = self.random.below(1_000) < crash;
+                    self.settle(node, crash);
+                }
+            }
+        }
+        self.now_ms = end_ms;
+        false
+    }
+
+    /// Heals the network and lets it run until all is silent; everything must be everywhere then, and nothing kept.
+    pub fn heal(&mut self) {
+        self.side.fill(0);
+        let live: Vec<usize> = (0..self.sites.len()).filter(|&at| !self.sites[at].is_down).collect();
+        let (end, packets) = (self.now_ms + 3_600_000, self.packets);
+        while self.run_until(self.now_ms + 1_000, 0) {
+            if self.now_ms > end || self.packets > packets + 50_000 {
+                let sites: Vec<_> = self.sites.iter().map(|site| &site.endpoint).collect();
+                panic!(
+                    "an idle group falls silent, but {} packets after healing: {sites:?}",
+                    self.packets - packets
+                );
+            }
+        }
+        for &at in &live {
+            let endpoint = &self.sites[at].endpoint;
+            assert_eq!(endpoint.delivered(), self.sites[live[0]].endpoint.delivered(), "node {at} has all");
+            assert_eq!((endpoint.log_len(), endpoint.log_bytes(), endpoint.held_len()), (0, 0, 0), "node {at}");
+            assert_eq!(endpoint.lost().count(), 0);
+        }
+    }
+}
