@@ -16,7 +16,7 @@ use crate::swarm::Swarm;
 pub const SEED: &str = "SIMULATION_SEED";
 
 /// How many lines of a trace are shown: so many first ones, and so many last ones.
-const SHOWN: [usize; 2] = [60, 20];
+const SHOWN: [usize; 2] = [200, 50];
 
 /// What a scenario is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

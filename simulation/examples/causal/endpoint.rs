@@ -401,13 +401,18 @@ impl Scenario for Endpoints {
         self.judge.complete()?;
         for member in nodes.iter().flatten() {
             let Life::Member(endpoint) = &member.life else { continue };
-            if endpoint.log_len() + endpoint.held_len() > 0 || endpoint.poll_timeout().is_some() {
+            // Messages whose causes are gone with those who had them wait for ever.
+            let held = if self.started == self.settings.nodes { endpoint.held_len() } else { 0 };
+            let due = endpoint.poll_timeout();
+            if endpoint.log_len() + held > 0 || due.is_some() {
+                let (id, kept) = (member.id, endpoint.log_len());
+                let (delivered, stability) = (endpoint.delivered(), endpoint.stability());
+                let unstable = delivered.iter().filter(|&(author, last)| stability.stable_up_to(author) < last);
+                let dots = unstable.filter_map(|(&author, last)| Dot::new(author, last));
+                let who: Vec<_> =
+                    dots.map(|dot| (dot, stability.held_back_by(&dot).collect::<Vec<_>>())).collect();
                 return Err(format!(
-                    "{} keeps {} messages, holds {}, and is due at {:?}",
-                    member.id,
-                    endpoint.log_len(),
-                    endpoint.held_len(),
-                    endpoint.poll_timeout()
+                    "{id} keeps {kept} messages for {who:?}, holds {held}, and is due at {due:?}"
                 ));
             }
         }

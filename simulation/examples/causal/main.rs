@@ -10,7 +10,7 @@
 //! | `--from SEED` | the first seed, 1 unless told |
 //! | `--seed SEED` | this run alone, and its trace |
 //! | `--find` | of what fails, print the seed alone |
-//! | `--scenario NAME` | `endpoint`, unless told, or `buffer` |
+//! | `--scenario NAME` | `endpoint`, unless told, `joining` or `buffer` |
 //!
 //! Ends with 0 if all runs hold, and with 1 and the shortened run of the first seed that fails if one does not.
 
@@ -76,8 +76,9 @@ fn main() -> ExitCode {
     let holds = match arguments.scenario.as_str() {
         "buffer" => simulate(&arguments, &swarms::buffer(), buffer::Buffers::new),
         "endpoint" => simulate(&arguments, &swarms::endpoint(), endpoint::Endpoints::new),
+        "joining" => simulate(&arguments, &swarms::joining(), endpoint::Endpoints::new),
         other => {
-            eprintln!("no scenario {other:?}; there are endpoint and buffer");
+            eprintln!("no scenario {other:?}; there are endpoint, joining and buffer");
             return ExitCode::from(2);
         }
     };

@@ -28,8 +28,15 @@ pub(crate) fn buffer() -> Swarm {
     }
 }
 
-/// The same, in shorter runs.
+/// The same in shorter runs, where no node loses its state.
 pub(crate) fn endpoint() -> Swarm {
+    let joining = joining();
+    let worst = Faults { lose_state: false, ..joining.worst };
+    Swarm { worst, ..joining }
+}
+
+/// The same, where nodes that have lost their state join under a new name.
+pub(crate) fn joining() -> Swarm {
     let buffer = buffer();
     let worst = Faults { crashes: endpoint::CRASHES, ..buffer.worst };
     Swarm { commands: 1..=100, worst, steps: 200_000, ..buffer }
