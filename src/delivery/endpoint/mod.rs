@@ -392,16 +392,23 @@ impl<I: DecodeId> Endpoint<I> {
         }
 
         self.clock.advance(now_ms);
-        peer.confirmed = if packet.confirmed <= self.revision { packet.confirmed } else { 0 };
-        peer.back_off = BackOff::default();
-        if packet.base <= peer.known {
-            peer.known = peer.known.max(packet.revision);
+        if packet.confirmed > peer.confirmed && packet.confirmed <= self.revision {
+            peer.confirmed = packet.confirmed;
+            peer.back_off = BackOff::default();
         }
-        // It does not know what we know of it, or we have not told it all.
+        // What it says of nodes that are not known here is lost; it shall go on until they are.
+        let is_understood = packet.news.iter().all(|(node, _)| self.authors.contains_key(node));
+        if is_understood && packet.base <= peer.known && packet.revision > peer.known {
+            peer.known = packet.revision;
+            peer.back_off = BackOff::default();
+        }
         if packet.base != peer.known || peer.told < self.revision {
+            // It does not know what we know of it, or we have not told it all.
             peer.speak_by(self.clock.after(self.config.delay_ms));
         } else if peer.confirmed < self.revision {
             peer.speak_by(self.clock.after(peer.back_off.wait(&self.config)));
+        } else {
+            peer.speak_at = None;
         }
         self.acknowledge(from, &packet.news);
         self.take_requests(from, &packet.forgotten, &packet.requests);
@@ -449,8 +456,7 @@ impl<I: DecodeId> Endpoint<I> {
         let (to, peer) = self.peers.iter_mut().find(|(_, peer)| is_wanted(peer))?;
 
         let is_due = peer.speak_at.is_some_and(|at| clock.is_due(at));
-        // Whoever does not answer is told everything: it may have forgotten what it has confirmed.
-        let base = if is_due && peer.back_off.is_backing_off() { 0 } else { peer.confirmed };
+        let base = peer.confirmed;
         let changed = self.authors.iter().filter(|(_, author)| author.changed_at > base);
         let news = changed.map(|(node, author)| (node, author.log.last()));
         let news: Vec<_> = news.filter(|&(_, last)| last > 0).collect();
@@ -492,8 +498,14 @@ impl<I: DecodeId> Endpoint<I> {
         }
 
         peer.told = self.revision;
-        let wait = if is_due { peer.back_off.next(&self.config) } else { peer.back_off.wait(&self.config) };
-        peer.speak_at = (peer.confirmed < self.revision).then(|| clock.after(wait));
+        peer.speak_at = None;
+        if peer.confirmed < self.revision {
+            let wait = peer.back_off.wait(&self.config);
+            peer.speak_at = Some(clock.after(wait));
+            if is_due {
+                peer.back_off.grow();
+            }
+        }
         Some((to.clone(), bytes))
     }
 
@@ -520,11 +532,6 @@ impl<I: DecodeId> Endpoint<I> {
         self.stability.join(node.clone(), &VersionVector::new())?;
         self.authors.entry(node.clone()).or_insert_with(|| Author::new(Log::default(), 0));
         let soon = self.clock.after(self.config.delay_ms);
-        for peer in self.peers.values_mut() {
-            // What it has said of the new node was not understood; it shall say it again.
-            peer.known = 0;
-            peer.speak_by(soon);
-        }
         let sent = self.stability.acknowledged(&node, self.node());
         self.peers.insert(node, Peer::new(sent, soon));
         Ok(())
@@ -558,10 +565,11 @@ impl<I: DecodeId> Endpoint<I> {
         if let Some(author) = self.authors.get_mut(node) {
             author.changed_at = self.revision;
         }
-        let soon = self.clock.after(self.config.delay_ms);
-        // Whoever does not answer is told when its time comes.
-        for peer in self.peers.values_mut().filter(|peer| !peer.back_off.is_backing_off()) {
-            peer.speak_by(soon);
+        for peer in self.peers.values_mut() {
+            // Whoever does not answer is told when its time comes.
+            let is_silent = peer.back_off.is_backing_off();
+            let wait = if is_silent { peer.back_off.wait(&self.config) } else { self.config.delay_ms };
+            peer.speak_by(self.clock.after(wait));
         }
     }
 
@@ -696,7 +704,8 @@ impl<I: DecodeId> Endpoint<I> {
                 let room = MAX_RANGES.saturating_sub(peer.requests.len());
                 peer.requests.extend(ranges.into_iter().take(room));
             }
-            ask.at = clock.after(ask.back_off.next(&self.config));
+            ask.at = clock.after(ask.back_off.wait(&self.config));
+            ask.back_off.grow();
             ask.peer = Some(next);
             author.ask = Some(ask);
         }

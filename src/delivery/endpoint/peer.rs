@@ -50,20 +50,18 @@ impl Clock {
 pub(super) struct BackOff(u32);
 
 impl BackOff {
-    /// Returns how long to wait for an answer to what is sent now.
-    pub(super) fn next(&mut self, config: &EndpointConfig) -> u64 {
-        let wait = self.wait(config);
-        self.0 = self.0.saturating_add(1);
-        wait
-    }
-
-    /// Returns how long to wait next, at least 1 ms.
+    /// Returns how long to wait for an answer, at least 1 ms.
     pub(super) fn wait(self, config: &EndpointConfig) -> u64 {
         let doubled = config.retry_ms.max(1).saturating_mul(1 << self.0.min(32));
         doubled.min(config.retry_max_ms.max(config.retry_ms).max(1))
     }
 
-    /// Whether more than one time-out has begun since there was an answer.
+    /// Notes that another wait has begun.
+    pub(super) fn grow(&mut self) {
+        self.0 = self.0.saturating_add(1);
+    }
+
+    /// Whether more than one wait has begun since there was an answer.
     pub(super) fn is_backing_off(self) -> bool {
         self.0 > 1
     }

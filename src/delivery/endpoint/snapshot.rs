@@ -28,6 +28,8 @@ struct Snapshot<'a, I> {
     delivered: VersionVector<I>,
     frontier: VersionVector<I>,
     stability: Stability<I>,
+    /// The revision of each member's vector that is known.
+    known: Vec<(I, u64)>,
     /// Nodes that have left.
     left: Vec<I>,
     messages: Vec<(Message<I, &'a [u8]>, &'a [u8])>,
@@ -66,6 +68,7 @@ impl<I: DecodeId> Endpoint<I> {
             let row = self.authors.keys();
             let row = row.map(|author| (author.clone(), self.stability.acknowledged(member, author)));
             row.collect::<VersionVector<I>>().encode(&mut out);
+            out.put_number(self.peers.get(member).map_or(0, |peer| peer.known));
         }
         let left = || self.authors.keys().filter(|&author| !self.stability.is_member(author));
         out.put_number(left().count() as u64);
@@ -146,8 +149,12 @@ impl<'a, I: DecodeId> Snapshot<'a, I> {
             return Err(refuse(at, DecodeErrorKind::OutOfRange));
         }
 
-        let rows = take_sorted(&mut reader, |reader| Ok((take_id(reader)?, VersionVector::decode(reader)?)))?;
-        let members = rows.iter().map(|(member, _): &(I, VersionVector<I>)| member.clone());
+        let rows = take_sorted(&mut reader, |reader| {
+            let member: I = take_id(reader)?;
+            let row = VersionVector::<I>::decode(reader)?;
+            Ok((member, (row, reader.take_number()?)))
+        })?;
+        let members = rows.iter().map(|(member, _)| member.clone());
         let mut stability = Stability::new(members, limit)?;
         let left = take_sorted(&mut reader, |reader| Ok((take_id(reader)?, ())))?;
         let left: Vec<I> = left.into_iter().map(|(author, ())| author).collect();
@@ -155,15 +162,15 @@ impl<'a, I: DecodeId> Snapshot<'a, I> {
             return Err(TooManyNodes { limit }.into());
         }
         let is_known = |author: &I| stability.is_member(author) || left.binary_search(author).is_ok();
-        let named = rows.iter().flat_map(|(_, row)| row).chain(&delivered).map(|(author, _)| author);
-        let own = rows.iter().find(|(member, _)| *member == node).map(|(_, row)| row);
+        let named = rows.iter().flat_map(|(_, (row, _))| row).chain(&delivered).map(|(author, _)| author);
+        let own = rows.iter().find(|(member, _)| *member == node).map(|(_, own)| own);
         if !{ named }.all(is_known)
             || left.iter().any(|author| stability.is_member(author))
-            || own != Some(&delivered)
+            || own != Some(&(delivered.clone(), 0))
         {
             return Err(refuse(at, DecodeErrorKind::OutOfRange));
         }
-        for (member, row) in &rows {
+        for (member, (row, _)) in &rows {
             // All authors are known, and few.
             let observed = stability.observe(member, row);
             observed.map_err(|_| TooManyNodes { limit })?;
@@ -173,7 +180,8 @@ impl<'a, I: DecodeId> Snapshot<'a, I> {
         while !reader.rest().is_empty() {
             messages.push(take_message(&mut reader)?);
         }
-        let snapshot = Self { node, sent, delivered, frontier, stability, left, messages };
+        let known = rows.into_iter().map(|(member, (_, known))| (member, known)).collect();
+        let snapshot = Self { node, sent, delivered, frontier, stability, known, left, messages };
         snapshot.check_messages(reader.at())?;
         Ok(snapshot)
     }
@@ -235,6 +243,11 @@ impl<'a, I: DecodeId> Snapshot<'a, I> {
             authors.into_iter().map(|(node, log)| (node.clone(), Author::new(log, revision))).collect();
         let mut endpoint = Endpoint::from_parts(config, outbox, self.stability, authors);
         endpoint.revision = revision;
+        for (member, known) in self.known {
+            if let Some(peer) = endpoint.peers.get_mut(&member) {
+                peer.known = known;
+            }
+        }
         endpoint.buffer.advance_to(&self.delivered)?;
         for message in undelivered {
             if message.dot().node() == endpoint.node() {
