@@ -15,6 +15,8 @@
 //! | the same, with all nodes known beforehand, on a small device | [`FixedVector`] | 8 bytes a node |
 //! | know exactly which events have been seen, although they come in any order: delta CRDTs, retransmission | [`CausalContext`] | one number a node, and a range a gap |
 //! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with an [`Outbox`] to send | the names of a message's direct dependencies: one or two |
+//! | have every message delivered everywhere, over any transport | [`delivery::Endpoint`] | a packet a message and member, and acknowledgements |
+//! | know what everyone has, and what may be forgotten | [`delivery::Stability`] | 8 bytes for an author and a member |
 //! | know what to ask others for | [`CausalBuffer::missing`], [`VersionVector::difference`], [`CausalContext::missing`] | |
 //! | one sequence of numbers for all, linearizable | [`Counter`]: in a process [`AtomicCounter`], over a network [`Coalescing`](counter::Coalescing) | a round trip, shared by those who wait |
 //! | store or send any of these in few bytes, and read them from anyone | [`codec`]; or serde, with the feature | |

@@ -17,7 +17,7 @@ fn small(random: &mut Random) -> EndpointConfig {
         nodes: 10,
         packet: 60 + random.below(300) as usize,
         answer_bytes: 50 + random.below(500) as usize,
-        delay_ms: random.below(30),
+        delay_ms: 2 + random.below(30),
         retry_ms: 20 + random.below(200),
         retry_max_ms: 1_000 + random.below(4_000),
     }
@@ -29,7 +29,7 @@ fn one_run(seed: u64) -> Network {
     let nodes = 2 + random.below(7) as u8;
     let config = small(&mut random);
     let mut network = Network::new(nodes, usize::from(nodes), config, seed ^ 0xFACE);
-    let crash = [0, 0, 5, 50][random.below(4) as usize];
+    let crash = [0, 0, 3, 10][random.below(4) as usize];
     for _ in 0..1 + random.below(6) {
         let faults = |random: &mut Random| Faults {
             loss: [0, 5, 30, 70][random.below(4) as usize],

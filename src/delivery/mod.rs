@@ -31,7 +31,8 @@
 //!
 //! Read the modules in this order: `message` (what travels), `outbox` (step 1), `buffer` (steps 2 to 4, and
 //! everything that a remote can get wrong), `hold_back` (the links between the parked messages), `lanes` (what is
-//! known of each node, and from a dot to its place among the held).
+//! known of each node, and from a dot to its place among the held); then [`Stability`] (what all members have) and
+//! [`endpoint`] (all of it in one machine, with retransmission).
 //!
 //! # What it tells you
 //!
@@ -40,6 +41,8 @@
 //! messages that never arrive.
 //!
 //! # What is left to you
+//!
+//! With an [`Endpoint`], sockets and a clock. With a buffer and an outbox alone:
 //!
 //! - Someone keeps the messages that others may still lack, and answers with them. Anyone who has delivered a
 //!   message may.

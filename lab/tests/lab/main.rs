@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod command_line;
+mod endpoints;
 mod helpers;
 mod real_histories;
 mod repositories;

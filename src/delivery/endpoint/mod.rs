@@ -435,7 +435,8 @@ impl<I: DecodeId> Endpoint<I> {
     }
 
     /// Returns when to call [`handle_timeout`](Self::handle_timeout), by the owner's clock; `None` while there is nothing
-    /// to wait for. It changes with every other call. O(n).
+    /// to wait for. It changes with every other call; call `handle_timeout` also after the clock was set back, for this
+    /// goes by what it showed last. O(n).
     pub fn poll_timeout(&self) -> Option<u64> {
         let speak = self.peers.values().filter_map(|peer| peer.speak_at);
         let answer = self.peers.values().filter(|peer| !peer.answers.is_empty()).map(|peer| peer.refill_at);

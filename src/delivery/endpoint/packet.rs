@@ -148,3 +148,124 @@ fn check_order<I: NodeId>(before: &DotRange<I>, range: &DotRange<I>) -> Result<(
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+    use std::string::String;
+    use std::vec;
+
+    use super::*;
+    use crate::Dot;
+
+    const GOLDEN: &str = include_str!("../../../tests/golden/endpoint.txt");
+
+    fn dot(node: u8, counter: u64) -> Dot<u8> {
+        Dot::new(node, counter).unwrap()
+    }
+
+    fn encode(packet: &Packet<'_, u8>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut out = Writer::growing(&mut bytes);
+        let news: Vec<_> = packet.news.iter().collect();
+        let revisions = [packet.confirmed, packet.base, packet.revision];
+        put_head(revisions, &news, &packet.forgotten, &packet.requests, &mut out);
+        for message in &packet.messages {
+            let message = message.clone();
+            let payload = message.payload().to_vec();
+            put_message(&encode_message(&message.with_payload(payload)), &mut out);
+        }
+        bytes
+    }
+
+    /// Packets with and without each part.
+    fn packets() -> Vec<Packet<'static, u8>> {
+        let empty = Packet {
+            confirmed: 0,
+            base: 0,
+            revision: 0,
+            news: VersionVector::new(),
+            forgotten: VersionVector::new(),
+            requests: vec![],
+            messages: vec![],
+        };
+        let news = VersionVector::from_iter([(1, 3), (2, 200)]);
+        let range = |node, counters| DotRange::new(node, counters).unwrap();
+        vec![
+            empty.clone(),
+            Packet { confirmed: 5, base: 300, revision: 302, news: news.clone(), ..empty.clone() },
+            Packet { forgotten: news, base: u64::MAX, revision: u64::MAX, ..empty.clone() },
+            Packet {
+                requests: vec![range(1, 2..=2), range(1, 4..=9), range(2, 1..=1), range(7, 100..=u64::MAX)],
+                ..empty.clone()
+            },
+            Packet {
+                messages: vec![
+                    Message::new(dot(1, 4), [dot(2, 1), dot(9, 70)], &b"tea?"[..]).unwrap(),
+                    Message::new(dot(1, 5), [], &b""[..]).unwrap(),
+                ],
+                ..empty
+            },
+        ]
+    }
+
+    #[test]
+    fn endpoint_packets_are_as_they_always_were() {
+        let lines = GOLDEN.lines().filter_map(|line| line.strip_prefix("packet "));
+        let hex = packets()
+            .into_iter()
+            .map(|packet| encode(&packet).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")));
+        assert_eq!(hex.collect::<Vec<_>>(), lines.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn endpoint_packets_have_one_form_each() {
+        let (mut read, mut refused) = (0, 0);
+        for packet in packets() {
+            let bytes = encode(&packet);
+            assert_eq!(Packet::decode(&bytes, 256), Ok(packet));
+            // Every change of one or two bits, every cut, every byte put in.
+            let mut variants = vec![];
+            let bits = bytes.len() * 8;
+            for (first, second) in (0..bits).flat_map(|first| (first..bits).map(move |second| (first, second)))
+            {
+                let mut variant = bytes.clone();
+                variant[first / 8] ^= 1 << (first % 8);
+                if second > first {
+                    variant[second / 8] ^= 1 << (second % 8);
+                }
+                variants.push(variant);
+            }
+            variants.extend((0..bytes.len()).map(|cut| bytes[..cut].to_vec()));
+            for (at, byte) in (0..=bytes.len()).flat_map(|at| (0..=255).map(move |byte| (at, byte))) {
+                variants.push([&bytes[..at], &[byte], &bytes[at..]].concat());
+            }
+            for variant in variants {
+                match Packet::<u8>::decode(&variant, 256) {
+                    Ok(other) => {
+                        assert_eq!(encode(&other), variant, "{other:?}");
+                        read += 1;
+                    }
+                    Err(error) => {
+                        assert!(error.at <= variant.len());
+                        refused += 1;
+                    }
+                }
+            }
+        }
+        assert!(read > 1_000 && refused > 10_000, "{read} read, {refused} refused");
+    }
+
+    #[test]
+    fn endpoint_packets_with_parts_that_contradict_each_other_are_refused() {
+        let refused = |bytes: &[u8]| Packet::<u8>::decode(bytes, 256).unwrap_err().kind;
+        // News without entries; base and news beyond the end; ranges that touch, overlap, or go back.
+        assert_eq!(refused(&[1, 0, 0, 1, 0, 0, 0]), DecodeErrorKind::NotCanonical);
+        let last = [&[1, 0][..], &[0xFF; 9], &[1, 0, 0, 0]].concat();
+        assert_eq!(refused(&last), DecodeErrorKind::OutOfRange);
+        assert_eq!(refused(&[1, 0, 0, 0, 0, 2, 5, 0, 0, 5, 1, 0]), DecodeErrorKind::NotCanonical);
+        assert_eq!(refused(&[1, 0, 0, 0, 0, 2, 5, 0, 1, 5, 1, 0]), DecodeErrorKind::Unsorted);
+        assert_eq!(refused(&[1, 0, 0, 0, 0, 2, 5, 0, 0, 4, 9, 0]), DecodeErrorKind::Unsorted);
+        assert_eq!(refused(&[1, 0, 0, 0, 0, 0xC4, 0, 0]), DecodeErrorKind::TooManyEntries { limit: 256 });
+    }
+}

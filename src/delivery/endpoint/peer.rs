@@ -21,10 +21,14 @@ pub(super) struct Clock {
     started: bool,
 }
 
+/// The longest step, 34 years, so that no clock brings the time that has passed to its end.
+const MAX_STEP_MS: u64 = 1 << 40;
+
 impl Clock {
     pub(super) fn advance(&mut self, now_ms: u64) {
         if self.started {
-            self.elapsed_ms = self.elapsed_ms.saturating_add(now_ms.saturating_sub(self.last_ms));
+            let step = now_ms.saturating_sub(self.last_ms).min(MAX_STEP_MS);
+            self.elapsed_ms = self.elapsed_ms.saturating_add(step);
         }
         self.last_ms = now_ms;
         self.started = true;

@@ -1,0 +1,134 @@
+//! Stability against a naive matrix, and in its edge cases.
+#![cfg(feature = "alloc")]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{below, random};
+use happens_before::delivery::{ObserveError, Stability, TooManyNodes};
+use happens_before::{Dot, VersionVector};
+
+/// What is known of each member, and what was ever said to be stable.
+#[derive(Default)]
+struct Model {
+    rows: BTreeMap<u8, BTreeMap<u8, u64>>,
+    stable: BTreeMap<u8, u64>,
+}
+
+const AUTHORS: u8 = 5;
+
+impl Model {
+    /// The minimum, over all members, of everything; returns what has grown.
+    fn rescan(&mut self) -> VersionVector<u8> {
+        let mut grown = VersionVector::new();
+        for author in 0..AUTHORS {
+            let acknowledged = self.rows.values().map(|row| row.get(&author).copied().unwrap_or(0));
+            let lowest = acknowledged.min().unwrap_or(0);
+            if lowest > self.stable.get(&author).copied().unwrap_or(0) {
+                self.stable.insert(author, lowest);
+                grown.extend([(author, lowest)]);
+            }
+        }
+        grown
+    }
+
+    fn raise(&mut self, member: u8, author: u8, counter: u64) {
+        let entry = self.rows.get_mut(&member).unwrap().entry(author).or_default();
+        *entry = counter.max(*entry);
+    }
+}
+
+#[test]
+fn whatever_happens_the_minimum_is_the_naive_one_and_never_falls() {
+    let mut random = random();
+    let mut advanced = 0;
+    for _ in 0..300 {
+        let mut model = Model::default();
+        let members = below(&mut random, 4) as u8;
+        model.rows.extend((0..members).map(|member| (member, BTreeMap::new())));
+        let mut stability = Stability::new(0..members, 16).unwrap();
+        for _ in 0..60 {
+            let member = below(&mut random, 6) as u8;
+            // Half of the authors are not named.
+            let vector: VersionVector<u8> =
+                (0..AUTHORS).map(|author| (author, below(&mut random, 12).saturating_sub(6))).collect();
+            let is_member = model.rows.contains_key(&member);
+            match below(&mut random, 8) {
+                0 => {
+                    stability.join(member, &vector).unwrap();
+                    if !is_member {
+                        model.rows.insert(member, model.stable.clone());
+                    }
+                    vector.iter().for_each(|(&author, counter)| model.raise(member, author, counter));
+                    model.rescan();
+                }
+                1 => {
+                    let grown = stability.remove(&member);
+                    assert_eq!(model.rows.remove(&member).is_some(), is_member);
+                    assert_eq!(grown, model.rescan());
+                }
+                _ if is_member => {
+                    let grown = stability.observe(&member, &vector).unwrap();
+                    vector.iter().for_each(|(&author, counter)| model.raise(member, author, counter));
+                    advanced += usize::from(!grown.is_empty());
+                    assert_eq!(grown, model.rescan());
+                }
+                _ => {
+                    let error = stability.observe(&member, &vector).unwrap_err();
+                    assert_eq!(error, ObserveError::NotAMember { node: member });
+                }
+            }
+            assert_eq!(stability.internal_validate(), Ok(()));
+            assert!(stability.members().eq(model.rows.keys()));
+            assert_eq!(stability.stable(), model.stable.iter().map(|(&a, &c)| (a, c)).collect());
+            for author in 0..AUTHORS {
+                let of = |row: &BTreeMap<u8, u64>| row.get(&author).copied().unwrap_or(0);
+                assert_eq!(stability.stable_up_to(&author), of(&model.stable));
+                assert_eq!(stability.highest(&author), model.rows.values().map(of).max().unwrap_or(0));
+                for counter in 1..7 {
+                    let dot = Dot::new(author, counter).unwrap();
+                    let lacking = model.rows.iter().filter(|(_, row)| of(row) < counter);
+                    assert!(stability.held_back_by(&dot).eq(lacking.map(|(member, _)| member)));
+                }
+                for (member, row) in &model.rows {
+                    assert_eq!(stability.acknowledged(member, &author), of(row));
+                }
+            }
+        }
+    }
+    assert!(advanced > 300, "{advanced} acknowledgements moved something");
+}
+
+#[test]
+fn limits_hold_and_an_error_changes_nothing() {
+    assert_eq!(
+        Stability::new([1_u8, 2, 3], 2).unwrap_err().to_string(),
+        "more than 2 nodes; distrust the sender, or raise the limit"
+    );
+    let mut stability = Stability::new([1_u8, 2], 2).unwrap();
+    let of = |entries: &[(u8, u64)]| entries.iter().copied().collect::<VersionVector<u8>>();
+    stability.observe(&1, &of(&[(1, 5)])).unwrap();
+    let error = stability.observe(&2, &of(&[(1, 5), (7, 1), (8, 1)])).unwrap_err();
+    assert!(matches!(error, ObserveError::TooManyNodes(TooManyNodes { limit: 2, .. })), "{error}");
+    assert_eq!(stability.stable(), of(&[]));
+    assert!(stability.join(3, &of(&[])).is_err());
+    assert!(stability.join(2, &of(&[(7, 1), (8, 1)])).is_err());
+    assert_eq!(stability.observe(&2, &of(&[(1, 4), (7, 1)])), Ok(of(&[(1, 4)])));
+    assert_eq!(stability.remove(&9), of(&[]));
+    assert_eq!(
+        stability.observe(&9, &of(&[])).unwrap_err().to_string(),
+        "9 is not a member; let it join first, or distrust it"
+    );
+}
+
+#[test]
+fn counters_to_the_end_of_the_range() {
+    let mut stability = Stability::new(["a", "b"], 4).unwrap();
+    let all = VersionVector::from_iter([("a", u64::MAX)]);
+    stability.observe(&"a", &all).unwrap();
+    assert_eq!(stability.observe(&"b", &all), Ok(all));
+    assert_eq!(stability.remove(&"a"), VersionVector::new());
+    assert_eq!(stability.remove(&"b"), VersionVector::new());
+    assert_eq!(stability.stable_up_to(&"a"), u64::MAX, "what was stable stays so, without members too");
+}
