@@ -15,7 +15,6 @@ use happens_before::Limits;
 use crate::diagram;
 use crate::history::session::{self, Shape};
 use crate::history::{History, InputError, git, trace};
-use crate::network::Conditions;
 use crate::output::{self, Picture};
 use crate::progress::Progress;
 use crate::replay::{self, Canary, Settings};
@@ -125,14 +124,14 @@ struct Run {
           value_parser = clap::value_parser!(u64).range(1..=MOST_SITES))]
     nodes: u64,
 
-    /// The probability that a copy is lost, 0 to 1.
+    /// The probability that a packet is lost, 0 to 1.
     ///
     /// The run takes the longer the more is lost. Up to 0.98 it comes to its end; beyond that it may be given up,
     /// when nothing has been delivered for very long.
     #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = probability)]
     loss: f64,
 
-    /// The probability that a packet is sent twice, 0 to 1.
+    /// The probability that a packet that is not lost arrives twice, 0 to 1.
     #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = probability)]
     duplicate: f64,
 
@@ -338,7 +337,10 @@ impl Replay {
             self.run;
         Ok(Settings {
             sites: nodes as usize,
-            conditions: Conditions { loss, duplicate, delay, reorder, partitions: Vec::new() },
+            loss,
+            duplicate,
+            delay,
+            reorder,
             partitions,
             seed,
             limits,

@@ -15,7 +15,7 @@ mod layout;
 use std::fmt::Write;
 
 use crate::history::{Event, History};
-use crate::network::Tick;
+use crate::replay::Tick;
 use crate::replay::{End, Failure, Flight, Outcome};
 use crate::words::counted;
 use layout::Layout;

@@ -5,23 +5,34 @@
 //! |---|---|
 //! | [`cli`] | the command line of the program `hb` |
 //! | [`history`] | what is replayed: a built-in session, an editing trace, a git repository |
-//! | [`network`] | virtual time: loss, duplication, delay, reordering, partitions |
 //! | [`replay`] | the run: sites that send, deliver, ask for what is missing, and are judged |
 //! | [`report`] | what a run showed, for people and for machines |
 //! | [`diagram`] | the space-time diagram of a small run |
 //! | [`progress`] | what is seen while a long run goes on |
-//! | [`random`] | seeded numbers that stay the same for ever |
+//! | [`stream`] | which part of a run draws from which stream of random numbers |
 //! | [`words`] | how numbers and names become text |
+//!
+//! The network is that of `happens-before-simulation`: virtual time, loss, duplication, delay, reordering, partitions.
 
 #![forbid(unsafe_code)]
 
 pub mod cli;
 pub mod diagram;
 pub mod history;
-pub mod network;
 mod output;
 pub mod progress;
-pub mod random;
 pub mod replay;
 pub mod report;
 pub mod words;
+
+pub mod stream {
+    //! Each part of a run draws its random numbers from a stream of its own, so that a change in one part leaves the numbers
+    //! of the others alone. The links of the network have theirs.
+
+    /// When the network is partitioned, and how.
+    pub const PARTITIONS: u64 = 2;
+    /// Which site is asked for what is missing.
+    pub const QUESTIONS: u64 = 3;
+    /// The built-in session.
+    pub const SESSION: u64 = 4;
+}

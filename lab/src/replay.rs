@@ -48,6 +48,8 @@ use std::time::Instant;
 
 use happens_before::delivery::{AcceptErrorKind, Accepted};
 use happens_before::{DotRange, Message, VersionVector};
+use happens_before_simulation::Random;
+use happens_before_simulation::network::{Arrival, Network, Partition};
 
 pub use cost::{VectorCost, metadata, varint};
 pub use judge::Canary;
@@ -55,11 +57,13 @@ pub use outcome::{Failure, Outcome, Settings, Tally};
 pub use recording::{Delivered, End, Flight, Recording, Sent};
 
 use crate::history::{Event, History, Lists, Node};
-use crate::network::{Arrival, Fate, Network, Partition, Tick};
-use crate::random::{Random, Stream};
+use crate::stream;
 use crate::words::{counted, thousands};
 use judge::{Judge, explain};
 use site::Site;
+
+/// Virtual time since the start of a run. A tick is what the simulation calls a millisecond.
+pub type Tick = u64;
 
 /// How many messages a site sends at most in answer to one question.
 pub const ANSWER: usize = 1024;
@@ -175,15 +179,16 @@ impl<'a> Replay<'a> {
             let message = Message::new(*history.dot(event), history.dependencies(event), event);
             message.expect("a history has no dependencies on the own future, and one a node")
         };
-        let mut conditions = settings.conditions.clone();
-        let round_trip = conditions.longest_way().saturating_mul(2).saturating_add(1);
+        let mut conditions = settings.conditions();
+        let round_trip = conditions.delay.most().saturating_mul(2).saturating_add(1);
         let timeout = settings.timeout.unwrap_or(round_trip).max(1);
-        let mean_way = conditions.delay.max(1).saturating_add(conditions.reorder / 2);
+        let mean_way = conditions.delay.least().saturating_add(settings.reorder / 2);
         let length = ideal_length(history, sites, mean_way);
         let announce_every = settings.announce.unwrap_or(timeout.saturating_mul(4)).max(1);
         let round = announce_every.max(timeout).max(round_trip);
-        let patience = Patience::new(conditions.arrives(), round);
-        conditions.partitions = Partition::schedule(settings.seed, settings.partitions, length, sites);
+        let patience = Patience::new(1.0 - settings.loss, round);
+        let random = &mut Random::new(settings.seed, stream::PARTITIONS);
+        conditions.partitions = Partition::schedule(random, settings.partitions, length, sites);
         Self {
             history,
             settings,
@@ -196,7 +201,7 @@ impl<'a> Replay<'a> {
             timeout,
             announce_every,
             patience,
-            random: Random::new(settings.seed, Stream::Questions),
+            random: Random::new(settings.seed, stream::QUESTIONS),
             judge: Judge::new(history, sites, settings.canary),
             tally: Tally::default(),
             recording: Recording::default(),
@@ -361,8 +366,8 @@ impl<'a> Replay<'a> {
         self.tally.vector_bytes += self.sites[site].vector_cost.metadata(author);
         for other in (0..self.sites.len()).filter(|&other| other != site) {
             let packet = Packet::Message(self.messages[event as usize].clone());
-            let fate = self.network.send(self.now, site, other, packet);
-            self.record_lost(event, site, other, fate, false);
+            let lost = self.network.send(self.now, site, other, packet).lost;
+            self.record_lost(event, site, other, lost, false);
         }
         self.schedule_sending(site);
         Ok(())
@@ -451,8 +456,8 @@ impl<'a> Replay<'a> {
         for event in events {
             self.tally.retransmissions += 1;
             let packet = Packet::Answer(self.messages[event as usize].clone());
-            let fate = self.network.send(self.now, site, asker, packet);
-            self.record_lost(event, site, asker, fate, true);
+            let lost = self.network.send(self.now, site, asker, packet).lost;
+            self.record_lost(event, site, asker, lost, true);
         }
     }
 
@@ -463,10 +468,10 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn record_lost(&mut self, event: Event, from: usize, to: usize, fate: Fate, asked_for: bool) {
+    fn record_lost(&mut self, event: Event, from: usize, to: usize, lost: u8, asked_for: bool) {
         if self.settings.record {
-            let lost = Flight { event, from, to, sent: self.now, asked_for, end: End::Lost };
-            self.recording.flights.extend(std::iter::repeat_n(lost, usize::from(fate.lost)));
+            let flight = Flight { event, from, to, sent: self.now, asked_for, end: End::Lost };
+            self.recording.flights.extend(std::iter::repeat_n(flight, usize::from(lost)));
         }
     }
 

@@ -112,7 +112,6 @@ impl Report {
         let tally = outcome.tally;
         let a_message = |total: u64| total as f64 / tally.sent.max(1) as f64;
         let seconds = outcome.elapsed.as_secs_f64();
-        let conditions = &settings.conditions;
         let words = match &outcome.verdict {
             Ok(()) => complete(settings.sites, history.len()),
             Err(failure) => failure.to_string(),
@@ -126,10 +125,10 @@ impl Report {
             },
             settings: SettingsReport {
                 sites: settings.sites,
-                loss: conditions.loss,
-                duplicate: conditions.duplicate,
-                reorder: conditions.reorder,
-                delay: conditions.delay,
+                loss: settings.loss,
+                duplicate: settings.duplicate,
+                reorder: settings.reorder,
+                delay: settings.delay,
                 partitions: outcome.partitions.len(),
                 seed: settings.seed,
                 hold: settings.limits.messages,

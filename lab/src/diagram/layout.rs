@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::history::Event;
-use crate::network::Tick;
+use crate::replay::Tick;
 use crate::replay::{End, Recording};
 
 /// The distance between two marks of one site and tick, and the least distance between two ticks.

@@ -251,7 +251,8 @@ impl Reach {
 mod tests {
     use super::super::History;
     use super::*;
-    use crate::random::{Random, Stream};
+    use crate::stream;
+    use happens_before_simulation::Random;
 
     fn told(events: &[(u64, &[u64])]) -> Vec<Told> {
         events.iter().map(|&(author, parents)| Told { author, parents: parents.to_vec() }).collect()
@@ -263,7 +264,7 @@ mod tests {
 
     /// Makes a random graph with many branches and merges, in topological order.
     fn random_graph(seed: u64, events: u64, authors: u64) -> Vec<Told> {
-        let mut random = Random::new(seed, Stream::Session);
+        let mut random = Random::new(seed, stream::SESSION);
         (0..events)
             .map(|event| {
                 let wanted = if event == 0 { 0 } else { random.below(4).min(event) };

@@ -19,9 +19,10 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use happens_before::{CausalBuffer, Limits, Message, Outbox};
+use happens_before_simulation::Random;
 
 use super::{Event, History, HistoryError, Node, Told};
-use crate::random::{Random, Stream};
+use crate::stream;
 
 /// How likely the author of the last event writes the next one too.
 const STAYS: f64 = 0.85;
@@ -79,7 +80,7 @@ pub fn generate(shape: Shape) -> Result<History, HistoryError> {
 }
 
 fn simulate(Shape { events, authors, seed }: Shape) -> Session {
-    let mut random = Random::new(seed, Stream::Session);
+    let mut random = Random::new(seed, stream::SESSION);
     let mut session = Session::new(authors);
     let mut writer = 0;
     for now in 0..if authors == 0 { 0 } else { events } {

@@ -3,17 +3,23 @@
 use std::time::Duration;
 
 use happens_before::Limits;
+use happens_before_simulation::network::{Conditions, Delay, Partition, Traffic};
 
-use super::{Canary, Recording};
-use crate::network::{Conditions, Partition, Tick, Traffic};
+use super::{Canary, Recording, Tick};
 
 /// How a history is replayed.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// How many sites, at least 1.
     pub sites: usize,
-    /// How bad the network is. Its `partitions` are drawn by the run.
-    pub conditions: Conditions,
+    /// The probability that a packet is lost, 0.0 to 1.0.
+    pub loss: f64,
+    /// The probability that a packet that is not lost arrives twice, 0.0 to 1.0.
+    pub duplicate: f64,
+    /// How many ticks every copy takes at least; 0 counts as 1.
+    pub delay: Tick,
+    /// How many ticks a copy may take on top, evenly drawn.
+    pub reorder: Tick,
     /// How many times the network is partitioned.
     pub partitions: u64,
     /// What all chances are drawn from.
@@ -29,6 +35,15 @@ pub struct Settings {
     pub canary: Option<Canary>,
     /// Whether to record the run for a diagram.
     pub record: bool,
+}
+
+impl Settings {
+    /// Returns how bad the network is, but for its partitions, which the run draws.
+    pub(super) fn conditions(&self) -> Conditions {
+        let least = self.delay.max(1);
+        let delay = Delay::Uniform { least, most: least.saturating_add(self.reorder) };
+        Conditions { loss: self.loss, duplicate: self.duplicate, delay, ..Conditions::default() }
+    }
 }
 
 /// What a run counted.

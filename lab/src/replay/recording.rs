@@ -1,7 +1,7 @@
 //! What happened in a run, event by event, for the space-time diagram. Only kept for small runs.
 
+use super::Tick;
 use crate::history::Event;
-use crate::network::Tick;
 
 /// An event is sent: delivered at its own site, and given to the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use happens_before::{CausalBuffer, DotRange, Limits, Message, VersionVector};
 
+use super::Tick;
 use super::cost::VectorCost;
 use crate::history::{Event, Node};
-use crate::network::Tick;
 
 /// What a site keeps.
 #[derive(Debug)]

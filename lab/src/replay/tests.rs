@@ -1,14 +1,17 @@
 use happens_before::Limits;
+use happens_before_simulation::network::Conditions;
 
 use super::*;
 use crate::history::session::{self, Shape};
-use crate::network::Conditions;
 
 fn settings(history: &History) -> Settings {
     let limits = Limits { nodes: history.nodes(), ..Limits::default() };
     Settings {
         sites: 5,
-        conditions: Conditions { loss: 0.2, duplicate: 0.2, delay: 1, reorder: 64, partitions: Vec::new() },
+        loss: 0.2,
+        duplicate: 0.2,
+        delay: 1,
+        reorder: 64,
         partitions: 2,
         seed: 1,
         limits,
@@ -39,7 +42,7 @@ fn a_bad_network_delays_and_loses_nothing_for_good() {
 fn on_a_perfect_network_nothing_is_held_asked_for_or_repeated() {
     let history = history(1000, 6, 8);
     let mut settings = settings(&history);
-    settings.conditions = Conditions { delay: 7, ..Conditions::default() };
+    (settings.loss, settings.duplicate, settings.delay, settings.reorder) = (0.0, 0.0, 7, 0);
     settings.partitions = 0;
     let outcome = run(&history, &settings, &mut |_| {});
     assert_eq!(outcome.verdict, Ok(()));
@@ -53,16 +56,16 @@ fn on_a_perfect_network_nothing_is_held_asked_for_or_repeated() {
 /// Many small runs, each with another mix of faults and limits: whatever the mix, nothing is lost for good.
 #[test]
 fn a_swarm_of_networks() {
-    let mut random = Random::new(2026, Stream::Session);
+    let mut random = Random::new(2026, stream::SESSION);
     let (mut held, mut refused, mut cut, mut asked) = (0, 0, 0, 0);
     for seed in 0..150 {
         let history = history(20 + random.below(180) as u32, 1 + random.below(9) as u32, seed);
         let mut settings = settings(&history);
         let mut rarely = |often: f64, most: u64| if random.chance(often) { random.below(most + 1) } else { 0 };
-        settings.conditions.loss = rarely(0.7, 60) as f64 / 100.0;
-        settings.conditions.duplicate = rarely(0.7, 100) as f64 / 100.0;
-        settings.conditions.delay = rarely(0.5, 30);
-        settings.conditions.reorder = rarely(0.8, 200);
+        settings.loss = rarely(0.7, 60) as f64 / 100.0;
+        settings.duplicate = rarely(0.7, 100) as f64 / 100.0;
+        settings.delay = rarely(0.5, 30);
+        settings.reorder = rarely(0.8, 200);
         settings.partitions = rarely(0.5, 5);
         settings.timeout = Some(1 + rarely(0.5, 300)).filter(|&timeout| timeout > 1);
         settings.announce = Some(1 + rarely(0.5, 900)).filter(|&every| every > 1);
@@ -94,8 +97,8 @@ fn a_run_that_halts_says_what_is_blocked_on_what() {
     let mut replay = Replay::new(&history, &settings);
     // From tick 600 on, for ever, site 4 hears nothing; what it has by then has gaps.
     let group = vec![false, false, false, false, true];
-    let for_ever = Partition { from: 600, until: Tick::MAX, group };
-    let conditions = Conditions { partitions: vec![for_ever], ..settings.conditions.clone() };
+    let for_ever = Partition { from: 600, until: Tick::MAX, group, one_way: false };
+    let conditions = Conditions { partitions: vec![for_ever], ..settings.conditions() };
     replay.network = Network::new(conditions, 3);
     let failure = replay.run(&mut |_| {}).expect_err("nothing gets through");
     let Failure::Stalled(words) = failure else { panic!("{failure}") };
@@ -107,8 +110,7 @@ fn a_run_that_halts_says_what_is_blocked_on_what() {
 #[test]
 fn patience_grows_with_the_loss_up_to_where_nobody_would_wait() {
     let patience = |loss| {
-        let conditions = Conditions { loss, ..Conditions::default() };
-        let Patience { ticks, fair } = Patience::new(conditions.arrives(), 10);
+        let Patience { ticks, fair } = Patience::new(1.0 - loss, 10);
         (ticks, fair)
     };
     assert_eq!(patience(0.0), (100_000, true));
@@ -126,7 +128,7 @@ fn long_ways_and_long_time_outs_are_waited_for() {
     for (delay, timeout) in [(12_000, None), (1, Some(12_000))] {
         let mut settings = settings(&history);
         settings.sites = 2;
-        (settings.conditions.delay, settings.timeout, settings.announce) = (delay, timeout, Some(1));
+        (settings.delay, settings.timeout, settings.announce) = (delay, timeout, Some(1));
         let outcome = run(&history, &settings, &mut |_| {});
         assert_eq!(outcome.verdict, Ok(()), "{delay} {timeout:?}");
     }

@@ -5,7 +5,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use happens_before_lab::random::{Random, Stream};
+use happens_before_lab::stream;
+use happens_before_simulation::Random;
 use serde_json::Value;
 
 /// What the program printed, and how it ended.
@@ -81,7 +82,7 @@ pub(crate) struct Commit {
 /// Draws commits on branches that fork and merge; authors work on any of them, so also concurrently with
 /// themselves. Some merges have three parents, and some parents are ancestors of others.
 pub(crate) fn graph(shape: &Shape) -> Vec<Commit> {
-    let mut random = Random::new(shape.seed, Stream::Session);
+    let mut random = Random::new(shape.seed, stream::SESSION);
     let mut commits = vec![Commit { author: 0, parents: vec![] }];
     let mut heads = vec![0];
     while commits.len() < shape.commits {

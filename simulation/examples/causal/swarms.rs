@@ -1,0 +1,43 @@
+//! How bad it may get, for each scenario.
+
+use happens_before_simulation::{Faults, Swarm};
+
+use super::{buffer, endpoint};
+
+/// Everything that can go wrong, in runs of three to eight nodes.
+pub(crate) fn buffer() -> Swarm {
+    let worst = Faults {
+        loss: 0.6,
+        duplicate: 0.6,
+        delay_ms: 1000,
+        partitions: 3,
+        crashes: buffer::CRASHES,
+        lose_state: true,
+        drift: 500,
+        jump_ms: 5000,
+        jump_back_ms: 5000,
+    };
+    Swarm {
+        nodes: 3..=8,
+        commands: 1..=200,
+        span_ms: 50..=3000,
+        // One message in each answer, and a question in 1.6 s: that takes its time.
+        settles_within_ms: 600_000,
+        worst,
+        ..Swarm::default()
+    }
+}
+
+/// The same in shorter runs, where no node loses its state.
+pub(crate) fn endpoint() -> Swarm {
+    let joining = joining();
+    let worst = Faults { lose_state: false, ..joining.worst };
+    Swarm { worst, ..joining }
+}
+
+/// The same, where nodes that have lost their state join under a new name.
+pub(crate) fn joining() -> Swarm {
+    let buffer = buffer();
+    let worst = Faults { crashes: endpoint::CRASHES, ..buffer.worst };
+    Swarm { commands: 1..=100, worst, steps: 200_000, ..buffer }
+}

@@ -1,0 +1,144 @@
+//! A protocol of thirty lines, a mistake in it, and the run that shows it.
+//!
+//! `cargo run -p happens-before-simulation --example ping` runs it until the mistake shows, prints the short run, and
+//! then shows that the corrected protocol holds. `SIMULATION_SEED=7` before it tries that seed alone.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use happens_before_simulation::{Node, Random, SEED, Scenario, Setup, Step, Swarm};
+
+/// Sends numbered pings to its neighbour, one at a time, and repeats each until it is acknowledged.
+#[derive(Debug, Default)]
+pub(crate) struct Pinger {
+    neighbour: usize,
+    /// Whether it looks at the number of an acknowledgement: leaving that out is the mistake.
+    careful: bool,
+    asked: u32,
+    acknowledged: u32,
+    heard: BTreeSet<u32>,
+    resend_at: Option<u64>,
+    out: VecDeque<(usize, Packet)>,
+}
+
+/// What travels.
+#[derive(Clone, Debug)]
+pub(crate) enum Packet {
+    Ping(u32),
+    Ack(u32),
+}
+
+/// What the application asks: one more ping.
+#[derive(Clone, Debug)]
+pub(crate) struct SendPing;
+
+impl Pinger {
+    fn send_next(&mut self, now: u64) {
+        let outstanding = self.acknowledged < self.asked;
+        self.resend_at = outstanding.then_some(now + 100);
+        if outstanding {
+            self.out.push_back((self.neighbour, Packet::Ping(self.acknowledged + 1)));
+        }
+    }
+}
+
+impl Node for Pinger {
+    type Packet = Packet;
+    type Command = SendPing;
+
+    fn handle_command(&mut self, SendPing: SendPing, now: u64) {
+        self.asked += 1;
+        self.send_next(now);
+    }
+
+    fn handle_packet(&mut self, from: usize, packet: Packet, now: u64) {
+        match packet {
+            Packet::Ping(number) => {
+                self.heard.insert(number);
+                self.out.push_back((from, Packet::Ack(number)));
+            }
+            Packet::Ack(number) => {
+                let next = self.acknowledged + 1;
+                if next <= self.asked && (number == next || !self.careful) {
+                    self.acknowledged = next;
+                    self.send_next(now);
+                }
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self, now: u64) {
+        self.send_next(now);
+    }
+
+    fn poll_packet(&mut self) -> Option<(usize, Packet)> {
+        self.out.pop_front()
+    }
+
+    fn poll_timeout(&mut self) -> Option<u64> {
+        self.resend_at
+    }
+}
+
+/// Two nodes that ping each other. What one takes for acknowledged, the other has heard; and at last, that is all.
+#[derive(Debug)]
+pub(crate) struct Pings {
+    pub(crate) careful: bool,
+}
+
+impl Scenario for Pings {
+    type Node = Pinger;
+
+    fn start(&mut self, node: usize, _now: u64) -> Pinger {
+        Pinger { neighbour: 1 - node, careful: self.careful, ..Pinger::default() }
+    }
+
+    fn restart(&mut self, _node: usize, crashed: Pinger, now: u64) -> Pinger {
+        Pinger { resend_at: Some(now), ..crashed } // all of it is on its disk
+    }
+
+    fn command(&mut self, _random: &mut Random) -> SendPing {
+        SendPing
+    }
+
+    fn check(&mut self, step: &mut Step<'_, Pinger>) -> Result<(), String> {
+        let node = step.node;
+        let (acknowledged, neighbour) = (step.machine().acknowledged, step.machine().neighbour);
+        let Some(neighbour) = &step.nodes[neighbour] else { return Ok(()) };
+        match (1..=acknowledged).find(|number| !neighbour.heard.contains(number)) {
+            Some(number) => Err(format!("node {node} takes ping {number} for heard, and it is not")),
+            None => Ok(()),
+        }
+    }
+
+    fn settled(&mut self, nodes: &[Option<Pinger>]) -> Result<(), String> {
+        match nodes.iter().flatten().find(|node| node.acknowledged < node.asked) {
+            Some(node) => Err(format!("{} of {} pings are acknowledged", node.acknowledged, node.asked)),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(crate) fn swarm() -> Swarm {
+    Swarm { nodes: 2..=2, ..Swarm::default() }
+}
+
+#[allow(dead_code, reason = "a test includes this file")]
+fn main() {
+    let seeds = match std::env::var(SEED).ok().and_then(|seed| seed.parse().ok()) {
+        Some(seed) => seed..seed + 1,
+        None => 1..10_000,
+    };
+    for careful in [false, true] {
+        println!("\nWith acknowledgements {}:", if careful { "compared" } else { "not compared" });
+        let make = |_: Setup| Pings { careful };
+        let found = swarm().search(seeds.clone(), 1, &make, &|_| {});
+        match found.failing.and_then(|seed| swarm().explain(seed, &make)) {
+            Some(failing) => {
+                println!("{failing}");
+                let example = "cargo run -p happens-before-simulation --example ping";
+                println!("again: {SEED}={} {example}", failing.seed);
+            }
+            None => println!("all {} runs hold", found.runs),
+        }
+    }
+}

@@ -1,0 +1,460 @@
+//! One run: virtual time goes from event to event until all is settled, something is wrong, or time is over.
+//!
+//! At one moment the schedule comes first, then what arrives, then what is due. There is no other choice in it, so the
+//! same schedule gives the same run everywhere.
+
+use std::fmt;
+
+use crate::clock::{Clock, TRUE_RATE};
+use crate::network::{Arrival, Conditions, Fate, Network, PacketId, Partition, Sent, Traffic};
+use crate::node::{Node, Scenario, Step};
+use crate::panics;
+use crate::schedule::{Decision, Schedule};
+
+/// How often nodes may be called at one moment because they say that something is due, beyond once each.
+const SPINS: usize = 1000;
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The true time, in milliseconds.
+    pub at: u64,
+    /// In which way.
+    pub kind: FailureKind,
+    /// In words.
+    pub words: String,
+}
+
+/// In which way a run failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// [`Scenario::check`] found something.
+    Violation,
+    /// [`Scenario::settled`] still lacked something when the time was over.
+    Unsettled,
+    /// A node or the scenario panicked.
+    Panic,
+    /// A node says again and again that something is due, and time does not go on.
+    Spinning,
+    /// The run took more steps than allowed.
+    Endless,
+    /// A node sent a packet to a node that does not exist.
+    NoSuchNode,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            FailureKind::Violation => "violation",
+            FailureKind::Unsettled => "not settled",
+            FailureKind::Panic => "panic",
+            FailureKind::Spinning => "spinning",
+            FailureKind::Endless => "endless",
+            FailureKind::NoSuchNode => "no such node",
+        };
+        write!(f, "{kind} at {} ms: {}", self.at, self.words)
+    }
+}
+
+/// What a run counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Inputs to nodes, and packets sent.
+    pub steps: u64,
+    /// Commands given.
+    pub commands: u64,
+    /// Crashes, those with loss of state included.
+    pub crashes: u64,
+    /// Crashes with loss of state.
+    pub losses_of_state: u64,
+    /// What the network carried.
+    pub traffic: Traffic,
+    /// The true time at the end, in milliseconds.
+    pub ended_at: u64,
+}
+
+/// A line of a trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The true time, in milliseconds.
+    pub at: u64,
+    /// What happened.
+    pub words: String,
+}
+
+/// How a run went.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What went wrong, if anything did.
+    pub failure: Option<Failure>,
+    /// What was counted.
+    pub tally: Tally,
+    /// What happened, if asked for.
+    pub trace: Vec<Line>,
+}
+
+type CommandOf<S> = <<S as Scenario>::Node as Node>::Command;
+type PacketOf<S> = <<S as Scenario>::Node as Node>::Packet;
+
+/// Where the fates of packets come from.
+pub(crate) enum Fates {
+    /// They are drawn, and those that are not the usual are returned.
+    Drawn(Conditions),
+    /// They are in the schedule.
+    Given,
+}
+
+/// Runs a schedule.
+pub fn run<S: Scenario>(
+    scenario: &mut S,
+    schedule: &Schedule<CommandOf<S>>,
+    steps: u64,
+    trace: bool,
+) -> Outcome {
+    run_with(scenario, schedule, Fates::Given, steps, trace).0
+}
+
+pub(crate) fn run_with<S: Scenario>(
+    scenario: &mut S,
+    schedule: &Schedule<CommandOf<S>>,
+    fates: Fates,
+    steps: u64,
+    trace: bool,
+) -> (Outcome, Vec<(PacketId, Fate)>) {
+    let mut run = Run::new(scenario, schedule, fates, steps, trace);
+    let failure = match panics::catch(|| run.run()) {
+        Ok(result) => result.err(),
+        Err(words) => Some(Failure { at: run.now, kind: FailureKind::Panic, words }),
+    };
+    run.tally.traffic = run.network.traffic();
+    run.tally.ended_at = run.now;
+    let record = run.network.take_record();
+    (Outcome { failure, tally: run.tally, trace: run.trace.unwrap_or_default() }, record)
+}
+
+/// What the schedule does at a moment.
+enum Action<'a, C> {
+    Command(usize, &'a C),
+    Crash { node: usize, nth: usize, loses_state: bool },
+    Restart { node: usize, nth: usize },
+    Clock { node: usize, rate: u64, jump: i64 },
+    Cut(&'a Partition),
+    Mend,
+    Heal,
+}
+
+/// A node that is down.
+struct Down<N> {
+    /// By which decision.
+    nth: usize,
+    /// The node as it was, unless its state is lost.
+    left: Option<N>,
+}
+
+struct Run<'a, S: Scenario> {
+    scenario: &'a mut S,
+    timeline: std::iter::Peekable<std::vec::IntoIter<(u64, Action<'a, CommandOf<S>>)>>,
+    network: Network<PacketOf<S>>,
+    nodes: Vec<Option<S::Node>>,
+    down: Vec<Option<Down<S::Node>>>,
+    clocks: Vec<Clock>,
+    /// When each node is to be called, by the true time.
+    wakes: Vec<Option<u64>>,
+    spins: usize,
+    now: u64,
+    heals_at: u64,
+    over_at: u64,
+    steps: u64,
+    tally: Tally,
+    trace: Option<Vec<Line>>,
+    notes: Vec<String>,
+}
+
+impl<'a, S: Scenario> Run<'a, S> {
+    fn new(
+        scenario: &'a mut S,
+        schedule: &'a Schedule<CommandOf<S>>,
+        fates: Fates,
+        steps: u64,
+        trace: bool,
+    ) -> Self {
+        let Schedule { nodes, heals_at, .. } = *schedule;
+        let cuts = schedule.decisions.iter().filter_map(|decision| match decision {
+            Decision::Partition(partition) => {
+                Some(Partition { until: partition.until.min(heals_at), ..partition.clone() })
+            }
+            _ => None,
+        });
+        let partitions = cuts.collect();
+        let network = match fates {
+            Fates::Drawn(conditions) => {
+                Network::new(Conditions { partitions, heals_at, ..conditions }, schedule.seed).recording()
+            }
+            Fates::Given => {
+                let delay = crate::network::Delay::Fixed(schedule.least_delay);
+                let conditions = Conditions { delay, partitions, heals_at, ..Conditions::default() };
+                Network::with_given_fates(conditions, schedule.fates())
+            }
+        };
+        Self {
+            scenario,
+            timeline: timeline(schedule).into_iter().peekable(),
+            network,
+            nodes: (0..nodes).map(|_| None).collect(),
+            down: (0..nodes).map(|_| None).collect(),
+            clocks: vec![Clock::new(); nodes],
+            wakes: vec![None; nodes],
+            spins: 0,
+            now: 0,
+            heals_at,
+            over_at: heals_at.saturating_add(schedule.settles_within),
+            steps,
+            tally: Tally::default(),
+            trace: trace.then(Vec::new),
+            notes: Vec::new(),
+        }
+    }
+
+    fn run(&mut self) -> Result<(), Failure> {
+        for node in 0..self.nodes.len() {
+            self.nodes[node] = Some(self.scenario.start(node, self.clocks[node].at(0)));
+            self.after(node)?;
+        }
+        // When all that was in flight when it was settled has arrived.
+        let mut quiet_at = None;
+        while let Some(at) = self.next_at().filter(|&at| at <= self.over_at) {
+            if quiet_at.is_some_and(|quiet_at| at > quiet_at) {
+                if self.settled().is_ok() {
+                    return Ok(());
+                }
+                quiet_at = None;
+            }
+            if at > self.now {
+                (self.now, self.spins) = (at, 0);
+            }
+            self.next()?;
+            if self.now >= self.heals_at
+                && quiet_at.is_none()
+                && self.timeline.peek().is_none()
+                && self.settled().is_ok()
+            {
+                quiet_at = Some(self.network.last_at());
+            }
+        }
+        self.settled().map_err(|words| self.failure(FailureKind::Unsettled, words))
+    }
+
+    fn settled(&mut self) -> Result<(), String> {
+        self.scenario.settled(&self.nodes)
+    }
+
+    fn failure(&self, kind: FailureKind, words: String) -> Failure {
+        Failure { at: self.now, kind, words }
+    }
+
+    /// Returns when something happens next.
+    fn next_at(&mut self) -> Option<u64> {
+        let planned = self.timeline.peek().map(|&(at, _)| at);
+        let wake = self.wakes.iter().flatten().copied().min();
+        [planned, self.network.next_at(), wake].into_iter().flatten().min()
+    }
+
+    /// Lets happen what happens at this moment first.
+    fn next(&mut self) -> Result<(), Failure> {
+        if let Some((_, action)) = self.timeline.next_if(|&(at, _)| at <= self.now) {
+            return self.act(action);
+        }
+        if self.network.next_at().is_some_and(|at| at <= self.now)
+            && let Some(arrival) = self.network.receive()
+        {
+            return self.arrive(arrival);
+        }
+        let due = |wake: &Option<u64>| wake.is_some_and(|at| at <= self.now);
+        let Some(node) = self.wakes.iter().position(due) else { return Ok(()) };
+        self.spins += 1;
+        if self.spins > SPINS + self.nodes.len() {
+            let words = format!("node {node} says that something is due, {SPINS} times in this millisecond");
+            return Err(self.failure(FailureKind::Spinning, words));
+        }
+        let local = self.clocks[node].at(self.now);
+        self.tell(|| format!("node {node} is due, at {local} by its clock"));
+        let told = self.trace.as_ref().map_or(0, Vec::len);
+        self.step(node, |machine, now| machine.handle_timeout(now))?;
+        // Where nothing came of it, the line is noise.
+        if let Some(trace) = self.trace.as_mut().filter(|trace| trace.len() == told) {
+            trace.pop();
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, action: Action<'a, CommandOf<S>>) -> Result<(), Failure> {
+        match action {
+            Action::Command(node, command) => {
+                if self.nodes[node].is_some() {
+                    self.tally.commands += 1;
+                    self.tell(|| format!("node {node} is told {command:?}"));
+                    return self.step(node, |machine, now| machine.handle_command(command.clone(), now));
+                }
+            }
+            Action::Crash { node, nth, loses_state } => {
+                if let Some(machine) = self.nodes[node].take() {
+                    self.tally.crashes += 1;
+                    self.tally.losses_of_state += u64::from(loses_state);
+                    self.wakes[node] = None;
+                    self.down[node] = Some(Down { nth, left: (!loses_state).then_some(machine) });
+                    let what = if loses_state { "and loses its state" } else { "" };
+                    self.tell(|| format!("node {node} crashes {what}").trim_end().to_owned());
+                }
+            }
+            Action::Restart { node, nth } => {
+                if let Some(Down { left, .. }) = self.down[node].take_if(|down| down.nth == nth) {
+                    let now = self.clocks[node].at(self.now);
+                    self.tell(|| format!("node {node} is back"));
+                    self.nodes[node] = Some(match left {
+                        Some(crashed) => self.scenario.restart(node, crashed, now),
+                        None => self.scenario.start(node, now),
+                    });
+                    return self.after(node);
+                }
+            }
+            Action::Clock { node, rate, jump } => {
+                self.clocks[node].change(self.now, rate, jump);
+                self.tell(|| {
+                    format!("the clock of node {node} jumps by {jump} ms and goes at {rate} per mille")
+                });
+                self.wake(node);
+            }
+            Action::Cut(partition) => self.tell(|| cut(partition)),
+            Action::Mend => self.tell(|| "a partition is over".to_owned()),
+            Action::Heal => {
+                for node in 0..self.nodes.len() {
+                    self.clocks[node].change(self.now, TRUE_RATE, 0);
+                    self.wake(node);
+                }
+                self.tell(|| "all faults are over".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn arrive(&mut self, arrival: Arrival<PacketOf<S>>) -> Result<(), Failure> {
+        let Arrival { from, to, packet, .. } = arrival;
+        if self.nodes[to].is_none() {
+            self.tell(|| format!("node {to} is down: lost is {packet:?} from {from}"));
+            return Ok(());
+        }
+        self.tell(|| format!("node {to} receives {packet:?} from {from}"));
+        self.step(to, |machine, now| machine.handle_packet(from, packet, now))
+    }
+
+    /// Gives a node that is up an input.
+    fn step(&mut self, node: usize, input: impl FnOnce(&mut S::Node, u64)) -> Result<(), Failure> {
+        let now = self.clocks[node].at(self.now);
+        if let Some(machine) = &mut self.nodes[node] {
+            input(machine, now);
+        }
+        self.after(node)
+    }
+
+    /// Judges a node after a step, and sends what it has to send.
+    fn after(&mut self, node: usize) -> Result<(), Failure> {
+        self.count()?;
+        let notes = self.trace.is_some().then_some(&mut self.notes);
+        let checked = self.scenario.check(&mut Step { now: self.now, node, nodes: &mut self.nodes, notes });
+        for words in std::mem::take(&mut self.notes) {
+            self.tell(|| words);
+        }
+        checked.map_err(|words| self.failure(FailureKind::Violation, words))?;
+        while let Some((to, packet)) = self.nodes[node].as_mut().and_then(Node::poll_packet) {
+            self.count()?;
+            if to >= self.nodes.len() {
+                let words = format!("node {node} sends {packet:?} to node {to}, which does not exist");
+                return Err(self.failure(FailureKind::NoSuchNode, words));
+            }
+            let shown = self.trace.is_some().then(|| format!("{packet:?}"));
+            let sent = self.network.send(self.now, node, to, packet);
+            let now = self.now;
+            self.tell(|| {
+                let packet = shown.unwrap_or_default();
+                format!("node {node} sends {packet} to {to}, {}", becomes(now, sent))
+            });
+        }
+        self.wake(node);
+        Ok(())
+    }
+
+    fn count(&mut self) -> Result<(), Failure> {
+        self.tally.steps += 1;
+        if self.tally.steps > self.steps {
+            let words = format!("more than {} steps", self.steps);
+            return Err(self.failure(FailureKind::Endless, words));
+        }
+        Ok(())
+    }
+
+    /// Asks a node when it wants to be called.
+    fn wake(&mut self, node: usize) {
+        let deadline = self.nodes[node].as_mut().and_then(Node::poll_timeout);
+        self.wakes[node] = deadline.map(|deadline| self.clocks[node].when(deadline).max(self.now));
+    }
+
+    fn tell(&mut self, words: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(Line { at: self.now, words: words() });
+        }
+    }
+}
+
+/// Puts the decisions in the order of time.
+fn timeline<C>(schedule: &Schedule<C>) -> Vec<(u64, Action<'_, C>)> {
+    let mut timeline = Vec::new();
+    let heals_at = schedule.heals_at;
+    for (nth, decision) in schedule.decisions.iter().enumerate() {
+        match *decision {
+            Decision::Command { at, node, ref command } => timeline.push((at, Action::Command(node, command))),
+            Decision::Crash { at, until, node, loses_state } if at < heals_at => {
+                timeline.push((at, Action::Crash { node, nth, loses_state }));
+                timeline.push((until.max(at).min(heals_at), Action::Restart { node, nth }));
+            }
+            Decision::Partition(ref partition) if partition.from < heals_at => {
+                timeline.push((partition.from, Action::Cut(partition)));
+                timeline.push((partition.until.min(heals_at), Action::Mend));
+            }
+            Decision::Clock { at, node, rate, jump } if at < heals_at => {
+                timeline.push((at, Action::Clock { node, rate, jump }));
+            }
+            Decision::Crash { .. } | Decision::Partition(_) | Decision::Clock { .. } | Decision::Packet(..) => {
+            }
+        }
+    }
+    timeline.push((heals_at, Action::Heal));
+    timeline.sort_by_key(|&(at, _)| at);
+    timeline
+}
+
+fn cut(partition: &Partition) -> String {
+    let members = |side: bool| {
+        let nodes = partition.group.iter().enumerate().filter(|&(_, &group)| group == side);
+        nodes.map(|(node, _)| node.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let (left, right) = (members(true), members(false));
+    if partition.one_way {
+        format!("nothing from {left} reaches {right} until {} ms", partition.until)
+    } else {
+        format!("{left} and {right} do not reach each other until {} ms", partition.until)
+    }
+}
+
+/// Says what becomes of a packet.
+fn becomes(now: u64, Sent { fate, lost }: Sent) -> String {
+    match (fate, lost) {
+        (Fate::Lost, _) => "LOST".to_owned(),
+        (Fate::Once(_), 1..) | (Fate::Twice(..), 2..) => "CUT OFF".to_owned(),
+        (Fate::Once(delay), 0) => format!("arrives at {}", now.saturating_add(delay)),
+        (Fate::Twice(a, b), 0) => {
+            format!("arrives TWICE, at {} and {}", now.saturating_add(a), now.saturating_add(b))
+        }
+        (Fate::Twice(..), 1) => "one of TWO copies arrives".to_owned(),
+    }
+}
