@@ -230,6 +230,27 @@ fn a_message_that_two_have_brought_survives_either_of_them() {
 }
 
 #[test]
+fn who_brings_first_what_another_brings_too_cannot_have_it_evicted() {
+    let message = |node: Node, counter| Message::new(Dot::new(node, counter).unwrap(), [], 0_u32).unwrap();
+    let mut buffer = CausalBuffer::new(Limits { messages: 6, sources: 2, ..Limits::default() });
+    // The furthest ahead of all that Mallory holds, and the honest neighbour's only one.
+    assert_eq!(buffer.accept_from(&MALLORY, message(0, 90)), Ok(Accepted::Held));
+    assert_eq!(buffer.accept_from(&0, message(0, 90)), Ok(Accepted::Duplicate));
+    for counter in 0..5 {
+        assert_eq!(buffer.accept_from(&MALLORY, message(MALLORY, 60 - counter)), Ok(Accepted::Held));
+    }
+    for counter in 5..20 {
+        assert_eq!(buffer.accept_from(&MALLORY, message(MALLORY, 60 - counter)), Ok(Accepted::Held));
+        assert!(buffer.held().any(|held| *held == message(0, 90)));
+        assert_eq!((buffer.len(), buffer.internal_validate()), (6, Ok(())));
+    }
+    // It is the honest neighbour's now.
+    assert_eq!(buffer.internal_charged(message(0, 90).dot()), Some(&0));
+    assert_eq!(buffer.remove_source(&MALLORY), 5);
+    assert_eq!(buffer.remove_source(&0), 1);
+}
+
+#[test]
 fn neighbours_that_come_and_go_leave_nothing_behind() {
     let message = |counter| Message::new(Dot::new(0, counter).unwrap(), [], 0_u32).unwrap();
     let mut buffer = CausalBuffer::new(LIMITS);
@@ -241,4 +262,40 @@ fn neighbours_that_come_and_go_leave_nothing_behind() {
     }
     assert!(buffer.is_empty());
     assert_eq!(buffer.internal_validate(), Ok(()));
+}
+
+#[test]
+fn a_measure_that_lies_makes_the_bytes_wrong_and_nothing_else() {
+    thread_local! {
+        static SAYS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+    let mut random = common::random();
+    for bytes in [500, usize::MAX - 1, usize::MAX] {
+        for _ in 0..200 {
+            let limits = Limits { messages: 6, bytes, sources: 2, ..Limits::default() };
+            let mut buffer = CausalBuffer::measured(limits, |_: &u32| {
+                // Another number each time, too.
+                let says = SAYS.get();
+                SAYS.set(says.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
+                match says >> 61 {
+                    0 => usize::MAX,
+                    1 => usize::MAX / 2,
+                    2..5 => 0,
+                    _ => says >> 54,
+                }
+            });
+            for _ in 0..60 {
+                let dot = Dot::new(below(&mut random, 4), 1 + below(&mut random, 8)).unwrap();
+                let message = Message::new(dot, [], 0).unwrap();
+                let held = buffer.len();
+                match below(&mut random, 8) {
+                    0..3 => drop(buffer.accept(message)),
+                    3..6 => drop(buffer.accept_from(&below(&mut random, 2), message)),
+                    6 => drop(buffer.pop()),
+                    _ => assert!(buffer.remove_source(&below(&mut random, 2)) <= held),
+                }
+                assert!(buffer.len() <= limits.messages + 4);
+            }
+        }
+    }
 }
