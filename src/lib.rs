@@ -16,6 +16,9 @@
 //! | know exactly which events have been seen, although they come in any order: delta CRDTs, retransmission | [`CausalContext`] | one number a node, and a range a gap |
 //! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with an [`Outbox`] to send | the names of a message's direct dependencies: one or two |
 //! | the same for events that name their parents by hash: commits, content-addressed changes | [`DagBuffer`] | an id a parent |
+//! | keep a hostile neighbour from taking the room of the others | [`CausalBuffer::accept_from`], [`CausalBuffer::remove_source`] | up to 54 bytes a held message |
+//! | go on without a node that has gone for good | [`CausalBuffer::close`] | a look at all that is held |
+//! | save all this together with its effects, and go on after a crash as if there had been none | [`delivery::encode_snapshot`], [`delivery::decode_snapshot`] | some bytes a node, and what is held |
 //! | know what to ask others for | [`CausalBuffer::missing`], [`DagBuffer::missing`], [`VersionVector::difference`], [`CausalContext::missing`] | |
 //! | one sequence of numbers for all, linearizable | [`Counter`]: in a process [`AtomicCounter`], over a network [`Coalescing`](counter::Coalescing) | a round trip, shared by those who wait |
 //! | store or send any of these in few bytes, and read them from anyone | [`codec`]; or serde, with the feature | |

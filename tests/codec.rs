@@ -619,6 +619,22 @@ fn golden<I: AnyId + GoldenId>(kind: &str, text: &str, bytes: &[u8]) {
     }
 }
 
+#[test]
+fn a_snapshot_of_very_many_closed_nodes_is_read_in_linear_time() {
+    // With a look at every node for each of them, this would take minutes.
+    let nodes = 200_000_u64;
+    let empty = || CausalBuffer::<u64, Vec<u8>>::new(Limits { nodes: 1 << 20, ..Limits::default() });
+    let mut buffer = empty();
+    for node in 0..nodes {
+        buffer.close(&node, node % 3).unwrap();
+    }
+    let mut bytes = Vec::new();
+    encode_snapshot(&buffer, &Outbox::new(nodes), &mut bytes);
+    let (again, _) = decode_snapshot(&bytes, empty(), |payload| Some(payload.to_vec())).unwrap();
+    assert!(again.closed().eq(buffer.closed()));
+    assert_eq!(again.closed().count() as u64, nodes);
+}
+
 /// Checks that bytes are refused as the file says.
 fn refused<I: AnyId>(kind: &str, bytes: &[u8]) -> DecodeError {
     match kind {

@@ -242,3 +242,39 @@ fn neighbours_that_come_and_go_leave_nothing_behind() {
     assert!(buffer.is_empty());
     assert_eq!(buffer.internal_validate(), Ok(()));
 }
+
+#[test]
+fn a_measure_that_lies_makes_the_bytes_wrong_and_nothing_else() {
+    thread_local! {
+        static SAYS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+    let mut random = common::random();
+    for bytes in [500, usize::MAX - 1, usize::MAX] {
+        for _ in 0..200 {
+            let limits = Limits { messages: 6, bytes, sources: 2, ..Limits::default() };
+            let mut buffer = CausalBuffer::measured(limits, |_: &u32| {
+                // Another number each time, too.
+                let says = SAYS.get();
+                SAYS.set(says.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
+                match says >> 61 {
+                    0 => usize::MAX,
+                    1 => usize::MAX / 2,
+                    2..5 => 0,
+                    _ => says >> 54,
+                }
+            });
+            for _ in 0..60 {
+                let dot = Dot::new(below(&mut random, 4), 1 + below(&mut random, 8)).unwrap();
+                let message = Message::new(dot, [], 0).unwrap();
+                let held = buffer.len();
+                match below(&mut random, 8) {
+                    0..3 => drop(buffer.accept(message)),
+                    3..6 => drop(buffer.accept_from(&below(&mut random, 2), message)),
+                    6 => drop(buffer.pop()),
+                    _ => assert!(buffer.remove_source(&below(&mut random, 2)) <= held),
+                }
+                assert!(buffer.len() <= limits.messages + 4);
+            }
+        }
+    }
+}

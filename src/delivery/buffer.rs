@@ -155,8 +155,9 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
 
     /// Makes an empty buffer that counts, towards [`Limits::bytes`], for each payload the bytes that `measure` says.
     ///
-    /// `measure` must always say the same of a payload; it is asked when a message is held and when it goes. Without it
-    /// payloads count for nothing.
+    /// `measure` must always say the same of a payload; it is asked when a message is held and when it goes. One that
+    /// does not makes the bytes count for too much or too little, and no more than that. Without it payloads count for
+    /// nothing.
     ///
     /// ```
     /// use happens_before::delivery::AcceptErrorKind;
@@ -226,14 +227,15 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     }
 
     /// Takes in a message that the neighbour `source` has brought, whoever wrote it. O(d log n), and, when there is no
-    /// room, O(s + log h) for s sources and h held messages, for each message evicted.
+    /// room, O(s + log² h) for s sources and h held messages, for each message evicted.
     ///
     /// What has to wait is charged to its source. When there is no room, the source that holds most gives way: its
     /// message that is furthest ahead is dropped, and is [`missing`](Self::missing) again; or `message` is refused, if
     /// that is the one. So no neighbour can take from another what that one has in reserve, see [`Limits::sources`].
     /// What comes by [`accept`](Self::accept) is charged to one more source, without a name.
     ///
-    /// A source is known from its first message that has to wait until it is [removed](Self::remove_source).
+    /// A source is known from its first message that has to wait, held or refused, until it is
+    /// [removed](Self::remove_source).
     ///
     /// # Errors
     ///
@@ -355,7 +357,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     ) -> Result<SourceId, AcceptErrorKind<I>> {
         let source = if source.is_some() { self.source(source)? } else { SourceId::UNNAMED };
         let size = if self.charges { self.size(message) } else { 0 };
-        if self.held.len() >= self.limits.messages || size > self.limits.bytes - self.bytes {
+        if self.held.len() >= self.limits.messages || size > self.limits.bytes.saturating_sub(self.bytes) {
             let delivered = own.map_or(0, |own| self.lanes[own].delivered);
             self.make_room(source, message.dot().counter() - delivered, size)?;
         }

@@ -25,8 +25,9 @@
 //!
 //! # Cost
 //!
-//! O(h d log(h d)) for h held messages with d dependencies: all that any of them names is sorted once, and then
-//! taken from the end. There is no standing index of it: nodes leave seldom, messages come all the time.
+//! O(n + h d log(h d)) for n nodes and h held messages with d dependencies: all that any of them names is sorted once,
+//! and then taken from the end. There is no standing index of it: nodes leave seldom, messages come all the time. While
+//! it lasts, it takes 16 bytes for each name. With nothing held only a node that was not known costs more than O(log n).
 
 use crate::compat::{BTreeMap, Vec};
 use crate::delivery::buffer::CausalBuffer;
@@ -47,7 +48,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// Nodes with another number would refuse what others have delivered.
     ///
     /// A node of which a message is returned is closed just before that message. A node that is closed already stays
-    /// closed where it is, or is closed at the lower number. O(h d log(h d)) for h held messages with d dependencies.
+    /// closed where it is, or is closed at the lower number. O(n + h d log(h d)) for n nodes and h held messages with d
+    /// dependencies.
     ///
     /// # A node that comes back
     ///
@@ -128,6 +130,9 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// Collects what the held messages are and depend on, less what is delivered.
     fn named(&self) -> Named {
         let mut named = Named::new();
+        if self.held.len() == 0 {
+            return named; // without a look at every node: a snapshot closes one after another
+        }
         for (cell, held) in self.parked() {
             let message = &held.message;
             named.entry(held.lane).or_default().push((message.dot().counter(), cell));

@@ -240,7 +240,9 @@ impl<M> HoldBack<M> {
     /// Checks H1, H2, H4 and H5. O(cells).
     pub(super) fn validate(&self) -> Result<(), &'static str> {
         let mut free = flags(self.cells.len());
-        self.free_cells.iter().for_each(|cell| free[cell.index()] = true);
+        if self.free_cells.iter().any(|cell| mem::replace(&mut free[cell.index()], true)) {
+            return Err("H2: a cell is free once");
+        }
         let mut listed = flags(self.slots.len());
         let mut owned = flags(self.slots.len());
         let ids = (1..).map_while(NonZeroU32::new).map(CellId).zip(&self.cells);

@@ -23,8 +23,9 @@ use crate::version::VersionVector;
 /// Writes what a node must save to the end of `out`: what it has delivered and closed, what it holds, and its outbox.
 ///
 /// Store it in the transaction that stores the effects of what was delivered; see
-/// [`CausalBuffer`](CausalBuffer#what-must-survive-a-restart). All that `buffer` delivered must have been
-/// [observed](Outbox::observe) by `outbox`. O(n + h d) for n nodes and h held messages with d dependencies.
+/// [`CausalBuffer`](CausalBuffer#what-must-survive-a-restart). What `buffer` has delivered, and nothing else, must have
+/// been [observed](Outbox::observe) by `outbox`: else the one that is read names too little, or is refused. O(n + h d)
+/// for n nodes and h held messages with d dependencies.
 ///
 /// # Examples
 ///
