@@ -230,6 +230,27 @@ fn a_message_that_two_have_brought_survives_either_of_them() {
 }
 
 #[test]
+fn who_brings_first_what_another_brings_too_cannot_have_it_evicted() {
+    let message = |node: Node, counter| Message::new(Dot::new(node, counter).unwrap(), [], 0_u32).unwrap();
+    let mut buffer = CausalBuffer::new(Limits { messages: 6, sources: 2, ..Limits::default() });
+    // The furthest ahead of all that Mallory holds, and the honest neighbour's only one.
+    assert_eq!(buffer.accept_from(&MALLORY, message(0, 90)), Ok(Accepted::Held));
+    assert_eq!(buffer.accept_from(&0, message(0, 90)), Ok(Accepted::Duplicate));
+    for counter in 0..5 {
+        assert_eq!(buffer.accept_from(&MALLORY, message(MALLORY, 60 - counter)), Ok(Accepted::Held));
+    }
+    for counter in 5..20 {
+        assert_eq!(buffer.accept_from(&MALLORY, message(MALLORY, 60 - counter)), Ok(Accepted::Held));
+        assert!(buffer.held().any(|held| *held == message(0, 90)));
+        assert_eq!((buffer.len(), buffer.internal_validate()), (6, Ok(())));
+    }
+    // It is the honest neighbour's now.
+    assert_eq!(buffer.internal_charged(message(0, 90).dot()), Some(&0));
+    assert_eq!(buffer.remove_source(&MALLORY), 5);
+    assert_eq!(buffer.remove_source(&0), 1);
+}
+
+#[test]
 fn neighbours_that_come_and_go_leave_nothing_behind() {
     let message = |counter| Message::new(Dot::new(0, counter).unwrap(), [], 0_u32).unwrap();
     let mut buffer = CausalBuffer::new(LIMITS);

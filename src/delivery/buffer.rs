@@ -230,8 +230,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// room, O(s + log² h) for s sources and h held messages, for each message evicted.
     ///
     /// What has to wait is charged to its source. When there is no room, the source that holds most gives way: its
-    /// message that is furthest ahead is dropped, and is [`missing`](Self::missing) again; or `message` is refused, if
-    /// that is the one. So no neighbour can take from another what that one has in reserve, see [`Limits::sources`].
+    /// message that is furthest ahead is charged to another that has brought it too, or dropped, and is
+    /// [`missing`](Self::missing) again; or `message` is refused, if that is the one. So no neighbour can take from another what that one has in reserve, see [`Limits::sources`].
     /// What comes by [`accept`](Self::accept) is charged to one more source, without a name.
     ///
     /// A source is known from its first message that has to wait, held or refused, until it is

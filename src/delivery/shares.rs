@@ -12,12 +12,13 @@
 //! most, with the new message counted to its own, gives way: its message that is furthest ahead of what is delivered
 //! is evicted, or the new message refused, if that is the one. So
 //!
-//! - whoever holds no more than a share, `limit / (sources + 1)`, loses nothing, and is never refused;
+//! - whoever has brought no more than a share, `limit / (sources + 1)`, loses nothing, and is never refused;
 //! - what is evicted is what would have been needed last, and is [missing](CausalBuffer::missing) again;
 //! - what can be delivered now is never evicted: it is looked for first, and waits outside of the held messages.
 //!
-//! Two sources at most are remembered for a message, the one that is charged and one other. When the first is removed,
-//! the other takes over.
+//! Two sources at most are remembered for a message, the one that is charged and one other. When the first is removed
+//! or has to give way, the other takes over: else a neighbour that hurries could bring what others will bring, and then
+//! have it evicted.
 //!
 //! # Cost
 //!
@@ -217,6 +218,15 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         }
     }
 
+    /// Returns the source that is charged for a held message, for tests; `None` if it has no name.
+    #[doc(hidden)]
+    pub fn internal_charged(&self, dot: &Dot<I>) -> Option<&I> {
+        let cell = self.lanes.get(dot.node())?.cell(dot.counter())?;
+        let [charged, _] = self.held.get(cell).map(|_| self.announced(cell))?;
+        let mut ids = self.shares.as_ref()?.ids.iter();
+        ids.find(|&(_, &id)| id == charged).map(|(source, _)| source)
+    }
+
     /// Returns who has brought a held message.
     pub(super) fn announced(&self, cell: CellId) -> [SourceId; 2] {
         self.shares.as_ref().map_or([SourceId::UNNAMED; 2], |shares| shares.charges[cell.index()].announced)
@@ -281,8 +291,13 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
             };
             match victim {
                 Ok(cell) => {
+                    let [charged, other] = self.announced(cell);
                     self.discharge(cell);
-                    evicted.push(cell);
+                    if other == charged {
+                        evicted.push(cell);
+                    } else {
+                        self.charge(cell, [other; 2]); // and stays so: each takes over once only
+                    }
                 }
                 Err(refused) => break Some(refused),
             }

@@ -39,6 +39,20 @@ struct Here {
     announced: [Option<Node>; 2],
 }
 
+/// What gives way to a new message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct GaveWay {
+    evicted: BTreeSet<Dot<Node>>,
+    /// What is charged to the other one that has brought it.
+    taken_over: BTreeSet<Dot<Node>>,
+}
+
+impl GaveWay {
+    fn charged(&self, held: &Here) -> Option<Node> {
+        held.announced[usize::from(self.taken_over.contains(held.message.dot()))]
+    }
+}
+
 /// What a buffer must do, written without any index.
 #[derive(Clone, Debug)]
 pub struct BufferModel {
@@ -137,8 +151,9 @@ impl BufferModel {
         source: Option<Node>,
         outcome: Outcome,
         evicted: &BTreeSet<Dot<Node>>,
+        charged: impl Fn(&Dot<Node>) -> Option<Node>,
     ) {
-        let expected = self.expect(message, source, outcome, evicted);
+        let expected = self.expect(message, source, outcome, evicted, charged);
         assert_eq!(outcome, expected, "{message:?} from {source:?}");
         if outcome != Outcome::Held {
             assert!(evicted.is_empty(), "{outcome:?} evicted {evicted:?}");
@@ -162,6 +177,7 @@ impl BufferModel {
         source: Option<Node>,
         outcome: Outcome,
         evicted: &BTreeSet<Dot<Node>>,
+        charged: impl Fn(&Dot<Node>) -> Option<Node>,
     ) -> Outcome {
         let dot = *message.dot();
         if self.has(&dot) {
@@ -206,8 +222,17 @@ impl BufferModel {
             self.settle();
         }
         let possible = self.make_room(message, source);
-        let did = if outcome == Outcome::Held { Ok(evicted.clone()) } else { Err(outcome) };
-        assert!(possible.contains(&did), "{did:?} is none of {possible:?}");
+        let did = if outcome == Outcome::Held { Ok(()) } else { Err(outcome) };
+        let as_charged =
+            |way: &GaveWay| self.waiting(evicted).all(|held| charged(held.message.dot()) == way.charged(held));
+        let way = possible.iter().find(|(result, way)| {
+            *result == did && (did.is_err() || way.evicted == *evicted) && as_charged(way)
+        });
+        let (_, way) = way.unwrap_or_else(|| panic!("{did:?} and {evicted:?} are none of {possible:?}"));
+        for dot in &way.taken_over {
+            let announced = &mut self.here.get_mut(dot).unwrap().announced;
+            *announced = [announced[1]; 2];
+        }
         outcome
     }
 
@@ -225,20 +250,20 @@ impl BufferModel {
         (bytes + size(message) > self.limits.bytes).then_some(Outcome::BytesFull)
     }
 
-    /// All that may be done to make room for a message: what is evicted, or why it is refused.
-    fn make_room(&self, message: &Msg, source: Option<Node>) -> Vec<Result<BTreeSet<Dot<Node>>, Outcome>> {
+    /// All that may be done to make room for a message: what gives way, and why it is refused for all that.
+    fn make_room(&self, message: &Msg, source: Option<Node>) -> Vec<(Result<(), Outcome>, GaveWay)> {
         let ahead = |message: &Msg| message.dot().counter() - self.delivered(*message.dot().node());
         let mut possible = Vec::new();
-        let mut open = BTreeSet::from([BTreeSet::new()]);
-        while let Some(evicted) = open.pop_first() {
-            let Some(full) = self.full(&evicted, message) else {
-                possible.push(Ok(evicted));
+        let mut open = BTreeSet::from([GaveWay::default()]);
+        while let Some(way) = open.pop_first() {
+            let Some(full) = self.full(&way.evicted, message) else {
+                possible.push((Ok(()), way));
                 continue;
             };
             let amount = |message: &Msg| if full == Outcome::BufferFull { 1 } else { size(message) };
             let mut amounts = BTreeMap::from([(source, amount(message))]);
-            for held in self.waiting(&evicted) {
-                *amounts.entry(held.announced[0]).or_default() += amount(&held.message);
+            for held in self.waiting(&way.evicted) {
+                *amounts.entry(way.charged(held)).or_default() += amount(&held.message);
             }
             let most = *amounts.values().max().unwrap();
             let mut sources: Vec<_> =
@@ -247,16 +272,19 @@ impl BufferModel {
                 sources = vec![source];
             }
             for most in sources {
-                let of: Vec<_> = self.waiting(&evicted).filter(|held| held.announced[0] == most).collect();
+                let of: Vec<_> = self.waiting(&way.evicted).filter(|held| way.charged(held) == most).collect();
                 let furthest = of.iter().map(|held| ahead(&held.message)).max().unwrap_or(0);
                 if !self.evicts || (most == source && furthest <= ahead(message)) {
-                    possible.push(Err(full));
+                    possible.push((Err(full), way.clone()));
                     continue;
                 }
                 for held in of.into_iter().filter(|held| ahead(&held.message) == furthest) {
-                    let mut evicted = evicted.clone();
-                    evicted.insert(*held.message.dot());
-                    open.insert(evicted);
+                    let mut next = way.clone();
+                    let other = held.announced[0] != held.announced[1];
+                    if !other || !next.taken_over.insert(*held.message.dot()) {
+                        next.evicted.insert(*held.message.dot());
+                    }
+                    open.insert(next);
                 }
             }
         }
@@ -408,6 +436,7 @@ pub fn accept_in_both(
         }
     };
     let evicted: BTreeSet<_> = before.difference(&dots(buffer)).copied().collect();
-    model.accept(&message, source, outcome, &evicted);
+    let charged = |dot: &Dot<Node>| buffer.internal_charged(dot).copied();
+    model.accept(&message, source, outcome, &evicted, charged);
     (outcome, evicted.len())
 }
