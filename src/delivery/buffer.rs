@@ -357,7 +357,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     ) -> Result<SourceId, AcceptErrorKind<I>> {
         let source = if source.is_some() { self.source(source)? } else { SourceId::UNNAMED };
         let size = if self.charges { self.size(message) } else { 0 };
-        if self.held.len() >= self.limits.messages || size > self.limits.bytes.saturating_sub(self.bytes) {
+        let too_large = self.charges && size > self.limits.bytes.saturating_sub(self.bytes);
+        if self.held.len() >= self.limits.messages || too_large {
             let delivered = own.map_or(0, |own| self.lanes[own].delivered);
             self.make_room(source, message.dot().counter() - delivered, size)?;
         }
