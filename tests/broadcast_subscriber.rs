@@ -4,8 +4,8 @@
 use std::cell::RefCell;
 
 use happens_before::broadcast::{
-    Delivery, Entry, MemoryLog, Position, ReadAnswer, Snapshot, SubscribeErrorKind, SubscribeRequest,
-    Subscriber, SubscriberConfig, WriteAnswer, blocking,
+    Delivery, Entry, MemoryLog, Position, ReadAnswer, Snapshot, SubscribeError, SubscribeRequest, Subscriber,
+    SubscriberConfig, WriteAnswer, blocking,
 };
 use happens_before::{Dot, VersionVector};
 
@@ -312,13 +312,13 @@ fn two_contents_in_one_slot_are_fatal_with_both_as_proof() {
     }
     machine.handle_entry(3, message('a', 3)).unwrap(); // the same
     let error = machine.handle_entry(3, message('b', 3)).unwrap_err();
-    let kind = SubscribeErrorKind::Conflict { slot: 3, first: message('a', 3), second: message('b', 3) };
-    assert_eq!(error.kind, kind);
+    let proof = SubscribeError::Conflict { slot: 3, first: message('a', 3), second: message('b', 3) };
+    assert_eq!(error, proof);
     assert_eq!(machine.internal_validate(), Ok(()));
     machine.handle_entry(2, message('a', 2)).unwrap();
     for slot in [3, 4] {
         let error = machine.handle_entry(slot, message('a', slot)).unwrap_err();
-        assert_eq!(error.kind, SubscribeErrorKind::Halted { slot: 3 });
+        assert_eq!(error, SubscribeError::Halted { slot: 3 });
     }
     assert_eq!(deliver(&mut machine), ["a1@0:1:0", "a2@0:2:0"], "what is below is certain");
     assert_eq!((machine.poll_request(1_000), machine.poll_timeout()), (None, None));
@@ -331,7 +331,7 @@ fn a_fill_said_to_be_written_where_a_message_was_announced_is_a_conflict() {
     assert_eq!(machine.poll_request(200), fill(1));
     machine.handle_entry(1, message('a', 1)).unwrap();
     let error = machine.handle_fill(200, 1, 0, WriteAnswer::Written).unwrap_err();
-    assert!(matches!(error.kind, SubscribeErrorKind::Conflict { slot: 1, .. }));
+    assert!(matches!(error, SubscribeError::Conflict { slot: 1, .. }));
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn an_absurd_jump_is_an_error_and_nothing_is_filled() {
         machine.observe_current(current);
         assert_eq!(machine.poll_request(0), read(1, 4));
         let error = machine.handle_read(0, 1, 4, entries(slots)).unwrap_err();
-        assert!(matches!(error.kind, SubscribeErrorKind::Jump { next: 1, .. }), "{error}");
+        assert!(matches!(error, SubscribeError::Jump { next: 1, .. }), "{error}");
         for now_ms in [500, 1_000] {
             assert_eq!(machine.poll_request(now_ms), read(1, 4));
             machine.handle_read(now_ms, 1, 4, entries(slots)).unwrap_err();
@@ -362,7 +362,7 @@ fn there_is_no_slot_above_2_to_the_63() {
     let snapshot = Snapshot { next: last, ..Snapshot::default() };
     let mut machine = Machine::resume(snapshot, CONFIG);
     let error = machine.handle_entry(last + 1, message('a', 1)).unwrap_err();
-    assert!(matches!(error.kind, SubscribeErrorKind::Jump { .. }));
+    assert!(matches!(error, SubscribeError::Jump { .. }));
     machine.handle_entry(last, message('a', 1)).unwrap();
     assert_eq!(deliver(&mut machine).len(), 1);
     assert_eq!(machine.poll_request(0), None, "the end");
@@ -375,7 +375,7 @@ fn a_lagging_reader_falls_back_on_a_snapshot_when_the_log_is_trimmed() {
     machine.handle_entry(4, message('b', 7)).unwrap();
     assert_eq!(machine.poll_request(0), read(1, 4));
     let error = machine.handle_read(0, 1, 4, ReadAnswer::Trimmed { first: 3 }).unwrap_err();
-    assert_eq!(error.kind, SubscribeErrorKind::Trimmed { next: 1, first: 3 });
+    assert_eq!(error, SubscribeError::Trimmed { next: 1, first: 3 });
     let snapshot = Snapshot { next: 4, epoch: 2, delivered: VersionVector::from_iter([('a', 3), ('b', 6)]) };
     machine.install(snapshot.clone()).unwrap();
     assert_eq!(deliver(&mut machine), ["b7@2:4:0"], "what is above the snapshot is kept");

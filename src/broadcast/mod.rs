@@ -66,7 +66,7 @@
 //! | one publisher sends two messages | one after the other, or both in one slot, so that their order is kept |
 //! | a publisher restarts | it takes a new id (incarnation), or first [settles](Publisher::resume) what was outstanding |
 //! | a subscriber lags, or joins late | its window is bounded, the rest is read again; a [`Snapshot`] has the place and the table of ids; a trimmed log says where it begins |
-//! | the log does not write once after all | two contents of one slot are fatal, with [both as proof](SubscribeErrorKind::Conflict) |
+//! | the log does not write once after all | two contents of one slot are fatal, with [both as proof](SubscribeError::Conflict) |
 //!
 //! # Engines that number by themselves
 //!
@@ -134,8 +134,7 @@ pub use publisher::{
 };
 #[cfg(feature = "alloc")]
 pub use subscriber::{
-    Delivery, Snapshot, SubscribeError, SubscribeErrorKind, SubscribeRequest, Subscriber, SubscriberConfig,
-    TooManyNodes,
+    Delivery, Snapshot, SubscribeError, SubscribeRequest, Subscriber, SubscriberConfig, TooManyNodes,
 };
 
 /// The last slot that there is: 2^63 - 1, as for numbers of a counter.

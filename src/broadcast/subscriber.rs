@@ -172,12 +172,13 @@ pub enum SubscribeRequest {
 #[derive(Debug)]
 pub struct Subscriber<I, P> {
     config: SubscriberConfig,
+    /// The first slot that is not taken.
     next: u64,
     epoch: u64,
     delivered: Delivered<I>,
     /// The slots from `next` on.
     window: VecDeque<Option<Entry<I, P>>>,
-    /// What is left of the entry in slot `next`, once that is begun.
+    /// What is left of the entry in the slot before `next`.
     begun: Option<Begun<I, P>>,
     /// No entry is taken from here on: beyond the last slot there is, or where two contents were seen.
     end: u64,
@@ -208,7 +209,7 @@ struct Begun<I, P> {
     node: I,
     /// The number of the next message.
     number: u64,
-    index: u64,
+    position: Position,
     payloads: vec::IntoIter<P>,
 }
 
@@ -296,18 +297,18 @@ impl<I: NodeId, P> Subscriber<I, P> {
 
     /// Returns from where, and with what, another subscriber can go on. O(n): the table is copied.
     pub fn snapshot(&self) -> Snapshot<I> {
-        Snapshot { next: self.next, epoch: self.epoch, delivered: self.delivered() }
+        Snapshot { next: self.next(), epoch: self.epoch, delivered: self.delivered() }
     }
 
     /// Goes on from a snapshot of another subscriber, ahead of this one; what is in between is not delivered here.
     ///
-    /// What to do when the log is [trimmed](SubscribeErrorKind::Trimmed) below what this one would need next.
+    /// What to do when the log is [trimmed](SubscribeError::Trimmed) below what this one would need next.
     ///
     /// # Errors
     ///
     /// The snapshot is handed back if it is not ahead.
     pub fn install(&mut self, snapshot: Snapshot<I>) -> Result<(), Snapshot<I>> {
-        if snapshot.next <= self.next || snapshot.next > self.end {
+        if snapshot.next <= self.next() || snapshot.next > self.end {
             return Err(snapshot);
         }
         let passed = usize::try_from(snapshot.next - self.next).unwrap_or(usize::MAX);
@@ -320,7 +321,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
 
     /// Returns the slot to deliver next: everything below is delivered, or was a fill.
     pub fn next(&self) -> u64 {
-        self.next
+        self.next - u64::from(self.begun.is_some())
     }
 
     /// Returns the highest number delivered of every node: a copy. O(n).
@@ -352,6 +353,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
     ///
     /// [`TooManyNodes`] if the message is of a node that there is no room for. Nothing is changed; make the limit higher
     /// with [`set_nodes`](Self::set_nodes), or [retire](Self::retire) a node.
+    #[inline]
     pub fn poll_delivery(&mut self) -> Result<Option<Delivery<I, P>>, TooManyNodes<I>> {
         loop {
             if self.begun.is_some() {
@@ -360,82 +362,87 @@ impl<I: NodeId, P> Subscriber<I, P> {
                     delivery => return Ok(delivery),
                 }
             }
-            let Some(front @ Some(_)) = self.window.front_mut() else { return Ok(None) };
-            if let Some(id) = front.as_ref().and_then(Entry::id)
+            let Some(Some(entry)) = self.window.front() else { return Ok(None) };
+            if let Some(id) = entry.id()
                 && self.delivered.numbers.len() >= self.config.nodes
                 && self.delivered.find(id.node()).is_err()
             {
                 return Err(TooManyNodes { node: id.node().clone(), limit: self.config.nodes });
             }
-            let Some(entry) = front.take() else { return Ok(None) };
+            let Some(Some(entry)) = self.window.pop_front() else { return Ok(None) };
             self.epoch = self.epoch.max(entry.epoch());
             let position = Position { epoch: self.epoch, sequence: self.next, index: 0 };
-            match entry.into_content() {
-                Content::Fill => self.pass_fill(),
-                Content::Marker { id } => {
-                    self.pass();
-                    if self.delivered.note(&id) {
-                        return Ok(Some(Delivery { position, id, payload: None }));
-                    }
+            // Below `end`, which is no higher than 2^63.
+            self.next += 1;
+            let (id, payload) = match entry.into_content() {
+                Content::Fill => {
+                    self.note_fill(position.sequence);
+                    continue;
                 }
+                Content::Marker { id } => (id, None),
                 Content::Messages { first: id, payloads } => match payloads.into_single() {
-                    Ok(payload) => {
-                        self.pass();
-                        if self.delivered.note(&id) {
-                            return Ok(Some(Delivery { position, id, payload: Some(payload) }));
-                        }
-                    }
+                    Ok(payload) => (id, Some(payload)),
                     Err(payloads) => {
-                        let number = id.counter();
-                        self.begun = Some(Begun { node: id.into_node(), number, index: 0, payloads });
+                        self.note_calm();
+                        self.begin(id, position, payloads);
+                        continue;
                     }
                 },
+            };
+            self.note_calm();
+            if self.delivered.note(&id) {
+                return Ok(Some(Delivery { position, id, payload }));
             }
         }
     }
 
+    #[cold]
+    fn begin(&mut self, first: Dot<I>, position: Position, payloads: vec::IntoIter<P>) {
+        let number = first.counter();
+        self.begun = Some(Begun { node: first.into_node(), number, position, payloads });
+    }
+
     /// Delivers the next message of the entry that is begun, unless it was delivered before.
+    #[cold]
     fn continue_begun(&mut self) -> Option<Delivery<I, P>> {
         let begun = self.begun.as_mut()?;
         let payload = begun.payloads.next();
         let id = Dot::new(begun.node.clone(), begun.number)?; // at least 1
-        let position = Position { epoch: self.epoch, sequence: self.next, index: begun.index };
+        let position = begun.position;
         // No overflow before the last payload is taken: `Entry::batch` has seen to it.
-        (begun.number, begun.index) = (begun.number.wrapping_add(1), begun.index.wrapping_add(1));
+        begun.number = begun.number.wrapping_add(1);
+        begun.position.index += 1;
         if begun.payloads.len() == 0 {
             self.begun = None;
-            self.pass();
         }
         let payload = payload.filter(|_| self.delivered.note(&id));
         payload.map(|payload| Delivery { position, id, payload: Some(payload) })
     }
 
-    /// Goes to the next slot, behind an entry that is not a fill.
-    fn pass(&mut self) {
+    /// A slot was passed that is not a fill: after many of them, holes are not waited for so long.
+    fn note_calm(&mut self) {
         self.calm += 1;
         if self.calm >= CALM {
-            self.calm = 0;
-            self.fill_timeout = (self.fill_timeout / 2).max(self.config.first_fill_timeout());
+            self.grow_calm();
         }
-        self.advance();
     }
 
-    /// Goes to the next slot behind a fill. Whoever has that number may only have been slow: wait longer next time. A range
-    /// that was waited for once counts once, and so does one that came as fills already.
-    fn pass_fill(&mut self) {
-        let waited = self.waiting.is_some_and(|waiting| waiting.first == self.next);
+    #[cold]
+    fn grow_calm(&mut self) {
+        self.calm = 0;
+        self.fill_timeout = (self.fill_timeout / 2).max(self.config.first_fill_timeout());
+    }
+
+    /// A fill was passed. Whoever has that number may only have been slow: the next hole is waited for longer. A range that
+    /// was waited for once counts once, and so does one that came as fills already.
+    #[cold]
+    fn note_fill(&mut self, slot: u64) {
+        let waited = self.waiting.is_some_and(|waiting| waiting.first == slot);
         if waited || self.calm > 0 {
             let most = self.config.max_fill_timeout_ms.max(self.config.first_fill_timeout());
             self.fill_timeout = self.fill_timeout.saturating_mul(2).min(most);
         }
         self.calm = 0;
-        self.advance();
-    }
-
-    fn advance(&mut self) {
-        self.window.pop_front();
-        // Below `end`, which is no higher than 2^63.
-        self.next += 1;
     }
 
     /// Hands in that the entry stands in `slot`, as its publisher has announced after it was written, or as a read of one's
@@ -445,22 +452,18 @@ impl<I: NodeId, P> Subscriber<I, P> {
     ///
     /// # Errors
     ///
-    /// [`SubscribeErrorKind::Conflict`], [`Halted`](SubscribeErrorKind::Halted), or
-    /// [`Jump`](SubscribeErrorKind::Jump) if there is no such slot.
+    /// [`SubscribeError::Conflict`], [`Halted`](SubscribeError::Halted), or
+    /// [`Jump`](SubscribeError::Jump) if there is no such slot.
+    #[inline]
     pub fn handle_entry(&mut self, slot: u64, entry: Entry<I, P>) -> Result<(), SubscribeError<I, P>>
     where
         P: PartialEq + Clone,
     {
-        let begun = u64::from(self.begun.is_some());
-        let Some(offset) = slot.checked_sub(self.next).filter(|&offset| offset >= begun) else {
+        let Some(offset) = slot.checked_sub(self.next) else {
             return Ok(()); // delivered
         };
         if slot >= self.end {
-            return Err(if slot > MAX_SLOT {
-                SubscribeErrorKind::Jump { next: self.next, slot }.into()
-            } else {
-                SubscribeErrorKind::Halted { slot: self.end }.into()
-            });
+            return Err(self.beyond_the_end(slot));
         }
         self.claimed = self.claimed.max(slot);
         let offset = match usize::try_from(offset) {
@@ -471,16 +474,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
             }
         };
         match self.window.get_mut(offset) {
-            Some(Some(first)) if *first == entry => {}
-            Some(Some(first)) => {
-                let first = first.clone();
-                self.window.truncate(offset);
-                while let Some(None) = self.window.back() {
-                    self.window.pop_back();
-                }
-                self.end = slot;
-                return Err(SubscribeErrorKind::Conflict { slot, first, second: entry }.into());
-            }
+            Some(Some(_)) => return self.compare(offset, slot, entry),
             Some(hole) => *hole = Some(entry),
             None => {
                 if offset > self.window.len() {
@@ -490,6 +484,35 @@ impl<I: NodeId, P> Subscriber<I, P> {
             }
         }
         Ok(())
+    }
+
+    #[cold]
+    fn beyond_the_end(&self, slot: u64) -> SubscribeError<I, P> {
+        if slot > MAX_SLOT {
+            SubscribeError::Jump { next: self.next, slot }
+        } else {
+            SubscribeError::Halted { slot: self.end }
+        }
+    }
+
+    /// The slot is in the window already: the content must be the same.
+    #[cold]
+    fn compare(&mut self, offset: usize, slot: u64, second: Entry<I, P>) -> Result<(), SubscribeError<I, P>>
+    where
+        P: PartialEq + Clone,
+    {
+        match self.window.get(offset) {
+            Some(Some(first)) if *first != second => {
+                let first = first.clone();
+                self.window.truncate(offset);
+                while let Some(None) = self.window.back() {
+                    self.window.pop_back();
+                }
+                self.end = slot;
+                Err(SubscribeError::Conflict { slot, first, second })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Hands in the counter's current number: every slot up to there is claimed, and waited for if it is empty. O(1).
@@ -565,8 +588,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
     ///
     /// # Errors
     ///
-    /// [`SubscribeErrorKind::Trimmed`], [`Jump`](SubscribeErrorKind::Jump),
-    /// [`Conflict`](SubscribeErrorKind::Conflict) or [`Halted`](SubscribeErrorKind::Halted); what was read before that is
+    /// [`SubscribeError::Trimmed`], [`Jump`](SubscribeError::Jump),
+    /// [`Conflict`](SubscribeError::Conflict) or [`Halted`](SubscribeError::Halted); what was read before that is
     /// kept.
     pub fn handle_read(
         &mut self,
@@ -603,7 +626,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
             let nearest = nearest.or_else(|| self.nearest_held()).unwrap_or(self.claimed + 1);
             if nearest - self.next > self.config.jump {
                 self.covered = self.next - 1; // not to be filled
-                return Err(SubscribeErrorKind::Jump { next: self.next, slot: nearest }.into());
+                return Err(SubscribeError::Jump { next: self.next, slot: nearest });
             }
             self.wait(now_ms);
         }
@@ -654,7 +677,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
 
     fn handle_trimmed(&mut self, first: u64) -> Result<(), SubscribeError<I, P>> {
         if first > self.next {
-            return Err(SubscribeErrorKind::Trimmed { next: self.next, first }.into());
+            return Err(SubscribeError::Trimmed { next: self.next, first });
         }
         Ok(())
     }
@@ -686,9 +709,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
             }
             _ if self.next == 0 || self.next > self.end => Err("S1: the next slot exists"),
             _ if self.window.len() > self.config.window => Err("S5: the window is bounded"),
-            _ if matches!(last, Some(None)) && !(self.window.len() == 1 && self.begun.is_some()) => {
-                Err("S5: the last slot of the window is occupied")
-            }
+            _ if matches!(last, Some(None)) => Err("S5: the last slot of the window is occupied"),
             _ if self.covered > self.claimed && self.covered >= self.next => {
                 Err("S2: only claimed slots are covered")
             }
@@ -711,25 +732,10 @@ enum Wanted {
     Fill { at: u64, slot: u64 },
 }
 
-/// What a subscriber cannot go on with.
-///
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SubscribeError<I, P> {
-    /// What was wrong.
-    pub kind: SubscribeErrorKind<I, P>,
-}
-
-impl<I, P> From<SubscribeErrorKind<I, P>> for SubscribeError<I, P> {
-    fn from(kind: SubscribeErrorKind<I, P>) -> Self {
-        Self { kind }
-    }
-}
-
 /// Why a subscriber cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum SubscribeErrorKind<I, P> {
+pub enum SubscribeError<I, P> {
     /// The log no longer has what comes next. [Install](Subscriber::install) a snapshot that is at least as far.
     Trimmed {
         /// The slot to deliver next.
@@ -764,23 +770,23 @@ pub enum SubscribeErrorKind<I, P> {
 
 impl<I: fmt::Debug, P: fmt::Debug> fmt::Display for SubscribeError<I, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            SubscribeErrorKind::Trimmed { next, first } => {
+        match self {
+            SubscribeError::Trimmed { next, first } => {
                 write!(f, "slot {next} comes next, but the log begins at {first}; install a snapshot")
             }
-            SubscribeErrorKind::Jump { next, slot } => {
+            SubscribeError::Jump { next, slot } => {
                 write!(
                     f,
                     "slot {next} comes next, but {slot} is claimed and nothing between; check the counter"
                 )
             }
-            SubscribeErrorKind::Conflict { slot, first, second } => {
+            SubscribeError::Conflict { slot, first, second } => {
                 write!(
                     f,
                     "slot {slot} held {first:?} and now holds {second:?}; the log does not write once, stop"
                 )
             }
-            SubscribeErrorKind::Halted { slot } => write!(f, "two contents were seen in slot {slot}; stop"),
+            SubscribeError::Halted { slot } => write!(f, "two contents were seen in slot {slot}; stop"),
         }
     }
 }
