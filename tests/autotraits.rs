@@ -108,7 +108,7 @@ fn states_are_as_small_as_documented() {
         happens_before::broadcast::Delivery<u64, u64> => 56,
         happens_before::broadcast::Publisher<u64, u64> => 120,
         happens_before::broadcast::Appender<u64, u64> => 96,
-        happens_before::broadcast::Subscriber<u64, u64> => 304,
+        happens_before::broadcast::Subscriber<u64, u64> => 336,
     }
 }
 

@@ -102,6 +102,8 @@ mod appender;
 #[cfg(feature = "alloc")]
 pub mod blocking;
 #[cfg(feature = "alloc")]
+mod delivered;
+#[cfg(feature = "alloc")]
 mod entry;
 pub mod fence;
 #[cfg(feature = "alloc")]
@@ -110,11 +112,15 @@ mod ids;
 pub mod log;
 #[cfg(feature = "alloc")]
 mod memory;
+#[cfg(feature = "alloc")]
+mod patience;
 mod position;
 #[cfg(feature = "alloc")]
 pub mod publisher;
 #[cfg(feature = "alloc")]
 pub mod subscriber;
+#[cfg(feature = "alloc")]
+mod window;
 
 #[cfg(feature = "alloc")]
 pub use appender::{AppendRequest, Appender};
@@ -133,9 +139,9 @@ pub use publisher::{
     Abandoned, Fate, PublishError, PublishErrorKind, PublishRequest, Published, Publisher, PublisherConfig,
 };
 #[cfg(feature = "alloc")]
-pub use subscriber::{
-    Delivery, Snapshot, SubscribeError, SubscribeRequest, Subscriber, SubscriberConfig, TooManyNodes,
-};
+pub use subscriber::{Delivery, Snapshot, SubscribeRequest, Subscriber, SubscriberConfig, TooManyNodes};
+#[cfg(feature = "alloc")]
+pub use window::SubscribeError;
 
 /// The last slot that there is: 2^63 - 1, as for numbers of a counter.
 #[cfg(feature = "alloc")]

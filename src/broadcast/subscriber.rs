@@ -30,13 +30,13 @@
 
 use core::fmt;
 
-use super::{Content, Entry, MAX_SLOT, Position, ReadAnswer, WriteAnswer};
-use crate::compat::{Vec, VecDeque, vec};
+use super::delivered::Delivered;
+use super::patience::Patience;
+use super::window::{Inserted, Window};
+use super::{Content, Entry, MAX_SLOT, Position, ReadAnswer, SubscribeError, WriteAnswer};
+use crate::compat::vec;
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
-
-/// After so many slots without a fill, the fill time-out is halved again.
-const CALM: u32 = 1024;
 
 /// What a [`Subscriber`] waits for, and what it lets others make it remember. Times are in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,13 +68,6 @@ impl Default for SubscriberConfig {
             jump: 1 << 20,
             nodes: 1 << 12,
         }
-    }
-}
-
-impl SubscriberConfig {
-    /// Always longer than a write may take.
-    fn first_fill_timeout(&self) -> u64 {
-        self.write_timeout_ms.saturating_mul(2).max(1)
     }
 }
 
@@ -172,16 +165,11 @@ pub enum SubscribeRequest {
 #[derive(Debug)]
 pub struct Subscriber<I, P> {
     config: SubscriberConfig,
-    /// The first slot that is not taken.
-    next: u64,
     epoch: u64,
     delivered: Delivered<I>,
-    /// The slots from `next` on.
-    window: VecDeque<Option<Entry<I, P>>>,
-    /// What is left of the entry in the slot before `next`.
+    window: Window<I, P>,
+    /// What is left of the entry in the slot that was passed last.
     begun: Option<Begun<I, P>>,
-    /// No entry is taken from here on: beyond the last slot there is, or where two contents were seen.
-    end: u64,
 
     /// The highest slot that is known to be claimed.
     claimed: u64,
@@ -189,13 +177,9 @@ pub struct Subscriber<I, P> {
     unread: u64,
     /// Up to here, what is not in the window was empty when it was read; not above `claimed`.
     covered: u64,
-    waiting: Option<Waiting>,
+    patience: Patience,
     /// The lowest epoch that may write, as far as known.
     sealed: u64,
-    /// How long the next hole is waited for.
-    fill_timeout: u64,
-    /// Slots since the last fill, or since the time-out was last halved.
-    calm: u32,
 
     /// Whether an answer is waited for.
     pending: bool,
@@ -213,54 +197,6 @@ struct Begun<I, P> {
     payloads: vec::IntoIter<P>,
 }
 
-/// The highest number delivered of every node, in a form that is quick where one node has many messages in a row.
-#[derive(Debug)]
-struct Delivered<I> {
-    /// Sorted by node; no number is 0.
-    numbers: Vec<(I, u64)>,
-    /// Where the last one was.
-    recent: usize,
-}
-
-impl<I: NodeId> From<&VersionVector<I>> for Delivered<I> {
-    fn from(vector: &VersionVector<I>) -> Self {
-        Self { numbers: vector.iter().map(|(node, number)| (node.clone(), number)).collect(), recent: 0 }
-    }
-}
-
-impl<I: NodeId> Delivered<I> {
-    /// Where a node is, or would be.
-    fn find(&self, node: &I) -> Result<usize, usize> {
-        self.numbers.binary_search_by(|(known, _)| known.cmp(node))
-    }
-
-    /// Notes a message as delivered; whether it was not before.
-    #[inline]
-    fn note(&mut self, id: &Dot<I>) -> bool {
-        if self.numbers.get(self.recent).is_none_or(|(node, _)| node != id.node()) {
-            self.recent = self.find(id.node()).unwrap_or_else(|at| {
-                self.numbers.insert(at, (id.node().clone(), 0));
-                at
-            });
-        }
-        let Some((_, highest)) = self.numbers.get_mut(self.recent) else { return false }; // not reached
-        let new = id.counter() > *highest;
-        if new {
-            *highest = id.counter();
-        }
-        new
-    }
-}
-
-/// The wait for a range of holes.
-#[derive(Clone, Copy, Debug)]
-struct Waiting {
-    first: u64,
-    /// Claimed when the wait began.
-    up_to: u64,
-    fill_at: u64,
-}
-
 impl<I: NodeId, P> Subscriber<I, P> {
     /// Makes a subscriber that delivers from the first slot on.
     #[must_use]
@@ -270,25 +206,18 @@ impl<I: NodeId, P> Subscriber<I, P> {
 
     /// Makes a subscriber that goes on from a snapshot.
     #[must_use]
-    pub fn resume(snapshot: Snapshot<I>, mut config: SubscriberConfig) -> Self {
-        config.window = config.window.max(1);
-        let Snapshot { next, epoch, delivered } = snapshot;
-        let next = next.max(1);
+    pub fn resume(snapshot: Snapshot<I>, config: SubscriberConfig) -> Self {
         Self {
             config,
-            next,
-            epoch,
-            delivered: Delivered::from(&delivered),
-            window: VecDeque::new(),
+            epoch: snapshot.epoch,
+            delivered: Delivered::new(&snapshot.delivered),
+            window: Window::new(snapshot.next, config.window),
             begun: None,
-            end: MAX_SLOT + 1,
             claimed: 0,
             unread: 0,
             covered: 0,
-            waiting: None,
+            patience: Patience::new(config.write_timeout_ms, config.max_fill_timeout_ms),
             sealed: 0,
-            fill_timeout: config.first_fill_timeout(),
-            calm: 0,
             pending: false,
             quiet_until: 0,
             next_read: 0,
@@ -308,30 +237,29 @@ impl<I: NodeId, P> Subscriber<I, P> {
     ///
     /// The snapshot is handed back if it is not ahead.
     pub fn install(&mut self, snapshot: Snapshot<I>) -> Result<(), Snapshot<I>> {
-        if snapshot.next <= self.next() || snapshot.next > self.end {
+        if snapshot.next <= self.next() || !self.window.skip_to(snapshot.next) {
             return Err(snapshot);
         }
-        let passed = usize::try_from(snapshot.next - self.next).unwrap_or(usize::MAX);
-        self.window.drain(..passed.min(self.window.len()));
-        (self.next, self.epoch) = (snapshot.next, snapshot.epoch);
-        self.delivered = Delivered::from(&snapshot.delivered);
-        (self.begun, self.waiting, self.next_read) = (None, None, 0);
+        self.epoch = snapshot.epoch;
+        self.delivered = Delivered::new(&snapshot.delivered);
+        self.patience.forget();
+        (self.begun, self.next_read) = (None, 0);
         Ok(())
     }
 
     /// Returns the slot to deliver next: everything below is delivered, or was a fill.
     pub fn next(&self) -> u64 {
-        self.next - u64::from(self.begun.is_some())
+        self.window.next() - u64::from(self.begun.is_some())
     }
 
     /// Returns the highest number delivered of every node: a copy. O(n).
     pub fn delivered(&self) -> VersionVector<I> {
-        self.delivered.numbers.iter().cloned().collect()
+        self.delivered.vector()
     }
 
     /// Returns the highest number delivered of one node, 0 for none. O(log n).
     pub fn delivered_up_to(&self, node: &I) -> u64 {
-        self.delivered.find(node).map_or(0, |at| self.delivered.numbers[at].1)
+        self.delivered.get(node)
     }
 
     /// Returns the highest slot that is known to be claimed: occupied, or not above the counter's current number.
@@ -344,7 +272,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// All subscribers must do it at the same position, when a message of the application says so, and when nothing of
     /// the node can still be written. Returns its highest number delivered.
     pub fn retire(&mut self, node: &I) -> u64 {
-        self.delivered.find(node).map_or(0, |at| self.delivered.numbers.remove(at).1)
+        self.delivered.remove(node)
     }
 
     /// Takes out the next message, if there is one. O(log n) a message, and O(n) for the first of a node; O(1) a fill.
@@ -362,34 +290,32 @@ impl<I: NodeId, P> Subscriber<I, P> {
                     delivery => return Ok(delivery),
                 }
             }
-            let Some(Some(entry)) = self.window.front() else { return Ok(None) };
-            if let Some(id) = entry.id()
-                && self.delivered.numbers.len() >= self.config.nodes
-                && self.delivered.find(id.node()).is_err()
+            if self.delivered.len() >= self.config.nodes
+                && let Some(id) = self.window.front().and_then(Entry::id)
+                && self.delivered.get(id.node()) == 0
             {
                 return Err(TooManyNodes { node: id.node().clone(), limit: self.config.nodes });
             }
-            let Some(Some(entry)) = self.window.pop_front() else { return Ok(None) };
+            let sequence = self.window.next();
+            let Some(entry) = self.window.pop() else { return Ok(None) };
             self.epoch = self.epoch.max(entry.epoch());
-            let position = Position { epoch: self.epoch, sequence: self.next, index: 0 };
-            // Below `end`, which is no higher than 2^63.
-            self.next += 1;
+            let position = Position { epoch: self.epoch, sequence, index: 0 };
             let (id, payload) = match entry.into_content() {
                 Content::Fill => {
-                    self.note_fill(position.sequence);
+                    self.patience.note_fill(sequence);
                     continue;
                 }
                 Content::Marker { id } => (id, None),
                 Content::Messages { first: id, payloads } => match payloads.into_single() {
                     Ok(payload) => (id, Some(payload)),
                     Err(payloads) => {
-                        self.note_calm();
+                        self.patience.note_entry();
                         self.begin(id, position, payloads);
                         continue;
                     }
                 },
             };
-            self.note_calm();
+            self.patience.note_entry();
             if self.delivered.note(&id) {
                 return Ok(Some(Delivery { position, id, payload }));
             }
@@ -419,32 +345,6 @@ impl<I: NodeId, P> Subscriber<I, P> {
         payload.map(|payload| Delivery { position, id, payload: Some(payload) })
     }
 
-    /// A slot was passed that is not a fill: after many of them, holes are not waited for so long.
-    fn note_calm(&mut self) {
-        self.calm += 1;
-        if self.calm >= CALM {
-            self.grow_calm();
-        }
-    }
-
-    #[cold]
-    fn grow_calm(&mut self) {
-        self.calm = 0;
-        self.fill_timeout = (self.fill_timeout / 2).max(self.config.first_fill_timeout());
-    }
-
-    /// A fill was passed. Whoever has that number may only have been slow: the next hole is waited for longer. A range that
-    /// was waited for once counts once, and so does one that came as fills already.
-    #[cold]
-    fn note_fill(&mut self, slot: u64) {
-        let waited = self.waiting.is_some_and(|waiting| waiting.first == slot);
-        if waited || self.calm > 0 {
-            let most = self.config.max_fill_timeout_ms.max(self.config.first_fill_timeout());
-            self.fill_timeout = self.fill_timeout.saturating_mul(2).min(most);
-        }
-        self.calm = 0;
-    }
-
     /// Hands in that the entry stands in `slot`, as its publisher has announced after it was written, or as a read of one's
     /// own has shown. O(1); a slot whose entry is here already is compared, in O(payloads).
     ///
@@ -459,60 +359,14 @@ impl<I: NodeId, P> Subscriber<I, P> {
     where
         P: PartialEq + Clone,
     {
-        let Some(offset) = slot.checked_sub(self.next) else {
-            return Ok(()); // delivered
-        };
-        if slot >= self.end {
-            return Err(self.beyond_the_end(slot));
+        let inserted = self.window.insert(slot, entry)?;
+        if inserted != Inserted::Passed {
+            self.claimed = self.claimed.max(slot);
         }
-        self.claimed = self.claimed.max(slot);
-        let offset = match usize::try_from(offset) {
-            Ok(offset) if offset < self.config.window => offset,
-            _ => {
-                self.unread = self.unread.max(slot);
-                return Ok(());
-            }
-        };
-        match self.window.get_mut(offset) {
-            Some(Some(_)) => return self.compare(offset, slot, entry),
-            Some(hole) => *hole = Some(entry),
-            None => {
-                if offset > self.window.len() {
-                    self.window.resize_with(offset, || None);
-                }
-                self.window.push_back(Some(entry));
-            }
+        if inserted == Inserted::Dropped {
+            self.unread = self.unread.max(slot);
         }
         Ok(())
-    }
-
-    #[cold]
-    fn beyond_the_end(&self, slot: u64) -> SubscribeError<I, P> {
-        if slot > MAX_SLOT {
-            SubscribeError::Jump { next: self.next, slot }
-        } else {
-            SubscribeError::Halted { slot: self.end }
-        }
-    }
-
-    /// The slot is in the window already: the content must be the same.
-    #[cold]
-    fn compare(&mut self, offset: usize, slot: u64, second: Entry<I, P>) -> Result<(), SubscribeError<I, P>>
-    where
-        P: PartialEq + Clone,
-    {
-        match self.window.get(offset) {
-            Some(Some(first)) if *first != second => {
-                let first = first.clone();
-                self.window.truncate(offset);
-                while let Some(None) = self.window.back() {
-                    self.window.pop_back();
-                }
-                self.end = slot;
-                Err(SubscribeError::Conflict { slot, first, second })
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Hands in the counter's current number: every slot up to there is claimed, and waited for if it is empty. O(1).
@@ -540,13 +394,13 @@ impl<I: NodeId, P> Subscriber<I, P> {
             Wanted::Fill { at, slot } if at <= now_ms => {
                 SubscribeRequest::Fill { slot, epoch: self.epoch.max(self.sealed) }
             }
-            Wanted::Now => SubscribeRequest::Read { from: self.next, limit: self.config.window },
+            Wanted::Now => SubscribeRequest::Read { from: self.window.next(), limit: self.window.limit() },
             // Only whether the hole is still one: what stands above it is read already, or will be.
             Wanted::Fill { .. } if self.next_read <= now_ms => {
-                SubscribeRequest::Read { from: self.next, limit: 1 }
+                SubscribeRequest::Read { from: self.window.next(), limit: 1 }
             }
             Wanted::Poll if self.next_read <= now_ms => {
-                SubscribeRequest::Read { from: self.next, limit: self.config.window }
+                SubscribeRequest::Read { from: self.window.next(), limit: self.window.limit() }
             }
             Wanted::Fill { .. } | Wanted::Poll => return None,
         };
@@ -571,17 +425,20 @@ impl<I: NodeId, P> Subscriber<I, P> {
 
     /// What the next slot needs.
     fn wanted(&self) -> Option<Wanted> {
-        if self.begun.is_some() || matches!(self.window.front(), Some(Some(_))) || self.next >= self.end {
+        if self.has_next() || self.window.is_over() {
             return None;
         }
-        let is_hole = self.next <= self.covered;
-        Some(match self.waiting {
-            Some(Waiting { up_to, fill_at, .. }) if is_hole && self.next <= up_to => {
-                Wanted::Fill { at: fill_at, slot: self.next }
-            }
-            _ if self.covered < self.next && self.next <= self.unread => Wanted::Now,
+        let slot = self.window.next();
+        Some(match self.patience.over_at(slot) {
+            Some(at) if slot <= self.covered => Wanted::Fill { at, slot },
+            _ if self.covered < slot && slot <= self.unread => Wanted::Now,
             _ => Wanted::Poll,
         })
+    }
+
+    /// Whether there is something to deliver, or a fill to pass.
+    fn has_next(&self) -> bool {
+        self.begun.is_some() || self.window.front().is_some()
     }
 
     /// Hands in what a read of `limit` entries from `from` on has found. O(entries).
@@ -607,44 +464,30 @@ impl<I: NodeId, P> Subscriber<I, P> {
             ReadAnswer::Trimmed { first } => return self.handle_trimmed(first),
             ReadAnswer::Entries(entries) => entries,
         };
+        let next = self.window.next();
         let mut read_up_to = if entries.len() < limit { self.claimed } else { 0 };
         let mut nearest = None;
         for (slot, entry) in entries {
             read_up_to = read_up_to.max(slot);
-            nearest = nearest.or((slot > self.next).then_some(slot));
+            nearest = nearest.or((slot > next).then_some(slot));
             self.handle_entry(slot, entry)?;
         }
-        if from > self.next {
+        if from > next {
             return Ok(()); // says nothing about the next slot
         }
-        // No overflow: `next` is at most 2^63. Behind the window entries were dropped.
-        let window_end = self.next.saturating_add(self.config.window as u64 - 1);
-        self.covered = self.covered.max(read_up_to.min(window_end));
-        if self.begun.is_some() || matches!(self.window.front(), Some(Some(_))) {
+        // Beyond the window, entries were dropped.
+        self.covered = self.covered.max(read_up_to.min(self.window.last()));
+        if self.has_next() {
             self.next_read = 0; // there may be more behind it
-        } else if self.next <= self.covered {
-            let nearest = nearest.or_else(|| self.nearest_held()).unwrap_or(self.claimed + 1);
-            if nearest - self.next > self.config.jump {
-                self.covered = self.next - 1; // not to be filled
-                return Err(SubscribeError::Jump { next: self.next, slot: nearest });
+        } else if next <= self.covered {
+            let nearest = nearest.or_else(|| self.window.nearest()).unwrap_or(self.claimed + 1);
+            if nearest - next > self.config.jump {
+                self.covered = next - 1; // not to be filled
+                return Err(SubscribeError::Jump { next, slot: nearest });
             }
-            self.wait(now_ms);
+            self.patience.begin(next, self.claimed, now_ms);
         }
         Ok(())
-    }
-
-    /// The first slot in the window that is occupied.
-    fn nearest_held(&self) -> Option<u64> {
-        let held = self.window.iter().zip(self.next..).find(|(entry, _)| entry.is_some());
-        held.map(|(_, slot)| slot)
-    }
-
-    /// The next slot is a hole: begins to wait for it, unless it was waited for with an earlier one.
-    fn wait(&mut self, now_ms: u64) {
-        if self.waiting.is_none_or(|waiting| waiting.up_to < self.next) {
-            let fill_at = now_ms.saturating_add(self.fill_timeout);
-            self.waiting = Some(Waiting { first: self.next, up_to: self.claimed, fill_at });
-        }
     }
 
     /// Hands in what became of filling `slot` in `epoch`. O(1).
@@ -676,10 +519,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
     }
 
     fn handle_trimmed(&mut self, first: u64) -> Result<(), SubscribeError<I, P>> {
-        if first > self.next {
-            return Err(SubscribeError::Trimmed { next: self.next, first });
-        }
-        Ok(())
+        let next = self.window.next();
+        if first > next { Err(SubscribeError::Trimmed { next, first }) } else { Ok(()) }
     }
 
     /// Hands in that the last request failed, or was not answered. O(1).
@@ -688,7 +529,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
     pub fn handle_failure(&mut self, now_ms: u64) {
         self.pending = false;
         self.quiet_until = now_ms.saturating_add(self.config.poll_ms.max(1));
-        self.covered = self.next - 1; // slots begin at 1
+        self.covered = self.window.next() - 1; // slots begin at 1
     }
 
     fn answered(&mut self) {
@@ -702,23 +543,13 @@ impl<I: NodeId, P> Subscriber<I, P> {
 
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
-        let last = self.window.back();
-        match self.waiting {
-            _ if !self.delivered.numbers.is_sorted_by(|a, b| a.0 < b.0 && a.1 > 0) => {
-                Err("S4: the table is sorted by node")
-            }
-            _ if self.next == 0 || self.next > self.end => Err("S1: the next slot exists"),
-            _ if self.window.len() > self.config.window => Err("S5: the window is bounded"),
-            _ if matches!(last, Some(None)) => Err("S5: the last slot of the window is occupied"),
-            _ if self.covered > self.claimed && self.covered >= self.next => {
-                Err("S2: only claimed slots are covered")
-            }
-            Some(Waiting { up_to, .. }) if up_to > self.claimed => Err("S2: only claimed slots are waited for"),
-            _ if self.fill_timeout < self.config.first_fill_timeout() => {
-                Err("S3: a fill waits longer than a write may take")
-            }
-            _ => Ok(()),
+        self.delivered.internal_validate()?;
+        self.window.internal_validate()?;
+        self.patience.internal_validate(self.claimed)?;
+        if self.covered > self.claimed && self.covered >= self.window.next() {
+            return Err("S2: only claimed slots are covered");
         }
+        Ok(())
     }
 }
 
@@ -731,67 +562,6 @@ enum Wanted {
     /// To be filled, then; until then to be read now and then.
     Fill { at: u64, slot: u64 },
 }
-
-/// Why a subscriber cannot go on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SubscribeError<I, P> {
-    /// The log no longer has what comes next. [Install](Subscriber::install) a snapshot that is at least as far.
-    Trimmed {
-        /// The slot to deliver next.
-        next: u64,
-        /// The first slot that the log has.
-        first: u64,
-    },
-    /// More holes in a row than are believed. Nothing is filled. Find out whether the counter or the log is right; if the
-    /// holes are real, go on with a higher limit.
-    Jump {
-        /// The slot to deliver next.
-        next: u64,
-        /// The next one that is claimed.
-        slot: u64,
-    },
-    /// Fatal: two contents in one slot, with both as proof. The log does not write once. What is below the slot can still
-    /// be delivered; the slot and what follows will not be, since others may have delivered the other content.
-    Conflict {
-        /// The slot.
-        slot: u64,
-        /// What was seen first.
-        first: Entry<I, P>,
-        /// What was seen then.
-        second: Entry<I, P>,
-    },
-    /// Two contents were seen in this slot before; nothing is taken from there on.
-    Halted {
-        /// The slot.
-        slot: u64,
-    },
-}
-
-impl<I: fmt::Debug, P: fmt::Debug> fmt::Display for SubscribeError<I, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SubscribeError::Trimmed { next, first } => {
-                write!(f, "slot {next} comes next, but the log begins at {first}; install a snapshot")
-            }
-            SubscribeError::Jump { next, slot } => {
-                write!(
-                    f,
-                    "slot {next} comes next, but {slot} is claimed and nothing between; check the counter"
-                )
-            }
-            SubscribeError::Conflict { slot, first, second } => {
-                write!(
-                    f,
-                    "slot {slot} held {first:?} and now holds {second:?}; the log does not write once, stop"
-                )
-            }
-            SubscribeError::Halted { slot } => write!(f, "two contents were seen in slot {slot}; stop"),
-        }
-    }
-}
-
-impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for SubscribeError<I, P> {}
 
 /// A message is of a node that there is no room for in the table of what is delivered; it is not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
