@@ -1,4 +1,4 @@
-//! Logical clocks, version vectors and causal delivery, for anyone who replicates data.
+//! Logical clocks, version vectors, causal delivery and total order, for anyone who replicates data.
 //!
 //! Whoever keeps copies of data on several machines runs into three questions that no wall clock answers: *which
 //! change came first*, *may I apply this one yet*, and *have I seen everything that it builds on*. This crate
@@ -23,9 +23,12 @@
 //! | save all this together with its effects, and go on after a crash as if there had been none | [`delivery::encode_snapshot`], [`delivery::decode_snapshot`] | some bytes a node, and what is held |
 //! | know what to ask others for | [`CausalBuffer::missing`], [`DagBuffer::missing`], [`VersionVector::difference`], [`CausalContext::missing`] | |
 //! | one sequence of numbers for all, linearizable | [`Counter`]: in a process [`AtomicCounter`], over a network [`Coalescing`](counter::Coalescing) | a round trip, shared by those who wait |
+//! | deliver the same messages in the same order everywhere, over storage that is linearizable | [`Publisher`] and [`Subscriber`], see [`broadcast`] | a number and a write a message, or one append |
+//! | keep out a lock holder that does not know that it has lost the lock | [`Fence`], with [`FencingToken`](broadcast::FencingToken)s | one comparison a write |
 //! | store or send any of these in few bytes, and read them from anyone | [`codec`]; or serde, with the feature | |
 //! | number operations uniquely without a round trip a number, where the order does not matter | [`sequence`] | a class, a block, a durable number or a clock |
 //! | check that my own protocol delivers what depends on each other in order, once, and everywhere | [`check::CausalRun`] | |
+//! | check that my own protocol delivers one order everywhere, without gaps, and loses nothing | [`check::OrderRun`] | |
 //!
 //! # A replicated chat
 //!
@@ -86,8 +89,8 @@
 //!
 //! | feature | default | what you lose without it |
 //! |---|---|---|
-//! | `std` | on | [`SystemTime`](scalar::SystemTime) as a source of time; it turns on `alloc` |
-//! | `alloc` | on, by `std` | all that grows: version vectors, causal delivery, oracles. Clocks, counters and [`FixedVector`] remain |
+//! | `std` | on | [`SystemTime`](scalar::SystemTime) as a source of time, a [log in memory](broadcast::MemoryLog) that threads share; it turns on `alloc` |
+//! | `alloc` | on, by `std` | all that grows: version vectors, causal delivery, total order, oracles. Clocks, counters, [`Fence`] and [`FixedVector`] remain |
 //! | `simd` | on | vectors of many entries take 2 to 4 times as long to merge and compare; the results are the same |
 //! | `portable-atomic` | off | what threads share, on targets without 64-bit atomics |
 //! | `serde` | off | `Serialize` and `Deserialize`, which refuse what the constructors refuse |
@@ -148,6 +151,7 @@ extern crate std;
 
 #[macro_use]
 mod atomic;
+pub mod broadcast;
 #[cfg(feature = "alloc")]
 pub mod check;
 pub mod codec;
@@ -168,6 +172,9 @@ pub mod sequence;
 mod serialize;
 pub mod version;
 
+pub use broadcast::Fence;
+#[cfg(feature = "alloc")]
+pub use broadcast::{Publisher, Subscriber};
 pub use counter::Counter;
 #[cfg(feature = "alloc")]
 pub use delivery::{CausalBuffer, DagBuffer, DagEvent, DagLimits, Limits, Message, Outbox};
