@@ -28,7 +28,7 @@ fn without_the_mistake_it_holds() {
     assert!(total.crashes > 1000 && total.traffic.lost > 1000 && total.traffic.cut > 1000, "{found:?}");
 }
 
-/// Half of the seeds show the mistake, each in another way; nearly all of them end in a dozen lines.
+/// A third of the seeds show the mistake, each in another way; nearly all of them end in a dozen lines.
 #[test]
 fn every_seed_that_fails_becomes_short() {
     let make = |_| Pings { careful: false };
@@ -39,5 +39,5 @@ fn every_seed_that_fails_becomes_short() {
         lines.push(failing.trace.len());
     }
     lines.sort_unstable();
-    assert!(lines.len() > 80 && lines[lines.len() / 2] <= 12 && lines[lines.len() - 1] < 60, "{lines:?}");
+    assert!(lines.len() > 50 && lines[lines.len() / 2] <= 12 && lines[lines.len() - 1] < 60, "{lines:?}");
 }
