@@ -153,6 +153,25 @@ fn the_outcomes_of_a_batch_come_one_after_the_other() {
     let mut replica = journal();
     assert_eq!(outcome(&mut replica, &first, step(&log)).unwrap().output, Some(2));
     assert_eq!(outcome(&mut replica, &second, step(&log)).unwrap().output, Some(3));
+    // Whoever asks for the second alone gets that.
+    assert_eq!(outcome(&mut journal(), &second, step(&log)).unwrap().output, Some(3));
+}
+
+#[test]
+fn ones_own_command_is_read_at_once_although_the_log_was_empty_just_now() {
+    let log: Shared<u8> = RefCell::new(MemoryLog::new(100));
+    let mut replica = journal();
+    follow_appends(&mut replica, &log, 0).unwrap();
+    assert_eq!(replica.poll_timeout(), Some(50));
+    append(&log, "a", 1, &[1]);
+    let published = Published { id: Dot::new("a", 1).unwrap(), slot: 1 };
+    let mut steps = 0;
+    let applied = outcome(&mut replica, &published, |replica| {
+        steps += 1;
+        assert_eq!(steps, 1, "no time passes");
+        follow_appends(replica, &log, 0)
+    });
+    assert_eq!(applied.unwrap().output, Some(1));
 }
 
 #[test]
@@ -182,7 +201,11 @@ fn a_read_by_position_passes_holes_up_to_the_current_number() {
     let counter = Manual::default();
     counter.0.set(3); // 2 and 3 were taken by someone who has died
     let mut replica = journal();
-    sync(&mut replica, &counter, step(&log)).unwrap();
+    sync(&mut replica, &counter, |replica| {
+        assert!(replica.next() <= 3, "it is there");
+        step(&log)(replica)
+    })
+    .unwrap();
     assert_eq!((replica.next(), replica.machine().0.len()), (4, 1));
     sync(&mut replica, &counter, |_| -> Result<(), Infallible> { unreachable!("it is there") }).unwrap();
 
@@ -368,6 +391,8 @@ fn of_two_who_take_over_from_a_dead_holder_one_gets_the_lock() {
         lock.apply(at(4), lock::Command::acquire("dead")),
         lock::Outcome::Held { by: "b", token: token(2) }
     );
+    // Or gives back what is not its any more.
+    assert_eq!(lock.apply(at(4), lock::Command::Release { token: token(1) }), lock::Outcome::NotHeld);
     // One's own token may be ended for a new one.
     let renew = lock::Command::Acquire { owner: "b", over: Some(token(2)) };
     assert_eq!(lock.apply(at(5), renew), lock::Outcome::Granted { token: token(5) });

@@ -293,7 +293,6 @@ struct Seen {
 const CALLS: usize = 16;
 
 /// Three clients, each with one call at a time.
-#[expect(clippy::type_complexity, reason = "calls of a subject")]
 fn history<T: Subject>(seed: u64, faults: Faults, seen: &mut Seen) -> Vec<Call<T::Op, T::Ret>> {
     let random = &mut Random(seed);
     let (counter, log) = (Cell::new(0_u64), RefCell::new(MemoryLog::new(10_000)));
