@@ -14,7 +14,7 @@ use happens_before::{AtomicCounter, Publisher, Replica};
 
 const NAMES: [&str; 3] = ["alice", "bob", "carol"];
 
-/// A node: its users claim every name, one after the other. Returns which they have won.
+/// A node: its users claim every name, one after the other, each node beginning with another. Returns which they have won.
 fn node(
     id: u32,
     counter: &AtomicCounter,
@@ -24,7 +24,7 @@ fn node(
     let mut replica = Replica::new(Claims::new(1_000), SubscriberConfig::default());
     let mut now_ms = 0;
     let mut won = Vec::new();
-    for name in NAMES {
+    for name in NAMES.into_iter().cycle().skip(id as usize).take(NAMES.len()) {
         publisher.publish(Claim { name, claimant: id }).expect("nothing is outstanding");
         let published = settle(&mut publisher, counter, log).expect("memory does not fail").expect("published");
         let applied = outcome(&mut replica, &published, |replica| {
