@@ -24,6 +24,7 @@
 //! | know what to ask others for | [`CausalBuffer::missing`], [`DagBuffer::missing`], [`VersionVector::difference`], [`CausalContext::missing`] | |
 //! | one sequence of numbers for all, linearizable | [`Counter`]: in a process [`AtomicCounter`], over a network [`Coalescing`](counter::Coalescing) | a round trip, shared by those who wait |
 //! | deliver the same messages in the same order everywhere, over storage that is linearizable | [`Publisher`] and [`Subscriber`], see [`broadcast`] | a number and a write a message, or one append |
+//! | one register, one owner of a name, one lock holder, linearizable and replicated; or a state machine of my own | [`Replica`] of a [`StateMachine`], see [`replicated`] | an entry of the log a command |
 //! | keep out a lock holder that does not know that it has lost the lock | [`Fence`], with [`FencingToken`](broadcast::FencingToken)s | one comparison a write |
 //! | store or send any of these in few bytes, and read them from anyone | [`codec`]; or serde, with the feature | |
 //! | number operations uniquely without a round trip a number, where the order does not matter | [`sequence`] | a class, a block, a durable number or a clock |
@@ -166,6 +167,8 @@ mod generators;
 mod loom;
 mod node;
 mod order;
+#[cfg(feature = "alloc")]
+pub mod replicated;
 pub mod scalar;
 pub mod sequence;
 #[cfg(feature = "serde")]
@@ -180,6 +183,8 @@ pub use counter::Counter;
 pub use delivery::{CausalBuffer, DagBuffer, DagEvent, DagLimits, Limits, Message, Outbox};
 pub use node::{CounterExhausted, Dot, DotRange, NodeId};
 pub use order::CausalOrder;
+#[cfg(feature = "alloc")]
+pub use replicated::{Replica, StateMachine};
 pub use scalar::{HybridClock, HybridTime, HybridTimestamp, LamportClock, LamportTimestamp};
 where_atomics! {
     pub use counter::AtomicCounter;
