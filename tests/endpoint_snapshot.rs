@@ -202,3 +202,28 @@ fn snapshots_that_contradict_themselves_or_the_configuration_are_refused() {
     let few = EndpointConfig { nodes: 2, ..CONFIG };
     assert!(Endpoint::<u8>::restore(&busy, few).is_err());
 }
+
+/// Whoever has acknowledged more than the snapshot holds has been here before.
+#[test]
+fn an_id_that_has_acknowledged_something_cannot_join_again() {
+    let [mut zero, mut one] = [0_u8, 1].map(|node| Endpoint::new(node, [0, 1], CONFIG).unwrap());
+    zero.admit(200).unwrap();
+    one.admit(200).unwrap();
+    let mut joined = Endpoint::join(200, &zero.snapshot(), CONFIG).unwrap();
+    assert!(Endpoint::join(200, &one.snapshot(), CONFIG).is_ok());
+    // 200 has a message that 1 lacks, and says so to 1.
+    zero.broadcast(b"tea?".to_vec()).unwrap();
+    while let Some((to, packet)) = zero.poll_packet() {
+        if to == 200 {
+            joined.handle_packet(0, &0, &packet).unwrap();
+        }
+    }
+    assert!(joined.poll_delivery().is_some());
+    joined.handle_timeout(1_000);
+    let to_one: Vec<_> = std::iter::from_fn(|| joined.poll_packet()).filter(|(to, _)| *to == 1).collect();
+    assert!(!to_one.is_empty());
+    for (_, packet) in to_one {
+        one.handle_packet(0, &200, &packet).unwrap();
+    }
+    assert_eq!(Endpoint::join(200, &one.snapshot(), CONFIG).unwrap_err(), RestoreError::KnownAuthor);
+}

@@ -127,6 +127,11 @@ impl<I: NodeId> Stability<I> {
         self.members.iter()
     }
 
+    /// Visits the authors that were ever named, in their order.
+    pub(super) fn authors(&self) -> impl Iterator<Item = &I> {
+        self.columns.keys()
+    }
+
     /// Returns whether `node` is a member. O(log n).
     pub fn is_member(&self, node: &I) -> bool {
         self.members.binary_search(node).is_ok()

@@ -118,7 +118,9 @@ impl<I: DecodeId> Endpoint<I> {
         if !snapshot.stability.is_member(&node) {
             return Err(RestoreError::NotAMember);
         }
-        if node == snapshot.node || snapshot.stability.highest(&node) > 0 {
+        let has_more = |author| snapshot.stability.acknowledged(&node, author) > snapshot.delivered.get(author);
+        let has_spoken = snapshot.stability.highest(&node) > 0 || snapshot.stability.authors().any(has_more);
+        if node == snapshot.node || has_spoken {
             return Err(RestoreError::KnownAuthor);
         }
         // Everything delivered, and not the frontier: the giver may have sent what follows it and is not delivered yet.
