@@ -209,8 +209,8 @@ fn an_id_that_has_acknowledged_something_cannot_join_again() {
     let [mut zero, mut one] = [0_u8, 1].map(|node| Endpoint::new(node, [0, 1], CONFIG).unwrap());
     zero.admit(200).unwrap();
     one.admit(200).unwrap();
-    let mut joined = Endpoint::join(200, &zero.snapshot(), CONFIG).unwrap();
-    assert!(Endpoint::join(200, &one.snapshot(), CONFIG).is_ok());
+    let mut joined = Endpoint::<u8>::join(200, &zero.snapshot(), CONFIG).unwrap();
+    assert!(Endpoint::<u8>::join(200, &one.snapshot(), CONFIG).is_ok());
     // 200 has a message that 1 lacks, and says so to 1.
     zero.broadcast(b"tea?".to_vec()).unwrap();
     while let Some((to, packet)) = zero.poll_packet() {
@@ -225,5 +225,5 @@ fn an_id_that_has_acknowledged_something_cannot_join_again() {
     for (_, packet) in to_one {
         one.handle_packet(0, &200, &packet).unwrap();
     }
-    assert_eq!(Endpoint::join(200, &one.snapshot(), CONFIG).unwrap_err(), RestoreError::KnownAuthor);
+    assert_eq!(Endpoint::<u8>::join(200, &one.snapshot(), CONFIG).unwrap_err(), RestoreError::KnownAuthor);
 }
