@@ -142,6 +142,7 @@ extern crate std;
 
 #[macro_use]
 mod atomic;
+pub mod broadcast;
 #[cfg(feature = "alloc")]
 pub mod check;
 pub mod codec;

@@ -1,0 +1,230 @@
+//! What stands in a slot: messages of one node, a marker, or nothing.
+
+use core::fmt;
+
+use smallvec::SmallVec;
+
+use crate::compat::Vec;
+use crate::node::Dot;
+
+/// What is written into a slot, once: the messages of one publisher, a marker, or a fill; and the writer's epoch.
+///
+/// A message's id is a [`Dot`]: the publisher's node and the message's number there. It stays the same whichever
+/// slot the message is written to in the end; by it, what was written twice is delivered once.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::Dot;
+/// use happens_before::broadcast::{Content, Entry};
+///
+/// let first = Dot::new("a", 5).unwrap();
+/// let entry = Entry::batch(0, first, ["x", "y"])?;
+/// assert_eq!(entry.id(), Some(&first));
+/// let Content::Messages { payloads, .. } = entry.content() else { unreachable!() };
+/// assert_eq!(payloads.as_slice(), ["x", "y"]); // (a, 5) and (a, 6)
+///
+/// assert_eq!(Entry::<&str, ()>::fill(0).id(), None);
+/// # Ok::<(), happens_before::broadcast::BatchError<&str>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Entry<I, P> {
+    epoch: u64,
+    content: Content<I, P>,
+}
+
+/// What an [`Entry`] holds.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Content<I, P> {
+    /// Messages with consecutive numbers, at least one.
+    Messages {
+        /// The id of the first; the last number does not overflow.
+        first: Dot<I>,
+        /// What they carry.
+        payloads: Payloads<P>,
+    },
+    /// A message that carries nothing: whoever sees it delivered has seen all that was written before.
+    Marker {
+        /// Its id, numbered like that of a message.
+        id: Dot<I>,
+    },
+    /// Nothing: someone gave up waiting for the one who has this slot's number.
+    Fill,
+}
+
+/// What the messages of one entry carry, at least one; a single one needs no allocation.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Payloads<P>(SmallVec<[P; 1]>);
+
+impl<P> Payloads<P> {
+    /// Returns them in order.
+    pub fn as_slice(&self) -> &[P] {
+        &self.0
+    }
+}
+
+impl<P> IntoIterator for Payloads<P> {
+    type Item = P;
+    type IntoIter = IntoPayloads<P>;
+
+    fn into_iter(self) -> IntoPayloads<P> {
+        IntoPayloads(self.0.into_iter())
+    }
+}
+
+/// The payloads of one entry, by value.
+#[derive(Debug)]
+pub struct IntoPayloads<P>(smallvec::IntoIter<[P; 1]>);
+
+impl<P> Iterator for IntoPayloads<P> {
+    type Item = P;
+
+    fn next(&mut self) -> Option<P> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl<P> ExactSizeIterator for IntoPayloads<P> {}
+
+impl<I, P> Entry<I, P> {
+    /// Makes an entry of one message. Does not allocate.
+    #[must_use]
+    pub fn message(epoch: u64, id: Dot<I>, payload: P) -> Self {
+        let mut payloads = SmallVec::new();
+        payloads.push(payload);
+        Self { epoch, content: Content::Messages { first: id, payloads: Payloads(payloads) } }
+    }
+
+    /// Makes an entry of several messages of one node, numbered from that of `first` on.
+    ///
+    /// # Errors
+    ///
+    /// [`BatchError`] if there is no payload, or if the numbers do not suffice.
+    pub fn batch(
+        epoch: u64,
+        first: Dot<I>,
+        payloads: impl IntoIterator<Item = P>,
+    ) -> Result<Self, BatchError<P>> {
+        let payloads: SmallVec<[P; 1]> = payloads.into_iter().collect();
+        let kind = match u64::try_from(payloads.len()) {
+            Ok(0) => BatchErrorKind::Empty,
+            // The last number is the first plus the length less 1.
+            Ok(len) if len - 1 <= u64::MAX - first.counter() => {
+                return Ok(Self { epoch, content: Content::Messages { first, payloads: Payloads(payloads) } });
+            }
+            _ => BatchErrorKind::CounterExhausted,
+        };
+        Err(BatchError { payloads: payloads.into_vec(), kind })
+    }
+
+    /// Makes a marker: a message that carries nothing.
+    #[must_use]
+    pub fn marker(epoch: u64, id: Dot<I>) -> Self {
+        Self { epoch, content: Content::Marker { id } }
+    }
+
+    /// Makes an entry that stands for nothing.
+    #[must_use]
+    pub fn fill(epoch: u64) -> Self {
+        Self { epoch, content: Content::Fill }
+    }
+
+    /// Returns the epoch of its writer.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Returns the same content as of another epoch.
+    #[must_use]
+    pub fn with_epoch(self, epoch: u64) -> Self {
+        Self { epoch, ..self }
+    }
+
+    /// Returns the id of the first message, or of the marker; `None` for a fill.
+    pub fn id(&self) -> Option<&Dot<I>> {
+        match &self.content {
+            Content::Messages { first: id, .. } | Content::Marker { id } => Some(id),
+            Content::Fill => None,
+        }
+    }
+
+    /// Returns how many numbers of its node it takes: one a message or marker, none for a fill.
+    pub fn numbers(&self) -> u64 {
+        match &self.content {
+            // As many as `batch` counted.
+            Content::Messages { payloads, .. } => payloads.as_slice().len() as u64,
+            Content::Marker { .. } => 1,
+            Content::Fill => 0,
+        }
+    }
+
+    /// Returns what it holds.
+    pub fn content(&self) -> &Content<I, P> {
+        &self.content
+    }
+
+    /// Takes out what it holds.
+    pub fn into_content(self) -> Content<I, P> {
+        self.content
+    }
+}
+
+impl<I: fmt::Debug, P: fmt::Debug> fmt::Debug for Entry<I, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} in epoch {}", self.content, self.epoch)
+    }
+}
+
+impl<I: fmt::Debug, P: fmt::Debug> fmt::Debug for Content<I, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Messages { first, payloads } => write!(f, "{first:?} {:?}", payloads.as_slice()),
+            Self::Marker { id } => write!(f, "marker {id:?}"),
+            Self::Fill => write!(f, "fill"),
+        }
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Payloads<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_slice().fmt(f)
+    }
+}
+
+/// A batch that cannot be written; hands the payloads back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchError<P> {
+    /// What the messages would have carried.
+    pub payloads: Vec<P>,
+    /// What was wrong.
+    pub kind: BatchErrorKind,
+}
+
+/// Why a batch cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BatchErrorKind {
+    /// It has no message. Do not write it.
+    Empty,
+    /// The node has not so many numbers left. Continue under a new node id.
+    CounterExhausted,
+}
+
+impl<P> fmt::Display for BatchError<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            BatchErrorKind::Empty => write!(f, "the batch has no message; write none"),
+            BatchErrorKind::CounterExhausted => {
+                write!(f, "the node has no numbers left for {} messages", self.payloads.len())?;
+                write!(f, "; continue under a new node id")
+            }
+        }
+    }
+}
+
+impl<P: fmt::Debug> core::error::Error for BatchError<P> {}

@@ -1,0 +1,218 @@
+//! The log: slots that are written once, and what reads them.
+//!
+//! # The problem
+//!
+//! A counter gives everyone the same order of *numbers*. Which message a number stands for, and whether it stands for
+//! any if its taker has crashed, the counter cannot say; deciding it is consensus, which increment-and-get does not
+//! solve for three. So the engine under a log gives one thing more: a slot that is written **once**, by whoever comes
+//! first, and says to everyone who comes later what is in it.
+//!
+//! # What an engine implements
+//!
+//! | | who picks the slot | holes | engines |
+//! |---|---|---|---|
+//! | [`SlotLog`] | the writer, with a number from a [`Counter`](crate::Counter) | yes; filled by whoever waits | anything with create-if-absent |
+//! | [`AppendLog`] | the engine, in the step that stores | never | anything that orders its transactions |
+//! | [`Log`] | what both share: reading, sealing, trimming | | |
+//!
+//! Whoever reads sees one thing: entries in slots 1, 2, 3, ..., numbered on across epochs.
+//!
+//! # What every engine promises
+//!
+//! - L1, **write-once**: what a slot holds never changes. An entry that was answered as written is there for every read
+//!   that begins afterwards, whatever crashes.
+//! - L2, **a late write is a write**: a request whose answer got lost may take effect at any later time. It takes effect
+//!   by the same rules, at that time: not into an occupied, a sealed or a trimmed slot.
+//! - L3, **the order of refusals**: [`Trimmed`](WriteAnswer::Trimmed) goes before
+//!   [`Occupied`](WriteAnswer::Occupied), and that before [`Sealed`](WriteAnswer::Sealed). So `Sealed` says more than
+//!   that this write was refused: the slot is empty, and no write of that epoch will ever get into it.
+//! - L4, **sealed is sealed**: when `seal` answers, no entry of an earlier epoch will be stored any more, in any slot.
+//!   In a database: writers share a lock on the row with the epoch, which `seal` takes alone.
+//! - L5, **trimmed is trimmed**: the mark is read in the transaction that writes, under a lock; otherwise
+//!   create-if-absent succeeds again in a slot that was trimmed, and a reader that has passed never sees it.
+//!
+//! # What an error tells the caller
+//!
+//! Whether the request was carried out is *unknown*, unless the engine's own error type says more. How to find out is the
+//! same for every request: **repeat it unchanged**. A write is repeated with the same entry to the same slot, and then
+//! says what is in it; seal and trim only go forward, so that a second one does no harm; a read changes nothing. An
+//! append alone cannot be found out about in this way: repeated, it may be stored twice, and readers remove the second
+//! by its id. Reading finds nothing out: a write that was delayed may land after the slot was read as empty.
+//!
+//! | answer | what became of the entry |
+//! |---|---|
+//! | [`Written`](WriteAnswer::Written) | stored in this slot |
+//! | [`Occupied`](WriteAnswer::Occupied) with an entry of the same content | stored in this slot, by an earlier request |
+//! | [`Occupied`](WriteAnswer::Occupied) with another | not stored, and never will be in this slot |
+//! | [`Sealed`](WriteAnswer::Sealed) | not stored, and never will be with this epoch |
+//! | [`Trimmed`](WriteAnswer::Trimmed) | not stored by this request; an earlier one may have stored it before it was trimmed |
+//! | an error | unknown; repeat the request |
+//!
+//! # Sources
+//!
+//! Balakrishnan, Malkhi, Prabhakaran, Wobber, Wei, Davis, *CORFU: A Shared Log Design for Flash Clusters* (2012):
+//! write-once slots, fill, seal, trim. Herlihy, *Wait-Free Synchronization* (1991): what increment-and-get cannot do.
+//! Deviation: one log here is one unit, not a mapping onto many; epochs seal the log as a whole.
+
+use super::Entry;
+use crate::compat::Vec;
+
+/// What can be read, sealed and trimmed: what [`SlotLog`] and [`AppendLog`] share.
+///
+/// `I` names the nodes, `P` is what messages carry. All calls block, and take `&self`, so that threads may share a log;
+/// all can be made on `dyn Log<I, P, Error = E>`. What an error tells the caller: [see above](self).
+pub trait Log<I, P> {
+    /// Why a request could not be carried out, or was not answered.
+    type Error;
+
+    /// Reads occupied slots from `from` on, in order, leaving out holes; at most `limit` of them, and at least one
+    /// if there is any and `limit` is not 0.
+    ///
+    /// Nothing but an empty answer says that nothing stands at or above `from`. The slots need not be read at one
+    /// instant: what is left out was empty at some instant between begin and end.
+    ///
+    /// # Errors
+    ///
+    /// What the engine says; nothing is changed.
+    fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<I, P>, Self::Error>;
+
+    /// Refuses entries of epochs below `epoch` from now on, and returns the highest occupied slot.
+    ///
+    /// The highest occupied slot may be one that was trimmed; it is 0 where nothing was ever written or trimmed. It
+    /// does not change any more through earlier epochs: a counter for the new epoch starts above it. Sealing an epoch a
+    /// second time changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the engine says; unknown whether it is sealed. Repeat it.
+    fn seal(&self, epoch: u64) -> Result<SealAnswer, Self::Error>;
+
+    /// Forgets the slots below `below`, and returns the first that is kept, which is higher if more was trimmed before.
+    ///
+    /// Only what every subscriber has delivered, or has in a snapshot, may be trimmed.
+    ///
+    /// # Errors
+    ///
+    /// What the engine says; unknown whether it is trimmed. Repeat it.
+    fn trim(&self, below: u64) -> Result<u64, Self::Error>;
+}
+
+/// A log whose slots are written once, by whoever comes first.
+///
+/// # Examples
+///
+/// ```
+/// use core::cell::RefCell;
+/// use happens_before::Dot;
+/// use happens_before::broadcast::{Entry, Log, MemoryLog, ReadAnswer, SlotLog, WriteAnswer};
+///
+/// let log = RefCell::new(MemoryLog::new(1_000));
+/// let hello = Entry::message(0, Dot::new("a", 1).unwrap(), "hello");
+/// assert_eq!(log.write(2, &hello)?, WriteAnswer::Written);
+/// assert_eq!(log.write(2, &Entry::fill(0))?, WriteAnswer::Occupied(hello.clone()));
+///
+/// assert_eq!(log.read(1, 10)?, ReadAnswer::Entries(vec![(2, hello)])); // slot 1 is a hole
+/// # Ok::<(), happens_before::broadcast::LogFull>(())
+/// ```
+pub trait SlotLog<I, P>: Log<I, P> {
+    /// Writes `entry` into `slot`, if nothing is there.
+    ///
+    /// # Errors
+    ///
+    /// What the engine says; unknown whether it is written. Repeat the same write to the same slot.
+    fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, Self::Error>;
+}
+
+/// A log that numbers and stores in one step: it has no holes, and needs no counter.
+pub trait AppendLog<I, P>: Log<I, P> {
+    /// Stores `entry` in the slot after the highest occupied one.
+    ///
+    /// # Errors
+    ///
+    /// What the engine says; unknown whether it is stored. Append the same entry, with the same id, again: readers
+    /// deliver it once, at the first place at which it is stored.
+    fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, Self::Error>;
+}
+
+/// What became of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WriteAnswer<I, P> {
+    /// It is stored.
+    Written,
+    /// The slot holds this already; which may be what was to be written, from an earlier request.
+    Occupied(Entry<I, P>),
+    /// The slot is empty, and its epoch is over. Nothing of that epoch will be written any more.
+    Sealed {
+        /// The lowest epoch that may write.
+        epoch: u64,
+    },
+    /// The slot was trimmed; what was in it, if anything, is forgotten.
+    Trimmed {
+        /// The first slot that is not.
+        first: u64,
+    },
+}
+
+/// What became of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppendAnswer {
+    /// It is stored in this slot.
+    Appended {
+        /// The slot.
+        slot: u64,
+    },
+    /// Its epoch is over.
+    Sealed {
+        /// The lowest epoch that may append.
+        epoch: u64,
+    },
+}
+
+/// What a read found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadAnswer<I, P> {
+    /// Occupied slots with what they hold, in increasing order, from the one asked for on.
+    Entries(Vec<(u64, Entry<I, P>)>),
+    /// The slot asked for was trimmed.
+    Trimmed {
+        /// The first slot that is not.
+        first: u64,
+    },
+}
+
+/// Where the log stands once it is sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealAnswer {
+    /// The lowest epoch that may write; higher than asked for if someone has gone further.
+    pub epoch: u64,
+    /// The highest occupied slot, 0 if there is none.
+    pub tail: u64,
+}
+
+impl<I, P, L: Log<I, P> + ?Sized> Log<I, P> for &L {
+    type Error = L::Error;
+
+    fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<I, P>, L::Error> {
+        (**self).read(from, limit)
+    }
+
+    fn seal(&self, epoch: u64) -> Result<SealAnswer, L::Error> {
+        (**self).seal(epoch)
+    }
+
+    fn trim(&self, below: u64) -> Result<u64, L::Error> {
+        (**self).trim(below)
+    }
+}
+
+impl<I, P, L: SlotLog<I, P> + ?Sized> SlotLog<I, P> for &L {
+    fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, L::Error> {
+        (**self).write(slot, entry)
+    }
+}
+
+impl<I, P, L: AppendLog<I, P> + ?Sized> AppendLog<I, P> for &L {
+    fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, L::Error> {
+        (**self).append(entry)
+    }
+}

@@ -1,0 +1,36 @@
+//! Where a message stands in the one order.
+
+use core::fmt;
+
+/// Where a message stands in the one order of all: epoch, sequence number, index within the entry.
+///
+/// The order of positions is a *total* order, and that of delivery: at every subscriber, positions increase. The
+/// sequence number is that of the slot; it goes on across epochs. The epoch is the highest of the entries up to
+/// this one, so that a later position is never in an earlier epoch; which is what makes a position a
+/// [`FencingToken`](crate::broadcast::FencingToken). The index counts the messages of one entry from 0.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::broadcast::Position;
+///
+/// let position = Position { epoch: 1, sequence: 7, index: 0 };
+/// assert!(position < Position { index: 1, ..position });
+/// assert!(position < Position { sequence: 8, ..position });
+/// assert_eq!(position.to_string(), "1:7:0");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The highest epoch of an entry up to this one.
+    pub epoch: u64,
+    /// The number of the slot; the first is 1.
+    pub sequence: u64,
+    /// Which message of the entry; the first is 0.
+    pub index: u64,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.epoch, self.sequence, self.index)
+    }
+}
