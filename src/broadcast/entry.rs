@@ -61,6 +61,19 @@ impl<P> Payloads<P> {
     pub fn as_slice(&self) -> &[P] {
         &self.0
     }
+
+    /// Takes out the only one; what is not just one comes back.
+    #[inline]
+    pub(super) fn into_single(mut self) -> Result<P, Self> {
+        match self.0.pop() {
+            Some(payload) if self.0.is_empty() => Ok(payload),
+            Some(payload) => {
+                self.0.push(payload);
+                Err(self)
+            }
+            None => Err(self),
+        }
+    }
 }
 
 impl<P> IntoIterator for Payloads<P> {
@@ -138,10 +151,8 @@ impl<I, P> Entry<I, P> {
         self.epoch
     }
 
-    /// Returns the same content as of another epoch.
-    #[must_use]
-    pub fn with_epoch(self, epoch: u64) -> Self {
-        Self { epoch, ..self }
+    pub(super) fn set_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
     }
 
     /// Returns the id of the first message, or of the marker; `None` for a fill.
