@@ -61,9 +61,10 @@ where
     loop {
         match publisher.poll_request() {
             None => return Ok(None),
-            Some(PublishRequest::Take { n }) => {
+            Some(PublishRequest::Take { id, n }) => {
+                let id = id.clone();
                 let first = counter.increment_and_get(n).map_err(SettleError::Counter)?;
-                publisher.handle_numbers(first, n).map_err(SettleError::Publish)?;
+                publisher.handle_numbers(&id, first, n).map_err(SettleError::Publish)?;
             }
             Some(PublishRequest::Write { slot, entry }) => {
                 let answer = log.write(slot, entry).map_err(SettleError::Log)?;

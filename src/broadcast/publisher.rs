@@ -14,7 +14,8 @@
 //! - P1: one entry is outstanding at a time, so that a node's messages are ordered as it published them.
 //! - P2: an entry keeps its id whichever slot it is written to.
 //! - P3: another slot is tried only when it is known that the last one does not hold the entry and never will.
-//! - P4: no write goes to a slot at or below the highest occupied one known, nor beyond the jump above it.
+//! - P4: a number is used for a slot above the highest occupied one known, not beyond the jump above it, and only for
+//!   the entry that it was taken for.
 //!
 //! The algorithm and its sources are described where the module [`broadcast`](crate::broadcast) begins.
 
@@ -47,7 +48,7 @@ impl Default for PublisherConfig {
 ///
 /// Begin with [`publish`](Self::publish). Then do what [`poll_request`](Self::poll_request) says and hand in the
 /// answers, until one of them says [`Published`] or returns an error with the message in it. Every answer is a fact
-/// about the log that stays true, so that answers may come late, twice and in any order. No answer, or an error of the
+/// that stays true, so that answers may come late, twice and in any order. No answer, or an error of the
 /// engine, is nothing to hand in: poll again, and send the same request again.
 ///
 /// It may be told the epoch and the tail before the first message ([`enter`](Self::enter)); a log that is written
@@ -74,7 +75,10 @@ impl Default for PublisherConfig {
 /// publisher.publish("hello")?;
 /// let published = loop {
 ///     match publisher.poll_request() {
-///         Some(PublishRequest::Take { n }) => publisher.handle_numbers(counter.increment_and_get(n)?, n)?,
+///         Some(PublishRequest::Take { id, n }) => {
+///             let (id, first) = (*id, counter.increment_and_get(n)?);
+///             publisher.handle_numbers(&id, first, n)?;
+///         }
 ///         Some(PublishRequest::Write { slot, entry }) => {
 ///             let answer = log.write(slot, entry)?;
 ///             if let Some(published) = publisher.handle_write(slot, answer)? {
@@ -124,6 +128,8 @@ const ONE: Stage = Stage::Take { n: NonZeroU64::MIN };
 pub enum PublishRequest<'a, I, P> {
     /// Call `increment_and_get(n)` on the counter; the answer goes to [`Publisher::handle_numbers`].
     Take {
+        /// The entry that the numbers are for.
+        id: &'a Dot<I>,
         /// How many numbers.
         n: NonZeroU64,
     },
@@ -253,7 +259,7 @@ impl<I: NodeId, P> Publisher<I, P> {
     pub fn poll_request(&mut self) -> Option<PublishRequest<'_, I, P>> {
         let Outstanding { entry, stage, .. } = self.outstanding.as_mut()?;
         Some(match stage {
-            Stage::Take { n } => PublishRequest::Take { n: *n },
+            Stage::Take { n } => PublishRequest::Take { id: entry.id()?, n: *n },
             Stage::Write { slot, sent } => {
                 *sent = sent.saturating_add(1);
                 PublishRequest::Write { slot: *slot, entry }
@@ -262,7 +268,10 @@ impl<I: NodeId, P> Publisher<I, P> {
         })
     }
 
-    /// Hands in that the counter gave the numbers `first ..= first + n - 1`. O(1).
+    /// Hands in that the counter gave the numbers `first ..= first + n - 1` for the entry with this id. O(1).
+    ///
+    /// Numbers for an earlier entry are spent: they were taken before this one was published, so that it might come
+    /// before what had been acknowledged by then.
     ///
     /// The lowest of them that is above the tail names the slot. If none is, the counter has been behind the log; the
     /// next request takes the difference at once.
@@ -271,12 +280,15 @@ impl<I: NodeId, P> Publisher<I, P> {
     ///
     /// [`PublishError`] with the entry, which is not stored: [`Jump`](PublishErrorKind::Jump),
     /// [`CounterBehind`](PublishErrorKind::CounterBehind). Nothing is outstanding then.
-    pub fn handle_numbers(&mut self, first: u64, n: NonZeroU64) -> Result<(), PublishError<I, P>> {
+    pub fn handle_numbers(&mut self, id: &Dot<I>, first: u64, n: NonZeroU64) -> Result<(), PublishError<I, P>> {
         let (tail, PublisherConfig { attempts, jump }) = (self.tail, self.config);
         let epoch = self.epoch;
         let Some(outstanding @ Outstanding { stage: Stage::Take { .. }, .. }) = &mut self.outstanding else {
-            return Ok(()); // spent
+            return Ok(());
         };
+        if outstanding.entry.id() != Some(id) {
+            return Ok(());
+        }
         let last = first.saturating_add(n.get() - 1);
         if last > tail {
             // `tail` is below `last`, so that there is a number above it.
