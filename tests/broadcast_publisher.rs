@@ -8,6 +8,7 @@ use happens_before::broadcast::{
     Abandoned, AppendAnswer, AppendRequest, Appender, BatchErrorKind, Entry, Fate, PublishErrorKind,
     PublishRefusedKind, PublishRequest, Publisher, PublisherConfig, WriteAnswer,
 };
+use happens_before::broadcast::{PublishError, Published};
 
 type Machine = Publisher<char, &'static str>;
 
@@ -34,6 +35,18 @@ fn number(publisher: &mut Machine, number: u64) {
     assert_eq!(publisher.internal_validate(), Ok(()));
 }
 
+/// Hands in the answer to a write of the outstanding entry.
+fn hear(
+    publisher: &mut Machine,
+    slot: u64,
+    answer: WriteAnswer<char, &'static str>,
+) -> Result<Option<Published<char>>, PublishError<char, &'static str>> {
+    let id = publisher.outstanding().map_or(id(1), |(entry, _)| *entry.id().unwrap());
+    let heard = publisher.handle_write(&id, slot, answer);
+    assert_eq!(publisher.internal_validate(), Ok(()));
+    heard
+}
+
 fn assert_takes(publisher: &mut Machine, count: u64) {
     let id = *publisher.outstanding().unwrap().0.id().unwrap();
     assert_eq!(publisher.poll_request(), Some(PublishRequest::Take { id: &id, n: n(count) }));
@@ -55,7 +68,7 @@ fn takes_a_number_then_writes_the_slot_of_that_number_and_only_then_is_published
     assert_takes(&mut publisher, 1);
     number(&mut publisher, 7);
     assert_eq!(write(&mut publisher), (7, Entry::message(0, id(1), "hello")));
-    let published = publisher.handle_write(7, WriteAnswer::Written).unwrap().unwrap();
+    let published = hear(&mut publisher, 7, WriteAnswer::Written).unwrap().unwrap();
     assert_eq!((published.id, published.slot), (id(1), 7));
     assert_eq!((publisher.tail(), publisher.last()), (7, 1));
     assert_eq!(publisher.poll_request(), None);
@@ -79,7 +92,7 @@ fn a_batch_is_one_entry_in_one_slot_with_consecutive_ids() {
     assert_eq!(publisher.publish_batch(["x", "y", "z"]), Ok(id(1)));
     number(&mut publisher, 1);
     assert_eq!(write(&mut publisher).1, Entry::batch(0, id(1), ["x", "y", "z"]).unwrap());
-    publisher.handle_write(1, WriteAnswer::Written).unwrap().unwrap();
+    hear(&mut publisher, 1, WriteAnswer::Written).unwrap().unwrap();
     assert_eq!(publisher.publish_marker(), Ok(id(4)));
     assert_eq!(publisher.outstanding().unwrap().0, &Entry::marker(0, id(4)));
 }
@@ -113,7 +126,7 @@ fn an_unknown_outcome_is_settled_by_the_same_write_to_the_same_slot() {
     let first = write(&mut publisher);
     assert_eq!(write(&mut publisher), first, "no answer: once more");
     // The first one had landed.
-    let published = publisher.handle_write(7, WriteAnswer::Occupied(first.1)).unwrap().unwrap();
+    let published = hear(&mut publisher, 7, WriteAnswer::Occupied(first.1)).unwrap().unwrap();
     assert_eq!(published.slot, 7);
 }
 
@@ -123,7 +136,7 @@ fn ones_own_entry_of_another_epoch_is_success_too() {
     let mut publisher =
         Machine::resume('a', 0, Some((entry.clone(), Some(7))), PublisherConfig::default()).unwrap();
     publisher.enter(1, 9);
-    assert!(publisher.handle_write(7, WriteAnswer::Occupied(entry)).unwrap().is_some());
+    assert!(hear(&mut publisher, 7, WriteAnswer::Occupied(entry)).unwrap().is_some());
 }
 
 #[test]
@@ -133,7 +146,7 @@ fn occupied_by_another_takes_a_new_number_and_keeps_the_id() {
         publisher.publish("hello").unwrap();
         number(&mut publisher, 7);
         let (_, entry) = write(&mut publisher);
-        assert_eq!(publisher.handle_write(7, WriteAnswer::Occupied(occupant)), Ok(None));
+        assert_eq!(hear(&mut publisher, 7, WriteAnswer::Occupied(occupant)), Ok(None));
         assert_takes(&mut publisher, 1);
         number(&mut publisher, 9);
         assert_eq!(write(&mut publisher), (9, entry));
@@ -146,10 +159,10 @@ fn filled_away_again_and_again_ends_in_an_error_with_the_message() {
     publisher.publish("hello").unwrap();
     for slot in 1..=3 {
         number(&mut publisher, slot);
-        assert_eq!(publisher.handle_write(slot, WriteAnswer::Occupied(Entry::fill(0))), Ok(None));
+        assert_eq!(hear(&mut publisher, slot, WriteAnswer::Occupied(Entry::fill(0))), Ok(None));
     }
     number(&mut publisher, 4);
-    let error = publisher.handle_write(4, WriteAnswer::Occupied(Entry::fill(0))).unwrap_err();
+    let error = hear(&mut publisher, 4, WriteAnswer::Occupied(Entry::fill(0))).unwrap_err();
     assert_eq!(error.entry, Entry::message(0, id(1), "hello"));
     assert_eq!(error.kind, PublishErrorKind::FilledAway { times: 4 });
     assert_eq!(
@@ -171,7 +184,7 @@ fn behind_the_tail_the_difference_is_taken_at_once_and_does_not_count_as_filled_
     publisher.handle_numbers(&id(1), 7, n(5)).unwrap(); // 7 ..= 11
     assert_eq!(write(&mut publisher).0, 11);
     for slot in [11, 12, 13] {
-        assert_eq!(publisher.handle_write(slot, WriteAnswer::Occupied(other())), Ok(None), "not yet too often");
+        assert_eq!(hear(&mut publisher, slot, WriteAnswer::Occupied(other())), Ok(None), "not yet too often");
         number(&mut publisher, slot + 1);
     }
 }
@@ -184,9 +197,10 @@ fn of_the_numbers_taken_the_lowest_above_the_tail_is_used() {
     // Another publisher had taken the difference as well.
     publisher.handle_numbers(&id(1), 12, n(6)).unwrap();
     assert_eq!(write(&mut publisher).0, 12);
-    publisher.abandon();
+    let mut publisher = self::publisher();
+    publisher.observe_tail(10);
     publisher.publish("hello").unwrap();
-    publisher.handle_numbers(&id(2), 8, n(6)).unwrap();
+    publisher.handle_numbers(&id(1), 8, n(6)).unwrap();
     assert_eq!(write(&mut publisher).0, 11);
 }
 
@@ -222,8 +236,8 @@ fn an_absurd_jump_is_an_error_with_the_message_and_nothing_is_written() {
     assert_eq!(write(&mut publisher).0, 110, "as far as allowed");
     publisher.abandon();
     publisher.publish("hello").unwrap();
-    let error = publisher.handle_numbers(&id(2), 111, n(1)).unwrap_err();
-    assert_eq!(error.kind, PublishErrorKind::Jump { number: 111, tail: 10 });
+    let error = publisher.handle_numbers(&id(2), 211, n(1)).unwrap_err();
+    assert_eq!(error.kind, PublishErrorKind::Jump { number: 211, tail: 110 });
     assert_eq!(error.entry, Entry::message(0, id(2), "hello"));
 }
 
@@ -234,7 +248,7 @@ fn numbers_end_at_2_to_the_63() {
     publisher.publish("hello").unwrap();
     number(&mut publisher, last);
     assert_eq!(write(&mut publisher).0, last);
-    publisher.handle_write(last, WriteAnswer::Written).unwrap().unwrap();
+    hear(&mut publisher, last, WriteAnswer::Written).unwrap().unwrap();
     publisher.publish("more").unwrap();
     let error = publisher.handle_numbers(&id(2), last + 1, n(u64::MAX)).unwrap_err();
     assert!(matches!(error.kind, PublishErrorKind::Jump { .. }));
@@ -261,19 +275,36 @@ fn a_late_number_of_an_earlier_message_is_spent() {
     assert_eq!(write(&mut publisher).0, 9, "a second number is spent as well");
 }
 
+/// Found by the simulation: an abandoned message, a counter that gave its number again, and the late answer that the
+/// abandoned one is written, which was taken for the next message's.
+#[test]
+fn a_late_answer_about_an_abandoned_message_settles_nothing_and_its_slot_is_not_used_again() {
+    let mut publisher = publisher();
+    publisher.publish("first").unwrap();
+    number(&mut publisher, 7);
+    write(&mut publisher);
+    publisher.abandon().unwrap();
+    publisher.publish("second").unwrap();
+    number(&mut publisher, 7);
+    assert_takes(&mut publisher, 1);
+    number(&mut publisher, 8);
+    assert_eq!(publisher.handle_write(&id(1), 8, WriteAnswer::Written), Ok(None));
+    assert_eq!(write(&mut publisher).0, 8);
+}
+
 #[test]
 fn a_late_answer_about_another_slot_settles_nothing() {
     let mut publisher = publisher();
     publisher.publish("hello").unwrap();
     number(&mut publisher, 7);
-    assert_eq!(publisher.handle_write(7, WriteAnswer::Occupied(other())), Ok(None));
-    assert_eq!(publisher.handle_write(7, WriteAnswer::Written), Ok(None), "not while a number is taken");
+    assert_eq!(hear(&mut publisher, 7, WriteAnswer::Occupied(other())), Ok(None));
+    assert_eq!(hear(&mut publisher, 7, WriteAnswer::Written), Ok(None), "not while a number is taken");
     number(&mut publisher, 9);
-    assert_eq!(publisher.handle_write(7, WriteAnswer::Written), Ok(None));
-    assert_eq!(publisher.handle_write(7, WriteAnswer::Sealed { epoch: 1 }), Ok(None));
+    assert_eq!(hear(&mut publisher, 7, WriteAnswer::Written), Ok(None));
+    assert_eq!(hear(&mut publisher, 7, WriteAnswer::Sealed { epoch: 1 }), Ok(None));
     assert_eq!(write(&mut publisher).0, 9);
-    assert!(publisher.handle_write(9, WriteAnswer::Written).unwrap().is_some());
-    assert_eq!(publisher.handle_write(9, WriteAnswer::Written), Ok(None), "said once");
+    assert!(hear(&mut publisher, 9, WriteAnswer::Written).unwrap().is_some());
+    assert_eq!(hear(&mut publisher, 9, WriteAnswer::Written), Ok(None), "said once");
 }
 
 #[test]
@@ -281,7 +312,7 @@ fn sealed_waits_for_the_new_epoch_and_then_takes_a_new_number_in_it() {
     let mut publisher = publisher();
     publisher.publish("hello").unwrap();
     number(&mut publisher, 7);
-    assert_eq!(publisher.handle_write(7, WriteAnswer::Sealed { epoch: 2 }), Ok(None));
+    assert_eq!(hear(&mut publisher, 7, WriteAnswer::Sealed { epoch: 2 }), Ok(None));
     assert_eq!(publisher.poll_request(), Some(PublishRequest::EnterEpoch { epoch: 2 }));
     publisher.enter(1, 0);
     assert_eq!(publisher.poll_request(), Some(PublishRequest::EnterEpoch { epoch: 2 }), "not far enough");
@@ -289,7 +320,7 @@ fn sealed_waits_for_the_new_epoch_and_then_takes_a_new_number_in_it() {
     assert_takes(&mut publisher, 1);
     number(&mut publisher, 21);
     assert_eq!(write(&mut publisher), (21, Entry::message(2, id(1), "hello")));
-    assert_eq!(publisher.handle_write(21, WriteAnswer::Sealed { epoch: 2 }), Ok(None), "a late answer");
+    assert_eq!(hear(&mut publisher, 21, WriteAnswer::Sealed { epoch: 2 }), Ok(None), "a late answer");
     assert_eq!(write(&mut publisher).0, 21);
 }
 
@@ -301,7 +332,7 @@ fn what_is_outstanding_when_an_epoch_is_entered_is_settled_in_its_own_epoch_firs
     write(&mut publisher);
     publisher.enter(1, 20);
     assert_eq!(write(&mut publisher), (7, Entry::message(0, id(1), "hello")));
-    assert_eq!(publisher.handle_write(7, WriteAnswer::Sealed { epoch: 1 }), Ok(None));
+    assert_eq!(hear(&mut publisher, 7, WriteAnswer::Sealed { epoch: 1 }), Ok(None));
     assert_takes(&mut publisher, 1);
     number(&mut publisher, 21);
     assert_eq!(write(&mut publisher).1.epoch(), 1);
@@ -313,7 +344,7 @@ fn trimmed_at_the_first_try_is_not_stored_and_takes_a_number_above() {
     publisher.publish("hello").unwrap();
     number(&mut publisher, 7);
     write(&mut publisher);
-    assert_eq!(publisher.handle_write(7, WriteAnswer::Trimmed { first: 30 }), Ok(None));
+    assert_eq!(hear(&mut publisher, 7, WriteAnswer::Trimmed { first: 30 }), Ok(None));
     assert_eq!(publisher.tail(), 29);
     number(&mut publisher, 8);
     assert_takes(&mut publisher, 22);
@@ -326,7 +357,7 @@ fn trimmed_after_an_unknown_outcome_is_unknown_and_says_how_to_find_out() {
     number(&mut publisher, 7);
     write(&mut publisher);
     write(&mut publisher);
-    let error = publisher.handle_write(7, WriteAnswer::Trimmed { first: 30 }).unwrap_err();
+    let error = hear(&mut publisher, 7, WriteAnswer::Trimmed { first: 30 }).unwrap_err();
     assert_eq!(error.kind, PublishErrorKind::OutcomeTrimmed { slot: 7, first: 30 });
     assert!(error.to_string().contains("see in a snapshot whether ('a', 1)"));
 }
@@ -337,7 +368,7 @@ fn another_content_under_ones_own_id_is_fatal_with_both_as_proof() {
     publisher.publish("mine").unwrap();
     number(&mut publisher, 7);
     let twin = Entry::message(0, id(1), "not mine");
-    let error = publisher.handle_write(7, WriteAnswer::Occupied(twin.clone())).unwrap_err();
+    let error = hear(&mut publisher, 7, WriteAnswer::Occupied(twin.clone())).unwrap_err();
     assert_eq!(error.entry, Entry::message(0, id(1), "mine"));
     assert_eq!(error.kind, PublishErrorKind::Conflict { slot: 7, other: twin });
 }
@@ -356,7 +387,7 @@ fn a_restarted_publisher_settles_its_outstanding_write_before_anything_else() {
     assert_eq!(after.publish("z").unwrap_err().kind, PublishRefusedKind::Busy);
     assert_eq!(write(&mut after), (7, entry.clone()));
     // Trimmed already: it was sent by the one before.
-    assert!(after.handle_write(7, WriteAnswer::Trimmed { first: 8 }).is_err());
+    assert!(hear(&mut after, 7, WriteAnswer::Trimmed { first: 8 }).is_err());
     assert_eq!(after.publish("z"), Ok(id(3)), "numbers go on");
 
     let mut after = Machine::resume('a', 1, Some((entry, None)), config).unwrap();
@@ -391,7 +422,7 @@ fn what_is_given_up_says_whether_it_can_be_stored() {
     publisher.publish("hello").unwrap();
     number(&mut publisher, 9);
     write(&mut publisher);
-    publisher.handle_write(9, WriteAnswer::Sealed { epoch: 1 }).unwrap();
+    hear(&mut publisher, 9, WriteAnswer::Sealed { epoch: 1 }).unwrap();
     assert_eq!(publisher.abandon().unwrap().fate, Fate::NotStored, "sealed is settled");
 }
 

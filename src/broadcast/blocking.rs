@@ -67,10 +67,13 @@ where
                 publisher.handle_numbers(&id, first, n).map_err(SettleError::Publish)?;
             }
             Some(PublishRequest::Write { slot, entry }) => {
+                let id = entry.id().cloned();
                 let answer = log.write(slot, entry).map_err(SettleError::Log)?;
-                let published = publisher.handle_write(slot, answer).map_err(SettleError::Publish)?;
-                if published.is_some() {
-                    return Ok(published);
+                if let Some(id) = id {
+                    let published = publisher.handle_write(&id, slot, answer).map_err(SettleError::Publish)?;
+                    if published.is_some() {
+                        return Ok(published);
+                    }
                 }
             }
             Some(PublishRequest::EnterEpoch { epoch }) => return Err(SettleError::EnterEpoch { epoch }),

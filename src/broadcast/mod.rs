@@ -119,7 +119,7 @@ pub mod subscriber;
 #[cfg(feature = "alloc")]
 pub use appender::{AppendRequest, Appender};
 #[cfg(feature = "alloc")]
-pub use entry::{BatchError, BatchErrorKind, Content, Entry, IntoPayloads, Payloads};
+pub use entry::{BatchError, BatchErrorKind, Content, Entry, Payloads};
 pub use fence::{Fence, FencingToken, StaleToken};
 #[cfg(feature = "alloc")]
 pub use ids::{PublishRefused, PublishRefusedKind};

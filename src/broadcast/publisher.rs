@@ -80,8 +80,8 @@ impl Default for PublisherConfig {
 ///             publisher.handle_numbers(&id, first, n)?;
 ///         }
 ///         Some(PublishRequest::Write { slot, entry }) => {
-///             let answer = log.write(slot, entry)?;
-///             if let Some(published) = publisher.handle_write(slot, answer)? {
+///             let (id, answer) = (*entry.id().unwrap(), log.write(slot, entry)?);
+///             if let Some(published) = publisher.handle_write(&id, slot, answer)? {
 ///                 break published;
 ///             }
 ///         }
@@ -96,7 +96,7 @@ pub struct Publisher<I, P> {
     ids: Ids<I>,
     config: PublisherConfig,
     epoch: u64,
-    /// The highest occupied slot known.
+    /// The highest slot known to be occupied, or in which something abandoned may be.
     tail: u64,
     outstanding: Option<Outstanding<I, P>>,
 }
@@ -171,8 +171,8 @@ pub struct Abandoned<I, P> {
 pub enum Fate {
     /// It is not, and never will be.
     NotStored,
-    /// Unknown. To find out, repeat the write with [`Publisher::resume`], or see whether it is delivered; it may be as
-    /// long as its epoch is not sealed, unless a later message of its node is delivered first.
+    /// Unknown. To find out, repeat the write with [`Publisher::resume`], or see whether it is delivered before a later
+    /// message of its node is; if it is not by then, it never will be.
     Unknown {
         /// The slot in which it may be; `None` if an engine was to append it.
         slot: Option<u64>,
@@ -311,8 +311,11 @@ impl<I: NodeId, P> Publisher<I, P> {
         }
     }
 
-    /// Hands in what became of writing the outstanding entry into `slot`; says if it is published. O(1), and O(payloads)
+    /// Hands in what became of writing the entry with this id into `slot`; says if it is published. O(1), and O(payloads)
     /// if the slot was occupied.
+    ///
+    /// What became of an earlier entry says nothing about the outstanding one, even in the same slot: a counter may give
+    /// the number of what was abandoned once more.
     ///
     /// # Errors
     ///
@@ -321,6 +324,7 @@ impl<I: NodeId, P> Publisher<I, P> {
     /// unknown. Nothing is outstanding then.
     pub fn handle_write(
         &mut self,
+        id: &Dot<I>,
         slot: u64,
         answer: WriteAnswer<I, P>,
     ) -> Result<Option<Published<I>>, PublishError<I, P>>
@@ -335,7 +339,7 @@ impl<I: NodeId, P> Publisher<I, P> {
         let (epoch, attempts) = (self.epoch, self.config.attempts);
         let Some(outstanding) = &mut self.outstanding else { return Ok(None) };
         let Stage::Write { slot: awaited, sent } = outstanding.stage else { return Ok(None) };
-        if slot != awaited {
+        if slot != awaited || outstanding.entry.id() != Some(id) {
             return Ok(None);
         }
         match answer {
@@ -402,9 +406,12 @@ impl<I: NodeId, P> Publisher<I, P> {
 
     /// Gives up what is outstanding, and says what is known of it. The next message may be published at once.
     ///
-    /// That is safe: if the entry is in the log after all, it is delivered once, in its place. But whether it is may show
-    /// late, or, if the next message is delivered before it, never.
+    /// That is safe: if the entry is in the log after all, or gets there before its slot is filled, it is delivered once, in
+    /// its place, which is below that of the next message.
     pub fn abandon(&mut self) -> Option<Abandoned<I, P>> {
+        if let Some((_, Some(slot))) = self.outstanding() {
+            self.observe_tail(slot);
+        }
         self.outstanding.take().map(|Outstanding { entry, stage, .. }| match stage {
             Stage::Write { slot, sent: 1.. } => Abandoned { entry, fate: Fate::Unknown { slot: Some(slot) } },
             Stage::Take { .. } | Stage::Write { .. } | Stage::Sealed { .. } => {

@@ -30,9 +30,8 @@
 
 use core::fmt;
 
-use super::entry::IntoPayloads;
 use super::{Content, Entry, MAX_SLOT, Position, ReadAnswer, WriteAnswer};
-use crate::compat::VecDeque;
+use crate::compat::{Vec, VecDeque, vec};
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
@@ -175,7 +174,7 @@ pub struct Subscriber<I, P> {
     config: SubscriberConfig,
     next: u64,
     epoch: u64,
-    delivered: VersionVector<I>,
+    delivered: Delivered<I>,
     /// The slots from `next` on.
     window: VecDeque<Option<Entry<I, P>>>,
     /// What is left of the entry in slot `next`, once that is begun.
@@ -210,7 +209,46 @@ struct Begun<I, P> {
     /// The number of the next message.
     number: u64,
     index: u64,
-    payloads: IntoPayloads<P>,
+    payloads: vec::IntoIter<P>,
+}
+
+/// The highest number delivered of every node, in a form that is quick where one node has many messages in a row.
+#[derive(Debug)]
+struct Delivered<I> {
+    /// Sorted by node; no number is 0.
+    numbers: Vec<(I, u64)>,
+    /// Where the last one was.
+    recent: usize,
+}
+
+impl<I: NodeId> From<&VersionVector<I>> for Delivered<I> {
+    fn from(vector: &VersionVector<I>) -> Self {
+        Self { numbers: vector.iter().map(|(node, number)| (node.clone(), number)).collect(), recent: 0 }
+    }
+}
+
+impl<I: NodeId> Delivered<I> {
+    /// Where a node is, or would be.
+    fn find(&self, node: &I) -> Result<usize, usize> {
+        self.numbers.binary_search_by(|(known, _)| known.cmp(node))
+    }
+
+    /// Notes a message as delivered; whether it was not before.
+    #[inline]
+    fn note(&mut self, id: &Dot<I>) -> bool {
+        if self.numbers.get(self.recent).is_none_or(|(node, _)| node != id.node()) {
+            self.recent = self.find(id.node()).unwrap_or_else(|at| {
+                self.numbers.insert(at, (id.node().clone(), 0));
+                at
+            });
+        }
+        let Some((_, highest)) = self.numbers.get_mut(self.recent) else { return false }; // not reached
+        let new = id.counter() > *highest;
+        if new {
+            *highest = id.counter();
+        }
+        new
+    }
 }
 
 /// The wait for a range of holes.
@@ -239,7 +277,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
             config,
             next,
             epoch,
-            delivered,
+            delivered: Delivered::from(&delivered),
             window: VecDeque::new(),
             begun: None,
             end: MAX_SLOT + 1,
@@ -258,7 +296,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
 
     /// Returns from where, and with what, another subscriber can go on. O(n): the table is copied.
     pub fn snapshot(&self) -> Snapshot<I> {
-        Snapshot { next: self.next, epoch: self.epoch, delivered: self.delivered.clone() }
+        Snapshot { next: self.next, epoch: self.epoch, delivered: self.delivered() }
     }
 
     /// Goes on from a snapshot of another subscriber, ahead of this one; what is in between is not delivered here.
@@ -274,7 +312,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
         }
         let passed = usize::try_from(snapshot.next - self.next).unwrap_or(usize::MAX);
         self.window.drain(..passed.min(self.window.len()));
-        Snapshot { next: self.next, epoch: self.epoch, delivered: self.delivered } = snapshot;
+        (self.next, self.epoch) = (snapshot.next, snapshot.epoch);
+        self.delivered = Delivered::from(&snapshot.delivered);
         (self.begun, self.waiting, self.next_read) = (None, None, 0);
         Ok(())
     }
@@ -284,9 +323,14 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.next
     }
 
-    /// Returns the highest number delivered of every node.
-    pub fn delivered(&self) -> &VersionVector<I> {
-        &self.delivered
+    /// Returns the highest number delivered of every node: a copy. O(n).
+    pub fn delivered(&self) -> VersionVector<I> {
+        self.delivered.numbers.iter().cloned().collect()
+    }
+
+    /// Returns the highest number delivered of one node, 0 for none. O(log n).
+    pub fn delivered_up_to(&self, node: &I) -> u64 {
+        self.delivered.find(node).map_or(0, |at| self.delivered.numbers[at].1)
     }
 
     /// Returns the highest slot that is known to be claimed: occupied, or not above the counter's current number.
@@ -299,7 +343,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// All subscribers must do it at the same position, when a message of the application says so, and when nothing of
     /// the node can still be written. Returns its highest number delivered.
     pub fn retire(&mut self, node: &I) -> u64 {
-        self.delivered.remove(node)
+        self.delivered.find(node).map_or(0, |at| self.delivered.numbers.remove(at).1)
     }
 
     /// Takes out the next message, if there is one. O(log n) a message, and O(n) for the first of a node; O(1) a fill.
@@ -318,8 +362,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
             }
             let Some(front @ Some(_)) = self.window.front_mut() else { return Ok(None) };
             if let Some(id) = front.as_ref().and_then(Entry::id)
-                && self.delivered.len() >= self.config.nodes
-                && self.delivered.get(id.node()) == 0
+                && self.delivered.numbers.len() >= self.config.nodes
+                && self.delivered.find(id.node()).is_err()
             {
                 return Err(TooManyNodes { node: id.node().clone(), limit: self.config.nodes });
             }
@@ -330,20 +374,19 @@ impl<I: NodeId, P> Subscriber<I, P> {
                 Content::Fill => self.pass_fill(),
                 Content::Marker { id } => {
                     self.pass();
-                    if self.note(&id) {
+                    if self.delivered.note(&id) {
                         return Ok(Some(Delivery { position, id, payload: None }));
                     }
                 }
                 Content::Messages { first: id, payloads } => match payloads.into_single() {
                     Ok(payload) => {
                         self.pass();
-                        if self.note(&id) {
+                        if self.delivered.note(&id) {
                             return Ok(Some(Delivery { position, id, payload: Some(payload) }));
                         }
                     }
                     Err(payloads) => {
                         let number = id.counter();
-                        let payloads = payloads.into_iter();
                         self.begun = Some(Begun { node: id.into_node(), number, index: 0, payloads });
                     }
                 },
@@ -363,17 +406,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
             self.begun = None;
             self.pass();
         }
-        let payload = payload.filter(|_| self.note(&id));
+        let payload = payload.filter(|_| self.delivered.note(&id));
         payload.map(|payload| Delivery { position, id, payload: Some(payload) })
-    }
-
-    /// Notes a message as delivered; whether it was not before.
-    fn note(&mut self, id: &Dot<I>) -> bool {
-        let new = !self.delivered.contains(id);
-        if new {
-            self.delivered.observe(id);
-        }
-        new
     }
 
     /// Goes to the next slot, behind an entry that is not a fill.
@@ -647,6 +681,9 @@ impl<I: NodeId, P> Subscriber<I, P> {
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         let last = self.window.back();
         match self.waiting {
+            _ if !self.delivered.numbers.is_sorted_by(|a, b| a.0 < b.0 && a.1 > 0) => {
+                Err("S4: the table is sorted by node")
+            }
             _ if self.next == 0 || self.next > self.end => Err("S1: the next slot exists"),
             _ if self.window.len() > self.config.window => Err("S5: the window is bounded"),
             _ if matches!(last, Some(None)) && !(self.window.len() == 1 && self.begun.is_some()) => {

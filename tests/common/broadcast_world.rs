@@ -118,7 +118,7 @@ enum What {
     Announce { slot: u64, entry: Entry<u8, Payload> },
     // Answers.
     Numbers { id: Dot<u8>, first: u64, n: NonZeroU64 },
-    Written { slot: u64, answer: WriteAnswer<u8, Payload> },
+    Written { id: Dot<u8>, slot: u64, answer: WriteAnswer<u8, Payload> },
     Found { from: u64, limit: usize, answer: ReadAnswer<u8, Payload> },
     Filled { slot: u64, epoch: u64, answer: WriteAnswer<u8, Payload> },
 }
@@ -363,7 +363,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
                 && let happens_before::broadcast::Content::Messages { payloads, .. } =
                     abandoned.entry.into_content()
             {
-                self.publishers[index].machine.publish_batch(payloads).unwrap();
+                self.publishers[index].machine.publish_batch(payloads.into_vec()).unwrap();
             }
         }
         if faults && self.publishers[index].outstanding.is_empty() && self.publishers[index].left > 0 {
@@ -503,7 +503,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
                 if let Who::Pub(index, life) = who {
                     self.seen.late_writes += u64::from(self.publishers[index].life != life);
                 }
-                What::Written { slot, answer: self.log.write(slot, &entry).unwrap() }
+                What::Written { id: *entry.id().unwrap(), slot, answer: self.log.write(slot, &entry).unwrap() }
             }
             What::Read { from, limit } => What::Found { from, limit, answer: self.log.read(from, limit) },
             What::Fill { slot, epoch } => {
@@ -537,12 +537,12 @@ impl<C: FnMut(u64) -> u64> World<C> {
                 self.seen.behind += u64::from(behind);
                 publisher.machine.handle_numbers(&id, first, n).map(|()| None)
             }
-            What::Written { slot, answer } => {
+            What::Written { id, slot, answer } => {
                 let entry = publisher.machine.outstanding().map(|(entry, _)| entry.clone());
                 let occupied = matches!(&answer, WriteAnswer::Occupied(other)
                     if Some(other.content()) != entry.as_ref().map(Entry::content));
                 self.seen.filled_away += u64::from(occupied);
-                let published = publisher.machine.handle_write(slot, answer);
+                let published = publisher.machine.handle_write(&id, slot, answer);
                 if let (Ok(Some(published)), Some(entry)) = (&published, entry) {
                     let what = What::Announce { slot: published.slot, entry };
                     for (index, sub) in self.subscribers.iter().enumerate() {
