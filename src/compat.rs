@@ -3,4 +3,4 @@
 pub(crate) use no_std_compat::boxed::Box;
 pub(crate) use no_std_compat::collections::{BTreeMap, VecDeque, btree_map};
 pub(crate) use no_std_compat::string::String;
-pub(crate) use no_std_compat::vec::Vec;
+pub(crate) use no_std_compat::vec::{self, Vec};

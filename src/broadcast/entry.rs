@@ -1,10 +1,8 @@
 //! What stands in a slot: messages of one node, a marker, or nothing.
 
-use core::fmt;
+use core::{fmt, slice};
 
-use smallvec::SmallVec;
-
-use crate::compat::Vec;
+use crate::compat::{Vec, vec};
 use crate::node::Dot;
 
 /// What is written into a slot, once: the messages of one publisher, a marker, or a fill; and the writer's epoch.
@@ -54,49 +52,47 @@ pub enum Content<I, P> {
 
 /// What the messages of one entry carry, at least one; a single one needs no allocation.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Payloads<P>(SmallVec<[P; 1]>);
+pub struct Payloads<P>(Repr<P>);
+
+/// One is always `One`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Repr<P> {
+    One(P),
+    Many(Vec<P>),
+}
 
 impl<P> Payloads<P> {
     /// Returns them in order.
     pub fn as_slice(&self) -> &[P] {
-        &self.0
+        match &self.0 {
+            Repr::One(payload) => slice::from_ref(payload),
+            Repr::Many(payloads) => payloads,
+        }
+    }
+
+    /// Takes out the only one, or all of several.
+    #[inline]
+    pub(super) fn into_single(self) -> Result<P, vec::IntoIter<P>> {
+        match self.0 {
+            Repr::One(payload) => Ok(payload),
+            Repr::Many(payloads) => Err(payloads.into_iter()),
+        }
+    }
+
+    /// Takes them out.
+    pub fn into_vec(self) -> Vec<P> {
+        match self.0 {
+            Repr::One(payload) => Vec::from([payload]),
+            Repr::Many(payloads) => payloads,
+        }
     }
 }
-
-impl<P> IntoIterator for Payloads<P> {
-    type Item = P;
-    type IntoIter = IntoPayloads<P>;
-
-    fn into_iter(self) -> IntoPayloads<P> {
-        IntoPayloads(self.0.into_iter())
-    }
-}
-
-/// The payloads of one entry, by value.
-#[derive(Debug)]
-pub struct IntoPayloads<P>(smallvec::IntoIter<[P; 1]>);
-
-impl<P> Iterator for IntoPayloads<P> {
-    type Item = P;
-
-    fn next(&mut self) -> Option<P> {
-        self.0.next()
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
-    }
-}
-
-impl<P> ExactSizeIterator for IntoPayloads<P> {}
 
 impl<I, P> Entry<I, P> {
     /// Makes an entry of one message. Does not allocate.
     #[must_use]
     pub fn message(epoch: u64, id: Dot<I>, payload: P) -> Self {
-        let mut payloads = SmallVec::new();
-        payloads.push(payload);
-        Self { epoch, content: Content::Messages { first: id, payloads: Payloads(payloads) } }
+        Self { epoch, content: Content::Messages { first: id, payloads: Payloads(Repr::One(payload)) } }
     }
 
     /// Makes an entry of several messages of one node, numbered from that of `first` on.
@@ -109,16 +105,18 @@ impl<I, P> Entry<I, P> {
         first: Dot<I>,
         payloads: impl IntoIterator<Item = P>,
     ) -> Result<Self, BatchError<P>> {
-        let payloads: SmallVec<[P; 1]> = payloads.into_iter().collect();
+        let mut payloads: Vec<P> = payloads.into_iter().collect();
         let kind = match u64::try_from(payloads.len()) {
             Ok(0) => BatchErrorKind::Empty,
             // The last number is the first plus the length less 1.
             Ok(len) if len - 1 <= u64::MAX - first.counter() => {
-                return Ok(Self { epoch, content: Content::Messages { first, payloads: Payloads(payloads) } });
+                let single = if len == 1 { payloads.pop() } else { None };
+                let payloads = Payloads(single.map_or(Repr::Many(payloads), Repr::One));
+                return Ok(Self { epoch, content: Content::Messages { first, payloads } });
             }
             _ => BatchErrorKind::CounterExhausted,
         };
-        Err(BatchError { payloads: payloads.into_vec(), kind })
+        Err(BatchError { payloads, kind })
     }
 
     /// Makes a marker: a message that carries nothing.
@@ -138,10 +136,8 @@ impl<I, P> Entry<I, P> {
         self.epoch
     }
 
-    /// Returns the same content as of another epoch.
-    #[must_use]
-    pub fn with_epoch(self, epoch: u64) -> Self {
-        Self { epoch, ..self }
+    pub(super) fn set_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
     }
 
     /// Returns the id of the first message, or of the marker; `None` for a fill.

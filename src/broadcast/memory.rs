@@ -115,7 +115,7 @@ impl<I: Clone, P: Clone> MemoryLog<I, P> {
             return ReadAnswer::Trimmed { first: self.first };
         }
         let skipped = usize::try_from(from - self.first).unwrap_or(usize::MAX);
-        let slots = self.slots.iter().skip(skipped).zip(from..);
+        let slots = self.slots.iter().skip(skipped).zip(from..=u64::MAX);
         let occupied = slots.filter_map(|(entry, slot)| Some((slot, entry.clone()?)));
         ReadAnswer::Entries(occupied.take(limit).collect())
     }

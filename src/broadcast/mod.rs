@@ -1,20 +1,143 @@
-//! Total order broadcast over a linearizable counter.
-
-pub mod fence;
-mod position;
+//! Total order broadcast: every subscriber delivers the same messages in the same order, over a linearizable counter.
+//!
+//! # The problem
+//!
+//! Two users want the same name, two nodes the same lock. Causal order leaves both requests concurrent, and each node
+//! would decide for the one that it happened to see first. What is needed is *one* order, known to be final: a log.
+//!
+//! A linearizable [`Counter`](crate::Counter) gives everyone a number, and the numbers have an order. The textbook
+//! algorithm is short: take a number, attach it to the message, send it; deliver 1, 2, 3, ..., and if 5 comes after 3,
+//! wait for 4. Unlike Lamport timestamps, whose gaps mean nothing, a missing number shows that something is missing.
+//!
+//! And then whoever has taken 4 dies:
+//!
+//! ```text
+//!   counter    1 2 3 4 5
+//!   a          1   3
+//!   b            2   ✝        took 4, and nobody knows whether it wrote anything
+//!   c                  5
+//!   deliver    1 2 3 ?        5 has to wait. For how long?
+//! ```
+//!
+//! Whoever waits for ever is stuck. Whoever skips 4 after a time-out disagrees with those to whom message 4, only slow,
+//! came in time. Someone must decide *message or nothing* at 4, once and for all; that is consensus, and a counter does
+//! not solve it for three. A log that is **written once** a slot does.
+//!
+//! # The algorithm
+//!
+//! ```text
+//!   slot         1     2     3     4     5
+//!              ┌─────┬─────┬─────┬─────┬─────┐
+//!              │ a,1 │ b,1 │ a,2 │     │ c,1 │     4 is a hole: claimed, and empty
+//!              └─────┴─────┴─────┴─────┴─────┘
+//!              ┌─────┬─────┬─────┬─────┬─────┐
+//!              │ a,1 │ b,1 │ a,2 │ ─── │ c,1 │     a subscriber gave up waiting, and filled it
+//!              └─────┴─────┴─────┴─────┴─────┘
+//!   b, not dead but slow: write(4) ─► occupied; takes number 6, and writes (b, 2) there
+//! ```
+//!
+//! 1. A publisher takes a number from the counter. The number names a slot ([`Publisher`]).
+//! 2. It writes its message into that slot, **if the slot is empty**. Only then is the message announced, and
+//!    acknowledged.
+//! 3. A subscriber delivers the slots in order, without a gap ([`Subscriber`]). It takes them from announcements, or reads
+//!    the log.
+//! 4. A hole that stays is **filled**: the subscriber writes nothing, in the form of an entry, into the slot, by the same
+//!    write-once operation. Whichever of fill and message comes first is what everybody finds there.
+//! 5. A publisher that finds its slot occupied takes a new number.
+//!
+//! This is the argument of CORFU. *Agreement*: a slot is written once, so that whoever reads it reads the same. *Total
+//! order*: slots have numbers. *No gaps*: every hole below an occupied slot can be filled, by anyone. *Nothing lost*: a
+//! publisher does not rest before its message is in a slot. For all that the counter is only a hint: numbers that it
+//! repeats collide in a slot, numbers that it leaves out are holes.
+//!
+//! # What goes wrong, and the rule against it
+//!
+//! | what happens | the rule |
+//! |---|---|
+//! | the answer to a write is lost | write the same entry to the same slot again; occupied by the same is success ([`handle_write`](Publisher::handle_write)) |
+//! | the slot is read as empty, and the delayed write lands later | reading settles nothing; only occupied by another, sealed, or trimmed at the first try allows a new number |
+//! | a message is written twice all the same | it keeps its id (node, n), and is delivered only if n is above the highest of its node ([`Snapshot::delivered`]) |
+//! | subscribers are quicker to fill than a publisher to write | the wait is longer than a write may take, and grows with every fill; in the end the message comes back in an error ([`FilledAway`](PublishErrorKind::FilledAway)) |
+//! | someone fills slots whose numbers nobody has taken yet | a fill goes only below an occupied slot, or not above [the counter](Subscriber::observe_current) |
+//! | ten publishers die at once | only the first hole of a range is waited for |
+//! | the counter goes back | whoever knows a higher occupied slot takes the difference at once ([`handle_numbers`](Publisher::handle_numbers)); that is not being filled away |
+//! | the counter leaps | holes, up to a limit that publishers and subscribers keep; then an error |
+//! | the counter is lost | [`seal`](Log::seal) the log: no entry of an earlier epoch gets in any more; the new counter starts above the tail, and slots number on |
+//! | one publisher sends two messages | one after the other, or both in one slot, so that their order is kept |
+//! | a publisher restarts | it takes a new id (incarnation), or first [settles](Publisher::resume) what was outstanding |
+//! | a subscriber lags, or joins late | its window is bounded, the rest is read again; a [`Snapshot`] has the place and the table of ids; a trimmed log says where it begins |
+//! | the log does not write once after all | two contents of one slot are fatal, with [both as proof](SubscribeErrorKind::Conflict) |
+//!
+//! # Engines that number by themselves
+//!
+//! A database that increments and inserts in one transaction has no holes, and needs none of the above but ids. It is an
+//! [`AppendLog`], an [`Appender`] publishes, and subscribers see no difference.
+//!
+//! # What it tells you
+//!
+//! All subscribers deliver the same messages, in the same order, at the same [`Position`]s; what was acknowledged is
+//! delivered; the messages of one node in its order, none twice. If the counter is linearizable, a message that was
+//! published after another had been acknowledged comes after it. If it is not, that alone is lost: such a message may take
+//! a hole below one that was acknowledged, as long as nobody has delivered that one.
+//!
+//! Not: that a message which was *not* acknowledged is not delivered. It may be, until it is known to be
+//! [not stored](Fate::NotStored).
+//!
+//! # Use
+//!
+//! Publisher and subscriber do no input or output: requests come out, answers go in, time is an argument. [`blocking`] has
+//! the loops for engines that block. Read the modules in this order: [`log`] (what an engine promises), `entry` (what
+//! stands in a slot), `publisher`, `subscriber`, [`fence`] (what a position is good for).
+//!
+//! # Sources
+//!
+//! Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Implementing total order broadcast using
+//! linearizable storage". Balakrishnan, Malkhi, Prabhakaran, Wobber, Wei, Davis, *CORFU: A Shared Log Design for Flash
+//! Clusters* (2012). That a counter does not solve consensus for three: Herlihy, *Wait-Free Synchronization* (1991).
+//! Deviations from CORFU: ids, so that an unknown outcome needs no decision; publishers do not read the log, so that a
+//! sequencer that went back is noticed by the slots.
 
 #[cfg(feature = "alloc")]
+mod appender;
+#[cfg(feature = "alloc")]
+pub mod blocking;
+#[cfg(feature = "alloc")]
 mod entry;
+pub mod fence;
+#[cfg(feature = "alloc")]
+mod ids;
 #[cfg(feature = "alloc")]
 pub mod log;
 #[cfg(feature = "alloc")]
 mod memory;
+mod position;
+#[cfg(feature = "alloc")]
+pub mod publisher;
+#[cfg(feature = "alloc")]
+pub mod subscriber;
 
 #[cfg(feature = "alloc")]
-pub use entry::{BatchError, BatchErrorKind, Content, Entry, IntoPayloads, Payloads};
+pub use appender::{AppendRequest, Appender};
+#[cfg(feature = "alloc")]
+pub use entry::{BatchError, BatchErrorKind, Content, Entry, Payloads};
 pub use fence::{Fence, FencingToken, StaleToken};
+#[cfg(feature = "alloc")]
+pub use ids::{PublishRefused, PublishRefusedKind};
 #[cfg(feature = "alloc")]
 pub use log::{AppendAnswer, AppendLog, Log, ReadAnswer, SealAnswer, SlotLog, WriteAnswer};
 #[cfg(feature = "alloc")]
 pub use memory::{LogFull, MemoryLog};
 pub use position::Position;
+#[cfg(feature = "alloc")]
+pub use publisher::{
+    Abandoned, Fate, PublishError, PublishErrorKind, PublishRequest, Published, Publisher, PublisherConfig,
+};
+#[cfg(feature = "alloc")]
+pub use subscriber::{
+    Delivery, Snapshot, SubscribeError, SubscribeErrorKind, SubscribeRequest, Subscriber, SubscriberConfig,
+    TooManyNodes,
+};
+
+/// The last slot that there is: 2^63 - 1, as for numbers of a counter.
+#[cfg(feature = "alloc")]
+pub(crate) const MAX_SLOT: u64 = i64::MAX as u64;

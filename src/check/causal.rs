@@ -1,19 +1,14 @@
-//! Oracles: was this run causal, exactly once and complete? They judge from the outside, and share no code with
-//! what they judge. They take the dependencies that messages declare as the truth; whether a sender has declared
-//! all that it had delivered is not for them to see.
+//! Was this run causal, exactly once and complete?
 //!
 //! # Use
-//!
-//! A test, a simulation or a fuzzing harness records what happens as it happens, and learns of the first
-//! violation at the moment at which it occurs:
 //!
 //! 1. [`CausalRun::sent`] for every message, when it is sent: its dot, and the dots that it depends on.
 //! 2. [`CausalRun::delivered`] for every delivery, in the order of each site: "site 2 delivers (b, 1) before its
 //!    cause (a, 7)".
 //! 3. [`CausalRun::complete`] when everything should have arrived everywhere.
 //!
-//! A *site* is where messages are delivered, numbered from 0. Usually it is one node; a replay may let many
-//! nodes live at one site.
+//! The dependencies that messages declare are taken as the truth; whether a sender has declared all that it had delivered
+//! is not for this to see.
 //!
 //! # Why it is enough to look at direct causes
 //!

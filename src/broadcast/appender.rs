@@ -1,0 +1,184 @@
+//! The sending side over an engine that numbers and stores in one step.
+
+use super::ids::{Ids, PublishRefused};
+use super::{Abandoned, AppendAnswer, Entry, Fate, Published};
+use crate::compat::Vec;
+use crate::node::{Dot, NodeId};
+
+/// Publishes the messages of one node over an [`AppendLog`](super::AppendLog); does no input or output.
+///
+/// As a [`Publisher`](super::Publisher), without numbers to take and without slots to lose: an append that was not
+/// answered is repeated with the same id, and subscribers deliver it once.
+///
+/// # Examples
+///
+/// ```
+/// use core::cell::RefCell;
+/// use happens_before::broadcast::{AppendLog, AppendRequest, Appender, MemoryLog};
+///
+/// let log = RefCell::new(MemoryLog::new(1_000));
+/// let mut appender = Appender::new("a");
+/// let id = appender.publish("hello")?;
+/// let Some(AppendRequest::Append { entry }) = appender.poll_request() else { unreachable!() };
+/// let answer = log.append(entry)?;
+/// assert_eq!(appender.handle_append(&id, answer).map(|published| published.slot), Some(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Appender<I, P> {
+    ids: Ids<I>,
+    epoch: u64,
+    outstanding: Option<Outstanding<I, P>>,
+}
+
+#[derive(Debug)]
+struct Outstanding<I, P> {
+    entry: Entry<I, P>,
+    /// Whether a request for it may have been carried out.
+    sent: bool,
+    /// The lowest epoch that may append, if that is not its own any more.
+    sealed: Option<u64>,
+}
+
+/// What an [`Appender`] wants done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum AppendRequest<'a, I, P> {
+    /// Append the entry; the answer goes to [`Appender::handle_append`].
+    Append {
+        /// What to append.
+        entry: &'a Entry<I, P>,
+    },
+    /// The epoch is over: make sure that this publisher may go on, and call [`Appender::enter`].
+    EnterEpoch {
+        /// The lowest epoch that may append.
+        epoch: u64,
+    },
+}
+
+impl<I: NodeId, P> Appender<I, P> {
+    /// Makes a publisher of a node that has never published, in epoch 0.
+    #[must_use]
+    pub const fn new(node: I) -> Self {
+        Self { ids: Ids::new(node), epoch: 0, outstanding: None }
+    }
+
+    /// Makes the publisher of a node that has used the numbers up to `last`, and has this entry outstanding, as
+    /// [`Publisher::resume`](super::Publisher::resume) does.
+    ///
+    /// # Errors
+    ///
+    /// The entry is handed back if it is a fill or another node's.
+    pub fn resume(node: I, last: u64, outstanding: Option<Entry<I, P>>) -> Result<Self, Entry<I, P>> {
+        let mut appender = Self::new(node);
+        appender.ids.observe(last);
+        if let Some(entry) = outstanding {
+            if !appender.ids.observe_own(&entry) {
+                return Err(entry);
+            }
+            appender.epoch = entry.epoch();
+            appender.outstanding = Some(Outstanding { entry, sent: true, sealed: None });
+        }
+        Ok(appender)
+    }
+
+    /// Begins to publish one message, and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishRefused`] with the payload: an entry is outstanding, or the numbers are used up. Nothing is changed.
+    pub fn publish(&mut self, payload: P) -> Result<Dot<I>, PublishRefused<P>> {
+        let entry = self.ids.message(self.epoch, self.outstanding.is_some(), payload)?;
+        Ok(self.begin(entry))
+    }
+
+    /// Begins to publish several messages in one slot, and returns the id of the first; the others follow it.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish); also if there is no payload.
+    pub fn publish_batch(
+        &mut self,
+        payloads: impl IntoIterator<Item = P>,
+    ) -> Result<Dot<I>, PublishRefused<Vec<P>>> {
+        let entry = self.ids.batch(self.epoch, self.outstanding.is_some(), payloads)?;
+        Ok(self.begin(entry))
+    }
+
+    /// Begins to publish a marker, and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub fn publish_marker(&mut self) -> Result<Dot<I>, PublishRefused<()>> {
+        let entry = self.ids.marker(self.epoch, self.outstanding.is_some())?;
+        Ok(self.begin(entry))
+    }
+
+    fn begin(&mut self, (id, entry): (Dot<I>, Entry<I, P>)) -> Dot<I> {
+        self.outstanding = Some(Outstanding { entry, sent: false, sealed: None });
+        id
+    }
+
+    /// Returns what is to be done now; `None` if nothing is outstanding. O(1).
+    ///
+    /// Poll when the last request was answered, or when its answer is no longer waited for: then it is the same request
+    /// again.
+    pub fn poll_request(&mut self) -> Option<AppendRequest<'_, I, P>> {
+        let Outstanding { entry, sent, sealed } = self.outstanding.as_mut()?;
+        Some(match *sealed {
+            Some(epoch) => AppendRequest::EnterEpoch { epoch },
+            None => {
+                *sent = true;
+                AppendRequest::Append { entry }
+            }
+        })
+    }
+
+    /// Hands in what became of appending the entry with this id; says if it is published. O(1).
+    ///
+    /// An answer for another entry than the outstanding one is ignored.
+    pub fn handle_append(&mut self, id: &Dot<I>, answer: AppendAnswer) -> Option<Published<I>> {
+        let outstanding = self.outstanding.as_mut().filter(|outstanding| outstanding.entry.id() == Some(id))?;
+        match answer {
+            AppendAnswer::Appended { slot } => {
+                self.outstanding = None;
+                return Some(Published { id: id.clone(), slot });
+            }
+            AppendAnswer::Sealed { epoch } if epoch > outstanding.entry.epoch() => {
+                outstanding.sealed = Some(epoch);
+                self.enter(self.epoch);
+            }
+            AppendAnswer::Sealed { .. } => {} // of before this epoch was entered
+        }
+        None
+    }
+
+    /// Enters an epoch. Epochs only go up; a lower one changes nothing.
+    pub fn enter(&mut self, epoch: u64) {
+        self.epoch = self.epoch.max(epoch);
+        if let Some(outstanding) = &mut self.outstanding
+            && outstanding.sealed.is_some_and(|lowest| lowest <= self.epoch)
+        {
+            outstanding.sealed = None;
+            outstanding.entry.set_epoch(self.epoch);
+        }
+    }
+
+    /// Returns what is outstanding; to be saved before an append is sent, by those who [resume](Self::resume).
+    pub fn outstanding(&self) -> Option<&Entry<I, P>> {
+        self.outstanding.as_ref().map(|outstanding| &outstanding.entry)
+    }
+
+    /// Gives up what is outstanding, and says what is known of it, as [`Publisher::abandon`](super::Publisher::abandon).
+    pub fn abandon(&mut self) -> Option<Abandoned<I, P>> {
+        self.outstanding.take().map(|Outstanding { entry, sent, .. }| {
+            let fate = if sent { Fate::Unknown { slot: None } } else { Fate::NotStored };
+            Abandoned { entry, fate }
+        })
+    }
+
+    /// Returns the highest number of this node that is used.
+    pub fn last(&self) -> u64 {
+        self.ids.last()
+    }
+}

@@ -1,0 +1,547 @@
+//! The sending side: takes a number, writes the slot, and does not rest before it knows what became of the message.
+//!
+//! ```text
+//!            ┌──────────── occupied by another, trimmed ───────────┐
+//!            ▼                                                     │
+//!   publish ─► Take ── number ─► Write(slot) ─┬─ written, or occupied by this very message ─► Published
+//!            ▲  │ ▲                  ▲  │     │
+//!            │  └─┘ behind the tail  └──┘     └─ sealed ─► EnterEpoch
+//!            └──────────────────── enter ───── unknown ────────┘
+//! ```
+//!
+//! # Invariants
+//!
+//! - P1: one entry is outstanding at a time, so that a node's messages are ordered as it published them.
+//! - P2: an entry keeps its id whichever slot it is written to.
+//! - P3: another slot is tried only when it is known that the last one does not hold the entry and never will.
+//! - P4: a number is used for a slot above the highest occupied one known, not beyond the jump above it, and only for
+//!   the entry that it was taken for.
+//!
+//! The algorithm and its sources are described where the module [`broadcast`](crate::broadcast) begins.
+
+use core::fmt;
+use core::num::NonZeroU64;
+
+use super::ids::{Ids, PublishRefused};
+use super::{Entry, WriteAnswer};
+use crate::compat::Vec;
+use crate::node::{Dot, NodeId};
+
+/// What a [`Publisher`] puts up with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublisherConfig {
+    /// How often a message may be filled away, and how often in a row the counter may be behind; the default is 16.
+    pub attempts: u32,
+    /// How far above the highest occupied slot known a number may be; the default is 2^20.
+    ///
+    /// Every number in between is a hole that subscribers wait for and fill. Subscribers should allow as much.
+    pub jump: u64,
+}
+
+impl Default for PublisherConfig {
+    fn default() -> Self {
+        Self { attempts: 16, jump: 1 << 20 }
+    }
+}
+
+/// Publishes the messages of one node, one entry after another; does no input or output.
+///
+/// Begin with [`publish`](Self::publish). Then do what [`poll_request`](Self::poll_request) says and hand in the
+/// answers, until one of them says [`Published`] or returns an error with the message in it. Every answer is a fact
+/// that stays true, so that answers may come late, twice and in any order. No answer, or an error of the
+/// engine, is nothing to hand in: poll again, and send the same request again.
+///
+/// It may be told the epoch and the tail before the first message ([`enter`](Self::enter)); a log that is written
+/// already needs that, or the jump looks absurd.
+///
+/// # What must survive a restart
+///
+/// Nothing, if the node comes back under a new id (a new incarnation). To keep the id, either of
+///
+/// - what is [`outstanding`](Self::outstanding), saved before each write is sent; [`resume`](Self::resume) settles it
+///   before anything else;
+/// - the log itself: seal it, so that no write of before can still land, deliver all up to the tail, and resume with
+///   the node's number in the table of what is delivered.
+///
+/// # Examples
+///
+/// ```
+/// use core::cell::RefCell;
+/// use happens_before::{AtomicCounter, Counter};
+/// use happens_before::broadcast::{MemoryLog, PublishRequest, Publisher, PublisherConfig, SlotLog};
+///
+/// let (counter, log) = (AtomicCounter::new(), RefCell::new(MemoryLog::new(1_000)));
+/// let mut publisher = Publisher::new("a", PublisherConfig::default());
+/// publisher.publish("hello")?;
+/// let published = loop {
+///     match publisher.poll_request() {
+///         Some(PublishRequest::Take { id, n }) => {
+///             let (id, first) = (*id, counter.increment_and_get(n)?);
+///             publisher.handle_numbers(&id, first, n)?;
+///         }
+///         Some(PublishRequest::Write { slot, entry }) => {
+///             let (id, answer) = (*entry.id().unwrap(), log.write(slot, entry)?);
+///             if let Some(published) = publisher.handle_write(&id, slot, answer)? {
+///                 break published;
+///             }
+///         }
+///         other => unreachable!("{other:?}"),
+///     }
+/// };
+/// assert_eq!(published.slot, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Publisher<I, P> {
+    ids: Ids<I>,
+    config: PublisherConfig,
+    epoch: u64,
+    /// The highest slot known to be occupied, or in which something abandoned may be.
+    tail: u64,
+    outstanding: Option<Outstanding<I, P>>,
+}
+
+#[derive(Debug)]
+struct Outstanding<I, P> {
+    entry: Entry<I, P>,
+    stage: Stage,
+    /// How often another was in its slot.
+    filled: u32,
+    /// How often in a row the counter was behind the tail.
+    behind: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// In no slot, and never will be without a new number.
+    Take { n: NonZeroU64 },
+    /// Asked for `sent` times: from the second time on, an earlier one may have been carried out.
+    Write { slot: u64, sent: u32 },
+    /// In no slot; its epoch is over.
+    Sealed { epoch: u64 },
+}
+
+const ONE: Stage = Stage::Take { n: NonZeroU64::MIN };
+
+/// What a [`Publisher`] wants done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum PublishRequest<'a, I, P> {
+    /// Call `increment_and_get(n)` on the counter; the answer goes to [`Publisher::handle_numbers`].
+    Take {
+        /// The entry that the numbers are for.
+        id: &'a Dot<I>,
+        /// How many numbers.
+        n: NonZeroU64,
+    },
+    /// Write the entry into the slot; the answer goes to [`Publisher::handle_write`].
+    Write {
+        /// The slot.
+        slot: u64,
+        /// What to write; the same whenever the write is repeated.
+        entry: &'a Entry<I, P>,
+    },
+    /// The epoch is over: find out what counter the new one uses, and call [`Publisher::enter`].
+    EnterEpoch {
+        /// The lowest epoch that may write.
+        epoch: u64,
+    },
+}
+
+/// An entry is in the log, where it will be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Published<I> {
+    /// The id of its first message.
+    pub id: Dot<I>,
+    /// The slot. Over an [`AppendLog`](super::AppendLog) it may be stored a second time, earlier, by a request whose
+    /// answer was lost; the position of a message is the one at which it is delivered.
+    pub slot: u64,
+}
+
+/// What becomes of an entry that its publisher gives up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abandoned<I, P> {
+    /// The entry. Its numbers are used; published again, its messages get new ones.
+    pub entry: Entry<I, P>,
+    /// Whether it is in the log.
+    pub fate: Fate,
+}
+
+/// Whether an abandoned entry is in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is not, and never will be.
+    NotStored,
+    /// Unknown. To find out, repeat the write with [`Publisher::resume`], or see whether it is delivered before a later
+    /// message of its node is; if it is not by then, it never will be.
+    Unknown {
+        /// The slot in which it may be; `None` if an engine was to append it.
+        slot: Option<u64>,
+    },
+}
+
+impl<I: NodeId, P> Publisher<I, P> {
+    /// Makes a publisher of a node that has never published, in epoch 0, which knows of no occupied slot.
+    #[must_use]
+    pub const fn new(node: I, config: PublisherConfig) -> Self {
+        Self { ids: Ids::new(node), config, epoch: 0, tail: 0, outstanding: None }
+    }
+
+    /// Makes the publisher of a node that has used the numbers up to `last`, and has this entry outstanding: what
+    /// [`outstanding`](Self::outstanding) said, or [`abandon`](Self::abandon).
+    ///
+    /// It settles the entry before anything else is published. The slot is `None` if none was tried.
+    ///
+    /// # Errors
+    ///
+    /// The entry is handed back if it is a fill or another node's.
+    pub fn resume(
+        node: I,
+        last: u64,
+        outstanding: Option<(Entry<I, P>, Option<u64>)>,
+        config: PublisherConfig,
+    ) -> Result<Self, Entry<I, P>> {
+        let mut publisher = Self::new(node, config);
+        publisher.ids.observe(last);
+        if let Some((entry, slot)) = outstanding {
+            if !publisher.ids.observe_own(&entry) {
+                return Err(entry);
+            }
+            publisher.epoch = entry.epoch();
+            // It may have been sent before.
+            let stage = slot.map_or(ONE, |slot| Stage::Write { slot, sent: 1 });
+            publisher.outstanding = Some(Outstanding { entry, stage, filled: 0, behind: 0 });
+        }
+        Ok(publisher)
+    }
+
+    /// Begins to publish one message, and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishRefused`] with the payload: an entry is outstanding, or the numbers are used up. Nothing is changed.
+    pub fn publish(&mut self, payload: P) -> Result<Dot<I>, PublishRefused<P>> {
+        let entry = self.ids.message(self.epoch, self.outstanding.is_some(), payload)?;
+        Ok(self.begin(entry))
+    }
+
+    /// Begins to publish several messages in one slot, and returns the id of the first; the others follow it.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish); also if there is no payload.
+    pub fn publish_batch(
+        &mut self,
+        payloads: impl IntoIterator<Item = P>,
+    ) -> Result<Dot<I>, PublishRefused<Vec<P>>> {
+        let entry = self.ids.batch(self.epoch, self.outstanding.is_some(), payloads)?;
+        Ok(self.begin(entry))
+    }
+
+    /// Begins to publish a marker, and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub fn publish_marker(&mut self) -> Result<Dot<I>, PublishRefused<()>> {
+        let entry = self.ids.marker(self.epoch, self.outstanding.is_some())?;
+        Ok(self.begin(entry))
+    }
+
+    fn begin(&mut self, (id, entry): (Dot<I>, Entry<I, P>)) -> Dot<I> {
+        self.outstanding = Some(Outstanding { entry, stage: ONE, filled: 0, behind: 0 });
+        id
+    }
+
+    /// Returns what is to be done now; `None` if nothing is outstanding. O(1).
+    ///
+    /// Poll when the last request was answered, or when its answer is no longer waited for: then it is the same request
+    /// again.
+    pub fn poll_request(&mut self) -> Option<PublishRequest<'_, I, P>> {
+        let Outstanding { entry, stage, .. } = self.outstanding.as_mut()?;
+        Some(match stage {
+            Stage::Take { n } => PublishRequest::Take { id: entry.id()?, n: *n },
+            Stage::Write { slot, sent } => {
+                *sent = sent.saturating_add(1);
+                PublishRequest::Write { slot: *slot, entry }
+            }
+            Stage::Sealed { epoch } => PublishRequest::EnterEpoch { epoch: *epoch },
+        })
+    }
+
+    /// Hands in that the counter gave the numbers `first ..= first + n - 1` for the entry with this id. O(1).
+    ///
+    /// Numbers for an earlier entry are spent: they were taken before this one was published, so that it might come
+    /// before what had been acknowledged by then.
+    ///
+    /// The lowest of them that is above the tail names the slot. If none is, the counter has been behind the log; the
+    /// next request takes the difference at once.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] with the entry, which is not stored: [`Jump`](PublishErrorKind::Jump),
+    /// [`CounterBehind`](PublishErrorKind::CounterBehind). Nothing is outstanding then.
+    pub fn handle_numbers(&mut self, id: &Dot<I>, first: u64, n: NonZeroU64) -> Result<(), PublishError<I, P>> {
+        let (tail, PublisherConfig { attempts, jump }) = (self.tail, self.config);
+        let epoch = self.epoch;
+        let Some(outstanding @ Outstanding { stage: Stage::Take { .. }, .. }) = &mut self.outstanding else {
+            return Ok(());
+        };
+        if outstanding.entry.id() != Some(id) {
+            return Ok(());
+        }
+        let last = first.saturating_add(n.get() - 1);
+        if last > tail {
+            // `tail` is below `last`, so that there is a number above it.
+            let slot = first.max(tail + 1);
+            if slot - tail > jump || slot > super::MAX_SLOT {
+                return self.fail(PublishErrorKind::Jump { number: slot, tail });
+            }
+            outstanding.behind = 0;
+            outstanding.entry.set_epoch(epoch);
+            outstanding.stage = Stage::Write { slot, sent: 0 };
+            return Ok(());
+        }
+        outstanding.behind += 1;
+        match (tail - last).checked_add(1).and_then(NonZeroU64::new) {
+            Some(n) if outstanding.behind <= attempts => {
+                outstanding.stage = Stage::Take { n };
+                Ok(())
+            }
+            _ => self.fail(PublishErrorKind::CounterBehind { number: last, tail }),
+        }
+    }
+
+    /// Hands in what became of writing the entry with this id into `slot`; says if it is published. O(1), and O(payloads)
+    /// if the slot was occupied.
+    ///
+    /// What became of an earlier entry says nothing about the outstanding one, even in the same slot: a counter may give
+    /// the number of what was abandoned once more.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] with the entry: [`FilledAway`](PublishErrorKind::FilledAway), which is not stored,
+    /// [`Conflict`](PublishErrorKind::Conflict), or [`OutcomeTrimmed`](PublishErrorKind::OutcomeTrimmed), where it is
+    /// unknown. Nothing is outstanding then.
+    pub fn handle_write(
+        &mut self,
+        id: &Dot<I>,
+        slot: u64,
+        answer: WriteAnswer<I, P>,
+    ) -> Result<Option<Published<I>>, PublishError<I, P>>
+    where
+        P: PartialEq,
+    {
+        match &answer {
+            WriteAnswer::Written | WriteAnswer::Occupied(_) => self.tail = self.tail.max(slot),
+            WriteAnswer::Trimmed { first } => self.tail = self.tail.max(first.saturating_sub(1)),
+            WriteAnswer::Sealed { .. } => {}
+        }
+        let (epoch, attempts) = (self.epoch, self.config.attempts);
+        let Some(outstanding) = &mut self.outstanding else { return Ok(None) };
+        let Stage::Write { slot: awaited, sent } = outstanding.stage else { return Ok(None) };
+        if slot != awaited || outstanding.entry.id() != Some(id) {
+            return Ok(None);
+        }
+        match answer {
+            WriteAnswer::Written => Ok(self.succeed(slot)),
+            WriteAnswer::Occupied(other) if other.id() == outstanding.entry.id() => {
+                if other.content() == outstanding.entry.content() {
+                    return Ok(self.succeed(slot));
+                }
+                self.fail(PublishErrorKind::Conflict { slot, other })
+            }
+            WriteAnswer::Occupied(_) => {
+                outstanding.filled += 1;
+                if outstanding.filled > attempts {
+                    let times = outstanding.filled;
+                    return self.fail(PublishErrorKind::FilledAway { times });
+                }
+                outstanding.stage = ONE;
+                Ok(None)
+            }
+            // The slot is empty, and will not be written to in that epoch: nothing is open any more.
+            WriteAnswer::Sealed { epoch: lowest } if lowest > outstanding.entry.epoch() => {
+                outstanding.stage = if lowest > epoch { Stage::Sealed { epoch: lowest } } else { ONE };
+                Ok(None)
+            }
+            WriteAnswer::Sealed { .. } => Ok(None), // of before this epoch was entered
+            WriteAnswer::Trimmed { first } if sent > 1 => {
+                self.fail(PublishErrorKind::OutcomeTrimmed { slot, first })
+            }
+            WriteAnswer::Trimmed { .. } => {
+                outstanding.stage = ONE;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Notes that `slot` is occupied: what a subscriber beside this publisher has seen. Saves numbers that would turn out
+    /// to be behind.
+    pub fn observe_tail(&mut self, slot: u64) {
+        self.tail = self.tail.max(slot);
+    }
+
+    /// Enters an epoch whose counter starts above `tail`, the highest occupied slot: what sealing answered.
+    ///
+    /// Epochs and tails only go up; lower ones are left out of account. What is outstanding is settled in its own epoch
+    /// first.
+    pub fn enter(&mut self, epoch: u64, tail: u64) {
+        self.epoch = self.epoch.max(epoch);
+        self.observe_tail(tail);
+        if let Some(Outstanding { stage, .. }) = &mut self.outstanding
+            && matches!(*stage, Stage::Sealed { epoch: lowest } if lowest <= self.epoch)
+        {
+            *stage = ONE;
+        }
+    }
+
+    /// Returns what is outstanding, and the slot that it may be in; to be saved before a write is sent, by those who
+    /// [resume](Self::resume).
+    pub fn outstanding(&self) -> Option<(&Entry<I, P>, Option<u64>)> {
+        self.outstanding.as_ref().map(|Outstanding { entry, stage, .. }| match stage {
+            Stage::Write { slot, .. } => (entry, Some(*slot)),
+            Stage::Take { .. } | Stage::Sealed { .. } => (entry, None),
+        })
+    }
+
+    /// Gives up what is outstanding, and says what is known of it. The next message may be published at once.
+    ///
+    /// That is safe: if the entry is in the log after all, or gets there before its slot is filled, it is delivered once, in
+    /// its place, which is below that of the next message.
+    pub fn abandon(&mut self) -> Option<Abandoned<I, P>> {
+        if let Some((_, Some(slot))) = self.outstanding() {
+            self.observe_tail(slot);
+        }
+        self.outstanding.take().map(|Outstanding { entry, stage, .. }| match stage {
+            Stage::Write { slot, sent: 1.. } => Abandoned { entry, fate: Fate::Unknown { slot: Some(slot) } },
+            Stage::Take { .. } | Stage::Write { .. } | Stage::Sealed { .. } => {
+                Abandoned { entry, fate: Fate::NotStored }
+            }
+        })
+    }
+
+    /// Returns the highest number of this node that is used.
+    pub fn last(&self) -> u64 {
+        self.ids.last()
+    }
+
+    /// Returns the highest occupied slot known.
+    pub fn tail(&self) -> u64 {
+        self.tail
+    }
+
+    fn succeed(&mut self, slot: u64) -> Option<Published<I>> {
+        let id = self.outstanding.take()?.entry.id()?.clone();
+        Some(Published { id, slot })
+    }
+
+    fn fail<T>(&mut self, kind: PublishErrorKind<I, P>) -> Result<T, PublishError<I, P>>
+    where
+        T: Default,
+    {
+        match self.outstanding.take() {
+            Some(Outstanding { entry, .. }) => Err(PublishError { entry, kind }),
+            None => Ok(T::default()), // not reached: only what is outstanding fails
+        }
+    }
+
+    #[doc(hidden)]
+    pub fn internal_validate(&self) -> Result<(), &'static str> {
+        let Some(Outstanding { entry, stage, filled, behind }) = &self.outstanding else { return Ok(()) };
+        match *stage {
+            _ if !self.ids.used(entry) => {
+                Err("P2: the outstanding entry has numbers of its node that are used")
+            }
+            _ if (*filled).max(*behind) > self.config.attempts => Err("P5: attempts are bounded"),
+            Stage::Write { slot: 0, .. } => Err("P4: slots begin at 1"),
+            Stage::Sealed { epoch } if epoch <= self.epoch => Err("P6: it waits only for a later epoch"),
+            Stage::Take { .. } | Stage::Write { .. } | Stage::Sealed { .. } => Ok(()),
+        }
+    }
+}
+
+/// An entry could not be published; hands it back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PublishError<I, P> {
+    /// The entry. Its numbers are used; published again, its messages get new ones.
+    pub entry: Entry<I, P>,
+    /// What was wrong.
+    pub kind: PublishErrorKind<I, P>,
+}
+
+/// Why an entry could not be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PublishErrorKind<I, P> {
+    /// Each slot that it took a number for was occupied when it was written; it is **not stored**. Either writes take
+    /// longer than subscribers wait, or the counter repeats numbers faster than this publisher learns of them.
+    FilledAway {
+        /// How often.
+        times: u32,
+    },
+    /// The counter gave a number absurdly far above the log; it is **not stored**. Find out whether the counter is
+    /// right; if so, tell the tail to the publisher ([`Publisher::observe_tail`]), otherwise start a new counter in a
+    /// new epoch.
+    Jump {
+        /// The number.
+        number: u64,
+        /// The highest occupied slot known.
+        tail: u64,
+    },
+    /// The counter stays behind the log although the difference was taken; it is **not stored**. It is not a
+    /// linearizable counter; start a new one in a new epoch.
+    CounterBehind {
+        /// The highest number that it gave last.
+        number: u64,
+        /// The highest occupied slot known.
+        tail: u64,
+    },
+    /// A slot holds another content under the id of this one; this one is **not stored**. Two publishers use one node
+    /// id, or one lost its state and came back under its old id. Stop; the entries are the proof.
+    Conflict {
+        /// The slot.
+        slot: u64,
+        /// What it holds.
+        other: Entry<I, P>,
+    },
+    /// The slot was trimmed while it was **unknown** whether the entry is in it. It is delivered, or in a snapshot, if
+    /// the node's number there is not lower than the entry's; otherwise it is not stored.
+    OutcomeTrimmed {
+        /// The slot.
+        slot: u64,
+        /// The first slot that is not trimmed.
+        first: u64,
+    },
+}
+
+impl<I: fmt::Debug, P: fmt::Debug> fmt::Display for PublishError<I, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entry = &self.entry;
+        match &self.kind {
+            PublishErrorKind::FilledAway { times } => {
+                write!(f, "{entry:?} found its slot occupied {times} times; let subscribers wait longer")
+            }
+            PublishErrorKind::Jump { number, tail } => {
+                write!(f, "the counter gave {number} although the last slot known is {tail}; check the counter")
+            }
+            PublishErrorKind::CounterBehind { number, tail } => {
+                write!(
+                    f,
+                    "the counter gave {number} and stays behind slot {tail}; start a new one in a new epoch"
+                )
+            }
+            PublishErrorKind::Conflict { slot, other } => {
+                write!(f, "slot {slot} holds {other:?} instead of {entry:?}; one node id is used twice")
+            }
+            PublishErrorKind::OutcomeTrimmed { slot, first } => {
+                write!(
+                    f,
+                    "slot {slot} is trimmed up to {first}; see in a snapshot whether {entry:?} is delivered"
+                )
+            }
+        }
+    }
+}
+
+impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for PublishError<I, P> {}

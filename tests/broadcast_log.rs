@@ -1,0 +1,405 @@
+//! The log in memory against a naive one; its promises; the drivers on it, with threads and with errors.
+#![cfg(feature = "alloc")]
+
+mod common;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+
+use common::{below, random};
+use happens_before::broadcast::blocking::{self, FollowError, SettleError};
+use happens_before::broadcast::{
+    AppendAnswer, AppendLog, Appender, Entry, Log, MemoryLog, Publisher, PublisherConfig, ReadAnswer,
+    SealAnswer, SlotLog, Subscriber, SubscriberConfig, WriteAnswer,
+};
+use happens_before::{Counter, Dot};
+
+type E = Entry<u8, u64>;
+
+fn message(epoch: u64, node: u8, number: u64) -> E {
+    Entry::message(epoch, Dot::new(node, number).unwrap(), number)
+}
+
+#[derive(Default)]
+struct Model {
+    slots: BTreeMap<u64, E>,
+    trimmed_below: u64,
+    epoch: u64,
+    /// The highest slot that was ever occupied or trimmed.
+    tail: u64,
+}
+
+impl Model {
+    fn write(&mut self, slot: u64, entry: &E) -> WriteAnswer<u8, u64> {
+        if slot < self.trimmed_below {
+            return WriteAnswer::Trimmed { first: self.trimmed_below };
+        }
+        if let Some(occupied) = self.slots.get(&slot) {
+            return WriteAnswer::Occupied(occupied.clone());
+        }
+        if entry.epoch() < self.epoch {
+            return WriteAnswer::Sealed { epoch: self.epoch };
+        }
+        self.slots.insert(slot, entry.clone());
+        self.tail = self.tail.max(slot);
+        WriteAnswer::Written
+    }
+}
+
+#[test]
+fn the_log_in_memory_does_what_a_map_does() {
+    const LIMIT: u64 = 24;
+    let mut random = random();
+    let (mut full, mut refusals) = (0, 0);
+    for _ in 0..300 {
+        let log = RefCell::new(MemoryLog::new(LIMIT as usize));
+        let mut model = Model { trimmed_below: 1, ..Model::default() };
+        for number in 1..80 {
+            let slot = below(&mut random, 30) + model.trimmed_below.saturating_sub(4);
+            let entry = message(below(&mut random, 4), 0, number);
+            match below(&mut random, 16) {
+                0 => {
+                    let epoch = below(&mut random, 4);
+                    model.epoch = model.epoch.max(epoch);
+                    let answer = SealAnswer { epoch: model.epoch, tail: model.tail };
+                    assert_eq!(log.seal(epoch), Ok(answer));
+                }
+                1 => {
+                    model.trimmed_below = model.trimmed_below.max(slot);
+                    model.tail = model.tail.max(model.trimmed_below - 1);
+                    model.slots = model.slots.split_off(&model.trimmed_below);
+                    assert_eq!(log.trim(slot), Ok(model.trimmed_below));
+                }
+                2..6 => {
+                    let append = log.append(&entry);
+                    if entry.epoch() < model.epoch {
+                        assert_eq!(append, Ok(AppendAnswer::Sealed { epoch: model.epoch }));
+                    } else if model.tail + 1 - model.trimmed_below >= LIMIT {
+                        assert_eq!(append.unwrap_err().slot, model.tail + 1);
+                        full += 1;
+                    } else {
+                        let slot = model.tail + 1;
+                        assert_eq!(append, Ok(AppendAnswer::Appended { slot }));
+                        assert_eq!(model.write(slot, &entry), WriteAnswer::Written);
+                    }
+                }
+                6..9 => {
+                    let limit = below(&mut random, 6) as usize;
+                    let expected = if slot < model.trimmed_below {
+                        ReadAnswer::Trimmed { first: model.trimmed_below }
+                    } else {
+                        let found = model.slots.range(slot..).take(limit);
+                        ReadAnswer::Entries(found.map(|(&slot, entry)| (slot, entry.clone())).collect())
+                    };
+                    assert_eq!(log.read(slot, limit), Ok(expected));
+                }
+                _ if slot >= model.trimmed_below + LIMIT => {
+                    let error = log.write(slot, &entry).unwrap_err();
+                    assert_eq!((error.slot, error.first), (slot, model.trimmed_below));
+                    full += 1;
+                }
+                _ => {
+                    let answer = model.write(slot, &entry);
+                    refusals += u64::from(answer != WriteAnswer::Written);
+                    assert_eq!(log.write(slot, &entry), Ok(answer));
+                }
+            }
+            assert_eq!(log.borrow().tail(), model.tail);
+            assert_eq!(log.borrow().internal_validate(), Ok(()));
+        }
+    }
+    assert!(full > 100 && refusals > 1_000, "{full} full, {refusals} refused");
+}
+
+#[test]
+fn trimmed_goes_before_occupied_and_occupied_before_sealed() {
+    let log = RefCell::new(MemoryLog::new(10));
+    let (first, second) = (message(0, 1, 1), message(0, 2, 1));
+    assert_eq!(log.write(2, &first), Ok(WriteAnswer::Written));
+    assert_eq!(log.seal(1), Ok(SealAnswer { epoch: 1, tail: 2 }));
+    assert_eq!(log.write(2, &second), Ok(WriteAnswer::Occupied(first.clone())));
+    assert_eq!(log.write(2, &first), Ok(WriteAnswer::Occupied(first.clone())), "repeated after the seal");
+    assert_eq!(log.write(1, &second), Ok(WriteAnswer::Sealed { epoch: 1 }));
+    assert_eq!(log.trim(3), Ok(3));
+    assert_eq!(log.write(2, &first), Ok(WriteAnswer::Trimmed { first: 3 }));
+    assert_eq!(
+        log.write(1, &message(1, 1, 2)),
+        Ok(WriteAnswer::Trimmed { first: 3 }),
+        "a late write is not let in"
+    );
+}
+
+#[test]
+fn there_is_no_slot_0_and_slots_end_with_the_numbers() {
+    let log = RefCell::new(MemoryLog::new(10));
+    assert_eq!(log.write(0, &message(0, 1, 1)), Ok(WriteAnswer::Trimmed { first: 1 }));
+    assert!(log.write(u64::MAX, &message(0, 1, 1)).is_err());
+    assert_eq!(log.trim(u64::MAX), Ok(u64::MAX));
+    assert_eq!(log.append(&message(0, 1, 1)), Ok(AppendAnswer::Appended { slot: u64::MAX }));
+    assert!(log.append(&message(0, 1, 2)).is_err());
+    assert_eq!(log.borrow().tail(), u64::MAX);
+    assert_eq!(log.read(u64::MAX, 5), Ok(ReadAnswer::Entries(vec![(u64::MAX, message(0, 1, 1))])));
+    let full = log.append(&message(0, 1, 2)).unwrap_err();
+    assert!(full.to_string().starts_with("no room for slot 18446744073709551615"));
+}
+
+#[test]
+fn sealing_goes_only_forward() {
+    let log = RefCell::new(MemoryLog::<u8, u64>::new(10));
+    assert_eq!(log.seal(5), Ok(SealAnswer { epoch: 5, tail: 0 }));
+    assert_eq!(log.seal(3), Ok(SealAnswer { epoch: 5, tail: 0 }));
+    assert_eq!(log.append(&message(4, 1, 1)), Ok(AppendAnswer::Sealed { epoch: 5 }));
+    assert_eq!(log.append(&message(6, 1, 1)), Ok(AppendAnswer::Appended { slot: 1 }));
+    assert_eq!(
+        log.append(&message(5, 1, 2)),
+        Ok(AppendAnswer::Appended { slot: 2 }),
+        "a higher epoch seals nothing"
+    );
+}
+
+/// A counter that does not remember.
+#[derive(Default)]
+struct Forgetful(Cell<u64>);
+
+impl Counter for Forgetful {
+    type Error = &'static str;
+
+    fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, &'static str> {
+        self.0.set(self.0.get() + n.get());
+        Ok(self.0.get() - n.get() + 1)
+    }
+
+    fn current(&self) -> Result<u64, &'static str> {
+        Ok(self.0.get())
+    }
+}
+
+/// Fails every other call: by turns before it is carried out and after.
+struct Flaky<L> {
+    log: L,
+    calls: Cell<u32>,
+}
+
+impl<L> Flaky<L> {
+    fn new(log: L) -> Self {
+        Self { log, calls: Cell::new(0) }
+    }
+
+    fn call<T, E>(&self, carry_out: impl FnOnce(&L) -> Result<T, E>) -> Result<T, &'static str> {
+        self.calls.set(self.calls.get() + 1);
+        match self.calls.get() % 4 {
+            1 => Err("not carried out"),
+            3 => {
+                assert!(carry_out(&self.log).is_ok());
+                Err("carried out, but the answer is lost")
+            }
+            _ => carry_out(&self.log).map_err(|_| "full"),
+        }
+    }
+}
+
+impl<L: Log<u8, u64>> Log<u8, u64> for Flaky<L> {
+    type Error = &'static str;
+
+    fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<u8, u64>, &'static str> {
+        self.call(|log| log.read(from, limit))
+    }
+
+    fn seal(&self, epoch: u64) -> Result<SealAnswer, &'static str> {
+        self.call(|log| log.seal(epoch))
+    }
+
+    fn trim(&self, below: u64) -> Result<u64, &'static str> {
+        self.call(|log| log.trim(below))
+    }
+}
+
+impl<L: SlotLog<u8, u64>> SlotLog<u8, u64> for Flaky<L> {
+    fn write(&self, slot: u64, entry: &E) -> Result<WriteAnswer<u8, u64>, &'static str> {
+        self.call(|log| log.write(slot, entry))
+    }
+}
+
+impl<L: AppendLog<u8, u64>> AppendLog<u8, u64> for Flaky<L> {
+    fn append(&self, entry: &E) -> Result<AppendAnswer, &'static str> {
+        self.call(|log| log.append(entry))
+    }
+}
+
+/// Delivers everything, as payloads; `follow` is called until there is nothing new for a while.
+fn deliver_all(mut follow: impl FnMut(&mut Subscriber<u8, u64>, u64) -> bool) -> Vec<u64> {
+    let mut subscriber = Subscriber::new(SubscriberConfig { window: 8, ..SubscriberConfig::default() });
+    let (mut delivered, mut now_ms, mut quiet) = (Vec::new(), 0, 0);
+    while quiet < 8 {
+        let before = subscriber.next();
+        if follow(&mut subscriber, now_ms) {
+            while let Some(delivery) = subscriber.poll_delivery().unwrap() {
+                delivered.push(delivery.payload.unwrap());
+            }
+        }
+        quiet = if subscriber.next() == before { quiet + 1 } else { 0 };
+        now_ms = now_ms.max(subscriber.poll_timeout().unwrap());
+    }
+    delivered
+}
+
+#[test]
+fn with_an_engine_that_fails_half_the_time_every_message_is_delivered_once() {
+    let (counter, log) = (Forgetful::default(), Flaky::new(RefCell::new(MemoryLog::new(1_000))));
+    let mut publisher = Publisher::new(7, PublisherConfig::default());
+    let mut unknown = 0;
+    for number in 1..=100 {
+        if number == 50 {
+            counter.0.set(3); // behind everyone's back
+        }
+        publisher.publish(number).unwrap();
+        loop {
+            match blocking::settle(&mut publisher, &counter, &log) {
+                Ok(published) => break assert!(published.is_some()),
+                Err(SettleError::Log(_)) => unknown += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    assert!(unknown > 50);
+    let delivered = deliver_all(|subscriber, now_ms| match blocking::follow(subscriber, &log, now_ms) {
+        Ok(()) => true,
+        Err(FollowError::Log(_)) => false,
+        Err(error) => panic!("{error}"),
+    });
+    assert!(delivered.into_iter().eq(1..=100));
+}
+
+#[test]
+fn an_append_that_was_repeated_is_delivered_once() {
+    let log = Flaky::new(RefCell::new(MemoryLog::new(1_000)));
+    let mut appender = Appender::new(7);
+    for number in 1..=100 {
+        appender.publish(number).unwrap();
+        while blocking::settle_append(&mut appender, &log).is_err() {}
+    }
+    assert!(log.log.borrow().tail() > 120, "some are stored twice");
+    let delivered =
+        deliver_all(|subscriber, now_ms| blocking::follow_appends(subscriber, &log, now_ms).is_ok());
+    assert!(delivered.into_iter().eq(1..=100));
+}
+
+#[test]
+fn after_a_seal_a_publisher_enters_the_new_epoch_and_goes_on() {
+    let (old, log) = (Forgetful::default(), RefCell::new(MemoryLog::new(1_000)));
+    let mut publisher = Publisher::new(7, PublisherConfig::default());
+    for number in 1..=5 {
+        publisher.publish(number).unwrap();
+        blocking::settle(&mut publisher, &old, &log).unwrap();
+    }
+    let SealAnswer { epoch, tail } = log.seal(1).unwrap();
+    let new = Forgetful(Cell::new(tail));
+    publisher.publish(6).unwrap();
+    assert_eq!(blocking::settle(&mut publisher, &old, &log), Err(SettleError::EnterEpoch { epoch: 1 }));
+    publisher.enter(epoch, tail);
+    assert_eq!(blocking::settle(&mut publisher, &new, &log).unwrap().unwrap().slot, 6);
+    assert_eq!(blocking::settle(&mut publisher, &new, &log), Ok(None));
+    let mut appender = Appender::new(8);
+    appender.publish(7).unwrap();
+    assert_eq!(blocking::settle_append(&mut appender, &log), Err(SettleError::EnterEpoch { epoch: 1 }));
+    let delivered = deliver_all(|subscriber, now_ms| blocking::follow(subscriber, &log, now_ms).is_ok());
+    assert!(delivered.into_iter().eq(1..=6));
+}
+
+#[test]
+fn logs_can_be_used_through_a_reference_to_any() {
+    let log = RefCell::new(MemoryLog::new(10));
+    let slots: &dyn SlotLog<u8, u64, Error = _> = &log;
+    let appends: &dyn AppendLog<u8, u64, Error = _> = &log;
+    assert_eq!(slots.write(1, &message(0, 1, 1)), Ok(WriteAnswer::Written));
+    assert_eq!(appends.append(&message(0, 1, 2)), Ok(AppendAnswer::Appended { slot: 2 }));
+    let mut publisher = Publisher::new(2, PublisherConfig::default());
+    publisher.publish(5).unwrap();
+    let counter: &dyn Counter<Error = &'static str> = &Forgetful::default();
+    assert_eq!(blocking::settle(&mut publisher, counter, slots).unwrap().unwrap().slot, 3);
+}
+
+#[cfg(feature = "std")]
+#[test]
+fn threads_publish_into_one_log_and_everyone_reads_one_order() {
+    use std::sync::Mutex;
+
+    for appends in [false, true] {
+        let (counter, log) = (happens_before::AtomicCounter::new(), Mutex::new(MemoryLog::new(10_000)));
+        std::thread::scope(|scope| {
+            for node in 0..4_u8 {
+                let (counter, log) = (&counter, &log);
+                scope.spawn(move || {
+                    let mut publisher = Publisher::new(node, PublisherConfig::default());
+                    let mut appender = Appender::new(node);
+                    for number in 1..=200 {
+                        let payload = u64::from(node) * 1_000 + number;
+                        if appends {
+                            appender.publish(payload).unwrap();
+                            blocking::settle_append(&mut appender, log).unwrap().unwrap();
+                        } else {
+                            publisher.publish(payload).unwrap();
+                            blocking::settle(&mut publisher, counter, log).unwrap().unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        let read = || deliver_all(|subscriber, now_ms| blocking::follow(subscriber, &log, now_ms).is_ok());
+        let delivered = read();
+        assert_eq!((delivered.len(), log.lock().unwrap().tail()), (800, 800));
+        for node in 0..4 {
+            let own = delivered.iter().filter(|&&payload| payload / 1_000 == node);
+            assert!(own.map(|payload| payload % 1_000).eq(1..=200), "node {node} is in its own order");
+        }
+        assert_eq!(read(), delivered);
+    }
+}
+
+/// Wrong on purpose: someone fills slots that no number was given for. Every sender comes too late, however quick it is.
+#[test]
+fn filling_above_the_counter_starves_the_senders_and_they_are_told() {
+    let (counter, log) = (Forgetful::default(), RefCell::new(MemoryLog::new(10_000)));
+    let mut publisher = Publisher::new(7, PublisherConfig { attempts: 5, ..PublisherConfig::default() });
+    let mut starved = 0;
+    for number in 1..=20 {
+        publisher.publish(number).unwrap();
+        let eager = Eager { log: &log, counter: &counter };
+        match blocking::settle(&mut publisher, &eager, &log) {
+            Err(SettleError::Publish(error)) => {
+                assert_eq!(error.entry.id().unwrap().counter(), number, "the message comes back");
+                starved += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(starved, 20);
+    let delivered = deliver_all(|subscriber, now_ms| blocking::follow(subscriber, &log, now_ms).is_ok());
+    assert_eq!(delivered, [0; 0]);
+    // Without it, all get through.
+    for number in 21..=40 {
+        publisher.publish(number).unwrap();
+        blocking::settle(&mut publisher, &counter, &log).unwrap().unwrap();
+    }
+}
+
+/// Fills the next slot just before its number is given.
+struct Eager<'a> {
+    log: &'a RefCell<MemoryLog<u8, u64>>,
+    counter: &'a Forgetful,
+}
+
+impl Counter for Eager<'_> {
+    type Error = &'static str;
+
+    fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, &'static str> {
+        let next = self.current()? + n.get();
+        assert_eq!(self.log.write(next, &Entry::fill(0)), Ok(WriteAnswer::Written));
+        self.counter.increment_and_get(n)
+    }
+
+    fn current(&self) -> Result<u64, &'static str> {
+        self.counter.current()
+    }
+}

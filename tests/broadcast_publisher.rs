@@ -1,0 +1,478 @@
+//! Each rule of the sending side, by name; over a counter and slots, and over an engine that appends.
+#![cfg(feature = "alloc")]
+
+use std::num::NonZeroU64;
+
+use happens_before::Dot;
+use happens_before::broadcast::{
+    Abandoned, AppendAnswer, AppendRequest, Appender, BatchErrorKind, Entry, Fate, PublishErrorKind,
+    PublishRefusedKind, PublishRequest, Publisher, PublisherConfig, WriteAnswer,
+};
+use happens_before::broadcast::{PublishError, Published};
+
+type Machine = Publisher<char, &'static str>;
+
+fn publisher() -> Machine {
+    Publisher::new('a', PublisherConfig { attempts: 3, jump: 100 })
+}
+
+fn id(number: u64) -> Dot<char> {
+    Dot::new('a', number).unwrap()
+}
+
+fn other() -> Entry<char, &'static str> {
+    Entry::message(0, Dot::new('b', 1).unwrap(), "other")
+}
+
+fn n(n: u64) -> NonZeroU64 {
+    NonZeroU64::new(n).unwrap()
+}
+
+/// Hands in the number for the outstanding entry.
+fn number(publisher: &mut Machine, number: u64) {
+    let id = *publisher.outstanding().unwrap().0.id().unwrap();
+    publisher.handle_numbers(&id, number, n(1)).unwrap();
+    assert_eq!(publisher.internal_validate(), Ok(()));
+}
+
+/// Hands in the answer to a write of the outstanding entry.
+fn hear(
+    publisher: &mut Machine,
+    slot: u64,
+    answer: WriteAnswer<char, &'static str>,
+) -> Result<Option<Published<char>>, PublishError<char, &'static str>> {
+    let id = publisher.outstanding().map_or(id(1), |(entry, _)| *entry.id().unwrap());
+    let heard = publisher.handle_write(&id, slot, answer);
+    assert_eq!(publisher.internal_validate(), Ok(()));
+    heard
+}
+
+fn assert_takes(publisher: &mut Machine, count: u64) {
+    let id = *publisher.outstanding().unwrap().0.id().unwrap();
+    assert_eq!(publisher.poll_request(), Some(PublishRequest::Take { id: &id, n: n(count) }));
+}
+
+/// Polls a write, and returns its slot and a copy of its entry.
+fn write(publisher: &mut Machine) -> (u64, Entry<char, &'static str>) {
+    match publisher.poll_request() {
+        Some(PublishRequest::Write { slot, entry }) => (slot, entry.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn takes_a_number_then_writes_the_slot_of_that_number_and_only_then_is_published() {
+    let mut publisher = publisher();
+    assert_eq!(publisher.poll_request(), None);
+    assert_eq!(publisher.publish("hello"), Ok(id(1)));
+    assert_takes(&mut publisher, 1);
+    number(&mut publisher, 7);
+    assert_eq!(write(&mut publisher), (7, Entry::message(0, id(1), "hello")));
+    let published = hear(&mut publisher, 7, WriteAnswer::Written).unwrap().unwrap();
+    assert_eq!((published.id, published.slot), (id(1), 7));
+    assert_eq!((publisher.tail(), publisher.last()), (7, 1));
+    assert_eq!(publisher.poll_request(), None);
+}
+
+#[test]
+fn one_entry_is_outstanding_at_a_time_and_the_refused_payload_comes_back() {
+    let mut publisher = publisher();
+    publisher.publish("first").unwrap();
+    let refused = publisher.publish("second").unwrap_err();
+    assert_eq!((refused.payload, refused.kind), ("second", PublishRefusedKind::Busy));
+    let refused = publisher.publish_batch(["x", "y"]).unwrap_err();
+    assert_eq!((refused.payload, refused.kind), (vec!["x", "y"], PublishRefusedKind::Busy));
+    assert_eq!(publisher.publish_marker().unwrap_err().kind, PublishRefusedKind::Busy);
+    assert_eq!(publisher.last(), 1, "nothing is numbered by a refusal");
+}
+
+#[test]
+fn a_batch_is_one_entry_in_one_slot_with_consecutive_ids() {
+    let mut publisher = publisher();
+    assert_eq!(publisher.publish_batch(["x", "y", "z"]), Ok(id(1)));
+    number(&mut publisher, 1);
+    assert_eq!(write(&mut publisher).1, Entry::batch(0, id(1), ["x", "y", "z"]).unwrap());
+    hear(&mut publisher, 1, WriteAnswer::Written).unwrap().unwrap();
+    assert_eq!(publisher.publish_marker(), Ok(id(4)));
+    assert_eq!(publisher.outstanding().unwrap().0, &Entry::marker(0, id(4)));
+}
+
+#[test]
+fn an_empty_batch_is_refused() {
+    let refused = publisher().publish_batch([]).unwrap_err();
+    assert_eq!((refused.payload, refused.kind), (vec![], PublishRefusedKind::Empty));
+    assert_eq!(Entry::<_, u8>::batch(0, id(1), []).unwrap_err().kind, BatchErrorKind::Empty);
+}
+
+#[test]
+fn numbers_of_a_node_run_out_and_do_not_wrap() {
+    let config = PublisherConfig::default();
+    let mut publisher = Machine::resume('a', u64::MAX - 2, None, config).unwrap();
+    let refused = publisher.publish_batch(["x", "y", "z"]).unwrap_err();
+    assert!(matches!(refused.kind, PublishRefusedKind::CounterExhausted(_)));
+    assert_eq!((refused.payload.len(), publisher.last()), (3, u64::MAX - 2));
+    assert_eq!(publisher.publish_batch(["x", "y"]), Ok(id(u64::MAX - 1)));
+    publisher.abandon().unwrap();
+    let refused = publisher.publish("z").unwrap_err();
+    assert!(matches!(refused.kind, PublishRefusedKind::CounterExhausted(_)));
+    assert!(publisher.publish_marker().is_err());
+}
+
+#[test]
+fn an_unknown_outcome_is_settled_by_the_same_write_to_the_same_slot() {
+    let mut publisher = publisher();
+    publisher.publish("hello").unwrap();
+    number(&mut publisher, 7);
+    let first = write(&mut publisher);
+    assert_eq!(write(&mut publisher), first, "no answer: once more");
+    // The first one had landed.
+    let published = hear(&mut publisher, 7, WriteAnswer::Occupied(first.1)).unwrap().unwrap();
+    assert_eq!(published.slot, 7);
+}
+
+#[test]
+fn ones_own_entry_of_another_epoch_is_success_too() {
+    let entry = Entry::message(0, id(1), "hello");
+    let mut publisher =
+        Machine::resume('a', 0, Some((entry.clone(), Some(7))), PublisherConfig::default()).unwrap();
+    publisher.enter(1, 9);
+    assert!(hear(&mut publisher, 7, WriteAnswer::Occupied(entry)).unwrap().is_some());
+}
+
+#[test]
+fn occupied_by_another_takes_a_new_number_and_keeps_the_id() {
+    for occupant in [other(), Entry::fill(0)] {
+        let mut publisher = publisher();
+        publisher.publish("hello").unwrap();
+        number(&mut publisher, 7);
+        let (_, entry) = write(&mut publisher);
+        assert_eq!(hear(&mut publisher, 7, WriteAnswer::Occupied(occupant)), Ok(None));
+        assert_takes(&mut publisher, 1);
+        number(&mut publisher, 9);
+        assert_eq!(write(&mut publisher), (9, entry));
+    }
+}
+
+#[test]
+fn filled_away_again_and_again_ends_in_an_error_with_the_message() {
+    let mut publisher = publisher();
+    publisher.publish("hello").unwrap();
+    for slot in 1..=3 {
+        number(&mut publisher, slot);
+        assert_eq!(hear(&mut publisher, slot, WriteAnswer::Occupied(Entry::fill(0))), Ok(None));
+    }
+    number(&mut publisher, 4);
+    let error = hear(&mut publisher, 4, WriteAnswer::Occupied(Entry::fill(0))).unwrap_err();
+    assert_eq!(error.entry, Entry::message(0, id(1), "hello"));
+    assert_eq!(error.kind, PublishErrorKind::FilledAway { times: 4 });
+    assert_eq!(
+        error.to_string(),
+        r#"('a', 1) ["hello"] in epoch 0 found its slot occupied 4 times; let subscribers wait longer"#
+    );
+    assert_eq!(publisher.publish("next"), Ok(id(2)), "the number is used, and may be skipped");
+}
+
+#[test]
+fn behind_the_tail_the_difference_is_taken_at_once_and_does_not_count_as_filled_away() {
+    let mut publisher = publisher();
+    publisher.observe_tail(10);
+    publisher.publish("hello").unwrap();
+    for counter in [4, 5, 6] {
+        number(&mut publisher, counter); // attempts: 3
+        assert_takes(&mut publisher, 11 - counter);
+    }
+    publisher.handle_numbers(&id(1), 7, n(5)).unwrap(); // 7 ..= 11
+    assert_eq!(write(&mut publisher).0, 11);
+    for slot in [11, 12, 13] {
+        assert_eq!(hear(&mut publisher, slot, WriteAnswer::Occupied(other())), Ok(None), "not yet too often");
+        number(&mut publisher, slot + 1);
+    }
+}
+
+#[test]
+fn of_the_numbers_taken_the_lowest_above_the_tail_is_used() {
+    let mut publisher = publisher();
+    publisher.observe_tail(10);
+    publisher.publish("hello").unwrap();
+    // Another publisher had taken the difference as well.
+    publisher.handle_numbers(&id(1), 12, n(6)).unwrap();
+    assert_eq!(write(&mut publisher).0, 12);
+    let mut publisher = self::publisher();
+    publisher.observe_tail(10);
+    publisher.publish("hello").unwrap();
+    publisher.handle_numbers(&id(1), 8, n(6)).unwrap();
+    assert_eq!(write(&mut publisher).0, 11);
+}
+
+#[test]
+fn at_the_tail_is_behind_it() {
+    let mut publisher = publisher();
+    publisher.observe_tail(10);
+    publisher.publish("hello").unwrap();
+    number(&mut publisher, 10);
+    assert_takes(&mut publisher, 1);
+}
+
+#[test]
+fn a_counter_that_stays_behind_ends_in_an_error_with_the_message() {
+    let mut publisher = publisher();
+    publisher.observe_tail(10);
+    publisher.publish("hello").unwrap();
+    for _ in 0..3 {
+        number(&mut publisher, 5);
+    }
+    let error = publisher.handle_numbers(&id(1), 5, n(6 - 5)).unwrap_err();
+    assert_eq!(error.kind, PublishErrorKind::CounterBehind { number: 5, tail: 10 });
+    assert_eq!(error.entry.id(), Some(&id(1)));
+    assert_eq!(publisher.poll_request(), None);
+}
+
+#[test]
+fn an_absurd_jump_is_an_error_with_the_message_and_nothing_is_written() {
+    let mut publisher = publisher();
+    publisher.observe_tail(10);
+    publisher.publish("hello").unwrap();
+    number(&mut publisher, 110);
+    assert_eq!(write(&mut publisher).0, 110, "as far as allowed");
+    publisher.abandon();
+    publisher.publish("hello").unwrap();
+    let error = publisher.handle_numbers(&id(2), 211, n(1)).unwrap_err();
+    assert_eq!(error.kind, PublishErrorKind::Jump { number: 211, tail: 110 });
+    assert_eq!(error.entry, Entry::message(0, id(2), "hello"));
+}
+
+#[test]
+fn numbers_end_at_2_to_the_63() {
+    let last = i64::MAX as u64;
+    let mut publisher = Publisher::new('a', PublisherConfig { attempts: 3, jump: u64::MAX });
+    publisher.publish("hello").unwrap();
+    number(&mut publisher, last);
+    assert_eq!(write(&mut publisher).0, last);
+    hear(&mut publisher, last, WriteAnswer::Written).unwrap().unwrap();
+    publisher.publish("more").unwrap();
+    let error = publisher.handle_numbers(&id(2), last + 1, n(u64::MAX)).unwrap_err();
+    assert!(matches!(error.kind, PublishErrorKind::Jump { .. }));
+    publisher.observe_tail(u64::MAX);
+    publisher.publish("more").unwrap();
+    let error = publisher.handle_numbers(&id(3), 0, n(1)).unwrap_err();
+    assert!(matches!(error.kind, PublishErrorKind::CounterBehind { .. }), "a difference of 2^64 is none");
+}
+
+/// Found by the simulation: a number taken for an earlier message was used for the next one, which could then come before
+/// what had been acknowledged when it began.
+#[test]
+fn a_late_number_of_an_earlier_message_is_spent() {
+    let mut publisher = publisher();
+    publisher.publish("first").unwrap();
+    assert_takes(&mut publisher, 1);
+    publisher.abandon().unwrap();
+    publisher.publish("second").unwrap();
+    publisher.handle_numbers(&id(1), 5, n(1)).unwrap();
+    assert_takes(&mut publisher, 1);
+    publisher.handle_numbers(&id(2), 9, n(1)).unwrap();
+    assert_eq!(write(&mut publisher).0, 9);
+    publisher.handle_numbers(&id(2), 12, n(1)).unwrap();
+    assert_eq!(write(&mut publisher).0, 9, "a second number is spent as well");
+}
+
+/// Found by the simulation: an abandoned message, a counter that gave its number again, and the late answer that the
+/// abandoned one is written, which was taken for the next message's.
+#[test]
+fn a_late_answer_about_an_abandoned_message_settles_nothing_and_its_slot_is_not_used_again() {
+    let mut publisher = publisher();
+    publisher.publish("first").unwrap();
+    number(&mut publisher, 7);
+    write(&mut publisher);
+    publisher.abandon().unwrap();
+    publisher.publish("second").unwrap();
+    number(&mut publisher, 7);
+    assert_takes(&mut publisher, 1);
+    number(&mut publisher, 8);
+    assert_eq!(publisher.handle_write(&id(1), 8, WriteAnswer::Written), Ok(None));
+    assert_eq!(write(&mut publisher).0, 8);
+}
+
+#[test]
+fn a_late_answer_about_another_slot_settles_nothing() {
+    let mut publisher = publisher();
+    publisher.publish("hello").unwrap();
+    number(&mut publisher, 7);
+    assert_eq!(hear(&mut publisher, 7, WriteAnswer::Occupied(other())), Ok(None));
+    assert_eq!(hear(&mut publisher, 7, WriteAnswer::Written), Ok(None), "not while a number is taken");
+    number(&mut publisher, 9);
+    assert_eq!(hear(&mut publisher, 7, WriteAnswer::Written), Ok(None));
+    assert_eq!(hear(&mut publisher, 7, WriteAnswer::Sealed { epoch: 1 }), Ok(None));
+    assert_eq!(write(&mut publisher).0, 9);
+    assert!(hear(&mut publisher, 9, WriteAnswer::Written).unwrap().is_some());
+    assert_eq!(hear(&mut publisher, 9, WriteAnswer::Written), Ok(None), "said once");
+}
+
+#[test]
+fn sealed_waits_for_the_new_epoch_and_then_takes_a_new_number_in_it() {
+    let mut publisher = publisher();
+    publisher.publish("hello").unwrap();
+    number(&mut publisher, 7);
+    assert_eq!(hear(&mut publisher, 7, WriteAnswer::Sealed { epoch: 2 }), Ok(None));
+    assert_eq!(publisher.poll_request(), Some(PublishRequest::EnterEpoch { epoch: 2 }));
+    publisher.enter(1, 0);
+    assert_eq!(publisher.poll_request(), Some(PublishRequest::EnterEpoch { epoch: 2 }), "not far enough");
+    publisher.enter(2, 20);
+    assert_takes(&mut publisher, 1);
+    number(&mut publisher, 21);
+    assert_eq!(write(&mut publisher), (21, Entry::message(2, id(1), "hello")));
+    assert_eq!(hear(&mut publisher, 21, WriteAnswer::Sealed { epoch: 2 }), Ok(None), "a late answer");
+    assert_eq!(write(&mut publisher).0, 21);
+}
+
+#[test]
+fn what_is_outstanding_when_an_epoch_is_entered_is_settled_in_its_own_epoch_first() {
+    let mut publisher = publisher();
+    publisher.publish("hello").unwrap();
+    number(&mut publisher, 7);
+    write(&mut publisher);
+    publisher.enter(1, 20);
+    assert_eq!(write(&mut publisher), (7, Entry::message(0, id(1), "hello")));
+    assert_eq!(hear(&mut publisher, 7, WriteAnswer::Sealed { epoch: 1 }), Ok(None));
+    assert_takes(&mut publisher, 1);
+    number(&mut publisher, 21);
+    assert_eq!(write(&mut publisher).1.epoch(), 1);
+}
+
+#[test]
+fn trimmed_at_the_first_try_is_not_stored_and_takes_a_number_above() {
+    let mut publisher = publisher();
+    publisher.publish("hello").unwrap();
+    number(&mut publisher, 7);
+    write(&mut publisher);
+    assert_eq!(hear(&mut publisher, 7, WriteAnswer::Trimmed { first: 30 }), Ok(None));
+    assert_eq!(publisher.tail(), 29);
+    number(&mut publisher, 8);
+    assert_takes(&mut publisher, 22);
+}
+
+#[test]
+fn trimmed_after_an_unknown_outcome_is_unknown_and_says_how_to_find_out() {
+    let mut publisher = publisher();
+    publisher.publish("hello").unwrap();
+    number(&mut publisher, 7);
+    write(&mut publisher);
+    write(&mut publisher);
+    let error = hear(&mut publisher, 7, WriteAnswer::Trimmed { first: 30 }).unwrap_err();
+    assert_eq!(error.kind, PublishErrorKind::OutcomeTrimmed { slot: 7, first: 30 });
+    assert!(error.to_string().contains("see in a snapshot whether ('a', 1)"));
+}
+
+#[test]
+fn another_content_under_ones_own_id_is_fatal_with_both_as_proof() {
+    let mut publisher = publisher();
+    publisher.publish("mine").unwrap();
+    number(&mut publisher, 7);
+    let twin = Entry::message(0, id(1), "not mine");
+    let error = hear(&mut publisher, 7, WriteAnswer::Occupied(twin.clone())).unwrap_err();
+    assert_eq!(error.entry, Entry::message(0, id(1), "mine"));
+    assert_eq!(error.kind, PublishErrorKind::Conflict { slot: 7, other: twin });
+}
+
+#[test]
+fn a_restarted_publisher_settles_its_outstanding_write_before_anything_else() {
+    let mut before = publisher();
+    before.publish_batch(["x", "y"]).unwrap();
+    number(&mut before, 7);
+    let (entry, slot) = before.outstanding().map(|(entry, slot)| (entry.clone(), slot)).unwrap();
+    assert_eq!(slot, Some(7));
+    drop(before); // dies after it has sent the write
+
+    let config = PublisherConfig::default();
+    let mut after = Machine::resume('a', 0, Some((entry.clone(), slot)), config).unwrap();
+    assert_eq!(after.publish("z").unwrap_err().kind, PublishRefusedKind::Busy);
+    assert_eq!(write(&mut after), (7, entry.clone()));
+    // Trimmed already: it was sent by the one before.
+    assert!(hear(&mut after, 7, WriteAnswer::Trimmed { first: 8 }).is_err());
+    assert_eq!(after.publish("z"), Ok(id(3)), "numbers go on");
+
+    let mut after = Machine::resume('a', 1, Some((entry, None)), config).unwrap();
+    assert_takes(&mut after, 1);
+    assert_eq!(after.last(), 2);
+}
+
+#[test]
+fn a_publisher_does_not_resume_with_what_is_not_its_own() {
+    for entry in [other(), Entry::fill(0)] {
+        let refused = Machine::resume('a', 0, Some((entry.clone(), None)), PublisherConfig::default());
+        assert_eq!(refused.unwrap_err(), entry);
+    }
+    assert_eq!(Appender::resume('a', 0, Some(other())).unwrap_err(), other());
+}
+
+#[test]
+fn what_is_given_up_says_whether_it_can_be_stored() {
+    let mut publisher = publisher();
+    assert_eq!(publisher.abandon(), None);
+    publisher.publish("hello").unwrap();
+    let entry = |number| Entry::message(0, id(number), "hello");
+    assert_eq!(publisher.abandon(), Some(Abandoned { entry: entry(1), fate: Fate::NotStored }));
+    publisher.publish("hello").unwrap();
+    number(&mut publisher, 7);
+    assert_eq!(publisher.abandon(), Some(Abandoned { entry: entry(2), fate: Fate::NotStored }), "not polled");
+    publisher.publish("hello").unwrap();
+    number(&mut publisher, 8);
+    write(&mut publisher);
+    let fate = Fate::Unknown { slot: Some(8) };
+    assert_eq!(publisher.abandon(), Some(Abandoned { entry: entry(3), fate }));
+    publisher.publish("hello").unwrap();
+    number(&mut publisher, 9);
+    write(&mut publisher);
+    hear(&mut publisher, 9, WriteAnswer::Sealed { epoch: 1 }).unwrap();
+    assert_eq!(publisher.abandon().unwrap().fate, Fate::NotStored, "sealed is settled");
+}
+
+#[test]
+fn an_unanswered_append_is_repeated_with_the_same_id() {
+    let mut appender = Appender::new('a');
+    assert_eq!(appender.poll_request(), None);
+    appender.publish("hello").unwrap();
+    let entry = Entry::message(0, id(1), "hello");
+    for _ in 0..2 {
+        assert_eq!(appender.poll_request(), Some(AppendRequest::Append { entry: &entry }));
+    }
+    assert_eq!(appender.publish("more").unwrap_err().kind, PublishRefusedKind::Busy);
+    let published = appender.handle_append(&id(1), AppendAnswer::Appended { slot: 4 }).unwrap();
+    assert_eq!((published.id, published.slot), (id(1), 4));
+    // The answer to the other request comes when the next entry is outstanding.
+    appender.publish_batch(["x", "y"]).unwrap();
+    assert_eq!(appender.handle_append(&id(1), AppendAnswer::Appended { slot: 5 }), None);
+    assert_eq!(appender.outstanding(), Some(&Entry::batch(0, id(2), ["x", "y"]).unwrap()));
+    assert_eq!(appender.last(), 3);
+}
+
+#[test]
+fn a_sealed_append_waits_for_the_new_epoch() {
+    let mut appender = Appender::new('a');
+    appender.publish_marker().unwrap();
+    assert_eq!(
+        appender.poll_request(),
+        Some(AppendRequest::Append { entry: &Entry::<_, ()>::marker(0, id(1)) })
+    );
+    assert_eq!(appender.handle_append(&id(1), AppendAnswer::Sealed { epoch: 2 }), None);
+    assert_eq!(appender.poll_request(), Some(AppendRequest::EnterEpoch { epoch: 2 }));
+    appender.enter(1);
+    assert_eq!(appender.poll_request(), Some(AppendRequest::EnterEpoch { epoch: 2 }));
+    appender.enter(2);
+    assert_eq!(appender.poll_request(), Some(AppendRequest::Append { entry: &Entry::marker(2, id(1)) }));
+    assert_eq!(appender.handle_append(&id(1), AppendAnswer::Sealed { epoch: 2 }), None, "a late answer");
+    assert_eq!(appender.poll_request(), Some(AppendRequest::Append { entry: &Entry::marker(2, id(1)) }));
+}
+
+#[test]
+fn a_given_up_append_is_unknown_once_it_was_sent() {
+    let mut appender = Appender::new('a');
+    appender.publish("hello").unwrap();
+    assert_eq!(appender.abandon().unwrap().fate, Fate::NotStored);
+    appender.publish("hello").unwrap();
+    appender.poll_request();
+    assert_eq!(appender.abandon().unwrap().fate, Fate::Unknown { slot: None });
+    let mut appender = Appender::resume('a', 5, Some(Entry::message(1, id(4), "hello"))).unwrap();
+    assert_eq!((appender.last(), appender.abandon().unwrap().fate), (5, Fate::Unknown { slot: None }));
+    appender.publish("next").unwrap();
+    assert_eq!(appender.outstanding().map(Entry::epoch), Some(1));
+}

@@ -1,0 +1,483 @@
+//! Each rule of the receiving side, by name.
+#![cfg(feature = "alloc")]
+
+use std::cell::RefCell;
+
+use happens_before::broadcast::{
+    Delivery, Entry, MemoryLog, Position, ReadAnswer, Snapshot, SubscribeErrorKind, SubscribeRequest,
+    Subscriber, SubscriberConfig, WriteAnswer, blocking,
+};
+use happens_before::{Dot, VersionVector};
+
+type Machine = Subscriber<char, u64>;
+
+const CONFIG: SubscriberConfig = SubscriberConfig {
+    window: 4,
+    poll_ms: 10,
+    write_timeout_ms: 100,
+    max_fill_timeout_ms: 1_000,
+    jump: 50,
+    nodes: 3,
+};
+
+fn id(node: char, number: u64) -> Dot<char> {
+    Dot::new(node, number).unwrap()
+}
+
+fn message(node: char, number: u64) -> Entry<char, u64> {
+    Entry::message(0, id(node, number), 100 + number)
+}
+
+fn read(from: u64, limit: usize) -> Option<SubscribeRequest> {
+    Some(SubscribeRequest::Read { from, limit })
+}
+
+fn fill(slot: u64) -> Option<SubscribeRequest> {
+    Some(SubscribeRequest::Fill { slot, epoch: 0 })
+}
+
+fn entries(slots: &[u64]) -> ReadAnswer<char, u64> {
+    ReadAnswer::Entries(slots.iter().map(|&slot| (slot, message('a', slot))).collect())
+}
+
+/// Delivers all there is, as ids and places.
+fn deliver(machine: &mut Machine) -> Vec<String> {
+    std::iter::from_fn(|| {
+        let delivery = machine.poll_delivery().unwrap();
+        assert_eq!(machine.internal_validate(), Ok(()));
+        delivery
+    })
+    .map(|Delivery { position, id, .. }| format!("{}{}@{}", id.node(), id.counter(), position))
+    .collect()
+}
+
+/// Answers the read that is due with these slots of node a.
+fn answer(machine: &mut Machine, now_ms: u64, slots: &[u64]) {
+    let Some(SubscribeRequest::Read { from, limit }) = machine.poll_request(now_ms) else { panic!("no read") };
+    let slots: Vec<u64> = slots.iter().copied().filter(|&slot| slot >= from).take(limit).collect();
+    machine.handle_read(now_ms, from, limit, entries(&slots)).unwrap();
+    assert_eq!(machine.internal_validate(), Ok(()));
+}
+
+#[test]
+fn slots_are_delivered_in_order_whatever_order_they_are_announced_in() {
+    let mut machine = Machine::new(CONFIG);
+    for slot in [3, 1, 4] {
+        machine.handle_entry(slot, message('a', slot)).unwrap();
+    }
+    assert_eq!(deliver(&mut machine), ["a1@0:1:0"]);
+    machine.handle_entry(2, message('a', 2)).unwrap();
+    assert_eq!(deliver(&mut machine), ["a2@0:2:0", "a3@0:3:0", "a4@0:4:0"]);
+    assert_eq!(machine.next(), 5);
+}
+
+#[test]
+fn a_message_is_delivered_once_by_its_number_and_numbers_may_skip() {
+    let mut machine = Machine::new(CONFIG);
+    for (slot, number) in [(1, 5), (2, 5), (3, 4), (4, 9)] {
+        machine.handle_entry(slot, message('a', number)).unwrap();
+    }
+    assert_eq!(deliver(&mut machine), ["a5@0:1:0", "a9@0:4:0"]);
+    assert_eq!(machine.delivered_up_to(&'a'), 9);
+}
+
+#[test]
+fn a_batch_is_delivered_message_by_message_at_one_slot() {
+    let mut machine = Machine::new(CONFIG);
+    machine.handle_entry(1, message('a', 2)).unwrap();
+    machine.handle_entry(2, Entry::batch(0, id('a', 1), [101, 102, 103, 104]).unwrap()).unwrap();
+    machine.handle_entry(3, Entry::marker(0, id('a', 5))).unwrap();
+    assert_eq!(deliver(&mut machine), ["a2@0:1:0", "a3@0:2:2", "a4@0:2:3", "a5@0:3:0"]);
+}
+
+#[test]
+fn what_is_delivered_carries_its_payload_and_a_marker_none() {
+    let mut machine = Machine::new(CONFIG);
+    machine.handle_entry(1, message('a', 1)).unwrap();
+    machine.handle_entry(2, Entry::marker(0, id('a', 2))).unwrap();
+    let position = Position { epoch: 0, sequence: 1, index: 0 };
+    let first = Delivery { position, id: id('a', 1), payload: Some(101) };
+    assert_eq!(machine.poll_delivery(), Ok(Some(first)));
+    assert_eq!(machine.poll_delivery().unwrap().unwrap().payload, None);
+}
+
+#[test]
+fn positions_go_up_even_where_a_fill_is_of_a_later_epoch_than_what_follows() {
+    let mut machine = Machine::new(CONFIG);
+    machine.handle_entry(2, message('a', 1)).unwrap(); // of epoch 0
+    machine.handle_entry(1, Entry::fill(1)).unwrap(); // after the epoch was sealed
+    assert_eq!(deliver(&mut machine), ["a1@1:2:0"]);
+}
+
+#[test]
+fn a_hole_is_read_waited_for_longer_than_a_write_may_take_and_then_filled() {
+    let mut machine = Machine::new(CONFIG);
+    answer(&mut machine, 0, &[2]);
+    assert_eq!(machine.poll_timeout(), Some(10));
+    assert_eq!(machine.poll_request(9), None);
+    assert_eq!(machine.poll_request(10), read(1, 1), "only whether the hole still is one");
+    machine.handle_read(10, 1, 1, entries(&[2])).unwrap();
+    for now_ms in [20, 110, 199] {
+        answer(&mut machine, now_ms, &[2]);
+    }
+    assert_eq!(machine.poll_timeout(), Some(200));
+    assert_eq!(machine.poll_request(200), fill(1));
+    machine.handle_fill(200, 1, 0, WriteAnswer::Written).unwrap();
+    assert_eq!(deliver(&mut machine), ["a2@0:2:0"]);
+}
+
+#[test]
+fn a_slow_message_that_comes_while_the_hole_is_waited_for_is_delivered() {
+    let mut machine = Machine::new(CONFIG);
+    answer(&mut machine, 0, &[2]);
+    answer(&mut machine, 150, &[1, 2]);
+    assert_eq!(deliver(&mut machine), ["a1@0:1:0", "a2@0:2:0"]);
+}
+
+#[test]
+fn a_fill_that_finds_the_slot_occupied_delivers_what_is_in_it() {
+    let mut machine = Machine::new(CONFIG);
+    answer(&mut machine, 0, &[2]);
+    assert_eq!(machine.poll_request(200), fill(1));
+    machine.handle_fill(200, 1, 0, WriteAnswer::Occupied(message('a', 1))).unwrap();
+    assert_eq!(deliver(&mut machine), ["a1@0:1:0", "a2@0:2:0"]);
+}
+
+#[test]
+fn after_a_fill_that_failed_the_log_is_read_again_first() {
+    for answered in [true, false] {
+        let mut machine = Machine::new(CONFIG);
+        answer(&mut machine, 0, &[2]);
+        assert_eq!(machine.poll_request(200), fill(1));
+        assert_eq!(machine.poll_request(299), None, "one request at a time");
+        if answered {
+            machine.handle_failure(300);
+        }
+        assert_eq!(machine.poll_request(300), None, "and a pause");
+        assert_eq!(machine.poll_timeout(), Some(310));
+        assert_eq!(machine.poll_request(310), read(1, 4));
+        machine.handle_read(310, 1, 4, entries(&[2])).unwrap();
+        assert_eq!(machine.poll_request(310), fill(1), "waited for already");
+    }
+}
+
+#[test]
+fn nothing_above_an_occupied_slot_is_ever_filled() {
+    let mut machine = Machine::new(CONFIG);
+    answer(&mut machine, 0, &[1]);
+    deliver(&mut machine);
+    for now_ms in (0..100_000).step_by(1_000) {
+        if machine.poll_request(now_ms).is_some_and(|request| request != read(2, 4).unwrap()) {
+            panic!("slot 2 may not have been claimed");
+        }
+        machine.handle_read(now_ms, 2, 4, entries(&[])).unwrap();
+    }
+}
+
+#[test]
+fn a_slot_that_the_counter_has_given_is_filled_though_nothing_follows_and_the_next_is_not() {
+    let mut machine = Machine::new(CONFIG);
+    machine.observe_current(1);
+    assert_eq!(machine.poll_timeout(), Some(0), "read at once");
+    answer(&mut machine, 0, &[]);
+    assert_eq!(machine.poll_request(200), fill(1));
+    machine.handle_fill(200, 1, 0, WriteAnswer::Written).unwrap();
+    assert_eq!(deliver(&mut machine), [""; 0]);
+    assert_eq!(machine.next(), 2);
+    assert_eq!(machine.poll_request(10_000), read(2, 4));
+    machine.handle_read(10_000, 2, 4, entries(&[])).unwrap();
+    assert_eq!(machine.poll_request(20_000), read(2, 4));
+}
+
+#[test]
+fn only_the_first_hole_of_a_range_is_waited_for() {
+    let mut machine = Machine::new(SubscriberConfig { window: 100, ..CONFIG });
+    answer(&mut machine, 0, &[4, 6]);
+    for slot in [1, 2, 3] {
+        assert_eq!(machine.poll_request(200), fill(slot));
+        machine.handle_fill(200, slot, 0, WriteAnswer::Written).unwrap();
+        deliver(&mut machine);
+    }
+    assert_eq!(machine.next(), 5);
+    assert_eq!(machine.poll_request(200), fill(5), "claimed when the wait began");
+    machine.handle_fill(200, 5, 0, WriteAnswer::Written).unwrap();
+    deliver(&mut machine);
+    // Claimed later: waited for on its own.
+    answer(&mut machine, 210, &[8]);
+    assert_eq!(machine.poll_request(211), None);
+    assert!(machine.poll_timeout().unwrap() > 211);
+}
+
+/// Fills one hole, and returns how long it was waited for.
+fn wait_for_hole(machine: &mut Machine, now_ms: &mut u64) -> u64 {
+    let hole = machine.next();
+    let begin = *now_ms;
+    answer(machine, *now_ms, &[hole + 1]);
+    loop {
+        *now_ms = machine.poll_timeout().unwrap();
+        match machine.poll_request(*now_ms) {
+            Some(SubscribeRequest::Fill { slot, .. }) => {
+                assert_eq!(slot, hole);
+                machine.handle_fill(*now_ms, slot, 0, WriteAnswer::Written).unwrap();
+                deliver(machine);
+                let waited = *now_ms - begin;
+                *now_ms += 10;
+                return waited;
+            }
+            Some(SubscribeRequest::Read { from, limit }) => {
+                machine.handle_read(*now_ms, from, limit, entries(&[hole + 1])).unwrap();
+            }
+            None => panic!("nothing to do at its own time-out"),
+        }
+    }
+}
+
+#[test]
+fn the_fill_time_out_grows_with_every_fill_up_to_its_limit_and_falls_when_it_is_calm() {
+    let mut machine = Machine::new(CONFIG);
+    let mut now_ms = 0;
+    let waits: Vec<u64> = (0..5).map(|_| wait_for_hole(&mut machine, &mut now_ms)).collect();
+    assert_eq!(waits, [200, 400, 800, 1_000, 1_000]);
+    for _ in 0..1_024 {
+        let next = machine.next();
+        machine.handle_entry(next, message('a', next)).unwrap();
+        deliver(&mut machine);
+    }
+    assert_eq!(wait_for_hole(&mut machine, &mut now_ms), 500);
+}
+
+#[test]
+fn a_range_waited_for_once_makes_the_time_out_grow_once() {
+    let mut machine = Machine::new(SubscriberConfig { window: 100, ..CONFIG });
+    answer(&mut machine, 0, &[6]);
+    for slot in 1..=5 {
+        assert_eq!(machine.poll_request(200), fill(slot));
+        machine.handle_fill(200, slot, 0, WriteAnswer::Written).unwrap();
+        deliver(&mut machine);
+    }
+    assert_eq!(wait_for_hole(&mut machine, &mut 210), 400);
+}
+
+#[test]
+fn the_fill_time_out_is_never_below_the_write_time_out_whatever_is_configured() {
+    let mut machine = Machine::new(SubscriberConfig { max_fill_timeout_ms: 0, ..CONFIG });
+    assert_eq!(wait_for_hole(&mut machine, &mut 0), 200);
+    let mut machine = Machine::new(SubscriberConfig { write_timeout_ms: u64::MAX, ..CONFIG });
+    answer(&mut machine, 0, &[2]);
+    answer(&mut machine, u64::MAX - 1, &[2]);
+}
+
+#[test]
+fn a_fill_is_of_the_epoch_that_the_log_asks_for() {
+    let mut machine = Machine::new(CONFIG);
+    answer(&mut machine, 0, &[2]);
+    assert_eq!(machine.poll_request(200), fill(1));
+    machine.handle_fill(200, 1, 0, WriteAnswer::Sealed { epoch: 3 }).unwrap();
+    assert_eq!(machine.poll_request(200), Some(SubscribeRequest::Fill { slot: 1, epoch: 3 }));
+    machine.handle_fill(200, 1, 3, WriteAnswer::Written).unwrap();
+    assert_eq!(deliver(&mut machine), ["a2@3:2:0"]);
+}
+
+#[test]
+fn beyond_the_window_entries_are_dropped_and_read_again() {
+    let mut machine = Machine::new(CONFIG);
+    for slot in (1..=9).rev() {
+        machine.handle_entry(slot, message('a', slot)).unwrap();
+        assert_eq!(machine.internal_validate(), Ok(()));
+    }
+    assert_eq!(deliver(&mut machine).len(), 4);
+    assert_eq!(machine.poll_timeout(), Some(0), "at once");
+    answer(&mut machine, 0, &[5, 6, 7, 8, 9]);
+    assert_eq!(deliver(&mut machine).len(), 4);
+    answer(&mut machine, 0, &[9]);
+    assert_eq!(deliver(&mut machine), ["a9@0:9:0"]);
+}
+
+#[test]
+fn a_hole_is_not_filled_where_entries_may_have_been_dropped_unread() {
+    let mut machine = Machine::new(SubscriberConfig { window: 2, ..CONFIG });
+    // Slots 3 and 4 are read, and dropped: the window is 1 and 2.
+    answer(&mut machine, 0, &[2, 3]);
+    assert_eq!(machine.poll_request(200), fill(1));
+    machine.handle_fill(200, 1, 0, WriteAnswer::Written).unwrap();
+    assert_eq!(deliver(&mut machine), ["a2@0:2:0"]);
+    assert_eq!(machine.poll_request(200), read(3, 2));
+}
+
+#[test]
+fn two_contents_in_one_slot_are_fatal_with_both_as_proof() {
+    let mut machine = Machine::new(CONFIG);
+    for slot in [1, 3, 4] {
+        machine.handle_entry(slot, message('a', slot)).unwrap();
+    }
+    machine.handle_entry(3, message('a', 3)).unwrap(); // the same
+    let error = machine.handle_entry(3, message('b', 3)).unwrap_err();
+    let kind = SubscribeErrorKind::Conflict { slot: 3, first: message('a', 3), second: message('b', 3) };
+    assert_eq!(error.kind, kind);
+    assert_eq!(machine.internal_validate(), Ok(()));
+    machine.handle_entry(2, message('a', 2)).unwrap();
+    for slot in [3, 4] {
+        let error = machine.handle_entry(slot, message('a', slot)).unwrap_err();
+        assert_eq!(error.kind, SubscribeErrorKind::Halted { slot: 3 });
+    }
+    assert_eq!(deliver(&mut machine), ["a1@0:1:0", "a2@0:2:0"], "what is below is certain");
+    assert_eq!((machine.poll_request(1_000), machine.poll_timeout()), (None, None));
+}
+
+#[test]
+fn a_fill_said_to_be_written_where_a_message_was_announced_is_a_conflict() {
+    let mut machine = Machine::new(CONFIG);
+    answer(&mut machine, 0, &[2]);
+    assert_eq!(machine.poll_request(200), fill(1));
+    machine.handle_entry(1, message('a', 1)).unwrap();
+    let error = machine.handle_fill(200, 1, 0, WriteAnswer::Written).unwrap_err();
+    assert!(matches!(error.kind, SubscribeErrorKind::Conflict { slot: 1, .. }));
+}
+
+#[test]
+fn an_absurd_jump_is_an_error_and_nothing_is_filled() {
+    for (slots, current) in [(&[52][..], 0), (&[], 51), (&[], u64::MAX)] {
+        let mut machine = Machine::new(CONFIG);
+        machine.observe_current(current);
+        assert_eq!(machine.poll_request(0), read(1, 4));
+        let error = machine.handle_read(0, 1, 4, entries(slots)).unwrap_err();
+        assert!(matches!(error.kind, SubscribeErrorKind::Jump { next: 1, .. }), "{error}");
+        for now_ms in [500, 1_000] {
+            assert_eq!(machine.poll_request(now_ms), read(1, 4));
+            machine.handle_read(now_ms, 1, 4, entries(slots)).unwrap_err();
+        }
+    }
+    // As far as allowed.
+    for (slots, current) in [(&[51][..], 0), (&[], 50)] {
+        let mut machine = Machine::new(CONFIG);
+        machine.observe_current(current);
+        answer(&mut machine, 0, slots);
+        assert_eq!(machine.poll_request(200), fill(1));
+    }
+}
+
+#[test]
+fn there_is_no_slot_above_2_to_the_63() {
+    let last = i64::MAX as u64;
+    let snapshot = Snapshot { next: last, ..Snapshot::default() };
+    let mut machine = Machine::resume(snapshot, CONFIG);
+    let error = machine.handle_entry(last + 1, message('a', 1)).unwrap_err();
+    assert!(matches!(error.kind, SubscribeErrorKind::Jump { .. }));
+    machine.handle_entry(last, message('a', 1)).unwrap();
+    assert_eq!(deliver(&mut machine).len(), 1);
+    assert_eq!(machine.poll_request(0), None, "the end");
+}
+
+#[test]
+fn a_lagging_reader_falls_back_on_a_snapshot_when_the_log_is_trimmed() {
+    let mut machine = Machine::new(CONFIG);
+    machine.handle_entry(3, message('a', 3)).unwrap();
+    machine.handle_entry(4, message('b', 7)).unwrap();
+    assert_eq!(machine.poll_request(0), read(1, 4));
+    let error = machine.handle_read(0, 1, 4, ReadAnswer::Trimmed { first: 3 }).unwrap_err();
+    assert_eq!(error.kind, SubscribeErrorKind::Trimmed { next: 1, first: 3 });
+    let snapshot = Snapshot { next: 4, epoch: 2, delivered: VersionVector::from_iter([('a', 3), ('b', 6)]) };
+    machine.install(snapshot.clone()).unwrap();
+    assert_eq!(deliver(&mut machine), ["b7@2:4:0"], "what is above the snapshot is kept");
+    assert_eq!(machine.install(snapshot.clone()), Err(snapshot), "not backwards");
+}
+
+#[test]
+fn a_late_joiner_has_position_and_duplicates_from_the_snapshot() {
+    let mut first = Machine::new(CONFIG);
+    for slot in 1..=3 {
+        first.handle_entry(slot, message('a', slot)).unwrap();
+    }
+    deliver(&mut first);
+    let mut late = Machine::resume(first.snapshot(), CONFIG);
+    assert_eq!(late.poll_request(0), read(4, 4));
+    for machine in [&mut first, &mut late] {
+        machine.handle_entry(4, message('a', 2)).unwrap(); // once more
+        machine.handle_entry(5, message('a', 4)).unwrap();
+        assert_eq!(deliver(machine), ["a4@0:5:0"]);
+    }
+}
+
+#[test]
+fn a_snapshot_within_a_batch_goes_on_within_it() {
+    let mut machine = Machine::new(CONFIG);
+    let batch = Entry::batch(0, id('a', 1), [101, 102, 103]).unwrap();
+    machine.handle_entry(1, batch.clone()).unwrap();
+    machine.handle_entry(2, message('b', 1)).unwrap();
+    machine.poll_delivery().unwrap().unwrap();
+    machine.handle_entry(1, batch.clone()).unwrap(); // once more, while it is delivered
+    let snapshot = machine.snapshot();
+    assert_eq!(snapshot.next, 1);
+    let mut restored = Machine::resume(snapshot, CONFIG);
+    restored.handle_entry(1, batch).unwrap();
+    assert_eq!(deliver(&mut restored), ["a2@0:1:1", "a3@0:1:2"]);
+    assert_eq!(deliver(&mut machine), ["a2@0:1:1", "a3@0:1:2", "b1@0:2:0"]);
+}
+
+#[test]
+fn one_node_too_many_is_refused_before_it_is_delivered_and_room_can_be_made() {
+    let mut machine = Machine::new(CONFIG);
+    for (slot, node) in (1..).zip(['a', 'b', 'c', 'd']) {
+        machine.handle_entry(slot, message(node, 1)).unwrap();
+    }
+    for _ in 0..3 {
+        machine.poll_delivery().unwrap().unwrap();
+    }
+    for _ in 0..2 {
+        let error = machine.poll_delivery().unwrap_err();
+        assert_eq!((error.node, error.limit), ('d', 3));
+    }
+    machine.handle_entry(5, message('a', 2)).unwrap();
+    assert_eq!(machine.retire(&'b'), 1);
+    assert_eq!(deliver(&mut machine), ["d1@0:4:0", "a2@0:5:0"]);
+    machine.handle_entry(6, message('b', 9)).unwrap();
+    assert!(machine.poll_delivery().is_err());
+    machine.set_nodes(4);
+    assert_eq!(deliver(&mut machine), ["b9@0:6:0"]);
+}
+
+#[test]
+fn answers_may_come_late_and_twice() {
+    let mut machine = Machine::new(CONFIG);
+    for _ in 0..2 {
+        machine.handle_read(0, 1, 4, entries(&[1, 2])).unwrap();
+        machine.handle_fill(0, 1, 0, WriteAnswer::Occupied(message('a', 1))).unwrap();
+        machine.handle_fill(0, 1, 0, WriteAnswer::Trimmed { first: 1 }).unwrap();
+    }
+    assert_eq!(deliver(&mut machine).len(), 2);
+    machine.handle_read(0, 1, 4, entries(&[1, 2])).unwrap();
+    machine.handle_read(0, 1, 4, ReadAnswer::Trimmed { first: 3 }).unwrap();
+    machine.handle_fill(0, 1, 0, WriteAnswer::Written).unwrap();
+    machine.handle_read(0, 9, 4, entries(&[9])).unwrap(); // from beyond: no word about slot 3
+    assert_eq!(machine.poll_request(5_000), read(3, 4));
+    assert_eq!(deliver(&mut machine), [""; 0]);
+}
+
+#[test]
+fn without_slots_a_hole_is_reported_and_never_skipped() {
+    let log = RefCell::new(MemoryLog::new(100));
+    log.borrow_mut().write(2, &message('a', 2)).unwrap();
+    let mut machine = Machine::new(CONFIG);
+    blocking::follow_appends(&mut machine, &log, 0).unwrap();
+    let mut now_ms = 200;
+    for _ in 0..3 {
+        assert_eq!(
+            blocking::follow_appends(&mut machine, &log, now_ms),
+            Err(blocking::FollowError::Hole { slot: 1 })
+        );
+        assert_eq!(machine.poll_delivery(), Ok(None));
+        now_ms += 10;
+    }
+    log.borrow_mut().write(1, &message('a', 1)).unwrap();
+    blocking::follow_appends(&mut machine, &log, now_ms).unwrap();
+    assert_eq!(deliver(&mut machine).len(), 2);
+}
+
+#[test]
+fn the_least_window_is_one_slot() {
+    let mut machine = Machine::new(SubscriberConfig { window: 0, ..CONFIG });
+    answer(&mut machine, 0, &[1, 2]);
+    assert_eq!(deliver(&mut machine), ["a1@0:1:0"]);
+    answer(&mut machine, 0, &[2]);
+    assert_eq!(deliver(&mut machine), ["a2@0:2:0"]);
+}
