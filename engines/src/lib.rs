@@ -38,9 +38,13 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::missing_errors_doc, clippy::missing_panics_doc))]
 
 mod coalesced;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod entry;
 mod error;
 pub mod file;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "redb")]
 pub mod redb;
 
