@@ -15,11 +15,14 @@ if [ "${1:-}" = --crash ]; then
   # shellcheck source=/dev/null
   . "$2" # directory, binaries, port, as
   server=$(head -1 "$directory/data/postmaster.pid")
-  mapfile -t all < <(printf '%s\n' "$server"; cat "/proc/$server/task/$server/children" | tr ' ' '\n' | grep .)
-  kill -9 "${all[@]}" 2>/dev/null || true
-  for process in "${all[@]}"; do
-    while [ -e "/proc/$process" ] && ! grep -qs '^State:\s*Z' "/proc/$process/status"; do sleep 0.01; done
+  kill -STOP "$server" # so that it has no more children than are listed
+  read -ra children <"/proc/$server/task/$server/children" || true
+  kill -9 "${children[@]}" "$server"
+  for process in "${children[@]}" "$server"; do
+    while [ -e "/proc/$process" ] && ! grep -qs '^State:[[:space:]]*Z' "/proc/$process/status"; do sleep 0.01; done
   done
+  # A process that nobody has waited for yet looks alive to the next server.
+  rm -f "$directory/data/postmaster.pid"
   exec "${as[@]}" "$binaries/pg_ctl" -s -w -t 60 -D "$directory/data" -l "$directory/log" start
 fi
 
@@ -72,7 +75,20 @@ cd /
 "${as[@]}" "$binaries/initdb" -D "$directory/data" -U postgres -A trust -E UTF8 --no-locale --no-sync >"$directory/initdb" 2>&1 ||
   { cat "$directory/initdb" >&2; exit 1; }
 sync -f "$directory"
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+# Below the ports that the system gives to clients: one that calls a server which is down could be given the server's own
+# port, and would be connected to itself, for ever.
+port=$(python3 - <<'PORT'
+import random, socket
+while True:
+    with socket.socket() as candidate:
+        try:
+            candidate.bind(("127.0.0.1", port := random.randrange(10_000, 32_000)))
+            break
+        except OSError:
+            pass
+print(port)
+PORT
+)
 # The log writer sleeps long, so that what was not committed is not on the disk by chance when the server is killed.
 cat >>"$directory/data/postgresql.conf" <<CONF
 listen_addresses = '127.0.0.1'

@@ -80,7 +80,15 @@ impl Redb {
     /// [`NotDone`](EngineError::NotDone): the file is open already, in this process or in another, or is not a
     /// database, or cannot be read or written.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RedbError> {
-        let database = Database::create(path)?;
+        Self::with(Database::create(path)?)
+    }
+
+    /// Uses a database that is open already: with a cache of another size, on other storage, or with tables of your own.
+    ///
+    /// # Errors
+    ///
+    /// [`RedbError`] if the tables cannot be made.
+    pub fn with(database: Database) -> Result<Self, RedbError> {
         let this = Self { database: Arc::new(database) };
         // What is opened for the first time is made, so that readers find it.
         this.transact(|transaction| {
