@@ -95,6 +95,7 @@ listen_addresses = '127.0.0.1'
 port = $port
 unix_socket_directories = ''
 wal_writer_delay = 10s
+recovery_init_sync_method = syncfs
 max_connections = 200
 CONF
 "${as[@]}" "$binaries/pg_ctl" -s -w -t 60 -D "$directory/data" -l "$directory/log" start

@@ -112,8 +112,12 @@ impl fmt::Display for NotAnEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Part(error) => error.fmt(f),
-            Self::UnknownForm { form } => write!(f, "entry of kind {form}, of a later version; update this side"),
-            Self::WrongCount { count } => write!(f, "an entry cannot hold {count} messages; distrust its writer"),
+            Self::UnknownForm { form } => {
+                write!(f, "entry of kind {form}, of a later version; update this side")
+            }
+            Self::WrongCount { count } => {
+                write!(f, "an entry cannot hold {count} messages; distrust its writer")
+            }
         }
     }
 }

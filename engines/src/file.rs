@@ -91,10 +91,7 @@ impl FileStore {
         let mut store = Self::locked(file)?;
         store.0.begin()?;
         // The name is durable too.
-        match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => sync_directory(parent)?,
-            _ => sync_directory(Path::new("."))?,
-        }
+        sync_directory_of(path)?;
         Ok(store)
     }
 
@@ -117,14 +114,12 @@ impl FileStore {
     }
 }
 
-#[cfg(unix)]
-fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-/// Elsewhere directories cannot be opened, and their entries are written with the file.
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
+/// Makes the name of a file durable, where directories can be synced; elsewhere names are written with the file.
+pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
     Ok(())
 }
 
@@ -169,7 +164,9 @@ impl fmt::Display for FileError {
                 f.write_str("both copies of the number are damaged; restore it, not lower than it was")
             }
             Self::InUse => f.write_str("the file with the number is in use; it takes one owner at a time"),
-            Self::Exhausted => f.write_str("the file was written too often; make a new one, and observe the number"),
+            Self::Exhausted => {
+                f.write_str("the file was written too often; make a new one, and observe the number")
+            }
         }
     }
 }
@@ -504,7 +501,9 @@ mod tests {
         let path = directory.path().join("number");
         assert!(matches!(FileStore::open(&path), Err(FileError::Io(e)) if e.kind() == io::ErrorKind::NotFound));
         let mut store = FileStore::create(&path).unwrap();
-        assert!(matches!(FileStore::create(&path), Err(FileError::Io(e)) if e.kind() == io::ErrorKind::AlreadyExists));
+        assert!(
+            matches!(FileStore::create(&path), Err(FileError::Io(e)) if e.kind() == io::ErrorKind::AlreadyExists)
+        );
         assert!(matches!(FileStore::open(&path), Err(FileError::InUse)));
         assert_eq!(store.read().unwrap(), 0);
         store.write(5).unwrap();
@@ -513,6 +512,9 @@ mod tests {
         let mut store = FileStore::open(&path).unwrap();
         assert_eq!(store.read().unwrap(), 5);
         store.write(4).unwrap();
-        assert_eq!(FileStore(TwoSlots { disk: File::open(&path).unwrap(), settled: store.0.settled }).read().unwrap(), 4);
+        assert_eq!(
+            FileStore(TwoSlots { disk: File::open(&path).unwrap(), settled: store.0.settled }).read().unwrap(),
+            4
+        );
     }
 }

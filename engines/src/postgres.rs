@@ -99,8 +99,12 @@ impl fmt::Display for ServerError {
                 Some(said) => write!(f, "the server says {}: {}", said.code().code(), said.message()),
                 None => error.fmt(f),
             },
-            Self::NotDurable => f.write_str("the server has fsync = off, and would forget in a crash; turn it on"),
-            Self::OtherKind => f.write_str("the log exists, of the other kind; a log is of slots or of appends"),
+            Self::NotDurable => {
+                f.write_str("the server has fsync = off, and would forget in a crash; turn it on")
+            }
+            Self::OtherKind => {
+                f.write_str("the log exists, of the other kind; a log is of slots or of appends")
+            }
             Self::Foreign => f.write_str("a row is not as this engine leaves it; find out who else writes it"),
         }
     }
@@ -650,8 +654,7 @@ impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> SlotLog<I, P> for PostgresSlot
         let Shared { pool, name, .. } = &self.0;
         let (number_of_slot, epoch) = (PostgresError::in_range(slot)?, PostgresError::in_range(entry.epoch())?);
         let bytes = entry::encode(entry);
-        let written =
-            pool.query(WRITE, &[&&**name, &number_of_slot, &epoch, &bytes, &pool.config.notify])?;
+        let written = pool.query(WRITE, &[&&**name, &number_of_slot, &epoch, &bytes, &pool.config.notify])?;
         if !written.is_empty() {
             return Ok(WriteAnswer::Written);
         }

@@ -22,10 +22,12 @@ use core::num::NonZeroU64;
 use core::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fs, io};
 
 use ::redb::{
-    Database, DatabaseError, Error, ReadableDatabase, ReadableTable, StorageError, Table, TableDefinition, TableError,
-    TransactionError, WriteTransaction,
+    Database, DatabaseError, Error, ReadableDatabase, ReadableTable, StorageError, Table, TableDefinition,
+    TableError, TransactionError, WriteTransaction,
 };
 use happens_before::Counter;
 use happens_before::broadcast::{
@@ -35,6 +37,7 @@ use happens_before::codec::DecodeId;
 
 use crate::entry;
 use crate::error::{EngineError, MAX};
+use crate::file::sync_directory_of;
 
 const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
 const LOGS: TableDefinition<'_, &str, (u64, u64, u64)> = TableDefinition::new("logs");
@@ -75,12 +78,20 @@ enum Done<T> {
 impl Redb {
     /// Opens the file, or makes it. After a crash that takes time in proportion to its length.
     ///
+    /// A new file is made under another name, beside, and gets its own when it is whole: redb cannot open what is only
+    /// half made. A crash meanwhile may leave that other file, whose name ends in `.new`; it is of no use.
+    ///
     /// # Errors
     ///
     /// [`NotDone`](EngineError::NotDone): the file is open already, in this process or in another, or is not a
-    /// database, or cannot be read or written.
+    /// database, or cannot be read or written. [`Unknown`](EngineError::Unknown): the disk failed while the tables were
+    /// made; open it again.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RedbError> {
-        Self::with(Database::create(path)?)
+        let path = path.as_ref();
+        if !path.try_exists()? {
+            make(path)?;
+        }
+        Self::with(Database::open(path)?)
     }
 
     /// Uses a database that is open already: with a cache of another size, on other storage, or with tables of your own.
@@ -126,6 +137,23 @@ impl Redb {
             Done::Nothing(answer) => Ok(answer),
         }
     }
+}
+
+/// Makes a new file, whole or not at all; if there is one by then, it stays.
+fn make(path: &Path) -> Result<(), RedbError> {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let mut new = path.as_os_str().to_owned();
+    new.push(format!(".{}-{}.new", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed)));
+    let named = Redb::with(Database::create(&new)?).and_then(|whole| {
+        drop(whole);
+        match fs::hard_link(&new, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            linked => Ok(linked?),
+        }
+    });
+    fs::remove_file(&new)?;
+    named?;
+    Ok(sync_directory_of(path)?)
 }
 
 impl fmt::Debug for Redb {
@@ -338,4 +366,4 @@ macro_rules! not_done {
     )*};
 }
 
-not_done!(DatabaseError, TransactionError, TableError, StorageError);
+not_done!(DatabaseError, TransactionError, TableError, StorageError, io::Error);

@@ -22,7 +22,9 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use happens_before::broadcast::blocking::{FollowError, SettleError, follow, follow_appends, settle, settle_append};
+use happens_before::broadcast::blocking::{
+    FollowError, SettleError, follow, follow_appends, settle, settle_append,
+};
 use happens_before::broadcast::{
     AppendLog, Appender, Entry, Log, Position, Publisher, PublisherConfig, ReadAnswer, SlotLog, Subscriber,
     SubscriberConfig,
@@ -66,7 +68,8 @@ fn child() {
                 Ok((database.counter(&name("counter"))?, slots, appends))
             };
             // The server may be down just now.
-            let (counter, slots, appends) = until(|| open().map_err(|_: happens_before_engines::postgres::PostgresError| ()));
+            let (counter, slots, appends) =
+                until(|| open().map_err(|_: happens_before_engines::postgres::PostgresError| ()));
             work(&counter, &slots, &appends, incarnation);
         }
         other => panic!("no engine {other}"),
@@ -188,8 +191,13 @@ impl Said {
     }
 
     /// Judges a log by what was said, and by what it held before: all of that is to be there still.
-    fn judge<L>(&self, route: usize, log: &L, before: &mut BTreeMap<u64, Entry<u64, Payload>>, fill: impl Fn(&mut Subscriber<u64, Payload>, u64))
-    where
+    fn judge<L>(
+        &self,
+        route: usize,
+        log: &L,
+        before: &mut BTreeMap<u64, Entry<u64, Payload>>,
+        fill: impl Fn(&mut Subscriber<u64, Payload>, u64),
+    ) where
         L: Log<u64, Payload>,
         L::Error: Debug,
     {
@@ -202,7 +210,13 @@ impl Said {
             assert!(sent, "{node} {counter} acknowledged, but not sent");
             run.acknowledged(&Dot::new(node, counter).expect("not 0")).expect("acknowledged");
         }
-        let config = SubscriberConfig { poll_ms: 1, write_timeout_ms: 1, max_fill_timeout_ms: 1, nodes: 1 << 20, ..SubscriberConfig::default() };
+        let config = SubscriberConfig {
+            poll_ms: 1,
+            write_timeout_ms: 1,
+            max_fill_timeout_ms: 1,
+            nodes: 1 << 20,
+            ..SubscriberConfig::default()
+        };
         let mut subscriber = Subscriber::new(config);
         let stored = match log.read(1, usize::MAX).expect("read") {
             ReadAnswer::Entries(entries) => BTreeMap::from_iter(entries),
@@ -221,7 +235,9 @@ impl Said {
             }
         }
         run.complete().expect("complete");
-        let ReadAnswer::Entries(stored) = log.read(1, usize::MAX).expect("read") else { panic!("nobody trims") };
+        let ReadAnswer::Entries(stored) = log.read(1, usize::MAX).expect("read") else {
+            panic!("nobody trims")
+        };
         *before = BTreeMap::from_iter(stored);
     }
 }
@@ -298,18 +314,20 @@ fn postgres_keeps_what_it_has_answered() {
     let crashes = thread::scope(|scope| {
         let publishers: Vec<_> = (0..3)
             .map(|_| {
-                scope.spawn(|| loop {
-                    let incarnation = incarnations.fetch_add(1, Ordering::SeqCst);
-                    if incarnation >= kills {
-                        break;
+                scope.spawn(|| {
+                    loop {
+                        let incarnation = incarnations.fetch_add(1, Ordering::SeqCst);
+                        if incarnation >= kills {
+                            break;
+                        }
+                        let mut left = 40 + incarnation * 37 % 200;
+                        run_child(&format!("postgres|{place}|{incarnation}"), |line| {
+                            said.lock().expect("not poisoned").note(line);
+                            lines.fetch_add(1, Ordering::SeqCst);
+                            left = left.saturating_sub(1);
+                            left > 0
+                        });
                     }
-                    let mut left = 40 + incarnation * 37 % 200;
-                    run_child(&format!("postgres|{place}|{incarnation}"), |line| {
-                        said.lock().expect("not poisoned").note(line);
-                        lines.fetch_add(1, Ordering::SeqCst);
-                        left = left.saturating_sub(1);
-                        left > 0
-                    });
                 })
             })
             .collect();
@@ -338,6 +356,9 @@ fn postgres_keeps_what_it_has_answered() {
     said.judge(0, &slots, &mut BTreeMap::new(), fill_slots(&slots));
     said.judge(1, &appends, &mut BTreeMap::new(), only_read(&appends));
     let acknowledged = said.acknowledged.each_ref().map(BTreeSet::len);
-    println!("{kills} publishers and {crashes} servers killed, {acknowledged:?} acknowledged, {} numbers", said.numbers.len());
+    println!(
+        "{kills} publishers and {crashes} servers killed, {acknowledged:?} acknowledged, {} numbers",
+        said.numbers.len()
+    );
     assert!(crashes >= 2 && acknowledged.iter().all(|&count| count as u64 >= kills));
 }

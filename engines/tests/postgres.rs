@@ -59,7 +59,8 @@ fn a_sequence_repeats_numbers_after_a_crash_and_a_row_does_not() {
     let counter = |url: &str| Postgres::open(url).unwrap().counter("beside a sequence").unwrap();
     let before = counter(&url).increment_and_get(NonZeroU64::new(5).unwrap()).unwrap() + 4;
 
-    let next = |client: &mut Client| -> i64 { client.query_one("SELECT nextval('numbers')", &[]).unwrap().get(0) };
+    let next =
+        |client: &mut Client| -> i64 { client.query_one("SELECT nextval('numbers')", &[]).unwrap().get(0) };
     let (mut open, mut other) = (connect(&url), connect(&url));
     open.batch_execute("BEGIN").unwrap();
     assert_eq!(next(&mut open), 1); // logged, and not committed
@@ -163,7 +164,9 @@ fn a_seal_is_not_starved_by_writers() {
             let log = log.clone();
             move || {
                 let slots = (0_u64..).map(|n| n * 12 + thread + 1);
-                slots.take_while(|&slot| log.write(slot, &message(slot)).unwrap() == WriteAnswer::Written).count() as u64
+                slots
+                    .take_while(|&slot| log.write(slot, &message(slot)).unwrap() == WriteAnswer::Written)
+                    .count() as u64
             }
         };
         let writers: Vec<_> = (0..12).map(|thread| scope.spawn(writer(thread))).collect();
@@ -194,7 +197,11 @@ fn an_error_says_whether_it_is_done() {
     assert_eq!(error.outcome(), Outcome::NotDone, "{error}");
     assert!(error.to_string().starts_with("not done: the server says 55P03: "), "{error}");
     client.batch_execute("ROLLBACK").unwrap();
-    assert_eq!(other.increment_and_get(ONE).unwrap(), 1, "the refused one took nothing, and the connection is good");
+    assert_eq!(
+        other.increment_and_get(ONE).unwrap(),
+        1,
+        "the refused one took nothing, and the connection is good"
+    );
 
     // The connection is cut while the statement waits: unknown; repeated, it says.
     client.batch_execute("BEGIN; INSERT INTO happens_before_slots VALUES ('errors', 1, 'x')").unwrap();
@@ -289,7 +296,8 @@ fn connections_are_bounded_and_waited_for() {
 fn the_settings_of_the_database_do_not_matter() {
     let Some(url) = server() else { return };
     let _alone = alone();
-    let lax = format!("{url} options='-c synchronous_commit=off -c default_transaction_isolation=serializable'");
+    let lax =
+        format!("{url} options='-c synchronous_commit=off -c default_transaction_isolation=serializable'");
     let database = Postgres::open(&lax).unwrap();
     let counter = database.counter("lax").unwrap();
     thread::scope(|scope| {

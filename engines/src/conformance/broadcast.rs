@@ -6,9 +6,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use happens_before::broadcast::blocking::{FollowError, SettleError, follow, follow_appends, settle, settle_append};
+use happens_before::broadcast::blocking::{
+    FollowError, SettleError, follow, follow_appends, settle, settle_append,
+};
 use happens_before::broadcast::{
-    AppendLog, Appender, Entry, Log, Position, Publisher, PublisherConfig, SlotLog, Subscriber, SubscriberConfig,
+    AppendLog, Appender, Entry, Log, Position, Publisher, PublisherConfig, SlotLog, Subscriber,
+    SubscriberConfig,
 };
 use happens_before::check::OrderRun;
 use happens_before::{Counter, Dot};
@@ -215,7 +218,8 @@ where
             scope.spawn(move || {
                 let _guard = TellOthers(failed);
                 // A millisecond a look: every hole is filled long before it would be in life.
-                let config = SubscriberConfig { poll_ms: 1, write_timeout_ms: 2, ..SubscriberConfig::default() };
+                let config =
+                    SubscriberConfig { poll_ms: 1, write_timeout_ms: 2, ..SubscriberConfig::default() };
                 let (mut subscriber, mut now_ms, mut delivered) = (Subscriber::new(config), 0, 0);
                 while delivered < total {
                     assert!(!failed.load(Ordering::SeqCst), "another thread failed");

@@ -110,7 +110,11 @@ impl<I: Clone, P: Clone, L: SlotLog<I, P>> SlotLog<I, P> for Unreliable<'_, L, (
         let late = {
             let mut state = self.lock();
             let State { random, late } = &mut *state;
-            if !late.is_empty() && random.u8(..3) == 0 { Some(late.swap_remove(random.usize(..late.len()))) } else { None }
+            if !late.is_empty() && random.u8(..3) == 0 {
+                Some(late.swap_remove(random.usize(..late.len())))
+            } else {
+                None
+            }
         };
         if let Some((slot, entry)) = late {
             self.engine.write(slot, &entry).map_err(Lost::Engine)?;

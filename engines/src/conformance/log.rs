@@ -111,7 +111,10 @@ where
                 let (here, there) = (log.read(from, limit).expect("read"), model.borrow().read(from, limit));
                 if let (ReadAnswer::Entries(here), ReadAnswer::Entries(there)) = (&here, &there) {
                     // An engine may return fewer, but not none.
-                    assert!(there.starts_with(here) && here.is_empty() == there.is_empty(), "{here:?}, not {there:?}");
+                    assert!(
+                        there.starts_with(here) && here.is_empty() == there.is_empty(),
+                        "{here:?}, not {there:?}"
+                    );
                 } else {
                     assert_eq!(here, there, "read({from}, {limit})");
                 }
@@ -157,7 +160,9 @@ where
     L::Error: Debug,
 {
     let answers: Vec<Vec<_>> = thread::scope(|scope| {
-        let writer = |node| move || (1..=EACH).map(|slot| log.write(slot, &message(0, node, slot)).expect("write")).collect();
+        let writer = |node| {
+            move || (1..=EACH).map(|slot| log.write(slot, &message(0, node, slot)).expect("write")).collect()
+        };
         let threads: Vec<_> = (0..THREADS).map(|node| scope.spawn(writer(node))).collect();
         threads.into_iter().map(|thread| thread.join().expect("no thread panics")).collect()
     });
@@ -189,7 +194,9 @@ where
             .map(|thread| {
                 scope.spawn(move || {
                     let mut told = Vec::new();
-                    while let Some(slot) = put(log, thread, told.len() as u64, &message(0, thread, 1 + told.len() as u64)) {
+                    while let Some(slot) =
+                        put(log, thread, told.len() as u64, &message(0, thread, 1 + told.len() as u64))
+                    {
                         told.push(slot);
                         written.fetch_add(1, Ordering::SeqCst);
                     }
@@ -198,13 +205,17 @@ where
             })
             .collect();
         while written.load(Ordering::SeqCst) < EACH {
-            assert!(!threads.iter().all(thread::ScopedJoinHandle::is_finished), "the writers gave up before the seal");
+            assert!(
+                !threads.iter().all(thread::ScopedJoinHandle::is_finished),
+                "the writers gave up before the seal"
+            );
             thread::yield_now();
         }
         let answer = log.seal(1).expect("seal");
         assert_eq!(answer.epoch, 1);
         let at_seal = entries(log, 1);
-        let told: Vec<u64> = threads.into_iter().flat_map(|thread| thread.join().expect("no thread panics")).collect();
+        let told: Vec<u64> =
+            threads.into_iter().flat_map(|thread| thread.join().expect("no thread panics")).collect();
         (answer.tail, at_seal, told)
     });
     assert_eq!(entries(log, 1), at_seal, "something was stored after the seal");
@@ -241,14 +252,19 @@ where
                         let first = mark.load(Ordering::SeqCst);
                         match log.write(slot, &message(0, node, slot)).expect("write") {
                             WriteAnswer::Written => {
-                                assert!(slot >= first, "slot {slot} was written, which was trimmed below {first}");
+                                assert!(
+                                    slot >= first,
+                                    "slot {slot} was written, which was trimmed below {first}"
+                                );
                                 written.push(slot);
                             }
                             WriteAnswer::Trimmed { first } => {
                                 assert!(slot < first);
                                 late.fetch_add(1, Ordering::SeqCst);
                             }
-                            WriteAnswer::Occupied(_) => assert!(slot >= first, "L3: trimmed goes before occupied"),
+                            WriteAnswer::Occupied(_) => {
+                                assert!(slot >= first, "L3: trimmed goes before occupied")
+                            }
                             WriteAnswer::Sealed { .. } => panic!("nobody has sealed"),
                         }
                     }
