@@ -8,7 +8,7 @@
 //! | messages: how many | a number, at least 1 |
 //! | each payload | its length, a number; its bytes |
 //!
-//! Numbers and dots are those of [`codec`]; so this form is canonical too: equal entries have equal bytes, and every other
+//! Numbers and dots are those of [`codec`](happens_before::codec); so this form is canonical too: equal entries have equal bytes, and every other
 //! string of bytes is refused. Memory follows the bytes that are there, never a length that is claimed.
 
 use core::fmt;

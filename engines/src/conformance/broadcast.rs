@@ -71,7 +71,7 @@ where
 
     fn publish(&self, publisher: &mut Self::Publisher, payload: Payload) -> Dot<Node> {
         // Now and then somebody dies with a number.
-        if self.calls.fetch_add(1, Ordering::SeqCst) % 5 == 0 {
+        if self.calls.fetch_add(1, Ordering::SeqCst).is_multiple_of(5) {
             drop(self.counter.increment_and_get(NonZeroU64::MIN));
         }
         publisher.publish(payload).expect("nothing is outstanding")
