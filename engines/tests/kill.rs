@@ -297,6 +297,33 @@ fn redb_keeps_what_it_has_answered() {
     assert!(acknowledged.iter().all(|&count| count as u64 >= kills) && said.numbers.len() as u64 >= kills);
 }
 
+/// redb cannot open what is half made; so there is no such file.
+#[cfg(feature = "redb")]
+#[test]
+fn redb_opens_after_a_kill_while_the_file_was_made() {
+    use happens_before_engines::redb::Redb;
+
+    let directory = tempfile::tempdir().expect("a directory");
+    for attempt in 0..10_u64 {
+        let inside = directory.path().join(attempt.to_string());
+        std::fs::create_dir(&inside).expect("a directory");
+        let path = inside.join("new.redb");
+        let mut child = Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+            .env(CHILD, format!("redb|{}|{attempt}", path.display()))
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("a child");
+        while inside.read_dir().expect("readable").next().is_none() {
+            thread::yield_now();
+        }
+        (0..attempt * 3_000).for_each(|_| core::hint::spin_loop());
+        child.kill().expect("signal 9");
+        child.wait().expect("it ends");
+        Redb::open(&path).expect("a database");
+    }
+}
+
 /// Publishers are killed one after another, three at a time, and in the middle of that the server, with all its processes.
 #[cfg(feature = "postgres")]
 #[test]

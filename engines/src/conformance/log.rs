@@ -35,6 +35,7 @@ where
         assert_eq!(here, there, "write({slot}, {entry:?})");
     });
     out_of_range(&new());
+    trimmed_beyond_the_tail(&new());
     one_writer_wins(&new());
     sealed_is_sealed(&new(), &|log, thread, n, entry| {
         let slot = n * THREADS + thread + 1;
@@ -64,6 +65,9 @@ where
         AppendAnswer::Appended { slot } => Some(slot),
         AppendAnswer::Sealed { .. } => None,
     };
+    let log = new();
+    trimmed_beyond_the_tail(&log);
+    assert_eq!(append(&log, 0, 0, &message(2, 1, 1)), Some(10), "the slot after those that are trimmed");
     sealed_is_sealed(&new(), &append);
     no_hole_at_any_moment(&new());
 }
@@ -151,6 +155,18 @@ where
     }
     assert!(matches!(log.read(0, 1), Ok(ReadAnswer::Trimmed { first: 1 })));
     assert_eq!(log.write(1, &entry).expect("write"), WriteAnswer::Written);
+}
+
+/// What was trimmed counts as occupied, though nothing was ever written there.
+fn trimmed_beyond_the_tail<L>(log: &L)
+where
+    L: Log<Node, Payload>,
+    L::Error: Debug,
+{
+    assert_eq!(log.trim(10).expect("trim"), 10);
+    assert_eq!(log.trim(4).expect("trim"), 10, "marks do not go back");
+    let sealed = log.seal(1).expect("seal");
+    assert_eq!((sealed.epoch, sealed.tail), (1, 9));
 }
 
 /// L1: all write every slot; for each, one is told that it has written, and all others who that was.
