@@ -253,7 +253,8 @@ impl Pool {
             None => self.connect()?,
         };
         let answer = connection.query(sql, parameters);
-        if connection.client.is_closed() {
+        // A server that ends a connection says so first; the end itself may not have arrived yet.
+        if connection.client.is_closed() || matches!(answer, Err(PostgresError::Unknown(_))) {
             // Most likely the others are too: the server went away.
             let mut state = self.lock();
             state.open -= state.idle.len();

@@ -44,9 +44,14 @@ fn crash() {
 /// Waits until so many statements of this text wait for a lock.
 fn until_waiting(client: &mut Client, text: &str, count: i64) {
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1";
-    while client.query_one(waiting, &[&format!("%{text}%")]).unwrap().get::<_, i64>(0) < count {
+    for _ in 0..20_000 {
+        if client.query_one(waiting, &[&format!("%{text}%")]).unwrap().get::<_, i64>(0) >= count {
+            return;
+        }
         thread::yield_now();
     }
+    eprintln!("nobody waits in a statement with {text:?}");
+    std::process::exit(1); // a panic would wait for those who wait
 }
 
 /// Why the counter is a row. What a sequence hands out is written to the log for 32 numbers at once, by the transaction
