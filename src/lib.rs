@@ -1,4 +1,4 @@
-//! Logical clocks, version vectors and causal delivery, for anyone who replicates data.
+//! Logical clocks, version vectors, causal delivery and total order, for anyone who replicates data.
 //!
 //! Whoever keeps copies of data on several machines runs into three questions that no wall clock answers: *which
 //! change came first*, *may I apply this one yet*, and *have I seen everything that it builds on*. This crate
@@ -15,11 +15,15 @@
 //! | the same, with all nodes known beforehand, on a small device | [`FixedVector`] | 8 bytes a node |
 //! | know exactly which events have been seen, although they come in any order: delta CRDTs, retransmission | [`CausalContext`] | one number a node, and a range a gap |
 //! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with an [`Outbox`] to send | the names of a message's direct dependencies: one or two |
-//! | know what to ask others for | [`CausalBuffer::missing`], [`VersionVector::difference`], [`CausalContext::missing`] | |
+//! | the same for events that name their parents by hash: commits, content-addressed changes | [`DagBuffer`] | an id a parent |
+//! | know what to ask others for | [`CausalBuffer::missing`], [`DagBuffer::missing`], [`VersionVector::difference`], [`CausalContext::missing`] | |
 //! | one sequence of numbers for all, linearizable | [`Counter`]: in a process [`AtomicCounter`], over a network [`Coalescing`](counter::Coalescing) | a round trip, shared by those who wait |
+//! | deliver the same messages in the same order everywhere, over storage that is linearizable | [`Publisher`] and [`Subscriber`], see [`broadcast`] | a number and a write a message, or one append |
+//! | keep out a lock holder that does not know that it has lost the lock | [`Fence`], with [`FencingToken`](broadcast::FencingToken)s | one comparison a write |
 //! | store or send any of these in few bytes, and read them from anyone | [`codec`]; or serde, with the feature | |
 //! | number operations uniquely without a round trip a number, where the order does not matter | [`sequence`] | a class, a block, a durable number or a clock |
 //! | check that my own protocol delivers what depends on each other in order, once, and everywhere | [`check::CausalRun`] | |
+//! | check that my own protocol delivers one order everywhere, without gaps, and loses nothing | [`check::OrderRun`] | |
 //!
 //! # A replicated chat
 //!
@@ -80,8 +84,8 @@
 //!
 //! | feature | default | what you lose without it |
 //! |---|---|---|
-//! | `std` | on | [`SystemTime`](scalar::SystemTime) as a source of time; it turns on `alloc` |
-//! | `alloc` | on, by `std` | all that grows: version vectors, causal delivery, oracles. Clocks, counters and [`FixedVector`] remain |
+//! | `std` | on | [`SystemTime`](scalar::SystemTime) as a source of time, a [log in memory](broadcast::MemoryLog) that threads share; it turns on `alloc` |
+//! | `alloc` | on, by `std` | all that grows: version vectors, causal delivery, total order, oracles. Clocks, counters, [`Fence`] and [`FixedVector`] remain |
 //! | `simd` | on | vectors of many entries take 2 to 4 times as long to merge and compare; the results are the same |
 //! | `portable-atomic` | off | what threads share, on targets without 64-bit atomics |
 //! | `serde` | off | `Serialize` and `Deserialize`, which refuse what the constructors refuse |
@@ -163,9 +167,12 @@ pub mod sequence;
 mod serialize;
 pub mod version;
 
+pub use broadcast::Fence;
+#[cfg(feature = "alloc")]
+pub use broadcast::{Publisher, Subscriber};
 pub use counter::Counter;
 #[cfg(feature = "alloc")]
-pub use delivery::{CausalBuffer, Limits, Message, Outbox};
+pub use delivery::{CausalBuffer, DagBuffer, DagEvent, DagLimits, Limits, Message, Outbox};
 pub use node::{CounterExhausted, Dot, DotRange, NodeId};
 pub use order::CausalOrder;
 pub use scalar::{HybridClock, HybridTime, HybridTimestamp, LamportClock, LamportTimestamp};

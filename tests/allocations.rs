@@ -6,7 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 
-use happens_before::{CausalOrder, Dot, VersionVector};
+use happens_before::delivery::Accepted;
+use happens_before::{CausalBuffer, CausalOrder, Dot, Limits, Message, VersionVector};
 
 thread_local! {
     /// Allocations and bytes held by this thread.
@@ -112,5 +113,71 @@ fn an_entry_takes_16_bytes_of_the_heap() {
             vector
         });
         assert_eq!(shrunk, 16 * n as isize);
+    }
+}
+
+type Msg = Message<u64, u64>;
+
+/// Messages of these nodes with three dependencies each, in order; the first one of each node is left out.
+fn held_messages(nodes: u64, count: u64) -> Vec<Msg> {
+    let message = |number: u64| {
+        let (node, counter) = (number % nodes, number / nodes + 2);
+        let dependencies = (1..=3).map(|other| Dot::new((node + other) % nodes, counter - 1).unwrap());
+        Message::new(Dot::new(node, counter).unwrap(), dependencies, number).unwrap()
+    };
+    (0..count).map(message).collect()
+}
+
+fn shuffle(messages: &mut [Msg]) {
+    let mut state = 1_u64;
+    for at in (1..messages.len()).rev() {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        messages.swap(at, (state >> 33) as usize % (at + 1));
+    }
+}
+
+/// Holds the messages, and returns how many bytes there were at most for each beyond itself, from half of them on: every
+/// growth of an array in between is seen.
+fn bytes_a_message(messages: &[Msg], sources: u64) -> f64 {
+    let mut buffer = CausalBuffer::new(Limits::default());
+    let (mut held, mut most) = (0, 0.0);
+    for (count, message) in (1..).zip(messages) {
+        // Three dependencies do not fit into a message: they have a block of their own.
+        let (message, _, dependencies) = measure(|| message.clone());
+        let ((), _, bytes) = measure(|| {
+            let source = count % (sources + 1);
+            let accepted =
+                if source == 0 { buffer.accept(message) } else { buffer.accept_from(&source, message) };
+            assert_eq!(accepted, Ok(Accepted::Held));
+        });
+        assert!(dependencies > 0);
+        held += bytes - size_of::<Msg>() as isize;
+        if count >= messages.len() as u64 / 2 {
+            most = f64::max(most, held as f64 / count as f64);
+        }
+    }
+    most
+}
+
+#[test]
+fn a_held_message_takes_at_most_96_bytes_beyond_itself() {
+    for nodes in [8, 64] {
+        let in_order = held_messages(nodes, 10_000);
+        let mut reversed = in_order.clone();
+        reversed.reverse();
+        let mut shuffled = in_order.clone();
+        shuffle(&mut shuffled);
+        // Each waits for one that is not here, which is the worst case but for counters that lie far apart.
+        let gaps: Vec<_> = held_messages(nodes, 20_000);
+        let gaps: Vec<_> = gaps.into_iter().filter(|message| message.dot().counter() % 2 == 1).collect();
+        for (name, messages) in
+            [("in order", in_order), ("reversed", reversed), ("shuffled", shuffled), ("gaps", gaps)]
+        {
+            for sources in [0, 4] {
+                let bytes = bytes_a_message(&messages, sources);
+                let most = if sources == 0 { 96.0 } else { 96.0 + 50.0 };
+                assert!(bytes <= most, "{nodes} nodes, {name}, {sources} sources: {bytes}");
+            }
+        }
     }
 }

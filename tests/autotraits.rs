@@ -3,6 +3,7 @@
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+use happens_before::broadcast::{Fence, FencingToken, Position, StaleToken};
 use happens_before::counter::{BatchFull, Coalescing, Redeemed, Request, ResponseRefused, Ticket};
 use happens_before::scalar::{ClockDrift, TimeExhausted, TooFarAhead};
 use happens_before::sequence::{
@@ -64,6 +65,10 @@ fn values_that_travel_are_small() {
         AfterEnd => 16,
         WallClockError => 24,
         WallClockConfigError => 24,
+        Position => 24,
+        FencingToken => 24,
+        StaleToken => 48,
+        Fence => 32,
     }
 }
 
@@ -98,6 +103,12 @@ fn states_are_as_small_as_documented() {
         // The vector, and an ordered map that holds nothing while everything comes in order.
         happens_before::CausalContext<u64> => size_of::<happens_before::VersionVector<u64>>() + 24,
         happens_before::version::TooManyRanges => 8,
+        happens_before::broadcast::Entry<u64, u64> => 48,
+        Option<happens_before::broadcast::Entry<u64, u64>> => 48,
+        happens_before::broadcast::Delivery<u64, u64> => 56,
+        happens_before::broadcast::Publisher<u64, u64> => 120,
+        happens_before::broadcast::Appender<u64, u64> => 96,
+        happens_before::broadcast::Subscriber<u64, u64> => 336,
     }
 }
 
@@ -120,5 +131,9 @@ fn what_issues_cannot_be_cloned() {
     <ReserveAhead<()> as NotClone<_>>::check();
     <WallClock as NotClone<_>>::check();
     #[cfg(feature = "alloc")]
-    <happens_before::Outbox<u8> as NotClone<_>>::check();
+    {
+        <happens_before::Outbox<u8> as NotClone<_>>::check();
+        <happens_before::Publisher<u8, u8> as NotClone<_>>::check();
+        <happens_before::broadcast::Appender<u8, u8> as NotClone<_>>::check();
+    }
 }

@@ -228,6 +228,21 @@ fn a_counter_that_stays_behind_ends_in_an_error_with_the_message() {
 }
 
 #[test]
+fn only_being_behind_many_times_in_a_row_is_an_error() {
+    let mut publisher = publisher();
+    publisher.observe_tail(10);
+    publisher.publish("hello").unwrap();
+    for tail in [10, 20] {
+        for _ in 0..3 {
+            number(&mut publisher, tail - 5); // attempts: 3
+        }
+        number(&mut publisher, tail + 1);
+        assert_eq!(hear(&mut publisher, tail + 1, WriteAnswer::Occupied(other())), Ok(None));
+        publisher.observe_tail(20);
+    }
+}
+
+#[test]
 fn an_absurd_jump_is_an_error_with_the_message_and_nothing_is_written() {
     let mut publisher = publisher();
     publisher.observe_tail(10);

@@ -4,8 +4,8 @@
 use std::cell::RefCell;
 
 use happens_before::broadcast::{
-    Delivery, Entry, MemoryLog, Position, ReadAnswer, Snapshot, SubscribeErrorKind, SubscribeRequest,
-    Subscriber, SubscriberConfig, WriteAnswer, blocking,
+    Delivery, Entry, MemoryLog, Position, ReadAnswer, Snapshot, SubscribeError, SubscribeRequest, Subscriber,
+    SubscriberConfig, WriteAnswer, blocking,
 };
 use happens_before::{Dot, VersionVector};
 
@@ -177,6 +177,8 @@ fn nothing_above_an_occupied_slot_is_ever_filled() {
 #[test]
 fn a_slot_that_the_counter_has_given_is_filled_though_nothing_follows_and_the_next_is_not() {
     let mut machine = Machine::new(CONFIG);
+    answer(&mut machine, 0, &[]);
+    assert_eq!(machine.poll_timeout(), Some(10));
     machine.observe_current(1);
     assert_eq!(machine.poll_timeout(), Some(0), "read at once");
     answer(&mut machine, 0, &[]);
@@ -281,6 +283,7 @@ fn a_fill_is_of_the_epoch_that_the_log_asks_for() {
 #[test]
 fn beyond_the_window_entries_are_dropped_and_read_again() {
     let mut machine = Machine::new(CONFIG);
+    answer(&mut machine, 0, &[]); // the next poll is at 10
     for slot in (1..=9).rev() {
         machine.handle_entry(slot, message('a', slot)).unwrap();
         assert_eq!(machine.internal_validate(), Ok(()));
@@ -312,13 +315,13 @@ fn two_contents_in_one_slot_are_fatal_with_both_as_proof() {
     }
     machine.handle_entry(3, message('a', 3)).unwrap(); // the same
     let error = machine.handle_entry(3, message('b', 3)).unwrap_err();
-    let kind = SubscribeErrorKind::Conflict { slot: 3, first: message('a', 3), second: message('b', 3) };
-    assert_eq!(error.kind, kind);
+    let proof = SubscribeError::Conflict { slot: 3, first: message('a', 3), second: message('b', 3) };
+    assert_eq!(error, proof);
     assert_eq!(machine.internal_validate(), Ok(()));
     machine.handle_entry(2, message('a', 2)).unwrap();
     for slot in [3, 4] {
         let error = machine.handle_entry(slot, message('a', slot)).unwrap_err();
-        assert_eq!(error.kind, SubscribeErrorKind::Halted { slot: 3 });
+        assert_eq!(error, SubscribeError::Halted { slot: 3 });
     }
     assert_eq!(deliver(&mut machine), ["a1@0:1:0", "a2@0:2:0"], "what is below is certain");
     assert_eq!((machine.poll_request(1_000), machine.poll_timeout()), (None, None));
@@ -331,7 +334,7 @@ fn a_fill_said_to_be_written_where_a_message_was_announced_is_a_conflict() {
     assert_eq!(machine.poll_request(200), fill(1));
     machine.handle_entry(1, message('a', 1)).unwrap();
     let error = machine.handle_fill(200, 1, 0, WriteAnswer::Written).unwrap_err();
-    assert!(matches!(error.kind, SubscribeErrorKind::Conflict { slot: 1, .. }));
+    assert!(matches!(error, SubscribeError::Conflict { slot: 1, .. }));
 }
 
 #[test]
@@ -341,7 +344,7 @@ fn an_absurd_jump_is_an_error_and_nothing_is_filled() {
         machine.observe_current(current);
         assert_eq!(machine.poll_request(0), read(1, 4));
         let error = machine.handle_read(0, 1, 4, entries(slots)).unwrap_err();
-        assert!(matches!(error.kind, SubscribeErrorKind::Jump { next: 1, .. }), "{error}");
+        assert!(matches!(error, SubscribeError::Jump { next: 1, .. }), "{error}");
         for now_ms in [500, 1_000] {
             assert_eq!(machine.poll_request(now_ms), read(1, 4));
             machine.handle_read(now_ms, 1, 4, entries(slots)).unwrap_err();
@@ -357,15 +360,67 @@ fn an_absurd_jump_is_an_error_and_nothing_is_filled() {
 }
 
 #[test]
+fn an_absurd_jump_is_not_filled_even_if_it_was_waited_for_with_an_earlier_hole() {
+    let mut machine = Machine::new(CONFIG);
+    machine.observe_current(1_000);
+    answer(&mut machine, 0, &[2]);
+    for slot in [1, 3, 4] {
+        assert_eq!(machine.poll_request(200), fill(slot));
+        machine.handle_fill(200, slot, 0, WriteAnswer::Written).unwrap();
+        deliver(&mut machine);
+    }
+    for now_ms in [200, 400] {
+        assert_eq!(machine.poll_request(now_ms), read(5, 4));
+        let error = machine.handle_read(now_ms, 5, 4, entries(&[])).unwrap_err();
+        assert_eq!(error, SubscribeError::Jump { next: 5, slot: 1_001 });
+    }
+}
+
+#[test]
+fn a_hole_below_an_announced_slot_is_no_jump_however_far_the_counter_is() {
+    let mut machine = Machine::new(CONFIG);
+    machine.observe_current(1_000);
+    machine.handle_entry(2, message('a', 2)).unwrap();
+    machine.handle_read(0, 1, 4, entries(&[])).unwrap(); // read before it was written
+    assert_eq!(machine.poll_request(200), fill(1));
+}
+
+#[test]
+fn what_a_full_read_did_not_come_to_is_read_before_it_is_filled() {
+    let mut machine = Machine::new(CONFIG);
+    machine.observe_current(4);
+    machine.handle_read(0, 1, 1, entries(&[2])).unwrap();
+    assert_eq!(machine.poll_request(200), fill(1));
+    machine.handle_fill(200, 1, 0, WriteAnswer::Written).unwrap();
+    deliver(&mut machine);
+    assert_eq!(machine.poll_request(200), read(3, 4));
+}
+
+#[test]
+fn a_snapshot_installed_within_a_batch_leaves_nothing_of_it() {
+    let mut machine = Machine::new(CONFIG);
+    machine.handle_entry(1, Entry::batch(0, id('a', 1), [101, 102, 103]).unwrap()).unwrap();
+    machine.poll_delivery().unwrap().unwrap();
+    machine.install(Snapshot { next: 5, epoch: 0, delivered: VersionVector::from_iter([('b', 1)]) }).unwrap();
+    assert_eq!((machine.poll_delivery(), machine.next()), (Ok(None), 5));
+}
+
+#[test]
 fn there_is_no_slot_above_2_to_the_63() {
     let last = i64::MAX as u64;
     let snapshot = Snapshot { next: last, ..Snapshot::default() };
     let mut machine = Machine::resume(snapshot, CONFIG);
     let error = machine.handle_entry(last + 1, message('a', 1)).unwrap_err();
-    assert!(matches!(error.kind, SubscribeErrorKind::Jump { .. }));
+    assert!(matches!(error, SubscribeError::Jump { .. }));
     machine.handle_entry(last, message('a', 1)).unwrap();
     assert_eq!(deliver(&mut machine).len(), 1);
     assert_eq!(machine.poll_request(0), None, "the end");
+    for (next, resumed) in [(0, 1), (u64::MAX, last + 1)] {
+        let machine = Machine::resume(Snapshot { next, ..Snapshot::default() }, CONFIG);
+        assert_eq!((machine.next(), machine.internal_validate()), (resumed, Ok(())));
+    }
+    let beyond = Snapshot { next: u64::MAX, ..Snapshot::default() };
+    assert_eq!(Machine::new(CONFIG).install(beyond.clone()), Err(beyond));
 }
 
 #[test]
@@ -375,7 +430,7 @@ fn a_lagging_reader_falls_back_on_a_snapshot_when_the_log_is_trimmed() {
     machine.handle_entry(4, message('b', 7)).unwrap();
     assert_eq!(machine.poll_request(0), read(1, 4));
     let error = machine.handle_read(0, 1, 4, ReadAnswer::Trimmed { first: 3 }).unwrap_err();
-    assert_eq!(error.kind, SubscribeErrorKind::Trimmed { next: 1, first: 3 });
+    assert_eq!(error, SubscribeError::Trimmed { next: 1, first: 3 });
     let snapshot = Snapshot { next: 4, epoch: 2, delivered: VersionVector::from_iter([('a', 3), ('b', 6)]) };
     machine.install(snapshot.clone()).unwrap();
     assert_eq!(deliver(&mut machine), ["b7@2:4:0"], "what is above the snapshot is kept");

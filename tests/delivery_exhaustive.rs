@@ -2,6 +2,7 @@
 #![cfg(feature = "alloc")]
 
 use happens_before::check::CausalRun;
+use happens_before::delivery::AcceptErrorKind;
 use happens_before::{CausalBuffer, Dot, Limits, Message, Outbox};
 
 const NODES: usize = 3;
@@ -10,7 +11,7 @@ const NODES: usize = 3;
 type Set = u32;
 
 /// A history as a graph: for each message its node, and everything that happened before it.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct History {
     nodes: Vec<usize>,
     past: Vec<Set>,
@@ -173,4 +174,54 @@ fn the_oracle_accepts_exactly_the_orders_that_extend_the_graph() {
         });
     });
     assert_eq!((accepted, refused), (701, 3_159));
+}
+
+#[test]
+fn closing_a_node_before_a_lost_message_dooms_exactly_what_came_after_it() {
+    let (mut losses, mut doomed_in_all, mut closed_in_all) = (0, 0, 0);
+    History::default().visit(5, &mut |history| {
+        let messages = history.messages();
+        for lost in 0..messages.len() {
+            let after = |at: usize| history.past[at] >> lost & 1 == 1;
+            for reversed in [false, true] {
+                let mut buffer = CausalBuffer::new(Limits::default());
+                let mut arriving: Vec<_> = (0..messages.len()).filter(|&at| at != lost).collect();
+                if reversed {
+                    arriving.reverse();
+                }
+                for at in arriving {
+                    buffer.accept(messages[at].clone()).unwrap();
+                    // One that is late to pop, in one of the orders.
+                    if reversed {
+                        buffer.pop();
+                    }
+                }
+                let (node, last) = (messages[lost].dot().node(), messages[lost].dot().counter() - 1);
+                let doomed: Vec<_> =
+                    buffer.close(node, last).unwrap().into_iter().map(Message::into_payload).collect();
+                let delivered: Vec<_> =
+                    std::iter::from_fn(|| buffer.pop()).map(Message::into_payload).collect();
+                assert!(doomed.iter().all(|&at| after(at)), "{doomed:?} of {history:?} without {lost}");
+                assert!(delivered.iter().all(|&at| !after(at)));
+                assert_eq!(doomed.len(), (0..messages.len()).filter(|&at| after(at)).count());
+                assert!(buffer.is_empty());
+                assert_eq!(buffer.missing().next(), None, "nothing is asked for any more");
+                // Each node is closed just before its first doomed message.
+                for (&closed, last) in buffer.closed() {
+                    let first = (0..messages.len())
+                        .find(|&at| (at == lost || after(at)) && history.nodes[at] == closed);
+                    assert_eq!(messages[first.unwrap()].dot().counter(), last + 1);
+                    closed_in_all += 1;
+                }
+                for &at in &doomed {
+                    let refused = buffer.accept(messages[at].clone()).unwrap_err();
+                    assert!(matches!(refused.kind, AcceptErrorKind::Closed { .. }));
+                }
+                assert_eq!(buffer.internal_validate(), Ok(()));
+                doomed_in_all += doomed.len();
+                losses += 1;
+            }
+        }
+    });
+    assert_eq!((losses, doomed_in_all, closed_in_all), (17_930, 21_556, 28_588));
 }

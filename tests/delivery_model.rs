@@ -8,9 +8,9 @@ mod common;
 use std::collections::HashSet;
 use std::mem::{Discriminant, discriminant};
 
-use buffer_model::{BufferModel, Msg, Node, accept_in_both};
+use buffer_model::{BufferModel, Msg, Node, OUTCOMES, accept_in_both};
 use common::below;
-use happens_before::{CausalBuffer, Dot, Limits, Message, Outbox, VersionVector};
+use happens_before::{Dot, Limits, Message, Outbox, VersionVector};
 use quickcheck::Gen;
 
 /// A message with a few causes; often one that can never be delivered.
@@ -26,60 +26,98 @@ fn message(random: &mut Gen, nodes: u64, counters: u64) -> Msg {
     Message::new(own, dependencies, below(random, 2) as u8).unwrap()
 }
 
-/// One random run of the buffer beside the model; tells which outcomes there were.
-fn run(
-    random: &mut Gen,
-    limits: Limits,
-    steps: usize,
-    seen: &mut HashSet<Discriminant<buffer_model::Outcome>>,
-) -> usize {
-    let (nodes, counters) = (1 + below(random, 5), 1 + below(random, 9));
-    let mut buffer = CausalBuffer::new(limits);
+/// What was seen in random runs.
+#[derive(Default)]
+struct Seen {
+    outcomes: HashSet<Discriminant<buffer_model::Outcome>>,
+    delivered: usize,
+    evicted: usize,
+    dropped: usize,
+    doomed: usize,
+    closings_refused: usize,
+}
+
+/// One random run of the buffer beside the model; half of them with sources.
+fn run(random: &mut Gen, limits: Limits, steps: usize, seen: &mut Seen) {
+    let (nodes, counters, sources) = (1 + below(random, 5), 1 + below(random, 9), below(random, 4));
+    let mut buffer = buffer_model::buffer(limits);
     let mut model = BufferModel::new(limits);
-    let mut delivered = 0;
     for _ in 0..steps {
-        match below(random, 12) {
-            0 => {
+        match below(random, 60) {
+            0..3 => {
                 let vector: VersionVector<Node> =
                     (0..nodes).map(|n| (n as Node, below(random, counters))).collect();
                 assert_eq!(buffer.advance_to(&vector).is_ok(), model.advance_to(&vector));
             }
-            1..=4 => {
+            3..6 => {
+                let source = below(random, 5) as Node;
+                let dropped = buffer.remove_source(&source);
+                assert_eq!(dropped, model.remove_source(source));
+                seen.dropped += dropped;
+            }
+            6 => {
+                let (node, last) = (below(random, nodes) as Node, below(random, counters));
+                let doomed = buffer.close(&node, last);
+                seen.doomed += doomed.as_ref().map_or(0, Vec::len);
+                seen.closings_refused += usize::from(doomed.is_err());
+                assert_eq!(doomed.ok(), model.close(node, last));
+            }
+            7..22 => {
                 let popped = buffer.pop();
                 model.pop(popped.as_ref());
-                delivered += usize::from(popped.is_some());
+                seen.delivered += usize::from(popped.is_some());
             }
             _ => {
                 let message = message(random, nodes, counters);
-                seen.insert(discriminant(&accept_in_both(&mut buffer, &mut model, message)));
+                let source =
+                    Some(below(random, sources + 1) as Node).filter(|&source| u64::from(source) < sources);
+                let (outcome, evicted) = accept_in_both(&mut buffer, &mut model, source, message);
+                seen.outcomes.insert(discriminant(&outcome));
+                seen.evicted += evicted;
             }
         }
         model.assert_like(&buffer);
     }
-    delivered
 }
 
 fn tight_limits(random: &mut Gen) -> Limits {
     Limits {
         messages: below(random, 8) as usize,
-        horizon: 2 + below(random, 6),
+        bytes: if below(random, 2) == 0 { 10 + below(random, 400) as usize } else { usize::MAX },
+        horizon: 2 + below(random, 8),
         nodes: 1 + below(random, 5) as usize,
         dependencies: 1 + below(random, 3) as usize,
+        sources: below(random, 4) as usize,
     }
+}
+
+/// Room for a few messages, and otherwise wide.
+fn crowded(random: &mut Gen) -> Limits {
+    let bytes = if below(random, 2) == 0 { 100 + below(random, 300) as usize } else { usize::MAX };
+    Limits { messages: 1 + below(random, 6) as usize, bytes, sources: 3, ..Limits::default() }
 }
 
 #[test]
 fn the_buffer_does_what_the_naive_one_does() {
     let mut random = common::random();
-    let mut outcomes = HashSet::new();
-    let mut delivered = 0;
+    let mut seen = Seen::default();
     for _ in 0..2_000 {
-        delivered += run(&mut random, Limits::default(), 60, &mut outcomes);
+        run(&mut random, Limits::default(), 60, &mut seen);
         let tight = tight_limits(&mut random);
-        delivered += run(&mut random, tight, 60, &mut outcomes);
+        run(&mut random, tight, 60, &mut seen);
+        let crowded = crowded(&mut random);
+        run(&mut random, crowded, 60, &mut seen);
     }
-    assert_eq!(outcomes.len(), 8, "every outcome and every refusal occurs");
+    assert_eq!(seen.outcomes.len(), OUTCOMES, "every outcome and every refusal occurs");
+    let Seen { delivered, evicted, dropped, doomed, closings_refused, .. } = seen;
+    println!(
+        "{delivered} delivered, {evicted} evicted, {dropped} dropped, {doomed} doomed, {closings_refused} refused"
+    );
     assert!(delivered > 5_000, "only {delivered} deliveries");
+    assert!(evicted > 500, "only {evicted} evictions");
+    assert!(dropped > 500, "only {dropped} messages dropped with their source");
+    assert!(doomed > 500, "only {doomed} doomed messages");
+    assert!(closings_refused > 100, "only {closings_refused} closings refused");
 }
 
 #[test]
@@ -88,16 +126,16 @@ fn what_was_saved_can_be_restored_at_every_step() {
     let limits = Limits { messages: 10, ..Limits::default() };
     let mut restored_messages = 0;
     for _ in 0..500 {
-        let mut buffer = CausalBuffer::new(limits);
+        let mut buffer = buffer_model::buffer(limits);
         let mut model = BufferModel::new(limits);
         for _ in 0..30 {
-            accept_in_both(&mut buffer, &mut model, message(&mut random, 3, 5));
+            accept_in_both(&mut buffer, &mut model, None, message(&mut random, 3, 5));
             if below(&mut random, 2) == 0 {
                 model.pop(buffer.pop().as_ref());
             }
             // The crash: everything is forgotten but what the docs say must be stored.
             let (delivered, held): (_, Vec<_>) = (buffer.delivered(), buffer.held().cloned().collect());
-            let mut restored = CausalBuffer::new(limits);
+            let mut restored = buffer_model::buffer(limits);
             restored.advance_to(&delivered).unwrap();
             restored_messages += held.len();
             for message in held.into_iter().rev() {
@@ -142,10 +180,10 @@ fn long_runs_are_delivered_and_leave_nothing_behind() {
         for at in (1..sent.len()).rev() {
             sent.swap(at, at.saturating_sub(below(&mut random, 200) as usize));
         }
-        let mut buffer = CausalBuffer::new(Limits::default());
+        let mut buffer = buffer_model::buffer(Limits::default());
         let mut model = BufferModel::new(Limits::default());
         for message in sent {
-            accept_in_both(&mut buffer, &mut model, message);
+            accept_in_both(&mut buffer, &mut model, None, message);
             while let Some(message) = buffer.pop() {
                 model.pop(Some(&message));
             }

@@ -2,7 +2,7 @@
 //! nothing.
 #![cfg(feature = "alloc")]
 
-use happens_before::delivery::{AcceptErrorKind, Accepted, MessageErrorKind};
+use happens_before::delivery::{AcceptErrorKind, Accepted, CloseError, MessageErrorKind};
 use happens_before::{CausalBuffer, Dot, DotRange, Limits, Message, Outbox, VersionVector};
 
 type Buffer = CausalBuffer<&'static str, &'static str>;
@@ -254,4 +254,77 @@ fn a_number_is_never_used_twice_after_a_restart_with_an_old_counter() {
     from_snapshot.advance_to(&VersionVector::from_iter([("a", 3), ("b", 1)]));
     let next = from_snapshot.stamp(3).unwrap();
     assert_eq!((next.dot(), next.dependencies()), (&dot("a", 4), &[dot("b", 1)][..]));
+}
+
+#[test]
+fn what_is_closed_is_refused_and_the_error_says_what_to_close_next() {
+    let mut buffer = Buffer::new(Limits::default());
+    buffer.accept(message(dot("q", 2), [dot("a", 1)], "behind one that has not come")).unwrap();
+    assert_eq!(buffer.close(&"p", 0), Ok(Vec::new()));
+    let (kind, words) = refused(&mut buffer, message(dot("p", 1), [], "closed"));
+    assert_eq!(kind, AcceptErrorKind::Closed { dot: dot("p", 1), last: 0 });
+    assert!(words.contains("whose node was closed at 0, and can never be delivered"), "{words}");
+    let (kind, words) = refused(&mut buffer, message(dot("q", 1), [dot("p", 1)], "doomed"));
+    assert_eq!(kind, AcceptErrorKind::Closed { dot: dot("p", 1), last: 0 });
+    assert!(words.contains("close its own node before it"), "{words}");
+    // The advice: what followed the doomed message is doomed too.
+    let doomed = buffer.close(&"q", 0).unwrap();
+    assert_eq!(
+        doomed.into_iter().map(Message::into_payload).collect::<Vec<_>>(),
+        ["behind one that has not come"]
+    );
+    assert!(
+        buffer.missing().eq([DotRange::new("a", 1..=1).unwrap()]),
+        "nothing closed; what it named may exist"
+    );
+    assert_eq!(buffer.internal_validate(), Ok(()));
+}
+
+#[test]
+fn a_closing_below_what_is_delivered_is_refused_and_a_second_one_only_lowers() {
+    let mut buffer = Buffer::new(limits(|limits| limits.nodes = 2));
+    for counter in 1..=3 {
+        buffer.accept(message(dot("a", counter), [], "")).unwrap();
+    }
+    buffer.pop();
+    let before = state(&buffer);
+    let error = buffer.close(&"a", 0).unwrap_err();
+    assert_eq!(error, CloseError::Delivered { last: 1 });
+    assert_eq!(
+        error.to_string(),
+        "the messages of the node are delivered up to 1; agree on at least that number"
+    );
+    assert_eq!(state(&buffer), before);
+    assert_eq!(buffer.close(&"a", u64::MAX), Ok(Vec::new()));
+    assert_eq!(buffer.closed().count(), 0, "closed at the end of the range is not closed");
+    assert_eq!(buffer.close(&"a", 2).unwrap().len(), 1);
+    assert_eq!(buffer.close(&"a", 9), Ok(Vec::new()));
+    assert!(buffer.closed().eq([(&"a", 2)]), "closed stays closed");
+    // What is ready and not popped goes too.
+    assert_eq!(buffer.close(&"a", 1).unwrap().len(), 1);
+    assert_eq!((buffer.pop(), buffer.len()), (None, 0));
+    buffer.close(&"b", 0).unwrap();
+    let error = buffer.close(&"c", 0).unwrap_err();
+    assert!(matches!(error, CloseError::TooManyNodes(_)));
+    assert!(error.to_string().contains("more than 2 nodes"));
+    // A snapshot knows better than a closing: what is delivered is delivered.
+    buffer.advance_to(&VersionVector::from_iter([("a", 5)])).unwrap();
+    assert!(buffer.closed().eq([(&"a", 5), (&"b", 0)]));
+    assert_eq!(buffer.internal_validate(), Ok(()));
+}
+
+#[test]
+fn a_long_chain_is_doomed_in_one_go() {
+    // Each message depends on the one before, of another node: with a search of all held ones for each, this would
+    // take hours.
+    let count = 60_000_u64;
+    let mut buffer = CausalBuffer::new(Limits::default());
+    for at in (1..=count).rev() {
+        let before = Dot::new((at - 1) % 1_000, (at - 1) / 1_000 + 1).unwrap();
+        let own = Dot::new(at % 1_000, at / 1_000 + 1).unwrap();
+        buffer.accept(Message::new(own, [before], ()).unwrap()).unwrap();
+    }
+    assert_eq!(buffer.close(&0, 0).unwrap().len() as u64, count);
+    assert_eq!((buffer.len(), buffer.missing().count(), buffer.closed().count()), (0, 0, 1_000));
+    assert_eq!(buffer.internal_validate(), Ok(()));
 }

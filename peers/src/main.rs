@@ -4,6 +4,7 @@
 //! cargo run --release --manifest-path peers/Cargo.toml                  # everything
 //! cargo run --release --manifest-path peers/Cargo.toml -- scalar        # one subject
 //! HB_RUNS=11 cargo run --release --manifest-path peers/Cargo.toml       # more process runs than 7
+//! HB_CASES="64 nodes" cargo run ...                                     # cases with that in their names
 //! ```
 //!
 //! Prints a table and writes `scoreboard.json` beside the manifest, one JSON object a line.
@@ -14,13 +15,15 @@
 //! and matters more than anything else at this scale. Within a process, each contestant of a case is timed in
 //! short rounds that take turns with the others', and its fastest round counts, or, where threads contend, the median
 //! one ([`Pick`]). Across processes, medians count, with the spread; a goal is judged by the median of the *ratios*
-//! within each process. Compare within a case only.
+//! within each process. Compare within a case only. A peer whose rounds take
+//! long is measured in the first process only.
 //!
 //! # How to add a subject
 //!
 //! One file with a function `cases() -> Vec<Case>`, and one line in [`SUBJECTS`].
 
 mod codec;
+mod delivery;
 mod scalar;
 mod sequence;
 mod vector;
@@ -29,18 +32,26 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 /// The subjects: the name in the scoreboard, and its cases.
 const SUBJECTS: &[Subject] = &[
     ("scalar", || [scalar::cases(), sequence::cases()].into_iter().flatten().collect()),
     ("codec", codec::cases),
     ("vector", vector::cases),
+    ("delivery", delivery::cases),
 ];
 
 type Subject = (&'static str, fn() -> Vec<Case>);
 
 /// Rounds of each contestant in a process.
 const ROUNDS: usize = 40;
+
+/// A peer whose rounds take longer than this, in seconds, is measured in the first process only.
+const SLOW: f64 = 0.5;
+
+/// Where a process finds who is not to be measured.
+const SKIPPED: &str = "HB_SKIPPED";
 
 /// One line of the scoreboard.
 pub struct Case {
@@ -58,6 +69,8 @@ pub struct Case {
 pub enum Pick {
     /// The fastest, where the work is the same in each round: what else runs on the machine only adds.
     Fastest,
+    /// The fastest, of as many rounds as fit into so many seconds, and one at least: where a round takes long.
+    FastestWithin(f64),
     /// The median, where threads contend: in the fastest round they have missed each other.
     Median,
 }
@@ -72,6 +85,8 @@ pub enum Goal {
     BeatPeers,
     /// Both.
     WithinLimitAndBeatPeers(f64),
+    /// This many times as fast as every peer.
+    TimesAsFast(f64),
     /// At most this many times the limit, and this many times as fast as every peer.
     WithinLimitAndTimesAsFast(f64, f64),
 }
@@ -88,7 +103,7 @@ pub enum Role {
 pub struct Contestant {
     pub role: Role,
     pub name: &'static str,
-    /// Runs one round, asserts its answers, and returns the figure.
+    /// Runs one round, asserts its answers, and returns the figure; infinite if it did not finish.
     pub round: Box<dyn FnMut() -> f64>,
 }
 
@@ -104,30 +119,50 @@ type Figures = BTreeMap<(String, String, String), Vec<f64>>;
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     match wanted.first().map(String::as_str) {
-        Some("--one-process") => measure(&wanted[1..]),
+        Some("--one-process") => {
+            // A peer follows its graph by recursion, as deep as messages are held.
+            let deep = std::thread::Builder::new().stack_size(1 << 30);
+            let measuring = deep.spawn(move || measure(&wanted[1..])).expect("it starts");
+            measuring.join().expect("the answers agree");
+        }
         _ => report(&wanted),
     }
 }
 
 fn subjects(wanted: &[String]) -> impl Iterator<Item = (&'static str, Vec<Case>)> {
     let chosen = SUBJECTS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| w == name));
-    chosen.map(|(name, cases)| (*name, cases()))
+    let part = std::env::var("HB_CASES").unwrap_or_default();
+    chosen.map(move |(name, cases)| {
+        let mut cases = cases();
+        cases.retain(|case| case.name.contains(&part));
+        (*name, cases)
+    })
 }
 
 /// In a child process: measures and prints one line a contestant.
 fn measure(wanted: &[String]) {
+    let skipped = std::env::var(SKIPPED).unwrap_or_default();
     for (subject, cases) in subjects(wanted) {
         for mut case in cases {
-            let mut rounds = vec![Vec::with_capacity(ROUNDS); case.contestants.len()];
+            let skip =
+                |name: &str| skipped.lines().any(|line| line == format!("{subject}\t{}\t{name}", case.name));
+            case.contestants.retain(|contestant| !skip(contestant.name));
+            let seconds = if let Pick::FastestWithin(seconds) = case.pick { seconds } else { f64::INFINITY };
+            let mut rounds = vec![(Vec::with_capacity(ROUNDS), 0.0); case.contestants.len()];
             for _ in 0..ROUNDS {
-                for (contestant, rounds) in case.contestants.iter_mut().zip(&mut rounds) {
-                    rounds.push((contestant.round)());
+                for (contestant, (figures, taken)) in case.contestants.iter_mut().zip(&mut rounds) {
+                    if *taken <= seconds {
+                        let start = Instant::now();
+                        figures.push((contestant.round)());
+                        *taken += start.elapsed().as_secs_f64();
+                    }
                 }
             }
-            for (contestant, rounds) in case.contestants.iter().zip(rounds) {
-                let (median, fastest, _) = spread(&rounds);
-                let figure = if case.pick == Pick::Fastest { fastest } else { median };
-                println!("{subject}\t{}\t{}\t{figure}", case.name, contestant.name);
+            for (contestant, (figures, taken)) in case.contestants.iter().zip(rounds) {
+                let (median, fastest, _) = spread(&figures);
+                let figure = if case.pick == Pick::Median { median } else { fastest };
+                let slow = taken / figures.len() as f64 > SLOW && contestant.role != Role::Ours;
+                println!("{subject}\t{}\t{}\t{figure}\t{slow}", case.name, contestant.name);
             }
         }
     }
@@ -138,14 +173,19 @@ fn report(wanted: &[String]) {
     let runs = std::env::var("HB_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(7);
     let program = std::env::current_exe().expect("the program knows where it is");
     let mut figures = Figures::new();
+    let mut skipped = String::new();
     for run in 1..=runs {
         eprintln!("process run {run} of {runs}");
-        let child = Command::new(&program).arg("--one-process").args(wanted).output().expect("it starts");
+        let mut child = Command::new(&program);
+        let child = child.arg("--one-process").args(wanted).env(SKIPPED, &skipped).output().expect("it starts");
         assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
         for line in String::from_utf8(child.stdout).expect("names and figures").lines() {
             let mut fields = line.split('\t').map(String::from);
-            let mut field = || fields.next().expect("four fields");
-            let (key, figure) = ((field(), field(), field()), field());
+            let mut field = || fields.next().expect("five fields");
+            let (key, figure, slow) = ((field(), field(), field()), field(), field());
+            if slow == "true" {
+                skipped += &format!("{}\t{}\t{}\n", key.0, key.1, key.2);
+            }
             figures.entry(key).or_default().push(figure.parse().expect("a figure"));
         }
     }
@@ -161,7 +201,11 @@ fn report(wanted: &[String]) {
                 let mark = if contestant.role == Role::Ours { ">" } else { " " };
                 let limit = if contestant.role == Role::Limit { "limit: " } else { "" };
                 let label = format!("{limit}{}", contestant.name);
-                println!("  {mark} {label:<44} {median:>9.2}   ({low:.2} to {high:.2})");
+                if median.is_finite() {
+                    println!("  {mark} {label:<44} {median:>9.2}   ({low:.2} to {high:.2})");
+                } else {
+                    println!("  {mark} {label:<44} did not finish");
+                }
             }
             let line = judge(subject, &case, &of);
             println!("    {}", line.verdict);
@@ -171,8 +215,12 @@ fn report(wanted: &[String]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scoreboard.json");
     // What was not measured now stays as it was.
     let old = std::fs::read_to_string(&path).unwrap_or_default();
+    let subject_and_name = |line: &str| line.split(",\"ours\"").next().map(String::from);
+    let measured: Vec<_> = lines.lines().map(subject_and_name).collect();
+    let all = std::env::var_os("HB_CASES").is_none();
     let measured = |line: &str| {
-        subjects(wanted).any(|(subject, _)| line.starts_with(&format!("{{\"subject\":\"{subject}\"")))
+        let subject = |name: &str| line.starts_with(&format!("{{\"subject\":\"{name}\""));
+        measured.contains(&subject_and_name(line)) || (all && subjects(wanted).any(|(name, _)| subject(name)))
     };
     let kept: String = old.lines().filter(|line| !measured(line)).map(|line| format!("{line}\n")).collect();
     std::fs::write(&path, kept + &lines).expect("the scoreboard can be written");
@@ -205,6 +253,9 @@ fn judge<'a>(subject: &str, case: &Case, of: &dyn Fn(&str) -> &'a Vec<f64>) -> L
             format!("within {factor}x of the limit, and faster than every peer"),
             within(factor).zip(beats).map(|(within, beats)| within && beats),
         ),
+        Goal::TimesAsFast(times) => {
+            (format!("{times} times as fast as every peer"), to_peer.map(|ratio| ratio * times <= 1.0))
+        }
         Goal::WithinLimitAndTimesAsFast(factor, times) => (
             format!("within {factor}x of the limit, and {times} times as fast as every peer"),
             within(factor).zip(to_peer).map(|(within, ratio)| within && ratio * times <= 1.0),
@@ -224,7 +275,8 @@ fn judge<'a>(subject: &str, case: &Case, of: &dyn Fn(&str) -> &'a Vec<f64>) -> L
     };
     let text = |name: Option<&str>| name.map_or("null".into(), |name| format!("\"{name}\""));
     let figure = |contestant: Option<&Contestant>| {
-        contestant.map_or("null".into(), |c| format!("{:.2}", spread(of(c.name)).0))
+        let median = contestant.map(|c| spread(of(c.name)).0).filter(|median| median.is_finite());
+        median.map_or("null".into(), |median| format!("{median:.2}"))
     };
     let (median, low, high) = spread(of(ours.name));
     let json = format!(

@@ -31,6 +31,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use core::convert::Infallible;
 use core::fmt;
 
 use super::{
@@ -39,6 +40,9 @@ use super::{
 };
 use crate::counter::Counter;
 use crate::node::NodeId;
+
+/// What became of driving an entry; `None` if none was outstanding. `C` and `L` are the errors of the counter and of the log.
+pub type Settled<I, P, C, L> = Result<Option<Published<I>>, SettleError<I, P, C, L>>;
 
 /// Drives what is outstanding to its end; `None` if nothing is.
 ///
@@ -51,7 +55,7 @@ pub fn settle<I, P, C, L>(
     publisher: &mut Publisher<I, P>,
     counter: &C,
     log: &L,
-) -> Result<Option<Published<I>>, SettleError<I, P, C::Error, L::Error>>
+) -> Settled<I, P, C::Error, L::Error>
 where
     I: NodeId,
     P: PartialEq,
@@ -86,10 +90,7 @@ where
 /// # Errors
 ///
 /// As [`settle`], but for the counter, which there is none of.
-pub fn settle_append<I, P, L>(
-    appender: &mut Appender<I, P>,
-    log: &L,
-) -> Result<Option<Published<I>>, SettleError<I, P, core::convert::Infallible, L::Error>>
+pub fn settle_append<I, P, L>(appender: &mut Appender<I, P>, log: &L) -> Settled<I, P, Infallible, L::Error>
 where
     I: NodeId,
     L: AppendLog<I, P> + ?Sized,

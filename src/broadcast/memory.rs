@@ -68,18 +68,15 @@ impl<I: Clone, P: Clone> MemoryLog<I, P> {
     /// # Errors
     ///
     /// [`LogFull`]; nothing is written.
+    #[inline]
     pub fn write(&mut self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, LogFull> {
         if slot < self.first {
             return Ok(WriteAnswer::Trimmed { first: self.first });
         }
         let index = self.index(slot)?;
-        if let Some(Some(occupied)) = self.slots.get(index) {
-            return Ok(WriteAnswer::Occupied(occupied.clone()));
-        }
-        if entry.epoch() < self.epoch {
-            return Ok(WriteAnswer::Sealed { epoch: self.epoch });
-        }
         match self.slots.get_mut(index) {
+            Some(Some(occupied)) => return Ok(WriteAnswer::Occupied(occupied.clone())),
+            _ if entry.epoch() < self.epoch => return Ok(WriteAnswer::Sealed { epoch: self.epoch }),
             Some(hole) => *hole = Some(entry.clone()),
             None => {
                 if index > self.slots.len() {

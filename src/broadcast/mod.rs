@@ -66,7 +66,7 @@
 //! | one publisher sends two messages | one after the other, or both in one slot, so that their order is kept |
 //! | a publisher restarts | it takes a new id (incarnation), or first [settles](Publisher::resume) what was outstanding |
 //! | a subscriber lags, or joins late | its window is bounded, the rest is read again; a [`Snapshot`] has the place and the table of ids; a trimmed log says where it begins |
-//! | the log does not write once after all | two contents of one slot are fatal, with [both as proof](SubscribeErrorKind::Conflict) |
+//! | the log does not write once after all | two contents of one slot are fatal, with [both as proof](SubscribeError::Conflict) |
 //!
 //! # Engines that number by themselves
 //!
@@ -86,8 +86,9 @@
 //! # Use
 //!
 //! Publisher and subscriber do no input or output: requests come out, answers go in, time is an argument. [`blocking`] has
-//! the loops for engines that block. Read the modules in this order: [`log`] (what an engine promises), `entry` (what
-//! stands in a slot), `publisher`, `subscriber`, [`fence`] (what a position is good for).
+//! the loops for engines that block; for one that is asynchronous they are the same, with `.await`. Read the modules in
+//! this order: [`log`] (what an engine promises), `entry` (what stands in a slot), `publisher`, `subscriber` with its
+//! `window` (what has come) and `patience` (how long a hole is waited for), [`fence`] (what a position is good for).
 //!
 //! # Sources
 //!
@@ -102,6 +103,8 @@ mod appender;
 #[cfg(feature = "alloc")]
 pub mod blocking;
 #[cfg(feature = "alloc")]
+mod delivered;
+#[cfg(feature = "alloc")]
 mod entry;
 pub mod fence;
 #[cfg(feature = "alloc")]
@@ -110,11 +113,15 @@ mod ids;
 pub mod log;
 #[cfg(feature = "alloc")]
 mod memory;
+#[cfg(feature = "alloc")]
+mod patience;
 mod position;
 #[cfg(feature = "alloc")]
 pub mod publisher;
 #[cfg(feature = "alloc")]
 pub mod subscriber;
+#[cfg(feature = "alloc")]
+mod window;
 
 #[cfg(feature = "alloc")]
 pub use appender::{AppendRequest, Appender};
@@ -133,10 +140,9 @@ pub use publisher::{
     Abandoned, Fate, PublishError, PublishErrorKind, PublishRequest, Published, Publisher, PublisherConfig,
 };
 #[cfg(feature = "alloc")]
-pub use subscriber::{
-    Delivery, Snapshot, SubscribeError, SubscribeErrorKind, SubscribeRequest, Subscriber, SubscriberConfig,
-    TooManyNodes,
-};
+pub use subscriber::{Delivery, Snapshot, SubscribeRequest, Subscriber, SubscriberConfig, TooManyNodes};
+#[cfg(feature = "alloc")]
+pub use window::SubscribeError;
 
 /// The last slot that there is: 2^63 - 1, as for numbers of a counter.
 #[cfg(feature = "alloc")]

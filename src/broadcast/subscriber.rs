@@ -30,13 +30,13 @@
 
 use core::fmt;
 
-use super::{Content, Entry, MAX_SLOT, Position, ReadAnswer, WriteAnswer};
-use crate::compat::{Vec, VecDeque, vec};
+use super::delivered::Delivered;
+use super::patience::Patience;
+use super::window::{Inserted, Window};
+use super::{Content, Entry, MAX_SLOT, Position, ReadAnswer, SubscribeError, WriteAnswer};
+use crate::compat::vec;
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
-
-/// After so many slots without a fill, the fill time-out is halved again.
-const CALM: u32 = 1024;
 
 /// What a [`Subscriber`] waits for, and what it lets others make it remember. Times are in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,13 +68,6 @@ impl Default for SubscriberConfig {
             jump: 1 << 20,
             nodes: 1 << 12,
         }
-    }
-}
-
-impl SubscriberConfig {
-    /// Always longer than a write may take.
-    fn first_fill_timeout(&self) -> u64 {
-        self.write_timeout_ms.saturating_mul(2).max(1)
     }
 }
 
@@ -172,15 +165,11 @@ pub enum SubscribeRequest {
 #[derive(Debug)]
 pub struct Subscriber<I, P> {
     config: SubscriberConfig,
-    next: u64,
     epoch: u64,
     delivered: Delivered<I>,
-    /// The slots from `next` on.
-    window: VecDeque<Option<Entry<I, P>>>,
-    /// What is left of the entry in slot `next`, once that is begun.
+    window: Window<I, P>,
+    /// What is left of the entry in the slot that was passed last.
     begun: Option<Begun<I, P>>,
-    /// No entry is taken from here on: beyond the last slot there is, or where two contents were seen.
-    end: u64,
 
     /// The highest slot that is known to be claimed.
     claimed: u64,
@@ -188,13 +177,9 @@ pub struct Subscriber<I, P> {
     unread: u64,
     /// Up to here, what is not in the window was empty when it was read; not above `claimed`.
     covered: u64,
-    waiting: Option<Waiting>,
+    patience: Patience,
     /// The lowest epoch that may write, as far as known.
     sealed: u64,
-    /// How long the next hole is waited for.
-    fill_timeout: u64,
-    /// Slots since the last fill, or since the time-out was last halved.
-    calm: u32,
 
     /// Whether an answer is waited for.
     pending: bool,
@@ -208,56 +193,8 @@ struct Begun<I, P> {
     node: I,
     /// The number of the next message.
     number: u64,
-    index: u64,
+    position: Position,
     payloads: vec::IntoIter<P>,
-}
-
-/// The highest number delivered of every node, in a form that is quick where one node has many messages in a row.
-#[derive(Debug)]
-struct Delivered<I> {
-    /// Sorted by node; no number is 0.
-    numbers: Vec<(I, u64)>,
-    /// Where the last one was.
-    recent: usize,
-}
-
-impl<I: NodeId> From<&VersionVector<I>> for Delivered<I> {
-    fn from(vector: &VersionVector<I>) -> Self {
-        Self { numbers: vector.iter().map(|(node, number)| (node.clone(), number)).collect(), recent: 0 }
-    }
-}
-
-impl<I: NodeId> Delivered<I> {
-    /// Where a node is, or would be.
-    fn find(&self, node: &I) -> Result<usize, usize> {
-        self.numbers.binary_search_by(|(known, _)| known.cmp(node))
-    }
-
-    /// Notes a message as delivered; whether it was not before.
-    #[inline]
-    fn note(&mut self, id: &Dot<I>) -> bool {
-        if self.numbers.get(self.recent).is_none_or(|(node, _)| node != id.node()) {
-            self.recent = self.find(id.node()).unwrap_or_else(|at| {
-                self.numbers.insert(at, (id.node().clone(), 0));
-                at
-            });
-        }
-        let Some((_, highest)) = self.numbers.get_mut(self.recent) else { return false }; // not reached
-        let new = id.counter() > *highest;
-        if new {
-            *highest = id.counter();
-        }
-        new
-    }
-}
-
-/// The wait for a range of holes.
-#[derive(Clone, Copy, Debug)]
-struct Waiting {
-    first: u64,
-    /// Claimed when the wait began.
-    up_to: u64,
-    fill_at: u64,
 }
 
 impl<I: NodeId, P> Subscriber<I, P> {
@@ -269,25 +206,18 @@ impl<I: NodeId, P> Subscriber<I, P> {
 
     /// Makes a subscriber that goes on from a snapshot.
     #[must_use]
-    pub fn resume(snapshot: Snapshot<I>, mut config: SubscriberConfig) -> Self {
-        config.window = config.window.max(1);
-        let Snapshot { next, epoch, delivered } = snapshot;
-        let next = next.max(1);
+    pub fn resume(snapshot: Snapshot<I>, config: SubscriberConfig) -> Self {
         Self {
             config,
-            next,
-            epoch,
-            delivered: Delivered::from(&delivered),
-            window: VecDeque::new(),
+            epoch: snapshot.epoch,
+            delivered: Delivered::new(&snapshot.delivered),
+            window: Window::new(snapshot.next, config.window),
             begun: None,
-            end: MAX_SLOT + 1,
             claimed: 0,
             unread: 0,
             covered: 0,
-            waiting: None,
+            patience: Patience::new(config.write_timeout_ms, config.max_fill_timeout_ms),
             sealed: 0,
-            fill_timeout: config.first_fill_timeout(),
-            calm: 0,
             pending: false,
             quiet_until: 0,
             next_read: 0,
@@ -296,41 +226,40 @@ impl<I: NodeId, P> Subscriber<I, P> {
 
     /// Returns from where, and with what, another subscriber can go on. O(n): the table is copied.
     pub fn snapshot(&self) -> Snapshot<I> {
-        Snapshot { next: self.next, epoch: self.epoch, delivered: self.delivered() }
+        Snapshot { next: self.next(), epoch: self.epoch, delivered: self.delivered() }
     }
 
     /// Goes on from a snapshot of another subscriber, ahead of this one; what is in between is not delivered here.
     ///
-    /// What to do when the log is [trimmed](SubscribeErrorKind::Trimmed) below what this one would need next.
+    /// What to do when the log is [trimmed](SubscribeError::Trimmed) below what this one would need next.
     ///
     /// # Errors
     ///
     /// The snapshot is handed back if it is not ahead.
     pub fn install(&mut self, snapshot: Snapshot<I>) -> Result<(), Snapshot<I>> {
-        if snapshot.next <= self.next || snapshot.next > self.end {
+        if snapshot.next <= self.next() || !self.window.skip_to(snapshot.next) {
             return Err(snapshot);
         }
-        let passed = usize::try_from(snapshot.next - self.next).unwrap_or(usize::MAX);
-        self.window.drain(..passed.min(self.window.len()));
-        (self.next, self.epoch) = (snapshot.next, snapshot.epoch);
-        self.delivered = Delivered::from(&snapshot.delivered);
-        (self.begun, self.waiting, self.next_read) = (None, None, 0);
+        self.epoch = snapshot.epoch;
+        self.delivered = Delivered::new(&snapshot.delivered);
+        self.patience.forget();
+        (self.begun, self.next_read) = (None, 0);
         Ok(())
     }
 
     /// Returns the slot to deliver next: everything below is delivered, or was a fill.
     pub fn next(&self) -> u64 {
-        self.next
+        self.window.next() - u64::from(self.begun.is_some())
     }
 
     /// Returns the highest number delivered of every node: a copy. O(n).
     pub fn delivered(&self) -> VersionVector<I> {
-        self.delivered.numbers.iter().cloned().collect()
+        self.delivered.vector()
     }
 
     /// Returns the highest number delivered of one node, 0 for none. O(log n).
     pub fn delivered_up_to(&self, node: &I) -> u64 {
-        self.delivered.find(node).map_or(0, |at| self.delivered.numbers[at].1)
+        self.delivered.get(node)
     }
 
     /// Returns the highest slot that is known to be claimed: occupied, or not above the counter's current number.
@@ -343,7 +272,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// All subscribers must do it at the same position, when a message of the application says so, and when nothing of
     /// the node can still be written. Returns its highest number delivered.
     pub fn retire(&mut self, node: &I) -> u64 {
-        self.delivered.find(node).map_or(0, |at| self.delivered.numbers.remove(at).1)
+        self.delivered.remove(node)
     }
 
     /// Takes out the next message, if there is one. O(log n) a message, and O(n) for the first of a node; O(1) a fill.
@@ -352,6 +281,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
     ///
     /// [`TooManyNodes`] if the message is of a node that there is no room for. Nothing is changed; make the limit higher
     /// with [`set_nodes`](Self::set_nodes), or [retire](Self::retire) a node.
+    #[inline]
     pub fn poll_delivery(&mut self) -> Result<Option<Delivery<I, P>>, TooManyNodes<I>> {
         loop {
             if self.begun.is_some() {
@@ -360,82 +290,59 @@ impl<I: NodeId, P> Subscriber<I, P> {
                     delivery => return Ok(delivery),
                 }
             }
-            let Some(front @ Some(_)) = self.window.front_mut() else { return Ok(None) };
-            if let Some(id) = front.as_ref().and_then(Entry::id)
-                && self.delivered.numbers.len() >= self.config.nodes
-                && self.delivered.find(id.node()).is_err()
+            if self.delivered.len() >= self.config.nodes
+                && let Some(id) = self.window.front().and_then(Entry::id)
+                && self.delivered.get(id.node()) == 0
             {
                 return Err(TooManyNodes { node: id.node().clone(), limit: self.config.nodes });
             }
-            let Some(entry) = front.take() else { return Ok(None) };
+            let sequence = self.window.next();
+            let Some(entry) = self.window.pop() else { return Ok(None) };
             self.epoch = self.epoch.max(entry.epoch());
-            let position = Position { epoch: self.epoch, sequence: self.next, index: 0 };
-            match entry.into_content() {
-                Content::Fill => self.pass_fill(),
-                Content::Marker { id } => {
-                    self.pass();
-                    if self.delivered.note(&id) {
-                        return Ok(Some(Delivery { position, id, payload: None }));
-                    }
+            let position = Position { epoch: self.epoch, sequence, index: 0 };
+            let (id, payload) = match entry.into_content() {
+                Content::Fill => {
+                    self.patience.note_fill(sequence);
+                    continue;
                 }
+                Content::Marker { id } => (id, None),
                 Content::Messages { first: id, payloads } => match payloads.into_single() {
-                    Ok(payload) => {
-                        self.pass();
-                        if self.delivered.note(&id) {
-                            return Ok(Some(Delivery { position, id, payload: Some(payload) }));
-                        }
-                    }
+                    Ok(payload) => (id, Some(payload)),
                     Err(payloads) => {
-                        let number = id.counter();
-                        self.begun = Some(Begun { node: id.into_node(), number, index: 0, payloads });
+                        self.patience.note_entry();
+                        self.begin(id, position, payloads);
+                        continue;
                     }
                 },
+            };
+            self.patience.note_entry();
+            if self.delivered.note(&id) {
+                return Ok(Some(Delivery { position, id, payload }));
             }
         }
     }
 
+    #[cold]
+    fn begin(&mut self, first: Dot<I>, position: Position, payloads: vec::IntoIter<P>) {
+        let number = first.counter();
+        self.begun = Some(Begun { node: first.into_node(), number, position, payloads });
+    }
+
     /// Delivers the next message of the entry that is begun, unless it was delivered before.
+    #[cold]
     fn continue_begun(&mut self) -> Option<Delivery<I, P>> {
         let begun = self.begun.as_mut()?;
         let payload = begun.payloads.next();
         let id = Dot::new(begun.node.clone(), begun.number)?; // at least 1
-        let position = Position { epoch: self.epoch, sequence: self.next, index: begun.index };
+        let position = begun.position;
         // No overflow before the last payload is taken: `Entry::batch` has seen to it.
-        (begun.number, begun.index) = (begun.number.wrapping_add(1), begun.index.wrapping_add(1));
+        begun.number = begun.number.wrapping_add(1);
+        begun.position.index += 1;
         if begun.payloads.len() == 0 {
             self.begun = None;
-            self.pass();
         }
         let payload = payload.filter(|_| self.delivered.note(&id));
         payload.map(|payload| Delivery { position, id, payload: Some(payload) })
-    }
-
-    /// Goes to the next slot, behind an entry that is not a fill.
-    fn pass(&mut self) {
-        self.calm += 1;
-        if self.calm >= CALM {
-            self.calm = 0;
-            self.fill_timeout = (self.fill_timeout / 2).max(self.config.first_fill_timeout());
-        }
-        self.advance();
-    }
-
-    /// Goes to the next slot behind a fill. Whoever has that number may only have been slow: wait longer next time. A range
-    /// that was waited for once counts once, and so does one that came as fills already.
-    fn pass_fill(&mut self) {
-        let waited = self.waiting.is_some_and(|waiting| waiting.first == self.next);
-        if waited || self.calm > 0 {
-            let most = self.config.max_fill_timeout_ms.max(self.config.first_fill_timeout());
-            self.fill_timeout = self.fill_timeout.saturating_mul(2).min(most);
-        }
-        self.calm = 0;
-        self.advance();
-    }
-
-    fn advance(&mut self) {
-        self.window.pop_front();
-        // Below `end`, which is no higher than 2^63.
-        self.next += 1;
     }
 
     /// Hands in that the entry stands in `slot`, as its publisher has announced after it was written, or as a read of one's
@@ -445,49 +352,19 @@ impl<I: NodeId, P> Subscriber<I, P> {
     ///
     /// # Errors
     ///
-    /// [`SubscribeErrorKind::Conflict`], [`Halted`](SubscribeErrorKind::Halted), or
-    /// [`Jump`](SubscribeErrorKind::Jump) if there is no such slot.
+    /// [`SubscribeError::Conflict`], [`Halted`](SubscribeError::Halted), or
+    /// [`Jump`](SubscribeError::Jump) if there is no such slot.
+    #[inline]
     pub fn handle_entry(&mut self, slot: u64, entry: Entry<I, P>) -> Result<(), SubscribeError<I, P>>
     where
         P: PartialEq + Clone,
     {
-        let begun = u64::from(self.begun.is_some());
-        let Some(offset) = slot.checked_sub(self.next).filter(|&offset| offset >= begun) else {
-            return Ok(()); // delivered
-        };
-        if slot >= self.end {
-            return Err(if slot > MAX_SLOT {
-                SubscribeErrorKind::Jump { next: self.next, slot }.into()
-            } else {
-                SubscribeErrorKind::Halted { slot: self.end }.into()
-            });
+        let inserted = self.window.insert(slot, entry)?;
+        if inserted != Inserted::Passed {
+            self.claimed = self.claimed.max(slot);
         }
-        self.claimed = self.claimed.max(slot);
-        let offset = match usize::try_from(offset) {
-            Ok(offset) if offset < self.config.window => offset,
-            _ => {
-                self.unread = self.unread.max(slot);
-                return Ok(());
-            }
-        };
-        match self.window.get_mut(offset) {
-            Some(Some(first)) if *first == entry => {}
-            Some(Some(first)) => {
-                let first = first.clone();
-                self.window.truncate(offset);
-                while let Some(None) = self.window.back() {
-                    self.window.pop_back();
-                }
-                self.end = slot;
-                return Err(SubscribeErrorKind::Conflict { slot, first, second: entry }.into());
-            }
-            Some(hole) => *hole = Some(entry),
-            None => {
-                if offset > self.window.len() {
-                    self.window.resize_with(offset, || None);
-                }
-                self.window.push_back(Some(entry));
-            }
+        if inserted == Inserted::Dropped {
+            self.unread = self.unread.max(slot);
         }
         Ok(())
     }
@@ -517,13 +394,13 @@ impl<I: NodeId, P> Subscriber<I, P> {
             Wanted::Fill { at, slot } if at <= now_ms => {
                 SubscribeRequest::Fill { slot, epoch: self.epoch.max(self.sealed) }
             }
-            Wanted::Now => SubscribeRequest::Read { from: self.next, limit: self.config.window },
+            Wanted::Now => SubscribeRequest::Read { from: self.window.next(), limit: self.window.limit() },
             // Only whether the hole is still one: what stands above it is read already, or will be.
             Wanted::Fill { .. } if self.next_read <= now_ms => {
-                SubscribeRequest::Read { from: self.next, limit: 1 }
+                SubscribeRequest::Read { from: self.window.next(), limit: 1 }
             }
             Wanted::Poll if self.next_read <= now_ms => {
-                SubscribeRequest::Read { from: self.next, limit: self.config.window }
+                SubscribeRequest::Read { from: self.window.next(), limit: self.window.limit() }
             }
             Wanted::Fill { .. } | Wanted::Poll => return None,
         };
@@ -548,25 +425,28 @@ impl<I: NodeId, P> Subscriber<I, P> {
 
     /// What the next slot needs.
     fn wanted(&self) -> Option<Wanted> {
-        if self.begun.is_some() || matches!(self.window.front(), Some(Some(_))) || self.next >= self.end {
+        if self.has_next() || self.window.is_over() {
             return None;
         }
-        let is_hole = self.next <= self.covered;
-        Some(match self.waiting {
-            Some(Waiting { up_to, fill_at, .. }) if is_hole && self.next <= up_to => {
-                Wanted::Fill { at: fill_at, slot: self.next }
-            }
-            _ if self.covered < self.next && self.next <= self.unread => Wanted::Now,
+        let slot = self.window.next();
+        Some(match self.patience.over_at(slot) {
+            Some(at) if slot <= self.covered => Wanted::Fill { at, slot },
+            _ if self.covered < slot && slot <= self.unread => Wanted::Now,
             _ => Wanted::Poll,
         })
+    }
+
+    /// Whether there is something to deliver, or a fill to pass.
+    fn has_next(&self) -> bool {
+        self.begun.is_some() || self.window.front().is_some()
     }
 
     /// Hands in what a read of `limit` entries from `from` on has found. O(entries).
     ///
     /// # Errors
     ///
-    /// [`SubscribeErrorKind::Trimmed`], [`Jump`](SubscribeErrorKind::Jump),
-    /// [`Conflict`](SubscribeErrorKind::Conflict) or [`Halted`](SubscribeErrorKind::Halted); what was read before that is
+    /// [`SubscribeError::Trimmed`], [`Jump`](SubscribeError::Jump),
+    /// [`Conflict`](SubscribeError::Conflict) or [`Halted`](SubscribeError::Halted); what was read before that is
     /// kept.
     pub fn handle_read(
         &mut self,
@@ -584,44 +464,30 @@ impl<I: NodeId, P> Subscriber<I, P> {
             ReadAnswer::Trimmed { first } => return self.handle_trimmed(first),
             ReadAnswer::Entries(entries) => entries,
         };
+        let next = self.window.next();
         let mut read_up_to = if entries.len() < limit { self.claimed } else { 0 };
         let mut nearest = None;
         for (slot, entry) in entries {
             read_up_to = read_up_to.max(slot);
-            nearest = nearest.or((slot > self.next).then_some(slot));
+            nearest = nearest.or((slot > next).then_some(slot));
             self.handle_entry(slot, entry)?;
         }
-        if from > self.next {
+        if from > next {
             return Ok(()); // says nothing about the next slot
         }
-        // No overflow: `next` is at most 2^63. Behind the window entries were dropped.
-        let window_end = self.next.saturating_add(self.config.window as u64 - 1);
-        self.covered = self.covered.max(read_up_to.min(window_end));
-        if self.begun.is_some() || matches!(self.window.front(), Some(Some(_))) {
+        // Beyond the window, entries were dropped.
+        self.covered = self.covered.max(read_up_to.min(self.window.last()));
+        if self.has_next() {
             self.next_read = 0; // there may be more behind it
-        } else if self.next <= self.covered {
-            let nearest = nearest.or_else(|| self.nearest_held()).unwrap_or(self.claimed + 1);
-            if nearest - self.next > self.config.jump {
-                self.covered = self.next - 1; // not to be filled
-                return Err(SubscribeErrorKind::Jump { next: self.next, slot: nearest }.into());
+        } else if next <= self.covered {
+            let nearest = nearest.or_else(|| self.window.nearest()).unwrap_or(self.claimed + 1);
+            if nearest - next > self.config.jump {
+                self.covered = next - 1; // not to be filled
+                return Err(SubscribeError::Jump { next, slot: nearest });
             }
-            self.wait(now_ms);
+            self.patience.begin(next, self.claimed, now_ms);
         }
         Ok(())
-    }
-
-    /// The first slot in the window that is occupied.
-    fn nearest_held(&self) -> Option<u64> {
-        let held = self.window.iter().zip(self.next..).find(|(entry, _)| entry.is_some());
-        held.map(|(_, slot)| slot)
-    }
-
-    /// The next slot is a hole: begins to wait for it, unless it was waited for with an earlier one.
-    fn wait(&mut self, now_ms: u64) {
-        if self.waiting.is_none_or(|waiting| waiting.up_to < self.next) {
-            let fill_at = now_ms.saturating_add(self.fill_timeout);
-            self.waiting = Some(Waiting { first: self.next, up_to: self.claimed, fill_at });
-        }
     }
 
     /// Hands in what became of filling `slot` in `epoch`. O(1).
@@ -653,10 +519,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
     }
 
     fn handle_trimmed(&mut self, first: u64) -> Result<(), SubscribeError<I, P>> {
-        if first > self.next {
-            return Err(SubscribeErrorKind::Trimmed { next: self.next, first }.into());
-        }
-        Ok(())
+        let next = self.window.next();
+        if first > next { Err(SubscribeError::Trimmed { next, first }) } else { Ok(()) }
     }
 
     /// Hands in that the last request failed, or was not answered. O(1).
@@ -665,7 +529,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
     pub fn handle_failure(&mut self, now_ms: u64) {
         self.pending = false;
         self.quiet_until = now_ms.saturating_add(self.config.poll_ms.max(1));
-        self.covered = self.next - 1; // slots begin at 1
+        self.covered = self.window.next() - 1; // slots begin at 1
     }
 
     fn answered(&mut self) {
@@ -679,25 +543,13 @@ impl<I: NodeId, P> Subscriber<I, P> {
 
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
-        let last = self.window.back();
-        match self.waiting {
-            _ if !self.delivered.numbers.is_sorted_by(|a, b| a.0 < b.0 && a.1 > 0) => {
-                Err("S4: the table is sorted by node")
-            }
-            _ if self.next == 0 || self.next > self.end => Err("S1: the next slot exists"),
-            _ if self.window.len() > self.config.window => Err("S5: the window is bounded"),
-            _ if matches!(last, Some(None)) && !(self.window.len() == 1 && self.begun.is_some()) => {
-                Err("S5: the last slot of the window is occupied")
-            }
-            _ if self.covered > self.claimed && self.covered >= self.next => {
-                Err("S2: only claimed slots are covered")
-            }
-            Some(Waiting { up_to, .. }) if up_to > self.claimed => Err("S2: only claimed slots are waited for"),
-            _ if self.fill_timeout < self.config.first_fill_timeout() => {
-                Err("S3: a fill waits longer than a write may take")
-            }
-            _ => Ok(()),
+        self.delivered.internal_validate()?;
+        self.window.internal_validate()?;
+        self.patience.internal_validate(self.claimed)?;
+        if self.covered > self.claimed && self.covered >= self.window.next() {
+            return Err("S2: only claimed slots are covered");
         }
+        Ok(())
     }
 }
 
@@ -710,82 +562,6 @@ enum Wanted {
     /// To be filled, then; until then to be read now and then.
     Fill { at: u64, slot: u64 },
 }
-
-/// What a subscriber cannot go on with.
-///
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SubscribeError<I, P> {
-    /// What was wrong.
-    pub kind: SubscribeErrorKind<I, P>,
-}
-
-impl<I, P> From<SubscribeErrorKind<I, P>> for SubscribeError<I, P> {
-    fn from(kind: SubscribeErrorKind<I, P>) -> Self {
-        Self { kind }
-    }
-}
-
-/// Why a subscriber cannot go on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SubscribeErrorKind<I, P> {
-    /// The log no longer has what comes next. [Install](Subscriber::install) a snapshot that is at least as far.
-    Trimmed {
-        /// The slot to deliver next.
-        next: u64,
-        /// The first slot that the log has.
-        first: u64,
-    },
-    /// More holes in a row than are believed. Nothing is filled. Find out whether the counter or the log is right; if the
-    /// holes are real, go on with a higher limit.
-    Jump {
-        /// The slot to deliver next.
-        next: u64,
-        /// The next one that is claimed.
-        slot: u64,
-    },
-    /// Fatal: two contents in one slot, with both as proof. The log does not write once. What is below the slot can still
-    /// be delivered; the slot and what follows will not be, since others may have delivered the other content.
-    Conflict {
-        /// The slot.
-        slot: u64,
-        /// What was seen first.
-        first: Entry<I, P>,
-        /// What was seen then.
-        second: Entry<I, P>,
-    },
-    /// Two contents were seen in this slot before; nothing is taken from there on.
-    Halted {
-        /// The slot.
-        slot: u64,
-    },
-}
-
-impl<I: fmt::Debug, P: fmt::Debug> fmt::Display for SubscribeError<I, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            SubscribeErrorKind::Trimmed { next, first } => {
-                write!(f, "slot {next} comes next, but the log begins at {first}; install a snapshot")
-            }
-            SubscribeErrorKind::Jump { next, slot } => {
-                write!(
-                    f,
-                    "slot {next} comes next, but {slot} is claimed and nothing between; check the counter"
-                )
-            }
-            SubscribeErrorKind::Conflict { slot, first, second } => {
-                write!(
-                    f,
-                    "slot {slot} held {first:?} and now holds {second:?}; the log does not write once, stop"
-                )
-            }
-            SubscribeErrorKind::Halted { slot } => write!(f, "two contents were seen in slot {slot}; stop"),
-        }
-    }
-}
-
-impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for SubscribeError<I, P> {}
 
 /// A message is of a node that there is no room for in the table of what is delivered; it is not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]

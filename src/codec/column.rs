@@ -25,8 +25,9 @@ impl Plan {
     /// The plan of a column without numbers.
     pub(super) const EMPTY: Self = Self { code: 0, len: 0 };
 
-    pub(super) fn of(numbers: &[u64]) -> Self {
-        let width = u64::BITS - numbers.iter().fold(0, |all, number| all | number).leading_zeros();
+    /// Makes the plan of numbers of which one or another has each of `bits`.
+    pub(super) fn of(numbers: &[u64], bits: u64) -> Self {
+        let width = u64::BITS - bits.leading_zeros();
         let packed = (numbers.len() * width as usize).div_ceil(8);
         if !is_surely_longer(numbers, width, packed) {
             let len = one_by_one_len(numbers);
@@ -45,7 +46,7 @@ impl Plan {
 }
 
 /// Returns how many bytes the numbers take one by one.
-pub(super) fn one_by_one_len(numbers: &[u64]) -> usize {
+fn one_by_one_len(numbers: &[u64]) -> usize {
     numbers.iter().map(|&number| number_len(number)).sum()
 }
 
@@ -69,19 +70,18 @@ fn is_surely_longer(numbers: &[u64], width: u32, packed: usize) -> bool {
     packed <= numbers.len() || (1..=width / 8).rev().take(2).any(enough)
 }
 
-/// Writes a column in the way of the plan, without its code.
-pub(super) fn put<const N: usize>(numbers: &[u64], plan: Plan, scratch: &mut Words<N>, out: &mut Writer<'_>) {
-    if plan.code == ONE_BY_ONE {
-        put_one_by_one(numbers, out);
+/// Writes a column in the way that the code names.
+pub(super) fn put(numbers: &[u64], code: u8, out: &mut Writer<'_>) {
+    if code == ONE_BY_ONE {
+        numbers.iter().for_each(|&number| out.put_number(number));
     } else {
-        pack(numbers, usize::from(plan.code), scratch);
-        out.put(&scratch.as_flattened()[..plan.len]);
+        pack(numbers, usize::from(code), out);
     }
 }
 
 /// Packs numbers of at most `width` bits, the first one into the lowest bits.
-fn pack<const N: usize>(numbers: &[u64], width: usize, words: &mut Words<N>) {
-    let mut packer = Packer { words, word: 0, filled: 0, at: 0 };
+fn pack(numbers: &[u64], width: usize, out: &mut Writer<'_>) {
+    let mut packer = Packer { word: 0, filled: 0, out };
     if width <= 21 {
         // Three at a time, or two: each takes a step of the packer.
         let (threes, rest) = numbers.as_chunks::<3>();
@@ -96,38 +96,28 @@ fn pack<const N: usize>(numbers: &[u64], width: usize, words: &mut Words<N>) {
     } else {
         numbers.iter().for_each(|&number| packer.put(number, width));
     }
-    if packer.filled > 0 {
-        packer.words[packer.at % N] = packer.word.to_le_bytes();
-    }
+    let Packer { word, filled, out } = packer;
+    out.put(&word.to_le_bytes()[..filled.div_ceil(8)]);
 }
 
-struct Packer<'a, const N: usize> {
-    words: &'a mut Words<N>,
+struct Packer<'a, 'b> {
     /// The word in the making, of which the lower `filled` bits are made; fewer than 64.
     word: u64,
     filled: usize,
-    /// Its place: fewer than N words come before the last number, which has at most 64 bits.
-    at: usize,
+    out: &'a mut Writer<'b>,
 }
 
-impl<const N: usize> Packer<'_, N> {
+impl Packer<'_, '_> {
     #[inline]
     fn put(&mut self, number: u64, width: usize) {
         self.word |= number << (self.filled % 64);
-        self.words[self.at % N] = self.word.to_le_bytes();
         let over = (number >> 1) >> (63 - self.filled % 64);
         self.filled += width;
-        let full = self.filled >= 64;
-        self.word = if full { over } else { self.word };
-        self.at += usize::from(full);
-        self.filled %= 64;
-    }
-}
-
-/// Writes numbers one after another.
-pub(super) fn put_one_by_one(numbers: &[u64], out: &mut Writer<'_>) {
-    for &number in numbers {
-        out.put_number(number);
+        if self.filled >= 64 {
+            self.out.put(&self.word.to_le_bytes());
+            self.word = over;
+            self.filled -= 64;
+        }
     }
 }
 
@@ -138,14 +128,20 @@ pub(super) fn take<const N: usize>(
     coded_at: usize,
     scratch: &mut Words<N>,
     reader: &mut Reader<'_>,
-) -> Result<Plan, DecodeError> {
+) -> Result<(), DecodeError> {
     if code < ONE_BY_ONE {
         unpack(numbers, code, scratch, reader)?;
     } else {
-        take_one_by_one(numbers, reader)?;
+        for number in &mut *numbers {
+            *number = reader.take_number()?;
+        }
     }
-    let plan = Plan::of(numbers);
-    if plan.code == code { Ok(plan) } else { reader.refuse(coded_at, DecodeErrorKind::NotCanonical) }
+    let bits = numbers.iter().fold(0, |bits, number| bits | number);
+    if Plan::of(numbers, bits).code == code {
+        Ok(())
+    } else {
+        reader.refuse(coded_at, DecodeErrorKind::NotCanonical)
+    }
 }
 
 /// Reads packed numbers; what does not fill the last byte is 0.
@@ -170,14 +166,6 @@ fn unpack<const N: usize>(
         let [low, high] = [u64::from_le_bytes(scratch[at]), u64::from_le_bytes(scratch[(at + 1) % N])];
         *number = (low >> shift | (high << 1) << (63 - shift)) & mask;
         from += usize::from(width);
-    }
-    Ok(())
-}
-
-/// Reads numbers one after another.
-pub(super) fn take_one_by_one(numbers: &mut [u64], reader: &mut Reader<'_>) -> Result<(), DecodeError> {
-    for number in numbers {
-        *number = reader.take_number()?;
     }
     Ok(())
 }

@@ -1,20 +1,74 @@
 //! Nodes, each with a counter, in the order of the ids: what vectors, contexts and dependencies are made of.
 
+use core::iter;
+
 use smallvec::SmallVec;
 
-use super::bytes::{LONGEST, Reader, Writer};
-use super::column::{self, BLOCK, Plan, Words, one_by_one_len};
+use super::bytes::{Draft, LONGEST, Reader, Writer};
+use super::column::{self, BLOCK, Plan, Words};
 use super::error::{DecodeError, DecodeErrorKind};
-use super::id::{DecodeId, Form, take_id};
+use super::id::{DecodeId, Form, take_id, whole};
+use super::take_counter;
 use crate::version::INLINE;
+
+/// The most entries that are written without blocks, every gap in as many bytes as the largest one takes.
+const FEW: usize = 8;
+
+/// The most entries that are handled in a small [`Block`]: clearing a large one would be much of the work.
+const SMALL: usize = 16;
 
 /// Added to a block's code if columns of gaps follow; without it, every id is the one after the one before.
 const GAPS: u8 = 0x80;
 
-/// The most entries of a vector that is handled in small arrays: clearing large ones would be most of the work.
-const FEW: usize = 8;
+/// What is added to the number of entries if there are more than [`FEW`]: below are as many numbers as few entries
+/// have of gaps of different length.
+const fn many<F: Form>() -> usize {
+    FEW * 8 * F::COLUMNS
+}
 
-/// Up to N entries, as columns of numbers; N is 64, or [`FEW`] where there are no more.
+/// Writes `len` entries, sorted by id, with counters of at least 1.
+pub(super) fn put_entries<'a, F: Form + 'a>(
+    len: usize,
+    entries: impl Iterator<Item = (F::Ref<'a>, u64)> + Clone,
+    out: &mut Writer<'_>,
+) {
+    match entries.clone().next() {
+        None => out.put_number(0),
+        Some((first, _)) if len <= FEW => put_few::<F>(len, first, entries, out),
+        Some((first, _)) if len <= SMALL => put_blocks::<F, SMALL>(len, first, entries, out),
+        Some((first, _)) => put_blocks::<F, BLOCK>(len, first, entries, out),
+    }
+}
+
+fn put_few<'a, F: Form + 'a>(
+    len: usize,
+    first: F::Ref<'a>,
+    entries: impl Iterator<Item = (F::Ref<'a>, u64)> + Clone,
+    out: &mut Writer<'_>,
+) {
+    let pairs = iter::zip(entries.clone(), entries.clone().skip(1));
+    let gaps = pairs.map(|((before, _), (form, _))| whole(F::gap(before, form)));
+    let gap_len = bytes_of(gaps.clone().fold(0, |all, gap| all | gap));
+    let mut draft = Draft::new();
+    draft.put_number((len + FEW * gap_len) as u64);
+    if F::COLUMNS > 0 {
+        F::numbers(first)[2 - F::COLUMNS..].iter().for_each(|&number| draft.put_number(number));
+        gaps.for_each(|gap| draft.put_lowest(gap_len, gap));
+    } else {
+        out.put(draft.take());
+        entries.clone().for_each(|(form, _)| F::put(form, out));
+    }
+    // Counters of entries are at least 1.
+    entries.for_each(|(_, counter)| draft.put_number(counter.wrapping_sub(1)));
+    out.put(draft.take());
+}
+
+/// Returns how many bytes a number takes.
+const fn bytes_of(number: u128) -> usize {
+    16 - number.leading_zeros() as usize / 8
+}
+
+/// Up to N entries, as columns of numbers; N is 64, or [`SMALL`] where there are no more.
 struct Block<const N: usize> {
     /// The counters less 1.
     counters: [u64; N],
@@ -28,12 +82,6 @@ struct Block<const N: usize> {
     scratch: Words<N>,
 }
 
-/// How the columns of a block are written in the packed form.
-struct BlockPlan {
-    counters: Plan,
-    gaps: [Plan; 2],
-}
-
 impl<const N: usize> Block<N> {
     fn new() -> Self {
         Self { counters: [0; N], gaps: [[0; N]; 2], len: 0, first_gap: 1, scratch: [[0; 8]; N] }
@@ -44,22 +92,28 @@ impl<const N: usize> Block<N> {
         self.gaps[2 - F::COLUMNS..].iter().map(|column| &column[self.first_gap..self.len])
     }
 
-    /// Takes in the next N entries, or what is left.
+    /// Takes in the next N entries, or what is left. Returns the bits that a number has in each column: of gaps, the
+    /// upper and the lower halves, and of counters.
     fn fill<'a, F: Form + 'a>(
         &mut self,
         before: &mut F::Ref<'a>,
         entries: &mut impl Iterator<Item = (F::Ref<'a>, u64)>,
-    ) {
+    ) -> [u64; 3] {
         let (counters, [high, low]) = (&mut self.counters, &mut self.gaps);
-        let (mut last, mut len) = (*before, 0);
+        let (mut last, mut len, mut bits) = (*before, 0, [0; 3]);
         for (form, counter) in entries.by_ref().take(N) {
             // `len` is below N, which the compiler cannot know. Counters of entries are at least 1.
             counters[len % N] = counter.wrapping_sub(1);
+            bits[2] |= counter.wrapping_sub(1);
             if F::COLUMNS > 0 {
                 let gap = F::gap(last, form);
                 low[len % N] = gap[1];
                 if F::COLUMNS > 1 {
                     high[len % N] = gap[0];
+                }
+                if len >= self.first_gap {
+                    bits[0] |= gap[0];
+                    bits[1] |= gap[1];
                 }
                 last = form;
             }
@@ -67,112 +121,49 @@ impl<const N: usize> Block<N> {
         }
         *before = last;
         self.len = len;
-    }
-
-    fn plan<F: Form>(&self) -> BlockPlan {
-        let mut plan = BlockPlan { counters: Plan::of(&self.counters[..self.len]), gaps: [Plan::EMPTY; 2] };
-        for (plan, column) in plan.gaps[2 - F::COLUMNS..].iter_mut().zip(self.gaps::<F>()) {
-            *plan = Plan::of(column);
-        }
-        plan
-    }
-
-    /// Returns the length of the block packed and plain, but for ids that are written in full.
-    fn lens<F: Form>(&self, plan: &BlockPlan) -> (usize, usize) {
-        let plain_gaps: usize = self.gaps::<F>().map(one_by_one_len).sum();
-        (plan.packed_len::<F>(), plain_gaps + one_by_one_len(&self.counters[..self.len]))
-    }
-
-    /// Whether a packed block is shorter than a plain one.
-    fn is_packed<F: Form>(&self, plan: &BlockPlan) -> bool {
-        let (packed, plain) = self.lens::<F>(plan);
-        packed < plain
-    }
-
-    /// Writes the columns of gaps.
-    fn put_gaps<F: Form>(&mut self, plan: &BlockPlan, out: &mut Writer<'_>) {
-        for (column, &plan) in self.gaps[2 - F::COLUMNS..].iter().zip(&plan.gaps[2 - F::COLUMNS..]) {
-            out.put(&[plan.code]);
-            column::put(&column[self.first_gap..self.len], plan, &mut self.scratch, out);
-        }
-    }
-}
-
-impl BlockPlan {
-    fn has_gaps(&self) -> bool {
-        !self.gaps.iter().all(Plan::is_zero)
-    }
-
-    /// Returns the length of the block packed, but for ids that are written in full.
-    fn packed_len<F: Form>(&self) -> usize {
-        let columns = &self.gaps[2 - F::COLUMNS..];
-        let gaps: usize = if self.has_gaps() { columns.iter().map(|plan| 1 + plan.len).sum() } else { 0 };
-        1 + gaps + self.counters.len
-    }
-}
-
-/// Writes `len` entries, sorted by id, with counters of at least 1.
-pub(super) fn put_entries<'a, F: Form + 'a>(
-    len: usize,
-    entries: impl Iterator<Item = (F::Ref<'a>, u64)> + Clone,
-    out: &mut Writer<'_>,
-) {
-    if len <= FEW {
-        put_blocks::<F, FEW>(len, entries, out);
-    } else {
-        put_blocks::<F, BLOCK>(len, entries, out);
+        bits
     }
 }
 
 fn put_blocks<'a, F: Form + 'a, const N: usize>(
     len: usize,
+    first: F::Ref<'a>,
     mut entries: impl Iterator<Item = (F::Ref<'a>, u64)> + Clone,
     out: &mut Writer<'_>,
 ) {
-    let Some((first, _)) = entries.clone().next() else { return out.put_number(0) };
     let (mut block, mut before, mut rest) = (Block::<N>::new(), first, entries.clone());
-    block.fill::<F>(&mut before, &mut rest);
-    let mut plan = block.plan::<F>();
-    let packed = if len > BLOCK {
-        // As much as if all blocks were like the first.
-        out.reserve(2 * LONGEST + (1 + plan.packed_len::<F>()) * len.div_ceil(BLOCK));
-        true
-    } else {
-        let (packed, plain) = block.lens::<F>(&plan);
-        out.reserve(3 * LONGEST + packed.min(plain));
-        packed < plain
-    };
-    // No overflow: an entry takes memory.
-    out.put_number(len as u64 * 2 + u64::from(packed));
-    if F::COLUMNS > 0 {
-        F::put(first, out);
-    }
-    loop {
-        if packed {
-            let flag = if plan.has_gaps() { GAPS } else { 0 };
-            out.put(&[plan.counters.code | flag]);
-            if plan.has_gaps() {
-                block.put_gaps::<F>(&plan, out);
+    let unused = 2 - F::COLUMNS;
+    for at in 0..len.div_ceil(BLOCK) {
+        block.first_gap = usize::from(at == 0);
+        let bits = block.fill::<F>(&mut before, &mut rest);
+        let counters = Plan::of(&block.counters[..block.len], bits[2]);
+        let mut gaps = [Plan::EMPTY; 2];
+        for ((plan, column), bits) in gaps[unused..].iter_mut().zip(block.gaps::<F>()).zip(&bits[unused..]) {
+            *plan = Plan::of(column, *bits);
+        }
+        let has_gaps = gaps.iter().any(|plan| !plan.is_zero());
+
+        if at == 0 {
+            // As much as if all blocks were like the first.
+            let block_len = 3 + counters.len + gaps[0].len + gaps[1].len;
+            out.reserve(3 * LONGEST + block_len * len.div_ceil(BLOCK));
+            // No overflow: an entry takes memory.
+            out.put_number((len + many::<F>()) as u64);
+            if F::COLUMNS > 0 {
+                F::put(first, out);
             }
-        } else {
-            block.gaps::<F>().for_each(|column| column::put_one_by_one(column, out));
+        }
+        out.put(&[counters.code | if has_gaps { GAPS } else { 0 }]);
+        if has_gaps {
+            for (column, &plan) in iter::zip(&block.gaps[unused..], &gaps[unused..]) {
+                out.put(&[plan.code]);
+                column::put(&column[block.first_gap..block.len], plan.code, out);
+            }
         }
         if F::COLUMNS == 0 {
             entries.by_ref().take(block.len).for_each(|(form, _)| F::put(form, out));
         }
-        let counters = &block.counters[..block.len];
-        if packed {
-            column::put(counters, plan.counters, &mut block.scratch, out);
-        } else {
-            column::put_one_by_one(counters, out);
-        }
-
-        block.first_gap = 0;
-        block.fill::<F>(&mut before, &mut rest);
-        if block.len == 0 {
-            return;
-        }
-        plan = block.plan::<F>();
+        column::put(&block.counters[..block.len], counters.code, out);
     }
 }
 
@@ -181,22 +172,67 @@ type Entries<I> = (SmallVec<[I; INLINE]>, SmallVec<[u64; INLINE]>);
 
 /// Reads entries: ids in increasing order, and as many counters of at least 1.
 pub(super) fn take_entries<I: DecodeId>(reader: &mut Reader<'_>) -> Result<Entries<I>, DecodeError> {
-    let head_at = reader.at();
     let mut entries = Entries::<I>::default();
-    match reader.take_head()? {
-        (0, false) => {}
-        (0, true) => return reader.refuse(head_at, DecodeErrorKind::NotCanonical),
-        (len @ 1..=FEW, packed) => take_blocks::<I, FEW>(&mut entries, len, packed, head_at, reader)?,
-        (len, packed) => take_blocks::<I, BLOCK>(&mut entries, len, packed, head_at, reader)?,
+    let many = many::<I::Form>();
+    let head_at = reader.at();
+    if reader.rest().first() == Some(&0xFF) {
+        return reader.refuse(head_at, DecodeErrorKind::UnknownVersion);
+    }
+    // What is no `usize` is more than there can be.
+    let head = usize::try_from(reader.take_number()?).unwrap_or(usize::MAX);
+    if head > many + FEW {
+        let len = reader.count(head_at, head - many)?;
+        if len <= SMALL {
+            take_blocks::<I, SMALL>(&mut entries, len, reader)?;
+        } else {
+            take_blocks::<I, BLOCK>(&mut entries, len, reader)?;
+        }
+    } else if head > 0 {
+        take_few(&mut entries, head, head_at, reader)?;
     }
     Ok(entries)
+}
+
+fn take_few<I: DecodeId>(
+    (ids, counters): &mut Entries<I>,
+    head: usize,
+    head_at: usize,
+    reader: &mut Reader<'_>,
+) -> Result<(), DecodeError> {
+    let (len, gap_len) = ((head - 1) % FEW + 1, (head - 1) / FEW);
+    reader.count(head_at, len)?;
+    if I::Form::COLUMNS > 0 {
+        let mut before = take_first(ids, reader)?;
+        let mut all = 0;
+        for _ in 1..len {
+            let at = reader.at();
+            let low = reader.take_lowest(gap_len.min(8))?;
+            let high = if I::Form::COLUMNS > 1 { reader.take_lowest(gap_len.saturating_sub(8))? } else { 0 };
+            all |= whole([high, low]);
+            let Some(form) = I::Form::after(&before, [high, low]) else {
+                return reader.refuse(at, DecodeErrorKind::OutOfRange);
+            };
+            before = form;
+            match I::from_form(before.clone()) {
+                Some(id) => ids.push(id),
+                None => return reader.refuse(at, DecodeErrorKind::InvalidId),
+            }
+        }
+        if bytes_of(all) != gap_len {
+            return reader.refuse(head_at, DecodeErrorKind::NotCanonical);
+        }
+    } else {
+        take_ids(len, ids, reader)?;
+    }
+    for _ in 0..len {
+        counters.push(take_counter(reader)?);
+    }
+    Ok(())
 }
 
 fn take_blocks<I: DecodeId, const N: usize>(
     (ids, counters): &mut Entries<I>,
     len: usize,
-    packed: bool,
-    head_at: usize,
     reader: &mut Reader<'_>,
 ) -> Result<(), DecodeError> {
     // `len` is a claim: more than the bytes that are there is reserved only when the entries are.
@@ -205,89 +241,75 @@ fn take_blocks<I: DecodeId, const N: usize>(
     counters.reserve_exact(likely);
 
     let mut block = Block::<N>::new();
-    let mut before = None;
-    if I::Form::COLUMNS > 0 {
-        let at = reader.at();
-        let first = before.insert(I::Form::take(reader)?);
-        match I::from_form(first.clone()) {
-            Some(id) => ids.push(id),
-            None => return reader.refuse(at, DecodeErrorKind::InvalidId),
-        }
-    }
+    let mut before = if I::Form::COLUMNS > 0 { Some(take_first(ids, reader)?) } else { None };
     while counters.len() < len {
         let at = reader.at();
         block.len = (len - counters.len()).min(N);
         block.first_gap = usize::from(counters.is_empty());
-        let plan = if packed {
-            take_packed(&mut block, at, ids, reader)?
-        } else {
-            take_plain(&mut block, ids, reader)?
-        };
-        // Longer vectors are always packed.
-        if packed != (len > BLOCK || block.is_packed::<I::Form>(&plan)) {
-            return reader.refuse(head_at, DecodeErrorKind::NotCanonical);
-        }
+        take_block(&mut block, ids, reader)?;
         if let Some(before) = &mut before {
             take_gaps(&block, before, at, ids, reader)?;
         }
-        let column = &block.counters[..block.len];
-        if plan.counters.code >= 64 && column.contains(&u64::MAX) {
-            return reader.refuse(at, DecodeErrorKind::OutOfRange);
-        }
-        counters.extend(column.iter().map(|&counter| counter.wrapping_add(1)));
+        counters.extend(block.counters[..block.len].iter().map(|&counter| counter.wrapping_add(1)));
     }
     Ok(())
 }
 
-/// Reads a block of packed columns, and ids that are written in full.
-fn take_packed<I: DecodeId, const N: usize>(
+/// Reads the columns of a block, and ids that are written in full.
+fn take_block<I: DecodeId, const N: usize>(
     block: &mut Block<N>,
-    at: usize,
     ids: &mut SmallVec<[I; INLINE]>,
     reader: &mut Reader<'_>,
-) -> Result<BlockPlan, DecodeError> {
+) -> Result<(), DecodeError> {
+    let at = reader.at();
     let code = reader.take_byte()?;
-    let mut plan = BlockPlan { counters: Plan::EMPTY, gaps: [Plan::EMPTY; 2] };
-    let unused = 2 - I::Form::COLUMNS;
-    for (column, plan) in block.gaps[unused..].iter_mut().zip(&mut plan.gaps[unused..]) {
+    let mut has_gaps = false;
+    for column in &mut block.gaps[2 - I::Form::COLUMNS..] {
         let column = &mut column[block.first_gap..block.len];
         if code & GAPS > 0 {
-            let code_at = reader.at();
-            *plan = column::take(column, reader.take_byte()?, code_at, &mut block.scratch, reader)?;
+            let (code_at, code) = (reader.at(), reader.take_byte()?);
+            has_gaps |= code > 0;
+            column::take(column, code, code_at, &mut block.scratch, reader)?;
         } else {
             column.fill(0);
         }
     }
-    if (code & GAPS > 0) != plan.has_gaps() {
+    if (code & GAPS > 0) != has_gaps {
         return reader.refuse(at, DecodeErrorKind::NotCanonical);
     }
-    take_ids(block, ids, reader)?;
-    let column = &mut block.counters[..block.len];
-    plan.counters = column::take(column, code & !GAPS, at, &mut block.scratch, reader)?;
-    Ok(plan)
+    if I::Form::COLUMNS == 0 {
+        take_ids(block.len, ids, reader)?;
+    }
+    let counters = &mut block.counters[..block.len];
+    column::take(counters, code & !GAPS, at, &mut block.scratch, reader)?;
+    // Narrower ones are not that large.
+    if code & !GAPS >= 64 && counters.contains(&u64::MAX) {
+        return reader.refuse(at, DecodeErrorKind::OutOfRange);
+    }
+    Ok(())
 }
 
-/// Reads a block of numbers one by one, and ids that are written in full.
-fn take_plain<I: DecodeId, const N: usize>(
-    block: &mut Block<N>,
+/// Reads the first id, where they are integers.
+fn take_first<I: DecodeId>(
     ids: &mut SmallVec<[I; INLINE]>,
     reader: &mut Reader<'_>,
-) -> Result<BlockPlan, DecodeError> {
-    for column in &mut block.gaps[2 - I::Form::COLUMNS..] {
-        column::take_one_by_one(&mut column[block.first_gap..block.len], reader)?;
+) -> Result<I::Form, DecodeError> {
+    let at = reader.at();
+    let first = I::Form::take(reader)?;
+    match I::from_form(first.clone()) {
+        Some(id) => ids.push(id),
+        None => return reader.refuse(at, DecodeErrorKind::InvalidId),
     }
-    take_ids(block, ids, reader)?;
-    column::take_one_by_one(&mut block.counters[..block.len], reader)?;
-    Ok(block.plan::<I::Form>())
+    Ok(first)
 }
 
-/// Reads the ids of a block that are written in full.
-fn take_ids<I: DecodeId, const N: usize>(
-    block: &Block<N>,
+/// Reads `len` ids that are written in full.
+fn take_ids<I: DecodeId>(
+    len: usize,
     ids: &mut SmallVec<[I; INLINE]>,
     reader: &mut Reader<'_>,
 ) -> Result<(), DecodeError> {
-    for _ in 0..if I::Form::COLUMNS == 0 { block.len } else { 0 } {
+    for _ in 0..len {
         let at = reader.at();
         let id = take_id(reader)?;
         if ids.last().is_some_and(|last| *last >= id) {

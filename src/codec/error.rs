@@ -43,6 +43,12 @@ pub enum DecodeErrorKind {
     WrongBase,
     /// A message depends on its own node.
     OwnDependency,
+    /// The parts of a snapshot do not fit together.
+    Contradiction,
+    /// A snapshot holds more than the limits of the buffer allow.
+    BeyondLimits,
+    /// The bytes of a payload are not what the application writes.
+    InvalidPayload,
 }
 
 impl fmt::Display for DecodeError {
@@ -76,6 +82,15 @@ impl fmt::Display for DecodeError {
             }
             DecodeErrorKind::OwnDependency => {
                 f.write_str("a message depends on its own node; distrust the sender or mend its encoder")
+            }
+            DecodeErrorKind::Contradiction => {
+                f.write_str("the parts of the snapshot do not fit together; restore from another one")
+            }
+            DecodeErrorKind::BeyondLimits => f.write_str(
+                "more than the limits of the buffer allow; raise them, or restore from another snapshot",
+            ),
+            DecodeErrorKind::InvalidPayload => {
+                f.write_str("a payload is not what the application writes; restore from another snapshot")
             }
         }
     }

@@ -73,6 +73,12 @@ pub trait Form: Clone + sealed::Sealed {
     #[doc(hidden)]
     fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
 
+    /// Returns the numbers as which an id that is an integer is written, the last [`COLUMNS`](Self::COLUMNS) of these.
+    #[doc(hidden)]
+    fn numbers(_form: Self::Ref<'_>) -> [u64; 2] {
+        [0; 2]
+    }
+
     /// Returns how many ids lie between two, the upper half first.
     #[doc(hidden)]
     fn gap(_before: Self::Ref<'_>, _form: Self::Ref<'_>) -> [u64; 2] {
@@ -109,6 +115,10 @@ impl Form for u64 {
         reader.take_number()
     }
 
+    fn numbers(form: Self) -> [u64; 2] {
+        [0, form]
+    }
+
     fn gap(before: Self, form: Self) -> [u64; 2] {
         // Ids come in increasing order; whatever `to_form` makes of them, this must not panic.
         [0, form.wrapping_sub(before).wrapping_sub(1)]
@@ -125,7 +135,8 @@ const fn halves(wide: u128) -> [u64; 2] {
     [(wide >> 64) as u64, wide as u64]
 }
 
-fn whole(halves: [u64; 2]) -> u128 {
+/// The number with such an upper and a lower half.
+pub(super) fn whole(halves: [u64; 2]) -> u128 {
     u128::from(halves[0]) << 64 | u128::from(halves[1])
 }
 
@@ -142,6 +153,10 @@ impl Form for u128 {
 
     fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(whole([reader.take_number()?, reader.take_number()?]))
+    }
+
+    fn numbers(form: Self) -> [u64; 2] {
+        halves(form)
     }
 
     fn gap(before: Self, form: Self) -> [u64; 2] {
@@ -287,7 +302,7 @@ mod growing {
 }
 
 /// Reads an id written in full.
-pub(super) fn take_id<I: DecodeId>(reader: &mut Reader<'_>) -> Result<I, DecodeError> {
+pub(crate) fn take_id<I: DecodeId>(reader: &mut Reader<'_>) -> Result<I, DecodeError> {
     let start = reader.at();
     let form = I::Form::take(reader)?;
     match I::from_form(form) {

@@ -11,7 +11,8 @@
 //! [`encode`] and [`decode`] for whole values; [`Encode`] and [`Decode`] with a [`Writer`] and a [`Reader`] for
 //! values inside a packet; [`encode_delta`] for a vector whose receiver knows an older one. All of
 //! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`HybridTimestamp`], [`VersionVector`] and
-//! [`CausalContext`](crate::CausalContext) have a form; the header of a message has its own in [`delivery`](crate::delivery).
+//! [`CausalContext`](crate::CausalContext) have a form; the header of a message and the snapshot of a node have their own in
+//! [`delivery`](crate::delivery).
 //!
 //! ```
 //! # #[cfg(feature = "alloc")] {
@@ -65,7 +66,7 @@ use crate::node::{Dot, DotRange};
 use crate::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
 #[cfg(feature = "alloc")]
 use crate::version::VersionVector;
-use id::take_id;
+pub(crate) use id::take_id;
 
 /// A value with a form in bytes.
 pub trait Encode {
@@ -124,7 +125,7 @@ pub(crate) fn put_entries<'a, I: EncodeId + 'a>(
     entries::put_entries::<I::Form>(len, entries.map(|(node, counter)| (node.to_form(), counter)), out);
 }
 
-fn put_id<I: EncodeId>(id: &I, out: &mut Writer<'_>) {
+pub(crate) fn put_id<I: EncodeId>(id: &I, out: &mut Writer<'_>) {
     I::Form::put(id.to_form(), out);
 }
 

@@ -1,58 +1,31 @@
 //! The receiving side: holds messages back until all their causes are delivered.
 //!
+//! Here is the protocol of `accept`, `pop` and `advance_to`. Beside it stand `missing` (what to ask for), `limits` and
+//! `shares` (who may fill how much), `closing` (what a node that has gone will never send), `snapshot` (what is saved)
+//! and `refusal` (the errors).
+//!
 //! # Invariants
 //!
 //! - B1: no message that is here is delivered, and none is here twice.
 //! - B2: a parked message waits under its first cause that is not delivered.
-//! - B3: at most `Limits::messages` messages are held back, and besides them one a known node is ready.
-//! - B4: at most `Limits::nodes` nodes are known.
+//! - B3: at most [`Limits::messages`] messages and [`Limits::bytes`] bytes are held back, and besides them one message
+//!   a known node is ready.
+//! - B4: at most [`Limits::nodes`] nodes are known.
+//! - B5: no message that is here is closed, nor names what is.
 //!
 //! The algorithm and its sources are described where the module [`delivery`](crate::delivery) begins.
 
-use core::{fmt, iter, mem};
+use core::mem;
 
-use crate::compat::{Vec, VecDeque};
-use crate::delivery::hold_back::{CellId, HoldBack};
+use crate::compat::{Box, Vec, VecDeque};
+use crate::delivery::hold_back::{CellId, Held, HoldBack, SlotId};
 use crate::delivery::lanes::{Lane, LaneId, Lanes};
+use crate::delivery::limits::Limits;
 use crate::delivery::message::Message;
-use crate::node::{Dot, DotRange, NodeId};
+use crate::delivery::refusal::{AcceptError, AcceptErrorKind, Accepted, TooManyNodes};
+use crate::delivery::shares::{Shares, SourceId};
+use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
-
-/// What a [`CausalBuffer`] lets others make it remember.
-///
-/// Others can make the buffer hold at most `messages + nodes` messages, each with at most `dependencies`
-/// dependencies; for every held message two cells as large as a message and, if their counters lie far apart, two
-/// pages of 256 bytes; and for every node its id and a lane as large as a message.
-///
-/// # Examples
-///
-/// ```
-/// use happens_before::Limits;
-///
-/// let small_device = Limits { messages: 500, nodes: 64, ..Limits::default() };
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// How many messages may be held back; the default is 65,536, and no more than 2^30 are.
-    ///
-    /// More tolerates longer gaps; fewer saves memory, and what was refused must come again.
-    pub messages: usize,
-    /// How far beyond what is delivered the counter of a message, or of a dependency, may be; the default is 2^20.
-    ///
-    /// A node that is further behind must catch up from a snapshot. A small horizon bounds what a forged counter
-    /// makes [`missing`](CausalBuffer::missing) ask for.
-    pub horizon: u64,
-    /// How many nodes may be known, delivered or only named; the default is 4,096, and no more than 2^30 are.
-    pub nodes: usize,
-    /// How many dependencies a message may have; the default is 1,024.
-    pub dependencies: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { messages: 1 << 16, horizon: 1 << 20, nodes: 1 << 12, dependencies: 1 << 10 }
-    }
-}
 
 /// Holds messages back until all their causes are delivered, then releases them.
 ///
@@ -60,26 +33,35 @@ impl Default for Limits {
 /// delivered with [`pop`](Self::pop) until it says `None`. The node's own messages go the same way.
 ///
 /// [`missing`](Self::missing) and [`blocked_on`](Self::blocked_on) change only when `accept` says
-/// [`Ready`](Accepted::Ready) or [`Held`](Accepted::Held), when `pop` returns a message, and in `advance_to`: there
-/// is no need to poll them.
+/// [`Ready`](Accepted::Ready) or [`Held`](Accepted::Held), when `pop` returns a message, and in `advance_to`,
+/// `close` and `remove_source`: there is no need to poll them.
 ///
 /// In the costs below d is the number of dependencies of a message, n that of known nodes.
 ///
 /// # Who is trusted
 ///
 /// The caller verifies who wrote a message before it is accepted. Someone who can forge only under ids of his own
-/// can then never make a message come too early, twice, or with another content. But he can use up what is shared:
-/// with messages that wait for ever all room for messages of others that have to wait, though not for those that
-/// are ready; and with invented nodes the room for nodes, after which no message of a new node is accepted. Where
-/// that is a danger, bound what each neighbour may bring before you accept it.
+/// can then never make a message come too early, twice, or with another content. Nor can he take the room of others
+/// with messages that wait for ever, if each neighbour's messages come by [`accept_from`](Self::accept_from). But with
+/// invented nodes he can use up the room for nodes, after which no message of a new node is accepted: where that is a
+/// danger, accept messages of known members only.
 ///
 /// # What must survive a restart
 ///
-/// For effects that happen exactly once: [`delivered`](Self::delivered), stored in the same transaction as the
-/// effects of the messages delivered, so that after a crash both are there or neither. The
-/// [`held`](Self::held) messages may be stored, to save asking for them again; and the
-/// [`Outbox`](crate::Outbox) says what it needs. To restore, advance an empty buffer to what was delivered, and
-/// accept what was held; all of it is checked as if it came from outside:
+/// For effects that happen exactly once, **one transaction** of a database stores together
+///
+/// 1. the effects of the messages that were delivered,
+/// 2. [`delivered`](Self::delivered), and what is [`closed`](Self::closed),
+/// 3. counter and frontier of the [`Outbox`](crate::Outbox), and every message of one's own, whole.
+///
+/// Only when it is committed is a message acknowledged to whoever brought it, and one's own sent. A crash before the
+/// commit leaves nothing behind, and the message comes again; a crash behind it loses the acknowledgement at most, and
+/// the message comes again as a duplicate. The [`held`](Self::held) messages may be stored, to save asking for them
+/// again, and must be if they are acknowledged. The example `exactly_once` does this on an embedded database;
+/// [`encode_snapshot`](crate::delivery::encode_snapshot) writes all but the effects and one's own messages.
+///
+/// To restore, advance an empty buffer to what was delivered, close what was closed, and accept what was held: all of it
+/// is checked as if it came from outside. [`decode_snapshot`](crate::delivery::decode_snapshot) does just that:
 ///
 /// ```
 /// use happens_before::{CausalBuffer, Dot, Limits, Message, VersionVector};
@@ -117,11 +99,18 @@ impl Default for Limits {
 /// ```
 #[derive(Clone, Debug)]
 pub struct CausalBuffer<I, P> {
-    limits: Limits,
-    lanes: Lanes<I, Message<I, P>>,
+    pub(super) limits: Limits,
+    pub(super) lanes: Lanes<I, Message<I, P>>,
     /// The lanes with a ready message, in the order of arrival.
-    ready: VecDeque<LaneId>,
-    held: HoldBack<Message<I, P>>,
+    pub(super) ready: VecDeque<LaneId>,
+    pub(super) held: HoldBack<Message<I, P>>,
+    /// Whether held messages are charged at all: else it need not be known how many bytes they have.
+    pub(super) charges: bool,
+    /// How many bytes are held, if they are charged.
+    pub(super) bytes: usize,
+    pub(super) measure: fn(&P) -> usize,
+    /// Who is charged for what, from the first named source on.
+    pub(super) shares: Option<Box<Shares<I>>>,
     /// How often it was looked up how far a node is delivered.
     #[cfg(test)]
     pub(super) checks: core::cell::Cell<u64>,
@@ -129,7 +118,7 @@ pub struct CausalBuffer<I, P> {
 
 /// A cause that is not delivered: which one of the message's, its counter, and the lane of its node, if known.
 #[derive(Clone, Copy)]
-struct Cause {
+pub(super) struct Cause {
     at: usize,
     counter: u64,
     lane: Option<LaneId>,
@@ -147,15 +136,42 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     #[must_use]
     pub fn new(mut limits: Limits) -> Self {
         limits.messages = limits.messages.min(HoldBack::<P>::MAX);
+        limits.dependencies = limits.dependencies.min(HoldBack::<P>::MAX_CAUSES - 1);
         limits.nodes = limits.nodes.min(Lanes::<I, P>::MAX);
+        limits.sources = limits.sources.min(Self::MAX_SOURCES);
         Self {
             limits,
             lanes: Lanes::new(),
             ready: VecDeque::new(),
             held: HoldBack::new(),
+            charges: limits.bytes < usize::MAX,
+            bytes: 0,
+            measure: |_| 0,
+            shares: None,
             #[cfg(test)]
             checks: core::cell::Cell::new(0),
         }
+    }
+
+    /// Makes an empty buffer that counts, towards [`Limits::bytes`], for each payload the bytes that `measure` says.
+    ///
+    /// `measure` must always say the same of a payload; it is asked when a message is held and when it goes. Without it
+    /// payloads count for nothing.
+    ///
+    /// ```
+    /// use happens_before::delivery::AcceptErrorKind;
+    /// use happens_before::{CausalBuffer, Dot, Limits, Message};
+    ///
+    /// let limits = Limits { bytes: 1_000, ..Limits::default() };
+    /// let mut buffer = CausalBuffer::measured(limits, |payload: &String| payload.len());
+    /// let message = Message::new(Dot::new("a", 2).unwrap(), [], "x".repeat(1_000))?;
+    /// let refused = buffer.accept(message).unwrap_err();
+    /// assert_eq!(refused.kind, AcceptErrorKind::BytesFull { limit: 1_000 });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn measured(limits: Limits, measure: fn(&P) -> usize) -> Self {
+        Self { measure, ..Self::new(limits) }
     }
 
     /// Returns what is delivered, that is, popped: a copy. O(n).
@@ -186,6 +202,12 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         })
     }
 
+    /// Visits what is held, parked or released, by dot.
+    pub(super) fn parked(&self) -> impl Iterator<Item = (CellId, &Held<Message<I, P>>)> {
+        let cells = self.lanes.iter().flat_map(|(_, lane)| lane.cells());
+        cells.filter_map(|(_, cell)| Some((cell, self.held.get(cell)?)))
+    }
+
     /// Takes in a message that has arrived. O(d log n), and O(n) for each node that was not known.
     ///
     /// A message that is delivered already is a [`Duplicate`](Accepted::Duplicate) whatever its content; one that
@@ -200,28 +222,82 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     where
         P: PartialEq,
     {
+        self.take_in(message, None)
+    }
+
+    /// Takes in a message that the neighbour `source` has brought, whoever wrote it. O(d log n), and, when there is no
+    /// room, O(s + log h) for s sources and h held messages, for each message evicted.
+    ///
+    /// What has to wait is charged to its source. When there is no room, the source that holds most gives way: its
+    /// message that is furthest ahead is dropped, and is [`missing`](Self::missing) again; or `message` is refused, if
+    /// that is the one. So no neighbour can take from another what that one has in reserve, see [`Limits::sources`].
+    /// What comes by [`accept`](Self::accept) is charged to one more source, without a name.
+    ///
+    /// A source is known from its first message that has to wait until it is [removed](Self::remove_source).
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept); and [`TooManySources`](AcceptErrorKind::TooManySources).
+    ///
+    /// ```
+    /// use happens_before::delivery::Accepted;
+    /// use happens_before::{CausalBuffer, Dot, Limits, Message};
+    ///
+    /// let later = |node, counter| Message::new(Dot::new(node, counter).unwrap(), [], "").unwrap();
+    /// let mut buffer = CausalBuffer::new(Limits { messages: 3, sources: 2, ..Limits::default() });
+    /// for counter in 2..5 {
+    ///     buffer.accept_from(&"mallory", later("x", counter))?;
+    /// }
+    /// assert_eq!(buffer.accept_from(&"bob", later("a", 2))?, Accepted::Held);
+    /// assert!(buffer.accept_from(&"mallory", later("x", 5)).is_err());
+    /// assert!(buffer.held().map(Message::dot).eq([later("a", 2), later("x", 2), later("x", 3)].iter().map(Message::dot)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn accept_from(&mut self, source: &I, message: Message<I, P>) -> Result<Accepted, AcceptError<I, P>>
+    where
+        P: PartialEq,
+    {
+        self.take_in(message, Some(source))
+    }
+
+    fn take_in(&mut self, message: Message<I, P>, source: Option<&I>) -> Result<Accepted, AcceptError<I, P>>
+    where
+        P: PartialEq,
+    {
         let dot = message.dot();
         let own = self.find(dot.node());
         if let Some(lane) = own.map(|own| &self.lanes[own]) {
             if dot.counter() <= lane.delivered {
                 return Ok(Accepted::Duplicate);
             }
-            let ready = lane.ready.as_ref().filter(|ready| ready.dot() == dot);
+            let ready = lane.ready.as_ref().filter(|ready| ready.dot().counter() == dot.counter());
             // Nothing is held above the highest counter known, where a message that comes in order lies.
-            let cell = || (dot.counter() <= lane.highest).then(|| lane.cell(dot.counter())).flatten();
-            let held = || cell().and_then(|cell| self.held.get(cell)).map(|held| &held.message);
+            let cell = (dot.counter() <= lane.highest).then(|| lane.cell(dot.counter())).flatten();
+            let held = || cell.and_then(|cell| self.held.get(cell)).map(|held| &held.message);
             match ready.or_else(held) {
-                Some(first) if *first == message => return Ok(Accepted::Duplicate),
+                Some(first) if *first == message => {
+                    cell.into_iter().for_each(|cell| self.announce(cell, source));
+                    return Ok(Accepted::Duplicate);
+                }
                 Some(_) => return Err(AcceptError { message, kind: AcceptErrorKind::Equivocation }),
                 None => {}
             }
         }
         match self.check(&message, own) {
             Err(kind) => Err(AcceptError { message, kind }),
-            Ok(wait) => {
+            Ok(None) => {
                 let own = own.unwrap_or_else(|| self.lanes.find_or_add(message.dot().node()));
-                Ok(self.hold(message, own, wait))
+                self.make_ready(message, own);
+                Ok(Accepted::Ready)
             }
+            Ok(Some(wait)) => match self.admit(&message, own, source) {
+                Err(kind) => Err(AcceptError { message, kind }),
+                Ok(source) => {
+                    let own = own.unwrap_or_else(|| self.lanes.find_or_add(message.dot().node()));
+                    self.hold(message, own, wait, [source; 2]);
+                    Ok(Accepted::Held)
+                }
+            },
         }
     }
 
@@ -233,14 +309,21 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         }
         let mut wait: Option<Wait> = None;
         let mut nodes = self.lanes.len();
-        let dependencies = message.dependencies().iter().map(|named| (named, self.find(named.node())));
-        for (at, (claimed, lane)) in iter::once((message.dot(), own)).chain(dependencies).enumerate() {
-            let known = lane.map(|lane| &self.lanes[lane]);
-            let (delivered, highest) = known.map_or((0, 0), |known| (known.delivered, known.highest));
-            nodes += usize::from(known.is_none());
-            if claimed.counter().saturating_sub(delivered) > limits.horizon {
+        let mut look = |at: usize, claimed: &Dot<I>, lane: Option<LaneId>| {
+            let (delivered, highest, last) = lane.map_or((0, 0, u64::MAX), |lane| {
+                let known = &self.lanes[lane];
+                (known.delivered, known.highest, known.last)
+            });
+            nodes += usize::from(lane.is_none());
+            if claimed.counter() <= delivered {
+                return Ok(());
+            }
+            if claimed.counter() - delivered > limits.horizon {
                 let limit = delivered.saturating_add(limits.horizon);
                 return Err(AcceptErrorKind::TooFarAhead { dot: claimed.clone(), limit });
+            }
+            if claimed.counter() > last {
+                return Err(AcceptErrorKind::Closed { dot: claimed.clone(), last });
             }
             // The message's own dot stands for its cause, the one before it.
             let counter = claimed.counter() - u64::from(at == 0);
@@ -251,35 +334,56 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
                     Some(_) => {}
                 }
             }
+            Ok(())
+        };
+        look(0, message.dot(), own)?;
+        for (at, named) in (1..).zip(message.dependencies()) {
+            look(at, named, self.find(named.node()))?;
         }
         if nodes > limits.nodes {
-            Err(AcceptErrorKind::TooManyNodes(TooManyNodes { limit: limits.nodes }))
-        } else if wait.is_some() && self.held.len() >= limits.messages {
-            Err(AcceptErrorKind::BufferFull { limit: limits.messages })
-        } else {
-            Ok(wait)
+            return Err(AcceptErrorKind::TooManyNodes(TooManyNodes { limit: limits.nodes }));
         }
+        Ok(wait)
     }
 
-    /// Takes in a message that has passed every check.
-    fn hold(&mut self, message: Message<I, P>, own: LaneId, wait: Option<Wait>) -> Accepted {
+    /// Finds room for a new message that has to wait, and who is charged for it.
+    fn admit(
+        &mut self,
+        message: &Message<I, P>,
+        own: Option<LaneId>,
+        source: Option<&I>,
+    ) -> Result<SourceId, AcceptErrorKind<I>> {
+        let source = if source.is_some() { self.source(source)? } else { SourceId::UNNAMED };
+        let size = if self.charges { self.size(message) } else { 0 };
+        if self.held.len() >= self.limits.messages || size > self.limits.bytes - self.bytes {
+            let delivered = own.map_or(0, |own| self.lanes[own].delivered);
+            self.make_room(source, message.dot().counter() - delivered, size)?;
+        }
+        Ok(source)
+    }
+
+    /// Takes in a message that can be delivered.
+    pub(super) fn make_ready(&mut self, message: Message<I, P>, own: LaneId) {
         let lane = &mut self.lanes[own];
+        lane.learn(message.dot().counter());
+        lane.ready = Some(message);
+        self.ready.push_back(own);
+    }
+
+    /// Takes in a message that has to wait, and for which there is room.
+    fn hold(&mut self, message: Message<I, P>, own: LaneId, wait: Wait, announced: [SourceId; 2]) {
         let counter = message.dot().counter();
-        let Some(Wait { on, news }) = wait else {
-            lane.learn(counter);
-            lane.ready = Some(message);
-            self.ready.push_back(own);
-            return Accepted::Ready;
-        };
-        let cell = *lane.cell_mut(counter).get_or_insert_with(|| self.held.add_cell());
+        let cell = *self.lanes[own].cell_mut(counter).get_or_insert_with(|| self.held.add_cell());
         // The dependencies from there on; the cause that it waits for is learnt where it is parked.
-        for named in message.dependencies().iter().skip(news - 1) {
+        for named in message.dependencies().iter().skip(wait.news - 1) {
             let lane = self.lanes.find_or_add(named.node());
             self.lanes[lane].learn(named.counter());
         }
-        self.held.hold(cell, message, own);
-        self.park(cell, on);
-        Accepted::Held
+        let slot = self.held.hold(cell, message, own);
+        self.park(slot, wait.on);
+        if self.charges {
+            self.charge(cell, announced);
+        }
     }
 
     /// Delivers the next message all of whose causes are delivered; `None` if there is none now.
@@ -288,14 +392,18 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// became so: the same calls give the same order everywhere. O(d log n) for each message, counted over its
     /// whole life.
     pub fn pop(&mut self) -> Option<Message<I, P>> {
-        while let Some(cell) = self.held.next_released() {
-            let held = self.held.get(cell)?;
-            if let Some(cause) = self.first_undelivered(&held.message, held.cause) {
-                self.park(cell, cause);
-            } else {
-                self.lanes[held.lane].deliver(held.message.dot().counter());
-                return self.held.deliver(cell);
+        while let Some(slot) = self.held.next_released() {
+            let held = self.held.at(slot)?;
+            if let Some(cause) = self.first_undelivered(&held.message, held.cause()) {
+                self.park(slot, cause);
+                continue;
             }
+            let (lane, counter) = (held.lane, held.message.dot().counter());
+            let cell = self.lanes[lane].deliver(counter)?;
+            if self.charges {
+                self.discharge(cell);
+            }
+            return self.held.deliver(cell);
         }
         let lane = &mut self.lanes[self.ready.pop_front()?];
         let message = lane.ready.take()?;
@@ -306,7 +414,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     }
 
     /// Finds the first cause, from the `from`-th on, that is not delivered.
-    fn first_undelivered(&self, message: &Message<I, P>, from: usize) -> Option<Cause> {
+    pub(super) fn first_undelivered(&self, message: &Message<I, P>, from: usize) -> Option<Cause> {
         (from..).map_while(|at| Some((at, message.cause(at)?))).find_map(|(at, (node, counter))| {
             let lane = self.find(node);
             let delivered = lane.map_or(0, |lane| self.lanes[lane].delivered);
@@ -314,14 +422,14 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         })
     }
 
-    /// Parks the message in `cell` under one of its causes.
-    fn park(&mut self, cell: CellId, Cause { at, counter, lane }: Cause) {
-        let add = || self.held.get(cell)?.message.cause(at).map(|(node, _)| self.lanes.find_or_add(node));
+    /// Parks the message in `slot` under one of its causes.
+    pub(super) fn park(&mut self, slot: SlotId, Cause { at, counter, lane }: Cause) {
+        let add = || self.held.at(slot)?.message.cause(at).map(|(node, _)| self.lanes.find_or_add(node));
         let Some(lane) = lane.or_else(add) else {
             return;
         };
         let on = *self.lanes[lane].cell_mut(counter).get_or_insert_with(|| self.held.add_cell());
-        self.held.park(cell, at, on);
+        self.held.park(slot, at, on);
     }
 
     /// Looks up the lane of a node, to see how far it is delivered.
@@ -329,55 +437,6 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         #[cfg(test)]
         self.checks.set(self.checks.get() + 1);
         self.lanes.find(node)
-    }
-
-    /// Names everything to ask for: what a held message is or depends on, and all before it at the same node,
-    /// less what is delivered or held.
-    ///
-    /// In order, as ranges that do not touch. O(n + h) for h messages held or waited for; the length of the gaps
-    /// does not matter.
-    pub fn missing(&self) -> impl Iterator<Item = DotRange<I>> {
-        let behind = self.lanes.iter().filter(|(_, lane)| lane.delivered < lane.highest);
-        behind.flat_map(move |(node, lane)| {
-            let parked = lane.cells().filter(|&(_, cell)| self.held.get(cell).is_some());
-            let held =
-                lane.ready.iter().map(|ready| ready.dot().counter()).chain(parked.map(|(counter, _)| counter));
-            // Each gap ends just below a held counter, and the last one at the highest counter known to exist.
-            let ends = held.map(|counter| (counter - 1, counter)).chain([(lane.highest, lane.highest)]);
-            let gaps = ends.scan(lane.delivered, |before, (last, held)| {
-                let gap = before.checked_add(1).map(|first| first..=last);
-                *before = held;
-                Some(gap)
-            });
-            gaps.flatten().filter_map(|gap| DotRange::new(node.clone(), gap))
-        })
-    }
-
-    /// Names the causes for which the held message `dot` still waits: the sender's previous message, and
-    /// dependencies.
-    ///
-    /// Nothing if it is not held, or ready. To learn why a message does not come, follow these: what is held
-    /// waits in its turn, what is not is [`missing`](Self::missing). O(d log n).
-    ///
-    /// ```
-    /// use happens_before::{CausalBuffer, Dot, Limits, Message};
-    ///
-    /// let mut buffer = CausalBuffer::new(Limits::default());
-    /// let b2 = Dot::new("b", 2).unwrap();
-    /// let a7 = Dot::new("a", 7).unwrap();
-    /// buffer.accept(Message::new(b2, [a7], ())?)?;
-    /// assert!(buffer.blocked_on(&b2).eq([b2.previous().unwrap(), a7]));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn blocked_on(&self, dot: &Dot<I>) -> impl Iterator<Item = Dot<I>> {
-        let cell = self.lanes.get(dot.node()).and_then(|lane| lane.cell(dot.counter()));
-        let held = cell.and_then(|cell| self.held.get(cell));
-        held.into_iter().flat_map(move |held| {
-            let causes = (held.cause..).map_while(|at| held.message.cause(at));
-            causes
-                .filter(|&(node, counter)| counter > self.delivered_up_to(node))
-                .filter_map(|(node, counter)| Dot::new(node.clone(), counter))
-        })
     }
 
     /// Takes everything that `vector` names as delivered: a late joiner installs a snapshot, or a node catches up
@@ -411,18 +470,25 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         }
         let ready = mem::take(&mut self.ready);
         let ready = ready.into_iter().filter_map(|lane| self.lanes[lane].ready.take());
-        let held: Vec<_> = ready.chain(self.held.drain()).collect();
+        // What is ready stays ready, and is charged to no one.
+        let mut here: Vec<_> = ready.map(|message| (message, [SourceId::UNNAMED; 2])).collect();
+        let cells: Vec<_> = self.parked().map(|(cell, _)| (cell, self.announced(cell))).collect();
+        here.extend(cells.into_iter().filter_map(|(cell, announced)| Some((self.held.take(cell)?, announced))));
+        self.held = HoldBack::new();
         self.lanes.iter_mut().for_each(Lane::clear_cells);
+        self.discharge_all();
         for (node, counter) in vector {
             let lane = self.lanes.find_or_add(node);
             self.lanes[lane].advance_to(counter);
         }
-        for message in held {
+        for (message, announced) in here {
             let own = self.lanes.find_or_add(message.dot().node());
             if message.dot().counter() > self.lanes[own].delivered {
-                let on = self.first_undelivered(&message, 0);
-                // What it names has been learnt when it came.
-                self.hold(message, own, on.map(|on| Wait { on, news: usize::MAX }));
+                match self.first_undelivered(&message, 0) {
+                    None => self.make_ready(message, own),
+                    // What it names has been learnt when it came.
+                    Some(on) => self.hold(message, own, Wait { on, news: usize::MAX }, announced),
+                }
             }
         }
         Ok(())
@@ -433,9 +499,13 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         self.lanes.validate()?;
         self.held.validate()?;
+        self.validate_shares()?;
         let ready = self.lanes.iter().filter(|(_, lane)| lane.ready.is_some()).count();
         if self.held.len() > self.limits.messages || ready != self.ready.len() {
             return Err("B3: no more messages than the limit, and every ready one is queued");
+        }
+        if self.bytes > self.limits.bytes {
+            return Err("B3: no more bytes than the limit");
         }
         if self.lanes.len() > self.limits.nodes {
             return Err("B4: no more nodes than the limit");
@@ -445,10 +515,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
                 return Err("B1: a ready message is its node's next");
             }
             for (counter, cell) in lane.cells() {
-                let held = self.held.get(cell);
-                if held.is_some_and(|held| {
-                    held.message.dot().node() != node || held.message.dot().counter() != counter
-                }) {
+                let held = self.held.get(cell).map(|held| &held.message);
+                if held.is_some_and(|held| held.dot().node() != node || held.dot().counter() != counter) {
                     return Err("H3: a cell is reached by the dot of its message");
                 }
                 if counter <= lane.delivered
@@ -456,12 +524,18 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
                 {
                     return Err("B1: nothing that is here is delivered, or here twice");
                 }
+                // That no cell lies above where its node was closed is L4.
+                let closed = |named: &Dot<I>| {
+                    self.lanes.get(named.node()).is_some_and(|lane| lane.last < named.counter())
+                };
+                if held.is_some_and(|held| held.dependencies().iter().any(closed)) {
+                    return Err("B5: nothing that is here names what is closed");
+                }
                 for waiter in self.held.waiters(cell) {
-                    let parked_here = self.held.get(waiter).is_some_and(|held| {
-                        held.message.cause(held.cause) == Some((node, counter))
-                            && self
-                                .first_undelivered(&held.message, 0)
-                                .is_some_and(|cause| cause.at == held.cause)
+                    let parked_here = self.held.at(waiter).is_some_and(|held| {
+                        let message = &held.message;
+                        message.cause(held.cause()) == Some((node, counter))
+                            && self.first_undelivered(message, 0).is_some_and(|cause| cause.at == held.cause())
                     });
                     if !parked_here {
                         return Err("B2: a parked message waits under its first cause that is not delivered");
@@ -472,100 +546,3 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         Ok(())
     }
 }
-
-/// What has become of a message that was accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Accepted {
-    /// All its causes are delivered: [`CausalBuffer::pop`] returns it.
-    Ready,
-    /// It waits for a cause; [`CausalBuffer::missing`] may name more than before.
-    Held,
-    /// It was delivered or held already, and is dropped.
-    Duplicate,
-}
-
-/// A message that was not accepted, and why. The buffer is as before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AcceptError<I, P> {
-    /// The message.
-    pub message: Message<I, P>,
-    /// Why it was refused.
-    pub kind: AcceptErrorKind<I>,
-}
-
-/// Why a message was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AcceptErrorKind<I> {
-    /// A message with this dot and another content is held: its node has used a number twice, or someone forges.
-    /// The first is kept.
-    Equivocation,
-    /// The dot of the message, or one that it depends on, is beyond the horizon. Its sender is broken or hostile;
-    /// or this node is far behind, and should catch up from a snapshot.
-    TooFarAhead {
-        /// The dot.
-        dot: Dot<I>,
-        /// The highest counter of that node that would have been accepted.
-        limit: u64,
-    },
-    /// The message names nodes beyond the limit.
-    TooManyNodes(TooManyNodes),
-    /// The message has more dependencies than the limit.
-    TooManyDependencies {
-        /// [`Limits::dependencies`].
-        limit: usize,
-    },
-    /// No room to hold the message back. Pop what is ready, ask for what is missing, and accept this one again
-    /// later: nothing remembers it, and `missing` names it only if a held message does.
-    BufferFull {
-        /// How many messages may be held.
-        limit: usize,
-    },
-}
-
-impl<I: fmt::Debug, P> fmt::Display for AcceptError<I, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of = self.message.dot();
-        match &self.kind {
-            AcceptErrorKind::Equivocation => {
-                write!(f, "another content of message {of:?} is held; its node has used the number twice")
-            }
-            AcceptErrorKind::TooFarAhead { dot, limit } => write!(
-                f,
-                "message {of:?} names {dot:?}, beyond the horizon, which now ends at {limit}; \
-                 distrust the sender, or catch up from a snapshot"
-            ),
-            AcceptErrorKind::TooManyNodes(error) => write!(f, "message {of:?}: {error}"),
-            AcceptErrorKind::TooManyDependencies { limit } => {
-                write!(
-                    f,
-                    "message {of:?} has more than {limit} dependencies; distrust the sender, or raise the limit"
-                )
-            }
-            AcceptErrorKind::BufferFull { limit } => write!(
-                f,
-                "message {of:?} has to wait and {limit} messages are held; \
-                 pop what is ready, ask for what is missing, and accept it again later"
-            ),
-        }
-    }
-}
-
-impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for AcceptError<I, P> {}
-
-/// More nodes than a buffer may know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TooManyNodes {
-    /// [`Limits::nodes`].
-    pub limit: usize,
-}
-
-impl fmt::Display for TooManyNodes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "more than {} nodes; distrust the sender, or raise the limit", self.limit)
-    }
-}
-
-impl core::error::Error for TooManyNodes {}

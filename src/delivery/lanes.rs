@@ -20,6 +20,7 @@
 //! - L2: no cell has a counter above `highest`, and `delivered` is at most `highest`.
 //! - L3: the page of `delivered + 1` is `next`, all of `later` lie above it.
 //! - L4: at most [`Lanes::MAX`] nodes are known.
+//! - L5: `highest` is at most `last`, where the node was closed.
 
 use core::num::NonZeroU32;
 use core::ops::{Index, IndexMut};
@@ -34,7 +35,7 @@ const PAGE: usize = 64;
 type Page = [Option<CellId>; PAGE];
 
 /// The place of a node's lane, for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct LaneId(NonZeroU32);
 
 impl LaneId {
@@ -58,6 +59,8 @@ pub(super) struct Lane<M> {
     pub(super) delivered: u64,
     /// The highest counter that an accepted message has or depends on.
     pub(super) highest: u64,
+    /// The counter of the last message that it will ever send; `u64::MAX` unless it was closed.
+    pub(super) last: u64,
     /// Its next message, if it could be delivered when it came.
     pub(super) ready: Option<M>,
     /// The page of the counter that is delivered next.
@@ -94,13 +97,7 @@ impl<I: NodeId, M> Lanes<I, M> {
         match self.nodes.binary_search(node) {
             Ok(at) => self.ids[at],
             Err(at) => {
-                self.lanes.push(Lane {
-                    delivered: 0,
-                    highest: 0,
-                    ready: None,
-                    next: None,
-                    later: BTreeMap::new(),
-                });
+                self.lanes.push(Lane::new());
                 let number = u32::try_from(self.lanes.len()).ok().and_then(NonZeroU32::new);
                 #[expect(clippy::expect_used, reason = "L4: at most MAX nodes are known, so their numbers fit")]
                 let id = LaneId(number.expect("L4"));
@@ -116,7 +113,7 @@ impl<I: NodeId, M> Lanes<I, M> {
         self.nodes.iter().zip(&self.ids).map(|(node, &id)| (node, &self[id]))
     }
 
-    /// Checks L1 to L3. O(everything).
+    /// Checks L1 to L3 and L5. O(everything).
     pub(super) fn validate(&self) -> Result<(), &'static str> {
         if !self.nodes.is_sorted_by(|a, b| a < b) || self.nodes.len() != self.lanes.len() {
             return Err("L1: nodes are strictly increasing, one lane each");
@@ -125,6 +122,9 @@ impl<I: NodeId, M> Lanes<I, M> {
             let last = lane.cells().last().map_or(0, |(counter, _)| counter);
             if last > lane.highest || lane.delivered > lane.highest {
                 return Err("L2: nothing lies above `highest`");
+            }
+            if lane.highest > lane.last {
+                return Err("L5: nothing is known to exist above where the node was closed");
             }
             if lane.later.keys().next().is_some_and(|&first| first <= lane.next_page()) {
                 return Err("L3: the later pages lie above the one of the next delivery");
@@ -154,6 +154,10 @@ impl<I, M> IndexMut<LaneId> for Lanes<I, M> {
 }
 
 impl<M> Lane<M> {
+    const fn new() -> Self {
+        Self { delivered: 0, highest: 0, last: u64::MAX, ready: None, next: None, later: BTreeMap::new() }
+    }
+
     /// Returns the number of the page of the next delivery.
     fn next_page(&self) -> u64 {
         self.delivered / PAGE as u64
@@ -197,10 +201,34 @@ impl<M> Lane<M> {
         cell
     }
 
+    /// Takes out the cell of a counter, and its page if that has no other.
+    pub(super) fn remove_cell(&mut self, counter: u64) {
+        let (page, at) = position(counter);
+        let is_next = page == self.next_page();
+        let cells = if is_next { self.next.as_mut() } else { self.later.get_mut(&page) };
+        let Some(cells) = cells else { return };
+        cells[at] = None;
+        if cells.iter().any(Option::is_some) {
+            return;
+        }
+        if is_next {
+            self.next = None;
+        } else {
+            self.later.remove(&page);
+        }
+    }
+
     /// Takes everything up to `counter` as delivered. There must be no cells.
     pub(super) fn advance_to(&mut self, counter: u64) {
         self.delivered = self.delivered.max(counter);
+        self.last = self.last.max(counter);
         self.learn(counter);
+    }
+
+    /// Notes that nothing above `last`, at least `delivered`, will ever come. The caller takes out the cells above.
+    pub(super) fn close(&mut self, last: u64) {
+        self.last = self.last.min(last);
+        self.highest = self.highest.min(last);
     }
 
     /// Forgets all cells.

@@ -31,7 +31,10 @@
 //!
 //! Read the modules in this order: `message` (what travels), `outbox` (step 1), `buffer` (steps 2 to 4, and
 //! everything that a remote can get wrong), `hold_back` (the links between the parked messages), `lanes` (what is
-//! known of each node, and from a dot to its place among the held).
+//! known of each node, and from a dot to its place among the held). Then what surrounds it, in any order: `missing` (what
+//! to ask for), `shares` (who may fill how much), `closing` (nodes that have gone), `snapshot` (what is saved).
+//! For events that are named by hashes and not by dots there is [`DagBuffer`], in the module [`dag`], which stands on
+//! its own.
 //!
 //! # What it tells you
 //!
@@ -59,14 +62,25 @@
 //! the vectors of all held messages at each delivery.
 
 mod buffer;
+mod closing;
+pub mod dag;
 mod hold_back;
 mod lanes;
+mod limits;
 #[cfg(test)]
 mod linear_time;
 pub mod message;
+mod missing;
 pub mod outbox;
+mod refusal;
+mod shares;
+mod snapshot;
 mod wire;
 
-pub use buffer::{AcceptError, AcceptErrorKind, Accepted, CausalBuffer, Limits, TooManyNodes};
+pub use buffer::CausalBuffer;
+pub use dag::{DagBuffer, DagEvent, DagLimits};
+pub use limits::Limits;
 pub use message::{Message, MessageError, MessageErrorKind};
 pub use outbox::{Outbox, StampError};
+pub use refusal::{AcceptError, AcceptErrorKind, Accepted, CloseError, TooManyNodes};
+pub use snapshot::{decode_snapshot, encode_snapshot};

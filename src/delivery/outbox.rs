@@ -42,7 +42,7 @@ use crate::version::VersionVector;
 /// that the node's own buffer has not delivered, and send them again; that does no harm.
 ///
 /// A node that has lost its counter comes back under a new id: a number used twice is taken for a duplicate
-/// elsewhere, and lost.
+/// elsewhere, and lost. The old id is [closed](crate::CausalBuffer::close).
 ///
 /// # Examples
 ///

@@ -12,7 +12,7 @@ use std::num::NonZeroU64;
 use happens_before::Dot;
 use happens_before::broadcast::{
     Entry, Fate, MemoryLog, Position, PublishErrorKind, PublishRequest, Publisher, PublisherConfig, ReadAnswer,
-    Snapshot, SubscribeErrorKind, SubscribeRequest, Subscriber, SubscriberConfig, WriteAnswer,
+    Snapshot, SubscribeError, SubscribeRequest, Subscriber, SubscriberConfig, WriteAnswer,
 };
 use happens_before::check::{OrderRun, OrderViolation};
 
@@ -595,8 +595,8 @@ impl<C: FnMut(u64) -> u64> World<C> {
             _ => unreachable!("subscribers hear of reads, fills and announcements"),
         };
         if let Err(error) = result {
-            match error.kind {
-                SubscribeErrorKind::Trimmed { .. } => {
+            match error {
+                SubscribeError::Trimmed { .. } => {
                     let (snapshot, count) = self.archive.clone();
                     sub.machine.install(snapshot).expect("the archive is where the log was trimmed");
                     self.run.resumed(index, count)?;
@@ -604,9 +604,9 @@ impl<C: FnMut(u64) -> u64> World<C> {
                     self.seen.installed += 1;
                 }
                 // Subscribers that skip see it when the slow message is announced.
-                SubscribeErrorKind::Conflict { .. } | SubscribeErrorKind::Halted { .. }
+                SubscribeError::Conflict { .. } | SubscribeError::Halted { .. }
                     if self.conduct.repair == Repair::Skip => {}
-                _ => panic!("{error}"),
+                error => panic!("{error}"),
             }
         }
         assert_eq!(self.subscribers[index].machine.internal_validate(), Ok(()));

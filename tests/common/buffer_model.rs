@@ -11,16 +11,32 @@ pub type Node = u8;
 pub type Msg = Message<Node, u8>;
 
 /// What the outcome of `accept` must be.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Ready,
     Held,
     Duplicate,
     Equivocation,
     TooFarAhead,
+    Closed,
     TooManyNodes,
     TooManyDependencies,
+    TooManySources,
     BufferFull,
+    BytesFull,
+}
+
+/// How many outcomes there are.
+pub const OUTCOMES: usize = 11;
+
+/// A message that is here.
+#[derive(Clone, Debug)]
+struct Here {
+    message: Msg,
+    /// It could be delivered when it was last looked at: nothing is charged for it.
+    ready: bool,
+    /// The source that is charged, `None` for what came without one; and another one that has brought it.
+    announced: [Option<Node>; 2],
 }
 
 /// What a buffer must do, written without any index.
@@ -28,10 +44,27 @@ pub enum Outcome {
 pub struct BufferModel {
     limits: Limits,
     delivered: BTreeMap<Node, u64>,
-    /// Every message here, and whether it could be delivered when it came.
-    here: BTreeMap<Dot<Node>, (Msg, bool)>,
+    here: BTreeMap<Dot<Node>, Here>,
     /// Every node that was ever named, and its highest counter.
     named: BTreeMap<Node, u64>,
+    closed: BTreeMap<Node, u64>,
+    sources: BTreeSet<Node>,
+    /// There has been a source, so that a full buffer evicts.
+    evicts: bool,
+}
+
+/// How a payload is measured: some are much larger than others.
+pub fn measure(payload: &u8) -> usize {
+    usize::from(*payload) * 50
+}
+
+/// How many bytes a message takes up.
+pub fn size(message: &Msg) -> usize {
+    size_of::<Dot<Node>>() * (1 + message.dependencies().len()) + measure(message.payload())
+}
+
+pub fn buffer(limits: Limits) -> CausalBuffer<Node, u8> {
+    CausalBuffer::measured(limits, measure)
 }
 
 pub fn causes(message: &Msg) -> impl Iterator<Item = Dot<Node>> {
@@ -40,7 +73,20 @@ pub fn causes(message: &Msg) -> impl Iterator<Item = Dot<Node>> {
 
 impl BufferModel {
     pub fn new(limits: Limits) -> Self {
-        Self { limits, delivered: BTreeMap::new(), here: BTreeMap::new(), named: BTreeMap::new() }
+        Self {
+            limits,
+            delivered: BTreeMap::new(),
+            here: BTreeMap::new(),
+            named: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            sources: BTreeSet::new(),
+            evicts: false,
+        }
+    }
+
+    /// How many messages are here.
+    pub fn len(&self) -> usize {
+        self.here.len()
     }
 
     fn delivered(&self, node: Node) -> u64 {
@@ -60,46 +106,217 @@ impl BufferModel {
         *named = (*named).max(counter);
     }
 
-    pub fn accept(&mut self, message: &Msg) -> Outcome {
+    fn last(&self, node: Node) -> u64 {
+        self.closed.get(&node).copied().unwrap_or(u64::MAX)
+    }
+
+    /// Looks at everything again.
+    fn settle(&mut self) {
+        let mut here = std::mem::take(&mut self.here);
+        for held in here.values_mut() {
+            held.ready |= self.deliverable(&held.message);
+        }
+        self.here = here;
+    }
+
+    /// Notes a source; `false` if there are too many.
+    fn source(&mut self, source: Option<Node>) -> bool {
+        let Some(source) = source else { return true };
+        let known = self.sources.contains(&source) || self.sources.len() < self.limits.sources;
+        if known {
+            self.sources.insert(source);
+        }
+        known
+    }
+
+    /// Accepts a message, which `source` has brought. `outcome` and `evicted` are what the buffer did: which one of
+    /// several that are as far ahead is evicted is its choice.
+    pub fn accept(
+        &mut self,
+        message: &Msg,
+        source: Option<Node>,
+        outcome: Outcome,
+        evicted: &BTreeSet<Dot<Node>>,
+    ) {
+        let expected = self.expect(message, source, outcome, evicted);
+        assert_eq!(outcome, expected, "{message:?} from {source:?}");
+        if outcome != Outcome::Held {
+            assert!(evicted.is_empty(), "{outcome:?} evicted {evicted:?}");
+        }
+        if !matches!(outcome, Outcome::Ready | Outcome::Held) {
+            return;
+        }
+        let dot = *message.dot();
+        self.here.retain(|dot, _| !evicted.contains(dot));
+        self.name(*dot.node(), dot.counter());
+        for dependency in message.dependencies() {
+            self.name(*dependency.node(), dependency.counter());
+        }
+        let ready = outcome == Outcome::Ready;
+        self.here.insert(dot, Here { message: message.clone(), ready, announced: [source; 2] });
+    }
+
+    fn expect(
+        &mut self,
+        message: &Msg,
+        source: Option<Node>,
+        outcome: Outcome,
+        evicted: &BTreeSet<Dot<Node>>,
+    ) -> Outcome {
         let dot = *message.dot();
         if self.has(&dot) {
             return Outcome::Duplicate;
         }
-        if let Some((first, _)) = self.here.get(&dot) {
-            return if first == message { Outcome::Duplicate } else { Outcome::Equivocation };
+        if let Some(first) = self.here.get(&dot) {
+            if first.message != *message {
+                return Outcome::Equivocation;
+            }
+            if self.evicts && !first.ready && self.source(source) {
+                let announced = &mut self.here.get_mut(&dot).unwrap().announced;
+                if announced[0] == announced[1] {
+                    announced[1] = source;
+                }
+            }
+            return Outcome::Duplicate;
         }
         if message.dependencies().len() > self.limits.dependencies {
             return Outcome::TooManyDependencies;
         }
         let claims: Vec<_> = [dot].into_iter().chain(message.dependencies().iter().copied()).collect();
-        let horizon = |claim: &Dot<Node>| self.delivered(*claim.node()).saturating_add(self.limits.horizon);
-        if claims.iter().any(|claim| claim.counter() > horizon(claim)) {
-            return Outcome::TooFarAhead;
+        for claim in &claims {
+            if claim.counter() > self.delivered(*claim.node()).saturating_add(self.limits.horizon) {
+                return Outcome::TooFarAhead;
+            }
+            if claim.counter() > self.last(*claim.node()) {
+                return Outcome::Closed;
+            }
         }
         let nodes: BTreeSet<_> = self.named.keys().chain(claims.iter().map(Dot::node)).collect();
         if nodes.len() > self.limits.nodes {
             return Outcome::TooManyNodes;
         }
-        let ready = self.deliverable(message);
-        if !ready && self.here.values().filter(|(_, ready)| !ready).count() >= self.limits.messages {
-            return Outcome::BufferFull;
+        if self.deliverable(message) {
+            return Outcome::Ready;
         }
-        self.name(*dot.node(), dot.counter());
-        for dependency in message.dependencies() {
-            self.name(*dependency.node(), dependency.counter());
+        if !self.source(source) {
+            return Outcome::TooManySources;
         }
-        self.here.insert(dot, (message.clone(), ready));
-        if ready { Outcome::Ready } else { Outcome::Held }
+        self.evicts |= source.is_some();
+        if self.full(&BTreeSet::new(), message).is_some() {
+            self.settle();
+        }
+        let possible = self.make_room(message, source);
+        let did = if outcome == Outcome::Held { Ok(evicted.clone()) } else { Err(outcome) };
+        assert!(possible.contains(&did), "{did:?} is none of {possible:?}");
+        outcome
+    }
+
+    /// What has to wait, but for what is evicted.
+    fn waiting<'a>(&'a self, evicted: &'a BTreeSet<Dot<Node>>) -> impl Iterator<Item = &'a Here> {
+        self.here.values().filter(|held| !held.ready && !evicted.contains(held.message.dot()))
+    }
+
+    /// Why there is no room for a message, if there is none.
+    fn full(&self, evicted: &BTreeSet<Dot<Node>>, message: &Msg) -> Option<Outcome> {
+        if self.waiting(evicted).count() >= self.limits.messages {
+            return Some(Outcome::BufferFull);
+        }
+        let bytes: usize = self.waiting(evicted).map(|held| size(&held.message)).sum();
+        (bytes + size(message) > self.limits.bytes).then_some(Outcome::BytesFull)
+    }
+
+    /// All that may be done to make room for a message: what is evicted, or why it is refused.
+    fn make_room(&self, message: &Msg, source: Option<Node>) -> Vec<Result<BTreeSet<Dot<Node>>, Outcome>> {
+        let ahead = |message: &Msg| message.dot().counter() - self.delivered(*message.dot().node());
+        let mut possible = Vec::new();
+        let mut open = BTreeSet::from([BTreeSet::new()]);
+        while let Some(evicted) = open.pop_first() {
+            let Some(full) = self.full(&evicted, message) else {
+                possible.push(Ok(evicted));
+                continue;
+            };
+            let amount = |message: &Msg| if full == Outcome::BufferFull { 1 } else { size(message) };
+            let mut amounts = BTreeMap::from([(source, amount(message))]);
+            for held in self.waiting(&evicted) {
+                *amounts.entry(held.announced[0]).or_default() += amount(&held.message);
+            }
+            let most = *amounts.values().max().unwrap();
+            let mut sources: Vec<_> =
+                amounts.into_iter().filter(|&(_, amount)| amount == most).map(|(source, _)| source).collect();
+            if sources.contains(&source) {
+                sources = vec![source];
+            }
+            for most in sources {
+                let of: Vec<_> = self.waiting(&evicted).filter(|held| held.announced[0] == most).collect();
+                let furthest = of.iter().map(|held| ahead(&held.message)).max().unwrap_or(0);
+                if !self.evicts || (most == source && furthest <= ahead(message)) {
+                    possible.push(Err(full));
+                    continue;
+                }
+                for held in of.into_iter().filter(|held| ahead(&held.message) == furthest) {
+                    let mut evicted = evicted.clone();
+                    evicted.insert(*held.message.dot());
+                    open.insert(evicted);
+                }
+            }
+        }
+        possible
+    }
+
+    /// Forgets a source, and returns how many messages are dropped.
+    pub fn remove_source(&mut self, source: Node) -> usize {
+        self.settle();
+        self.sources.remove(&source);
+        let before = self.here.len();
+        self.here.retain(|_, held| held.ready || held.announced != [Some(source); 2]);
+        for held in self.here.values_mut() {
+            match held.announced {
+                [charged, other] if charged == Some(source) => held.announced = [other; 2],
+                [charged, other] if other == Some(source) => held.announced = [charged; 2],
+                _ => {}
+            }
+        }
+        before - self.here.len()
+    }
+
+    /// Closes a node, and returns what is doomed; `None` if it is refused.
+    pub fn close(&mut self, node: Node, last: u64) -> Option<Vec<Msg>> {
+        let unknown = !self.named.contains_key(&node);
+        if self.delivered(node) > last || (unknown && self.named.len() >= self.limits.nodes) {
+            return None;
+        }
+        self.settle();
+        self.name(node, 0);
+        self.closed.insert(node, last.min(self.last(node)));
+        let mut doomed = Vec::new();
+        loop {
+            let closed = |dot: &Dot<Node>| dot.counter() > self.last(*dot.node());
+            let found = self.here.values().map(|held| &held.message);
+            let found = found
+                .into_iter()
+                .find(|message| closed(message.dot()) || message.dependencies().iter().any(closed));
+            let Some(message) = found.cloned() else { break };
+            let (&node, counter) = (message.dot().node(), message.dot().counter());
+            self.closed.insert(node, self.last(node).min(counter - 1));
+            self.here.remove(message.dot());
+            doomed.push(message);
+        }
+        self.closed.retain(|_, last| *last < u64::MAX);
+        for (node, named) in &mut self.named {
+            *named = (*named).min(self.closed.get(node).copied().unwrap_or(u64::MAX));
+        }
+        doomed.sort_by_key(|message| *message.dot());
+        Some(doomed)
     }
 
     /// Checks that `popped` may come next, and delivers it.
     pub fn pop(&mut self, popped: Option<&Msg>) {
         let Some(message) = popped else {
-            let ready = self.here.values().find(|(message, _)| self.deliverable(message));
-            assert_eq!(ready, None, "something deliverable was kept back");
+            let ready = self.here.values().find(|held| self.deliverable(&held.message));
+            assert!(ready.is_none(), "{ready:?} was kept back");
             return;
         };
-        let held = self.here.remove(message.dot()).map(|(held, _)| held);
+        let held = self.here.remove(message.dot()).map(|held| held.message);
         assert_eq!(held.as_ref(), Some(message), "something was delivered that was not here");
         assert!(self.deliverable(message), "{message:?} was delivered too early");
         self.delivered.insert(*message.dot().node(), message.dot().counter());
@@ -115,13 +332,13 @@ impl BufferModel {
             self.name(node, counter);
             let delivered = self.delivered.entry(node).or_default();
             *delivered = (*delivered).max(counter);
+            if let Some(last) = self.closed.get_mut(&node) {
+                *last = (*last).max(counter);
+            }
         }
-        let mut here = std::mem::take(&mut self.here);
-        here.retain(|dot, _| !self.has(dot));
-        for (message, ready) in here.values_mut() {
-            *ready = self.deliverable(message);
-        }
-        self.here = here;
+        let delivered = self.delivered.clone();
+        self.here.retain(|dot, _| dot.counter() > delivered.get(dot.node()).copied().unwrap_or(0));
+        self.settle();
         true
     }
 
@@ -140,7 +357,8 @@ impl BufferModel {
         );
         assert_eq!(buffer.len(), self.here.len());
         assert_eq!(buffer.is_empty(), self.here.is_empty());
-        assert!(buffer.held().eq(self.here.values().map(|(message, _)| message)));
+        assert!(buffer.held().eq(self.here.values().map(|held| &held.message)));
+        assert!(buffer.closed().eq(self.closed.iter().map(|(node, &last)| (node, last))));
         let ranges: Vec<_> = buffer.missing().collect();
         let touching = ranges.windows(2).find(|pair| {
             pair[0].node() == pair[1].node() && pair[0].counters().end() + 1 >= *pair[1].counters().start()
@@ -148,18 +366,29 @@ impl BufferModel {
         assert_eq!(touching, None, "ranges that should be one");
         let missing: Vec<_> = ranges.iter().flat_map(|range| range.dots()).collect();
         assert!(missing.iter().eq(&self.missing()), "{missing:?} is not {:?}", self.missing());
-        for (dot, (message, _)) in &self.here {
+        for (dot, Here { message, .. }) in &self.here {
             assert!(buffer.delivered_up_to(dot.node()) < dot.counter());
-            let waiting = causes(message).filter(|cause| !self.has(cause));
-            assert!(buffer.blocked_on(dot).eq(waiting), "{dot} waits for something else");
+            let waiting: Vec<_> = causes(message).filter(|cause| !self.has(cause)).collect();
+            assert!(buffer.blocked_on(dot).eq(waiting.iter().copied()), "{dot} waits for something else");
+            assert!(buffer.undelivered_causes(message).eq(waiting));
         }
     }
 }
 
-/// Accepts a message in both and compares the outcomes, refusals too.
-pub fn accept_in_both(buffer: &mut CausalBuffer<Node, u8>, model: &mut BufferModel, message: Msg) -> Outcome {
-    let expected = model.accept(&message);
-    let outcome = match buffer.accept(message.clone()) {
+/// Accepts a message in both and compares the outcomes, refusals and evictions too.
+pub fn accept_in_both(
+    buffer: &mut CausalBuffer<Node, u8>,
+    model: &mut BufferModel,
+    source: Option<Node>,
+    message: Msg,
+) -> (Outcome, usize) {
+    let dots = |buffer: &CausalBuffer<Node, u8>| buffer.held().map(|held| *held.dot()).collect::<BTreeSet<_>>();
+    let before = dots(buffer);
+    let accepted = match source {
+        None => buffer.accept(message.clone()),
+        Some(source) => buffer.accept_from(&source, message.clone()),
+    };
+    let outcome = match accepted {
         Ok(Accepted::Ready) => Outcome::Ready,
         Ok(Accepted::Held) => Outcome::Held,
         Ok(Accepted::Duplicate) => Outcome::Duplicate,
@@ -168,13 +397,17 @@ pub fn accept_in_both(buffer: &mut CausalBuffer<Node, u8>, model: &mut BufferMod
             match refused.kind {
                 AcceptErrorKind::Equivocation => Outcome::Equivocation,
                 AcceptErrorKind::TooFarAhead { .. } => Outcome::TooFarAhead,
+                AcceptErrorKind::Closed { .. } => Outcome::Closed,
                 AcceptErrorKind::TooManyNodes(_) => Outcome::TooManyNodes,
                 AcceptErrorKind::TooManyDependencies { .. } => Outcome::TooManyDependencies,
+                AcceptErrorKind::TooManySources { .. } => Outcome::TooManySources,
                 AcceptErrorKind::BufferFull { .. } => Outcome::BufferFull,
+                AcceptErrorKind::BytesFull { .. } => Outcome::BytesFull,
                 other => panic!("a refusal that is not known: {other:?}"),
             }
         }
     };
-    assert_eq!(outcome, expected);
-    outcome
+    let evicted: BTreeSet<_> = before.difference(&dots(buffer)).copied().collect();
+    model.accept(&message, source, outcome, &evicted);
+    (outcome, evicted.len())
 }

@@ -1,4 +1,4 @@
-//! The format by the letter of its description: bits are characters, and both ways to write anything are written,
+//! The format by the letter of its description: bits are characters, and both ways to write a column are written,
 //! so that their lengths can be compared. Shares nothing with the codec.
 
 /// A node id, in one of its forms. All ids of a vector have the same.
@@ -77,26 +77,37 @@ pub fn entries(entries: &[(Id, u64)]) -> Vec<u8> {
     };
     let counters: Vec<u64> = entries.iter().map(|entry| entry.1 - 1).collect();
 
-    let mut plain = number(2 * entries.len() as u64);
-    plain.extend(&first);
-    columns.iter().for_each(|column| plain.extend(one_by_one(column)));
-    plain.extend(in_full(entries));
-    plain.extend(one_by_one(&counters));
+    if entries.len() <= 8 {
+        let gaps: Vec<u128> = match &columns[..] {
+            [] => vec![],
+            [low] => low.iter().map(|&gap| gap.into()).collect(),
+            [high, low, ..] => {
+                high.iter().zip(low).map(|(&h, &l)| u128::from(h) << 64 | u128::from(l)).collect()
+            }
+        };
+        let len = (0..=16).find(|len| gaps.iter().all(|gap| *len == 16 || gap >> (8 * len) == 0)).unwrap();
+        let mut bytes = number((entries.len() + 8 * len) as u64);
+        bytes.extend(first);
+        gaps.iter().for_each(|gap| bytes.extend(&gap.to_le_bytes()[..len]));
+        bytes.extend(in_full(entries));
+        bytes.extend(one_by_one(&counters));
+        return bytes;
+    }
 
-    let mut packed = number(2 * entries.len() as u64 + 1);
-    packed.extend(&first);
+    let mut bytes = number((entries.len() + 64 * columns.len()) as u64);
+    bytes.extend(&first);
     for start in (0..entries.len()).step_by(64) {
         let end = entries.len().min(start + 64);
         let gaps: Vec<_> = columns.iter().map(|column| &column[start.saturating_sub(1)..end - 1]).collect();
         let has_gaps = gaps.iter().any(|gaps| gaps.iter().any(|&gap| gap > 0));
         let (code, counters) = column(&counters[start..end]);
-        packed.push(code + if has_gaps { 128 } else { 0 });
+        bytes.push(code + if has_gaps { 128 } else { 0 });
         for (code, gaps) in gaps.into_iter().filter(|_| has_gaps).map(column) {
-            packed.push(code);
-            packed.extend(gaps);
+            bytes.push(code);
+            bytes.extend(gaps);
         }
-        packed.extend(in_full(&entries[start..end]));
-        packed.extend(counters);
+        bytes.extend(in_full(&entries[start..end]));
+        bytes.extend(counters);
     }
-    if entries.len() > 64 || packed.len() < plain.len() { packed } else { plain }
+    bytes
 }

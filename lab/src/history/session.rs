@@ -122,7 +122,8 @@ struct Session {
 impl Session {
     fn new(authors: u32) -> Self {
         let (nodes, dependencies) = (authors as usize, authors as usize);
-        let limits = Limits { messages: usize::MAX, horizon: u64::MAX, nodes, dependencies };
+        let limits =
+            Limits { messages: usize::MAX, horizon: u64::MAX, nodes, dependencies, ..Limits::default() };
         let author = |node| Author {
             outbox: Outbox::new(node),
             buffer: CausalBuffer::new(limits),

@@ -1,0 +1,136 @@
+//! Effects that happen exactly once, although the network repeats and the process crashes: what a message does and
+//! the note that it was done are committed together.
+//!
+//! An account ledger. Every message adds an amount to an account, which must not happen twice, nor be forgotten.
+//! The database is `redb`, embedded; any that has transactions does. In one transaction go
+//!
+//! 1. the effects of the messages that were delivered, here the balances;
+//! 2. the snapshot of the buffer and the outbox, which says that they were delivered;
+//! 3. a message of one's own, whole, since its number is used.
+//!
+//! Only then is a message acknowledged to whoever brought it, or one's own sent. A crash before the commit forgets all of
+//! it: the message was not acknowledged, comes again, and finds everything as it was. A crash behind the commit forgets
+//! the acknowledgement at most: the message comes again, and is a duplicate.
+//!
+//! `cargo run --example exactly_once`. `tests/exactly_once.rs` kills the process at every step.
+
+use std::error::Error;
+use std::path::Path;
+
+use happens_before::codec::{Reader, Writer};
+use happens_before::delivery::{decode_snapshot, encode_snapshot};
+use happens_before::{CausalBuffer, Limits, Message, Outbox};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const BALANCES: TableDefinition<&str, i64> = TableDefinition::new("balances");
+const SNAPSHOT: TableDefinition<(), &[u8]> = TableDefinition::new("snapshot");
+/// One's own messages, by number: what others may still ask for.
+const SENT: TableDefinition<u64, &[u8]> = TableDefinition::new("sent");
+
+/// One node of the ledger. After an error, drop it and open it again: memory may be ahead of the database.
+pub(crate) struct Ledger {
+    database: Database,
+    buffer: CausalBuffer<u64, Vec<u8>>,
+    outbox: Outbox<u64>,
+    /// Called at every step; the test crashes there.
+    step: Box<dyn FnMut()>,
+}
+
+impl Ledger {
+    /// Opens the database of a node, new or as it was when the node crashed.
+    pub(crate) fn open(path: &Path, node: u64, step: Box<dyn FnMut()>) -> Result<Self> {
+        let database = Database::create(path)?;
+        let empty = CausalBuffer::new(Limits::default());
+        let write = database.begin_write()?;
+        let (buffer, outbox) = match write.open_table(SNAPSHOT)?.get(())? {
+            Some(snapshot) => decode_snapshot(snapshot.value(), empty, |payload| Some(payload.to_vec()))?,
+            None => (empty, Outbox::new(node)),
+        };
+        write.open_table(BALANCES)?;
+        write.open_table(SENT)?;
+        write.commit()?;
+        Ok(Self { database, buffer, outbox, step })
+    }
+
+    /// Takes in a packet. Once this returns, the packet may be acknowledged.
+    pub(crate) fn receive(&mut self, packet: &[u8]) -> Result<()> {
+        let mut reader = Reader::new(packet);
+        let header = Message::decode_header(&mut reader)?;
+        self.buffer.accept(header.with_payload(reader.rest().to_vec()))?;
+        self.commit(None)
+    }
+
+    /// Adds to an account, here and everywhere. Returns the packet for all others; it can be sent again at any time.
+    pub(crate) fn add(&mut self, account: &str, amount: i64) -> Result<Vec<u8>> {
+        let message = self.outbox.stamp(format!("{account} {amount}").into_bytes())?;
+        let mut packet = Vec::new();
+        message.encode_header(&mut Writer::growing(&mut packet));
+        packet.extend_from_slice(message.payload());
+        self.buffer.accept(message)?;
+        self.commit(Some(&packet))?;
+        Ok(packet)
+    }
+
+    /// Delivers what can be delivered: effects and snapshot, in one transaction.
+    fn commit(&mut self, own: Option<&[u8]>) -> Result<()> {
+        (self.step)();
+        let write = self.database.begin_write()?;
+        while let Some(message) = self.buffer.pop() {
+            self.outbox.observe(&message);
+            let payload = std::str::from_utf8(message.payload())?;
+            let (account, amount) = payload.split_once(' ').ok_or("no amount")?;
+            let mut balances = write.open_table(BALANCES)?;
+            let balance = balances.get(account)?.map_or(0, |balance| balance.value());
+            balances.insert(account, balance + amount.parse::<i64>()?)?;
+            (self.step)();
+        }
+        let mut snapshot = Vec::new();
+        encode_snapshot(&self.buffer, &self.outbox, &mut snapshot);
+        write.open_table(SNAPSHOT)?.insert((), snapshot.as_slice())?;
+        if let Some(own) = own {
+            write.open_table(SENT)?.insert(self.outbox.counter(), own)?;
+        }
+        (self.step)();
+        write.commit()?;
+        (self.step)();
+        Ok(())
+    }
+
+    /// Reads an account.
+    pub(crate) fn balance(&self, account: &str) -> Result<i64> {
+        let balances = self.database.begin_read()?.open_table(BALANCES)?;
+        Ok(balances.get(account)?.map_or(0, |balance| balance.value()))
+    }
+
+    /// Reads all that the node has sent, in order, to send it again.
+    pub(crate) fn sent(&self) -> Result<Vec<Vec<u8>>> {
+        let sent = self.database.begin_read()?.open_table(SENT)?;
+        sent.iter()?.map(|entry| Ok(entry?.1.value().to_vec())).collect()
+    }
+}
+
+fn main() -> Result<()> {
+    let directory = std::env::temp_dir().join(format!("exactly_once-{}", std::process::id()));
+    std::fs::create_dir_all(&directory)?;
+    let open = |name: &str, node| Ledger::open(&directory.join(name), node, Box::new(|| {}));
+
+    let (mut alice, mut bob) = (open("alice", 1)?, open("bob", 2)?);
+    alice.add("rent", 500)?;
+    alice.add("rent", -200)?;
+    let packets = alice.sent()?;
+    bob.receive(&packets[1])?; // overtakes the first one, and is held back
+    println!("Bob holds one back; rent is {}", bob.balance("rent")?);
+
+    drop(bob); // all that is in memory is gone
+    let mut bob = open("bob", 2)?;
+    for packet in packets.iter().chain(&packets) {
+        bob.receive(packet)?; // everything comes twice
+    }
+    println!("After a restart, and every packet twice: rent is {}", bob.balance("rent")?);
+    assert_eq!(bob.balance("rent")?, 300);
+
+    drop((alice, bob));
+    Ok(std::fs::remove_dir_all(&directory)?)
+}

@@ -1,0 +1,91 @@
+//! A shopping list on three phones: anyone adds, anyone removes, and no tombstone stays behind.
+//!
+//! Every addition is an event of its own, a dot. A phone keeps the dots of what is on its list, and beside them a
+//! `CausalContext`: all dots that it has ever heard of. A dot that the other phone has heard of and does not have any more
+//! was removed; one that it has never heard of is news. A change travels as a small list with a small context, and
+//! merges in the same way; it may be lost, come twice, and in any order.
+//!
+//! `cargo run --example grow_and_remove_set`
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+
+use happens_before::{CausalContext, CausalOrder, Dot};
+
+type Phone = &'static str;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct List {
+    entries: BTreeMap<Dot<Phone>, &'static str>,
+    seen: CausalContext<Phone>,
+}
+
+impl List {
+    /// Adds an item, and returns the change.
+    fn add(&mut self, phone: Phone, item: &'static str) -> Result<Self, Box<dyn Error>> {
+        let dot = self.seen.increment(phone)?;
+        self.entries.insert(dot, item);
+        Ok(Self { entries: [(dot, item)].into(), seen: [dot].into_iter().collect() })
+    }
+
+    /// Removes an item, as often as it was added as far as this phone knows, and returns the change.
+    fn remove(&mut self, item: &str) -> Self {
+        let dots = self.entries.iter().filter(|(_, added)| **added == item).map(|(dot, _)| *dot);
+        let change = Self { entries: BTreeMap::new(), seen: dots.collect() };
+        self.merge(&change);
+        change
+    }
+
+    /// Takes in the list of another phone, or a change.
+    fn merge(&mut self, other: &Self) {
+        self.entries.retain(|dot, _| other.entries.contains_key(dot) || !other.seen.contains(dot));
+        let news = other.entries.iter().filter(|(dot, _)| !self.seen.contains(dot));
+        self.entries.extend(news);
+        self.seen.merge(&other.seen);
+    }
+
+    fn items(&self) -> BTreeSet<&str> {
+        self.entries.values().copied().collect()
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let [mut ann, mut ben, mut cleo] = [(); 3].map(|()| List::default());
+    let changes = [ann.add("ann", "bread")?, ann.add("ann", "milk")?, ann.add("ann", "tea")?];
+
+    // The first change is late on its way to Ben, the others come in the wrong order, one of them twice.
+    for at in [2, 1, 2] {
+        ben.merge(&changes[at]);
+    }
+    let gaps: Vec<_> = ben.seen.missing().map(|gap| gap.to_string()).collect();
+    println!("ben has {:?}, has seen {}, and lacks {}", ben.items(), ben.seen, gaps.join(", "));
+    assert_eq!((ben.items(), gaps), (["milk", "tea"].into(), vec!["(ann, 1..=1)".to_string()]));
+
+    // Ben takes the milk off the list, while Ann, who does not know it yet, adds it once more.
+    let taken = ben.remove("milk");
+    let again = ann.add("ann", "milk")?;
+    assert_eq!(ann.seen.compare(&ben.seen), CausalOrder::After, "a removal is no event");
+    for phone in [&mut ann, &mut ben] {
+        phone.merge(&taken);
+        phone.merge(&again);
+    }
+    println!("after taking milk off and adding it at the same time, ann has {:?}", ann.items());
+    assert_eq!(ann.items(), ["bread", "milk", "tea"].into(), "what was added at the same time stays");
+
+    // Nothing brings back what is removed: neither the old change nor a phone that was off all the time.
+    cleo.merge(&changes[1]);
+    ann.merge(&changes[1]);
+    ann.merge(&cleo);
+    let milk = |list: &List| list.entries.values().filter(|item| **item == "milk").count();
+    assert_eq!(milk(&ann), 1, "only the milk that was added once more");
+
+    // In the end everyone tells everyone else. The context is one number, whatever happened before.
+    ann.merge(&ben);
+    for phone in [&mut ben, &mut cleo] {
+        phone.merge(&ann);
+    }
+    println!("in the end all have {:?} and have seen {}", cleo.items(), cleo.seen);
+    assert!(ann == ben && ben == cleo);
+    assert_eq!((cleo.seen.len(), cleo.entries.len()), (1, 3));
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! A replicated log in some fifty lines: everyone writes, and everyone ends with the same lines in the same order.
+//!
+//! Causal delivery sees to it that no line is ever shown before the lines that its author had read. Lines written at the
+//! same time may arrive in different orders; the Lamport timestamp that each carries puts them in one. It respects
+//! causality too, so a new line never moves above one that its author had read.
+//!
+//! `cargo run --example replicated_log`
+
+use std::collections::BTreeMap;
+use std::error::Error;
+
+use happens_before::{CausalBuffer, LamportClock, LamportTimestamp, Limits, Message, Outbox};
+
+type Line = (LamportTimestamp<&'static str>, &'static str);
+type Log = BTreeMap<LamportTimestamp<&'static str>, &'static str>;
+
+struct Replica {
+    clock: LamportClock<&'static str>,
+    outbox: Outbox<&'static str>,
+    buffer: CausalBuffer<&'static str, Line>,
+    log: Log,
+}
+
+impl Replica {
+    fn new(name: &'static str) -> Self {
+        let (clock, outbox) = (LamportClock::new(name), Outbox::new(name));
+        Self { clock, outbox, buffer: CausalBuffer::new(Limits::default()), log: Log::new() }
+    }
+
+    /// Appends a line here, and returns what to send to the others.
+    fn append(&mut self, text: &'static str) -> Result<Message<&'static str, Line>, Box<dyn Error>> {
+        let message = self.outbox.stamp((self.clock.tick()?, text))?;
+        self.receive(message.clone())?;
+        Ok(message)
+    }
+
+    /// Takes in a line, in any order and however often, and shows what may be shown.
+    fn receive(&mut self, message: Message<&'static str, Line>) -> Result<(), Box<dyn Error>> {
+        self.buffer.accept(message)?;
+        while let Some(message) = self.buffer.pop() {
+            let (timestamp, text) = *message.payload();
+            self.clock.observe(timestamp.counter())?;
+            self.outbox.observe(&message);
+            self.log.insert(timestamp, text);
+        }
+        Ok(())
+    }
+
+    fn lines(&self) -> Vec<&'static str> {
+        self.log.values().copied().collect()
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let [mut alice, mut bob, mut carol] = ["alice", "bob", "carol"].map(Replica::new);
+    let question = alice.append("alice: tea?")?;
+    bob.receive(question.clone())?;
+    let answer = bob.append("bob: yes, please")?;
+    let aside = carol.append("carol: it rains")?; // she has heard nothing yet
+
+    // The answer overtakes the question on its way to Carol: it is held back.
+    carol.receive(answer.clone())?;
+    assert_eq!(carol.lines(), ["carol: it rains"]);
+    println!("carol waits for {}", carol.buffer.missing().next().ok_or("nothing is missing")?);
+
+    carol.receive(question.clone())?;
+    for message in [aside, answer, question] {
+        for replica in [&mut alice, &mut bob] {
+            replica.receive(message.clone())?; // some for the second time
+        }
+    }
+    println!("{}", carol.lines().join("\n"));
+    assert_eq!(carol.lines(), ["alice: tea?", "carol: it rains", "bob: yes, please"]);
+    assert!(alice.log == carol.log && bob.log == carol.log, "the same log everywhere");
+    Ok(())
+}

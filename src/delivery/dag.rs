@@ -1,0 +1,543 @@
+//! Events that name their parents by id: commits, content-addressed changes, the events of a room.
+//!
+//! # The problem
+//!
+//! A dot says that the nine events before it exist as well; the hash of a commit says nothing about any other.
+//! Whether a parent is there, only the caller's store can tell, and to ask it may cost an access to the disk.
+//! What is missing has no ranges, and an event may turn out to be invalid, and with it all that build on it.
+//!
+//! ```text
+//!   store: a b        here: d (parents b, c)      waits:  c ◄── d        missing: c
+//!                           e (parents d)                 d ◄── e
+//! ```
+//!
+//! # The algorithm
+//!
+//! 1. [`accept`](DagBuffer::accept) asks the store once for the event, and once for each parent. For each parent
+//!    that is not delivered it keeps a link, from the parent to the event, and counts the event's links.
+//! 2. [`pop`](DagBuffer::pop) delivers an event without links, and takes away the links that lead from it. An
+//!    event that loses its last one is ready.
+//! 3. [`forget`](DagBuffer::forget) follows the links from an event, and takes out all that it reaches.
+//!
+//! Every link is made once and removed once, whatever the order of arrival. The buffer for dots
+//! ([`CausalBuffer`](crate::CausalBuffer)) does with one link a message, because it can look up at no cost how far
+//! a node is delivered. Here the links are the memory of what the store has answered; and they say what is missing,
+//! and what depends on an event, without a search.
+//!
+//! Everything is kept in the order of ids or of arrival, nothing under a hash: whoever chooses the ids cannot make
+//! it slow, and the same calls give the same answers in the same order everywhere.
+//!
+//! # What it tells you
+//!
+//! Every event is delivered after its parents, and none twice, as long as the store has all that was delivered.
+//! An event whose id is no hash may be its own ancestor; it is never delivered, and nor is what depends on it.
+//!
+//! # Invariants
+//!
+//! - G1: every event that is here has an id of its own and an arrival number of its own.
+//! - G2: a link leads from a parent that is not delivered to an event that is here and names it; every event
+//!   counts its links.
+//! - G3: ready are exactly the events without links.
+//! - G4: at most `events` events are here when one comes that has to wait, at most that many are ready when one
+//!   comes that is ready, and there are at most `links` links.
+//!
+//! # Sources
+//!
+//! Kahn, *Topological Sorting of Large Networks* (1962), with arrival in place of a list that is known beforehand.
+
+use core::fmt;
+
+use crate::compat::{BTreeMap, BTreeSet, Vec};
+use crate::delivery::Accepted;
+
+/// An event with the ids of those that it directly builds on.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::DagEvent;
+///
+/// let merge = DagEvent { id: "f00d", parents: vec!["beef", "cafe"], payload: "Merge branch 'tea'" };
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DagEvent<I, P> {
+    /// What others name it by.
+    pub id: I,
+    /// The ids of its direct causes, in the order that the application wants them in.
+    pub parents: Vec<I>,
+    /// What it carries.
+    pub payload: P,
+}
+
+/// What a [`DagBuffer`] lets others make it remember.
+///
+/// Others can make the buffer hold twice as many events as `events`, and for each of them an id and two numbers;
+/// and for each link an id and a number.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::DagLimits;
+///
+/// let small_device = DagLimits { events: 500, links: 1_000, ..DagLimits::default() };
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DagLimits {
+    /// How many events may be here when one comes that has to wait; the default is 65,536.
+    ///
+    /// One that can be delivered is refused only while this many can be, or one if this is 0: never, if they are
+    /// popped as they come.
+    pub events: usize,
+    /// How many parents an event may have; the default is 1,024.
+    pub parents: usize,
+    /// How often, in all, the events that are here may name a parent that is not delivered; the default is 2^18.
+    ///
+    /// This bounds what is [`missing`](DagBuffer::missing), too.
+    pub links: usize,
+}
+
+impl Default for DagLimits {
+    fn default() -> Self {
+        Self { events: 1 << 16, parents: 1 << 10, links: 1 << 18 }
+    }
+}
+
+/// Holds events back until their parents are delivered, then releases them.
+///
+/// Ids are of any type that can be cloned and has a total order: hashes, UUIDs, strings. They are cloned for every
+/// link, so share long ones (`Arc<str>`).
+///
+/// # Whose is the set of delivered events?
+///
+/// The caller's: it grows for ever, and who replicates a graph keeps its events anyway. [`accept`](Self::accept) is
+/// told how to look into it. Two rules:
+///
+/// - what was popped is in the store when the next event is accepted;
+/// - an event that comes into the store on another way is reported with [`advance_to`](Self::advance_to).
+///
+/// A program without a store keeps a `HashSet` of ids.
+///
+/// # Who is trusted
+///
+/// The caller checks before `accept` that an id belongs to its event, by hashing the content or verifying the
+/// signature. Without that, others can occupy ids. What can be judged only once the parents are there, such as
+/// whether the author had the right to write, has its place between [`peek`](Self::peek) and `pop`; an event that
+/// fails goes with [`forget`](Self::forget), and with it all that builds on it.
+///
+/// Others can always send events that wait for ever, until no more of those are accepted. Those that are ready still
+/// are. The caller bounds what each neighbour may bring, or drops the oldest: [`held`](Self::held) begins with it.
+///
+/// # Examples
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use happens_before::delivery::Accepted;
+/// use happens_before::{DagBuffer, DagEvent, DagLimits};
+///
+/// let first = DagEvent { id: "c0ffee", parents: vec![], payload: "Boil water" };
+/// let second = DagEvent { id: "7ea", parents: vec!["c0ffee"], payload: "Brew tea" };
+///
+/// let mut store = HashMap::new();
+/// let mut buffer = DagBuffer::new(DagLimits::default());
+/// assert_eq!(buffer.accept(second, |id| store.contains_key(id))?, Accepted::Held);
+/// assert!(buffer.missing().eq(&["c0ffee"]));
+///
+/// assert_eq!(buffer.accept(first, |id| store.contains_key(id))?, Accepted::Ready);
+/// while let Some(event) = buffer.pop() {
+///     store.insert(event.id, event);
+/// }
+/// assert_eq!(store.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// In the costs below h is the number of events that are here and of links, p that of an event's parents.
+#[derive(Clone, Debug)]
+pub struct DagBuffer<I, P> {
+    limits: DagLimits,
+    /// How many events have been taken in; the number of the next one.
+    arrivals: u64,
+    /// Which events are here.
+    ids: BTreeMap<I, u64>,
+    /// The events by arrival.
+    events: BTreeMap<u64, Held<I, P>>,
+    /// From a parent that is not delivered, to the events that name it.
+    links: BTreeSet<(I, u64)>,
+    ready: BTreeSet<u64>,
+}
+
+#[derive(Clone, Debug)]
+struct Held<I, P> {
+    event: DagEvent<I, P>,
+    /// How many links lead to it.
+    links: usize,
+}
+
+impl<I: Clone + Ord, P> DagBuffer<I, P> {
+    /// Makes an empty buffer. Does not allocate.
+    #[must_use]
+    pub const fn new(limits: DagLimits) -> Self {
+        Self {
+            limits,
+            arrivals: 0,
+            ids: BTreeMap::new(),
+            events: BTreeMap::new(),
+            links: BTreeSet::new(),
+            ready: BTreeSet::new(),
+        }
+    }
+
+    /// Returns how many events are here: held back, or ready and not popped.
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Returns whether no event is here.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Visits the events that are here, those that came first first. O(1) an event.
+    pub fn held(&self) -> impl Iterator<Item = &DagEvent<I, P>> {
+        self.events.values().map(|held| &held.event)
+    }
+
+    /// Takes in an event that has arrived; `delivered` says whether an id is in the store. O(p log h), and p + 1
+    /// questions to the store at most.
+    ///
+    /// An event that the store has is a [`Duplicate`](Accepted::Duplicate) whatever its content; one that is held
+    /// already is one if its content is equal. Give the payload an `==` that always says yes, if the id is a hash
+    /// of the content and has been checked.
+    ///
+    /// To look into a store that can fail, ask it for the id and the parents beforehand, and pass on the answers.
+    ///
+    /// # Errors
+    ///
+    /// [`AcceptError`], with the event in it and the buffer unchanged; its [`kind`](AcceptErrorKind) says whose
+    /// fault it is.
+    pub fn accept(
+        &mut self,
+        event: DagEvent<I, P>,
+        mut delivered: impl FnMut(&I) -> bool,
+    ) -> Result<Accepted, AcceptError<I, P>>
+    where
+        P: PartialEq,
+    {
+        if delivered(&event.id) {
+            // By another way, perhaps, while something waited for it.
+            self.advance_to([&event.id]);
+            return Ok(Accepted::Duplicate);
+        }
+        match self.get(&event.id) {
+            Some(first) if first.event == event => return Ok(Accepted::Duplicate),
+            Some(_) => return Err(AcceptError { event, kind: AcceptErrorKind::Equivocation }),
+            None => {}
+        }
+        match self.check(&event, delivered) {
+            Err(kind) => Err(AcceptError { event, kind }),
+            Ok(undelivered) => Ok(self.hold(event, undelivered)),
+        }
+    }
+
+    /// Checks a new event against the limits, and finds the parents that are not delivered.
+    fn check(
+        &self,
+        event: &DagEvent<I, P>,
+        mut delivered: impl FnMut(&I) -> bool,
+    ) -> Result<Vec<I>, AcceptErrorKind> {
+        let limits = &self.limits;
+        if event.parents.len() > limits.parents {
+            return Err(AcceptErrorKind::TooManyParents { limit: limits.parents });
+        }
+        if event.parents.contains(&event.id) {
+            return Err(AcceptErrorKind::OwnParent);
+        }
+        let undelivered: Vec<I> = event.parents.iter().filter(|parent| !delivered(parent)).cloned().collect();
+        let full = if undelivered.is_empty() {
+            self.ready.len() >= limits.events.max(1)
+        } else {
+            self.events.len() >= limits.events
+        };
+        if full {
+            Err(AcceptErrorKind::BufferFull { limit: limits.events })
+        } else if undelivered.len() > limits.links.saturating_sub(self.links.len()) {
+            Err(AcceptErrorKind::TooManyLinks { limit: limits.links })
+        } else {
+            Ok(undelivered)
+        }
+    }
+
+    /// Takes in an event that has passed every check.
+    fn hold(&mut self, event: DagEvent<I, P>, undelivered: Vec<I>) -> Accepted {
+        let arrival = self.arrivals;
+        self.arrivals += 1; // at one a nanosecond, it lasts for five centuries
+        // A parent that is named twice has one link.
+        let new_links = undelivered.into_iter().filter(|parent| self.links.insert((parent.clone(), arrival)));
+        let links = new_links.count();
+        self.ids.insert(event.id.clone(), arrival);
+        self.events.insert(arrival, Held { event, links });
+        if links > 0 {
+            return Accepted::Held;
+        }
+        self.ready.insert(arrival);
+        Accepted::Ready
+    }
+
+    /// Returns the event that [`pop`](Self::pop) would deliver, all of whose parents are delivered: the moment to
+    /// judge whether it is valid. O(log h).
+    ///
+    /// ```
+    /// use happens_before::{DagBuffer, DagEvent, DagLimits};
+    ///
+    /// let mut buffer = DagBuffer::new(DagLimits::default());
+    /// buffer.accept(DagEvent { id: 1, parents: vec![], payload: "forged" }, |_| false)?;
+    /// buffer.accept(DagEvent { id: 2, parents: vec![1], payload: "builds on it" }, |_| false)?;
+    /// while let Some(event) = buffer.peek() {
+    ///     if event.payload == "forged" {
+    ///         let id = event.id;
+    ///         assert_eq!(buffer.forget(&id).len(), 2);
+    ///     } else {
+    ///         buffer.pop();
+    ///     }
+    /// }
+    /// assert!(buffer.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn peek(&self) -> Option<&DagEvent<I, P>> {
+        let arrival = self.ready.first()?;
+        self.events.get(arrival).map(|held| &held.event)
+    }
+
+    /// Delivers an event all of whose parents are delivered, of those the one that came first; `None` if there is
+    /// none now. O(log h) for itself, and O(log h) for each event that names it.
+    ///
+    /// Put it into the store before the next [`accept`](Self::accept).
+    pub fn pop(&mut self) -> Option<DagEvent<I, P>> {
+        let arrival = *self.ready.first()?;
+        let event = self.remove(arrival)?;
+        self.release(&event.id);
+        Some(event)
+    }
+
+    /// Visits everything to ask for: the parents that an event here waits for and that are not here themselves,
+    /// in order. O(h log h) for all.
+    ///
+    /// It changes only with `accept`, `advance_to` and `forget`, not with `pop`.
+    pub fn missing(&self) -> impl Iterator<Item = &I> {
+        let mut last = None;
+        let awaited = self.links.iter().map(|(parent, _)| parent);
+        awaited.filter(move |&parent| last.replace(parent) != Some(parent) && !self.ids.contains_key(parent))
+    }
+
+    /// Visits the parents for which the event `id` still waits, in its order. O(p log h).
+    ///
+    /// Nothing if it is not here, or ready. To learn why an event does not come, follow these: what is here waits
+    /// in its turn, what is not is [`missing`](Self::missing), and who comes back to where she was has found a cycle.
+    pub fn blocked_on(&self, id: &I) -> impl Iterator<Item = &I> {
+        let arrival = self.ids.get(id).copied();
+        let held = arrival.and_then(|arrival| Some((arrival, self.events.get(&arrival)?)));
+        held.into_iter().flat_map(move |(arrival, held)| {
+            held.event.parents.iter().filter(move |&parent| self.links.contains(&(parent.clone(), arrival)))
+        })
+    }
+
+    /// Takes events as delivered that have come into the store on another way: a snapshot, a bulk transfer.
+    ///
+    /// Those that are held are dropped, and what waited for them is released. It is enough to name those that are
+    /// [`missing`](Self::missing) or [`held`](Self::held); the store must have the ancestors of all that it has.
+    /// O(p log h) for each that is held, O(log h) for each other id and for each event that names it.
+    ///
+    /// ```
+    /// use happens_before::{DagBuffer, DagEvent, DagLimits};
+    ///
+    /// let mut buffer = DagBuffer::new(DagLimits::default());
+    /// buffer.accept(DagEvent { id: 8, parents: vec![6, 7], payload: () }, |_| false)?;
+    /// let store = [1, 2, 3, 4, 5, 6, 7]; // has been filled since
+    ///
+    /// let found: Vec<_> = buffer.missing().filter(|id| store.contains(id)).copied().collect();
+    /// buffer.advance_to(&found);
+    /// assert_eq!(buffer.pop().map(|event| event.id), Some(8));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn advance_to<'a>(&mut self, ids: impl IntoIterator<Item = &'a I>)
+    where
+        I: 'a,
+    {
+        for id in ids {
+            if let Some(&arrival) = self.ids.get(id) {
+                self.remove(arrival);
+            }
+            self.release(id);
+        }
+    }
+
+    /// Takes out the event `id`, if it is here, and every event here that has it as an ancestor, as far as events
+    /// that are here lead to it.
+    ///
+    /// For an event that is invalid, or cannot be had; for a cycle, of which any id will do; for room. No parent is
+    /// asked for any longer that only these have named. Nothing remembers them: the caller refuses what must not
+    /// come again before it is accepted, and where `missing` names such an id, forgets it again.
+    ///
+    /// The event itself comes first, then the others in the order in which they are found. O(p log h) for each.
+    ///
+    /// ```
+    /// use happens_before::{DagBuffer, DagEvent, DagLimits};
+    ///
+    /// let mut buffer = DagBuffer::new(DagLimits::default());
+    /// buffer.accept(DagEvent { id: "child", parents: vec!["banned", "other"], payload: () }, |_| false)?;
+    /// buffer.accept(DagEvent { id: "grandchild", parents: vec!["child"], payload: () }, |_| false)?;
+    /// let dropped = buffer.forget(&"banned");
+    /// assert!(dropped.iter().map(|event| event.id).eq(["child", "grandchild"]));
+    /// assert_eq!(buffer.missing().next(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn forget(&mut self, id: &I) -> Vec<DagEvent<I, P>> {
+        let itself = self.ids.get(id).copied().and_then(|arrival| self.remove(arrival));
+        let mut forgotten: Vec<_> = itself.into_iter().collect();
+        let mut followed = 0;
+        let mut next = Some(id.clone());
+        while let Some(parent) = next {
+            while let Some(child) = self.first_child(&parent) {
+                forgotten.extend(self.remove(child)); // with the link that led to it
+            }
+            next = forgotten.get(followed).map(|event| event.id.clone());
+            followed += 1;
+        }
+        forgotten
+    }
+
+    fn get(&self, id: &I) -> Option<&Held<I, P>> {
+        self.events.get(self.ids.get(id)?)
+    }
+
+    /// Finds the first to arrive of the events that wait for `parent`.
+    fn first_child(&self, parent: &I) -> Option<u64> {
+        let links = (parent.clone(), 0)..=(parent.clone(), u64::MAX);
+        self.links.range(links).next().map(|&(_, child)| child)
+    }
+
+    /// Takes an event out, and the links that lead to it.
+    fn remove(&mut self, arrival: u64) -> Option<DagEvent<I, P>> {
+        let Held { event, links } = self.events.remove(&arrival)?;
+        self.ids.remove(&event.id);
+        if links == 0 {
+            self.ready.remove(&arrival);
+        } else {
+            for parent in &event.parents {
+                self.links.remove(&(parent.clone(), arrival));
+            }
+        }
+        Some(event)
+    }
+
+    /// Takes away the links that lead from `parent`, which is delivered.
+    fn release(&mut self, parent: &I) {
+        while let Some(child) = self.first_child(parent) {
+            self.links.remove(&(parent.clone(), child));
+            let Some(held) = self.events.get_mut(&child) else { continue };
+            held.links -= 1; // G2
+            if held.links == 0 {
+                self.ready.insert(child);
+            }
+        }
+    }
+
+    /// Checks the invariants, and says which one is broken. O(everything).
+    #[doc(hidden)]
+    pub fn internal_validate(&self) -> Result<(), &'static str> {
+        let at_id = |(&arrival, held): (&u64, &Held<I, P>)| self.ids.get(&held.event.id) == Some(&arrival);
+        if self.ids.len() != self.events.len() || !self.events.iter().all(at_id) {
+            return Err("G1: every event has an id and an arrival of its own");
+        }
+        let mut links = 0;
+        for (&arrival, held) in &self.events {
+            let named: BTreeSet<&I> = held.event.parents.iter().collect();
+            let here =
+                named.into_iter().filter(|&parent| self.links.contains(&(parent.clone(), arrival))).count();
+            if here != held.links {
+                return Err("G2: every event counts its links");
+            }
+            links += here;
+            if self.ready.contains(&arrival) != (here == 0) {
+                return Err("G3: ready are exactly the events without links");
+            }
+        }
+        if links != self.links.len() {
+            return Err("G2: a link leads to an event that names its parent");
+        }
+        if !self.ready.iter().all(|arrival| self.events.contains_key(arrival)) {
+            return Err("G3: what is ready is here");
+        }
+        if links > self.limits.links || self.events.len() > self.limits.events.max(1).saturating_mul(2) {
+            return Err("G4: no more than the limits");
+        }
+        Ok(())
+    }
+}
+
+/// An event that was not accepted, and why. The buffer is as before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AcceptError<I, P> {
+    /// The event.
+    pub event: DagEvent<I, P>,
+    /// Why it was refused.
+    pub kind: AcceptErrorKind,
+}
+
+/// Why an event was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcceptErrorKind {
+    /// An event with this id and another content is held: its author has used the id twice, or someone forges. The
+    /// first is kept.
+    Equivocation,
+    /// The event names itself as a parent, and could never be delivered.
+    OwnParent,
+    /// The event has more parents than the limit.
+    TooManyParents {
+        /// [`DagLimits::parents`].
+        limit: usize,
+    },
+    /// No room for the event. Pop what is ready, get what is missing or forget it, and accept this one again later:
+    /// nothing remembers it.
+    BufferFull {
+        /// [`DagLimits::events`].
+        limit: usize,
+    },
+    /// No room for the parents of the event that are not delivered. Get what is missing or forget it, and accept
+    /// this one again later: nothing remembers it.
+    TooManyLinks {
+        /// [`DagLimits::links`].
+        limit: usize,
+    },
+}
+
+impl<I: fmt::Debug, P> fmt::Display for AcceptError<I, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = &self.event.id;
+        match &self.kind {
+            AcceptErrorKind::Equivocation => {
+                write!(f, "another content of event {id:?} is held; its author has used the id twice")
+            }
+            AcceptErrorKind::OwnParent => {
+                write!(f, "event {id:?} names itself as a parent; distrust the sender")
+            }
+            AcceptErrorKind::TooManyParents { limit } => {
+                write!(f, "event {id:?} has more than {limit} parents; distrust the sender, or raise the limit")
+            }
+            AcceptErrorKind::BufferFull { limit } => write!(
+                f,
+                "no room for event {id:?}, with a limit of {limit}; \
+                 pop what is ready, get what is missing or forget it, and accept it again later"
+            ),
+            AcceptErrorKind::TooManyLinks { limit } => write!(
+                f,
+                "event {id:?} waits for more parents than the limit of {limit} leaves room for; \
+                 get what is missing or forget it, and accept it again later"
+            ),
+        }
+    }
+}
+
+impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for AcceptError<I, P> {}
