@@ -1,0 +1,229 @@
+//! The driver of [`Coalescing`] for threads: a counter that is far away, one request for all that wait.
+
+use core::fmt;
+use core::num::NonZeroU64;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use happens_before::Counter;
+use happens_before::counter::{Coalescing, Redeemed, Request, ResponseRefused};
+
+/// A counter shared by threads, whose calls become one request to the counter within while that is busy.
+///
+/// As linearizable as the counter within: see [`coalescing`](happens_before::counter::coalescing). A call waits for at
+/// most two requests, the one under way and its own. There is no thread behind it: whoever comes first while
+/// nothing is under way sends the request.
+///
+/// # Examples
+///
+/// ```
+/// use core::num::NonZeroU64;
+/// use happens_before::{AtomicCounter, Counter};
+/// use happens_before_engines::Coalesced;
+///
+/// let counter = Coalesced::new(AtomicCounter::new(), NonZeroU64::new(1_000).unwrap());
+/// std::thread::scope(|scope| {
+///     for _ in 0..4 {
+///         scope.spawn(|| counter.increment_and_get(NonZeroU64::MIN).unwrap());
+///     }
+/// });
+/// assert_eq!(counter.current(), Ok(4));
+/// ```
+#[derive(Debug)]
+pub struct Coalesced<C> {
+    counter: C,
+    max: NonZeroU64,
+    front: Mutex<Coalescing>,
+    /// A request was answered, so that tickets may be redeemed and the next batch may begin.
+    answered: Condvar,
+}
+
+impl<C: Counter> Coalesced<C> {
+    /// Wraps a counter, which is asked for at most `max` numbers for several callers at once.
+    pub const fn new(counter: C, max: NonZeroU64) -> Self {
+        Self { counter, max, front: Mutex::new(Coalescing::new(max)), answered: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Coalescing> {
+        // No method of the front panics half way.
+        self.front.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends the request of a batch, in which the caller's own is.
+    fn send(&self, request: Request) -> Result<(), CoalescedError<C::Error>> {
+        let unanswered = Unanswered(self, request);
+        let first = self.counter.increment_and_get(request.n()).map_err(CoalescedError::Counter)?;
+        self.lock().handle_response(request, first).map_err(CoalescedError::Refused)?;
+        drop(unanswered);
+        Ok(())
+    }
+}
+
+/// Ends a request in any case: a failure where there was no answer, also by a panic of the counter.
+struct Unanswered<'a, C: Counter>(&'a Coalesced<C>, Request);
+
+impl<C: Counter> Drop for Unanswered<'_, C> {
+    fn drop(&mut self) {
+        // Refused if it was answered, and then nothing is to be done.
+        let _ = self.0.lock().handle_failure(self.1);
+        self.0.answered.notify_all();
+    }
+}
+
+impl<C: Counter> Counter for Coalesced<C> {
+    type Error = CoalescedError<C::Error>;
+
+    /// More numbers than the maximum at once are a request of their own.
+    fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, Self::Error> {
+        if n > self.max {
+            return self.counter.increment_and_get(n).map_err(CoalescedError::Counter);
+        }
+        let mut front = self.lock();
+        loop {
+            let Ok(mut ticket) = front.join(n) else {
+                front = self.answered.wait(front).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            loop {
+                ticket = match front.redeem(ticket) {
+                    Redeemed::Numbers(first) => return Ok(first),
+                    Redeemed::Failed => return Err(CoalescedError::Shared),
+                    Redeemed::TooLate => break, // slow to wake; join again
+                    Redeemed::Waiting(ticket) => ticket,
+                };
+                if let Some(request) = front.poll_request() {
+                    drop(front);
+                    self.send(request)?;
+                    front = self.lock();
+                } else {
+                    front = self.answered.wait(front).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    fn current(&self) -> Result<u64, Self::Error> {
+        self.counter.current().map_err(CoalescedError::Counter)
+    }
+}
+
+/// Why a shared counter gave no number. Numbers may be spent, but nobody else gets them: call again. `E` is the
+/// error of the counter within.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CoalescedError<E> {
+    /// The counter failed, at a request that this caller sent.
+    Counter(E),
+    /// The counter failed, at a request that another caller sent for this one too.
+    Shared,
+    /// The counter answered with numbers that it cannot have: it has gone back. Stop using it.
+    Refused(ResponseRefused),
+}
+
+impl<E: fmt::Display> fmt::Display for CoalescedError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Counter(error) => error.fmt(f),
+            Self::Shared => f.write_str("the counter failed for all who waited; call again"),
+            Self::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: core::error::Error + 'static> core::error::Error for CoalescedError<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Counter(error) => Some(error),
+            Self::Refused(error) => Some(error),
+            Self::Shared => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::Barrier;
+
+    use happens_before::AtomicCounter;
+
+    use super::*;
+
+    const ONE: NonZeroU64 = NonZeroU64::MIN;
+
+    /// A counter that counts calls; the first one waits twice.
+    struct Gated {
+        counter: AtomicCounter,
+        calls: AtomicU64,
+        gate: Barrier,
+    }
+
+    impl Counter for Gated {
+        type Error = <AtomicCounter as Counter>::Error;
+
+        fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, Self::Error> {
+            if self.calls.fetch_add(1, Ordering::SeqCst) == 0 {
+                self.gate.wait();
+                self.gate.wait();
+            }
+            self.counter.increment_and_get(n)
+        }
+
+        fn current(&self) -> Result<u64, Self::Error> {
+            self.counter.current()
+        }
+    }
+
+    #[test]
+    fn callers_that_wait_share_one_request() {
+        let gated = Gated { counter: AtomicCounter::new(), calls: AtomicU64::new(0), gate: Barrier::new(2) };
+        let counter = Coalesced::new(gated, NonZeroU64::new(7).unwrap());
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| counter.increment_and_get(ONE));
+            counter.counter.gate.wait(); // the first request is under way
+            let others: Vec<_> = (0..7).map(|_| scope.spawn(|| counter.increment_and_get(ONE))).collect();
+            // Eight never fit, and the refusal says how many are there.
+            while counter.lock().join(NonZeroU64::new(8).unwrap()).unwrap_err().wanted < 7 {
+                std::thread::yield_now();
+            }
+            counter.counter.gate.wait();
+            assert_eq!(first.join().unwrap(), Ok(1));
+            let mut numbers: Vec<_> = others.into_iter().map(|other| other.join().unwrap().unwrap()).collect();
+            numbers.sort_unstable();
+            assert_eq!(numbers, [2, 3, 4, 5, 6, 7, 8]);
+        });
+        assert_eq!(counter.counter.calls.load(Ordering::SeqCst), 2);
+    }
+
+    /// Fails by error, then by panic, then answers with a number from the past.
+    struct Broken(AtomicU64);
+
+    impl Counter for Broken {
+        type Error = &'static str;
+
+        fn increment_and_get(&self, _: NonZeroU64) -> Result<u64, &'static str> {
+            match self.0.fetch_add(1, Ordering::SeqCst) {
+                0 => Err("away"),
+                1 => panic!("on purpose"),
+                2 => Ok(7),
+                3 => Ok(7),
+                _ => Ok(8),
+            }
+        }
+
+        fn current(&self) -> Result<u64, &'static str> {
+            Err("away")
+        }
+    }
+
+    #[test]
+    fn failures_end_a_request_and_the_next_one_begins() {
+        let counter = Coalesced::new(Broken(AtomicU64::new(0)), ONE);
+        assert_eq!(counter.increment_and_get(ONE), Err(CoalescedError::Counter("away")));
+        std::thread::scope(|scope| assert!(scope.spawn(|| counter.increment_and_get(ONE)).join().is_err()));
+        assert_eq!(counter.increment_and_get(ONE), Ok(7));
+        let back = counter.increment_and_get(ONE).unwrap_err();
+        assert!(matches!(back, CoalescedError::Refused(_)), "{back:?}");
+        assert_eq!(counter.increment_and_get(ONE), Ok(8));
+        assert_eq!(counter.current(), Err(CoalescedError::Counter("away")));
+    }
+}

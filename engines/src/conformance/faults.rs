@@ -1,0 +1,141 @@
+//! An engine that does not answer: requests get lost, answers get lost, requests take effect late.
+
+use core::num::NonZeroU64;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use happens_before::Counter;
+use happens_before::broadcast::{
+    AppendAnswer, AppendLog, Entry, Log, ReadAnswer, SealAnswer, SlotLog, WriteAnswer,
+};
+
+/// A counter or a log that loses a fifth of its requests and answers; the rest of it is the engine's.
+///
+/// | what happens | of 100 requests |
+/// |---|---|
+/// | it is carried out and answered | 80 |
+/// | it never arrives | 7 |
+/// | it is carried out, and the answer gets lost | 7 |
+/// | it is given up by its caller, and carried out at some time later; only for a write | 6 |
+#[derive(Debug)]
+pub struct Unreliable<'a, T, W = ()> {
+    engine: &'a T,
+    state: Mutex<State<W>>,
+}
+
+#[derive(Debug)]
+struct State<W> {
+    random: fastrand::Rng,
+    late: Vec<W>,
+}
+
+/// Why there is no answer. `E` is the error of the engine itself.
+#[derive(Debug)]
+pub enum Lost<E> {
+    /// On purpose; unknown whether it was done, or will be.
+    OnPurpose,
+    /// The engine failed by itself.
+    Engine(E),
+}
+
+enum Fate {
+    Answered,
+    RequestLost,
+    AnswerLost,
+    Late,
+}
+
+impl<'a, T, W> Unreliable<'a, T, W> {
+    /// Makes an engine unreliable, in a way that follows from the seed and from the order of the requests.
+    pub fn new(engine: &'a T, seed: u64) -> Self {
+        let state = State { random: fastrand::Rng::with_seed(seed), late: Vec::new() };
+        Self { engine, state: Mutex::new(state) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<W>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fate(&self) -> Fate {
+        match self.lock().random.u8(..100) {
+            0..80 => Fate::Answered,
+            80..87 => Fate::RequestLost,
+            87..94 => Fate::AnswerLost,
+            _ => Fate::Late,
+        }
+    }
+
+    fn call<A, E>(&self, request: impl FnOnce(&T) -> Result<A, E>) -> Result<A, Lost<E>> {
+        match self.fate() {
+            Fate::Answered | Fate::Late => request(self.engine).map_err(Lost::Engine),
+            Fate::RequestLost => Err(Lost::OnPurpose),
+            Fate::AnswerLost => {
+                request(self.engine).map_err(Lost::Engine)?;
+                Err(Lost::OnPurpose)
+            }
+        }
+    }
+}
+
+impl<C: Counter> Counter for Unreliable<'_, C> {
+    type Error = Lost<C::Error>;
+
+    fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, Self::Error> {
+        self.call(|counter| counter.increment_and_get(n))
+    }
+
+    fn current(&self) -> Result<u64, Self::Error> {
+        self.call(C::current)
+    }
+}
+
+impl<I, P, L: Log<I, P>> Log<I, P> for Unreliable<'_, L, (u64, Entry<I, P>)> {
+    type Error = Lost<L::Error>;
+
+    fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<I, P>, Self::Error> {
+        self.call(|log| log.read(from, limit))
+    }
+
+    fn seal(&self, epoch: u64) -> Result<SealAnswer, Self::Error> {
+        self.call(|log| log.seal(epoch))
+    }
+
+    fn trim(&self, below: u64) -> Result<u64, Self::Error> {
+        self.call(|log| log.trim(below))
+    }
+}
+
+impl<I: Clone, P: Clone, L: SlotLog<I, P>> SlotLog<I, P> for Unreliable<'_, L, (u64, Entry<I, P>)> {
+    fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, Self::Error> {
+        // One that was late is carried out before, if chance will have it.
+        let late = {
+            let mut state = self.lock();
+            let State { random, late } = &mut *state;
+            if !late.is_empty() && random.u8(..3) == 0 {
+                Some(late.swap_remove(random.usize(..late.len())))
+            } else {
+                None
+            }
+        };
+        if let Some((slot, entry)) = late {
+            self.engine.write(slot, &entry).map_err(Lost::Engine)?;
+        }
+        match self.fate() {
+            Fate::Late => {
+                self.lock().late.push((slot, entry.clone()));
+                Err(Lost::OnPurpose)
+            }
+            Fate::Answered => self.engine.write(slot, entry).map_err(Lost::Engine),
+            Fate::RequestLost => Err(Lost::OnPurpose),
+            Fate::AnswerLost => {
+                self.engine.write(slot, entry).map_err(Lost::Engine)?;
+                Err(Lost::OnPurpose)
+            }
+        }
+    }
+}
+
+impl<I, P, L: AppendLog<I, P>> AppendLog<I, P> for Unreliable<'_, L, (u64, Entry<I, P>)> {
+    fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, Self::Error> {
+        self.call(|log| log.append(entry))
+    }
+}

@@ -1,0 +1,345 @@
+//! Does it answer as the log in memory does, and hold its promises while others write?
+
+use core::cell::RefCell;
+use core::fmt::Debug;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use happens_before::Dot;
+use happens_before::broadcast::{
+    AppendAnswer, AppendLog, Entry, Log, MemoryLog, ReadAnswer, SlotLog, WriteAnswer,
+};
+
+type Node = u64;
+type Payload = Vec<u8>;
+type Said = Entry<Node, Payload>;
+
+const REQUESTS: usize = 300;
+const THREADS: u64 = 4;
+const EACH: u64 = 25;
+
+/// Checks a [`SlotLog`]: see [the table](super).
+///
+/// # Panics
+///
+/// If it breaks a promise.
+pub fn slots<L>(new: impl Fn() -> L, restart: impl Fn(L) -> L)
+where
+    L: SlotLog<Node, Payload> + Sync,
+    L::Error: Debug,
+{
+    answers_as_in_memory(&new, &restart, &|log, model, entry, random| {
+        let slot = random.u64(..14);
+        let (here, there) = (log.write(slot, entry).expect("write"), model.write(slot, entry).expect("room"));
+        assert_eq!(here, there, "write({slot}, {entry:?})");
+    });
+    out_of_range(&new());
+    trimmed_beyond_the_tail(&new());
+    one_writer_wins(&new());
+    sealed_is_sealed(&new(), &|log, thread, n, entry| {
+        let slot = n * THREADS + thread + 1;
+        match log.write(slot, entry).expect("write") {
+            WriteAnswer::Written => Some(slot),
+            WriteAnswer::Sealed { .. } => None,
+            other => panic!("{other:?} for slot {slot}, which is nobody else's"),
+        }
+    });
+    trimmed_is_trimmed(&new());
+}
+
+/// Checks an [`AppendLog`]: see [the table](super).
+///
+/// # Panics
+///
+/// If it breaks a promise.
+pub fn appends<L>(new: impl Fn() -> L, restart: impl Fn(L) -> L)
+where
+    L: AppendLog<Node, Payload> + Sync,
+    L::Error: Debug,
+{
+    answers_as_in_memory(&new, &restart, &|log, model, entry, _| {
+        assert_eq!(log.append(entry).expect("append"), model.append(entry).expect("room"), "append {entry:?}");
+    });
+    let append = |log: &L, _, _, entry: &Said| match log.append(entry).expect("append") {
+        AppendAnswer::Appended { slot } => Some(slot),
+        AppendAnswer::Sealed { .. } => None,
+    };
+    let log = new();
+    trimmed_beyond_the_tail(&log);
+    assert_eq!(append(&log, 0, 0, &message(2, 1, 1)), Some(10), "the slot after those that are trimmed");
+    sealed_is_sealed(&new(), &append);
+    no_hole_at_any_moment(&new());
+}
+
+fn message(epoch: u64, node: u64, number: u64) -> Said {
+    Entry::message(epoch, Dot::new(node, number).expect("numbers begin at 1"), vec![7; (number % 5) as usize])
+}
+
+fn entries<L: Log<Node, Payload>>(log: &L, from: u64) -> Vec<(u64, Said)>
+where
+    L::Error: Debug,
+{
+    match log.read(from, usize::MAX).expect("read") {
+        ReadAnswer::Entries(entries) => entries,
+        ReadAnswer::Trimmed { first } => panic!("{from} is trimmed below {first}"),
+    }
+}
+
+type Write<'a, L> = dyn Fn(&L, &RefCell<MemoryLog<Node, Payload>>, &Said, &mut fastrand::Rng) + 'a;
+
+fn answers_as_in_memory<L>(new: &impl Fn() -> L, restart: &impl Fn(L) -> L, write: &Write<'_, L>)
+where
+    L: Log<Node, Payload>,
+    L::Error: Debug,
+{
+    let seed = super::seed(7);
+    println!("HAPPENS_BEFORE_SEED={seed}");
+    let random = &mut fastrand::Rng::with_seed(seed);
+    let (mut log, model) = (new(), RefCell::new(MemoryLog::new(1_000)));
+    let mut first = 1;
+    for request in 1..=REQUESTS as u64 {
+        match random.u8(..100) {
+            0..60 => {
+                let (epoch, id) = (random.u64(..4), Dot::new(random.u64(..3), request).expect("not 0"));
+                let entry = match random.u8(..4) {
+                    0 => Entry::fill(epoch),
+                    1 => Entry::marker(epoch, id),
+                    2 => Entry::batch(epoch, id, [vec![1], vec![], vec![2, 3]]).expect("not empty"),
+                    _ => Entry::message(epoch, id, vec![0; 300]),
+                };
+                write(&log, &model, &entry, random);
+            }
+            60..90 => {
+                let (from, limit) = (random.u64(..first + 14), random.usize(..5));
+                let (here, there) = (log.read(from, limit).expect("read"), model.borrow().read(from, limit));
+                if let (ReadAnswer::Entries(here), ReadAnswer::Entries(there)) = (&here, &there) {
+                    // An engine may return fewer, but not none.
+                    assert!(
+                        there.starts_with(here) && here.is_empty() == there.is_empty(),
+                        "{here:?}, not {there:?}"
+                    );
+                } else {
+                    assert_eq!(here, there, "read({from}, {limit})");
+                }
+            }
+            90..93 => {
+                let epoch = random.u64(..1 + request / 80);
+                assert_eq!(log.seal(epoch).expect("seal"), model.borrow_mut().seal(epoch), "seal({epoch})");
+            }
+            93..96 => {
+                // Up to one slot that was never reached.
+                let below = random.u64(..first + 4);
+                first = model.borrow_mut().trim(below);
+                assert_eq!(log.trim(below).expect("trim"), first, "trim({below})");
+            }
+            _ => log = restart(log),
+        }
+    }
+    let first = model.borrow_mut().trim(0);
+    assert_eq!(ReadAnswer::Entries(entries(&log, first)), model.borrow().read(first, usize::MAX));
+}
+
+/// Numbers that no slot has: refused, or nothing there, and no harm done.
+fn out_of_range<L>(log: &L)
+where
+    L: SlotLog<Node, Payload>,
+    L::Error: Debug,
+{
+    let entry = message(0, 1, 1);
+    assert!(matches!(log.write(0, &entry), Ok(WriteAnswer::Trimmed { first: 1 })));
+    assert!(!matches!(log.write(u64::MAX, &entry), Ok(WriteAnswer::Written)));
+    assert!(!matches!(log.write(1 << 63, &entry), Ok(WriteAnswer::Written)));
+    for from in [1, i64::MAX as u64, 1 << 63, u64::MAX] {
+        assert!(entries(log, from).is_empty(), "nothing is written from {from} on");
+    }
+    assert!(matches!(log.read(0, 1), Ok(ReadAnswer::Trimmed { first: 1 })));
+    assert_eq!(log.write(1, &entry).expect("write"), WriteAnswer::Written);
+}
+
+/// What was trimmed counts as occupied, though nothing was ever written there.
+fn trimmed_beyond_the_tail<L>(log: &L)
+where
+    L: Log<Node, Payload>,
+    L::Error: Debug,
+{
+    assert_eq!(log.trim(10).expect("trim"), 10);
+    assert_eq!(log.trim(4).expect("trim"), 10, "marks do not go back");
+    let sealed = log.seal(1).expect("seal");
+    assert_eq!((sealed.epoch, sealed.tail), (1, 9));
+}
+
+/// L1: all write every slot; for each, one is told that it has written, and all others who that was.
+fn one_writer_wins<L>(log: &L)
+where
+    L: SlotLog<Node, Payload> + Sync,
+    L::Error: Debug,
+{
+    let answers: Vec<Vec<_>> = thread::scope(|scope| {
+        let writer = |node| {
+            move || (1..=EACH).map(|slot| log.write(slot, &message(0, node, slot)).expect("write")).collect()
+        };
+        let threads: Vec<_> = (0..THREADS).map(|node| scope.spawn(writer(node))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no thread panics")).collect()
+    });
+    let stored = BTreeMap::from_iter(entries(log, 1));
+    assert_eq!(stored.len() as u64, EACH);
+    for (&slot, winner) in &stored {
+        for (node, answers) in (0..).zip(&answers) {
+            let answer = &answers[slot as usize - 1];
+            if *winner == message(0, node, slot) {
+                assert_eq!(*answer, WriteAnswer::Written, "{winner:?} stands in slot {slot}");
+            } else {
+                assert_eq!(*answer, WriteAnswer::Occupied(winner.clone()));
+            }
+        }
+    }
+}
+
+/// L4: writers write on and on; when `seal` has answered, nothing of before is stored any more.
+///
+/// `put` takes a thread, how often it has written, and what to write; it returns the slot, or `None` if it is sealed.
+fn sealed_is_sealed<L>(log: &L, put: &(impl Fn(&L, u64, u64, &Said) -> Option<u64> + Sync))
+where
+    L: Log<Node, Payload> + Sync,
+    L::Error: Debug,
+{
+    let written = &AtomicU64::new(0);
+    let (tail, at_seal, told) = thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                scope.spawn(move || {
+                    let mut told = Vec::new();
+                    while let Some(slot) =
+                        put(log, thread, told.len() as u64, &message(0, thread, 1 + told.len() as u64))
+                    {
+                        told.push(slot);
+                        written.fetch_add(1, Ordering::SeqCst);
+                    }
+                    told
+                })
+            })
+            .collect();
+        while written.load(Ordering::SeqCst) < EACH {
+            assert!(
+                !threads.iter().all(thread::ScopedJoinHandle::is_finished),
+                "the writers gave up before the seal"
+            );
+            thread::yield_now();
+        }
+        let answer = log.seal(1).expect("seal");
+        assert_eq!(answer.epoch, 1);
+        let at_seal = entries(log, 1);
+        let told: Vec<u64> =
+            threads.into_iter().flat_map(|thread| thread.join().expect("no thread panics")).collect();
+        (answer.tail, at_seal, told)
+    });
+    assert_eq!(entries(log, 1), at_seal, "something was stored after the seal");
+    assert_eq!(at_seal.last().map(|(slot, _)| *slot), Some(tail), "the tail is the last slot");
+    let stored: Vec<u64> = at_seal.iter().map(|(slot, _)| *slot).collect();
+    let mut told = told;
+    told.sort_unstable();
+    assert_eq!(stored, told, "what is stored is what was answered");
+    assert!(log.seal(0).expect("seal").epoch == 1, "epochs do not go back");
+}
+
+/// L5: writers write the slots near the mark, while it moves; what began behind it does not get in.
+fn trimmed_is_trimmed<L>(log: &L)
+where
+    L: SlotLog<Node, Payload> + Sync,
+    L::Error: Debug,
+{
+    let (mark, next, late) = (&AtomicU64::new(1), &AtomicU64::new(1), &AtomicU64::new(0));
+    let last = EACH * THREADS;
+    let written: Vec<u64> = thread::scope(|scope| {
+        let writer = |node| {
+            move || {
+                let mut written = Vec::new();
+                loop {
+                    let slot = next.fetch_add(1, Ordering::SeqCst);
+                    if slot > last {
+                        return written;
+                    }
+                    // Not far ahead of the mark: so the third of the three is behind it, and the second is near it.
+                    while mark.load(Ordering::SeqCst) + 8 < slot {
+                        thread::yield_now();
+                    }
+                    for slot in [slot, slot.saturating_sub(6).max(1), slot.saturating_sub(9).max(1)] {
+                        let first = mark.load(Ordering::SeqCst);
+                        match log.write(slot, &message(0, node, slot)).expect("write") {
+                            WriteAnswer::Written => {
+                                assert!(
+                                    slot >= first,
+                                    "slot {slot} was written, which was trimmed below {first}"
+                                );
+                                written.push(slot);
+                            }
+                            WriteAnswer::Trimmed { first } => {
+                                assert!(slot < first);
+                                late.fetch_add(1, Ordering::SeqCst);
+                            }
+                            WriteAnswer::Occupied(_) => {
+                                assert!(slot >= first, "L3: trimmed goes before occupied")
+                            }
+                            WriteAnswer::Sealed { .. } => panic!("nobody has sealed"),
+                        }
+                    }
+                }
+            }
+        };
+        let threads: Vec<_> = (0..THREADS).map(|node| scope.spawn(writer(node))).collect();
+        loop {
+            let reached = next.load(Ordering::SeqCst);
+            let first = log.trim(reached.saturating_sub(4).max(1)).expect("trim");
+            mark.store(first, Ordering::SeqCst);
+            if reached > last {
+                break;
+            }
+        }
+        threads.into_iter().flat_map(|thread| thread.join().expect("no thread panics")).collect()
+    });
+    let first = mark.load(Ordering::SeqCst);
+    assert!(first > last - 4 && late.load(Ordering::SeqCst) > 0, "the mark has passed nobody");
+    let mut kept: Vec<u64> = written.into_iter().filter(|&slot| slot >= first).collect();
+    kept.sort_unstable();
+    let stored: Vec<u64> = entries(log, first).into_iter().map(|(slot, _)| slot).collect();
+    assert_eq!(stored, kept, "what was written and is not trimmed is there, and nothing else");
+    assert_eq!(log.read(first - 1, 1).expect("read"), ReadAnswer::Trimmed { first });
+}
+
+/// What is read is 1, 2, 3, ... at every moment, with all that was answered before; later is higher.
+fn no_hole_at_any_moment<L>(log: &L)
+where
+    L: AppendLog<Node, Payload> + Sync,
+    L::Error: Debug,
+{
+    let answered = &AtomicU64::new(0);
+    thread::scope(|scope| {
+        let writer = |node| {
+            move || {
+                for number in 1..=EACH {
+                    let before = answered.load(Ordering::SeqCst);
+                    match log.append(&message(0, node, number)).expect("append") {
+                        AppendAnswer::Appended { slot } => {
+                            assert!(slot > before, "slot {slot} after {before} had been answered");
+                            answered.fetch_max(slot, Ordering::SeqCst);
+                        }
+                        AppendAnswer::Sealed { .. } => panic!("nobody has sealed"),
+                    }
+                }
+            }
+        };
+        let threads: Vec<_> = (0..THREADS).map(|node| scope.spawn(writer(node))).collect();
+        loop {
+            let done = threads.iter().all(thread::ScopedJoinHandle::is_finished);
+            let before = answered.load(Ordering::SeqCst);
+            let slots: Vec<u64> = entries(log, 1).into_iter().map(|(slot, _)| slot).collect();
+            assert!(slots.iter().copied().eq(1..=slots.len() as u64), "a hole in {slots:?}");
+            assert!(slots.len() as u64 >= before, "{before} was answered, and is not there");
+            if done {
+                break;
+            }
+        }
+    });
+    assert_eq!(entries(log, 1).len() as u64, THREADS * EACH);
+}

@@ -1,0 +1,98 @@
+//! What a request came to that was not answered.
+
+use core::fmt;
+
+use crate::entry::NotAnEntry;
+
+/// The last number, slot or epoch that engines keep: 2^63 - 1.
+pub(crate) const MAX: u64 = i64::MAX as u64;
+
+/// Why a request of a counter or a log has no answer, and whether it was carried out. `E` is the engine's own error.
+///
+/// What was done, and where, is said by answers, never by errors. So an error leaves one of two:
+///
+/// | [`outcome`](Self::outcome) | was it carried out? | how to find out |
+/// |---|---|---|
+/// | [`NotDone`](Outcome::NotDone) | no, and it will not be | nothing to find out |
+/// | [`Unknown`](Outcome::Unknown) | it was, or was not, or still will be | repeat it unchanged: a write, a seal, a trim then says what stands; an append may be stored twice, and readers remove the second by its id; the numbers of a counter are spent or not, and nobody else gets them |
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EngineError<E> {
+    /// **Not done.** The engine refused, or was not reached. Repeat it later, or see to what the engine says.
+    NotDone(E),
+    /// **Unknown** whether it is done, or still will be. Repeat it unchanged.
+    Unknown(E),
+    /// **Not done.** A slot, an epoch, or how many numbers were asked for, is above 2^63 - 1. Distrust the number.
+    OutOfRange {
+        /// The number.
+        number: u64,
+    },
+    /// **Not done.** The counter has too few numbers left up to 2^63 - 1, or the log no slot.
+    Exhausted {
+        /// The last number taken, or the last slot occupied.
+        last: u64,
+    },
+    /// **Not done.** A slot that is to be returned holds what is not an entry of these types. It is not what this
+    /// request wrote.
+    Damaged {
+        /// The slot.
+        slot: u64,
+        /// What is wrong with it.
+        error: NotAnEntry,
+    },
+    /// **Not done.** The counter, or the log, was removed from the database behind our back.
+    Missing,
+}
+
+/// Whether a request was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was not, and will not be.
+    NotDone,
+    /// Nobody can say: it was, or was not, or still will be. Repeat it unchanged.
+    Unknown,
+}
+
+impl<E> EngineError<E> {
+    /// Returns whether the request was carried out.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Unknown(_) => Outcome::Unknown,
+            Self::NotDone(_)
+            | Self::OutOfRange { .. }
+            | Self::Exhausted { .. }
+            | Self::Damaged { .. }
+            | Self::Missing => Outcome::NotDone,
+        }
+    }
+
+    /// Refuses what is above 2^63 - 1, in a type of which that is the maximum.
+    pub(crate) fn in_range(number: u64) -> Result<i64, Self> {
+        i64::try_from(number).map_err(|_| Self::OutOfRange { number })
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for EngineError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotDone(error) => write!(f, "not done: {error}"),
+            Self::Unknown(error) => write!(f, "unknown whether it is done; repeat it unchanged: {error}"),
+            Self::OutOfRange { number } => {
+                write!(f, "not done: {number} is above 2^63 - 1; distrust the number")
+            }
+            Self::Exhausted { last } => write!(f, "not done: too few numbers are left above {last}"),
+            Self::Damaged { slot, error } => write!(f, "not done: slot {slot} cannot be read: {error}"),
+            Self::Missing => write!(f, "not done: the counter or the log was removed from the database"),
+        }
+    }
+}
+
+impl<E: core::error::Error + 'static> core::error::Error for EngineError<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::NotDone(error) | Self::Unknown(error) => Some(error),
+            Self::Damaged { error, .. } => Some(error),
+            Self::OutOfRange { .. } | Self::Exhausted { .. } | Self::Missing => None,
+        }
+    }
+}

@@ -1,0 +1,524 @@
+//! One durable number in a file: the [`Store`] for [`ReserveAhead`](happens_before::ReserveAhead).
+//!
+//! # The problem
+//!
+//! A number that is written over its predecessor is neither for a moment: a crash then leaves half of each. And a file
+//! that a disk has damaged must not look like an older one, since whoever starts again from an older bound repeats
+//! numbers.
+//!
+//! # The algorithm
+//!
+//! ```text
+//!   byte 0                 4,096                      a slot: magic, version, number, checksum; 32 bytes
+//!        ┌─────────────────┬─────────────────┐
+//!        │ 7: 1,000 ✓      │ 7: 1,000 ✓      │        at rest: both the same
+//!        │ 8: 2,0▒▒ ✗      │ 7: 1,000 ✓      │        the first is being written: 1,000
+//!        │ 8: 2,000 ✓      │ 7: ▒▒▒▒▒ ✗      │        the second is being written: 2,000
+//!        └─────────────────┴─────────────────┘
+//! ```
+//!
+//! 1. To write, write the first slot with the next version, and sync; then the second, and sync; then answer.
+//! 2. To read, take the slot with a checksum that is right and the higher version. None is: the file is damaged.
+//! 3. After opening, and after a write that failed, what was read may be in the memory of the system only. So it is
+//!    written, to both slots, before it is answered.
+//!
+//! # What it tells you
+//!
+//! A crash at any moment leaves the old number or the new one. So does damage to any one slot at rest, for both have
+//! the last number that was answered; this is what the second write is for. With only one slot written each time, a
+//! damaged newest slot could not be told from one that was being written, and the file would go back. Damage to both
+//! is an error.
+//!
+//! # Invariants
+//!
+//! - F1: while one slot is written, the other one is durable with the number that stands.
+//! - F2: the number that `read` returns is durable.
+//!
+//! # Sources
+//!
+//! Lampson, *Atomic Transactions* (1981), "stable storage": two copies, written one after the other.
+
+use core::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+
+use happens_before::sequence::Store;
+
+/// The length of a slot.
+const SLOT: usize = 32;
+/// Where the slots begin: on pages of their own.
+const PLACES: [u64; 2] = [0, 4_096];
+/// What a slot begins with: the name of the format.
+const MAGIC: [u8; 8] = *b"hb-num-1";
+
+/// One number in a file, which survives a crash at any moment; for [`ReserveAhead`](happens_before::ReserveAhead).
+///
+/// The module's comment has the algorithm. The file is locked: a second owner, in this process or in another, is refused.
+/// A read costs a read; a write, and the first read, two synchronous writes.
+///
+/// # Examples
+///
+/// ```
+/// use core::num::NonZeroU64;
+/// use happens_before::ReserveAhead;
+/// use happens_before_engines::FileStore;
+///
+/// # let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("numbers");
+/// let thousand = NonZeroU64::new(1_000).unwrap();
+/// let mut numbers = ReserveAhead::open(FileStore::create(&path)?, thousand)?;
+/// assert_eq!((numbers.issue()?, numbers.issue()?), (1, 2));
+/// drop(numbers); // or a crash
+///
+/// let mut numbers = ReserveAhead::open(FileStore::open(&path)?, thousand)?;
+/// assert_eq!(numbers.issue()?, 1_001);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct FileStore(TwoSlots<File>);
+
+impl FileStore {
+    /// Makes a new file, with the number 0.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::Io`], of the kind `AlreadyExists` if there is a file. After any other, there may be one; remove it if
+    /// it cannot be opened, since no number was taken from it.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, FileError> {
+        let path = path.as_ref();
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        let mut store = Self::locked(file)?;
+        store.0.begin()?;
+        // The name is durable too.
+        sync_directory_of(path)?;
+        Ok(store)
+    }
+
+    /// Opens the file that [`create`](Self::create) made.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::Io`], of the kind `NotFound` if there is none: a new one would issue numbers again from 1, so that is
+    /// for you to decide. [`FileError::InUse`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
+        Self::locked(OpenOptions::new().read(true).write(true).open(path)?)
+    }
+
+    fn locked(file: File) -> Result<Self, FileError> {
+        match file.try_lock() {
+            Ok(()) => Ok(Self(TwoSlots { disk: file, settled: None })),
+            Err(TryLockError::WouldBlock) => Err(FileError::InUse),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
+}
+
+/// Makes the name of a file durable, where directories can be synced; elsewhere names are written with the file.
+pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
+impl Store for FileStore {
+    type Error = FileError;
+
+    fn read(&mut self) -> Result<u64, FileError> {
+        self.0.read()
+    }
+
+    fn write(&mut self, number: u64) -> Result<(), FileError> {
+        self.0.write(number)
+    }
+}
+
+/// Why a number could not be read or written. After a failed write the store has the old number or the new one: read
+/// it to find out which, for good.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The file cannot be read or written.
+    Io(io::Error),
+    /// Neither slot is whole. Restore the number from elsewhere, and not lower than it was; nothing is written over.
+    Damaged,
+    /// Somebody else has the file open.
+    InUse,
+    /// The file was written 2^64 times.
+    Exhausted,
+}
+
+impl From<io::Error> for FileError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "the file with the number failed: {error}; read it again"),
+            Self::Damaged => {
+                f.write_str("both copies of the number are damaged; restore it, not lower than it was")
+            }
+            Self::InUse => f.write_str("the file with the number is in use; it takes one owner at a time"),
+            Self::Exhausted => {
+                f.write_str("the file was written too often; make a new one, and observe the number")
+            }
+        }
+    }
+}
+
+impl core::error::Error for FileError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Damaged | Self::InUse | Self::Exhausted => None,
+        }
+    }
+}
+
+/// What the algorithm needs of a file.
+trait Disk {
+    /// Reads from `place` on, and returns how much there was.
+    fn read_at(&mut self, place: u64, bytes: &mut [u8]) -> io::Result<usize>;
+    /// Writes all of `bytes`.
+    fn write_at(&mut self, place: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Makes durable what was written.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl Disk for File {
+    fn read_at(&mut self, place: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        use std::io::{Read, Seek, SeekFrom};
+        self.seek(SeekFrom::Start(place))?;
+        let mut len = 0;
+        while let Some(rest) = bytes.get_mut(len..).filter(|rest| !rest.is_empty()) {
+            match self.read(rest) {
+                Ok(0) => break,
+                Ok(more) => len += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(len)
+    }
+
+    fn write_at(&mut self, place: u64, bytes: &[u8]) -> io::Result<()> {
+        use std::io::{Seek, SeekFrom, Write};
+        self.seek(SeekFrom::Start(place))?;
+        self.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Numbered {
+    version: u64,
+    number: u64,
+}
+
+impl Numbered {
+    fn to_bytes(self) -> [u8; SLOT] {
+        let mut bytes = [0; SLOT];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..16].copy_from_slice(&self.version.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.number.to_le_bytes());
+        let checksum = u64::from(crc32fast::hash(&bytes[..24]));
+        bytes[24..].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8; SLOT]) -> Option<Self> {
+        let word = |at| bytes.get(at..)?.first_chunk().copied().map(u64::from_le_bytes);
+        let numbered = Self { version: word(8)?, number: word(16)? };
+        (numbered.to_bytes() == *bytes).then_some(numbered)
+    }
+}
+
+#[derive(Debug)]
+struct TwoSlots<D> {
+    disk: D,
+    /// What both slots hold, durably; `None` if that is not known.
+    settled: Option<Numbered>,
+}
+
+impl<D: Disk> TwoSlots<D> {
+    fn slot(&mut self, place: u64) -> io::Result<Option<Numbered>> {
+        let mut bytes = [0; SLOT];
+        let len = self.disk.read_at(place, &mut bytes)?;
+        Ok(if len == SLOT { Numbered::from_bytes(&bytes) } else { None })
+    }
+
+    fn read(&mut self) -> Result<u64, FileError> {
+        let slots = [self.slot(PLACES[0])?, self.slot(PLACES[1])?];
+        let newest = match slots {
+            [Some(a), Some(b)] if a.version > b.version => a,
+            [_, Some(b)] => b,
+            [Some(a), None] => a,
+            [None, None] => return Err(FileError::Damaged),
+        };
+        if slots != [Some(newest); 2] || self.settled != Some(newest) {
+            // F1: first the slot that does not hold it.
+            let [first, second] = PLACES;
+            let places = if slots[0] == Some(newest) { [second, first] } else { [first, second] };
+            self.put_both(newest, places)?;
+        }
+        Ok(newest.number)
+    }
+
+    fn write(&mut self, number: u64) -> Result<(), FileError> {
+        if self.settled.is_none() {
+            self.read()?;
+        }
+        // A read that was answered has settled.
+        let Some(Numbered { version, .. }) = self.settled else { return Err(FileError::Damaged) };
+        let version = version.checked_add(1).ok_or(FileError::Exhausted)?;
+        self.put_both(Numbered { version, number }, PLACES)
+    }
+
+    /// Writes to a new file what it has before the first write.
+    fn begin(&mut self) -> Result<(), FileError> {
+        self.put_both(Numbered { version: 0, number: 0 }, PLACES)
+    }
+
+    fn put_both(&mut self, numbered: Numbered, places: [u64; 2]) -> Result<(), FileError> {
+        self.settled = None;
+        for place in places {
+            self.disk.write_at(place, &numbered.to_bytes())?;
+            self.disk.sync()?;
+        }
+        self.settled = Some(numbered);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// A disk that keeps what was not synced in memory, and fails for good after so many operations.
+    #[derive(Clone, Debug)]
+    struct Simulated {
+        durable: Vec<u8>,
+        pending: Vec<(usize, Vec<u8>)>,
+        operations: usize,
+    }
+
+    fn apply(image: &mut Vec<u8>, place: usize, bytes: &[u8]) {
+        let end = place + bytes.len();
+        image.resize(image.len().max(end), 0);
+        image[place..end].copy_from_slice(bytes);
+    }
+
+    impl Simulated {
+        fn operate(&mut self) -> io::Result<()> {
+            self.operations = self.operations.checked_sub(1).ok_or(io::ErrorKind::BrokenPipe)?;
+            Ok(())
+        }
+
+        /// What may be on the disk after the power went: of what was not synced nothing, all, the begin or the end, or
+        /// what nobody has written.
+        fn after_crash(&self) -> BTreeSet<Vec<u8>> {
+            let mut images = BTreeSet::from([self.durable.clone()]);
+            for (place, bytes) in &self.pending {
+                for mut image in images.clone() {
+                    image.resize(image.len().max(place + bytes.len()), 0);
+                    let mut garbage = image.clone();
+                    garbage[*place..place + bytes.len()].fill(0x55);
+                    images.insert(garbage);
+                    for cut in 0..=bytes.len() {
+                        let (mut begin, mut end) = (image.clone(), image.clone());
+                        apply(&mut begin, *place, &bytes[..cut]);
+                        apply(&mut end, place + cut, &bytes[cut..]);
+                        images.extend([begin, end]);
+                    }
+                }
+            }
+            images
+        }
+    }
+
+    impl Disk for Simulated {
+        fn read_at(&mut self, place: u64, bytes: &mut [u8]) -> io::Result<usize> {
+            let mut image = self.durable.clone();
+            for (place, bytes) in &self.pending {
+                apply(&mut image, *place, bytes);
+            }
+            let rest = image.get(place as usize..).unwrap_or_default();
+            let len = rest.len().min(bytes.len());
+            bytes[..len].copy_from_slice(&rest[..len]);
+            Ok(len)
+        }
+
+        fn write_at(&mut self, place: u64, bytes: &[u8]) -> io::Result<()> {
+            // The one at which the power goes may be done in part.
+            if self.operations > 0 {
+                self.pending.push((place as usize, bytes.to_vec()));
+            }
+            self.operate()
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            self.operate()?;
+            for (place, bytes) in std::mem::take(&mut self.pending) {
+                apply(&mut self.durable, place, &bytes);
+            }
+            Ok(())
+        }
+    }
+
+    fn on(durable: Vec<u8>, operations: usize) -> TwoSlots<Simulated> {
+        TwoSlots { disk: Simulated { durable, pending: Vec::new(), operations }, settled: None }
+    }
+
+    fn with(numbers: &[u64]) -> TwoSlots<Simulated> {
+        let mut store = on(Vec::new(), 1_000);
+        store.begin().unwrap();
+        for &number in numbers {
+            store.write(number).unwrap();
+        }
+        store
+    }
+
+    /// Every byte of one differs from that of the other.
+    const OLD: u64 = 0x0102_0304_0506_0708;
+    const NEW: u64 = 0x0001_0203_0405_0607;
+
+    /// The power goes at every operation of a write, then at every operation of the read after it, and then after that.
+    #[test]
+    fn a_crash_leaves_the_old_number_or_the_new_one_and_what_was_read_stays() {
+        let (mut crashes, mut old, mut new) = (0, 0, 0);
+        for during_write in 0..=4 {
+            let mut store = with(&[10, OLD]);
+            store.disk.operations = during_write;
+            let written = store.write(NEW);
+            assert_eq!(written.is_ok(), during_write == 4);
+            for image in store.disk.after_crash() {
+                for during_read in 0..=4 {
+                    let mut store = on(image.clone(), during_read);
+                    let read = store.read();
+                    assert_eq!(read.is_ok(), during_read == 4, "not all is written again before the answer");
+                    for image in store.disk.after_crash() {
+                        crashes += 1;
+                        let found = on(image, 4).read().unwrap();
+                        if let Ok(read) = read {
+                            assert_eq!(found, read);
+                        }
+                        match found {
+                            OLD => old += 1,
+                            NEW => new += 1,
+                            other => panic!("{other} was never written"),
+                        }
+                        assert!(written.is_err() || found == NEW);
+                    }
+                }
+            }
+        }
+        assert_eq!((crashes, old, new), (1174, 539, 635));
+    }
+
+    /// As when the disk is full, or away for a moment: the process lives on.
+    #[test]
+    fn after_a_write_that_failed_a_read_says_which_for_good() {
+        for during_write in 0..4 {
+            let mut store = with(&[10, 20]);
+            store.disk.operations = during_write;
+            assert!(matches!(store.write(30), Err(FileError::Io(_))));
+            store.disk.operations = 1_000;
+            let read = store.read().unwrap();
+            assert!(read == 20 || read == 30);
+            for image in store.disk.after_crash() {
+                assert_eq!(on(image, 4).read().unwrap(), read);
+            }
+            store.write(40).unwrap();
+            assert_eq!(store.read().unwrap(), 40);
+        }
+    }
+
+    #[test]
+    fn a_read_of_what_is_settled_writes_nothing() {
+        let mut store = with(&[10]);
+        store.disk.operations = 0;
+        assert_eq!(store.read().unwrap(), 10);
+    }
+
+    /// Every byte changed, every length, at rest: never an older number.
+    #[test]
+    fn damage_is_repaired_or_refused() {
+        let image = with(&[10, 20]).disk.durable;
+        assert_eq!(image.len(), 4_096 + SLOT);
+        let read = |image: &[u8]| on(image.to_vec(), 4).read();
+
+        for place in PLACES.map(|place| place as usize) {
+            for at in place..place + SLOT {
+                for flip in 1..=255 {
+                    let mut one = image.clone();
+                    one[at] ^= flip;
+                    assert_eq!(read(&one).unwrap(), 20);
+                    one[4_096 - place + at % 4_096] ^= 1; // the same byte of the other slot
+                    assert!(matches!(read(&one), Err(FileError::Damaged)));
+                }
+            }
+        }
+        for len in 0..image.len() {
+            match read(&image[..len]) {
+                Ok(number) => assert!(number == 20 && len >= SLOT),
+                Err(error) => assert!(matches!(error, FileError::Damaged) && len < SLOT),
+            }
+        }
+        // What is damaged stays as it is, for whoever mends it.
+        let mut store = on(vec![0; 5_000], 4);
+        assert!(matches!(store.write(7), Err(FileError::Damaged)));
+        assert_eq!(store.disk.durable, vec![0; 5_000]);
+    }
+
+    #[test]
+    fn repaired_is_whole_again() {
+        let mut image = with(&[10, 20]).disk.durable;
+        image[3] ^= 1;
+        let mut store = on(image, 4);
+        assert_eq!(store.read().unwrap(), 20);
+        let mut image = store.disk.durable;
+        image[4_096 + 3] ^= 1;
+        assert_eq!(on(image, 4).read().unwrap(), 20);
+    }
+
+    #[test]
+    fn the_version_does_not_wrap() {
+        let mut store = with(&[10]);
+        store.put_both(Numbered { version: u64::MAX, number: 20 }, PLACES).unwrap();
+        assert!(matches!(store.write(30), Err(FileError::Exhausted)));
+        assert_eq!(store.read().unwrap(), 20);
+    }
+
+    #[test]
+    fn a_file_has_one_owner_and_is_never_made_by_mistake() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("number");
+        assert!(matches!(FileStore::open(&path), Err(FileError::Io(e)) if e.kind() == io::ErrorKind::NotFound));
+        let mut store = FileStore::create(&path).unwrap();
+        assert!(
+            matches!(FileStore::create(&path), Err(FileError::Io(e)) if e.kind() == io::ErrorKind::AlreadyExists)
+        );
+        assert!(matches!(FileStore::open(&path), Err(FileError::InUse)));
+        assert_eq!(store.read().unwrap(), 0);
+        store.write(5).unwrap();
+        assert_eq!(store.read().unwrap(), 5);
+        drop(store);
+        let mut store = FileStore::open(&path).unwrap();
+        assert_eq!(store.read().unwrap(), 5);
+        store.write(4).unwrap();
+        assert_eq!(
+            FileStore(TwoSlots { disk: File::open(&path).unwrap(), settled: store.0.settled }).read().unwrap(),
+            4
+        );
+    }
+}

@@ -1,0 +1,172 @@
+//! The conformance suite on every engine.
+
+#[cfg(feature = "postgres")]
+mod common;
+
+use std::sync::Mutex;
+
+use happens_before::AtomicCounter;
+use happens_before::broadcast::MemoryLog;
+use happens_before_engines::conformance;
+
+mod memory {
+    use super::*;
+
+    #[test]
+    fn is_a_counter() {
+        conformance::counter(AtomicCounter::new, |counter| counter);
+    }
+
+    #[test]
+    fn is_a_log() {
+        conformance::slots(|| Mutex::new(MemoryLog::new(1_000_000)), |log| log);
+        conformance::appends(|| Mutex::new(MemoryLog::new(1_000_000)), |log| log);
+    }
+
+    #[test]
+    fn carries_a_broadcast() {
+        for seed in 1..=20 {
+            conformance::broadcast(&AtomicCounter::new(), &Mutex::new(MemoryLog::new(1_000_000)), seed);
+            conformance::broadcast_appends(&Mutex::new(MemoryLog::new(1_000_000)), seed);
+        }
+    }
+}
+
+#[cfg(feature = "redb")]
+mod redb {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use happens_before_engines::redb::{Redb, RedbCounter, RedbLog};
+
+    use super::*;
+
+    /// One database for all that is made, and closed when none of that is open.
+    struct Databases {
+        directory: tempfile::TempDir,
+        made: AtomicU64,
+    }
+
+    impl Databases {
+        fn new() -> Self {
+            Self { directory: tempfile::tempdir().unwrap(), made: AtomicU64::new(0) }
+        }
+
+        fn next(&self) -> Redb {
+            self.made.fetch_add(1, Ordering::SeqCst);
+            self.open()
+        }
+
+        fn open(&self) -> Redb {
+            let made = self.made.load(Ordering::SeqCst);
+            Redb::open(self.directory.path().join(format!("{made}.redb"))).unwrap()
+        }
+
+        fn log(&self) -> RedbLog<u64, Vec<u8>> {
+            self.next().log("log")
+        }
+    }
+
+    #[test]
+    fn is_a_counter() {
+        let databases = Databases::new();
+        conformance::counter(
+            || databases.next().counter("counter"),
+            |counter: RedbCounter| {
+                drop(counter);
+                databases.open().counter("counter")
+            },
+        );
+    }
+
+    #[test]
+    fn is_a_log_of_slots() {
+        let databases = Databases::new();
+        let restart = |log| {
+            drop(log);
+            databases.open().log("log")
+        };
+        conformance::slots(|| databases.log(), restart);
+    }
+
+    #[test]
+    fn is_a_log_of_appends() {
+        let databases = Databases::new();
+        let restart = |log| {
+            drop(log);
+            databases.open().log("log")
+        };
+        conformance::appends(|| databases.log(), restart);
+    }
+
+    #[test]
+    fn carries_a_broadcast() {
+        let databases = Databases::new();
+        let database = databases.next();
+        for seed in 1..=3 {
+            let name = format!("log {seed}");
+            conformance::broadcast(&database.counter(&name), &database.log::<u64, Vec<u8>>(&name), seed);
+            conformance::broadcast_appends(&database.log::<u64, Vec<u8>>(&format!("appends {seed}")), seed);
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use happens_before_engines::postgres::Postgres;
+
+    use super::*;
+    use crate::common::server;
+
+    /// Names that nothing in the database has.
+    fn name() -> String {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        format!("conformance {} {}", std::process::id(), MADE.fetch_add(1, Ordering::SeqCst))
+    }
+
+    #[test]
+    fn is_a_counter() {
+        let Some(url) = server() else { return };
+        let name = name();
+        let open = || Postgres::open(&url).unwrap().counter(&name).unwrap();
+        conformance::counter(open, |_| open());
+    }
+
+    #[test]
+    fn is_a_log_of_slots() {
+        let Some(url) = server() else { return };
+        let last = Mutex::new(String::new());
+        let open = |name: &str| Postgres::open(&url).unwrap().slots(name).unwrap();
+        let new = || {
+            let mut last = last.lock().unwrap();
+            *last = name();
+            open(&last)
+        };
+        conformance::slots(new, |_| open(&last.lock().unwrap()));
+    }
+
+    #[test]
+    fn is_a_log_of_appends() {
+        let Some(url) = server() else { return };
+        let last = Mutex::new(String::new());
+        let open = |name: &str| Postgres::open(&url).unwrap().appends(name).unwrap();
+        let new = || {
+            let mut last = last.lock().unwrap();
+            *last = name();
+            open(&last)
+        };
+        conformance::appends(new, |_| open(&last.lock().unwrap()));
+    }
+
+    #[test]
+    fn carries_a_broadcast() {
+        let Some(url) = server() else { return };
+        let database = Postgres::open(&url).unwrap();
+        for seed in 1..=3 {
+            let log = database.slots::<u64, Vec<u8>>(&name()).unwrap();
+            conformance::broadcast(&database.counter(&name()).unwrap(), &log, seed);
+            conformance::broadcast_appends(&database.appends::<u64, Vec<u8>>(&name()).unwrap(), seed);
+        }
+    }
+}

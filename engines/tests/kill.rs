@@ -1,0 +1,391 @@
+//! Processes that are killed with signal 9 in the middle of their work: those that publish, and the server.
+//!
+//! A child is this binary again, running the test `child` alone. It publishes and takes numbers as fast as it can, and
+//! says each of it on a line, before and after. The parent kills it at some line, and afterwards judges what is there by
+//! the lines that it has read: nothing acknowledged may be lost, nothing may be there twice, no number may repeat.
+//!
+//! HAPPENS_BEFORE_KILLS says how often; a few times suffice for CI. For about a minute:
+//!
+//! ```text
+//! HAPPENS_BEFORE_KILLS=300 cargo test -p happens-before-engines --release --test kill -- --nocapture
+//! ```
+
+#![cfg(unix)]
+
+#[cfg(feature = "postgres")]
+mod common;
+
+use core::fmt::Debug;
+use core::num::NonZeroU64;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use happens_before::broadcast::blocking::{
+    FollowError, SettleError, follow, follow_appends, settle, settle_append,
+};
+use happens_before::broadcast::{
+    AppendLog, Appender, Entry, Log, Position, Publisher, PublisherConfig, ReadAnswer, SlotLog, Subscriber,
+    SubscriberConfig,
+};
+use happens_before::check::OrderRun;
+use happens_before::{Counter, Dot};
+
+type Payload = Vec<u8>;
+
+const ROUTES: [&str; 2] = ["slots", "appends"];
+
+fn kills(default: u64) -> u64 {
+    std::env::var("HAPPENS_BEFORE_KILLS").map_or(default, |kills| kills.parse().expect("a number"))
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The child.
+
+/// Where the child works, and as whom: `redb PATH INCARNATION` or `postgres NAME INCARNATION`.
+const CHILD: &str = "HAPPENS_BEFORE_KILL_CHILD";
+
+#[test]
+fn child() {
+    let Ok(what) = std::env::var(CHILD) else { return };
+    let [engine, place, incarnation] = what.split('|').collect::<Vec<_>>().try_into().expect("three words");
+    let incarnation: u64 = incarnation.parse().expect("a number");
+    match engine {
+        #[cfg(feature = "redb")]
+        "redb" => {
+            let database = happens_before_engines::redb::Redb::open(place).expect("open");
+            let (slots, appends) = (database.log(ROUTES[0]), database.log(ROUTES[1]));
+            work(&database.counter("counter"), &slots, &appends, incarnation);
+        }
+        #[cfg(feature = "postgres")]
+        "postgres" => {
+            let url = common::server().expect("the parent has it");
+            let open = || {
+                let database = happens_before_engines::postgres::Postgres::open(&url)?;
+                let name = |what: &str| format!("{place} {what}");
+                let (slots, appends) = (database.slots(&name(ROUTES[0]))?, database.appends(&name(ROUTES[1]))?);
+                Ok((database.counter(&name("counter"))?, slots, appends))
+            };
+            // The server may be down just now.
+            let (counter, slots, appends) =
+                until(|| open().map_err(|_: happens_before_engines::postgres::PostgresError| ()));
+            work(&counter, &slots, &appends, incarnation);
+        }
+        other => panic!("no engine {other}"),
+    }
+}
+
+/// Tries again and again, but not longer than the parent lives.
+fn until<T>(mut attempt: impl FnMut() -> Result<T, ()>) -> T {
+    let parent = std::os::unix::process::parent_id();
+    loop {
+        if let Ok(done) = attempt() {
+            return done;
+        }
+        if std::os::unix::process::parent_id() != parent {
+            std::process::exit(1);
+        }
+        thread::yield_now();
+    }
+}
+
+/// Publishes until it is killed. What fails is tried again: that is the contract.
+fn work<C, S, A>(counter: &C, slots: &S, appends: &A, incarnation: u64)
+where
+    C: Counter + Sync,
+    S: SlotLog<u64, Payload> + Sync,
+    A: AppendLog<u64, Payload> + Sync,
+    C::Error: Debug,
+    S::Error: Debug,
+    A::Error: Debug,
+{
+    // A tail that is far from 0 is no absurd jump.
+    let config = PublisherConfig { attempts: 10_000, jump: u64::MAX };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut publisher = Publisher::new(incarnation * 2, config);
+            loop {
+                let id = publisher.publish(vec![7; 100]).expect("nothing is outstanding");
+                println!("\n+ sent slots {} {}", id.node(), id.counter());
+                until(|| match settle(&mut publisher, counter, slots) {
+                    Ok(_) => Ok(()),
+                    Err(SettleError::Counter(_) | SettleError::Log(_)) => Err(()),
+                    Err(other) => panic!("{other:?}"),
+                });
+                println!("\n+ acknowledged slots {} {}", id.node(), id.counter());
+            }
+        });
+        scope.spawn(|| {
+            let mut appender = Appender::new(incarnation * 2 + 1);
+            loop {
+                let id = appender.publish(vec![8; 100]).expect("nothing is outstanding");
+                println!("\n+ sent appends {} {}", id.node(), id.counter());
+                until(|| match settle_append(&mut appender, appends) {
+                    Ok(_) => Ok(()),
+                    Err(SettleError::Log(_)) => Err(()),
+                    Err(other) => panic!("{other:?}"),
+                });
+                println!("\n+ acknowledged appends {} {}", id.node(), id.counter());
+            }
+        });
+        scope.spawn(|| {
+            loop {
+                let number = until(|| counter.increment_and_get(NonZeroU64::MIN).map_err(drop));
+                println!("\n+ took {number}");
+            }
+        });
+    });
+}
+
+/// Starts a child; `line` is given what it says, and kills it by returning false.
+fn run_child(what: &str, mut line: impl FnMut(&str) -> bool) {
+    let mut child: Child = Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+        .env(CHILD, what)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a child");
+    let output = BufReader::new(child.stdout.take().expect("piped"));
+    let mut killed = false;
+    for said in output.lines() {
+        let said = said.expect("text");
+        // What was said before the kill counts, also what is read only after it.
+        if let Some(said) = said.strip_prefix("+ ")
+            && !line(said)
+            && !killed
+        {
+            child.kill().expect("signal 9"); // not a moment for it to tidy up
+            killed = true;
+        }
+    }
+    child.wait().expect("it ends");
+    assert!(killed, "the child ended by itself");
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The judge.
+
+/// What the children have said, by all that was read of it.
+#[derive(Debug, Default)]
+struct Said {
+    sent: [BTreeSet<(u64, u64)>; 2],
+    acknowledged: [BTreeSet<(u64, u64)>; 2],
+    numbers: BTreeSet<u64>,
+}
+
+impl Said {
+    fn note(&mut self, line: &str) {
+        let words: Vec<&str> = line.split(' ').collect();
+        // A line goes into the pipe in one piece, or not at all.
+        let number = |at: usize| words[at].parse::<u64>().expect("a number");
+        match words.as_slice() {
+            ["took", _] => assert!(self.numbers.insert(number(1)), "{line} twice"),
+            [verb, route, _, _] => {
+                let route = ROUTES.iter().position(|known| known == route).expect("a route");
+                let list = if *verb == "sent" { &mut self.sent } else { &mut self.acknowledged };
+                list[route].insert((number(2), number(3)));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Judges a log by what was said, and by what it held before: all of that is to be there still.
+    fn judge<L>(
+        &self,
+        route: usize,
+        log: &L,
+        before: &mut BTreeMap<u64, Entry<u64, Payload>>,
+        fill: impl Fn(&mut Subscriber<u64, Payload>, u64),
+    ) where
+        L: Log<u64, Payload>,
+        L::Error: Debug,
+    {
+        let mut run = OrderRun::<u64, Position>::new(1);
+        for &(node, counter) in &self.sent[route] {
+            run.sent(Dot::new(node, counter).expect("not 0")).expect("sent");
+        }
+        for &(node, counter) in &self.acknowledged[route] {
+            let sent = self.sent[route].contains(&(node, counter));
+            assert!(sent, "{node} {counter} acknowledged, but not sent");
+            run.acknowledged(&Dot::new(node, counter).expect("not 0")).expect("acknowledged");
+        }
+        let config = SubscriberConfig {
+            poll_ms: 1,
+            write_timeout_ms: 1,
+            max_fill_timeout_ms: 1,
+            nodes: 1 << 20,
+            ..SubscriberConfig::default()
+        };
+        let mut subscriber = Subscriber::new(config);
+        let stored = match log.read(1, usize::MAX).expect("read") {
+            ReadAnswer::Entries(entries) => BTreeMap::from_iter(entries),
+            ReadAnswer::Trimmed { .. } => panic!("nobody trims"),
+        };
+        for (slot, entry) in &*before {
+            assert_eq!(stored.get(slot), Some(entry), "slot {slot} is not as it was");
+        }
+        let tail = stored.last_key_value().map_or(0, |(slot, _)| *slot);
+        let mut now_ms = 0;
+        while subscriber.next() <= tail {
+            now_ms += 1;
+            fill(&mut subscriber, now_ms);
+            while let Some(delivery) = subscriber.poll_delivery().expect("room for nodes") {
+                run.delivered(0, delivery.position, &delivery.id).expect("one order");
+            }
+        }
+        run.complete().expect("complete");
+        let ReadAnswer::Entries(stored) = log.read(1, usize::MAX).expect("read") else {
+            panic!("nobody trims")
+        };
+        *before = BTreeMap::from_iter(stored);
+    }
+}
+
+fn fill_slots<L: SlotLog<u64, Payload>>(log: &L) -> impl Fn(&mut Subscriber<u64, Payload>, u64)
+where
+    L::Error: Debug,
+{
+    move |subscriber, now_ms| follow(subscriber, log, now_ms).expect("follow")
+}
+
+fn only_read<L: Log<u64, Payload>>(log: &L) -> impl Fn(&mut Subscriber<u64, Payload>, u64)
+where
+    L::Error: Debug,
+{
+    move |subscriber, now_ms| match follow_appends(subscriber, log, now_ms) {
+        Ok(()) => {}
+        Err(FollowError::Hole { slot }) => panic!("slot {slot} is a hole"),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The tests.
+
+#[cfg(feature = "redb")]
+#[test]
+fn redb_keeps_what_it_has_answered() {
+    use happens_before_engines::redb::Redb;
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("kill.redb");
+    let mut said = Said::default();
+    let mut before = [BTreeMap::new(), BTreeMap::new()];
+    let (mut lines, kills) = (0, kills(12));
+    for incarnation in 0..kills {
+        // At any line, from the first on, and at any moment after it: a number of turns that differs from time to time.
+        let (mut left, turns) = (incarnation * 7 % 60, incarnation * 7_919 % 20_000);
+        run_child(&format!("redb|{}|{incarnation}", path.display()), |line| {
+            said.note(line);
+            lines += 1;
+            left = left.saturating_sub(1);
+            if left == 0 {
+                (0..turns).for_each(|_| core::hint::spin_loop());
+            }
+            left > 0
+        });
+        let database = Redb::open(&path).expect("a database that was killed opens again");
+        let last = database.counter("counter").current().expect("current");
+        assert!(said.numbers.last().is_none_or(|&number| number <= last), "the counter went back to {last}");
+        let (slots, appends) = (database.log(ROUTES[0]), database.log(ROUTES[1]));
+        said.judge(0, &slots, &mut before[0], fill_slots(&slots));
+        said.judge(1, &appends, &mut before[1], only_read(&appends));
+    }
+    let acknowledged = said.acknowledged.each_ref().map(BTreeSet::len);
+    println!("{kills} kills, {lines} lines, {acknowledged:?} acknowledged, {} numbers", said.numbers.len());
+    assert!(acknowledged.iter().all(|&count| count as u64 >= kills) && said.numbers.len() as u64 >= kills);
+}
+
+/// redb cannot open what is half made; so there is no such file.
+#[cfg(feature = "redb")]
+#[test]
+fn redb_opens_after_a_kill_while_the_file_was_made() {
+    use happens_before_engines::redb::Redb;
+
+    let directory = tempfile::tempdir().expect("a directory");
+    for attempt in 0..10_u64 {
+        let inside = directory.path().join(attempt.to_string());
+        std::fs::create_dir(&inside).expect("a directory");
+        let path = inside.join("new.redb");
+        let mut child = Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+            .env(CHILD, format!("redb|{}|{attempt}", path.display()))
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("a child");
+        while inside.read_dir().expect("readable").next().is_none() {
+            thread::yield_now();
+        }
+        (0..attempt * 3_000).for_each(|_| core::hint::spin_loop());
+        child.kill().expect("signal 9");
+        child.wait().expect("it ends");
+        Redb::open(&path).expect("a database");
+    }
+}
+
+/// Publishers are killed one after another, three at a time, and in the middle of that the server, with all its processes.
+#[cfg(feature = "postgres")]
+#[test]
+fn postgres_keeps_what_it_has_answered() {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use happens_before_engines::postgres::Postgres;
+
+    let Some(url) = common::server() else { return };
+    let crash = std::env::var("HAPPENS_BEFORE_POSTGRES_CRASH").expect("with-postgres.sh sets both");
+    let place = format!("kill {}", std::process::id());
+    let kills = kills(9);
+    let (said, lines, incarnations) = (Mutex::new(Said::default()), AtomicU64::new(0), AtomicU64::new(0));
+    let crashes = thread::scope(|scope| {
+        let publishers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    loop {
+                        let incarnation = incarnations.fetch_add(1, Ordering::SeqCst);
+                        if incarnation >= kills {
+                            break;
+                        }
+                        let mut left = 40 + incarnation * 37 % 200;
+                        run_child(&format!("postgres|{place}|{incarnation}"), |line| {
+                            said.lock().expect("not poisoned").note(line);
+                            lines.fetch_add(1, Ordering::SeqCst);
+                            left = left.saturating_sub(1);
+                            left > 0
+                        });
+                    }
+                })
+            })
+            .collect();
+        let mut crashes = 0;
+        let mut next = 60;
+        while !publishers.iter().all(thread::ScopedJoinHandle::is_finished) {
+            if lines.load(Ordering::SeqCst) >= next {
+                if !Command::new(&crash).status().is_ok_and(|status| status.success()) {
+                    eprintln!("the server does not start again");
+                    std::process::exit(1); // the publishers would try for ever
+                }
+                crashes += 1;
+                next = lines.load(Ordering::SeqCst) + 250;
+            }
+            thread::yield_now();
+        }
+        crashes
+    });
+    let said = said.into_inner().expect("not poisoned");
+    let database = Postgres::open(&url).expect("open");
+    let name = |what: &str| format!("{place} {what}");
+    let last = database.counter(&name("counter")).expect("counter").current().expect("current");
+    assert!(said.numbers.last().is_none_or(|&number| number <= last), "the counter went back to {last}");
+    let slots = database.slots(&name(ROUTES[0])).expect("slots");
+    let appends = database.appends(&name(ROUTES[1])).expect("appends");
+    said.judge(0, &slots, &mut BTreeMap::new(), fill_slots(&slots));
+    said.judge(1, &appends, &mut BTreeMap::new(), only_read(&appends));
+    let acknowledged = said.acknowledged.each_ref().map(BTreeSet::len);
+    println!(
+        "{kills} publishers and {crashes} servers killed, {acknowledged:?} acknowledged, {} numbers",
+        said.numbers.len()
+    );
+    assert!(crashes >= 2 && acknowledged.iter().all(|&count| count as u64 >= kills));
+}

@@ -1,0 +1,358 @@
+//! What only PostgreSQL can get wrong: sequences, snapshots, lost connections.
+//!
+//! Run by `engines/with-postgres.sh`; without a server each test says that it skips.
+#![cfg(feature = "postgres")]
+
+mod common;
+
+use core::num::NonZeroU64;
+use core::time::Duration;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use ::postgres::{Client, NoTls};
+use common::server;
+use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, Log, ReadAnswer, SlotLog, WriteAnswer};
+use happens_before::{Counter, Dot};
+use happens_before_engines::postgres::{Postgres, PostgresConfig, PostgresError, ServerError};
+use happens_before_engines::{EngineError, Outcome};
+
+const ONE: NonZeroU64 = NonZeroU64::MIN;
+
+type Said = Entry<u64, Vec<u8>>;
+
+/// Some of these kill the server: one after another.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn message(number: u64) -> Said {
+    Entry::message(0, Dot::new(7, number).unwrap(), b"said".to_vec())
+}
+
+fn connect(url: &str) -> Client {
+    Client::connect(url, NoTls).unwrap()
+}
+
+fn crash() {
+    let crash = std::env::var("HAPPENS_BEFORE_POSTGRES_CRASH").expect("with-postgres.sh sets both");
+    assert!(Command::new(crash).status().unwrap().success(), "the server did not start again");
+}
+
+/// Waits until so many statements of this text wait for a lock.
+fn until_waiting(client: &mut Client, text: &str, count: i64) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1";
+    for _ in 0..20_000 {
+        if client.query_one(waiting, &[&format!("%{text}%")]).unwrap().get::<_, i64>(0) >= count {
+            return;
+        }
+        thread::yield_now();
+    }
+    eprintln!("nobody waits in a statement with {text:?}");
+    std::process::exit(1); // a panic would wait for those who wait
+}
+
+/// Why the counter is a row. What a sequence hands out is written to the log for 32 numbers at once, by the transaction
+/// that happens to need the next 32; if that one is still open at a crash, so are the numbers that others were *answered*.
+#[test]
+fn a_sequence_repeats_numbers_after_a_crash_and_a_row_does_not() {
+    let Some(url) = server() else { return };
+    let _alone = alone();
+    connect(&url).batch_execute("DROP SEQUENCE IF EXISTS numbers; CREATE SEQUENCE numbers").unwrap();
+    let counter = |url: &str| Postgres::open(url).unwrap().counter("beside a sequence").unwrap();
+    let before = counter(&url).increment_and_get(NonZeroU64::new(5).unwrap()).unwrap() + 4;
+
+    let next =
+        |client: &mut Client| -> i64 { client.query_one("SELECT nextval('numbers')", &[]).unwrap().get(0) };
+    let (mut open, mut other) = (connect(&url), connect(&url));
+    open.batch_execute("BEGIN").unwrap();
+    assert_eq!(next(&mut open), 1); // logged, and not committed
+    let answered = [next(&mut other), next(&mut other)];
+    assert_eq!(answered, [2, 3]); // committed, and answered
+    crash();
+    let again = next(&mut connect(&url));
+    assert!(answered.contains(&again) || again == 1, "the sequence went on at {again}");
+
+    assert_eq!(counter(&url).increment_and_get(ONE).unwrap(), before + 1);
+}
+
+/// The run of the module's comment: the same write with the mark from the statement's snapshot, and ours.
+///
+/// Somebody else holds slot 3 in an open transaction, so that the write waits in its middle. Meanwhile the log is trimmed.
+#[test]
+fn a_late_write_does_not_land_in_a_trimmed_slot() {
+    let Some(url) = server() else { return };
+    let _alone = alone();
+    let database = Postgres::open(&url).unwrap();
+    let mut client = connect(&url);
+    let hold = "BEGIN; INSERT INTO happens_before_slots VALUES ('NAME', 3, 'x')";
+
+    // By the snapshot: the trim is answered, and then the write lands behind it.
+    database.slots::<u64, Vec<u8>>("snapshot").unwrap();
+    let mut holder = connect(&url);
+    holder.batch_execute(&hold.replace("NAME", "snapshot")).unwrap();
+    let landed = thread::scope(|scope| {
+        let late = scope.spawn(|| {
+            connect(&url)
+                .execute(
+                    "INSERT INTO happens_before_slots SELECT 'snapshot', 3, 'late'
+                     FROM happens_before_logs WHERE name = 'snapshot' AND first <= 3 ON CONFLICT DO NOTHING",
+                    &[],
+                )
+                .unwrap()
+        });
+        until_waiting(&mut client, "'late'", 1);
+        let log = database.slots::<u64, Vec<u8>>("snapshot").unwrap();
+        assert_eq!(log.trim(10).unwrap(), 10); // waits for nobody
+        holder.batch_execute("ROLLBACK").unwrap();
+        late.join().unwrap()
+    });
+    assert_eq!(landed, 1, "PostgreSQL has got better; then the lock may go");
+
+    // By the lock: the trim waits for the write, which so landed before.
+    let log = database.slots::<u64, Vec<u8>>("lock").unwrap();
+    let mut holder = connect(&url);
+    holder.batch_execute(&hold.replace("NAME", "lock")).unwrap();
+    let order = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            assert_eq!(log.write(3, &message(1)).unwrap(), WriteAnswer::Written);
+            order.lock().unwrap().push("written");
+        });
+        until_waiting(&mut client, "FOR SHARE", 1);
+        scope.spawn(|| {
+            assert_eq!(log.trim(10).unwrap(), 10);
+            order.lock().unwrap().push("trimmed");
+        });
+        until_waiting(&mut client, "UPDATE happens_before_logs", 1);
+        assert!(order.lock().unwrap().is_empty());
+        holder.batch_execute("ROLLBACK").unwrap();
+    });
+    assert_eq!(order.lock().unwrap().len(), 2);
+    let left = "SELECT count(*) FROM happens_before_slots WHERE log = 'lock'";
+    assert_eq!(client.query_one(left, &[]).unwrap().get::<_, i64>(0), 0);
+    assert_eq!(log.write(3, &message(1)).unwrap(), WriteAnswer::Trimmed { first: 10 });
+}
+
+/// The same for the seal: it is not answered while a write of before may still land.
+#[test]
+fn a_seal_waits_for_the_writes_under_way() {
+    let Some(url) = server() else { return };
+    let _alone = alone();
+    let database = Postgres::open(&url).unwrap();
+    let log = database.slots::<u64, Vec<u8>>("seal waits").unwrap();
+    let (mut client, mut holder) = (connect(&url), connect(&url));
+    holder.batch_execute("BEGIN; INSERT INTO happens_before_slots VALUES ('seal waits', 3, 'x')").unwrap();
+    thread::scope(|scope| {
+        let write = scope.spawn(|| log.write(3, &message(1)).unwrap());
+        until_waiting(&mut client, "FOR SHARE", 1);
+        let seal = scope.spawn(|| log.seal(5).unwrap());
+        until_waiting(&mut client, "SET epoch", 1);
+        holder.batch_execute("ROLLBACK").unwrap();
+        assert_eq!(write.join().unwrap(), WriteAnswer::Written);
+        assert_eq!(seal.join().unwrap().tail, 3, "the tail leaves out the write that the seal waited for");
+    });
+    assert_eq!(log.write(4, &message(2)).unwrap(), WriteAnswer::Sealed { epoch: 5 });
+}
+
+/// A seal gets its turn though writers never leave the row alone.
+#[test]
+fn a_seal_is_not_starved_by_writers() {
+    let Some(url) = server() else { return };
+    let _alone = alone();
+    let database = Postgres::open(&url).unwrap();
+    let log = database.slots::<u64, Vec<u8>>("busy").unwrap();
+    let written: u64 = thread::scope(|scope| {
+        let writer = |thread| {
+            let log = log.clone();
+            move || {
+                let slots = (0_u64..).map(|n| n * 12 + thread + 1);
+                slots
+                    .take_while(|&slot| log.write(slot, &message(slot)).unwrap() == WriteAnswer::Written)
+                    .count() as u64
+            }
+        };
+        let writers: Vec<_> = (0..12).map(|thread| scope.spawn(writer(thread))).collect();
+        while log.read(100, 1).unwrap() == ReadAnswer::Entries(vec![]) {
+            thread::yield_now();
+        }
+        assert_eq!(log.seal(1).unwrap().epoch, 1);
+        writers.into_iter().map(|writer| writer.join().unwrap()).sum()
+    });
+    println!("{written} writes before the seal");
+}
+
+/// Every kind of failure says whether the request is done.
+#[test]
+fn an_error_says_whether_it_is_done() {
+    let Some(url) = server() else { return };
+    let _alone = alone();
+    let database = Postgres::open(&url).unwrap();
+    let counter = database.counter("errors").unwrap();
+    let log = database.slots::<u64, Vec<u8>>("errors").unwrap();
+    let mut client = connect(&url);
+
+    // Refused by the server, in the middle of a statement: not done.
+    let impatient = format!("{url} options='-c lock_timeout=1ms'");
+    let other = Postgres::open(&impatient).unwrap().counter("errors").unwrap();
+    client.batch_execute("BEGIN; SELECT * FROM happens_before_counters FOR UPDATE").unwrap();
+    let error = other.increment_and_get(ONE).unwrap_err();
+    assert_eq!(error.outcome(), Outcome::NotDone, "{error}");
+    assert!(error.to_string().starts_with("not done: the server says 55P03: "), "{error}");
+    client.batch_execute("ROLLBACK").unwrap();
+    assert_eq!(
+        other.increment_and_get(ONE).unwrap(),
+        1,
+        "the refused one took nothing, and the connection is good"
+    );
+
+    // The connection is cut while the statement waits: unknown; repeated, it says.
+    client.batch_execute("BEGIN; INSERT INTO happens_before_slots VALUES ('errors', 1, 'x')").unwrap();
+    thread::scope(|scope| {
+        let write = scope.spawn(|| log.write(1, &message(1)).unwrap_err());
+        let mut watch = connect(&url);
+        until_waiting(&mut watch, "FOR SHARE", 1);
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%FOR SHARE%'
+                   AND pid <> pg_backend_pid()";
+        watch.execute(cut, &[]).unwrap();
+        let error = write.join().unwrap();
+        assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+        assert!(error.to_string().contains("repeat it unchanged"), "{error}");
+    });
+    client.batch_execute("ROLLBACK").unwrap();
+    assert_eq!(log.write(1, &message(1)).unwrap(), WriteAnswer::Written);
+
+    // Numbers that there are not.
+    let error = log.write(1 << 63, &message(1)).unwrap_err();
+    assert!(matches!(error, EngineError::OutOfRange { number } if number == 1 << 63), "{error}");
+    assert!(matches!(log.seal(u64::MAX), Err(EngineError::OutOfRange { .. })));
+    let error = counter.increment_and_get(NonZeroU64::new(i64::MAX as u64).unwrap()).unwrap_err();
+    assert!(matches!(error, EngineError::Exhausted { last: 1 }), "{error}");
+
+    // What somebody else wrote.
+    client.batch_execute("INSERT INTO happens_before_slots VALUES ('errors', 2, 'no entry')").unwrap();
+    assert!(matches!(log.read(1, 9), Err(EngineError::Damaged { slot: 2, .. })));
+    assert!(matches!(log.write(2, &message(1)), Err(EngineError::Damaged { slot: 2, .. })));
+    let error = database.appends::<u64, Vec<u8>>("errors").unwrap_err();
+    assert!(matches!(error, PostgresError::NotDone(ServerError::OtherKind)), "{error}");
+    client.batch_execute("DELETE FROM happens_before_logs WHERE name = 'errors'").unwrap();
+    client.batch_execute("DELETE FROM happens_before_counters WHERE name = 'errors'").unwrap();
+    for missing in [log.write(9, &message(1)).map(drop), log.seal(1).map(drop), log.trim(1).map(drop)] {
+        assert!(matches!(missing, Err(EngineError::Missing)), "{missing:?}");
+    }
+    assert!(matches!(counter.increment_and_get(ONE), Err(EngineError::Missing)));
+    assert!(matches!(counter.current(), Err(EngineError::Missing)));
+
+    // No server.
+    let error = Postgres::open("host=127.0.0.1 port=1 user=postgres").unwrap_err();
+    assert_eq!(error.outcome(), Outcome::NotDone, "{error}");
+    assert_eq!(Postgres::open("no such thing").unwrap_err().outcome(), Outcome::NotDone);
+}
+
+/// The connections of before a crash are gone; the pool finds out, and connects anew.
+#[test]
+fn a_pool_survives_its_server() {
+    let Some(url) = server() else { return };
+    let _alone = alone();
+    let database = Postgres::open(&url).unwrap();
+    let counter = database.counter("survives").unwrap();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| counter.increment_and_get(ONE).unwrap());
+        }
+    });
+    crash();
+    let mut failed = 0;
+    let number = loop {
+        match counter.increment_and_get(ONE) {
+            Ok(number) => break number,
+            Err(error) => {
+                assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+                failed += 1;
+            }
+        }
+    };
+    assert_eq!(number, 9);
+    assert_eq!(failed, 1, "one request finds out for all connections");
+}
+
+#[test]
+fn connections_are_bounded_and_waited_for() {
+    let Some(url) = server() else { return };
+    let _alone = alone();
+    let named = format!("{url} application_name=bounded");
+    let config = PostgresConfig { connections: 2, ..PostgresConfig::default() };
+    let database = Postgres::open_with(config, move || Client::connect(&named, NoTls)).unwrap();
+    let counter = database.counter("bounded").unwrap();
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| (0..5).all(|_| counter.increment_and_get(ONE).unwrap() > 0));
+        }
+    });
+    assert_eq!(counter.current().unwrap(), 80);
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'bounded'";
+    assert_eq!(connect(&url).query_one(count, &[]).unwrap().get::<_, i64>(0), 2);
+}
+
+/// Settings of the database that would break promises are put right, or refused.
+#[test]
+fn the_settings_of_the_database_do_not_matter() {
+    let Some(url) = server() else { return };
+    let _alone = alone();
+    let lax =
+        format!("{url} options='-c synchronous_commit=off -c default_transaction_isolation=serializable'");
+    let database = Postgres::open(&lax).unwrap();
+    let counter = database.counter("lax").unwrap();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            // Serializable transactions would fail here, for each other's sake.
+            scope.spawn(|| (0..10).all(|_| counter.increment_and_get(ONE).unwrap() > 0));
+        }
+    });
+    assert_eq!(counter.current().unwrap(), 80);
+    drop((database, counter));
+    crash();
+    assert_eq!(Postgres::open(&url).unwrap().counter("lax").unwrap().current().unwrap(), 80);
+}
+
+#[test]
+fn who_listens_is_woken() {
+    let Some(url) = server() else { return };
+    let _alone = alone();
+    let config = PostgresConfig { notify: true, ..PostgresConfig::default() };
+    let open = url.clone();
+    let database = Postgres::open_with(config, move || Client::connect(&open, NoTls)).unwrap();
+    let (slots, appends) = (database.slots("loud").unwrap(), database.appends("loud too").unwrap());
+    let mut listener = database.listen("loud").unwrap();
+    assert!(!listener.wait(Duration::ZERO).unwrap());
+    let long = Duration::from_secs(60);
+    assert_eq!(appends.append(&message(1)).unwrap(), AppendAnswer::Appended { slot: 1 }); // another log
+    assert_eq!(slots.write(1, &message(1)).unwrap(), WriteAnswer::Written);
+    assert!(listener.wait(long).unwrap());
+    assert!(!listener.wait(Duration::ZERO).unwrap());
+    assert_eq!(slots.write(1, &message(1)).unwrap(), WriteAnswer::Occupied(message(1))); // nothing new
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| listener.wait(long).unwrap());
+        assert_eq!(slots.write(2, &message(2)).unwrap(), WriteAnswer::Written);
+        assert!(reader.join().unwrap());
+    });
+    let mut listener = database.listen("loud too").unwrap();
+    appends.append(&message(2)).unwrap();
+    assert!(listener.wait(long).unwrap());
+}
+
+/// A new epoch's counter: above the tail, once and for all.
+#[test]
+fn a_counter_is_raised_above_the_tail() {
+    let Some(url) = server() else { return };
+    let _alone = alone();
+    let database = Postgres::open(&url).unwrap();
+    let counter = database.counter("raised").unwrap();
+    counter.raise(41).unwrap();
+    assert_eq!(counter.increment_and_get(ONE).unwrap(), 42);
+    counter.raise(7).unwrap();
+    assert_eq!(counter.increment_and_get(ONE).unwrap(), 43);
+    assert!(matches!(counter.raise(1 << 63), Err(EngineError::OutOfRange { .. })));
+}

@@ -1,0 +1,206 @@
+//! The end of the process, and of the power, between any two operations of redb on its file.
+//!
+//! Not at random: on a simulated disk every operation is counted, and the work is done again and again, cut off before the
+//! first operation, before the second, and so on. What is then there is opened by a new process.
+#![cfg(feature = "redb")]
+
+use core::num::NonZeroU64;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use ::redb::{Database, StorageBackend};
+use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, Log, ReadAnswer, SlotLog, WriteAnswer};
+use happens_before::{Counter, Dot};
+use happens_before_engines::Outcome;
+use happens_before_engines::redb::{Redb, RedbError, RedbLog};
+
+#[derive(Clone, Debug, Default)]
+struct Disk(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// As a process sees it.
+    content: Vec<u8>,
+    /// As the power leaves it, if none of what was not synced arrives.
+    durable: Vec<u8>,
+    /// How many operations are left; `None` for no limit.
+    left: Option<u64>,
+    done: u64,
+}
+
+impl State {
+    fn operate(&mut self) -> io::Result<()> {
+        self.done += 1;
+        if let Some(left) = &mut self.left {
+            *left = left.checked_sub(1).ok_or(io::ErrorKind::BrokenPipe)?;
+        }
+        Ok(())
+    }
+}
+
+impl Disk {
+    fn holding(content: &[u8], left: Option<u64>) -> Self {
+        let (content, durable) = (content.to_vec(), content.to_vec());
+        Self(Arc::new(Mutex::new(State { content, durable, left, done: 0 })))
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.lock().unwrap().content.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let content = &self.0.lock().unwrap().content;
+        let bytes = content.get(offset as usize..).and_then(|rest| rest.get(..out.len()));
+        out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        state.operate()?;
+        state.content.resize(len as usize, 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        state.operate()?;
+        state.durable = state.content.clone();
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        state.operate()?;
+        state.content[offset as usize..][..data.len()].copy_from_slice(data);
+        Ok(())
+    }
+}
+
+fn open(disk: Disk) -> Result<Redb, RedbError> {
+    Redb::with(Database::builder().set_cache_size(1 << 20).create_with_backend(disk)?)
+}
+
+fn entry(number: u64) -> Entry<u8, Vec<u8>> {
+    Entry::message(0, Dot::new(1, number).unwrap(), vec![number as u8; 50])
+}
+
+/// What was answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Answered {
+    last: u64,
+    slots: Vec<u64>,
+    appends: u64,
+    first: u64,
+    epoch: u64,
+}
+
+/// Takes numbers, writes, appends, trims and seals, up to the first error, which ends the process.
+fn work(redb: &Redb, answered: &mut Answered) -> Result<(), RedbError> {
+    let (counter, slots, appends) = (redb.counter("c"), redb.log("slots"), redb.log("appends"));
+    for number in 1..=6 {
+        answered.last = counter.increment_and_get(NonZeroU64::new(2).unwrap())? + 1;
+        let slot = answered.last;
+        assert_eq!(slots.write(slot, &entry(number))?, WriteAnswer::Written);
+        answered.slots.push(slot);
+        assert_eq!(appends.append(&entry(number))?, AppendAnswer::Appended { slot: number });
+        answered.appends = number;
+        if number == 4 {
+            answered.first = Log::<u8, Vec<u8>>::trim(&slots, 3)?;
+            answered.epoch = Log::<u8, Vec<u8>>::seal(&slots, 0)?.epoch;
+        }
+    }
+    answered.epoch = Log::<u8, Vec<u8>>::seal(&slots, 1)?.epoch;
+    Ok(())
+}
+
+/// What is there has all that was answered, and of what was not, at most the next request.
+fn judge(content: &[u8], answered: &Answered) -> Result<(), String> {
+    let redb = open(Disk::holding(content, None)).map_err(|error| format!("it does not open: {error}"))?;
+    let check = |is: bool, what: &str| if is { Ok(()) } else { Err(format!("{what}; answered: {answered:?}")) };
+    let last = redb.counter("c").current().unwrap();
+    check(last == answered.last || last == answered.last + 2, &format!("the counter is at {last}"))?;
+
+    let read = |log: &RedbLog<u8, Vec<u8>>, from| match log.read(from, 100).unwrap() {
+        ReadAnswer::Entries(entries) => entries,
+        ReadAnswer::Trimmed { first } => panic!("trimmed below {first}"),
+    };
+    let (slots, appends) = (redb.log("slots"), redb.log("appends"));
+    let first = slots.trim(0).unwrap();
+    check(first >= answered.first, &format!("the mark is at {first}"))?;
+    let found = read(&slots, first);
+    for (slot, content) in &found {
+        check(*content == entry(slot / 2), &format!("slot {slot} has {content:?}"))?;
+    }
+    let kept: Vec<u64> = answered.slots.iter().copied().filter(|&slot| slot >= first).collect();
+    let found: Vec<u64> = found.iter().map(|(slot, _)| *slot).collect();
+    check(found.starts_with(&kept) && found.len() <= kept.len() + 1, &format!("slots {found:?}"))?;
+
+    let found: Vec<u64> = read(&appends, 1).iter().map(|(slot, _)| *slot).collect();
+    check(found.iter().copied().eq(1..=found.len() as u64), &format!("a hole in {found:?}"))?;
+    let more = (found.len() as u64).checked_sub(answered.appends);
+    check(more.is_some_and(|more| more <= 1), &format!("appends {found:?}"))?;
+    check(slots.seal(0).unwrap().epoch >= answered.epoch, "the epoch went back")
+}
+
+#[test]
+fn nothing_answered_is_lost_between_any_two_operations() {
+    // That a new file is whole or not there is another matter: see `a_new_file_is_whole_or_not_there`.
+    let new = Disk::default();
+    drop(Database::builder().create_with_backend(new.clone()).unwrap());
+    let new = new.0.lock().unwrap().durable.clone();
+    let whole = Disk::holding(&new, None);
+    let redb = open(whole.clone()).unwrap();
+    work(&redb, &mut Answered::default()).unwrap();
+    let operations = whole.0.lock().unwrap().done;
+    let (mut unknown, mut not_done) = (0, 0);
+    for left in 0..=operations {
+        let disk = Disk::holding(&new, Some(left));
+        let mut answered = Answered { first: 1, ..Answered::default() };
+        match open(disk.clone()).and_then(|redb| {
+            let ended = work(&redb, &mut answered);
+            // The process is killed: nobody closes anything.
+            core::mem::forget(redb);
+            ended
+        }) {
+            Ok(()) => assert_eq!(left, operations),
+            Err(error) => match error.outcome() {
+                Outcome::Unknown => unknown += 1,
+                Outcome::NotDone => not_done += 1,
+            },
+        }
+        let State { content, durable, .. } = &*disk.0.lock().unwrap();
+        for (what, content) in [("process", content), ("power", durable)] {
+            if let Err(wrong) = judge(content, &answered) {
+                panic!("the {what} ended before operation {left} of {operations}: {wrong}");
+            }
+        }
+    }
+    println!("cut off before each of {operations} operations: {unknown} unknown, {not_done} not done");
+    assert!(operations > 50 && unknown > 20, "{operations} {unknown}");
+}
+
+#[test]
+fn a_new_file_is_whole_or_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new.redb");
+    // Many at once: one makes it, and one has it; the others are told so.
+    let opened: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| Redb::open(&path))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(opened.iter().filter(|opened| opened.is_ok()).count(), 1, "{opened:?}");
+    for error in opened.iter().filter_map(|opened| opened.as_ref().err()) {
+        assert!(matches!(error, RedbError::NotDone(::redb::Error::DatabaseAlreadyOpen)), "{error:?}");
+    }
+    let names: Vec<_> = directory.path().read_dir().unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(names, ["new.redb"], "nothing else is left");
+
+    // What is not a database is not written over.
+    std::fs::write(directory.path().join("text"), "hello").unwrap();
+    assert_eq!(Redb::open(directory.path().join("text")).unwrap_err().outcome(), Outcome::NotDone);
+    assert_eq!(std::fs::read(directory.path().join("text")).unwrap(), b"hello");
+    assert_eq!(Redb::open(directory.path().join("no/such")).unwrap_err().outcome(), Outcome::NotDone);
+}
