@@ -1,13 +1,10 @@
 //! Groups of endpoints over bad networks: order, exactly-once and completeness, judged by the oracle; bounds, checked at
 //! every step.
-#![cfg(feature = "alloc")]
 
-mod common;
-mod endpoint_support;
-
-use common::seed;
-use endpoint_support::{Faults, Network, Random};
 use happens_before::delivery::EndpointConfig;
+
+use crate::common::seed;
+use crate::support::{Faults, Network, Random};
 
 /// Small enough that windows, packets and budgets fill.
 fn small(random: &mut Random) -> EndpointConfig {

@@ -1,89 +1,11 @@
 //! What an endpoint promises, case by case: full windows, joining, leaving, coming back, and hostile members.
-#![cfg(feature = "alloc")]
 
-mod endpoint_support;
+use happens_before::DotRange;
+use happens_before::codec::DecodeErrorKind;
+use happens_before::delivery::endpoint::{AdmitError, BroadcastErrorKind, Endpoint, PacketError, RestoreError};
 
-use endpoint_support::{Faults, Network, Random};
-use happens_before::codec::{DecodeErrorKind, Writer};
-use happens_before::delivery::endpoint::{
-    AdmitError, BroadcastErrorKind, Endpoint, EndpointConfig, PacketError, RestoreError,
-};
-use happens_before::{Dot, DotRange, Message};
-
-const CONFIG: EndpointConfig = EndpointConfig {
-    window: 8,
-    window_bytes: 400,
-    nodes: 6,
-    packet: 200,
-    answer_bytes: 300,
-    delay_ms: 10,
-    retry_ms: 100,
-    retry_max_ms: 2_000,
-};
-
-fn dot(node: u8, counter: u64) -> Dot<u8> {
-    Dot::new(node, counter).unwrap()
-}
-
-/// All packets that are ready, by receiver.
-fn packets(endpoint: &mut Endpoint<u8>) -> Vec<(u8, Vec<u8>)> {
-    std::iter::from_fn(|| endpoint.poll_packet()).collect()
-}
-
-fn deliveries(endpoint: &mut Endpoint<u8>) -> Vec<Dot<u8>> {
-    std::iter::from_fn(|| endpoint.poll_delivery()).map(|message| *message.dot()).collect()
-}
-
-/// A packet, part by part.
-struct Forged {
-    confirmed: u64,
-    base: u64,
-    news: Vec<(u8, u64)>,
-    requests: Vec<(u8, u64, u64)>,
-    messages: Vec<Message<u8, Vec<u8>>>,
-}
-
-impl Forged {
-    fn new() -> Self {
-        Self { confirmed: 0, base: 0, news: vec![], requests: vec![], messages: vec![] }
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let entries = |entries: &[(u8, u64)], out: &mut Writer<'_>| {
-            happens_before::codec::Encode::encode(
-                &entries.iter().copied().collect::<happens_before::VersionVector<u8>>(),
-                out,
-            );
-        };
-        let mut bytes = vec![];
-        let mut out = Writer::growing(&mut bytes);
-        out.put(&[1]);
-        out.put_number(self.confirmed);
-        out.put_number(self.base);
-        let events = self.news.iter().fold(0_u64, |events, (_, counter)| events.saturating_add(*counter));
-        out.put_number(events);
-        if events > 0 {
-            entries(&self.news, &mut out);
-        }
-        entries(&[], &mut out);
-        out.put_number(self.requests.len() as u64);
-        for &(node, first, last) in &self.requests {
-            happens_before::codec::Encode::encode(&DotRange::new(node, first..=last).unwrap(), &mut out);
-        }
-        for message in &self.messages {
-            let mut header = vec![];
-            message.encode_header(&mut Writer::growing(&mut header));
-            out.put_number((header.len() + message.payload().len()) as u64);
-            out.put(&header);
-            out.put(message.payload());
-        }
-        bytes
-    }
-}
-
-fn message(own: Dot<u8>, dependencies: &[Dot<u8>], len: usize) -> Message<u8, Vec<u8>> {
-    Message::new(own, dependencies.iter().copied(), vec![7; len]).unwrap()
-}
+use crate::forged::{Forged, message};
+use crate::support::{CONFIG, Faults, Network, Random, deliveries, dot, packets};
 
 #[test]
 fn a_silent_member_fills_the_window_and_a_removal_empties_it() {
@@ -302,31 +224,6 @@ fn bad_packets_are_refused_and_change_nothing() {
 }
 
 #[test]
-fn a_claim_to_have_what_nobody_sent_costs_little_and_forgets_nothing() {
-    let mut endpoint = Endpoint::new(0, [0, 1, 2], CONFIG).unwrap();
-    endpoint.broadcast(vec![1]).unwrap();
-    deliveries(&mut endpoint);
-    let lie = Forged { news: vec![(0, 1), (1, u64::MAX / 4), (2, u64::MAX / 4), (77, 5)], ..Forged::new() };
-    endpoint.handle_packet(0, &1, &lie.bytes()).unwrap();
-    assert_eq!(endpoint.log_len(), 1, "2 has acknowledged nothing");
-    assert_eq!(endpoint.stability().stable().len(), 0);
-    let mut asked = 0;
-    let mut now = 0;
-    while now < 100_000 {
-        now = endpoint.poll_timeout().unwrap();
-        endpoint.handle_timeout(now);
-        asked += packets(&mut endpoint).iter().map(|(_, packet)| packet.len()).sum::<usize>();
-        assert_eq!(endpoint.internal_validate(), Ok(()));
-    }
-    assert!(asked < 100 * 2 * 3 * 15, "{asked} bytes in 100 s");
-    // Honest traffic gets through.
-    let honest =
-        Forged { news: vec![(2, 1)], messages: vec![message(dot(2, 1), &[dot(0, 1)], 3)], ..Forged::new() };
-    assert_eq!(endpoint.handle_packet(now, &2, &honest.bytes()).unwrap().new, 1);
-    assert_eq!(deliveries(&mut endpoint), [dot(2, 1)]);
-}
-
-#[test]
 fn a_flood_fills_the_share_of_its_author_alone() {
     let mut endpoint = Endpoint::new(0, [0, 1, 2], CONFIG).unwrap();
     let mut random = Random(9);
@@ -374,41 +271,6 @@ fn what_is_not_authentic_is_left_lying() {
 }
 
 #[test]
-fn huge_requests_are_answered_at_a_pace() {
-    let mut endpoint = Endpoint::new(0, [0, 1, 2], CONFIG).unwrap();
-    for _ in 0..8 {
-        endpoint.broadcast(vec![0; 45]).unwrap();
-    }
-    deliveries(&mut endpoint);
-    packets(&mut endpoint); // once to each
-    let greedy = Forged { requests: vec![(0, 1, u64::MAX), (1, 1, u64::MAX), (99, 1, 5)], ..Forged::new() };
-    let mut sent = 0;
-    for now in 0..1_000 {
-        endpoint.handle_packet(now, &1, &greedy.bytes()).unwrap();
-        assert_eq!(endpoint.internal_validate(), Ok(()));
-        let to_it = packets(&mut endpoint).into_iter().filter(|(to, _)| *to == 1);
-        sent += to_it.map(|(_, packet)| packet.len()).sum::<usize>();
-    }
-    // 300 bytes and a message in 100 ms, and acknowledgements.
-    assert!((3_000..8_000).contains(&sent), "{sent} bytes in 1 s");
-}
-
-#[test]
-fn one_packet_of_answers_is_not_more_than_what_is_left() {
-    let config = EndpointConfig { packet: 10_000, answer_bytes: 100, ..CONFIG };
-    let mut endpoint = Endpoint::new(0, [0, 1], config).unwrap();
-    for _ in 0..8 {
-        endpoint.broadcast(vec![0; 40]).unwrap();
-    }
-    deliveries(&mut endpoint);
-    assert!(packets(&mut endpoint)[0].1.len() > 300, "once, as they are");
-    let asks = Forged { requests: vec![(0, 1, 8)], ..Forged::new() }.bytes();
-    endpoint.handle_packet(0, &1, &asks).unwrap();
-    // 100 bytes, and the message with which they are used up: three of 43 and a byte.
-    assert_eq!(packets(&mut endpoint).iter().map(|(_, packet)| packet.len() / 44).collect::<Vec<_>>(), [3]);
-}
-
-#[test]
 fn a_group_of_one_keeps_nothing() {
     let mut endpoint = Endpoint::new(0_u8, [], CONFIG).unwrap();
     for counter in 1..100 {
@@ -428,136 +290,6 @@ fn held_messages_do_not_keep_out_the_one_that_they_wait_for() {
     };
     assert_eq!((take(2, 390), take(3, 390), take(1, 390)), (1, 0, 1));
     assert_eq!(deliveries(&mut endpoint), [dot(1, 1), dot(1, 2)]);
-}
-
-#[test]
-fn later_messages_do_not_put_off_the_search_for_a_lost_one() {
-    let mut endpoint = Endpoint::new(0, [0, 1], CONFIG).unwrap();
-    // The first message is lost, the others come one after another.
-    let mut asked = None;
-    for (now, counter) in (0..).step_by(5).zip(2..=8) {
-        let packet = Forged {
-            news: vec![(1, counter)],
-            messages: vec![message(dot(1, counter), &[], 3)],
-            ..Forged::new()
-        };
-        assert_eq!(endpoint.handle_packet(now, &1, &packet.bytes()).unwrap().new, 1);
-        // Its vector, in a packet of 10 bytes, and the range 1..=1.
-        if packets(&mut endpoint).iter().any(|(_, packet)| packet.ends_with(&[1, 1, 0, 0])) {
-            assert_eq!(asked.replace(now), None, "asked for twice");
-        }
-    }
-    assert_eq!(asked, Some(CONFIG.delay_ms));
-    // But what was asked for does: the rest is on its way.
-    let came = Forged { messages: vec![message(dot(1, 1), &[], 3)], ..Forged::new() };
-    endpoint.handle_packet(100, &1, &came.bytes()).unwrap();
-    assert_eq!(deliveries(&mut endpoint).len(), 8);
-}
-
-#[test]
-fn an_answer_puts_off_the_next_question() {
-    let mut endpoint = Endpoint::new(0, [0, 1], CONFIG).unwrap();
-    let asks = |endpoint: &mut Endpoint<u8>, now| {
-        endpoint.handle_timeout(now);
-        packets(endpoint)
-            .iter()
-            .any(|(_, packet)| packet.len() > 7 && packet[packet.len() - 4..][..2] == [1, 1])
-    };
-    let claim = Forged { news: vec![(1, 5)], ..Forged::new() };
-    endpoint.handle_packet(0, &1, &claim.bytes()).unwrap();
-    assert!(asks(&mut endpoint, 10));
-    let first = Forged { messages: vec![message(dot(1, 2), &[], 3)], ..Forged::new() };
-    endpoint.handle_packet(100, &1, &first.bytes()).unwrap();
-    assert!(!asks(&mut endpoint, 199));
-    endpoint.handle_timeout(200);
-    assert!(packets(&mut endpoint)[0].1.ends_with(&[2, 1, 0, 0, 1, 2, 2]), "1..=1 and 3..=5");
-}
-
-#[test]
-fn what_is_relative_to_an_unknown_vector_is_not_confirmed() {
-    let mut endpoint = Endpoint::new(0, [0, 1], CONFIG).unwrap();
-    let relative = Forged { base: 5, news: vec![(1, 1)], ..Forged::new() };
-    endpoint.handle_packet(0, &1, &relative.bytes()).unwrap();
-    endpoint.handle_timeout(CONFIG.delay_ms);
-    assert_eq!(packets(&mut endpoint)[0].1[1], 0);
-    let whole = Forged { news: vec![(1, 6)], ..Forged::new() };
-    endpoint.handle_packet(CONFIG.delay_ms, &1, &whole.bytes()).unwrap();
-    endpoint.handle_timeout(2 * CONFIG.delay_ms);
-    assert_eq!(packets(&mut endpoint)[0].1[1], 6);
-}
-
-#[test]
-fn many_gaps_are_asked_for_in_a_small_group() {
-    let config = EndpointConfig { window: 200, window_bytes: 10_000, nodes: 2, packet: 1, ..CONFIG };
-    let mut nodes = [0, 1].map(|node| Endpoint::new(node, [0, 1], config).unwrap());
-    for _ in 0..200 {
-        nodes[0].broadcast(vec![]).unwrap();
-    }
-    deliveries(&mut nodes[0]);
-    // Every second packet is lost.
-    for (_, packet) in packets(&mut nodes[0]).iter().skip(1).step_by(2) {
-        nodes[1].handle_packet(0, &0, packet).unwrap();
-    }
-    assert_eq!(nodes[1].held_len(), 100);
-    nodes[0].handle_timeout(config.delay_ms);
-    let mut now = config.delay_ms;
-    let mut most = 0;
-    while nodes[1].delivered().get(&0) < 200 {
-        for (from, to) in [(0, 1), (1, 0)] {
-            for (_, packet) in packets(&mut nodes[from]) {
-                most = most.max(if from == 1 { packet.len() } else { 0 });
-                nodes[to].handle_packet(now, &(from as u8), &packet).unwrap();
-            }
-            deliveries(&mut nodes[to]);
-            assert_eq!(nodes[to].internal_validate(), Ok(()));
-        }
-        now = nodes.iter().filter_map(Endpoint::poll_timeout).min().unwrap();
-        nodes.iter_mut().for_each(|node| node.handle_timeout(now));
-    }
-    assert!(most > 64 * 3, "as many ranges as a packet may ask for, in one: {most} bytes");
-}
-
-#[test]
-fn a_stale_or_repeated_packet_calls_for_no_reply_at_once() {
-    let config = EndpointConfig { delay_ms: 0, ..CONFIG };
-    let mut nodes = [0, 1].map(|node| Endpoint::new(node, [0, 1], config).unwrap());
-    let (mut all, mut in_flight) = (vec![], vec![]);
-    for _ in 0..3 {
-        nodes[0].broadcast(vec![]).unwrap();
-        nodes[1].broadcast(vec![]).unwrap();
-        for node in &mut nodes {
-            node.handle_timeout(5);
-            deliveries(node);
-            in_flight.extend(packets(node));
-        }
-    }
-    // Each packet arrives, in no time.
-    while let Some((to, packet)) = in_flight.pop() {
-        all.push((to, packet.clone()));
-        let node = &mut nodes[usize::from(to)];
-        node.handle_packet(5, &(1 - to), &packet).unwrap();
-        deliveries(node);
-        in_flight.extend(packets(node));
-        assert!(all.len() < 50, "they answer each other for ever");
-    }
-    assert!(nodes.iter().all(|node| node.delivered().iter().eq([(&0, 3), (&1, 3)])));
-    // And then all of them again, some time later.
-    for now in 10..30 {
-        for (to, packet) in &all {
-            nodes[usize::from(*to)].handle_packet(now, &(1 - to), packet).unwrap();
-            let replies = packets(&mut nodes[usize::from(*to)]);
-            assert_eq!(replies, [], "at {now} ms");
-        }
-    }
-    // It is repeated at a pace, for it may be that the answer to it was lost.
-    let mut replies = 0;
-    for now in 30..1_030 {
-        for (to, packet) in &all {
-            nodes[usize::from(*to)].handle_packet(now, &(1 - to), packet).unwrap();
-            replies += packets(&mut nodes[usize::from(*to)]).len();
-        }
-    }
-    assert!((10..=22).contains(&replies), "{replies} replies in 1 s");
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Endpoints in virtual time, over a network that loses, repeats, delays and parts; judged as they run.
 
-#![allow(dead_code, unreachable_pub, reason = "shared by test programs that each use a part")]
-
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -9,14 +7,26 @@ use happens_before::check::CausalRun;
 use happens_before::delivery::endpoint::{BroadcastErrorKind, Endpoint, EndpointConfig, PacketError};
 use happens_before::{Dot, Message};
 
-pub type Node = u8;
+pub(crate) type Node = u8;
+
+/// Small windows, so that they fill.
+pub(crate) const CONFIG: EndpointConfig = EndpointConfig {
+    window: 8,
+    window_bytes: 400,
+    nodes: 6,
+    packet: 200,
+    answer_bytes: 300,
+    delay_ms: 10,
+    retry_ms: 100,
+    retry_max_ms: 2_000,
+};
 
 /// Random numbers that are the same for a seed in every run.
 #[derive(Clone, Debug)]
-pub struct Random(pub u64);
+pub(crate) struct Random(pub u64);
 
 impl Random {
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -24,28 +34,28 @@ impl Random {
         (z ^ (z >> 31)) % bound
     }
 
-    pub fn percent(&mut self, chance: u64) -> bool {
+    pub(crate) fn percent(&mut self, chance: u64) -> bool {
         self.below(100) < chance
     }
 }
 
 /// What a network does to packets, in percent and milliseconds.
 #[derive(Clone, Copy, Debug)]
-pub struct Faults {
-    pub loss: u64,
-    pub duplicate: u64,
-    pub delay_ms: u64,
+pub(crate) struct Faults {
+    pub(crate) loss: u64,
+    pub(crate) duplicate: u64,
+    pub(crate) delay_ms: u64,
 }
 
-pub const NONE: Faults = Faults { loss: 0, duplicate: 0, delay_ms: 1 };
+pub(crate) const NONE: Faults = Faults { loss: 0, duplicate: 0, delay_ms: 1 };
 
 /// A node, and what it would find on its disk after a crash.
-pub struct Site {
-    pub endpoint: Endpoint<Node>,
-    pub saved: Vec<u8>,
+pub(crate) struct Site {
+    pub(crate) endpoint: Endpoint<Node>,
+    pub(crate) saved: Vec<u8>,
     sent: Vec<Message<Node, ()>>,
     delivered: Vec<Dot<Node>>,
-    pub is_down: bool,
+    pub(crate) is_down: bool,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -57,29 +67,29 @@ struct Flight {
     packet: Vec<u8>,
 }
 
-pub struct Network {
-    pub config: EndpointConfig,
-    pub random: Random,
-    pub faults: Faults,
-    pub sites: Vec<Site>,
-    pub run: CausalRun<Node>,
-    pub now_ms: u64,
+pub(crate) struct Network {
+    pub(crate) config: EndpointConfig,
+    pub(crate) random: Random,
+    pub(crate) faults: Faults,
+    pub(crate) sites: Vec<Site>,
+    pub(crate) run: CausalRun<Node>,
+    pub(crate) now_ms: u64,
     /// Which side of a partition each node is on.
-    pub side: Vec<u8>,
+    pub(crate) side: Vec<u8>,
     flights: BinaryHeap<Reverse<Flight>>,
-    pub packets: u64,
-    pub bytes: u64,
-    pub crashes: u64,
-    pub refused: u64,
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) crashes: u64,
+    pub(crate) refused: u64,
     /// The number of a packet that is lost, whatever the faults.
-    pub lost: Option<u64>,
+    pub(crate) lost: Option<u64>,
     /// How much the nodes' clocks go wrong: added to the time that each is told.
-    pub skew_ms: Vec<u64>,
+    pub(crate) skew_ms: Vec<u64>,
 }
 
 impl Network {
     /// A group of `nodes`; `sites` is how many there may ever be.
-    pub fn new(nodes: u8, sites: usize, config: EndpointConfig, seed: u64) -> Self {
+    pub(crate) fn new(nodes: u8, sites: usize, config: EndpointConfig, seed: u64) -> Self {
         let mut network = Self {
             config,
             random: Random(seed),
@@ -102,17 +112,17 @@ impl Network {
         network
     }
 
-    pub fn add(&mut self, endpoint: Endpoint<Node>) {
+    pub(crate) fn add(&mut self, endpoint: Endpoint<Node>) {
         let saved = endpoint.snapshot();
         self.sites.push(Site { endpoint, saved, sent: Vec::new(), delivered: Vec::new(), is_down: false });
     }
 
-    pub fn endpoint(&mut self, node: Node) -> &mut Endpoint<Node> {
+    pub(crate) fn endpoint(&mut self, node: Node) -> &mut Endpoint<Node> {
         &mut self.sites[usize::from(node)].endpoint
     }
 
     /// Takes deliveries, then saves, then sends: unless the node crashes before it has saved.
-    pub fn settle(&mut self, node: Node, crash: bool) {
+    pub(crate) fn settle(&mut self, node: Node, crash: bool) {
         let site = &mut self.sites[usize::from(node)];
         while let Some(message) = site.endpoint.poll_delivery() {
             let bytes = message.payload();
@@ -153,7 +163,7 @@ impl Network {
     }
 
     /// Loses all that was not saved.
-    pub fn crash(&mut self, node: Node) {
+    pub(crate) fn crash(&mut self, node: Node) {
         self.crashes += 1;
         let site = &mut self.sites[usize::from(node)];
         site.sent.clear();
@@ -163,11 +173,11 @@ impl Network {
         assert_eq!(site.endpoint.internal_validate(), Ok(()));
     }
 
-    pub fn broadcast(&mut self, node: Node, len: u8) -> bool {
+    pub(crate) fn broadcast(&mut self, node: Node, len: u8) -> bool {
         self.broadcast_or_crash(node, len, false)
     }
 
-    pub fn broadcast_or_crash(&mut self, node: Node, len: u8, crash: bool) -> bool {
+    pub(crate) fn broadcast_or_crash(&mut self, node: Node, len: u8, crash: bool) -> bool {
         let payload = vec![len; usize::from(len)];
         let done = match self.endpoint(node).broadcast(payload.clone()) {
             Ok(_) => true,
@@ -196,7 +206,7 @@ impl Network {
 
     /// Lets everything happen up to a time; returns false if nothing is left to happen. `crash` is the chance, in
     /// thousandths, that a node crashes after an input.
-    pub fn run_until(&mut self, end_ms: u64, crash: u64) -> bool {
+    pub(crate) fn run_until(&mut self, end_ms: u64, crash: u64) -> bool {
         while let Some(at) = self.next() {
             if at > end_ms {
                 self.now_ms = end_ms;
@@ -232,7 +242,7 @@ impl Network {
     }
 
     /// Heals the network and lets it run until all is silent; everything must be everywhere then, and nothing kept.
-    pub fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         self.side.fill(0);
         let live: Vec<usize> = (0..self.sites.len()).filter(|&at| !self.sites[at].is_down).collect();
         let (end, packets) = (self.now_ms + 3_600_000, self.packets);
@@ -252,4 +262,17 @@ impl Network {
             assert_eq!(endpoint.lost().count(), 0);
         }
     }
+}
+
+pub(crate) fn dot(node: u8, counter: u64) -> Dot<u8> {
+    Dot::new(node, counter).unwrap()
+}
+
+/// All packets that are ready, by receiver.
+pub(crate) fn packets(endpoint: &mut Endpoint<u8>) -> Vec<(u8, Vec<u8>)> {
+    std::iter::from_fn(|| endpoint.poll_packet()).collect()
+}
+
+pub(crate) fn deliveries(endpoint: &mut Endpoint<u8>) -> Vec<Dot<u8>> {
+    std::iter::from_fn(|| endpoint.poll_delivery()).map(|message| *message.dot()).collect()
 }

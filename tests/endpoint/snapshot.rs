@@ -1,22 +1,12 @@
 //! Snapshots of endpoints in bytes: as they always were, one form for each, and nothing in them is believed.
-#![cfg(feature = "alloc")]
 
 use happens_before::codec::DecodeErrorKind;
 use happens_before::delivery::endpoint::{Endpoint, EndpointConfig, RestoreError};
 use happens_before::{Dot, VersionVector};
 
-const GOLDEN: &str = include_str!("golden/endpoint.txt");
+use crate::support::CONFIG;
 
-const CONFIG: EndpointConfig = EndpointConfig {
-    window: 8,
-    window_bytes: 400,
-    nodes: 6,
-    packet: 200,
-    answer_bytes: 300,
-    delay_ms: 10,
-    retry_ms: 100,
-    retry_max_ms: 2_000,
-};
+const GOLDEN: &str = include_str!("../golden/endpoint.txt");
 
 /// Brings to 1, from 0, what there is for it, and back, until there is nothing.
 fn exchange(nodes: &mut [Endpoint<u8>; 2]) {

@@ -1,19 +1,16 @@
 //! One member of a group does what it likes. Nothing panics, all bounds hold at each step, and the honest members
 //! deliver all that they have sent, in causal order: at once if it does not send different messages under one number to
 //! different members, and as soon as it is removed if it does.
-#![cfg(feature = "alloc")]
-
-mod common;
-mod endpoint_support;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use common::seed;
-use endpoint_support::Random;
 use happens_before::check::CausalRun;
 use happens_before::codec::{Encode, Writer};
 use happens_before::delivery::endpoint::{BroadcastErrorKind, Endpoint, EndpointConfig, PacketError};
 use happens_before::{Dot, DotRange, Message, VersionVector};
+
+use crate::common::seed;
+use crate::support::Random;
 
 const HONEST: usize = 3;
 const HOSTILE: u8 = 3;
