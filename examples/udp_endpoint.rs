@@ -84,7 +84,10 @@ impl Process {
             Ok((len, sender)) if sender == self.other => {
                 let other = if *self.endpoint.node() == GROUP[0] { GROUP[1] } else { GROUP[0] };
                 let now = self.now_ms();
-                self.endpoint.handle_packet(now, &other, &buffer[..len])?;
+                // What is not a packet is as good as lost: anyone can send from that address.
+                if let Err(error) = self.endpoint.handle_packet(now, &other, &buffer[..len]) {
+                    eprintln!("{}: {error}", self.endpoint.node());
+                }
             }
             Ok(_) => {} // a stranger
             Err(error)

@@ -16,7 +16,7 @@
 //! | know exactly which events have been seen, although they come in any order: delta CRDTs, retransmission | [`CausalContext`] | one number a node, and a range a gap |
 //! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with an [`Outbox`] to send | the names of a message's direct dependencies: one or two |
 //! | have every message delivered everywhere, over any transport | [`delivery::Endpoint`] | a packet a message and member, and acknowledgements |
-//! | know what everyone has, and what may be forgotten | [`delivery::Stability`] | 8 bytes for an author and a member |
+//! | know what everyone has, and when a deletion mark may be forgotten | [`delivery::Stability`] | 8 bytes for an author and a member |
 //! | the same for events that name their parents by hash: commits, content-addressed changes | [`DagBuffer`] | an id a parent |
 //! | keep a hostile neighbour from taking the room of the others | [`CausalBuffer::accept_from`], [`CausalBuffer::remove_source`] | up to 54 bytes a held message |
 //! | go on without a node that has gone for good | [`CausalBuffer::close`] | a look at all that is held |

@@ -132,3 +132,93 @@ fn counters_to_the_end_of_the_range() {
     assert_eq!(stability.remove(&"b"), VersionVector::new());
     assert_eq!(stability.stable_up_to(&"a"), u64::MAX, "what was stable stays so, without members too");
 }
+
+/// What a node has sent: its name, and everything that it follows, itself too.
+type Sent = (Dot<u8>, VersionVector<u8>);
+
+/// Three nodes send, deliver in causal order, and acknowledge, all of it late and in any order. Counts the deliveries,
+/// and those of messages that do not follow what their receiver held for stable, and for causally stable.
+fn deliveries_that_surprise(random: &mut quickcheck::Gen) -> [usize; 3] {
+    const NODES: u8 = 3;
+    let mut delivered = [(); 3].map(|()| VersionVector::new());
+    let mut stability = [(); 3].map(|()| Stability::new(0..NODES, 16).unwrap());
+    let mut causally_stable = [(); 3].map(|()| VersionVector::new());
+    let mut sent: Vec<Sent> = vec![];
+    let mut acknowledgements: Vec<(u8, u8, VersionVector<u8>)> = vec![];
+    let mut counts = [0; 3];
+    for _ in 0..150 {
+        let node = below(random, NODES.into()) as u8;
+        let at = usize::from(node);
+        match below(random, 4) {
+            0 => {
+                let counter = delivered[at].get(&node) + 1;
+                delivered[at].extend([(node, counter)]);
+                sent.push((Dot::new(node, counter).unwrap(), delivered[at].clone()));
+            }
+            1 => {
+                let is_ready = |(dot, past): &&Sent| {
+                    let before = past.iter().filter(|(author, _)| *author != dot.node());
+                    dot.counter() == delivered[at].get(dot.node()) + 1
+                        && before.into_iter().all(|(author, counter)| delivered[at].get(author) >= counter)
+                };
+                let ready: Vec<&Sent> = sent.iter().filter(is_ready).collect();
+                if ready.is_empty() {
+                    continue;
+                }
+                let (dot, past) = ready[below(random, ready.len() as u64) as usize];
+                counts[0] += 1;
+                counts[1] += usize::from(!(stability[at].stable() <= *past));
+                counts[2] += usize::from(!(causally_stable[at] <= *past));
+                delivered[at].extend([(*dot.node(), dot.counter())]);
+            }
+            2 => {
+                acknowledgements.extend((0..NODES).map(|to| (node, to, delivered[at].clone())));
+            }
+            _ => {
+                for _ in 0..acknowledgements.len().min(3) {
+                    let at = below(random, acknowledgements.len() as u64) as usize;
+                    let (from, to, vector) = acknowledgements.swap_remove(at);
+                    stability[usize::from(to)].observe(&from, &vector).unwrap();
+                }
+            }
+        }
+        if below(random, 3) == 0 {
+            let now = stability[at].causally_stable(&delivered[at]).clone();
+            assert!(causally_stable[at] <= now && now <= stability[at].stable());
+            causally_stable[at] = now;
+        }
+    }
+    // It gets as far as what is stable, when all has arrived.
+    for at in 0..3 {
+        let all = VersionVector::from_iter(sent.iter().map(|(dot, _)| (*dot.node(), dot.counter())));
+        let stable = stability[at].stable();
+        stability[at].causally_stable(&all);
+        assert_eq!(*stability[at].causally_stable(&all), stable);
+    }
+    counts
+}
+
+/// The definition of causal stability, in the paper's words turned round: nothing is delivered later that does not follow it.
+#[test]
+fn what_is_delivered_follows_what_is_causally_stable_and_not_all_that_is_stable() {
+    let mut random = random();
+    let runs = (0..500).map(|_| deliveries_that_surprise(&mut random));
+    let sum = runs.fold([0; 3], |sum, counts| [0, 1, 2].map(|at| sum[at] + counts[at]));
+    assert_eq!(sum[2], 0, "of {} deliveries", sum[0]);
+    assert!(sum[1] > 100, "stable alone is too early: {} of {}", sum[1], sum[0]);
+}
+
+#[test]
+fn what_a_member_alone_has_claimed_does_not_hold_back_causal_stability_without_it() {
+    let vector = |a, b| VersionVector::from_iter([("a", a), ("b", b)]);
+    let mut stability = Stability::new(["a", "b", "c"], 16).unwrap();
+    for (member, vector) in [("a", vector(1, 1)), ("b", vector(1, 1)), ("c", vector(1, u64::MAX))] {
+        stability.observe(&member, &vector).unwrap();
+    }
+    for _ in 0..3 {
+        assert_eq!(*stability.causally_stable(&vector(1, 1)), VersionVector::new());
+    }
+    stability.remove(&"c");
+    stability.causally_stable(&vector(1, 1));
+    assert_eq!(*stability.causally_stable(&vector(1, 1)), vector(1, 1));
+}

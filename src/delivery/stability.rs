@@ -3,8 +3,16 @@
 //! # The problem
 //!
 //! A node keeps what it has delivered for those who may still lack it, and marks what is deleted instead of forgetting
-//! it, because a concurrent change may still name it. When may it forget? When every member has the event: then nobody
-//! will ask for it, and nobody can send anything concurrent to it that is not on its way already.
+//! it, because a concurrent change may still name it. When may it forget?
+//!
+//! | | when | what may be forgotten |
+//! |---|---|---|
+//! | *stable* | every member has the event | its message: nobody will ask for it |
+//! | *causally stable*, at a node | and all that is still to be delivered there follows the event | its mark: nothing concurrent will come |
+//!
+//! The second comes later. Before a member had the event, it may have sent something concurrent, which may still be on its
+//! way. But that is among what it had sent when it acknowledged the event; so once all is delivered that members were
+//! known to have when the event was found to be stable, the event is causally stable.
 //!
 //! # The structure
 //!
@@ -21,6 +29,9 @@
 //!
 //! Each column knows its lowest counter and how many members are there. Only when the last of them moves up, the column
 //! is searched for the next one.
+//!
+//! For causal stability a *mark* is set: what is stable, and the highest counters of all columns, at one moment. When those
+//! are delivered, what is in the mark is causally stable, and the next mark is set.
 //!
 //! # Rules
 //!
@@ -79,6 +90,16 @@ pub struct Stability<I> {
     members: Vec<I>,
     columns: BTreeMap<I, Column>,
     limit: usize,
+    /// What will be causally stable when all that members were known to have is delivered.
+    mark: Option<Mark<I>>,
+    causally_stable: VersionVector<I>,
+}
+
+/// What was known at one moment.
+#[derive(Clone, Debug)]
+struct Mark<I> {
+    stable: VersionVector<I>,
+    highest: VersionVector<I>,
 }
 
 /// How far the events of one author are acknowledged.
@@ -119,7 +140,8 @@ impl<I: NodeId> Stability<I> {
         if members.len() > limit {
             return Err(TooManyNodes { limit });
         }
-        Ok(Self { members, columns: BTreeMap::new(), limit })
+        let (columns, causally_stable) = (BTreeMap::new(), VersionVector::new());
+        Ok(Self { members, columns, limit, mark: None, causally_stable })
     }
 
     /// Visits the members, in their order.
@@ -156,6 +178,45 @@ impl<I: NodeId> Stability<I> {
     /// Returns the highest counter of `author` that any member has acknowledged, 0 for none. O(n + log m).
     pub fn highest(&self, author: &I) -> u64 {
         self.columns.get(author).and_then(|column| column.counters.iter().max().copied()).unwrap_or(0)
+    }
+
+    /// Returns what is causally stable at a node that has delivered `delivered`: whatever is delivered there from now on
+    /// follows it. The marks of what is deleted may be forgotten up to here, and the metadata that only tells what is
+    /// concurrent (Baquero et al.).
+    ///
+    /// It grows with the calls, one after every delivery, say; a call now and then is enough, but it is always one call
+    /// behind at least. O(m), and O(n m) for those calls that find it grown. After a restart it starts again from nothing.
+    ///
+    /// A member that claims to have what was never sent stops it until it is removed. One that is
+    /// [removed](Self::remove) is not waited for any longer; do not rely on this before all have removed it, for until then
+    /// another one may take in what it has sent.
+    ///
+    /// ```
+    /// use happens_before::VersionVector;
+    /// use happens_before::delivery::Stability;
+    ///
+    /// let vector = |a, b| VersionVector::from_iter([("a", a), ("b", b)]);
+    /// let mut stability = Stability::new(["a", "b"], 16)?;
+    /// // Node a has sent a deletion, which b has. Before b had it, b has sent something, which a has not.
+    /// stability.observe(&"a", &vector(1, 0))?;
+    /// stability.observe(&"b", &vector(1, 1))?;
+    /// assert_eq!(stability.stable(), vector(1, 0));
+    /// assert_eq!(stability.causally_stable(&vector(1, 0)), &vector(0, 0));
+    /// assert_eq!(stability.causally_stable(&vector(1, 1)), &vector(1, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn causally_stable(&mut self, delivered: &VersionVector<I>) -> &VersionVector<I> {
+        if let Some(mark) = self.mark.take_if(|mark| mark.highest <= *delivered) {
+            self.causally_stable = mark.stable;
+        }
+        if self.mark.is_none() {
+            let stable = self.stable();
+            if stable != self.causally_stable {
+                let highest = self.columns.keys().map(|author| (author.clone(), self.highest(author)));
+                self.mark = Some(Mark { stable, highest: highest.collect() });
+            }
+        }
+        &self.causally_stable
     }
 
     /// Names the members that have not acknowledged `dot`, in their order; none if it is stable. O(n).
@@ -241,6 +302,7 @@ impl<I: NodeId> Stability<I> {
     pub fn remove(&mut self, member: &I) -> VersionVector<I> {
         let Ok(at) = self.members.binary_search(member) else { return VersionVector::new() };
         self.members.remove(at);
+        self.mark = None; // what it alone has claimed may never come
         let moved = self.columns.iter_mut().filter_map(|(author, column)| {
             if column.counters.remove(at) == column.stable {
                 column.lowest -= 1;

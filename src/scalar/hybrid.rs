@@ -500,7 +500,9 @@ impl<I: NodeId> HybridClock<I> {
     /// # Errors
     ///
     /// [`ClockDrift`] if `time` would raise the clock and is further ahead of the wall clock than the drift bound;
-    /// the clock is unchanged. One of the two wall clocks is wrong, or the sender is hostile.
+    /// the clock is unchanged. One of the two wall clocks is wrong, or the sender is hostile. Then refuse the message too,
+    /// before it takes effect: where it does, what is written here afterwards gets a lower time, and loses against what it
+    /// has overwritten. Where a message can no longer be refused, take a [`LamportClock`](crate::LamportClock).
     #[inline]
     pub fn observe(&mut self, time: HybridTime, now: impl TimeSource) -> Result<(), ClockDrift> {
         self.last.believe(time, now.now_ms(), self.max_drift_ms)?;

@@ -413,3 +413,37 @@ fn joins_without(lost: u64) -> Option<u64> {
     network.run.complete().unwrap();
     (network.packets > before + lost).then_some(network.packets)
 }
+
+/// One sends something and the packet is lost; the other deletes something meanwhile. Both have the deletion before
+/// both have what is concurrent to it.
+#[test]
+fn something_concurrent_may_come_after_a_message_is_stable_and_not_after_it_is_causally_stable() {
+    let mut nodes = [0, 1].map(|node| Endpoint::new(node, [0, 1], CONFIG).unwrap());
+    nodes[1].broadcast(vec![1]).unwrap();
+    deliveries(&mut nodes[1]);
+    packets(&mut nodes[1]); // lost
+    nodes[0].broadcast(vec![0]).unwrap();
+    deliveries(&mut nodes[0]);
+
+    let mut exchange = |now| {
+        for from in [0, 1] {
+            nodes[from].handle_timeout(now);
+            for (to, packet) in packets(&mut nodes[from]) {
+                nodes[usize::from(to)].handle_packet(now, &(from as u8), &packet).unwrap();
+            }
+        }
+        let stable = nodes[0].stability().stable_up_to(&0);
+        let delivered = (deliveries(&mut nodes[0]).len(), deliveries(&mut nodes[1]).len());
+        (delivered, stable, nodes[0].causally_stable().get(&0))
+    };
+    assert_eq!(exchange(10), ((0, 1), 0, 0));
+    assert_eq!(exchange(30), ((0, 0), 1, 0), "stable, and something concurrent is still to come");
+    let mut last = (0, 0);
+    for now in (40..400).step_by(10) {
+        let (delivered, stable, causally_stable) = exchange(now);
+        assert_eq!(delivered.1, 0);
+        last = (last.0 + delivered.0, causally_stable);
+        assert!(stable == 1 && (causally_stable == 0 || last.0 == 1));
+    }
+    assert_eq!(last, (1, 1));
+}

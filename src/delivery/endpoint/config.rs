@@ -8,8 +8,9 @@ use crate::delivery::TooManyNodes;
 
 /// Sizes and times of an [`Endpoint`](super::Endpoint).
 ///
-/// All nodes of a group take the same `window`, `window_bytes` and `nodes`: a node that sends more than others keep for it,
-/// or names more nodes, would wait for them for ever. The rest may differ.
+/// All nodes of a group take the same `window`, `window_bytes` and `nodes`. A node that has more on its way than others keep
+/// for it is slowed down by that; a message longer than the `window_bytes` of another, and a vector that names more than
+/// its `nodes`, are refused there for ever, and nothing tells the sender. The rest may differ.
 ///
 /// # Memory
 ///
@@ -25,12 +26,14 @@ use crate::delivery::TooManyNodes;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndpointConfig {
-    /// How many messages of one author may be on their way: not yet known to be delivered everywhere. At least 1; the
-    /// default is 1,024.
+    /// How many messages of one author may be on their way: not yet known to be delivered everywhere. 0 counts as
+    /// 1; the default is 1,024.
     pub window: u64,
     /// How many bytes those may take, and so how long one may be; the default is 1 MiB.
     pub window_bytes: usize,
-    /// How many nodes may ever be in the group, with those that have left; the default is 256.
+    /// How many nodes may ever be in the group, with those that have left, also those that came back under a new id; the
+    /// default is 256. A group that needs more restarts its nodes with a larger number, all of them before the next one
+    /// is admitted.
     pub nodes: usize,
     /// How long a packet should be at most, in bytes; the default is 1,200. One message, or one vector, that is longer
     /// goes alone.
@@ -93,7 +96,8 @@ impl fmt::Display for BroadcastError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             BroadcastErrorKind::WindowFull => f.write_str(
-                "earlier messages are not acknowledged by all; try again later, or remove the member that holds them back",
+                "earlier messages are not acknowledged by all; deliver what there is, try again later, or remove the member \
+                 that holds them back",
             ),
             BroadcastErrorKind::TooLong { limit } => {
                 write!(f, "the message is longer than the {limit} bytes of a window; send it in parts")
@@ -145,7 +149,9 @@ pub enum PacketError {
 impl fmt::Display for PacketError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAMember => f.write_str("the packet is not from another member; admit the sender first"),
+            Self::NotAMember => {
+                f.write_str("the sender is not a member here: it was not admitted yet, or is removed")
+            }
             Self::Decode(error) => write!(f, "not a packet: {error}"),
             Self::NeverSent => f.write_str(
                 "the sender has messages of this node that it has not sent; distrust it, \
@@ -163,13 +169,14 @@ impl core::error::Error for PacketError {}
 pub enum RestoreError {
     /// The bytes are not a snapshot, or one that contradicts itself.
     Decode(DecodeError),
-    /// The group has more nodes than the configuration allows.
+    /// The group has more nodes, with those that have left, than the configuration allows. Where one vector alone names
+    /// too many, it is `Decode` that says so.
     TooManyNodes(TooManyNodes),
     /// More messages are on their way than the window of the configuration allows.
     WindowTooSmall,
     /// The node that joins is not in the snapshot's roster: it must be admitted *before* the snapshot is taken.
     NotAMember,
-    /// The node that joins has taken part under this id before; it needs a new one.
+    /// The node that joins has sent or acknowledged something under this id before; it needs a new one.
     KnownAuthor,
 }
 

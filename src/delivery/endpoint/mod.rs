@@ -103,8 +103,16 @@ pub use receiving::Received;
 /// # What must survive a restart
 ///
 /// [`snapshot`](Self::snapshot), stored **before the packets leave** that are polled after it, and together with the
-/// effects of what was delivered. Others forget what this node has acknowledged, and depend on what it has sent. A node
-/// that has lost its snapshot, or comes back from an older one, must [`join`](Self::join) under a new id.
+/// effects of what was delivered. Others forget what this node has acknowledged, depend on what it has sent, and no longer
+/// say what it has confirmed to know of them: so every packet that leaves needs a snapshot that is as new, also where
+/// nothing was delivered or broadcast. Packets may wait, so that one snapshot serves many of them. It has all logged
+/// messages in it: a window of each author at most, and hardly any in a group that keeps up.
+///
+/// A node that has lost its snapshot, or comes back from an older one, must [`join`](Self::join) under a new id. Others may
+/// notice ([`PacketError::NeverSent`] is a sign), but only if it listens before it speaks.
+///
+/// Neither snapshots nor packets have a checksum: storage and transport must notice damage, as files with checksums, TCP
+/// or authenticated datagrams do.
 ///
 /// # Examples
 ///
@@ -224,9 +232,19 @@ impl<I: DecodeId> Endpoint<I> {
 
     /// Returns what all members are known to have, and who they are.
     ///
-    /// What is stable may be forgotten by the application too, such as the mark that something was deleted.
+    /// What is stable is forgotten here, but the application may not forget as soon: something concurrent may still be
+    /// delivered. See [`causally_stable`](Self::causally_stable).
     pub fn stability(&self) -> &Stability<I> {
         &self.stability
+    }
+
+    /// Returns up to where all that is still to be delivered here follows what was delivered: so far the application
+    /// may forget the marks of what was deleted, and what it keeps to tell concurrent changes apart.
+    ///
+    /// It grows with the calls: see [`Stability::causally_stable`], also for what to mind when a member is removed.
+    /// O(n), and O(n²) for those calls that find it grown.
+    pub fn causally_stable(&mut self) -> &VersionVector<I> {
+        self.stability.causally_stable(&self.buffer.delivered())
     }
 
     /// Names the members for which the oldest message of this node that is not stable is kept, in their order; none if
@@ -348,6 +366,7 @@ impl<I: DecodeId> Endpoint<I> {
     ///
     /// Call it after every other call that changes the endpoint, until it says `None`; before that, save what must
     /// survive. Packets may get lost, be repeated and overtake each other. O(n), and a copy of the messages in it.
+    #[must_use = "a packet that is polled counts as sent"]
     pub fn poll_packet(&mut self) -> Option<(I, Vec<u8>)> {
         let clock = self.clock;
         let own_last = self.outbox.counter();
@@ -417,7 +436,8 @@ impl<I: DecodeId> Endpoint<I> {
     /// From now on what it does not have is kept for it. It starts either with [`Endpoint::join`] from a snapshot that was
     /// taken by a member **after this**, or, as long as nothing is stable, with [`Endpoint::new`]. Admit it at all members
     /// before the snapshot is taken: one that admits it later may have forgotten what the newcomer lacks, and then only
-    /// the member that has given the snapshot can help it.
+    /// the member that has given the snapshot can help it. And until a member has admitted it, that one takes in none of
+    /// its messages, nor what builds on them.
     ///
     /// A node that is a member already is left as it is.
     ///
@@ -446,8 +466,9 @@ impl<I: DecodeId> Endpoint<I> {
     /// Takes a member out of the group, for good; says whether it was one. O(n²).
     ///
     /// Nothing waits for it any longer, and packets from it are refused. What it has sent stays: what one live member has
-    /// delivered of it, all will. A node does not remove itself: it falls silent, and the others remove it. If it is to
-    /// take part again, it [joins](Self::join) under a new id.
+    /// delivered of it, all will. A node does not remove itself: it waits until [`held_back_by`](Self::held_back_by) is
+    /// empty, so that nothing it has sent is lost, falls silent, and the others remove it, each when it learns of that;
+    /// nobody tells the one that is removed. If it is to take part again, it [joins](Self::join) under a new id.
     ///
     /// What is held back of it is dropped, and asked for again if a member has delivered it: it may build on what only nodes
     /// that are gone have delivered, and so wait for ever; or differ from what others hold, if the node was hostile. What

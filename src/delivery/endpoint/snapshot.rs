@@ -53,6 +53,7 @@ impl<I: DecodeId> Endpoint<I> {
     /// assert_eq!(back.poll_delivery().unwrap().payload(), b"tea?");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut out = Writer::growing(&mut bytes);
@@ -80,7 +81,9 @@ impl<I: DecodeId> Endpoint<I> {
         bytes
     }
 
-    /// Comes back from the snapshot that this node has stored last.
+    /// Comes back from the snapshot that this node has stored last. If that was not the last one, the node gives numbers out
+    /// again, and members hold different messages under one name, silently: see [what must survive a
+    /// restart](Endpoint#what-must-survive-a-restart).
     ///
     /// # Errors
     ///
@@ -91,7 +94,9 @@ impl<I: DecodeId> Endpoint<I> {
         snapshot.open(outbox, config)
     }
 
-    /// Starts `node` as a new member from the snapshot of another one, which has [admitted](Self::admit) it before.
+    /// Starts `node` as a new member from the snapshot of another one, which has [admitted](Self::admit) it before. Save a
+    /// snapshot of its own before it sends anything, and never join from the same bytes again: that would be a second node
+    /// under the same id.
     ///
     /// # Errors
     ///
