@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::rc::Rc;
 
-use happens_before::Dot;
 use happens_before::delivery::endpoint::{BroadcastErrorKind, Endpoint, EndpointConfig, PacketError};
+use happens_before::{Dot, VersionVector};
 use happens_before_simulation::{Node, Random, Scenario, Setup, Step};
 
 use super::judge::{Id, Judge, Told};
@@ -119,6 +119,8 @@ pub(crate) struct Member {
     disk: Vec<u8>,
     /// What the application has seen; on the disk too.
     log: Vec<Dot<Id>>,
+    /// What was said to be causally stable last.
+    causally_stable: VersionVector<Id>,
     /// What could not be sent yet.
     waiting: VecDeque<Say>,
     ask_at: u64,
@@ -144,6 +146,7 @@ impl Member {
             newest: (0..settings.nodes as Id).collect(),
             disk: Vec::new(),
             log: Vec::new(),
+            causally_stable: VersionVector::new(),
             waiting: VecDeque::new(),
             ask_at: now,
             turn: 0,
@@ -177,6 +180,10 @@ impl Member {
                     break;
                 }
             }
+        }
+        if endpoint.causally_stable() != &self.causally_stable {
+            self.causally_stable.clone_from(endpoint.causally_stable());
+            self.told.push(Told::CausallyStable { vector: self.causally_stable.clone() });
         }
         self.disk = endpoint.snapshot();
         while let Some((to, bytes)) = endpoint.poll_packet() {

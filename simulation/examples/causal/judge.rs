@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use happens_before::Dot;
 use happens_before::check::CausalRun;
+use happens_before::{Dot, VersionVector};
 
 /// What names a node: its number, and 100 more for every state that it has lost.
 pub(crate) type Id = u32;
@@ -24,6 +24,8 @@ pub(crate) enum Told {
     Joined { log: Vec<Dot<Id>> },
     /// It delivered a message.
     Delivered { dot: Dot<Id>, payload: u64 },
+    /// Whatever it delivers from now on follows these.
+    CausallyStable { vector: VersionVector<Id> },
 }
 
 impl fmt::Display for Told {
@@ -33,6 +35,7 @@ impl fmt::Display for Told {
             Self::Broadcast { dot, .. } => write!(f, "makes {dot}"),
             Self::Joined { log } => write!(f, "joins with {} deliveries", log.len()),
             Self::Delivered { dot, .. } => write!(f, "delivers {dot}"),
+            Self::CausallyStable { vector } => write!(f, "holds for causally stable {vector}"),
         }
     }
 }
@@ -65,6 +68,7 @@ struct Judged {
     site: usize,
     past: BTreeMap<Id, u64>,
     log: Vec<Dot<Id>>,
+    causally_stable: VersionVector<Id>,
     /// The number of the message that it made last.
     last_sent: Option<usize>,
 }
@@ -104,6 +108,10 @@ impl Judge {
                 self.delivered(node, *dot, payload)
             }),
             Told::Delivered { dot, payload } => self.delivered(node, dot, payload),
+            Told::CausallyStable { vector } => {
+                self.nodes[node].causally_stable.merge(&vector);
+                Ok(())
+            }
         }
     }
 
@@ -151,6 +159,13 @@ impl Judge {
         let sent = &self.sent[self.numbers[&dot]];
         if sent.payload != payload {
             return Err(format!("node {node} delivers {dot} with {payload} instead of {}", sent.payload));
+        }
+        let follows = |(id, counter): (&Id, u64)| sent.past.get(id).is_some_and(|&past| past >= counter);
+        if !judged.causally_stable.iter().all(follows) {
+            let vector = &judged.causally_stable;
+            return Err(format!(
+                "node {node} holds {vector} for causally stable, and {dot} does not follow it"
+            ));
         }
         judged.past.insert(*dot.node(), dot.counter());
         judged.log.push(dot);
