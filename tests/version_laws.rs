@@ -8,7 +8,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 
-use common::{Model, check};
+use common::{Model, below, check, random};
 use happens_before::{CausalOrder, CounterExhausted, Dot, DotRange, FixedVector, VersionVector};
 
 type Vector = VersionVector<u8>;
@@ -366,6 +366,78 @@ fn random_pairs_agree_with_the_model() {
         }
     }
     check(property as fn(Model, Model));
+}
+
+/// Vectors with a past: what has been on the heap and is short again, what came to the end of its counters, copies of
+/// each other that went their own ways. Around as many nodes as live inline, and as the wide loops take at once.
+#[test]
+fn sequences_of_operations_agree_with_the_model() {
+    const COUNTERS: [u64; 6] = [1, 1, 2, u64::MAX / 2, u64::MAX - 1, u64::MAX];
+    let random = &mut random();
+    let (mut emptied, mut moved_out, mut moved_in, mut exhausted) = (0, 0, 0, 0);
+    for nodes in [9, 10, 33, 70] {
+        let mut vectors = vec![(Vector::new(), Model::default()); 3];
+        for _ in 0..4_000 {
+            let node = below(random, nodes) as u8;
+            let counter = *random.choose(&COUNTERS).unwrap();
+            let (their, their_model) = random.choose(&vectors).unwrap().clone();
+            let (ours, our_model) = &mut vectors[below(random, 3) as usize];
+            let (before, len) = (our_model.get(node), our_model.0.len());
+            match below(random, 24) {
+                0 => (*ours, *our_model) = (their.clone(), their_model.clone()),
+                1 => {
+                    ours.merge(&their);
+                    *our_model = our_model.merge(&their_model);
+                }
+                2 => {
+                    ours.meet(&their);
+                    *our_model = our_model.meet(&their_model);
+                }
+                3 => {
+                    let keeps = |node: u8, counter: u64| node & 3 > 0 && counter < u64::MAX;
+                    ours.retain(|&node, counter| keeps(node, counter));
+                    our_model.0.retain(|&node, &mut counter| keeps(node, counter));
+                }
+                4 => ours.shrink_to_fit(),
+                5 if node & 3 == 0 => {
+                    ours.clear();
+                    our_model.0.clear();
+                }
+                6 => {
+                    let many: Model = Model((0..node).map(|node| (node, counter)).collect());
+                    ours.extend(many.0.iter().map(|(&node, &counter)| (node, counter)));
+                    *our_model = our_model.merge(&many);
+                }
+                7..=11 => {
+                    assert_eq!(ours.remove(&node), before);
+                    our_model.set(node, 0);
+                }
+                12..=17 => match ours.increment(node) {
+                    Ok(dot) => {
+                        assert_eq!((*dot.node(), dot.counter()), (node, before + 1));
+                        our_model.set(node, before + 1);
+                    }
+                    Err(CounterExhausted { limit, .. }) => {
+                        assert_eq!((limit, before), (u64::MAX, u64::MAX));
+                        exhausted += 1;
+                    }
+                },
+                _ => {
+                    ours.observe(&Dot::new(node, counter).unwrap());
+                    our_model.set(node, before.max(counter));
+                }
+            }
+            assert_eq!(model(ours), *our_model);
+            let (now, fresh) = (our_model.0.len(), vector(our_model));
+            assert!(*ours == fresh && hash(ours) == hash(&fresh) && ours.compare(&fresh) == CausalOrder::Equal);
+            assert_eq!(ours.compare(&their).to_ordering(), our_model.partial_cmp(&their_model));
+            assert_eq!(ours.get(&node), our_model.get(node));
+            emptied += usize::from(len > 0 && now == 0);
+            moved_out += usize::from(len <= 8 && now > 8);
+            moved_in += usize::from(len > 8 && now <= 8);
+        }
+    }
+    assert!(emptied > 50 && moved_out > 100 && moved_in > 100 && exhausted > 100);
 }
 
 #[test]

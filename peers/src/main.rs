@@ -22,6 +22,7 @@
 //!
 //! One file with a function `cases() -> Vec<Case>`, and one line in [`SUBJECTS`].
 
+mod allocations;
 mod codec;
 mod delivery;
 mod scalar;
@@ -81,6 +82,8 @@ pub enum Goal {
     None,
     /// At most this many times the limit.
     WithinLimit(f64),
+    /// At most so much.
+    AtMost(f64),
     /// Faster than every peer.
     BeatPeers,
     /// Both.
@@ -239,6 +242,8 @@ fn judge<'a>(subject: &str, case: &Case, of: &dyn Fn(&str) -> &'a Vec<f64>) -> L
         let ratios: Vec<f64> = of(ours.name).iter().zip(of(other)).map(|(a, b)| a / b).collect();
         spread(&ratios).0
     };
+    // Where both are nothing there is none.
+    let shown = |ratio: Option<f64>| ratio.filter(|ratio| !ratio.is_nan());
     let limit = with(Role::Limit).next();
     let peer = with(Role::Peer).min_by(|a, b| spread(of(a.name)).0.total_cmp(&spread(of(b.name)).0));
     let to_limit = limit.map(|limit| ratio(limit.name));
@@ -248,6 +253,7 @@ fn judge<'a>(subject: &str, case: &Case, of: &dyn Fn(&str) -> &'a Vec<f64>) -> L
     let (goal, met) = match case.goal {
         Goal::None => (String::new(), None),
         Goal::WithinLimit(factor) => (format!("within {factor}x of the limit"), within(factor)),
+        Goal::AtMost(most) => (format!("at most {most}"), Some(spread(of(ours.name)).0 <= most)),
         Goal::BeatPeers => ("faster than every peer".into(), beats),
         Goal::WithinLimitAndBeatPeers(factor) => (
             format!("within {factor}x of the limit, and faster than every peer"),
@@ -262,10 +268,10 @@ fn judge<'a>(subject: &str, case: &Case, of: &dyn Fn(&str) -> &'a Vec<f64>) -> L
         ),
     };
     let mut verdict = String::new();
-    if let Some(ratio) = to_limit {
+    if let Some(ratio) = shown(to_limit) {
         _ = write!(verdict, "{ratio:.2}x the limit; ");
     }
-    if let Some(ratio) = to_peer {
+    if let Some(ratio) = shown(to_peer) {
         _ = write!(verdict, "{ratio:.2}x the nearest peer; ");
     }
     _ = match met {

@@ -5,6 +5,8 @@
 //! a million. Peers whose `merge` takes the other side by value are given each of its entries instead, which is what
 //! their `merge` does, and saves them a copy. The loops over slices do less than anyone else: they know that the ids
 //! are the same.
+//!
+//! What is on the heap and how often something is allocated is counted, for one operation each.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -15,6 +17,7 @@ use crdts::CmRDT;
 use happens_before::{CausalOrder, VersionVector};
 use stateright::util::VectorClock as Stateright;
 
+use crate::allocations::{Counts, counted};
 use crate::{Case, Contestant, Goal, Pick, Role};
 
 const SIZES: [usize; 7] = [3, 8, 16, 64, 256, 1_024, 10_000];
@@ -656,6 +659,36 @@ fn clone_round<V: Vector>(x: &Entries) -> Contestant {
     })
 }
 
+/// The bytes that a vector holds on the heap, made of all its entries at once.
+fn heap_round<V: Vector>(x: &Entries) -> Contestant {
+    let x = x.clone();
+    contestant::<V>(move || counted(|| V::make(&x)).bytes)
+}
+
+/// How often a vector allocates in one operation, given itself and one of the same ids.
+fn allocations_round<V: Vector>(x: &Entries, y: &Entries, operation: fn(&mut V, &V) -> Counts) -> Contestant {
+    let (start, other) = (V::make(x), V::make(y));
+    contestant::<V>(move || operation(&mut start.copy(), &other).allocations)
+}
+
+fn increment_allocations<V: Vector>(x: &Entries) -> Contestant {
+    let (mut vector, place) = (V::make(x), x.len() / 2);
+    let id = x[place].0;
+    contestant::<V>(move || counted(|| vector.increment(id, place)).allocations)
+}
+
+fn merge_allocations<V: Vector>(x: &Entries, y: &Entries) -> Contestant {
+    allocations_round::<V>(x, y, |vector, other| counted(|| vector.merge(other)))
+}
+
+fn compare_allocations<V: Vector>(x: &Entries, y: &Entries) -> Contestant {
+    allocations_round::<V>(x, y, |vector, other| counted(|| vector.compare(other)))
+}
+
+fn clone_allocations<V: Vector>(x: &Entries) -> Contestant {
+    allocations_round::<V>(x, x, |vector, _| counted(|| vector.copy()))
+}
+
 /// A round for each contestant; those that know places only, where all have the same ids.
 macro_rules! contestants {
     ([$($limit:ty),*], $same_ids:expr, $round:ident $arguments:tt) => {{
@@ -681,13 +714,16 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn cases_of(n: usize) -> Vec<Case> {
-    let case = |name: &str, goal, contestants| Case {
+    let case_in = |unit, name: &str, goal, contestants| Case {
         name: Box::leak(format!("{name}, n = {n}").into_boxed_str()),
-        unit: "ns",
+        unit,
         pick: Pick::Fastest,
         goal,
         contestants,
     };
+    let case = |name: &str, goal, contestants| case_in("ns", name, goal, contestants);
+    let counts = |name: &str, goal, contestants| case_in("allocations", name, goal, contestants);
+    let none = Goal::AtMost(0.0);
     let fast = if n >= 64 { Goal::WithinLimitAndTimesAsFast(2.0, 5.0) } else { Goal::BeatPeers };
     let x = entries(n);
     let newer = with(x.clone(), |at, entry| entry.1 += u64::from(at + 1 == n));
@@ -747,5 +783,19 @@ fn cases_of(n: usize) -> Vec<Case> {
             all
         }),
         case("clone", Goal::BeatPeers, contestants!([Sorted], true, clone_round(&x))),
+        case_in(
+            "bytes",
+            "bytes on the heap",
+            Goal::WithinLimit(1.0),
+            contestants!([Sorted], true, heap_round(&x)),
+        ),
+        counts("allocations, increment", none, contestants!([], true, increment_allocations(&x))),
+        counts("allocations, merge", none, contestants!([], true, merge_allocations(&x, &newer))),
+        counts("allocations, compare", none, contestants!([], true, compare_allocations(&x, &newer))),
+        counts(
+            "allocations, clone",
+            if n <= 8 { none } else { Goal::None },
+            contestants!([], true, clone_allocations(&x)),
+        ),
     ]
 }

@@ -177,8 +177,11 @@ impl<I: NodeId> VersionVector<I> {
     /// Returns the counter of `node`'s latest event seen, 0 for none. O(log n).
     #[inline]
     pub fn get(&self, node: &I) -> u64 {
+        // Before the search, on which it does not depend.
+        let counters = self.counters.as_slice();
         match self.ids.binary_search(node) {
-            Ok(at) => self.counters[at],
+            // V3: there is one.
+            Ok(at) => counters.get(at).copied().unwrap_or(0),
             Err(_) => self.recent.get(node),
         }
     }
@@ -204,9 +207,10 @@ impl<I: NodeId> VersionVector<I> {
     /// ```
     #[inline]
     pub fn increment(&mut self, node: I) -> Result<Dot<I>, CounterExhausted> {
+        let counters = self.counters.as_mut_slice();
         match self.ids.binary_search(&node) {
             Ok(at) => {
-                let counter = &mut self.counters[at];
+                let counter = &mut counters[at];
                 let dot = dot_after(*counter, node)?;
                 *counter = dot.counter();
                 Ok(dot)
@@ -235,8 +239,9 @@ impl<I: NodeId> VersionVector<I> {
     /// ```
     #[inline]
     pub fn observe(&mut self, dot: &Dot<I>) {
+        let counters = self.counters.as_mut_slice();
         match self.ids.binary_search(dot.node()) {
-            Ok(at) => self.counters[at] = self.counters[at].max(dot.counter()),
+            Ok(at) => counters[at] = counters[at].max(dot.counter()),
             Err(before) => self.raise_recent(before, dot.node(), dot.counter()),
         }
     }

@@ -66,7 +66,7 @@ pub(super) fn meet<I: PartialEq>(ours: Ours<'_, I>, theirs: Theirs<'_, I>) -> us
 /// lacks, and they are concurrent.
 #[inline]
 pub(super) fn compare<I: PartialEq>(ours: Theirs<'_, I>, theirs: Theirs<'_, I>) -> CausalOrder {
-    // Much is decided by the first few entries, before one has even chosen how to go on.
+    // Much is decided by the first two entries, before one has even chosen how to go on.
     if let (Some((our_ids, ours)), Some((their_ids, theirs))) = (first(ours), first(theirs)) {
         let (above, below) = Plain.bounds(ours, theirs);
         if (above & below) | differ(our_ids, their_ids) {
@@ -76,9 +76,9 @@ pub(super) fn compare<I: PartialEq>(ours: Theirs<'_, I>, theirs: Theirs<'_, I>) 
     in_blocks!(ours.0.len(), compare_loop(ours, theirs))
 }
 
-/// The first few entries of a vector that has many.
+/// The first two entries of a vector that has many.
 #[inline(always)]
-fn first<'a, I>((ids, counters): Theirs<'a, I>) -> Option<(&'a [I; 4], &'a [u64; 4])> {
+fn first<'a, I>((ids, counters): Theirs<'a, I>) -> Option<(&'a [I; 2], &'a [u64; 2])> {
     if ids.len() < BLOCK { None } else { ids.first_chunk().zip(counters.first_chunk()) }
 }
 
