@@ -119,6 +119,8 @@ mod position;
 #[cfg(feature = "alloc")]
 pub mod publisher;
 #[cfg(feature = "alloc")]
+mod ring;
+#[cfg(feature = "alloc")]
 pub mod subscriber;
 #[cfg(feature = "alloc")]
 mod window;

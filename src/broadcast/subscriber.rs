@@ -207,16 +207,17 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// Makes a subscriber that goes on from a snapshot.
     #[must_use]
     pub fn resume(snapshot: Snapshot<I>, config: SubscriberConfig) -> Self {
+        let window = Window::new(snapshot.next, config.window);
         Self {
-            config,
             epoch: snapshot.epoch,
             delivered: Delivered::new(&snapshot.delivered),
-            window: Window::new(snapshot.next, config.window),
             begun: None,
             claimed: 0,
             unread: 0,
             covered: 0,
-            patience: Patience::new(config.write_timeout_ms, config.max_fill_timeout_ms),
+            patience: Patience::new(window.next(), config.write_timeout_ms, config.max_fill_timeout_ms),
+            window,
+            config,
             sealed: 0,
             pending: false,
             quiet_until: 0,
@@ -242,7 +243,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         }
         self.epoch = snapshot.epoch;
         self.delivered = Delivered::new(&snapshot.delivered);
-        self.patience.forget();
+        self.patience.skip_to(self.window.next());
         (self.begun, self.next_read) = (None, 0);
         Ok(())
     }
@@ -290,41 +291,43 @@ impl<I: NodeId, P> Subscriber<I, P> {
                     delivery => return Ok(delivery),
                 }
             }
-            if self.delivered.len() >= self.config.nodes
-                && let Some(id) = self.window.front().and_then(Entry::id)
-                && self.delivered.get(id.node()) == 0
+            let Some(entry) = self.window.front() else { return Ok(None) };
+            let limit = self.config.nodes;
+            if let Some(id) = entry.id()
+                && self.delivered.highest(id.node(), limit).is_none()
             {
-                return Err(TooManyNodes { node: id.node().clone(), limit: self.config.nodes });
+                return Err(TooManyNodes { node: id.node().clone(), limit });
             }
-            let sequence = self.window.next();
             let Some(entry) = self.window.pop() else { return Ok(None) };
             self.epoch = self.epoch.max(entry.epoch());
-            let position = Position { epoch: self.epoch, sequence, index: 0 };
             let (id, payload) = match entry.into_content() {
                 Content::Fill => {
-                    self.patience.note_fill(sequence);
+                    self.patience.note_fill(self.window.next() - 1);
                     continue;
                 }
                 Content::Marker { id } => (id, None),
                 Content::Messages { first: id, payloads } => match payloads.into_single() {
                     Ok(payload) => (id, Some(payload)),
                     Err(payloads) => {
-                        self.patience.note_entry();
-                        self.begin(id, position, payloads);
+                        self.begin(id, payloads);
                         continue;
                     }
                 },
             };
-            self.patience.note_entry();
             if self.delivered.note(&id) {
-                return Ok(Some(Delivery { position, id, payload }));
+                return Ok(Some(Delivery { position: self.position(), id, payload }));
             }
         }
     }
 
+    /// The position of the first message in the slot that was passed last.
+    fn position(&self) -> Position {
+        Position { epoch: self.epoch, sequence: self.window.next() - 1, index: 0 }
+    }
+
     #[cold]
-    fn begin(&mut self, first: Dot<I>, position: Position, payloads: vec::IntoIter<P>) {
-        let number = first.counter();
+    fn begin(&mut self, first: Dot<I>, payloads: vec::IntoIter<P>) {
+        let (number, position) = (first.counter(), self.position());
         self.begun = Some(Begun { node: first.into_node(), number, position, payloads });
     }
 
