@@ -47,10 +47,21 @@ fn run(seed: u64, conduct: Conduct) -> (End, Seen) {
     (end, world.seen)
 }
 
-/// How many seeds each test tries; the long run is by hand: `HAPPENS_BEFORE_RUNS=100000 cargo test --release ...`.
+/// How many seeds the swarm tries; the long run is by hand: `HAPPENS_BEFORE_RUNS=100000 cargo test --release ...`.
 fn runs() -> u64 {
     std::env::var("HAPPENS_BEFORE_RUNS")
-        .map_or(400, |runs| runs.parse().expect("HAPPENS_BEFORE_RUNS is a number"))
+        .map_or(1_000, |runs| runs.parse().expect("HAPPENS_BEFORE_RUNS is a number"))
+}
+
+/// Names the seed of a run that panics.
+struct Named(u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("to repeat this run alone: HAPPENS_BEFORE_RUNS=1 HAPPENS_BEFORE_SEED={}", self.0);
+        }
+    }
 }
 
 #[test]
@@ -58,10 +69,14 @@ fn under_every_mix_of_faults_there_is_one_order_and_nothing_is_lost() {
     let first = common::seed() % (u64::MAX / 2);
     let mut all = Seen::default();
     for seed in first..first + runs() {
+        let _named = Named(seed);
         let conduct = swarm(seed);
         let (end, seen) = run(seed, conduct);
-        assert!(matches!(end, End::Complete), "HAPPENS_BEFORE_SEED={seed}: {end:?} under {conduct:?}");
+        assert!(matches!(end, End::Complete), "{end:?} under {conduct:?}");
         all = add(all, seen);
+    }
+    if runs() < 100 {
+        return;
     }
     // It saw something of everything.
     let Seen { acknowledged, delivered, fills, filled_away, crashes, resumed, restarts, installed, .. } = all;

@@ -33,6 +33,10 @@ impl<T> Ring<T> {
     }
 
     #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the length is a power of two, so that it divides what is cut off"
+    )]
     fn index(&self, slot: u64) -> usize {
         slot as usize & self.places.len().wrapping_sub(1)
     }
