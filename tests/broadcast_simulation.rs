@@ -6,46 +6,7 @@ mod common;
 #[path = "common/broadcast_world.rs"]
 mod world;
 
-use world::{Conduct, End, Repair, Retry, Seen, World};
-
-/// Numbers from a seed, the same everywhere: splitmix64.
-fn choices(mut state: u64) -> impl FnMut(u64) -> u64 {
-    move |limit| {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-}
-
-/// Every run has some of the faults, and not others, so that none hides another.
-fn swarm(seed: u64) -> Conduct {
-    let mut choose = choices(!seed);
-    let mut fault = |per_mille: u64| if choose(2) == 0 { 0 } else { 1 + choose(per_mille) };
-    Conduct {
-        lose: fault(200),
-        repeat: fault(150),
-        impatient: fault(500),
-        crash: fault(20),
-        restart: fault(20),
-        counter_back: fault(20),
-        counter_jump: fault(20),
-        seal: fault(10),
-        trim: fault(20),
-        abandon: fault(20),
-        ..Conduct::default()
-    }
-}
-
-fn run(seed: u64, conduct: Conduct) -> (End, Seen) {
-    let mut world = World::new(choices(seed), conduct, 3, 3, 12);
-    let end = world.run(1_500);
-    if conduct.repair == Repair::Fill && conduct.retry == Retry::Same {
-        world.assert_real_time_order();
-    }
-    (end, world.seen)
-}
+use world::{Conduct, End, Repair, Retry, Seen, run, swarm};
 
 /// How many seeds the swarm tries; the long run is by hand: `HAPPENS_BEFORE_RUNS=100000 cargo test --release ...`.
 fn runs() -> u64 {

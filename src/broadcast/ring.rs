@@ -103,7 +103,7 @@ impl<T> Ring<T> {
     fn clear(&mut self, slots: impl Iterator<Item = u64>) {
         for slot in slots {
             let index = self.index(slot);
-            self.places[index] = None;
+            self.places[index] = None; // not empty, since it has a place for a slot
         }
     }
 

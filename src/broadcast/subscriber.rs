@@ -29,6 +29,7 @@
 //! The algorithm and its sources are described where the module [`broadcast`](crate::broadcast) begins.
 
 use core::fmt;
+use core::iter::Enumerate;
 
 use super::delivered::Delivered;
 use super::patience::Patience;
@@ -190,11 +191,9 @@ pub struct Subscriber<I, P> {
 
 #[derive(Debug)]
 struct Begun<I, P> {
-    node: I,
-    /// The number of the next message.
-    number: u64,
-    position: Position,
-    payloads: vec::IntoIter<P>,
+    /// The id of the first message.
+    first: Dot<I>,
+    payloads: Enumerate<vec::IntoIter<P>>,
 }
 
 impl<I: NodeId, P> Subscriber<I, P> {
@@ -327,25 +326,23 @@ impl<I: NodeId, P> Subscriber<I, P> {
 
     #[cold]
     fn begin(&mut self, first: Dot<I>, payloads: vec::IntoIter<P>) {
-        let (number, position) = (first.counter(), self.position());
-        self.begun = Some(Begun { node: first.into_node(), number, position, payloads });
+        self.begun = Some(Begun { first, payloads: payloads.enumerate() });
     }
 
     /// Delivers the next message of the entry that is begun, unless it was delivered before.
     #[cold]
     fn continue_begun(&mut self) -> Option<Delivery<I, P>> {
-        let begun = self.begun.as_mut()?;
-        let payload = begun.payloads.next();
-        let id = Dot::new(begun.node.clone(), begun.number)?; // at least 1
-        let position = begun.position;
-        // No overflow before the last payload is taken: `Entry::batch` has seen to it.
-        begun.number = begun.number.wrapping_add(1);
-        begun.position.index += 1;
-        if begun.payloads.len() == 0 {
+        let Begun { first, payloads } = self.begun.as_mut()?;
+        let (node, number) = (first.node().clone(), first.counter());
+        let next = payloads.next();
+        if payloads.len() == 0 {
             self.begun = None;
         }
-        let payload = payload.filter(|_| self.delivered.note(&id));
-        payload.map(|payload| Delivery { position, id, payload: Some(payload) })
+        let (index, payload) = next?;
+        let position = Position { index: index as u64, ..self.position() };
+        // No overflow: `Entry::batch` has seen to it.
+        let id = Dot::new(node, number + position.index)?;
+        self.delivered.note(&id).then(|| Delivery { position, id, payload: Some(payload) })
     }
 
     /// Hands in that the entry stands in `slot`, as its publisher has announced after it was written, or as a read of one's
