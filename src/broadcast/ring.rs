@@ -118,3 +118,50 @@ impl<T> Ring<T> {
         self.first = slot;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use quickcheck::quickcheck;
+
+    use super::*;
+
+    quickcheck! {
+        /// Any sequence of steps does what it does to a map of the occupied slots.
+        fn does_what_a_map_does(first: u8, limit: u8, steps: Vec<(u8, u8)>) -> bool {
+            let (mut first, limit) = (u64::from(first), usize::from(limit % 20));
+            let (mut ring, mut map) = (Ring::new(first, limit), BTreeMap::new());
+            steps.into_iter().enumerate().all(|(value, (kind, distance))| {
+                let slot = (first + u64::from(distance % 24)).saturating_sub(2);
+                match kind % 8 {
+                    0 => {
+                        let popped = map.remove(&first);
+                        first += u64::from(popped.is_some());
+                        assert_eq!(ring.pop(), popped);
+                    }
+                    1 => {
+                        ring.truncate(slot);
+                        map.split_off(&slot);
+                    }
+                    2 if slot >= first => {
+                        ring.skip_to(slot);
+                        map = map.split_off(&slot);
+                        first = slot;
+                    }
+                    _ => {
+                        ring.reach(slot);
+                        let place = ring.get_mut(slot);
+                        assert_eq!(place.is_some(), slot >= first && slot - first < limit as u64);
+                        if let Some(place) = place {
+                            assert_eq!(place.replace(value), map.insert(slot, value));
+                        }
+                    }
+                }
+                assert_eq!(ring.first(), first);
+                assert!(ring.places.is_empty() || ring.places.len() < 2 * limit);
+                (0..first + 30).all(|slot| ring.get(slot) == map.get(&slot)) && ring.occupied().eq(map.keys().copied())
+            })
+        }
+    }
+}
