@@ -251,6 +251,15 @@ fn the_fill_time_out_grows_with_every_fill_up_to_its_limit_and_falls_when_it_is_
     assert_eq!(wait_for_hole(&mut machine, &mut now_ms), 200, "never less");
 }
 
+#[test]
+fn the_fill_time_out_grows_from_where_it_has_fallen_to() {
+    let mut machine = Machine::new(CONFIG);
+    let mut now_ms = 0;
+    assert_eq!([(); 2].map(|()| wait_for_hole(&mut machine, &mut now_ms)), [200, 400]);
+    announce(&mut machine, 1_023);
+    assert_eq!([(); 2].map(|()| wait_for_hole(&mut machine, &mut now_ms)), [400, 800]);
+}
+
 /// Delivers the next slots as they are announced.
 fn announce(machine: &mut Machine, slots: u64) {
     for _ in 0..slots {
