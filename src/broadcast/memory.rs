@@ -12,7 +12,8 @@ use super::{AppendAnswer, AppendLog, Entry, Log, ReadAnswer, SealAnswer, SlotLog
 /// [`AppendLog`]; both may be used on one log.
 ///
 /// It keeps the slots from the first that is not trimmed up to the highest occupied one, holes included, and is full
-/// when that would be more than its limit. Every operation is O(1), but for what it returns or forgets.
+/// when that would be more than its limit. Writing is O(1), amortised over the slots that are kept: a write far ahead makes
+/// room for all below it. Reading and trimming are O(slots passed), holes included.
 ///
 /// # Examples
 ///
