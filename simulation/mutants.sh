@@ -16,7 +16,7 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 
 # What is built: what git knows, as it lies in the work tree.
-git ls-files -z -- Cargo.toml Cargo.lock README.md src simulation lab models benches examples tests |
+git ls-files -z -- Cargo.toml Cargo.lock README.md src simulation engines lab models benches examples tests |
   xargs -0 tar -cf - --ignore-failed-read | tar -xf - -C "$copy"
 
 simulate() { # SCENARIO RUNS; prints the seed that fails, if one does
@@ -27,15 +27,16 @@ simulate() { # SCENARIO RUNS; prints the seed that fails, if one does
   )
 }
 
-# The scenario that shows a mistake: what endpoints do about it, or what everything stands on.
+# The scenario that shows a mistake: of total order; what endpoints do about it; or what everything stands on.
 scenario_of() { # MUTANT
   case $1 in
+    broadcast-*) echo broadcast ;;
     endpoint-*) echo endpoint ;;
     *) echo buffer ;;
   esac
 }
 
-for scenario in buffer endpoint; do
+for scenario in buffer endpoint broadcast; do
   if ! seed=$(simulate "$scenario" 300); then
     echo "without a patch, seed $seed of scenario $scenario fails" >&2
     exit 1

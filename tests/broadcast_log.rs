@@ -403,3 +403,60 @@ impl Counter for Eager<'_> {
         self.counter.current()
     }
 }
+
+/// Answers one kind of call with an error.
+struct Breaking {
+    log: RefCell<MemoryLog<u8, u64>>,
+    broken: Cell<&'static str>,
+}
+
+impl Breaking {
+    fn log(&self, call: &str) -> Result<&RefCell<MemoryLog<u8, u64>>, &'static str> {
+        if self.broken.get() == call { Err(self.broken.get()) } else { Ok(&self.log) }
+    }
+}
+
+impl Log<u8, u64> for Breaking {
+    type Error = &'static str;
+
+    fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<u8, u64>, &'static str> {
+        self.log("read").map(|log| log.borrow().read(from, limit))
+    }
+
+    fn seal(&self, epoch: u64) -> Result<SealAnswer, &'static str> {
+        self.log("seal").map(|log| log.borrow_mut().seal(epoch))
+    }
+
+    fn trim(&self, below: u64) -> Result<u64, &'static str> {
+        self.log("trim").map(|log| log.borrow_mut().trim(below))
+    }
+}
+
+impl SlotLog<u8, u64> for Breaking {
+    fn write(&self, slot: u64, entry: &E) -> Result<WriteAnswer<u8, u64>, &'static str> {
+        self.log("write").and_then(|log| log.borrow_mut().write(slot, entry).map_err(|_| "full"))
+    }
+}
+
+#[test]
+fn after_an_error_of_the_log_it_is_read_again_soon_and_a_hole_is_filled_in_the_new_epoch() {
+    let log = Breaking { log: RefCell::new(MemoryLog::new(10)), broken: Cell::new("read") };
+    let config = SubscriberConfig { poll_ms: 10, write_timeout_ms: 100, ..SubscriberConfig::default() };
+    let mut subscriber = Subscriber::<u8, u64>::new(config);
+    assert_eq!(blocking::follow(&mut subscriber, &log, 0), Err(FollowError::Log("read")));
+    assert_eq!(subscriber.poll_timeout(), Some(10), "not as if an answer were waited for");
+
+    log.broken.set("write");
+    log.log.borrow_mut().write(2, &message(0, 1, 1)).unwrap();
+    log.seal(3).unwrap();
+    for now_ms in (10..210).step_by(10) {
+        blocking::follow(&mut subscriber, &log, now_ms).unwrap();
+    }
+    // The hole has been waited for.
+    assert_eq!(blocking::follow(&mut subscriber, &log, 210), Err(FollowError::Log("write")));
+    assert_eq!(subscriber.poll_timeout(), Some(220));
+    log.broken.set("");
+    blocking::follow(&mut subscriber, &log, 220).unwrap();
+    assert_eq!(log.write(1, &Entry::fill(9)), Ok(WriteAnswer::Occupied(Entry::fill(3))));
+    assert_eq!(subscriber.poll_delivery().unwrap().unwrap().position.to_string(), "3:2:0");
+}

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 
 use happens_before::Dot;
 use happens_before::broadcast::{
-    Abandoned, AppendAnswer, AppendRequest, Appender, BatchErrorKind, Entry, Fate, PublishErrorKind,
+    Abandoned, AppendAnswer, AppendRequest, Appender, BatchErrorKind, Content, Entry, Fate, PublishErrorKind,
     PublishRefusedKind, PublishRequest, Publisher, PublisherConfig, WriteAnswer,
 };
 use happens_before::broadcast::{PublishError, Published};
@@ -490,4 +490,48 @@ fn a_given_up_append_is_unknown_once_it_was_sent() {
     assert_eq!((appender.last(), appender.abandon().unwrap().fate), (5, Fate::Unknown { slot: None }));
     appender.publish("next").unwrap();
     assert_eq!(appender.outstanding().map(Entry::epoch), Some(1));
+}
+
+#[test]
+fn an_appender_has_one_entry_outstanding_of_whichever_kind_in_its_epoch() {
+    let mut appender = Appender::resume('a', 5, None).unwrap();
+    appender.enter(2);
+    appender.enter(1); // changes nothing
+    let begin: [fn(&mut Appender<char, &'static str>); 3] = [
+        |appender| appender.publish("x").map(drop).unwrap(),
+        |appender| appender.publish_batch(["x", "y"]).map(drop).unwrap(),
+        |appender| appender.publish_marker().map(drop).unwrap(),
+    ];
+    for begin in begin {
+        begin(&mut appender);
+        let last = appender.last();
+        assert_eq!(appender.publish("z").unwrap_err().kind, PublishRefusedKind::Busy);
+        assert_eq!(appender.publish_batch(["z"]).unwrap_err().kind, PublishRefusedKind::Busy);
+        assert_eq!(appender.publish_marker().unwrap_err().kind, PublishRefusedKind::Busy);
+        assert_eq!(appender.last(), last, "nothing is numbered by a refusal");
+        assert_eq!(appender.abandon().unwrap().entry.epoch(), 2);
+    }
+    assert_eq!(appender.last(), 9);
+}
+
+#[test]
+fn an_append_sealed_in_an_epoch_that_was_left_meanwhile_goes_on_at_once() {
+    let mut appender = Appender::new('a');
+    let hello = appender.publish("hello").unwrap();
+    appender.poll_request();
+    appender.enter(3);
+    assert_eq!(appender.outstanding().map(Entry::epoch), Some(0), "settled in its own epoch first");
+    assert_eq!(appender.handle_append(&hello, AppendAnswer::Sealed { epoch: 2 }), None);
+    let entry = &Entry::message(3, hello, "hello");
+    assert_eq!(appender.poll_request(), Some(AppendRequest::Append { entry }));
+}
+
+#[test]
+fn a_batch_of_one_is_a_message() {
+    let batch = Entry::batch(7, id(1), ["x"]).unwrap();
+    assert_eq!((&batch, batch.epoch(), batch.numbers()), (&Entry::message(7, id(1), "x"), 7, 1));
+    let Content::Messages { payloads, .. } = batch.into_content() else { panic!("messages") };
+    assert_eq!(payloads.into_vec(), ["x"]);
+    assert_eq!(Entry::<_, ()>::marker(7, id(1)).numbers(), 1);
+    assert_eq!(Entry::<char, ()>::fill(7).numbers(), 0);
 }

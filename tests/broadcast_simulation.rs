@@ -6,51 +6,23 @@ mod common;
 #[path = "common/broadcast_world.rs"]
 mod world;
 
-use world::{Conduct, End, Repair, Retry, Seen, World};
+use world::{Conduct, End, Repair, Retry, Seen, run, swarm};
 
-/// Numbers from a seed, the same everywhere: splitmix64.
-fn choices(mut state: u64) -> impl FnMut(u64) -> u64 {
-    move |limit| {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-}
-
-/// Every run has some of the faults, and not others, so that none hides another.
-fn swarm(seed: u64) -> Conduct {
-    let mut choose = choices(!seed);
-    let mut fault = |per_mille: u64| if choose(2) == 0 { 0 } else { 1 + choose(per_mille) };
-    Conduct {
-        lose: fault(200),
-        repeat: fault(150),
-        impatient: fault(500),
-        crash: fault(20),
-        restart: fault(20),
-        counter_back: fault(20),
-        counter_jump: fault(20),
-        seal: fault(10),
-        trim: fault(20),
-        abandon: fault(20),
-        ..Conduct::default()
-    }
-}
-
-fn run(seed: u64, conduct: Conduct) -> (End, Seen) {
-    let mut world = World::new(choices(seed), conduct, 3, 3, 12);
-    let end = world.run(1_500);
-    if conduct.repair == Repair::Fill && conduct.retry == Retry::Same {
-        world.assert_real_time_order();
-    }
-    (end, world.seen)
-}
-
-/// How many seeds each test tries; the long run is by hand: `HAPPENS_BEFORE_RUNS=100000 cargo test --release ...`.
+/// How many seeds the swarm tries; the long run is by hand: `HAPPENS_BEFORE_RUNS=100000 cargo test --release ...`.
 fn runs() -> u64 {
     std::env::var("HAPPENS_BEFORE_RUNS")
-        .map_or(400, |runs| runs.parse().expect("HAPPENS_BEFORE_RUNS is a number"))
+        .map_or(1_000, |runs| runs.parse().expect("HAPPENS_BEFORE_RUNS is a number"))
+}
+
+/// Names the seed of a run that panics.
+struct Named(u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("to repeat this run alone: HAPPENS_BEFORE_RUNS=1 HAPPENS_BEFORE_SEED={}", self.0);
+        }
+    }
 }
 
 #[test]
@@ -58,10 +30,14 @@ fn under_every_mix_of_faults_there_is_one_order_and_nothing_is_lost() {
     let first = common::seed() % (u64::MAX / 2);
     let mut all = Seen::default();
     for seed in first..first + runs() {
+        let _named = Named(seed);
         let conduct = swarm(seed);
         let (end, seen) = run(seed, conduct);
-        assert!(matches!(end, End::Complete), "HAPPENS_BEFORE_SEED={seed}: {end:?} under {conduct:?}");
+        assert!(matches!(end, End::Complete), "{end:?} under {conduct:?}");
         all = add(all, seen);
+    }
+    if runs() < 100 {
+        return;
     }
     // It saw something of everything.
     let Seen { acknowledged, delivered, fills, filled_away, crashes, resumed, restarts, installed, .. } = all;

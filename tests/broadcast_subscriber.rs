@@ -240,12 +240,63 @@ fn the_fill_time_out_grows_with_every_fill_up_to_its_limit_and_falls_when_it_is_
     let mut now_ms = 0;
     let waits: Vec<u64> = (0..5).map(|_| wait_for_hole(&mut machine, &mut now_ms)).collect();
     assert_eq!(waits, [200, 400, 800, 1_000, 1_000]);
-    for _ in 0..1_024 {
+    // One entry has come since the last fill.
+    announce(&mut machine, 1_022);
+    assert_eq!(wait_for_hole(&mut machine, &mut now_ms), 1_000);
+    announce(&mut machine, 1_023);
+    assert_eq!(wait_for_hole(&mut machine, &mut now_ms), 500, "and grows again from there");
+    announce(&mut machine, 1_023);
+    assert_eq!(wait_for_hole(&mut machine, &mut now_ms), 500);
+    announce(&mut machine, 9 * 1_024);
+    assert_eq!(wait_for_hole(&mut machine, &mut now_ms), 200, "never less");
+}
+
+#[test]
+fn the_fill_time_out_grows_from_where_it_has_fallen_to() {
+    let mut machine = Machine::new(CONFIG);
+    let mut now_ms = 0;
+    assert_eq!([(); 2].map(|()| wait_for_hole(&mut machine, &mut now_ms)), [200, 400]);
+    announce(&mut machine, 1_023);
+    assert_eq!([(); 2].map(|()| wait_for_hole(&mut machine, &mut now_ms)), [400, 800]);
+}
+
+/// Delivers the next slots as they are announced.
+fn announce(machine: &mut Machine, slots: u64) {
+    for _ in 0..slots {
         let next = machine.next();
         machine.handle_entry(next, message('a', next)).unwrap();
+        deliver(machine);
+    }
+}
+
+#[test]
+fn the_fill_time_out_grows_with_the_fills_of_others() {
+    let mut machine = Machine::new(CONFIG);
+    announce(&mut machine, 1);
+    for slot in [2, 3] {
+        machine.handle_entry(slot, Entry::fill(0)).unwrap();
         deliver(&mut machine);
     }
-    assert_eq!(wait_for_hole(&mut machine, &mut now_ms), 500);
+    assert_eq!(wait_for_hole(&mut machine, &mut 0), 400, "once for the range");
+}
+
+#[test]
+fn behind_an_installed_snapshot_a_hole_is_waited_for_anew() {
+    let mut machine = Machine::new(SubscriberConfig { window: 100, ..CONFIG });
+    let mut now_ms = 0;
+    assert_eq!([(); 2].map(|()| wait_for_hole(&mut machine, &mut now_ms)), [200, 400]);
+    answer(&mut machine, now_ms, &[50]); // waits for 5 to 49
+    machine.install(Snapshot { next: 20, ..Snapshot::default() }).unwrap();
+    assert_eq!(machine.poll_timeout(), Some(0), "reads at once");
+    assert_eq!(wait_for_hole(&mut machine, &mut (now_ms + 2_000)), 800);
+    machine.install(Snapshot { next: 60, ..Snapshot::default() }).unwrap();
+    assert_eq!(wait_for_hole(&mut machine, &mut (now_ms + 9_000)), 1_000);
+    // So far that the time is halved.
+    machine.install(Snapshot { next: 1_200, ..Snapshot::default() }).unwrap();
+    assert_eq!(wait_for_hole(&mut machine, &mut (now_ms + 20_000)), 500);
+    // From there on it is counted anew.
+    announce(&mut machine, 100);
+    assert_eq!(wait_for_hole(&mut machine, &mut (now_ms + 30_000)), 1_000);
 }
 
 #[test]
@@ -275,6 +326,7 @@ fn a_fill_is_of_the_epoch_that_the_log_asks_for() {
     answer(&mut machine, 0, &[2]);
     assert_eq!(machine.poll_request(200), fill(1));
     machine.handle_fill(200, 1, 0, WriteAnswer::Sealed { epoch: 3 }).unwrap();
+    machine.handle_fill(200, 1, 0, WriteAnswer::Sealed { epoch: 2 }).unwrap(); // a late answer
     assert_eq!(machine.poll_request(200), Some(SubscribeRequest::Fill { slot: 1, epoch: 3 }));
     machine.handle_fill(200, 1, 3, WriteAnswer::Written).unwrap();
     assert_eq!(deliver(&mut machine), ["a2@3:2:0"]);
@@ -325,6 +377,17 @@ fn two_contents_in_one_slot_are_fatal_with_both_as_proof() {
     }
     assert_eq!(deliver(&mut machine), ["a1@0:1:0", "a2@0:2:0"], "what is below is certain");
     assert_eq!((machine.poll_request(1_000), machine.poll_timeout()), (None, None));
+}
+
+#[test]
+fn a_snapshot_leads_up_to_a_slot_with_two_contents_and_not_beyond() {
+    let mut machine = Machine::new(CONFIG);
+    machine.handle_entry(3, message('a', 3)).unwrap();
+    machine.handle_entry(3, message('b', 3)).unwrap_err();
+    let snapshot = |next| Snapshot { next, ..Snapshot::default() };
+    assert_eq!(machine.install(snapshot(4)), Err(snapshot(4)));
+    machine.install(snapshot(3)).unwrap();
+    assert_eq!((machine.next(), machine.poll_timeout()), (3, None));
 }
 
 #[test]
@@ -435,6 +498,8 @@ fn a_lagging_reader_falls_back_on_a_snapshot_when_the_log_is_trimmed() {
     machine.install(snapshot.clone()).unwrap();
     assert_eq!(deliver(&mut machine), ["b7@2:4:0"], "what is above the snapshot is kept");
     assert_eq!(machine.install(snapshot.clone()), Err(snapshot), "not backwards");
+    let here = machine.snapshot();
+    assert_eq!(machine.install(here.clone()), Err(here), "only ahead");
 }
 
 #[test]

@@ -22,10 +22,6 @@ impl<I: NodeId> Delivered<I> {
         self.numbers.iter().cloned().collect()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.numbers.len()
-    }
-
     /// Where a node is, or would be.
     fn find(&self, node: &I) -> Result<usize, usize> {
         self.numbers.binary_search_by(|(known, _)| known.cmp(node))
@@ -39,16 +35,30 @@ impl<I: NodeId> Delivered<I> {
         self.find(node).map_or(0, |at| self.numbers.remove(at).1)
     }
 
-    /// Notes a message; whether its number is above the highest of its node.
+    /// The highest number of a node, 0 if it is new; `None` if that would make more than `limit` nodes.
+    #[inline]
+    pub(super) fn highest(&mut self, node: &I, limit: usize) -> Option<&mut u64> {
+        if self.numbers.get(self.recent).is_none_or(|(known, _)| known != node) {
+            self.recent = self.place(node, limit)?;
+        }
+        self.numbers.get_mut(self.recent).map(|(_, number)| number)
+    }
+
+    #[cold]
+    fn place(&mut self, node: &I, limit: usize) -> Option<usize> {
+        match self.find(node) {
+            Ok(at) => Some(at),
+            Err(at) => (self.numbers.len() < limit).then(|| {
+                self.numbers.insert(at, (node.clone(), 0));
+                at
+            }),
+        }
+    }
+
+    /// Notes a message of a node that there is room for; whether its number is above the highest of its node.
     #[inline]
     pub(super) fn note(&mut self, id: &Dot<I>) -> bool {
-        if self.numbers.get(self.recent).is_none_or(|(node, _)| node != id.node()) {
-            self.recent = self.find(id.node()).unwrap_or_else(|at| {
-                self.numbers.insert(at, (id.node().clone(), 0));
-                at
-            });
-        }
-        let Some((_, highest)) = self.numbers.get_mut(self.recent) else { return false }; // not reached
+        let Some(highest) = self.highest(id.node(), usize::MAX) else { return false }; // not reached
         let new = id.counter() > *highest;
         if new {
             *highest = id.counter();

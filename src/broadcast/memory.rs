@@ -3,8 +3,8 @@
 use core::cell::RefCell;
 use core::fmt;
 
+use super::ring::Ring;
 use super::{AppendAnswer, AppendLog, Entry, Log, ReadAnswer, SealAnswer, SlotLog, WriteAnswer};
-use crate::compat::VecDeque;
 
 /// A log in memory: for one process, for tests, and as the model of what an engine does.
 ///
@@ -12,7 +12,8 @@ use crate::compat::VecDeque;
 /// [`AppendLog`]; both may be used on one log.
 ///
 /// It keeps the slots from the first that is not trimmed up to the highest occupied one, holes included, and is full
-/// when that would be more than its limit. Every operation is O(1), but for what it returns or forgets.
+/// when that would be more than its limit. Writing is O(1), amortised over the slots that are kept: a write far ahead makes
+/// room for all below it. Reading and trimming are O(slots passed), holes included.
 ///
 /// # Examples
 ///
@@ -35,32 +36,27 @@ use crate::compat::VecDeque;
 /// ```
 #[derive(Clone, Debug)]
 pub struct MemoryLog<I, P> {
-    /// The first slot that is not trimmed, at least 1.
-    first: u64,
-    /// From `first` on; the last one is occupied.
-    slots: VecDeque<Option<Entry<I, P>>>,
+    /// From the first slot on that is not trimmed, at least 1.
+    slots: Ring<Entry<I, P>>,
+    tail: u64,
     /// The lowest epoch that may write.
     epoch: u64,
-    limit: usize,
 }
 
 impl<I: Clone, P: Clone> MemoryLog<I, P> {
     /// Makes an empty log that keeps at most `limit` slots, in epoch 0. Does not allocate.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
-        Self { first: 1, slots: VecDeque::new(), epoch: 0, limit }
+        Self { slots: Ring::new(1, limit), tail: 0, epoch: 0 }
     }
 
     /// Returns the highest occupied slot, or the highest trimmed one if all are trimmed; 0 if there is none.
     pub fn tail(&self) -> u64 {
-        // No overflow and no underflow: slots begin at 1 and end, by `index`, at or below `u64::MAX`.
-        self.first - 1 + self.slots.len() as u64
+        self.tail
     }
 
-    /// Returns the place of a slot that may be kept.
-    fn index(&self, slot: u64) -> Result<usize, LogFull> {
-        let index = usize::try_from(slot - self.first).ok().filter(|&index| index < self.limit);
-        index.ok_or(LogFull { slot, first: self.first, limit: self.limit })
+    fn full(&self, slot: u64) -> LogFull {
+        LogFull { slot, first: self.slots.first(), limit: self.slots.limit() }
     }
 
     /// As [`SlotLog::write`].
@@ -70,22 +66,19 @@ impl<I: Clone, P: Clone> MemoryLog<I, P> {
     /// [`LogFull`]; nothing is written.
     #[inline]
     pub fn write(&mut self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, LogFull> {
-        if slot < self.first {
-            return Ok(WriteAnswer::Trimmed { first: self.first });
-        }
-        let index = self.index(slot)?;
-        match self.slots.get_mut(index) {
-            Some(Some(occupied)) => return Ok(WriteAnswer::Occupied(occupied.clone())),
-            _ if entry.epoch() < self.epoch => return Ok(WriteAnswer::Sealed { epoch: self.epoch }),
-            Some(hole) => *hole = Some(entry.clone()),
-            None => {
-                if index > self.slots.len() {
-                    self.slots.resize_with(index, || None);
-                }
-                self.slots.push_back(Some(entry.clone()));
+        let first = self.slots.first();
+        self.slots.reach(slot);
+        Ok(match self.slots.get_mut(slot) {
+            _ if slot < first => WriteAnswer::Trimmed { first },
+            None => return Err(self.full(slot)),
+            Some(Some(occupied)) => WriteAnswer::Occupied(occupied.clone()),
+            Some(None) if entry.epoch() < self.epoch => WriteAnswer::Sealed { epoch: self.epoch },
+            Some(place) => {
+                *place = Some(entry.clone());
+                self.tail = self.tail.max(slot);
+                WriteAnswer::Written
             }
-        }
-        Ok(WriteAnswer::Written)
+        })
     }
 
     /// As [`AppendLog::append`].
@@ -97,50 +90,51 @@ impl<I: Clone, P: Clone> MemoryLog<I, P> {
         if entry.epoch() < self.epoch {
             return Ok(AppendAnswer::Sealed { epoch: self.epoch });
         }
-        // Saturated, it is occupied or trimmed, and so refused as full just below.
-        let slot = self.tail().saturating_add(1);
-        if self.slots.len() >= self.limit || slot == self.tail() {
-            return Err(LogFull { slot, first: self.first, limit: self.limit });
+        // Saturated, it is trimmed or occupied.
+        let slot = self.tail.saturating_add(1);
+        self.slots.reach(slot);
+        match self.slots.get_mut(slot) {
+            Some(place @ None) => *place = Some(entry.clone()),
+            _ => return Err(self.full(slot)),
         }
-        self.slots.push_back(Some(entry.clone()));
+        self.tail = slot;
         Ok(AppendAnswer::Appended { slot })
     }
 
     /// As [`Log::read`].
     pub fn read(&self, from: u64, limit: usize) -> ReadAnswer<I, P> {
-        if from < self.first {
-            return ReadAnswer::Trimmed { first: self.first };
+        let first = self.slots.first();
+        if from < first {
+            return ReadAnswer::Trimmed { first };
         }
-        let skipped = usize::try_from(from - self.first).unwrap_or(usize::MAX);
-        let slots = self.slots.iter().skip(skipped).zip(from..=u64::MAX);
-        let occupied = slots.filter_map(|(entry, slot)| Some((slot, entry.clone()?)));
+        let occupied = (from..=self.tail).filter_map(|slot| Some((slot, self.slots.get(slot)?.clone())));
         ReadAnswer::Entries(occupied.take(limit).collect())
     }
 
     /// As [`Log::seal`].
     pub fn seal(&mut self, epoch: u64) -> SealAnswer {
         self.epoch = self.epoch.max(epoch);
-        SealAnswer { epoch: self.epoch, tail: self.tail() }
+        SealAnswer { epoch: self.epoch, tail: self.tail }
     }
 
     /// As [`Log::trim`].
     pub fn trim(&mut self, below: u64) -> u64 {
-        if let Some(more) = below.checked_sub(self.first) {
-            let forgotten = usize::try_from(more).unwrap_or(usize::MAX).min(self.slots.len());
-            self.slots.drain(..forgotten);
-            self.first = below;
-            // The first that is kept may be a hole, the last one never.
+        if below > self.slots.first() {
+            self.slots.skip_to(below);
+            self.tail = self.tail.max(below - 1);
         }
-        self.first
+        self.slots.first()
     }
 
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
-        match self.slots.back() {
-            _ if self.first == 0 => Err("M1: slot 0 is never kept"),
-            _ if self.slots.len() > self.limit => Err("M2: no more slots are kept than the limit says"),
-            Some(None) => Err("M3: the last slot that is kept is occupied"),
-            _ => Ok(()),
+        let trimmed = self.slots.first().checked_sub(1).ok_or("M1: slot 0 is never kept")?;
+        if self.tail != self.slots.occupied().last().unwrap_or(trimmed) {
+            Err("M2: the tail is the highest slot that is occupied, or trimmed")
+        } else if self.tail - trimmed > self.slots.limit() as u64 {
+            Err("M3: no more slots are kept than the limit says")
+        } else {
+            Ok(())
         }
     }
 }

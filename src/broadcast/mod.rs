@@ -88,7 +88,7 @@
 //! Publisher and subscriber do no input or output: requests come out, answers go in, time is an argument. [`blocking`] has
 //! the loops for engines that block; for one that is asynchronous they are the same, with `.await`. Read the modules in
 //! this order: [`log`] (what an engine promises), `entry` (what stands in a slot), `publisher`, `subscriber` with its
-//! `window` (what has come) and `patience` (how long a hole is waited for), [`fence`] (what a position is good for).
+//! `window` (what has come, in a `ring`) and `patience` (how long a hole is waited for), [`fence`] (what a position is good for).
 //!
 //! # Sources
 //!
@@ -118,6 +118,8 @@ mod patience;
 mod position;
 #[cfg(feature = "alloc")]
 pub mod publisher;
+#[cfg(feature = "alloc")]
+mod ring;
 #[cfg(feature = "alloc")]
 pub mod subscriber;
 #[cfg(feature = "alloc")]

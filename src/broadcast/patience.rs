@@ -11,17 +11,17 @@
 //! has. It falls when there was no fill for long.
 
 /// After so many slots without a fill, the time is halved.
-const CALM: u32 = 1024;
+const CALM: u64 = 1024;
 
 #[derive(Debug)]
 pub(super) struct Patience {
     /// Longer than a write may take.
     least_ms: u64,
     most_ms: u64,
-    /// How long the next hole is waited for.
+    /// How long a hole is waited for, just after `fill`.
     timeout_ms: u64,
-    /// Slots since the last fill, or since the time was last halved.
-    calm: u32,
+    /// The last slot that was passed as a fill, or where all began.
+    fill: u64,
     wait: Option<Wait>,
 }
 
@@ -36,16 +36,23 @@ struct Wait {
 
 impl Patience {
     /// At least twice as long as a write may take.
-    pub(super) fn new(write_timeout_ms: u64, most_ms: u64) -> Self {
+    pub(super) fn new(first: u64, write_timeout_ms: u64, most_ms: u64) -> Self {
         let least_ms = write_timeout_ms.saturating_mul(2).max(1);
-        Self { least_ms, most_ms: most_ms.max(least_ms), timeout_ms: least_ms, calm: 0, wait: None }
+        Self { least_ms, most_ms: most_ms.max(least_ms), timeout_ms: least_ms, fill: first - 1, wait: None }
+    }
+
+    /// How long this slot is waited for, if it is the next one.
+    fn timeout_ms(&self, slot: u64) -> u64 {
+        // No underflow: what comes next is above what was passed.
+        let halved = u32::try_from((slot - 1 - self.fill) / CALM).unwrap_or(u32::MAX);
+        self.timeout_ms.checked_shr(halved).unwrap_or(0).max(self.least_ms)
     }
 
     /// The slot is a hole, and all up to `claimed` are claimed: begins to wait, unless it was waited for with an earlier
     /// one.
     pub(super) fn begin(&mut self, slot: u64, claimed: u64, now_ms: u64) {
         if self.over_at(slot).is_none() {
-            let over_at = now_ms.saturating_add(self.timeout_ms);
+            let over_at = now_ms.saturating_add(self.timeout_ms(slot));
             self.wait = Some(Wait { first: slot, up_to: claimed, over_at });
         }
     }
@@ -55,27 +62,18 @@ impl Patience {
         self.wait.filter(|wait| slot <= wait.up_to).map(|wait| wait.over_at)
     }
 
-    /// Begins anew, at another place.
-    pub(super) fn forget(&mut self) {
-        self.wait = None;
-    }
-
-    /// A slot was passed that holds more than a fill.
-    #[inline]
-    pub(super) fn note_entry(&mut self) {
-        self.calm += 1;
-        if self.calm >= CALM {
-            self.calm = 0;
-            self.timeout_ms = (self.timeout_ms / 2).max(self.least_ms);
-        }
+    /// Begins anew, at another place, ahead.
+    pub(super) fn skip_to(&mut self, slot: u64) {
+        (self.timeout_ms, self.fill, self.wait) = (self.timeout_ms(slot), slot - 1, None);
     }
 
     /// A fill was passed. A range that was waited for once counts once, and so does one that came as fills already.
     pub(super) fn note_fill(&mut self, slot: u64) {
-        if self.calm > 0 || self.wait.is_some_and(|wait| wait.first == slot) {
+        self.timeout_ms = self.timeout_ms(slot);
+        if slot - 1 > self.fill || self.wait.is_some_and(|wait| wait.first == slot) {
             self.timeout_ms = self.timeout_ms.saturating_mul(2).min(self.most_ms);
         }
-        self.calm = 0;
+        self.fill = slot;
     }
 
     pub(super) fn internal_validate(&self, claimed: u64) -> Result<(), &'static str> {

@@ -44,7 +44,8 @@ impl Default for PublisherConfig {
     }
 }
 
-/// Publishes the messages of one node, one entry after another; does no input or output.
+/// Publishes the messages of one node, one entry after another; does no input or output. Every method is O(1), but for the
+/// payloads of a batch.
 ///
 /// Begin with [`publish`](Self::publish). Then do what [`poll_request`](Self::poll_request) says and hand in the
 /// answers, until one of them says [`Published`] or returns an error with the message in it. Every answer is a fact

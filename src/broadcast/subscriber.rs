@@ -29,6 +29,7 @@
 //! The algorithm and its sources are described where the module [`broadcast`](crate::broadcast) begins.
 
 use core::fmt;
+use core::iter::Enumerate;
 
 use super::delivered::Delivered;
 use super::patience::Patience;
@@ -190,11 +191,9 @@ pub struct Subscriber<I, P> {
 
 #[derive(Debug)]
 struct Begun<I, P> {
-    node: I,
-    /// The number of the next message.
-    number: u64,
-    position: Position,
-    payloads: vec::IntoIter<P>,
+    /// The id of the first message.
+    first: Dot<I>,
+    payloads: Enumerate<vec::IntoIter<P>>,
 }
 
 impl<I: NodeId, P> Subscriber<I, P> {
@@ -207,16 +206,17 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// Makes a subscriber that goes on from a snapshot.
     #[must_use]
     pub fn resume(snapshot: Snapshot<I>, config: SubscriberConfig) -> Self {
+        let window = Window::new(snapshot.next, config.window);
         Self {
-            config,
             epoch: snapshot.epoch,
             delivered: Delivered::new(&snapshot.delivered),
-            window: Window::new(snapshot.next, config.window),
             begun: None,
             claimed: 0,
             unread: 0,
             covered: 0,
-            patience: Patience::new(config.write_timeout_ms, config.max_fill_timeout_ms),
+            patience: Patience::new(window.next(), config.write_timeout_ms, config.max_fill_timeout_ms),
+            window,
+            config,
             sealed: 0,
             pending: false,
             quiet_until: 0,
@@ -242,7 +242,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         }
         self.epoch = snapshot.epoch;
         self.delivered = Delivered::new(&snapshot.delivered);
-        self.patience.forget();
+        self.patience.skip_to(self.window.next());
         (self.begun, self.next_read) = (None, 0);
         Ok(())
     }
@@ -290,59 +290,59 @@ impl<I: NodeId, P> Subscriber<I, P> {
                     delivery => return Ok(delivery),
                 }
             }
-            if self.delivered.len() >= self.config.nodes
-                && let Some(id) = self.window.front().and_then(Entry::id)
-                && self.delivered.get(id.node()) == 0
+            let Some(entry) = self.window.front() else { return Ok(None) };
+            let limit = self.config.nodes;
+            if let Some(id) = entry.id()
+                && self.delivered.highest(id.node(), limit).is_none()
             {
-                return Err(TooManyNodes { node: id.node().clone(), limit: self.config.nodes });
+                return Err(TooManyNodes { node: id.node().clone(), limit });
             }
-            let sequence = self.window.next();
             let Some(entry) = self.window.pop() else { return Ok(None) };
             self.epoch = self.epoch.max(entry.epoch());
-            let position = Position { epoch: self.epoch, sequence, index: 0 };
             let (id, payload) = match entry.into_content() {
                 Content::Fill => {
-                    self.patience.note_fill(sequence);
+                    self.patience.note_fill(self.window.next() - 1);
                     continue;
                 }
                 Content::Marker { id } => (id, None),
                 Content::Messages { first: id, payloads } => match payloads.into_single() {
                     Ok(payload) => (id, Some(payload)),
                     Err(payloads) => {
-                        self.patience.note_entry();
-                        self.begin(id, position, payloads);
+                        self.begin(id, payloads);
                         continue;
                     }
                 },
             };
-            self.patience.note_entry();
             if self.delivered.note(&id) {
-                return Ok(Some(Delivery { position, id, payload }));
+                return Ok(Some(Delivery { position: self.position(), id, payload }));
             }
         }
     }
 
+    /// The position of the first message in the slot that was passed last.
+    fn position(&self) -> Position {
+        Position { epoch: self.epoch, sequence: self.window.next() - 1, index: 0 }
+    }
+
     #[cold]
-    fn begin(&mut self, first: Dot<I>, position: Position, payloads: vec::IntoIter<P>) {
-        let number = first.counter();
-        self.begun = Some(Begun { node: first.into_node(), number, position, payloads });
+    fn begin(&mut self, first: Dot<I>, payloads: vec::IntoIter<P>) {
+        self.begun = Some(Begun { first, payloads: payloads.enumerate() });
     }
 
     /// Delivers the next message of the entry that is begun, unless it was delivered before.
     #[cold]
     fn continue_begun(&mut self) -> Option<Delivery<I, P>> {
-        let begun = self.begun.as_mut()?;
-        let payload = begun.payloads.next();
-        let id = Dot::new(begun.node.clone(), begun.number)?; // at least 1
-        let position = begun.position;
-        // No overflow before the last payload is taken: `Entry::batch` has seen to it.
-        begun.number = begun.number.wrapping_add(1);
-        begun.position.index += 1;
-        if begun.payloads.len() == 0 {
+        let Begun { first, payloads } = self.begun.as_mut()?;
+        let (node, number) = (first.node().clone(), first.counter());
+        let next = payloads.next();
+        if payloads.len() == 0 {
             self.begun = None;
         }
-        let payload = payload.filter(|_| self.delivered.note(&id));
-        payload.map(|payload| Delivery { position, id, payload: Some(payload) })
+        let (index, payload) = next?;
+        let position = Position { index: index as u64, ..self.position() };
+        // No overflow: `Entry::batch` has seen to it.
+        let id = Dot::new(node, number + position.index)?;
+        self.delivered.note(&id).then(|| Delivery { position, id, payload: Some(payload) })
     }
 
     /// Hands in that the entry stands in `slot`, as its publisher has announced after it was written, or as a read of one's

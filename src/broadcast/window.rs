@@ -1,19 +1,16 @@
-//! The entries that have come, from the next slot on: a ring that is as long as it must be, and no longer than its limit.
+//! The entries that have come, from the next slot on, as many as there is room for.
 
 use core::fmt;
 
+use super::ring::Ring;
 use super::{Entry, MAX_SLOT};
-use crate::compat::VecDeque;
 
 #[derive(Debug)]
 pub(super) struct Window<I, P> {
-    /// The first slot that is not taken.
-    next: u64,
-    /// From `next` on; the last one is occupied.
-    slots: VecDeque<Option<Entry<I, P>>>,
+    /// From the next slot on, the first that is not taken.
+    ring: Ring<Entry<I, P>>,
     /// No entry is taken from here on: beyond the last slot there is, or where two contents were seen.
     end: u64,
-    limit: usize,
 }
 
 /// What became of an entry.
@@ -28,60 +25,51 @@ pub(super) enum Inserted {
 
 impl<I, P> Window<I, P> {
     pub(super) fn new(next: u64, limit: usize) -> Self {
-        Self {
-            next: next.clamp(1, MAX_SLOT + 1),
-            slots: VecDeque::new(),
-            end: MAX_SLOT + 1,
-            limit: limit.max(1),
-        }
+        Self { ring: Ring::new(next.clamp(1, MAX_SLOT + 1), limit.max(1)), end: MAX_SLOT + 1 }
     }
 
     pub(super) fn next(&self) -> u64 {
-        self.next
+        self.ring.first()
     }
 
     pub(super) fn limit(&self) -> usize {
-        self.limit
+        self.ring.limit()
     }
 
     /// The last slot that there is room for.
     pub(super) fn last(&self) -> u64 {
-        self.next.saturating_add(self.limit as u64 - 1)
+        self.next().saturating_add(self.limit() as u64 - 1)
     }
 
     /// Whether no entry is taken any more.
     pub(super) fn is_over(&self) -> bool {
-        self.next >= self.end
+        self.next() >= self.end
     }
 
     /// The entry in the next slot.
     #[inline]
     pub(super) fn front(&self) -> Option<&Entry<I, P>> {
-        self.slots.front()?.as_ref()
+        self.ring.get(self.next())
     }
 
     /// Takes the entry in the next slot; that slot is passed then.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<Entry<I, P>> {
-        self.front()?;
-        // Below `end`, which is no higher than 2^63.
-        self.next += 1;
-        self.slots.pop_front()?
+        self.ring.pop()
     }
 
     /// Passes all slots below `next`, which is ahead; `false` if it is beyond the end.
     pub(super) fn skip_to(&mut self, next: u64) -> bool {
-        let Some(passed) = next.checked_sub(self.next).filter(|_| next <= self.end) else { return false };
-        let passed = usize::try_from(passed).unwrap_or(usize::MAX).min(self.slots.len());
-        self.slots.drain(..passed);
-        self.next = next;
-        true
+        let ahead = (self.next()..=self.end).contains(&next);
+        if ahead {
+            self.ring.skip_to(next);
+        }
+        ahead
     }
 
     /// The first slot that is occupied.
     pub(super) fn nearest(&self) -> Option<u64> {
-        let occupied = self.slots.iter().zip(self.next..).find(|(entry, _)| entry.is_some());
-        occupied.map(|(_, slot)| slot)
+        self.ring.occupied().next()
     }
 
     /// Takes in an entry, unless its slot is passed or too far ahead.
@@ -91,69 +79,49 @@ impl<I, P> Window<I, P> {
         I: PartialEq + Clone,
         P: PartialEq + Clone,
     {
-        let Some(offset) = slot.checked_sub(self.next) else { return Ok(Inserted::Passed) };
-        if slot >= self.end {
-            return Err(self.refuse(slot));
+        if slot < self.end
+            && let Some(place @ None) = self.ring.get_mut(slot)
+        {
+            *place = Some(entry);
+            return Ok(Inserted::Kept);
         }
-        let offset = match usize::try_from(offset) {
-            Ok(offset) if offset < self.limit => offset,
-            _ => return Ok(Inserted::Dropped),
-        };
-        match self.slots.get_mut(offset) {
-            Some(Some(_)) => return self.compare(offset, slot, entry),
-            Some(hole) => *hole = Some(entry),
-            None => {
-                if offset > self.slots.len() {
-                    self.slots.resize_with(offset, || None);
-                }
-                self.slots.push_back(Some(entry));
-            }
-        }
-        Ok(Inserted::Kept)
+        self.insert_elsewhere(slot, entry)
     }
 
+    /// As `insert`, where there is no empty place yet, or none at all.
     #[cold]
-    fn refuse(&self, slot: u64) -> SubscribeError<I, P> {
-        if slot > MAX_SLOT {
-            SubscribeError::Jump { next: self.next, slot }
-        } else {
-            SubscribeError::Halted { slot: self.end }
-        }
-    }
-
-    /// The slot is occupied: the content must be the same. Otherwise this is the end.
-    #[cold]
-    fn compare(
-        &mut self,
-        offset: usize,
-        slot: u64,
-        second: Entry<I, P>,
-    ) -> Result<Inserted, SubscribeError<I, P>>
+    fn insert_elsewhere(&mut self, slot: u64, entry: Entry<I, P>) -> Result<Inserted, SubscribeError<I, P>>
     where
         I: PartialEq + Clone,
         P: PartialEq + Clone,
     {
-        match self.slots.get(offset) {
-            Some(Some(first)) if *first != second => {
-                let first = first.clone();
-                self.slots.truncate(offset);
-                while let Some(None) = self.slots.back() {
-                    self.slots.pop_back();
-                }
-                self.end = slot;
-                Err(SubscribeError::Conflict { slot, first, second })
-            }
-            _ => Ok(Inserted::Kept),
+        if slot < self.next() {
+            return Ok(Inserted::Passed);
+        } else if slot > MAX_SLOT {
+            return Err(SubscribeError::Jump { next: self.next(), slot });
+        } else if slot >= self.end {
+            return Err(SubscribeError::Halted { slot: self.end });
         }
+        self.ring.reach(slot);
+        match self.ring.get_mut(slot) {
+            None => return Ok(Inserted::Dropped),
+            Some(Some(first)) if *first != entry => {
+                // This is the end.
+                let first = first.clone();
+                self.ring.truncate(slot);
+                self.end = slot;
+                return Err(SubscribeError::Conflict { slot, first, second: entry });
+            }
+            Some(place) => *place = Some(entry),
+        }
+        Ok(Inserted::Kept)
     }
 
     pub(super) fn internal_validate(&self) -> Result<(), &'static str> {
-        if self.next == 0 || self.next > self.end {
+        if self.next() == 0 || self.next() > self.end {
             Err("S1: the next slot exists")
-        } else if self.slots.len() > self.limit {
-            Err("S5: the window is bounded")
-        } else if matches!(self.slots.back(), Some(None)) {
-            Err("S5: the last slot of the window is occupied")
+        } else if self.ring.occupied().any(|slot| slot >= self.end) {
+            Err("S5: nothing is taken from the end on")
         } else {
             Ok(())
         }

@@ -63,8 +63,6 @@ pub struct OrderRun<I, Q> {
     last_sent: HashMap<I, u64>,
     sent: HashSet<Dot<I>>,
     acknowledged: HashSet<Dot<I>>,
-    /// How many of those acknowledged are not in the order.
-    owed: usize,
     order: Vec<(Q, Dot<I>)>,
     /// The place of each message in the order.
     places: HashMap<Dot<I>, usize>,
@@ -82,7 +80,6 @@ impl<I: NodeId + Hash, Q: Ord + Clone> OrderRun<I, Q> {
             last_sent: HashMap::new(),
             sent: HashSet::new(),
             acknowledged: HashSet::new(),
-            owed: 0,
             order: Vec::new(),
             places: HashMap::new(),
             last_delivered: HashMap::new(),
@@ -129,9 +126,7 @@ impl<I: NodeId + Hash, Q: Ord + Clone> OrderRun<I, Q> {
         if !self.sent.contains(dot) {
             return Err(OrderViolation::NeverSent { dot: dot.clone() });
         }
-        if self.acknowledged.insert(dot.clone()) && !self.places.contains_key(dot) {
-            self.owed += 1;
-        }
+        self.acknowledged.insert(dot.clone());
         Ok(())
     }
 
@@ -171,9 +166,6 @@ impl<I: NodeId + Hash, Q: Ord + Clone> OrderRun<I, Q> {
         if let Some((last, _)) = self.order.last().filter(|(last, _)| *last >= position) {
             return Err(OrderViolation::PositionNotHigher { site, position, last: last.clone() });
         }
-        if self.acknowledged.contains(dot) {
-            self.owed -= 1; // counted when it was acknowledged, since it was not in the order
-        }
         self.last_delivered.insert(dot.node().clone(), dot.counter());
         self.places.insert(dot.clone(), self.order.len());
         self.order.push((position, dot.clone()));
@@ -199,20 +191,18 @@ impl<I: NodeId + Hash, Q: Ord + Clone> OrderRun<I, Q> {
         Ok(())
     }
 
-    /// Checks that every acknowledged message is in the order, and that every site has delivered all of it. O(sites), plus
-    /// O(messages) to name what is lost.
+    /// Checks that every acknowledged message is in the order, and that every site has delivered all of it. O(messages +
+    /// sites).
     ///
     /// # Errors
     ///
     /// [`Lost`](OrderViolation::Lost) with the lowest such message, or
     /// [`NotDelivered`](OrderViolation::NotDelivered) with the first message that the first such site lacks.
     pub fn complete(&self) -> Result<(), OrderViolation<I, Q>> {
-        if self.owed > 0 {
-            // The lowest of all, so that the order of the set does not show.
-            let lost = self.acknowledged.iter().filter(|dot| !self.places.contains_key(*dot)).min();
-            if let Some(dot) = lost {
-                return Err(OrderViolation::Lost { dot: dot.clone() });
-            }
+        // The lowest of all, so that the order of the set does not show.
+        let lost = self.acknowledged.iter().filter(|dot| !self.places.contains_key(*dot)).min();
+        if let Some(dot) = lost {
+            return Err(OrderViolation::Lost { dot: dot.clone() });
         }
         for (site, &at) in self.sites.iter().enumerate() {
             if let Some((position, dot)) = self.order.get(at) {

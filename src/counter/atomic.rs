@@ -103,6 +103,7 @@ impl Counter for AtomicCounter {
     /// # Complexity
     ///
     /// One compare-and-swap; another for each thread that got in between. Some thread always succeeds.
+    #[inline]
     fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, TooFewNumbers> {
         let mut last = self.last.load(Ordering::Acquire);
         loop {

@@ -1,4 +1,4 @@
-//! Many runs of causal delivery under the swarm of faults, on all cores.
+//! Many runs of causal delivery and of total order under the swarm of faults, on all cores.
 //!
 //! ```text
 //! cargo run --release -p happens-before-simulation --example causal -- --runs 100000
@@ -10,7 +10,7 @@
 //! | `--from SEED` | the first seed, 1 unless told |
 //! | `--seed SEED` | this run alone, and its trace |
 //! | `--find` | of what fails, print the seed alone |
-//! | `--scenario NAME` | `endpoint`, unless told, `joining` or `buffer` |
+//! | `--scenario NAME` | `endpoint`, unless told, `joining`, `buffer` or `broadcast` |
 //!
 //! Ends with 0 if all runs hold, and with 1 and the shortened run of the first seed that fails if one does not.
 
@@ -23,6 +23,7 @@ use std::time::Instant;
 
 use happens_before_simulation::{Line, Scenario, Setup, Swarm};
 
+mod broadcast;
 mod buffer;
 mod endpoint;
 mod judge;
@@ -76,9 +77,10 @@ fn main() -> ExitCode {
     let holds = match arguments.scenario.as_str() {
         "buffer" => simulate(&arguments, &swarms::buffer(), buffer::Buffers::new),
         "endpoint" => simulate(&arguments, &swarms::endpoint(), endpoint::Endpoints::new),
+        "broadcast" => broadcast::simulate(&arguments),
         "joining" => simulate(&arguments, &swarms::joining(), endpoint::Endpoints::new),
         other => {
-            eprintln!("no scenario {other:?}; there are endpoint, joining and buffer");
+            eprintln!("no scenario {other:?}; there are endpoint, joining, buffer and broadcast");
             return ExitCode::from(2);
         }
     };

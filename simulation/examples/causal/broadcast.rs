@@ -1,0 +1,45 @@
+//! Total order broadcast over a counter, in the world of the test `broadcast_simulation` and of the fuzz target.
+//!
+//! Its nodes talk to a log and a counter, not to each other, so that it has a swarm and steps of its own; what fails is made
+//! shorter by the fuzzer (`cargo fuzz tmin broadcast`), whose bytes are the choices.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use world::{End, run, swarm};
+
+use super::{Arguments, COMMAND};
+
+#[path = "../../../tests/common/broadcast_world.rs"]
+mod world;
+
+/// Runs what is asked for, up to the first seed that fails, and returns whether all hold.
+pub(crate) fn simulate(arguments: &Arguments) -> bool {
+    let (from, runs) = arguments.seed.map_or((arguments.from, arguments.runs), |seed| (seed, 1));
+    let (start, mut acknowledged, mut delivered) = (Instant::now(), 0, 0);
+    for seed in from..from + runs {
+        let conduct = swarm(seed);
+        // A machine that finds itself wrong panics.
+        match catch_unwind(AssertUnwindSafe(|| run(seed, conduct))) {
+            Ok((End::Complete, seen)) => {
+                acknowledged += seen.acknowledged;
+                delivered += seen.delivered;
+            }
+            Ok(_) | Err(_) if arguments.find => {
+                println!("{seed}");
+                return false;
+            }
+            failed => {
+                let words = failed.map_or("it panicked".to_owned(), |(end, _)| format!("{end:?}"));
+                println!("seed {seed}: {words}, under {conduct:?}");
+                println!("again: {COMMAND} --scenario broadcast --seed {seed}");
+                return false;
+            }
+        }
+    }
+    if !arguments.find {
+        let seconds = start.elapsed().as_secs_f64();
+        println!("{runs} runs in {seconds:.1} s: {acknowledged} acknowledged, {delivered} delivered\nall hold");
+    }
+    true
+}
