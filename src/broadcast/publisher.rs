@@ -5,7 +5,7 @@
 //!            ▼                                                     │
 //!   publish ─► Take ── number ─► Write(slot) ─┬─ written, or occupied by this very message ─► Published
 //!            ▲  │ ▲                  ▲  │     │
-//!            │  └─┘ behind the tail  └──┘     └─ sealed ─► EnterEpoch
+//!            │  └─┘ behind the tail  └──┘     └─ sealed, or occupied by a later epoch ─► EnterEpoch
 //!            └──────────────────── enter ───── unknown ────────┘
 //! ```
 //!
@@ -349,6 +349,11 @@ impl<I: NodeId, P> Publisher<I, P> {
                     return Ok(self.succeed(slot));
                 }
                 self.fail(PublishErrorKind::Conflict { slot, other })
+            }
+            // Its own epoch is over, and its counter may be far behind: going on by one slot after another, it would starve.
+            WriteAnswer::Occupied(other) if other.epoch() > epoch => {
+                outstanding.stage = Stage::Sealed { epoch: other.epoch() };
+                Ok(None)
             }
             WriteAnswer::Occupied(_) => {
                 outstanding.filled += 1;
