@@ -271,7 +271,8 @@ impl<I: NodeId, P> Publisher<I, P> {
     /// Hands in that the counter gave the numbers `first ..= first + n - 1` for the entry with this id. O(1).
     ///
     /// Numbers for an earlier entry are spent: they were taken before this one was published, so that it might come
-    /// before what had been acknowledged by then.
+    /// before what had been acknowledged by then. For the same reason numbers of a counter whose epoch is over must not
+    /// be handed in once another was [entered](Self::enter); only the driver knows which counter it has asked.
     ///
     /// The lowest of them that is above the tail names the slot. If none is, the counter has been behind the log; the
     /// next request takes the difference at once.
