@@ -50,13 +50,18 @@ impl<M: Machine> Resting<M> {
         Running { machine: M::start(&start), start: Arc::new(start), inputs: Arc::default() }.rest()
     }
 
-    /// Makes the machine anew. O(inputs).
-    pub fn run(&self) -> Running<M> {
+    /// Makes the machine anew, to try something out. O(inputs).
+    pub fn machine(&self) -> M {
         let mut machine = M::start(&self.start);
         for input in self.inputs.iter() {
             machine.handle(input);
         }
-        Running { machine, start: Arc::clone(&self.start), inputs: Arc::clone(&self.inputs) }
+        machine
+    }
+
+    /// Begins a step. O(inputs).
+    pub fn run(&self) -> Running<M> {
+        Running { machine: self.machine(), start: Arc::clone(&self.start), inputs: Arc::clone(&self.inputs) }
     }
 
     /// Returns what others see of it.

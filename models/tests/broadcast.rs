@@ -56,36 +56,35 @@ fn shortest(bounds: &Bounds, property: &'static str) -> Vec<String> {
 
 #[test]
 fn nothing_goes_wrong() {
-    explore(Bounds { messages: vec![2, 2], subscribers: 2, ..Bounds::default() }, 79_476);
-    explore(Bounds { messages: vec![1, 1, 1], subscribers: 2, ..Bounds::default() }, 65_422);
+    explore(Bounds { messages: vec![2, 2], subscribers: 2, ..Bounds::default() }, 112_112);
+    explore(Bounds { messages: vec![1, 1, 1], subscribers: 2, ..Bounds::default() }, 75_440);
 }
 
 #[test]
 fn an_answer_is_lost_or_late() {
     let faults = Faults { lost: 1, ..NONE };
-    explore(Bounds { messages: vec![2, 2], faults, ..Bounds::default() }, 201_955);
-    explore(Bounds { subscribers: 2, faults, ..Bounds::default() }, 32_435);
+    explore(Bounds { messages: vec![2, 2], faults, ..Bounds::default() }, 292_142);
+    explore(Bounds { subscribers: 2, faults, ..Bounds::default() }, 34_136);
 }
 
 #[test]
 fn two_answers_are_lost_or_late() {
     let faults = Faults { lost: 2, ..NONE };
-    explore(Bounds { faults, ..Bounds::default() }, 48_003);
+    explore(Bounds { faults, ..Bounds::default() }, 50_786);
 }
 
 #[test]
 fn publishers_die_and_give_up() {
     let faults = Faults { lost: 1, crashed: 1, resumed: 1, relearned: 1, abandoned: 1, ..NONE };
-    explore(Bounds { faults, ..Bounds::default() }, 146_543);
+    explore(Bounds { faults, ..Bounds::default() }, 229_779);
 }
 
 #[test]
 fn a_publisher_with_two_messages_dies_or_gives_up() {
     for (faults, states) in [
-        (Faults { crashed: 1, ..NONE }, 80_493),
-        (Faults { resumed: 1, ..NONE }, 163_560),
-        (Faults { relearned: 1, ..NONE }, 79_801),
-        (Faults { abandoned: 1, ..NONE }, 39_626),
+        (Faults { crashed: 1, ..NONE }, 112_672),
+        (Faults { relearned: 1, ..NONE }, 105_920),
+        (Faults { abandoned: 1, ..NONE }, 53_824),
     ] {
         let faults = Faults { lost: 1, ..faults };
         explore(Bounds { messages: vec![2, 1], faults, ..Bounds::default() }, states);
@@ -95,40 +94,47 @@ fn a_publisher_with_two_messages_dies_or_gives_up() {
 #[test]
 fn subscribers_restart_and_hear_announcements() {
     let faults = Faults { crashed: 1, restarted: 1, ..NONE };
-    explore(Bounds { subscribers: 2, announced: true, faults, ..Bounds::default() }, 19_120);
+    explore(Bounds { subscribers: 2, announced: true, faults, ..Bounds::default() }, 20_732);
     let faults = Faults { lost: 1, restarted: 1, ..NONE };
-    explore(Bounds { announced: true, faults, ..Bounds::default() }, 11_295);
+    explore(Bounds { announced: true, faults, ..Bounds::default() }, 12_402);
 }
 
 #[test]
 fn subscribers_fill_up_to_the_counter() {
     let bounds = Bounds { observed: true, attempts: 1, ..Bounds::default() };
-    explore(Bounds { faults: Faults { crashed: 1, ..NONE }, ..bounds.clone() }, 8_572);
-    explore(Bounds { faults: Faults { lost: 1, ..NONE }, ..bounds }, 193_839);
+    explore(Bounds { faults: Faults { crashed: 1, ..NONE }, ..bounds.clone() }, 9_262);
+    explore(Bounds { faults: Faults { lost: 1, ..NONE }, ..bounds }, 198_280);
 }
 
 #[test]
 fn the_counter_repeats_and_leaves_out() {
     let faults = Faults { repeated: 2, jumped: 2, ..NONE };
-    explore(Bounds { messages: vec![2, 1], faults, ..Bounds::default() }, 88_154);
+    explore(Bounds { messages: vec![2, 1], faults, ..Bounds::default() }, 104_471);
     let faults = Faults { lost: 1, repeated: 2, jumped: 1, ..NONE };
-    explore(Bounds { faults, ..Bounds::default() }, 88_729);
+    explore(Bounds { faults, ..Bounds::default() }, 92_048);
 }
 
 #[test]
 fn epochs_end() {
     let faults = Faults { sealed: 2, ..NONE };
-    explore(Bounds { messages: vec![2, 1], faults, ..Bounds::default() }, 23_672);
+    explore(Bounds { messages: vec![2, 1], faults, ..Bounds::default() }, 26_829);
     let faults = Faults { lost: 1, sealed: 1, ..NONE };
-    explore(Bounds { messages: vec![2, 1], faults, ..Bounds::default() }, 217_772);
+    explore(Bounds { messages: vec![2, 1], faults, ..Bounds::default() }, 250_737);
     let faults = Faults { lost: 1, repeated: 1, sealed: 1, ..NONE };
-    explore(Bounds { faults, ..Bounds::default() }, 79_350);
+    explore(Bounds { faults, ..Bounds::default() }, 82_564);
 }
 
 #[test]
 fn a_publisher_dies_and_counter_and_epoch_go_wrong() {
     let faults = Faults { crashed: 1, repeated: 1, jumped: 1, sealed: 1, ..NONE };
-    explore(Bounds { faults, ..Bounds::default() }, 31_166);
+    explore(Bounds { faults, ..Bounds::default() }, 33_264);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_publisher_with_two_messages_resumes() {
+    let faults = Faults { lost: 1, resumed: 1, ..NONE };
+    explore(Bounds { messages: vec![2, 1], faults, ..Bounds::default() }, 373_857);
 }
 
 #[test]
@@ -170,7 +176,9 @@ fn publishers_with_two_messages_die_and_give_up() {
 #[test]
 fn who_waits_as_long_as_a_write_may_take_starves_nobody() {
     let faults = Faults { lost: 1, crashed: 1, jumped: 1, ..NONE };
-    explore(Bounds { timely: true, attempts: 0, faults, ..Bounds::default() }, 19_462);
+    explore(Bounds { timely: true, attempts: 0, faults, ..Bounds::default() }, 23_828);
+    let faults = Faults { crashed: 1, jumped: 1, ..NONE };
+    explore(Bounds { timely: true, attempts: 0, observed: true, faults, ..Bounds::default() }, 9_680);
 }
 
 /// Where an epoch ends, numbers of both counters may be in hand; so once. Not again, however far the new epoch has gone.
@@ -178,9 +186,9 @@ fn who_waits_as_long_as_a_write_may_take_starves_nobody() {
 fn who_was_idle_while_an_epoch_ended_does_not_starve() {
     let bounds = Bounds { timely: true, attempts: 1, ..Bounds::default() };
     let faults = Faults { crashed: 1, sealed: 1, ..NONE };
-    explore(Bounds { messages: vec![2, 1], faults, ..bounds.clone() }, 12_961);
+    explore(Bounds { messages: vec![2, 1], faults, ..bounds.clone() }, 17_528);
     let faults = Faults { sealed: 1, ..NONE };
-    explore(Bounds { messages: vec![3, 1], faults, ..bounds }, 9_855);
+    explore(Bounds { messages: vec![3, 1], faults, ..bounds }, 13_747);
 }
 
 #[test]
@@ -190,9 +198,10 @@ fn without_repair_a_number_in_the_hand_of_the_dead_stops_everyone() {
     assert_eq!(
         shortest(&bounds, "recoverable"),
         [
-            "b publishes b1: take a number → number 1",
-            "a publishes a1: take a number → number 2",
+            "a publishes a1",
+            "b publishes b1",
             "b crashes and comes back as b'",
+            "a request of the dead comes late: take a number → number 1",
         ]
     );
 }
@@ -203,8 +212,10 @@ fn skipping_after_a_time_out_makes_two_orders() {
     assert_eq!(
         shortest(&bounds, "one order"),
         [
-            "b publishes b1: take a number → number 1",
-            "a publishes a1: take a number → number 2",
+            "a publishes a1",
+            "b publishes b1",
+            "b: take a number → number 1",
+            "a: take a number → number 2",
             "a: write a1 into slot 2 → done; a1 is acknowledged",
             "subscriber 1: read from slot 1 on → a1 in slot 2",
             "b: write b1 into slot 1 → done; b1 is acknowledged",
@@ -213,7 +224,7 @@ fn skipping_after_a_time_out_makes_two_orders() {
         ]
     );
     // To lose what was acknowledged takes no second subscriber.
-    assert_eq!(shortest(&Bounds { subscribers: 1, ..bounds }, "what was told is true").len(), 6);
+    assert_eq!(shortest(&Bounds { subscribers: 1, ..bounds }, "what was told is true").len(), 8);
 }
 
 #[test]
@@ -223,7 +234,8 @@ fn a_blind_retry_delivers_twice() {
     assert_eq!(
         shortest(&bounds, "one order"),
         [
-            "a publishes a1: take a number → number 1",
+            "a publishes a1",
+            "a: take a number → number 1",
             "a: write a1 into slot 1 → no answer, and it waits no more",
             "a: take a number → number 2",
             "a: write a1 into slot 2 → done; a1 is acknowledged",
@@ -239,8 +251,8 @@ fn a_blind_retry_delivers_twice() {
 fn a_number_of_an_epoch_that_is_over_breaks_real_time() {
     let faults = Faults { lost: 1, sealed: 1, ..NONE };
     let bounds = Bounds { conduct: Conduct::StaleNumber, faults, ..Bounds::default() };
-    assert_eq!(shortest(&bounds, "real time").len(), 13);
-    explore(Bounds { conduct: Conduct::Right, ..bounds }, 20_896);
+    assert_eq!(shortest(&bounds, "real time").len(), 15);
+    explore(Bounds { conduct: Conduct::Right, ..bounds }, 21_500);
 }
 
 /// Nothing goes wrong, and nobody is late: four steps for every slot that the publisher loses, and the same four again.
@@ -255,19 +267,14 @@ fn who_fills_above_the_counter_starves_a_publisher() {
             ..Bounds::default()
         };
         let lines = shortest(&bounds, "nobody starves");
-        assert_eq!(lines.len(), 4 * (attempts as usize + 1));
+        assert_eq!(lines.len(), 1 + 4 * (attempts as usize + 1));
         assert_eq!(
-            lines[..4],
-            [
-                "subscriber 0: read from slot 1 on → nothing",
-                "subscriber 0 has waited long enough: fill slot 1 → done",
-                "a publishes a1: take a number → number 1",
-                match attempts {
-                    0 =>
-                        "a: write a1 into slot 1 → occupied by a fill; a1 is not stored: its slots were occupied",
-                    _ => "a: write a1 into slot 1 → occupied by a fill",
-                },
-            ]
+            lines.last().map(String::as_str),
+            Some(match attempts {
+                0 => "a: write a1 into slot 1 → occupied by a fill; a1 is not stored: its slots were occupied",
+                1 => "a: write a1 into slot 2 → occupied by a fill; a1 is not stored: its slots were occupied",
+                _ => "a: write a1 into slot 3 → occupied by a fill; a1 is not stored: its slots were occupied",
+            })
         );
     }
 }

@@ -46,7 +46,7 @@ pub enum Conduct {
 #[derive(Clone, Debug)]
 pub enum Request {
     /// Numbers for a message, of the counter of an epoch.
-    Take { epoch: usize, id: Dot<Node>, n: NonZeroU64 },
+    Take { epoch: u64, id: Dot<Node>, n: NonZeroU64 },
     /// To write an entry into a slot.
     Write { slot: u64, entry: Entry },
     /// To be told the newest epoch.
@@ -60,9 +60,9 @@ pub enum Request {
 /// What became of a request.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    Numbers { epoch: usize, id: Dot<Node>, first: u64, n: NonZeroU64 },
+    Numbers { epoch: u64, id: Dot<Node>, first: u64, n: NonZeroU64 },
     Written { id: Dot<Node>, slot: u64, answer: WriteAnswer<Node, Number> },
-    Entered { epoch: usize, tail: u64 },
+    Entered { epoch: u64, tail: u64 },
     Found { from: u64, limit: usize, answer: ReadAnswer<Node, Number> },
     Filled { slot: u64, epoch: u64, answer: WriteAnswer<Node, Number> },
 }
@@ -81,18 +81,18 @@ impl Engines {
     }
 
     /// Returns the newest epoch.
-    pub fn epoch(&self) -> usize {
-        self.counters.len() - 1
+    pub fn epoch(&self) -> u64 {
+        self.counters.len() as u64 - 1
     }
 
     /// Returns the number that the counter of the newest epoch has given last.
     pub fn counter(&self) -> u64 {
-        self.counters[self.epoch()].0
+        self.counters[self.epoch() as usize].0
     }
 
     /// Returns the counter of the newest epoch.
     pub fn counter_mut(&mut self) -> &mut u64 {
-        let epoch = self.epoch();
+        let epoch = self.epoch() as usize;
         &mut self.counters[epoch].0
     }
 
@@ -113,7 +113,7 @@ impl Engines {
     pub fn carry_out(&mut self, request: Request) -> Answer {
         match request {
             Request::Take { epoch, id, n } => {
-                let counter = &mut self.counters[epoch].0;
+                let counter = &mut self.counters[epoch as usize].0;
                 *counter += n.get();
                 Answer::Numbers { epoch, id, first: *counter - n.get() + 1, n }
             }
@@ -123,7 +123,7 @@ impl Engines {
             }
             Request::Enter => {
                 let epoch = self.epoch();
-                Answer::Entered { epoch, tail: self.counters[epoch].1 }
+                Answer::Entered { epoch, tail: self.counters[epoch as usize].1 }
             }
             Request::Read { from, limit } => Answer::Found { from, limit, answer: self.log.read(from, limit) },
             Request::Fill { slot, epoch } => {
@@ -144,7 +144,7 @@ pub struct Sender {
     conduct: Conduct,
     node: Node,
     /// Whose counter it uses.
-    epoch: usize,
+    epoch: u64,
     /// How many messages it has published, in this life and earlier ones.
     sent: Number,
 }
@@ -162,7 +162,7 @@ pub struct SenderStart {
     /// What it has saved.
     pub outstanding: Option<(Entry, Option<u64>)>,
     /// The epoch and the tail, if it knows more than nothing.
-    pub entered: Option<(usize, u64)>,
+    pub entered: Option<(u64, u64)>,
 }
 
 /// What may happen to a publisher.
@@ -194,7 +194,7 @@ pub enum Told {
     Stored { slot: u64 },
     /// It is nowhere, and never will be.
     NotStored,
-    /// As [`NotStored`](Self::NotStored): another was in each of its slots.
+    /// The same, since another was in each of its slots.
     FilledAway,
     /// Nothing.
     Unknown,
@@ -222,13 +222,6 @@ pub struct SenderView {
     pub broken: Option<&'static str>,
 }
 
-impl SenderView {
-    /// The message that it has published last.
-    pub fn message(&self) -> Message {
-        Dot::new(self.node, u64::from(self.sent)).expect("it has published")
-    }
-}
-
 impl Machine for Sender {
     type Start = SenderStart;
     type Input = SenderInput;
@@ -240,10 +233,13 @@ impl Machine for Sender {
         let config = PublisherConfig { attempts, ..PublisherConfig::default() };
         let mut publisher =
             Publisher::resume(node, last, outstanding.clone(), config).expect("an entry of its own");
-        if let Some((epoch, tail)) = entered {
-            publisher.enter(epoch as u64, tail);
+        // The epoch of what it had saved: `resume` goes on in that one.
+        let mut epoch = outstanding.as_ref().map_or(0, |(entry, _)| entry.epoch());
+        if let Some((entered, tail)) = entered {
+            publisher.enter(entered, tail);
+            epoch = entered;
         }
-        Self { publisher, conduct, node, epoch: entered.map_or(0, |(epoch, _)| epoch), sent }
+        Self { publisher, conduct, node, epoch, sent }
     }
 
     fn handle(&mut self, input: &SenderInput) -> SenderOutput {
@@ -303,7 +299,7 @@ impl Sender {
             Answer::Written { id, slot, answer } => self.publisher.handle_write(&id, slot, answer),
             Answer::Entered { epoch, tail } => {
                 self.epoch = epoch;
-                self.publisher.enter(epoch as u64, tail);
+                self.publisher.enter(epoch, tail);
                 Ok(None)
             }
             Answer::Found { .. } | Answer::Filled { .. } => unreachable!("subscribers ask for that"),
@@ -456,10 +452,7 @@ impl When {
 impl Receiver {
     fn ask(&mut self, when: When) -> Option<Request> {
         match (self.subscriber.poll_request(when.ms())?, self.conduct) {
-            (SubscribeRequest::Fill { .. }, Conduct::NoRepair) => {
-                self.handle(&ReceiverInput::GiveUpWaiting);
-                None
-            }
+            (SubscribeRequest::Fill { .. }, Conduct::NoRepair) => None,
             (SubscribeRequest::Fill { slot, epoch }, Conduct::Skip) => {
                 let answer = WriteAnswer::Written;
                 self.handle(&ReceiverInput::Hear(Answer::Filled { slot, epoch, answer }));

@@ -4,36 +4,34 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use happens_before::Dot;
-use happens_before::broadcast::{Content, Position, ReadAnswer, Snapshot};
-use happens_before::check::{OrderRun, OrderViolation};
+use happens_before::broadcast::Snapshot;
 
 use super::machines::{
-    Answer, Engines, Entry, LIFE, Message, Node, Receiver, ReceiverInput, ReceiverStart, Request, Sender,
-    SenderInput, SenderStart, Told, When,
+    Answer, Engines, LIFE, Message, Receiver, ReceiverInput, ReceiverStart, Request, Sender, SenderInput,
+    SenderStart, Told, When,
 };
 use super::words::{self, Name};
 use super::{Action, Bounds, Conduct, Faults, Return, Who};
-use crate::replay::{Resting, Running, fingerprint};
+use crate::replay::{Machine, Resting, Running, fingerprint};
 
 /// All machines and engines, what is under way, and what has happened.
 #[derive(Clone, Debug)]
 pub struct State {
-    engines: Engines,
-    senders: Vec<Resting<Sender>>,
-    receivers: Vec<Resting<Receiver>>,
+    pub(super) engines: Engines,
+    pub(super) senders: Vec<Resting<Sender>>,
+    pub(super) receivers: Vec<Resting<Receiver>>,
     /// Sorted by fingerprint.
-    flights: Vec<Flight>,
+    pub(super) flights: Vec<Flight>,
     /// What may still go wrong.
     left: Faults,
     /// Every message that was published, and the highest slot that had been acknowledged by then.
-    published: BTreeMap<Message, u64>,
-    told: BTreeMap<Message, Told>,
+    pub(super) published: BTreeMap<Message, u64>,
+    pub(super) told: BTreeMap<Message, Told>,
 }
 
 /// Something under way.
 #[derive(Clone, Debug)]
-struct Flight {
+pub(super) struct Flight {
     fingerprint: u64,
     /// Who waits for the answer, if anyone does.
     who: Option<Who>,
@@ -101,23 +99,26 @@ impl State {
         let left = self.left;
         for (index, sender) in self.senders.iter().enumerate() {
             let (who, sender) = (Who::Sender(index), sender.view());
-            let is_outstanding = sender.outstanding.is_some();
-            if is_outstanding || sender.sent < bounds.messages[index] {
-                actions.push(Action::Exchange(who));
-                if left.lost > 0 && !sender.is_sealed {
-                    actions.push(Action::Lose(who));
+            if sender.outstanding.is_none() {
+                if sender.sent < bounds.messages[index] {
+                    actions.push(Action::Publish(index));
                 }
+                continue;
+            }
+            actions.push(Action::Exchange(who));
+            if left.lost > 0 && !sender.is_sealed {
+                actions.push(Action::Lose(who));
             }
             for (left, back) in [
                 (left.crashed, Return::Renamed),
                 (left.resumed, Return::Resumed),
                 (left.relearned, Return::Relearned),
             ] {
-                if left > 0 && is_outstanding {
+                if left > 0 {
                     actions.push(Action::Crash(index, back));
                 }
             }
-            if left.abandoned > 0 && is_outstanding {
+            if left.abandoned > 0 {
                 actions.push(Action::Abandon(index));
             }
         }
@@ -169,45 +170,32 @@ impl State {
     pub(super) fn step(&self, bounds: &Bounds, action: Action, tell: Tell<'_>) -> Self {
         let mut state = self.clone();
         match action {
-            Action::Exchange(who) => state.exchange(who, tell),
+            Action::Publish(index) => {
+                let mut sender = state.senders[index].run();
+                sender.handle(SenderInput::Publish);
+                let message = sender.machine().message();
+                tell(format_args!("{} publishes {}", state.name(Who::Sender(index)), words::Named(&message)));
+                state.senders[index] = sender.rest();
+                let acknowledged = state.told.values().filter_map(Told::slot).max();
+                state.published.insert(message, acknowledged.unwrap_or(0));
+            }
+            Action::Exchange(who) => state.ask(who, true, tell),
             Action::Lose(who) => {
                 state.left.lost -= 1;
-                state.lose(who, tell);
+                state.ask(who, false, tell);
             }
-            Action::Arrive(index) => {
-                let Flight { who, what, .. } = state.flights.remove(index);
-                match what {
-                    What::Request(request) => {
-                        match who {
-                            Some(who) => tell(format_args!("{}'s request comes late", state.name(who))),
-                            None => tell(format_args!("a request of the dead comes late")),
-                        }
-                        let answer = state.carry_out(request, tell);
-                        if let Some(who) = who {
-                            state.send_off(Some(who), What::Answer(answer));
-                        }
-                    }
-                    What::Answer(answer) => {
-                        let who = who.expect("answers are for someone");
-                        tell(format_args!("{} hears late: {answer}", state.name(who)));
-                        state.hear(who, answer, tell);
-                    }
-                }
-            }
+            Action::Arrive(index) => state.arrive(index, tell),
             Action::Crash(index, back) => state.crash(bounds, index, back, tell),
             Action::Abandon(index) => {
                 state.left.abandoned -= 1;
-                let message = state.senders[index].view().message();
-                tell(format_args!("{} is given up", words::Named(&message)));
-                let mut sender = state.senders[index].run();
-                let told = sender.handle(SenderInput::Abandon).told;
-                state.senders[index] = sender.rest();
-                state.tell_fate(message, told, tell);
+                tell(format_args!("{} gives up", state.name(Who::Sender(index))));
+                let sender = state.senders[index].run();
+                state.send(index, sender, SenderInput::Abandon, tell);
             }
             Action::Restart(index) => {
                 state.left.restarted -= 1;
                 tell(format_args!("subscriber {index} comes back from a snapshot"));
-                let saved = state.receivers[index].run().machine().save();
+                let saved = state.receivers[index].machine().save();
                 state.receivers[index] = Resting::new(saved);
             }
             Action::Repeat => {
@@ -227,13 +215,15 @@ impl State {
             }
             Action::Announce(index, slot) => {
                 let entry = state.engines.at(slot).expect("only what stands there is announced");
-                tell(format_args!("announced to {index}: {} in slot {slot}", words::Standing(&entry)));
-                state.receive(index, ReceiverInput::Announce { slot, entry }, tell);
+                tell(format_args!("subscriber {index} is told of {} in slot {slot}", words::Standing(&entry)));
+                let receiver = state.receivers[index].run();
+                state.receive(index, receiver, ReceiverInput::Announce { slot, entry }, tell);
             }
             Action::Current(index) => {
                 let current = state.engines.counter();
-                tell(format_args!("subscriber {index} learns that {current} is taken"));
-                state.receive(index, ReceiverInput::Current(current), tell);
+                tell(format_args!("subscriber {index} is told that {current} is taken"));
+                let receiver = state.receivers[index].run();
+                state.receive(index, receiver, ReceiverInput::Current(current), tell);
             }
         }
         state
@@ -246,39 +236,38 @@ impl State {
         }
     }
 
-    /// What a machine asks for, with the machine.
-    fn ask(&mut self, who: Who, tell: Tell<'_>) -> (Asking, Option<Request>) {
+    /// Lets a machine ask for something, and hear the answer if it is `answered`.
+    pub(super) fn ask(&mut self, who: Who, answered: bool, tell: Tell<'_>) {
+        tell(format_args!("{}", self.name(who)));
         match who {
             Who::Sender(index) => {
                 let mut sender = self.senders[index].run();
-                if self.senders[index].view().outstanding.is_none() {
-                    sender.handle(SenderInput::Publish);
-                    let message = sender.machine().message();
-                    let acknowledged = self.told.values().filter_map(Told::slot).max();
-                    self.published.insert(message, acknowledged.unwrap_or(0));
-                    tell(format_args!("{} publishes {}", self.name(who), words::Named(&message)));
-                } else {
-                    tell(format_args!("{}", self.name(who)));
-                }
-                let request = sender.handle(SenderInput::Ask).request;
-                (Asking::Sender(sender), request)
+                let request = sender.handle(SenderInput::Ask).request.expect("something is outstanding");
+                let answer = self.forward(who, request, answered, tell);
+                self.send(index, sender, answer.map_or(SenderInput::GiveUpWaiting, SenderInput::Hear), tell);
             }
             Who::Receiver(index, when) => {
                 let mut receiver = self.receivers[index].run();
-                tell(format_args!("{}", self.name(who)));
                 if when == When::Late {
                     tell(format_args!(" has waited long enough"));
                 }
                 let request = receiver.handle(ReceiverInput::Ask(when));
-                (Asking::Receiver(receiver), request)
+                // A driver that is wrong may ask for nothing.
+                let answer = request.and_then(|request| self.forward(who, request, answered, tell));
+                let input = answer.map_or(ReceiverInput::GiveUpWaiting, ReceiverInput::Hear);
+                self.receive(index, receiver, input, tell);
             }
         }
     }
 
-    fn exchange(&mut self, who: Who, tell: Tell<'_>) {
-        let (asking, request) = self.ask(who, tell);
-        let answer = request.map(|request| self.carry_out(request, tell));
-        self.rest(who, asking, answer, tell);
+    /// Carries a request out, or leaves it under way.
+    fn forward(&mut self, who: Who, request: Request, answered: bool, tell: Tell<'_>) -> Option<Answer> {
+        if answered {
+            return Some(self.carry_out(request, tell));
+        }
+        tell(format_args!(": {request} → no answer, and it waits no more"));
+        self.send_off(Some(who), What::Request(request));
+        None
     }
 
     fn carry_out(&mut self, request: Request, tell: Tell<'_>) -> Answer {
@@ -288,59 +277,45 @@ impl State {
         answer
     }
 
-    fn lose(&mut self, who: Who, tell: Tell<'_>) {
-        let (asking, request) = self.ask(who, tell);
-        if let Some(request) = request {
-            tell(format_args!(": {request} → no answer, and it waits no more"));
-            self.send_off(Some(who), What::Request(request));
-        }
-        match (who, asking) {
-            (Who::Sender(index), Asking::Sender(mut sender)) => {
-                sender.handle(SenderInput::GiveUpWaiting);
-                self.senders[index] = sender.rest();
+    /// Something that is under way arrives.
+    fn arrive(&mut self, index: usize, tell: Tell<'_>) {
+        let Flight { who, what, .. } = self.flights.remove(index);
+        match (what, who) {
+            (What::Request(request), Some(who)) => {
+                tell(format_args!("{}'s request comes late", self.name(who)));
+                let answer = self.carry_out(request, tell);
+                self.send_off(Some(who), What::Answer(answer));
             }
-            (Who::Receiver(index, _), Asking::Receiver(mut receiver)) => {
-                receiver.handle(ReceiverInput::GiveUpWaiting);
-                self.receivers[index] = receiver.rest();
+            (What::Request(request), None) => {
+                tell(format_args!("a request of the dead comes late"));
+                self.carry_out(request, tell);
             }
-            _ => unreachable!("a machine stays what it is"),
-        }
-    }
-
-    fn hear(&mut self, who: Who, answer: Answer, tell: Tell<'_>) {
-        let asking = match who {
-            Who::Sender(index) => Asking::Sender(self.senders[index].run()),
-            Who::Receiver(index, _) => Asking::Receiver(self.receivers[index].run()),
-        };
-        self.rest(who, asking, Some(answer), tell);
-    }
-
-    /// Hands a machine its answer, and ends its step.
-    fn rest(&mut self, who: Who, asking: Asking, answer: Option<Answer>, tell: Tell<'_>) {
-        match (who, asking) {
-            (Who::Sender(index), Asking::Sender(mut sender)) => {
-                let message = sender.machine().message();
-                let told = answer.and_then(|answer| sender.handle(SenderInput::Hear(answer)).told);
-                self.senders[index] = sender.rest();
-                self.tell_fate(message, told, tell);
-            }
-            (Who::Receiver(index, _), Asking::Receiver(mut receiver)) => {
-                if let Some(answer) = answer {
-                    receiver.handle(ReceiverInput::Hear(answer));
+            (What::Answer(answer), Some(who)) => {
+                tell(format_args!("{} hears late: {answer}", self.name(who)));
+                match who {
+                    Who::Sender(index) => {
+                        self.send(index, self.senders[index].run(), SenderInput::Hear(answer), tell);
+                    }
+                    Who::Receiver(index, _) => {
+                        self.receive(index, self.receivers[index].run(), ReceiverInput::Hear(answer), tell);
+                    }
                 }
-                self.rest_receiver(index, receiver, tell);
             }
-            _ => unreachable!("a machine stays what it is"),
+            (What::Answer(_), None) => unreachable!("nobody answers the dead"),
         }
     }
 
-    fn receive(&mut self, index: usize, input: ReceiverInput, tell: Tell<'_>) {
-        let mut receiver = self.receivers[index].run();
-        receiver.handle(input);
-        self.rest_receiver(index, receiver, tell);
+    /// Lets something happen to a publisher that is running, and tells what comes of it.
+    fn send(&mut self, index: usize, mut sender: Running<Sender>, input: SenderInput, tell: Tell<'_>) {
+        let message = sender.machine().message();
+        let told = sender.handle(input).told;
+        self.senders[index] = sender.rest();
+        self.tell_fate(message, told, tell);
     }
 
-    fn rest_receiver(&mut self, index: usize, receiver: Running<Receiver>, tell: Tell<'_>) {
+    /// Lets something happen to a subscriber that is running, and tells what comes of it.
+    fn receive(&mut self, index: usize, mut receiver: Running<Receiver>, input: ReceiverInput, tell: Tell<'_>) {
+        receiver.handle(input);
         let before = self.receivers[index].view().delivered.len();
         self.receivers[index] = receiver.rest();
         for (position, message) in &self.receivers[index].view().delivered[before..] {
@@ -369,22 +344,20 @@ impl State {
         };
         *left -= 1;
         let who = Who::Sender(index);
-        let view = self.senders[index].view().clone();
         tell(format_args!("{} crashes", self.name(who)));
-        // Requests stay under way, also the one that it was about to send or had sent. Nobody hears the answers.
-        let (_, request) = self.ask(who, &mut |_| ());
+        // What it has asked for stays under way, also what it was just about to ask for. Nobody hears the answers.
+        self.flights.retain(|flight| flight.who != Some(who) || matches!(flight.what, What::Request(_)));
         for mut flight in std::mem::take(&mut self.flights) {
-            if flight.who == Some(who) {
-                if let What::Answer(_) = flight.what {
-                    continue;
-                }
-                flight.who = None;
-            }
+            flight.who = flight.who.filter(|&waits| waits != who);
             self.send_off(flight.who, flight.what);
         }
-        if let Some(request) = request.filter(|request| !matches!(request, Request::Enter)) {
-            self.send_off(None, What::Request(request));
+        let mut sender = self.senders[index].machine();
+        let message = sender.message();
+        match sender.handle(&SenderInput::Ask).request {
+            Some(Request::Enter) | None => {}
+            Some(request) => self.send_off(None, What::Request(request)),
         }
+        let view = self.senders[index].view().clone();
         let mut start = SenderStart {
             conduct: bounds.conduct,
             attempts: bounds.attempts,
@@ -410,9 +383,8 @@ impl State {
                     ", begins epoch {} above slot {tail}, and learns from the log",
                     self.engines.epoch()
                 ));
-                let reader = deliver_all(&mut self.engines, new_receiver(Conduct::Right).run(), tail);
-                let reader = reader.expect("the log can be read").machine().save();
-                let message = view.message();
+                let reader = deliver_all(&mut self.engines, new_receiver(Conduct::Right).machine(), tail);
+                let reader = reader.expect("the log can be read").save();
                 let position = reader.delivered.iter().find(|(_, delivered)| *delivered == message);
                 let slot = position.map(|(position, _)| position.sequence);
                 let told = slot.map_or(Told::NotStored, |slot| Told::Stored { slot });
@@ -422,141 +394,24 @@ impl State {
         }
         self.senders[index] = Resting::new(start);
     }
-
-    /// Whether subscribers have delivered one order.
-    pub(super) fn order(
-        &self,
-        bounds: &Bounds,
-    ) -> Result<OrderRun<Node, Position>, OrderViolation<Node, Position>> {
-        self.judge(bounds, self.receivers.iter().map(|receiver| &receiver.view().delivered[..]))
-    }
-
-    fn judge<'a>(
-        &self,
-        bounds: &Bounds,
-        delivered: impl Iterator<Item = &'a [(Position, Message)]>,
-    ) -> Result<OrderRun<Node, Position>, OrderViolation<Node, Position>> {
-        let mut run = OrderRun::new(bounds.subscribers);
-        for message in self.published.keys() {
-            run.sent(*message)?;
-        }
-        for (message, told) in &self.told {
-            if told.slot().is_some() {
-                run.acknowledged(message)?;
-            }
-        }
-        for (site, delivered) in delivered.enumerate() {
-            for (position, message) in delivered {
-                run.delivered(site, *position, message)?;
-            }
-        }
-        Ok(run)
-    }
-
-    /// What stands in the log.
-    fn entries(&self) -> Vec<(u64, Message)> {
-        let ReadAnswer::Entries(entries) = self.engines.log.read(1, usize::MAX) else { return Vec::new() };
-        let message = |(slot, entry): (u64, Entry)| match entry.into_content() {
-            Content::Messages { first, payloads } => {
-                let number = payloads.as_slice().first().copied()?;
-                Some((slot, Dot::new(*first.node(), u64::from(number))?))
-            }
-            Content::Marker { .. } | Content::Fill => None,
-        };
-        entries.into_iter().filter_map(message).collect()
-    }
-
-    /// Whether messages are where their publishers were told they are.
-    pub(super) fn is_true(&self) -> bool {
-        let entries = self.entries();
-        self.told.iter().all(|(message, told)| match told {
-            Told::Stored { slot } => {
-                entries.contains(&(*slot, *message))
-                    && self.receivers.iter().map(Resting::view).all(|receiver| {
-                        let mut delivered = receiver.delivered.iter();
-                        let is_delivered =
-                            delivered.any(|(position, other)| position.sequence == *slot && other == message);
-                        receiver.next <= *slot || is_delivered
-                    })
-            }
-            Told::NotStored | Told::FilledAway => entries.iter().all(|(_, stored)| stored != message),
-            Told::Unknown => true,
-        })
-    }
-
-    /// Whether every message stands above those that were acknowledged before it was published.
-    pub(super) fn is_in_real_time(&self) -> bool {
-        self.entries().iter().all(|(slot, message)| *slot > self.published.get(message).copied().unwrap_or(0))
-    }
-
-    /// What is broken in a machine.
-    pub(super) fn broken(&self) -> Option<&str> {
-        let senders = self.senders.iter().filter_map(|sender| sender.view().broken);
-        let receivers = self.receivers.iter().filter_map(|receiver| receiver.view().broken.as_deref());
-        senders.chain(receivers).next()
-    }
-
-    /// Whether a publisher has given up.
-    pub(super) fn is_starving(&self) -> bool {
-        self.told.values().any(|told| *told == Told::FilledAway)
-    }
-
-    /// Whether everything is published, acknowledged, and delivered everywhere.
-    pub(super) fn is_complete(&self, bounds: &Bounds) -> bool {
-        let messages: usize = bounds.messages.iter().map(|&messages| usize::from(messages)).sum();
-        self.told.values().filter_map(Told::slot).count() == messages
-            && self.receivers.iter().all(|receiver| receiver.view().delivered.len() == messages)
-    }
-
-    /// Whether publishers and subscribers come to an end, if nothing goes wrong from here on.
-    pub(super) fn recovers(&self, bounds: &Bounds) -> bool {
-        let mut state = self.clone();
-        state.flights.clear();
-        for index in 0..state.senders.len() {
-            for _ in 0..ROUNDS {
-                if state.senders[index].view().outstanding.is_some() {
-                    state.exchange(Who::Sender(index), &mut |_| ());
-                }
-            }
-            if state.senders[index].view().outstanding.is_some() {
-                return false;
-            }
-        }
-        let tail = state.engines.log.tail();
-        let mut delivered = Vec::new();
-        for receiver in &state.receivers {
-            match deliver_all(&mut state.engines, receiver.run(), tail) {
-                Some(receiver) => delivered.push(receiver.machine().save().delivered),
-                None => return false,
-            }
-        }
-        let run = state.judge(bounds, delivered.iter().map(Vec::as_slice));
-        run.is_ok_and(|run| run.complete().is_ok()) && state.is_true()
-    }
 }
 
 /// More than any machine needs within the bounds.
-const ROUNDS: usize = 64;
-
-/// A machine that has asked for something.
-enum Asking {
-    Sender(Running<Sender>),
-    Receiver(Running<Receiver>),
-}
+pub(super) const ROUNDS: usize = 64;
 
 fn new_receiver(conduct: Conduct) -> Resting<Receiver> {
     Resting::new(ReceiverStart { conduct, snapshot: Snapshot::default(), delivered: Vec::new() })
 }
 
 /// Lets a subscriber go on until it is beyond `tail`, with any time-out over at once; `None` if it never is.
-fn deliver_all(engines: &mut Engines, mut receiver: Running<Receiver>, tail: u64) -> Option<Running<Receiver>> {
+pub(super) fn deliver_all(engines: &mut Engines, mut receiver: Receiver, tail: u64) -> Option<Receiver> {
     for _ in 0..ROUNDS {
-        if receiver.machine().next() > tail {
+        if receiver.next() > tail {
             return Some(receiver);
         }
-        if let Some(request) = receiver.handle(ReceiverInput::Ask(When::Late)) {
+        if let Some(request) = receiver.handle(&ReceiverInput::Ask(When::Late)) {
             let answer = engines.carry_out(request);
-            receiver.handle(ReceiverInput::Hear(answer));
+            receiver.handle(&ReceiverInput::Hear(answer));
         }
     }
     None
