@@ -339,6 +339,24 @@ fn sealed_waits_for_the_new_epoch_and_then_takes_a_new_number_in_it() {
     assert_eq!(write(&mut publisher).0, 21);
 }
 
+/// Found by the model: a counter whose epoch is over may be far behind the log, and each number that it gives is one slot
+/// further. Whoever published nothing while the epoch ended was filled away, slot by slot, by those who had gone on.
+#[test]
+fn a_slot_occupied_by_a_later_epoch_says_that_ones_own_is_over_and_is_not_being_filled_away() {
+    let mut publisher = publisher();
+    publisher.publish("x").unwrap();
+    for epoch in 1..10 {
+        number(&mut publisher, 7 * epoch);
+        write(&mut publisher);
+        let later = Entry::message(epoch, Dot::new('b', epoch).unwrap(), "other");
+        assert_eq!(hear(&mut publisher, 7 * epoch, WriteAnswer::Occupied(later)), Ok(None));
+        assert_eq!(publisher.poll_request(), Some(PublishRequest::EnterEpoch { epoch }));
+        assert_eq!(publisher.outstanding().unwrap().1, None, "it is in no slot");
+        publisher.enter(epoch, 7 * epoch);
+        assert_takes(&mut publisher, 1);
+    }
+}
+
 #[test]
 fn what_is_outstanding_when_an_epoch_is_entered_is_settled_in_its_own_epoch_first() {
     let mut publisher = publisher();

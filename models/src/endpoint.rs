@@ -23,18 +23,17 @@
 //!
 //! # How a state is kept
 //!
-//! An endpoint cannot be copied, on purpose. A node is kept as what has happened to it since it was last restored, and
-//! made anew from that; two nodes are the same if all that is in them is.
+//! An endpoint cannot be copied, on purpose; see [`replay`](crate::replay).
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use happens_before::Dot;
 use happens_before::check::CausalRun;
 use happens_before::delivery::endpoint::{Endpoint, EndpointConfig};
 use stateright::{Model, Property};
+
+use crate::replay::{Machine, Resting};
 
 /// The names of nodes.
 pub type Node = u8;
@@ -74,166 +73,131 @@ pub struct Packet {
     pub bytes: Vec<u8>,
 }
 
-/// A node between two events.
-#[derive(Clone, Debug)]
+/// A node: its endpoint, and what its application knows of it.
+#[derive(Debug)]
 struct Site {
-    /// What it was last restored from; `None` if it was never.
-    snapshot: Option<Arc<Vec<u8>>>,
-    /// What has happened since.
-    events: Arc<Vec<Event>>,
-    /// A fingerprint of all that is in the endpoint.
-    digest: u64,
+    endpoint: Endpoint<Node>,
     delivered: Vec<Dot<Node>>,
     /// What it has sent: each message with its dependencies.
     sent: Vec<(Dot<Node>, Vec<Dot<Node>>)>,
-    /// What it would be restored from.
-    saved: Arc<Vec<u8>>,
-    timeouts: u8,
+}
+
+/// How a node begins.
+#[derive(Clone, Debug)]
+struct Start {
+    node: Node,
+    members: Node,
+    /// What it is restored from; `None` at first.
+    saved: Option<Arc<Saved>>,
+}
+
+/// What a node is restored from.
+#[derive(Debug)]
+struct Saved {
+    snapshot: Vec<u8>,
+    delivered: Vec<Dot<Node>>,
+    sent: Vec<(Dot<Node>, Vec<Dot<Node>>)>,
+}
+
+/// A node as others see it.
+#[derive(Clone, Debug)]
+struct View {
+    saved: Arc<Saved>,
     can_time_out: bool,
     broken: Option<&'static str>,
 }
 
-/// All nodes, and all packets ever sent.
-#[derive(Clone, Debug)]
-pub struct State {
-    sites: Vec<Site>,
-    packets: BTreeSet<Arc<Packet>>,
-    crashes: u8,
-}
+impl Machine for Site {
+    type Start = Start;
+    type Input = Event;
+    /// What it sends.
+    type Output = Vec<Packet>;
+    type View = View;
 
-impl PartialEq for State {
-    fn eq(&self, other: &Self) -> bool {
-        let key = |site: &Site| (site.digest, site.timeouts, site.delivered.clone());
-        self.crashes == other.crashes
-            && self.packets == other.packets
-            && self.sites.iter().map(key).eq(other.sites.iter().map(key))
-    }
-}
-
-impl Eq for State {}
-
-impl Hash for State {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.crashes.hash(state);
-        self.packets.hash(state);
-        for site in &self.sites {
-            (site.digest, site.timeouts, &site.delivered).hash(state);
-        }
-    }
-}
-
-impl Bounds {
-    fn config() -> EndpointConfig {
-        EndpointConfig {
+    fn start(&Start { node, members, ref saved }: &Start) -> Self {
+        let config = EndpointConfig {
             delay_ms: 1,
             retry_ms: 1,
             retry_max_ms: 1,
             answer_bytes: 1,
             ..EndpointConfig::default()
-        }
-    }
-
-    fn nodes(&self) -> impl Iterator<Item = Node> + use<> {
-        0..u8::try_from(self.messages.len()).expect("a few nodes")
-    }
-
-    fn new_endpoint(&self, node: Node, snapshot: Option<&[u8]>) -> Endpoint<Node> {
-        match snapshot {
-            None => Endpoint::new(node, self.nodes(), Self::config()).expect("few members"),
-            Some(snapshot) => Endpoint::restore(snapshot, Self::config()).expect("its own snapshot"),
-        }
-    }
-
-    /// Makes the endpoint of a node anew from what has happened to it.
-    fn rebuild(&self, node: Node, site: &Site) -> Endpoint<Node> {
-        let mut endpoint = self.new_endpoint(node, site.snapshot.as_ref().map(|bytes| bytes.as_slice()));
-        settle(&mut endpoint);
-        for event in site.events.iter() {
-            happen(&mut endpoint, event);
-            settle(&mut endpoint);
-        }
-        endpoint
-    }
-
-    /// Starts a node, and returns what it sends.
-    fn start(&self, node: Node) -> (Site, Vec<Packet>) {
-        let endpoint = self.new_endpoint(node, None);
-        let site = Site {
-            snapshot: None,
-            events: Arc::default(),
-            digest: 0,
-            delivered: Vec::new(),
-            sent: Vec::new(),
-            saved: Arc::default(),
-            timeouts: 0,
-            can_time_out: false,
-            broken: None,
         };
-        self.after(node, site, endpoint)
+        match saved {
+            None => {
+                let endpoint = Endpoint::new(node, 0..members, config).expect("few members");
+                Self { endpoint, delivered: Vec::new(), sent: Vec::new() }
+            }
+            Some(saved) => {
+                let endpoint = Endpoint::restore(&saved.snapshot, config).expect("its own snapshot");
+                Self { endpoint, delivered: saved.delivered.clone(), sent: saved.sent.clone() }
+            }
+        }
     }
 
-    /// Lets something happen to a node, and returns what it sends.
-    fn step(&self, node: Node, before: &Site, event: Event) -> (Site, Vec<Packet>) {
-        let mut site = before.clone();
-        let endpoint = if event == Event::Crash {
-            site.snapshot = Some(Arc::clone(&before.saved));
-            site.events = Arc::default();
-            self.new_endpoint(node, Some(&before.saved))
-        } else {
-            let mut endpoint = self.rebuild(node, before);
-            happen(&mut endpoint, &event);
-            site.timeouts += u8::from(event == Event::TimeOut);
-            Arc::make_mut(&mut site.events).push(event);
-            endpoint
-        };
-        self.after(node, site, endpoint)
+    fn handle(&mut self, event: &Event) -> Vec<Packet> {
+        self.happen(event);
+        self.settle()
     }
 
-    /// Takes deliveries, saves, and sends.
-    fn after(&self, node: Node, mut site: Site, mut endpoint: Endpoint<Node>) -> (Site, Vec<Packet>) {
+    fn view(self) -> View {
+        let Self { endpoint, delivered, sent } = self;
+        View {
+            saved: Arc::new(Saved { snapshot: endpoint.snapshot(), delivered, sent }),
+            can_time_out: endpoint.poll_timeout().is_some(),
+            broken: endpoint.internal_validate().err(),
+        }
+    }
+}
+
+impl Site {
+    fn happen(&mut self, event: &Event) {
+        match event {
+            Event::Broadcast => {
+                self.endpoint.broadcast(vec![0]).expect("the window is wide");
+            }
+            Event::Receive(packet) => {
+                self.endpoint.handle_packet(0, &packet.from, &packet.bytes).expect("a member's packet");
+            }
+            Event::TimeOut => {
+                let at = self.endpoint.poll_timeout().unwrap_or(0);
+                self.endpoint.handle_timeout(at);
+            }
+            Event::Crash => {} // it is restored already
+        }
+    }
+
+    /// Takes deliveries, and then sends.
+    fn settle(&mut self) -> Vec<Packet> {
+        let Self { endpoint, delivered, sent } = self;
         while let Some(message) = endpoint.poll_delivery() {
             let dot = *message.dot();
-            if dot.node() == &node && site.sent.len() < usize::try_from(dot.counter()).unwrap_or(0) {
-                site.sent.push((dot, message.dependencies().to_vec()));
+            if dot.node() == endpoint.node() && sent.len() < usize::try_from(dot.counter()).unwrap_or(0) {
+                sent.push((dot, message.dependencies().to_vec()));
             }
-            site.delivered.push(dot);
+            delivered.push(dot);
         }
-        site.saved = Arc::new(endpoint.snapshot());
         let mut packets = Vec::new();
         while let Some((to, bytes)) = endpoint.poll_packet() {
-            packets.push(Packet { from: node, to, bytes });
+            packets.push(Packet { from: *endpoint.node(), to, bytes });
         }
-        site.can_time_out = endpoint.poll_timeout().is_some();
-        site.broken = endpoint.internal_validate().err();
-        let mut text = String::new();
-        write!(text, "{endpoint:?}").expect("writing to a string");
-        let mut hasher = DefaultHasher::new();
-        text.hash(&mut hasher);
-        site.digest = hasher.finish();
-        (site, packets)
+        packets
     }
 }
 
-fn happen(endpoint: &mut Endpoint<Node>, event: &Event) {
-    match event {
-        Event::Broadcast => {
-            endpoint.broadcast(vec![0]).expect("the window is wide");
-        }
-        Event::Receive(packet) => {
-            endpoint.handle_packet(0, &packet.from, &packet.bytes).expect("a member's packet");
-        }
-        Event::TimeOut => {
-            let at = endpoint.poll_timeout().unwrap_or(0);
-            endpoint.handle_timeout(at);
-        }
-        Event::Crash => unreachable!("a crashed node begins anew"),
-    }
+/// All nodes, and all packets ever sent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    sites: Vec<Resting<Site>>,
+    /// How many have fired at each.
+    timeouts: Vec<u8>,
+    packets: BTreeSet<Arc<Packet>>,
+    crashes: u8,
 }
 
-/// Takes out what an endpoint gives after an event, as it was taken out when the event happened.
-fn settle(endpoint: &mut Endpoint<Node>) {
-    while endpoint.poll_delivery().is_some() {}
-    while endpoint.poll_packet().is_some() {}
+impl Bounds {
+    fn members(&self) -> Node {
+        Node::try_from(self.messages.len()).expect("a few nodes")
+    }
 }
 
 impl State {
@@ -241,44 +205,34 @@ impl State {
     fn is_causal(&self) -> bool {
         let mut run = CausalRun::new(self.sites.len());
         // A message was sent after those that it names: one round for each message that a chain can have.
-        let mut unsent: Vec<_> = self.sites.iter().flat_map(|site| &site.sent).collect();
+        let known = || self.sites.iter().map(|site| &site.view().saved);
+        let mut unsent: Vec<_> = known().flat_map(|known| &known.sent).collect();
         while !unsent.is_empty() {
             let before = unsent.len();
             unsent.retain(|(dot, dependencies)| run.sent(*dot, dependencies.iter().copied()).is_err());
             assert!(unsent.len() < before, "a message names one that was never sent");
         }
         let mut deliveries =
-            (0..).zip(&self.sites).flat_map(|(at, site)| site.delivered.iter().map(move |dot| (at, dot)));
+            (0..).zip(known()).flat_map(|(at, known)| known.delivered.iter().map(move |dot| (at, dot)));
         deliveries.all(|(at, dot)| run.delivered(at, dot).is_ok())
     }
 
     /// Whether all nodes deliver everything and fall silent, if nothing is lost from here on.
-    fn recovers(&self, bounds: &Bounds) -> bool {
-        let mut endpoints: Vec<_> =
-            bounds.nodes().zip(&self.sites).map(|(node, site)| bounds.rebuild(node, site)).collect();
+    fn recovers(&self) -> bool {
+        let mut sites: Vec<_> = self.sites.iter().map(Resting::machine).collect();
+        let mut under_way = Vec::new();
         for _ in 0..64 {
-            let mut packets = Vec::new();
-            for (node, endpoint) in (0..).zip(&mut endpoints) {
-                if let Some(at) = endpoint.poll_timeout() {
-                    endpoint.handle_timeout(at);
-                }
-                while endpoint.poll_delivery().is_some() {}
-                while let Some((to, bytes)) = endpoint.poll_packet() {
-                    packets.push(Packet { from: node, to, bytes });
-                }
-            }
-            let is_silent =
-                packets.is_empty() && endpoints.iter().all(|endpoint| endpoint.poll_timeout().is_none());
-            if is_silent {
-                let sent = self.sites.iter().map(|site| site.sent.len() as u64);
-                let everything = bounds.nodes().zip(sent).collect();
-                return endpoints
+            let waiting = sites.iter_mut().filter(|site| site.endpoint.poll_timeout().is_some());
+            under_way.extend(waiting.flat_map(|site| site.handle(&Event::TimeOut)));
+            if under_way.is_empty() && sites.iter().all(|site| site.endpoint.poll_timeout().is_none()) {
+                let sent = self.sites.iter().map(|site| site.view().saved.sent.len() as u64);
+                let everything = (0..).zip(sent).collect();
+                return sites
                     .iter()
-                    .all(|endpoint| endpoint.delivered() == everything && endpoint.log_len() == 0);
+                    .all(|site| site.endpoint.delivered() == everything && site.endpoint.log_len() == 0);
             }
-            for packet in packets {
-                happen(&mut endpoints[usize::from(packet.to)], &Event::Receive(packet));
-            }
+            let mut answer = |packet: Packet| sites[usize::from(packet.to)].handle(&Event::Receive(packet));
+            under_way = under_way.into_iter().flat_map(&mut answer).collect();
         }
         false
     }
@@ -289,16 +243,18 @@ impl Model for Bounds {
     type Action = (Node, Event);
 
     fn init_states(&self) -> Vec<State> {
-        let (sites, packets): (Vec<_>, Vec<_>) = self.nodes().map(|node| self.start(node)).unzip();
-        vec![State { sites, packets: packets.into_iter().flatten().map(Arc::new).collect(), crashes: 0 }]
+        let members = self.members();
+        let sites = (0..members).map(|node| Resting::new(Start { node, members, saved: None })).collect();
+        vec![State { sites, timeouts: vec![0; self.messages.len()], packets: BTreeSet::new(), crashes: 0 }]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<(Node, Event)>) {
-        for ((node, site), &messages) in self.nodes().zip(&state.sites).zip(&self.messages) {
-            if site.sent.len() < usize::from(messages) {
+        let sites = state.sites.iter().map(Resting::view).zip(&state.timeouts).zip(&self.messages);
+        for (node, ((site, timeouts), messages)) in (0..).zip(sites) {
+            if site.saved.sent.len() < usize::from(*messages) {
                 actions.push((node, Event::Broadcast));
             }
-            if site.can_time_out && site.timeouts < self.timeouts {
+            if site.can_time_out && *timeouts < self.timeouts {
                 actions.push((node, Event::TimeOut));
             }
             if state.crashes < self.crashes {
@@ -310,10 +266,19 @@ impl Model for Bounds {
 
     fn next_state(&self, before: &State, (node, event): (Node, Event)) -> Option<State> {
         let mut state = before.clone();
+        let index = usize::from(node);
+        state.timeouts[index] += u8::from(event == Event::TimeOut);
         state.crashes += u8::from(event == Event::Crash);
-        let site = &mut state.sites[usize::from(node)];
-        let (after, packets) = self.step(node, site, event);
-        *site = after;
+        let site = &mut state.sites[index];
+        let mut running = match event {
+            Event::Crash => {
+                let saved = Some(Arc::clone(&site.view().saved));
+                Resting::new(Start { node, members: self.members(), saved }).run()
+            }
+            _ => site.run(),
+        };
+        let packets = running.handle(event);
+        *site = running.rest();
         state.packets.extend(packets.into_iter().map(Arc::new));
         Some(state)
     }
@@ -322,12 +287,12 @@ impl Model for Bounds {
         vec![
             Property::always("causal, and nothing twice", |_, state: &State| state.is_causal()),
             Property::always("the invariants hold", |_, state: &State| {
-                state.sites.iter().all(|site| site.broken.is_none())
+                state.sites.iter().all(|site| site.view().broken.is_none())
             }),
-            Property::always("recoverable", |bounds: &Self, state: &State| state.recovers(bounds)),
+            Property::always("recoverable", |_, state: &State| state.recovers()),
             Property::sometimes("all have everything", |bounds: &Self, state: &State| {
                 let all: usize = bounds.messages.iter().map(|&messages| usize::from(messages)).sum();
-                state.sites.iter().all(|site| site.delivered.len() == all)
+                state.sites.iter().all(|site| site.view().saved.delivered.len() == all)
             }),
         ]
     }

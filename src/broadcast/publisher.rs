@@ -5,7 +5,7 @@
 //!            ▼                                                     │
 //!   publish ─► Take ── number ─► Write(slot) ─┬─ written, or occupied by this very message ─► Published
 //!            ▲  │ ▲                  ▲  │     │
-//!            │  └─┘ behind the tail  └──┘     └─ sealed ─► EnterEpoch
+//!            │  └─┘ behind the tail  └──┘     └─ sealed, or occupied by a later epoch ─► EnterEpoch
 //!            └──────────────────── enter ───── unknown ────────┘
 //! ```
 //!
@@ -272,7 +272,8 @@ impl<I: NodeId, P> Publisher<I, P> {
     /// Hands in that the counter gave the numbers `first ..= first + n - 1` for the entry with this id. O(1).
     ///
     /// Numbers for an earlier entry are spent: they were taken before this one was published, so that it might come
-    /// before what had been acknowledged by then.
+    /// before what had been acknowledged by then. For the same reason numbers of a counter whose epoch is over must not
+    /// be handed in once another was [entered](Self::enter); only the driver knows which counter it has asked.
     ///
     /// The lowest of them that is above the tail names the slot. If none is, the counter has been behind the log; the
     /// next request takes the difference at once.
@@ -350,6 +351,11 @@ impl<I: NodeId, P> Publisher<I, P> {
                     return Ok(self.succeed(slot));
                 }
                 self.fail(PublishErrorKind::Conflict { slot, other })
+            }
+            // Its own epoch is over, and its counter may be far behind: going on by one slot after another, it would starve.
+            WriteAnswer::Occupied(other) if other.epoch() > epoch => {
+                outstanding.stage = Stage::Sealed { epoch: other.epoch() };
+                Ok(None)
             }
             WriteAnswer::Occupied(_) => {
                 outstanding.filled += 1;

@@ -1,0 +1,124 @@
+//! What must hold in a state.
+
+use happens_before::Dot;
+use happens_before::broadcast::{Content, Position, ReadAnswer};
+use happens_before::check::{OrderRun, OrderViolation};
+
+use super::machines::{Entry, Message, Node, Told};
+use super::state::{ROUNDS, deliver_all};
+use super::{Bounds, State, Who};
+use crate::replay::Resting;
+
+impl State {
+    /// Whether subscribers have delivered one order.
+    pub(super) fn order(
+        &self,
+        bounds: &Bounds,
+    ) -> Result<OrderRun<Node, Position>, OrderViolation<Node, Position>> {
+        self.judge(bounds, self.receivers.iter().map(|receiver| &receiver.view().delivered[..]))
+    }
+
+    fn judge<'a>(
+        &self,
+        bounds: &Bounds,
+        delivered: impl Iterator<Item = &'a [(Position, Message)]>,
+    ) -> Result<OrderRun<Node, Position>, OrderViolation<Node, Position>> {
+        let mut run = OrderRun::new(bounds.subscribers);
+        for message in self.published.keys() {
+            run.sent(*message)?;
+        }
+        for (message, told) in &self.told {
+            if told.slot().is_some() {
+                run.acknowledged(message)?;
+            }
+        }
+        for (site, delivered) in delivered.enumerate() {
+            for (position, message) in delivered {
+                run.delivered(site, *position, message)?;
+            }
+        }
+        Ok(run)
+    }
+
+    /// What stands in the log.
+    fn entries(&self) -> Vec<(u64, Message)> {
+        let ReadAnswer::Entries(entries) = self.engines.log.read(1, usize::MAX) else { return Vec::new() };
+        let message = |(slot, entry): (u64, Entry)| match entry.into_content() {
+            Content::Messages { first, payloads } => {
+                let number = payloads.as_slice().first().copied()?;
+                Some((slot, Dot::new(*first.node(), u64::from(number))?))
+            }
+            Content::Marker { .. } | Content::Fill => None,
+        };
+        entries.into_iter().filter_map(message).collect()
+    }
+
+    /// Whether messages are where their publishers were told they are.
+    pub(super) fn is_true(&self) -> bool {
+        let entries = self.entries();
+        self.told.iter().all(|(message, told)| match told {
+            Told::Stored { slot } => {
+                entries.contains(&(*slot, *message))
+                    && self.receivers.iter().map(Resting::view).all(|receiver| {
+                        let mut delivered = receiver.delivered.iter();
+                        let is_delivered =
+                            delivered.any(|(position, other)| position.sequence == *slot && other == message);
+                        receiver.next <= *slot || is_delivered
+                    })
+            }
+            Told::NotStored | Told::FilledAway => entries.iter().all(|(_, stored)| stored != message),
+            Told::Unknown => true,
+        })
+    }
+
+    /// Whether every message stands above those that were acknowledged before it was published.
+    pub(super) fn is_in_real_time(&self) -> bool {
+        self.entries().iter().all(|(slot, message)| *slot > self.published.get(message).copied().unwrap_or(0))
+    }
+
+    /// What is broken in a machine.
+    pub(super) fn broken(&self) -> Option<&str> {
+        let senders = self.senders.iter().filter_map(|sender| sender.view().broken);
+        let receivers = self.receivers.iter().filter_map(|receiver| receiver.view().broken.as_deref());
+        senders.chain(receivers).next()
+    }
+
+    /// Whether a publisher has given up.
+    pub(super) fn is_starving(&self) -> bool {
+        self.told.values().any(|told| *told == Told::FilledAway)
+    }
+
+    /// Whether everything is published, acknowledged, and delivered everywhere.
+    pub(super) fn is_complete(&self, bounds: &Bounds) -> bool {
+        let messages: usize = bounds.messages.iter().map(|&messages| usize::from(messages)).sum();
+        self.told.values().filter_map(Told::slot).count() == messages
+            && self.receivers.iter().all(|receiver| receiver.view().delivered.len() == messages)
+    }
+
+    /// Whether publishers and subscribers come to an end, if nothing goes wrong from here on.
+    pub(super) fn recovers(&self, bounds: &Bounds) -> bool {
+        let mut state = self.clone();
+        state.flights.clear();
+        for index in 0..state.senders.len() {
+            let is_outstanding = |state: &Self| state.senders[index].view().outstanding.is_some();
+            for _ in 0..ROUNDS {
+                if is_outstanding(&state) {
+                    state.ask(Who::Sender(index), true, &mut |_| ());
+                }
+            }
+            if is_outstanding(&state) {
+                return false;
+            }
+        }
+        let tail = state.engines.log.tail();
+        let mut delivered = Vec::new();
+        for receiver in &state.receivers {
+            match deliver_all(&mut state.engines, receiver.machine(), tail) {
+                Some(receiver) => delivered.push(receiver.save().delivered),
+                None => return false,
+            }
+        }
+        let run = state.judge(bounds, delivered.iter().map(Vec::as_slice));
+        run.is_ok_and(|run| run.complete().is_ok()) && state.is_true()
+    }
+}

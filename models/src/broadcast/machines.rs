@@ -1,0 +1,476 @@
+//! Publishers and subscribers with their drivers, and what they talk to.
+
+use std::num::NonZeroU64;
+
+use happens_before::Dot;
+use happens_before::broadcast::{
+    self, MemoryLog, Position, PublishErrorKind, PublishRequest, Publisher, PublisherConfig, ReadAnswer,
+    Snapshot, SubscribeRequest, Subscriber, SubscriberConfig, WriteAnswer,
+};
+
+use crate::replay::Machine;
+
+/// The names of nodes: a publisher that comes back under a new name adds [`LIFE`].
+pub type Node = u8;
+
+/// What is between the names of two lives of a publisher.
+pub const LIFE: Node = 10;
+
+/// What a message carries: which of its node it is. Its id says the same, unless the driver is wrong.
+pub type Number = u8;
+
+/// What stands in a slot.
+pub type Entry = broadcast::Entry<Node, Number>;
+
+/// A message, by its content: who has published it, and which of its messages it is.
+pub type Message = Dot<Node>;
+
+/// How drivers do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conduct {
+    /// As the machines say.
+    Right,
+    /// Wrong: holes are never filled.
+    NoRepair,
+    /// Wrong: who has waited long enough goes on without asking the log.
+    Skip,
+    /// Wrong: what was not answered is published again, as something new.
+    BlindRetry,
+    /// Wrong: who has waited long enough fills the next slot, whether its number was taken or not.
+    FillAhead,
+    /// Wrong: a number is used although the epoch of its counter is over.
+    StaleNumber,
+}
+
+/// What a machine wants of the engines.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Numbers for a message, of the counter of an epoch.
+    Take { epoch: u64, id: Dot<Node>, n: NonZeroU64 },
+    /// To write an entry into a slot.
+    Write { slot: u64, entry: Entry },
+    /// To be told the newest epoch.
+    Enter,
+    /// To read the log.
+    Read { from: u64, limit: usize },
+    /// To fill a slot.
+    Fill { slot: u64, epoch: u64 },
+}
+
+/// What became of a request.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Numbers { epoch: u64, id: Dot<Node>, first: u64, n: NonZeroU64 },
+    Written { id: Dot<Node>, slot: u64, answer: WriteAnswer<Node, Number> },
+    Entered { epoch: u64, tail: u64 },
+    Found { from: u64, limit: usize, answer: ReadAnswer<Node, Number> },
+    Filled { slot: u64, epoch: u64, answer: WriteAnswer<Node, Number> },
+}
+
+/// The log, and a counter for each epoch.
+#[derive(Clone, Debug)]
+pub struct Engines {
+    pub log: MemoryLog<Node, Number>,
+    /// The number given last, and the tail above which it began.
+    pub counters: Vec<(u64, u64)>,
+}
+
+impl Engines {
+    pub fn new() -> Self {
+        Self { log: MemoryLog::new(64), counters: vec![(0, 0)] }
+    }
+
+    /// Returns the newest epoch.
+    pub fn epoch(&self) -> u64 {
+        self.counters.len() as u64 - 1
+    }
+
+    /// Returns the number that the counter of the newest epoch has given last.
+    pub fn counter(&self) -> u64 {
+        self.counters[self.epoch() as usize].0
+    }
+
+    /// Returns the counter of the newest epoch.
+    pub fn counter_mut(&mut self) -> &mut u64 {
+        let epoch = self.epoch() as usize;
+        &mut self.counters[epoch].0
+    }
+
+    /// Ends the epoch; the next one has a new counter.
+    pub fn seal(&mut self) -> u64 {
+        let tail = self.log.seal(self.counters.len() as u64).tail;
+        self.counters.push((tail, tail));
+        tail
+    }
+
+    /// Returns what stands in a slot.
+    pub fn at(&self, slot: u64) -> Option<Entry> {
+        let ReadAnswer::Entries(entries) = self.log.read(slot, 1) else { return None };
+        entries.into_iter().find(|&(at, _)| at == slot).map(|(_, entry)| entry)
+    }
+
+    /// Carries out a request.
+    pub fn carry_out(&mut self, request: Request) -> Answer {
+        match request {
+            Request::Take { epoch, id, n } => {
+                let counter = &mut self.counters[epoch as usize].0;
+                *counter += n.get();
+                Answer::Numbers { epoch, id, first: *counter - n.get() + 1, n }
+            }
+            Request::Write { slot, entry } => {
+                let id = *entry.id().expect("publishers write messages");
+                Answer::Written { id, slot, answer: self.write(slot, &entry) }
+            }
+            Request::Enter => {
+                let epoch = self.epoch();
+                Answer::Entered { epoch, tail: self.counters[epoch as usize].1 }
+            }
+            Request::Read { from, limit } => Answer::Found { from, limit, answer: self.log.read(from, limit) },
+            Request::Fill { slot, epoch } => {
+                Answer::Filled { slot, epoch, answer: self.write(slot, &Entry::fill(epoch)) }
+            }
+        }
+    }
+
+    fn write(&mut self, slot: u64, entry: &Entry) -> WriteAnswer<Node, Number> {
+        self.log.write(slot, entry).expect("the log is longer than all that happens")
+    }
+}
+
+/// A publisher with its driver.
+#[derive(Debug)]
+pub struct Sender {
+    publisher: Publisher<Node, Number>,
+    conduct: Conduct,
+    node: Node,
+    /// Whose counter it uses.
+    epoch: u64,
+    /// How many messages it has published, in this life and earlier ones.
+    sent: Number,
+}
+
+/// How a publisher begins.
+#[derive(Clone, Debug)]
+pub struct SenderStart {
+    pub conduct: Conduct,
+    pub attempts: u32,
+    pub node: Node,
+    /// How many messages it has published in earlier lives.
+    pub sent: Number,
+    /// The highest number used for a message of this node.
+    pub last: u64,
+    /// What it has saved.
+    pub outstanding: Option<(Entry, Option<u64>)>,
+    /// The epoch and the tail, if it knows more than nothing.
+    pub entered: Option<(u64, u64)>,
+}
+
+/// What may happen to a publisher.
+#[derive(Clone, Debug)]
+pub enum SenderInput {
+    /// The application publishes its next message.
+    Publish,
+    /// It is asked for its request.
+    Ask,
+    /// It has an answer.
+    Hear(Answer),
+    /// It waits for an answer no more.
+    GiveUpWaiting,
+    /// The application gives up the message.
+    Abandon,
+}
+
+/// What comes of it.
+#[derive(Debug, Default)]
+pub struct SenderOutput {
+    pub request: Option<Request>,
+    pub told: Option<Told>,
+}
+
+/// What the application is told of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Told {
+    /// It is in this slot.
+    Stored { slot: u64 },
+    /// It is nowhere, and never will be.
+    NotStored,
+    /// The same, since another was in each of its slots.
+    FilledAway,
+    /// Nothing.
+    Unknown,
+}
+
+impl Told {
+    /// The slot, if it is in one.
+    pub fn slot(&self) -> Option<u64> {
+        match self {
+            Self::Stored { slot } => Some(*slot),
+            Self::NotStored | Self::FilledAway | Self::Unknown => None,
+        }
+    }
+}
+
+/// What others see of a publisher.
+#[derive(Clone, Debug)]
+pub struct SenderView {
+    pub node: Node,
+    pub sent: Number,
+    pub last: u64,
+    pub outstanding: Option<(Entry, Option<u64>)>,
+    /// Whether it waits to be told the newest epoch.
+    pub is_sealed: bool,
+    pub broken: Option<&'static str>,
+}
+
+impl Machine for Sender {
+    type Start = SenderStart;
+    type Input = SenderInput;
+    type Output = SenderOutput;
+    type View = SenderView;
+
+    fn start(start: &SenderStart) -> Self {
+        let SenderStart { conduct, attempts, node, sent, last, ref outstanding, entered } = *start;
+        let config = PublisherConfig { attempts, ..PublisherConfig::default() };
+        let mut publisher =
+            Publisher::resume(node, last, outstanding.clone(), config).expect("an entry of its own");
+        // The epoch of what it had saved: `resume` goes on in that one.
+        let mut epoch = outstanding.as_ref().map_or(0, |(entry, _)| entry.epoch());
+        if let Some((entered, tail)) = entered {
+            publisher.enter(entered, tail);
+            epoch = entered;
+        }
+        Self { publisher, conduct, node, epoch, sent }
+    }
+
+    fn handle(&mut self, input: &SenderInput) -> SenderOutput {
+        let mut output = SenderOutput::default();
+        match input {
+            SenderInput::Publish => {
+                self.sent += 1;
+                self.publisher.publish(self.sent).expect("nothing is outstanding");
+            }
+            SenderInput::Ask => output.request = self.ask(),
+            SenderInput::Hear(answer) => output.told = self.hear(answer.clone()),
+            SenderInput::GiveUpWaiting if self.conduct == Conduct::BlindRetry => {
+                self.publisher.abandon();
+                self.publisher.publish(self.sent).expect("nothing is outstanding any more");
+            }
+            SenderInput::GiveUpWaiting => {}
+            SenderInput::Abandon => {
+                let abandoned = self.publisher.abandon().expect("something is outstanding");
+                output.told = Some(match abandoned.fate {
+                    broadcast::Fate::NotStored => Told::NotStored,
+                    broadcast::Fate::Unknown { .. } => Told::Unknown,
+                });
+            }
+        }
+        output
+    }
+
+    fn view(mut self) -> SenderView {
+        let broken = self.publisher.internal_validate().err();
+        let outstanding = self.publisher.outstanding().map(|(entry, slot)| (entry.clone(), slot));
+        let is_sealed = matches!(self.publisher.poll_request(), Some(PublishRequest::EnterEpoch { .. }));
+        let Self { publisher, node, sent, .. } = self;
+        SenderView { node, sent, last: publisher.last(), outstanding, is_sealed, broken }
+    }
+}
+
+impl Sender {
+    /// The message that it has published last.
+    pub fn message(&self) -> Message {
+        Dot::new(self.node, u64::from(self.sent)).expect("it has published")
+    }
+
+    fn ask(&mut self) -> Option<Request> {
+        Some(match self.publisher.poll_request()? {
+            PublishRequest::Take { id, n } => Request::Take { epoch: self.epoch, id: *id, n },
+            PublishRequest::Write { slot, entry } => Request::Write { slot, entry: entry.clone() },
+            PublishRequest::EnterEpoch { .. } => Request::Enter,
+        })
+    }
+
+    fn hear(&mut self, answer: Answer) -> Option<Told> {
+        let heard = match answer {
+            Answer::Numbers { epoch, .. } if epoch != self.epoch && self.conduct != Conduct::StaleNumber => {
+                Ok(None)
+            }
+            Answer::Numbers { id, first, n, .. } => self.publisher.handle_numbers(&id, first, n).map(|()| None),
+            Answer::Written { id, slot, answer } => self.publisher.handle_write(&id, slot, answer),
+            Answer::Entered { epoch, tail } => {
+                self.epoch = epoch;
+                self.publisher.enter(epoch, tail);
+                Ok(None)
+            }
+            Answer::Found { .. } | Answer::Filled { .. } => unreachable!("subscribers ask for that"),
+        };
+        match heard.map_err(|error| error.kind) {
+            Ok(published) => published.map(|published| Told::Stored { slot: published.slot }),
+            Err(PublishErrorKind::FilledAway { .. }) => Some(Told::FilledAway),
+            Err(PublishErrorKind::CounterBehind { .. }) => Some(Told::NotStored),
+            Err(kind) => unreachable!("nobody trims, leaps or shares an id: {kind:?}"),
+        }
+    }
+}
+
+/// A subscriber with its driver.
+///
+/// Its clock stands at 0. A time-out is a choice of the model: it asks for a request at a time at which what the
+/// subscriber waits for is over.
+#[derive(Debug)]
+pub struct Receiver {
+    subscriber: Subscriber<Node, Number>,
+    conduct: Conduct,
+    delivered: Vec<(Position, Message)>,
+    broken: Option<String>,
+}
+
+/// How a subscriber begins.
+#[derive(Clone, Debug)]
+pub struct ReceiverStart {
+    pub conduct: Conduct,
+    pub snapshot: Snapshot<Node>,
+    /// What was delivered before.
+    pub delivered: Vec<(Position, Message)>,
+}
+
+/// When a subscriber is asked for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum When {
+    /// It is time to read again.
+    Soon,
+    /// A hole was waited for long enough.
+    Late,
+}
+
+/// What may happen to a subscriber.
+#[derive(Clone, Debug)]
+pub enum ReceiverInput {
+    /// It is asked for its request.
+    Ask(When),
+    /// It has an answer.
+    Hear(Answer),
+    /// It waits for an answer no more.
+    GiveUpWaiting,
+    /// An entry is announced.
+    Announce { slot: u64, entry: Entry },
+    /// It learns the counter's current number.
+    Current(u64),
+}
+
+/// What others see of a subscriber.
+#[derive(Clone, Debug)]
+pub struct ReceiverView {
+    /// The slot that comes next.
+    pub next: u64,
+    pub delivered: Vec<(Position, Message)>,
+    /// The slot that it would fill.
+    pub fill: Option<u64>,
+    pub broken: Option<String>,
+}
+
+/// What a subscriber waits for takes a moment, a hole takes two; and the log is read again after one.
+const CONFIG: SubscriberConfig = SubscriberConfig {
+    window: 3,
+    poll_ms: 1,
+    write_timeout_ms: 1,
+    max_fill_timeout_ms: 2,
+    jump: 64,
+    nodes: 64,
+};
+
+impl Machine for Receiver {
+    type Start = ReceiverStart;
+    type Input = ReceiverInput;
+    type Output = Option<Request>;
+    type View = ReceiverView;
+
+    fn start(start: &ReceiverStart) -> Self {
+        let ReceiverStart { conduct, snapshot, delivered } = start.clone();
+        Self { subscriber: Subscriber::resume(snapshot, CONFIG), conduct, delivered, broken: None }
+    }
+
+    fn handle(&mut self, input: &ReceiverInput) -> Option<Request> {
+        let heard = match input {
+            ReceiverInput::Ask(when) => {
+                if self.conduct == Conduct::FillAhead {
+                    self.subscriber.observe_current(self.subscriber.next());
+                }
+                return self.ask(*when);
+            }
+            ReceiverInput::Hear(Answer::Found { from, limit, answer }) => {
+                self.subscriber.handle_read(0, *from, *limit, answer.clone())
+            }
+            ReceiverInput::Hear(Answer::Filled { slot, epoch, answer }) => {
+                self.subscriber.handle_fill(0, *slot, *epoch, answer.clone())
+            }
+            ReceiverInput::Hear(_) => unreachable!("publishers ask for that"),
+            ReceiverInput::GiveUpWaiting => {
+                self.subscriber.handle_failure(0);
+                Ok(())
+            }
+            ReceiverInput::Announce { slot, entry } => self.subscriber.handle_entry(*slot, entry.clone()),
+            ReceiverInput::Current(current) => {
+                self.subscriber.observe_current(*current);
+                Ok(())
+            }
+        };
+        if let Err(error) = heard {
+            self.broken = Some(error.to_string());
+        }
+        while let Some(delivery) = self.subscriber.poll_delivery().expect("a few nodes") {
+            let number = delivery.payload.expect("there are no markers");
+            let message = Dot::new(*delivery.id.node(), u64::from(number)).expect("numbers begin at 1");
+            self.delivered.push((delivery.position, message));
+        }
+        None
+    }
+
+    fn view(mut self) -> ReceiverView {
+        if let Err(broken) = self.subscriber.internal_validate() {
+            self.broken = Some(broken.to_owned());
+        }
+        let next = self.subscriber.next();
+        let fill = match self.subscriber.poll_request(When::Late.ms()) {
+            Some(SubscribeRequest::Fill { slot, .. }) => Some(slot),
+            _ => None,
+        };
+        ReceiverView { next, delivered: self.delivered, fill, broken: self.broken }
+    }
+}
+
+impl When {
+    /// By the clock that was at 0 when the wait began.
+    fn ms(self) -> u64 {
+        match self {
+            Self::Soon => CONFIG.poll_ms,
+            Self::Late => CONFIG.max_fill_timeout_ms,
+        }
+    }
+}
+
+impl Receiver {
+    fn ask(&mut self, when: When) -> Option<Request> {
+        match (self.subscriber.poll_request(when.ms())?, self.conduct) {
+            (SubscribeRequest::Fill { .. }, Conduct::NoRepair) => None,
+            (SubscribeRequest::Fill { slot, epoch }, Conduct::Skip) => {
+                let answer = WriteAnswer::Written;
+                self.handle(&ReceiverInput::Hear(Answer::Filled { slot, epoch, answer }));
+                None
+            }
+            (SubscribeRequest::Fill { slot, epoch }, _) => Some(Request::Fill { slot, epoch }),
+            (SubscribeRequest::Read { from, limit }, _) => Some(Request::Read { from, limit }),
+        }
+    }
+
+    /// The slot that comes next.
+    pub fn next(&self) -> u64 {
+        self.subscriber.next()
+    }
+
+    /// What it would begin again with.
+    pub fn save(&self) -> ReceiverStart {
+        let (snapshot, delivered) = (self.subscriber.snapshot(), self.delivered.clone());
+        ReceiverStart { conduct: self.conduct, snapshot, delivered }
+    }
+}

@@ -1,0 +1,260 @@
+//! Total order broadcast: publishers, subscribers, a log and counters, of which everything may fail that is not promised.
+//!
+//! # The model
+//!
+//! A machine's request is carried out and answered in one step, or its driver gives up waiting: then the request is under
+//! way, and is carried out at any later moment, and its answer is under way, and arrives at any later moment; or
+//! either never does. That is all that a lost request, a lost answer, a delayed write and a late answer can do. (That an
+//! answer takes its time where nobody gives up waiting need not be explored: whatever else happens to the machine until
+//! then might as well happen before it asks.) How long a subscriber waits is left out: any time-out may be over at any
+//! moment.
+//!
+//! ```text
+//!   publish(p)       a publisher with nothing outstanding publishes its next message
+//!   exchange(m)      a machine's request is carried out and answered
+//!   lose(m)          its driver gives up waiting for the answer
+//!   arrive(r)        a request or an answer that is under way arrives
+//!   crash(p)         a publisher dies with what it has in hand; it comes back under a new name, or under its old one with
+//!                    what it had saved, or with what the log says, once that is sealed
+//!   abandon(p)       a publisher's application gives the message up
+//!   restart(s)       a subscriber comes back from a snapshot
+//!   repeat, jump     the counter gives a number twice, or leaves one out
+//!   seal             the epoch is over; a new counter starts above the tail
+//!   announce(s, k)   what stands in a slot is announced to a subscriber
+//!   current(s)       a subscriber learns the counter's current number
+//! ```
+//!
+//! # What must hold in every state
+//!
+//! - *one order*: what subscribers have delivered is one order, with nothing twice, each node's messages in its
+//!   order, and nothing that was not published, as `check::OrderRun` judges, by content;
+//! - *what was told is true*: a message that was acknowledged stands in its slot, and every subscriber that is beyond it
+//!   has delivered it there; one that was said not to be stored is nowhere;
+//! - *real time*: a message that was published after another had been acknowledged stands above it, unless the counter
+//!   repeats numbers;
+//! - *the invariants* of the machines hold;
+//! - *recoverable*: if from here on nothing goes wrong any more, and all that is under way is lost, every publisher
+//!   comes to an end, and every subscriber delivers all;
+//! - *nobody starves*: no publisher finds its slots occupied more often than it puts up with. That takes time-outs that
+//!   keep their promise: no hole is filled that a publisher has in hand ([`Bounds::timely`]).
+//!
+//! # How much that is
+//!
+//! One row of the tests each; *deep* is the longest of the shortest ways. The last ones are left out of CI.
+//!
+//! | messages | subscribers | what goes wrong | states | deep |
+//! |---|---|---|---:|---:|
+//! | 2 + 2 | 2 | nothing | 112,112 | 33 |
+//! | 1 + 1 + 1 | 2 | nothing | 75,440 | 29 |
+//! | 2 + 2 | 1 | lost | 292,142 | 32 |
+//! | 1 + 1 | 2 | lost | 34,136 | 22 |
+//! | 1 + 1 | 1 | lost twice | 50,786 | 22 |
+//! | 1 + 1 | 1 | lost, crashed, resumed, relearned, abandoned | 229,779 | 27 |
+//! | 2 + 1 | 1 | lost, crashed | 112,672 | 26 |
+//! | 2 + 1 | 1 | lost, relearned | 105,920 | 27 |
+//! | 2 + 1 | 1 | lost, abandoned | 53,824 | 25 |
+//! | 1 + 1 | 2 | crashed, restarted; announced | 20,732 | 19 |
+//! | 1 + 1 | 1 | lost, restarted; announced | 12,402 | 19 |
+//! | 1 + 1 | 1 | crashed; observed, 1 attempt | 9,262 | 24 |
+//! | 1 + 1 | 1 | lost; observed, 1 attempt | 198,280 | 30 |
+//! | 2 + 1 | 1 | repeated twice, jumped twice | 104,471 | 31 |
+//! | 1 + 1 | 1 | lost, repeated twice, jumped | 92,048 | 27 |
+//! | 2 + 1 | 1 | sealed twice | 26,829 | 36 |
+//! | 2 + 1 | 1 | lost, sealed | 250,737 | 33 |
+//! | 1 + 1 | 1 | lost, repeated, sealed | 82,564 | 29 |
+//! | 1 + 1 | 1 | crashed, repeated, jumped, sealed | 33,264 | 27 |
+//! | 1 + 1 | 1 | lost, crashed, jumped; timely, 0 attempts | 23,828 | 17 |
+//! | 1 + 1 | 1 | crashed, jumped; observed, timely, 0 attempts | 9,680 | 18 |
+//! | 2 + 1 | 1 | crashed, sealed; timely, 1 attempt | 17,528 | 25 |
+//! | 3 + 1 | 1 | sealed; timely, 1 attempt | 13,747 | 27 |
+//! | 2 + 1 | 1 | lost, resumed | 373,857 | 31 |
+//!
+//! How many states there are hangs on what the machines remember, so that the tests only demand nine tenths.
+//!
+//! # What must fail
+//!
+//! Drivers that are [wrong](Conduct), each in one place. The tests find the shortest way into a state that must not be:
+//!
+//! | | is broken | steps | in short |
+//! |---|---|---:|---|
+//! | [`NoRepair`](Conduct::NoRepair) | *recoverable* | 4 | `b` takes 1 and dies; what `a` writes into 2 is never delivered |
+//! | [`Skip`](Conduct::Skip) | *one order* | 9 | one subscriber skips 1, and delivers 2; the other comes later, and finds `b1` in 1 |
+//! | [`BlindRetry`](Conduct::BlindRetry) | *one order* | 7 | a delayed write into 1 lands; the same message stands in 2 |
+//! | [`FillAhead`](Conduct::FillAhead) | *nobody starves* | 1 + 4n | n times: the next slot is filled, the publisher takes its number, and finds it occupied |
+//! | [`StaleNumber`](Conduct::StaleNumber) | *real time* | 15 | a late 2 of the old counter is used in the new epoch; the new counter gives 1 to what comes after |
+//!
+//! The model has found two things that were wrong: a publisher that was idle while an epoch ended starved on its old counter,
+//! slot by slot ([`Publisher`](happens_before::broadcast::Publisher) now enters the epoch of what occupies its slot); and
+//! that the last of these drivers *is* wrong was said nowhere.
+//!
+//! # How a state is kept
+//!
+//! Publishers and subscribers cannot be copied; see [`replay`](crate::replay).
+
+mod judge;
+mod machines;
+mod state;
+mod words;
+
+pub use machines::Conduct;
+use machines::When;
+pub use state::State;
+use stateright::{Model, Property};
+
+/// How much may happen.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// How many messages each publisher sends. There is one for each entry, and at most 10.
+    pub messages: Vec<u8>,
+    /// How many subscribers there are.
+    pub subscribers: usize,
+    /// How often what goes wrong, in all.
+    pub faults: Faults,
+    /// How often a publisher puts up with an occupied slot.
+    pub attempts: u32,
+    /// Whether what stands in the log is announced to subscribers.
+    pub announced: bool,
+    /// Whether subscribers learn the counter's current number.
+    pub observed: bool,
+    /// Whether subscribers wait as long as they should: for as long as a living publisher has the slot's number in hand.
+    pub timely: bool,
+    /// How drivers do it.
+    pub conduct: Conduct,
+}
+
+/// How often what goes wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Faults {
+    /// Answers that a driver gives up waiting for.
+    pub lost: u8,
+    /// Publishers that crash and come back under a new name.
+    pub crashed: u8,
+    /// Publishers that crash and come back with what they had saved.
+    pub resumed: u8,
+    /// Publishers that crash and come back with what the log says of them.
+    pub relearned: u8,
+    /// Messages that are abandoned.
+    pub abandoned: u8,
+    /// Subscribers that come back from a snapshot.
+    pub restarted: u8,
+    /// Numbers that the counter gives twice.
+    pub repeated: u8,
+    /// Numbers that it leaves out.
+    pub jumped: u8,
+    /// Epochs that end.
+    pub sealed: u8,
+}
+
+impl Default for Bounds {
+    /// Two publishers with a message each, one subscriber, and nothing goes wrong.
+    fn default() -> Self {
+        Self {
+            messages: vec![1, 1],
+            subscribers: 1,
+            faults: Faults::default(),
+            attempts: 4,
+            announced: false,
+            observed: false,
+            timely: false,
+            conduct: Conduct::Right,
+        }
+    }
+}
+
+/// A machine: which of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Who {
+    /// A publisher.
+    Sender(usize),
+    /// A subscriber, to which it is soon or late.
+    Receiver(usize, When),
+}
+
+/// How a publisher comes back after a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Return {
+    /// Under a new name.
+    Renamed,
+    /// With what it had saved.
+    Resumed,
+    /// With what the log says of it, once that is sealed.
+    Relearned,
+}
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// A publisher publishes its next message.
+    Publish(usize),
+    /// A machine's request is carried out and answered.
+    Exchange(Who),
+    /// A machine's driver gives up waiting for the answer.
+    Lose(Who),
+    /// What is under way arrives: one after another in the state's own order.
+    Arrive(usize),
+    /// A publisher crashes, and comes back.
+    Crash(usize, Return),
+    /// A publisher's application gives the message up.
+    Abandon(usize),
+    /// A subscriber comes back from a snapshot.
+    Restart(usize),
+    /// The counter will give a number again.
+    Repeat,
+    /// The counter leaves a number out.
+    Jump,
+    /// The epoch ends.
+    Seal,
+    /// What stands in a slot is announced to a subscriber.
+    Announce(usize, u64),
+    /// A subscriber learns the counter's current number.
+    Current(usize),
+}
+
+impl Bounds {
+    /// Tells what happens when these things happen one after another, a line each.
+    pub fn tell(&self, actions: impl IntoIterator<Item = Action>) -> Vec<String> {
+        let mut state = State::new(self);
+        let mut lines = Vec::new();
+        for action in actions {
+            let mut line = String::new();
+            state = state.step(self, action, &mut |words| line += &words.to_string());
+            lines.push(line);
+        }
+        lines
+    }
+}
+
+impl Model for Bounds {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![State::new(self)]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        state.actions(self, actions);
+    }
+
+    fn next_state(&self, before: &State, action: Action) -> Option<State> {
+        Some(before.step(self, action, &mut |_| ()))
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("one order", |bounds: &Self, state: &State| state.order(bounds).is_ok()),
+            Property::always("what was told is true", |_, state: &State| state.is_true()),
+            Property::always("real time", |bounds: &Self, state: &State| {
+                bounds.faults.repeated > 0 || state.is_in_real_time()
+            }),
+            Property::always("the invariants hold", |_, state: &State| state.broken().is_none()),
+            Property::always("recoverable", |bounds: &Self, state: &State| state.recovers(bounds)),
+            Property::always("nobody starves", |bounds: &Self, state: &State| {
+                !bounds.timely || !state.is_starving()
+            }),
+            Property::sometimes("all have everything", |bounds: &Self, state: &State| {
+                state.is_complete(bounds)
+            }),
+        ]
+    }
+}
