@@ -37,6 +37,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::missing_errors_doc, clippy::missing_panics_doc))]
 
+pub mod asynchronous;
 mod coalesced;
 #[cfg(feature = "conformance")]
 pub mod conformance;
