@@ -249,74 +249,170 @@ where
     }
 }
 
-/// Waits for the next message of a subscriber. What a `step` is: [see the module](super).
+/// Why what was waited for is not known; the step that failed is a [`follow`]. `C` and `L` are the errors of the counter
+/// and of the log.
+pub type Waited<T, I, P, C, L> = Result<T, WaitError<I, C, FollowError<I, P, L>>>;
+
+/// Until when to wait. Nothing is here, as the caller has seen; so there is no time only where nothing will ever come.
+fn due<I, P, C, L>(timeout: Option<u64>, next: u64) -> Waited<u64, I, P, C, L> {
+    timeout.ok_or(WaitError::Step(FollowError::Subscribe(SubscribeError::Halted { slot: next })))
+}
+
+/// Waits for the next message of a subscriber. `wait`: [see the module](super).
 ///
 /// # Errors
 ///
 /// [`WaitError::Step`] and [`WaitError::TooManyNodes`]; nothing is lost, call again.
-pub async fn next<I, P, E>(
+///
+/// # Examples
+///
+/// [In the module](super).
+pub async fn next<I, P, L, W>(
     subscriber: &mut Subscriber<I, P>,
-    mut step: impl AsyncFnMut(&mut Subscriber<I, P>) -> Result<(), E>,
-) -> Result<Delivery<I, P>, WaitError<I, Infallible, E>>
+    log: &L,
+    mut wait: impl FnMut(u64) -> W,
+) -> Waited<Delivery<I, P>, I, P, Infallible, L::Error>
 where
     I: NodeId,
+    P: PartialEq + Clone,
+    L: AsyncSlotLog<I, P>,
+    W: Future<Output = u64>,
 {
     loop {
-        match subscriber.poll_delivery().map_err(WaitError::TooManyNodes)? {
-            Some(delivery) => return Ok(delivery),
-            None => step(subscriber).await.map_err(WaitError::Step)?,
+        if let Some(delivery) = subscriber.poll_delivery().map_err(WaitError::TooManyNodes)? {
+            return Ok(delivery);
         }
+        let now_ms = wait(due(subscriber.poll_timeout(), subscriber.next())?).await;
+        follow(subscriber, log, now_ms).await.map_err(WaitError::Step)?;
     }
 }
 
-/// Applies commands until the one that was published is applied, and says what came of it; of a marker, that it is: a
-/// read by marker.
+/// As [`next`], over an engine that numbers by itself.
 ///
 /// # Errors
 ///
-/// As [`replicated::blocking::outcome`](happens_before::replicated::blocking::outcome).
-pub async fn outcome<I, M, E>(
+/// As [`next`]; after [`FollowError::Hole`] nothing above the hole is delivered.
+pub async fn next_append<I, P, L, W>(
+    subscriber: &mut Subscriber<I, P>,
+    log: &L,
+    mut wait: impl FnMut(u64) -> W,
+) -> Waited<Delivery<I, P>, I, P, Infallible, L::Error>
+where
+    I: NodeId,
+    P: PartialEq + Clone,
+    L: AsyncLog<I, P>,
+    W: Future<Output = u64>,
+{
+    loop {
+        if let Some(delivery) = subscriber.poll_delivery().map_err(WaitError::TooManyNodes)? {
+            return Ok(delivery);
+        }
+        let now_ms = wait(due(subscriber.poll_timeout(), subscriber.next())?).await;
+        follow_appends(subscriber, log, now_ms).await.map_err(WaitError::Step)?;
+    }
+}
+
+/// Applies what is here, up to the command that was published; `None` if it is not here yet.
+fn apply_up_to<I, M, E>(
     replica: &mut Replica<I, M>,
     published: &Published<I>,
-    mut step: impl AsyncFnMut(&mut Replica<I, M>) -> Result<(), E>,
-) -> Result<Applied<I, M::Output>, WaitError<I, Infallible, E>>
+) -> Result<Option<Applied<I, M::Output>>, WaitError<I, Infallible, E>>
 where
     I: NodeId,
     M: StateMachine,
 {
-    replica.observe_current(published.slot);
     loop {
         if replica.has_passed(&published.id) {
             return Err(WaitError::Passed { id: published.id.clone() });
         }
         match replica.poll_applied().map_err(WaitError::TooManyNodes)? {
-            Some(applied) if applied.id == published.id => return Ok(applied),
-            Some(_) => {}
-            None => step(replica).await.map_err(WaitError::Step)?,
+            Some(applied) if applied.id != published.id => {}
+            own_or_none => return Ok(own_or_none),
         }
     }
 }
 
-/// Asks the counter for its current number, and applies everything up to there: a read by position.
+/// Applies commands until the one that was published is applied, and says what came of it; of a marker, that it is: a
+/// read by marker. `wait`: [see the module](super).
 ///
 /// # Errors
 ///
-/// As [`replicated::blocking::sync`](happens_before::replicated::blocking::sync).
-pub async fn sync<I, M, C, E>(
+/// As [`replicated::blocking::outcome`](happens_before::replicated::blocking::outcome). The command is
+/// applied and answered in one go, so that a future which is dropped has applied only what was before it.
+pub async fn outcome<I, M, L, W>(
     replica: &mut Replica<I, M>,
-    counter: &C,
-    mut step: impl AsyncFnMut(&mut Replica<I, M>) -> Result<(), E>,
-) -> Result<(), WaitError<I, C::Error, E>>
+    published: &Published<I>,
+    log: &L,
+    mut wait: impl FnMut(u64) -> W,
+) -> Waited<Applied<I, M::Output>, I, M::Command, Infallible, L::Error>
 where
     I: NodeId,
-    M: StateMachine,
+    M: StateMachine<Command: PartialEq + Clone>,
+    L: AsyncSlotLog<I, M::Command>,
+    W: Future<Output = u64>,
+{
+    replica.observe_current(published.slot);
+    loop {
+        if let Some(applied) = apply_up_to(replica, published)? {
+            return Ok(applied);
+        }
+        let now_ms = wait(due(replica.poll_timeout(), replica.next())?).await;
+        follow(replica, log, now_ms).await.map_err(WaitError::Step)?;
+    }
+}
+
+/// As [`outcome`], over an engine that numbers by itself.
+///
+/// # Errors
+///
+/// As [`outcome`]; after [`FollowError::Hole`] nothing above the hole is applied.
+pub async fn outcome_append<I, M, L, W>(
+    replica: &mut Replica<I, M>,
+    published: &Published<I>,
+    log: &L,
+    mut wait: impl FnMut(u64) -> W,
+) -> Waited<Applied<I, M::Output>, I, M::Command, Infallible, L::Error>
+where
+    I: NodeId,
+    M: StateMachine<Command: PartialEq + Clone>,
+    L: AsyncLog<I, M::Command>,
+    W: Future<Output = u64>,
+{
+    replica.observe_current(published.slot);
+    loop {
+        if let Some(applied) = apply_up_to(replica, published)? {
+            return Ok(applied);
+        }
+        let now_ms = wait(due(replica.poll_timeout(), replica.next())?).await;
+        follow_appends(replica, log, now_ms).await.map_err(WaitError::Step)?;
+    }
+}
+
+/// Asks the counter for its current number, and applies everything up to there: a read by position. `wait`:
+/// [see the module](super).
+///
+/// # Errors
+///
+/// As [`replicated::blocking::sync`](happens_before::replicated::blocking::sync). The replica keeps what is applied.
+pub async fn sync<I, M, C, L, W>(
+    replica: &mut Replica<I, M>,
+    counter: &C,
+    log: &L,
+    mut wait: impl FnMut(u64) -> W,
+) -> Waited<(), I, M::Command, C::Error, L::Error>
+where
+    I: NodeId,
+    M: StateMachine<Command: PartialEq + Clone>,
     C: AsyncCounter,
+    L: AsyncSlotLog<I, M::Command>,
+    W: Future<Output = u64>,
 {
     let current = counter.current().await.map_err(WaitError::Counter)?;
     replica.observe_current(current);
     while replica.next() <= current {
         if replica.poll_applied().map_err(WaitError::TooManyNodes)?.is_none() && replica.next() <= current {
-            step(replica).await.map_err(WaitError::Step)?;
+            let now_ms = wait(due(replica.poll_timeout(), replica.next())?).await;
+            follow(replica, log, now_ms).await.map_err(WaitError::Step)?;
         }
     }
     Ok(())

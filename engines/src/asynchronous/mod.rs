@@ -12,7 +12,7 @@
 //! |---|---|
 //! | [`Counter`](happens_before::Counter) | [`AsyncCounter`] |
 //! | [`Log`](happens_before::broadcast::Log), [`SlotLog`](happens_before::broadcast::SlotLog), [`AppendLog`](happens_before::broadcast::AppendLog) | [`AsyncLog`], [`AsyncSlotLog`], [`AsyncAppendLog`] |
-//! | [`broadcast::blocking`](happens_before::broadcast::blocking), [`replicated::blocking`](happens_before::replicated::blocking) | [`settle`], [`settle_append`], [`follow`], [`follow_appends`], [`next`], [`outcome`], [`sync`] |
+//! | [`broadcast::blocking`](happens_before::broadcast::blocking), [`replicated::blocking`](happens_before::replicated::blocking) | [`settle`], [`settle_append`], [`follow`], [`follow_appends`], [`next`], [`next_append`], [`outcome`], [`outcome_append`], [`sync`] |
 //!
 //! Promises (L1 to L5), answers and errors are those of the blocking ones, word for word. A counter or a log in memory
 //! becomes an asynchronous one by [`Blocking`]; `postgres` has one by nature. For `redb` there is none: a write waits for
@@ -21,15 +21,23 @@
 //!
 //! # Who waits
 //!
-//! Nothing here reads a clock or sleeps. The loops that wait take a `step`: an asynchronous closure that waits until
-//! `poll_timeout`, or until something is announced, and then [follows](follow) the log at the time that it is.
+//! Nothing here reads a clock or sleeps. The loops that wait take a function, `wait`: it is given a time in milliseconds,
+//! by the caller's clock, and returns a future that is over at that time, or earlier if something may be new, and says
+//! what time it is then. On tokio, with `began` a `tokio::time::Instant`:
+//!
+//! ```text
+//!   async |until_ms| {
+//!       sleep_until(began + Duration::from_millis(until_ms)).await;
+//!       began.elapsed().as_millis() as u64
+//!   }
+//! ```
 //!
 //! # Dropping a future
 //!
 //! A future may be dropped at any `.await`, as `select!` and time-outs do. The request that was under way is then
 //! *unknown*, exactly as after an error: numbers are spent or not, a write is done, or not, or will be. The machines
-//! live through it: call the same function again. [`next`], [`outcome`] and [`sync`] take nothing out of the machine
-//! without returning or applying it.
+//! live through it: call the same function again. None of them takes a message out of a
+//! machine and then waits.
 //!
 //! # Examples
 //!
@@ -49,11 +57,8 @@
 //!     asynchronous::settle(&mut alice, &counter, &log).await.expect("room");
 //!
 //!     let mut bob = Subscriber::new(SubscriberConfig::default());
-//!     let heard = asynchronous::next(&mut bob, async |bob: &mut Subscriber<_, _>| {
-//!         let now_ms = bob.poll_timeout().unwrap_or(0); // in life: sleep until then
-//!         asynchronous::follow(bob, &log, now_ms).await
-//!     });
-//!     heard.await.expect("no faults").payload
+//!     let wait = async |until_ms| until_ms; // in life: sleep
+//!     asynchronous::next(&mut bob, &log, wait).await.expect("no faults").payload
 //! };
 //! // Any runtime will do. In memory nothing is waited for, and one poll is all.
 //! let mut talk = pin!(talk);
@@ -68,7 +73,10 @@ use core::num::NonZeroU64;
 use happens_before::broadcast::{AppendAnswer, Entry, ReadAnswer, SealAnswer, WriteAnswer};
 
 pub use blocking::Blocking;
-pub use drive::{Follower, follow, follow_appends, next, outcome, settle, settle_append, sync};
+pub use drive::{
+    Follower, Waited, follow, follow_appends, next, next_append, outcome, outcome_append, settle,
+    settle_append, sync,
+};
 
 /// A linearizable counter; as [`Counter`](happens_before::Counter), which says what is promised.
 ///
