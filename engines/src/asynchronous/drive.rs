@@ -312,11 +312,14 @@ where
     }
 }
 
+/// One's own command, if it is applied.
+type Own<I, M> = Option<Applied<I, <M as StateMachine>::Output>>;
+
 /// Applies what is here, up to the command that was published; `None` if it is not here yet.
-fn apply_up_to<I, M, E>(
+fn apply_up_to<I, M, L>(
     replica: &mut Replica<I, M>,
     published: &Published<I>,
-) -> Result<Option<Applied<I, M::Output>>, WaitError<I, Infallible, E>>
+) -> Waited<Own<I, M>, I, M::Command, Infallible, L>
 where
     I: NodeId,
     M: StateMachine,

@@ -6,7 +6,7 @@ use happens_before::codec::DecodeId;
 use tokio_postgres::Client as AsyncClient;
 
 use super::blocking::block_on;
-use super::error::{PostgresError, Result, number};
+use super::error::{PostgresError, Result, after_done, number};
 use super::log::{Shared, a_log};
 use super::pool::Connection;
 use crate::asynchronous::{AsyncAppendLog, AsyncLog};
@@ -41,7 +41,7 @@ impl<I, P, C: Connection> PostgresAppends<I, P, C> {
         let of = PostgresError::in_range(epoch)?;
         let rows = pool.query(APPEND, &[&&**name, &of, &bytes, &pool.config.notify]).await?;
         if let Some(row) = rows.first() {
-            return Ok(AppendAnswer::Appended { slot: number(row, 0)? });
+            return Ok(AppendAnswer::Appended { slot: after_done(number(row, 0))? });
         }
         let rows = pool.look(STANDS, &[&&**name]).await?;
         let row = rows.first().ok_or(PostgresError::Missing)?;

@@ -12,7 +12,7 @@ use happens_before::Counter;
 use tokio_postgres::Client as AsyncClient;
 
 use super::blocking::block_on;
-use super::error::{PostgresError, Result, number};
+use super::error::{PostgresError, Result, after_done, number};
 use super::pool::{Connection, Pool};
 use crate::asynchronous::AsyncCounter;
 
@@ -56,7 +56,7 @@ impl<C: Connection> PostgresCounter<C> {
             RETURNING last - $2 + 1";
         let n = PostgresError::in_range(n.get())?;
         match self.pool.query(TAKE, &[&&*self.name, &n]).await?.first() {
-            Some(row) => number(row, 0),
+            Some(row) => after_done(number(row, 0)),
             None => Err(PostgresError::Exhausted { last: self.last().await? }),
         }
     }

@@ -1,6 +1,7 @@
 //! What goes wrong at a server, and on the way there; and whether the request is done then.
 //!
-//! The whole decision is [`executed`]: everything before the execution of a statement is not done.
+//! The whole decision is [`executed`], and [`after_done`] for requests of two statements: everything before the execution of
+//! a statement is not done.
 
 use core::fmt;
 
@@ -55,17 +56,20 @@ impl core::error::Error for ServerError {
     }
 }
 
-/// Says whether a statement whose execution failed may have been committed.
-///
-/// It was not where the server lives on to say what it refused, since it has rolled back then; but for what says itself
-/// that it does not know. One that dies (`FATAL`, `PANIC`), or says nothing, may have committed before.
-pub(super) fn executed(error: tokio_postgres::Error) -> PostgresError {
-    let refused = error.as_db_error().is_some_and(|said| {
+/// Whether the server has refused, and lives on. What it refuses it rolls back; but for what says itself that it does not
+/// know. A server, or a process of it, that dies (`FATAL`, `PANIC`), or says nothing, may have committed before.
+pub(super) fn refused(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|said| {
         let dies = matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
         let code = said.code();
         let unknown = code.code().starts_with("08") || *code == SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN;
         !dies && !unknown
-    });
+    })
+}
+
+/// Of a statement whose execution failed: it is not done if it was refused; else it may have been committed.
+pub(super) fn executed(error: tokio_postgres::Error) -> PostgresError {
+    let refused = refused(&error);
     let error = ServerError::Client(error);
     if refused { PostgresError::NotDone(error) } else { PostgresError::Unknown(error) }
 }
@@ -73,6 +77,14 @@ pub(super) fn executed(error: tokio_postgres::Error) -> PostgresError {
 /// Before anything was executed.
 pub(super) fn not_done(error: tokio_postgres::Error) -> PostgresError {
     PostgresError::NotDone(ServerError::Client(error))
+}
+
+/// After a statement of the same request that is done: whatever fails then, half of the request, or all of it, is done.
+pub(super) fn after_done<T>(answer: Result<T>) -> Result<T> {
+    answer.map_err(|error| match error {
+        PostgresError::NotDone(error) => PostgresError::Unknown(error),
+        other => other,
+    })
 }
 
 /// For a row that no request of ours leaves.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use happens_before::broadcast::{Entry, ReadAnswer, SealAnswer};
 use happens_before::codec::DecodeId;
 
-use super::error::{PostgresError, Result, foreign, number};
+use super::error::{PostgresError, Result, after_done, foreign, number};
 use super::pool::{Connection, Pool};
 use crate::entry;
 use crate::error::MAX;
@@ -71,9 +71,9 @@ impl<I, P, C: Connection> Shared<I, P, C> {
             FROM happens_before_logs WHERE name = $1";
         let epoch = PostgresError::in_range(epoch)?;
         let rows = self.pool.query(SEAL, &[&&*self.name, &epoch]).await?;
-        let epoch = number(rows.first().ok_or(PostgresError::Missing)?, 0)?;
-        let rows = self.pool.query_next(TAIL, &[&&*self.name]).await?;
-        let tail = number(rows.first().ok_or(PostgresError::Missing)?, 0)?;
+        let epoch = after_done(number(rows.first().ok_or(PostgresError::Missing)?, 0))?;
+        let rows = after_done(self.pool.look(TAIL, &[&&*self.name]).await)?;
+        let tail = after_done(number(rows.first().ok_or(PostgresError::Missing)?, 0))?;
         Ok(SealAnswer { epoch, tail })
     }
 
@@ -84,9 +84,9 @@ impl<I, P, C: Connection> Shared<I, P, C> {
         const FORGET: &str = "DELETE FROM happens_before_slots WHERE log = $1 AND slot < $2";
         let below = PostgresError::in_range(below)?;
         let rows = self.pool.query(MARK, &[&&*self.name, &below]).await?;
-        let first = number(rows.first().ok_or(PostgresError::Missing)?, 0)?;
+        let first = after_done(number(rows.first().ok_or(PostgresError::Missing)?, 0))?;
         let below = PostgresError::in_range(first)?;
-        self.pool.query_next(FORGET, &[&&*self.name, &below]).await?;
+        after_done(self.pool.query(FORGET, &[&&*self.name, &below]).await)?;
         Ok(first)
     }
 }

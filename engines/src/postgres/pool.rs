@@ -12,7 +12,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
 use super::PostgresConfig;
-use super::error::{PostgresError, Result, ServerError, executed, not_done, text};
+use super::error::{PostgresError, Result, ServerError, executed, not_done, refused, text};
 
 pub(super) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -117,11 +117,16 @@ impl<C: Connection> Pool<C> {
         };
         let answer = connection.query(sql, parameters).await;
         // A server that ends a connection says so first; the end itself may not have arrived yet.
-        if connection.client.is_closed() || matches!(answer, Err(PostgresError::Unknown(_))) {
-            // Most likely the others are too: the server went away.
-            drop(core::mem::take(&mut *self.idle()));
-        } else {
+        let good = match &answer {
+            Ok(_) => !connection.client.is_closed(),
+            Err(PostgresError::NotDone(ServerError::Client(error))) => refused(error),
+            Err(_) => false,
+        };
+        if good {
             place.connection = Some(connection);
+        } else {
+            // Most likely the others are no better: the server went away.
+            drop(core::mem::take(&mut *self.idle()));
         }
         answer
     }
@@ -130,14 +135,6 @@ impl<C: Connection> Pool<C> {
     pub(super) async fn look(&self, sql: &'static str, parameters: Parameters<'_>) -> Result<Vec<Row>> {
         self.query(sql, parameters).await.map_err(|error| match error {
             PostgresError::Unknown(error) => PostgresError::NotDone(error),
-            other => other,
-        })
-    }
-
-    /// Executes a statement after another one of the same request, which is done: no answer leaves that half known.
-    pub(super) async fn query_next(&self, sql: &'static str, parameters: Parameters<'_>) -> Result<Vec<Row>> {
-        self.query(sql, parameters).await.map_err(|error| match error {
-            PostgresError::NotDone(error) => PostgresError::Unknown(error),
             other => other,
         })
     }

@@ -19,6 +19,10 @@ pub(crate) struct Awaited<T> {
 
 /// Opens the database on a new runtime.
 pub(crate) fn open(url: &str) -> Awaited<AsyncPostgres> {
+    open_with(url, PostgresConfig::default())
+}
+
+pub(crate) fn open_with(url: &str, config: PostgresConfig) -> Awaited<AsyncPostgres> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let (runtime, url) = (Arc::new(runtime.expect("a runtime")), url.to_string());
     let connect = move || {
@@ -29,7 +33,7 @@ pub(crate) fn open(url: &str) -> Awaited<AsyncPostgres> {
             Ok(client)
         }
     };
-    let engine = runtime.block_on(AsyncPostgres::open_with(PostgresConfig::default(), connect));
+    let engine = runtime.block_on(AsyncPostgres::open_with(config, connect));
     Awaited { runtime: runtime.clone(), engine: engine.expect("open") }
 }
 
