@@ -17,7 +17,8 @@ use happens_before::replicated::{Applied, Replica, StateMachine};
 
 use super::{AsyncAppendLog, AsyncCounter, AsyncLog, AsyncSlotLog};
 
-/// Drives what is outstanding to its end; `None` if nothing is.
+/// Drives what is outstanding to its end; `None` if nothing is. A call of the counter and one of the log, more if the slot
+/// was filled.
 ///
 /// # Errors
 ///

@@ -56,6 +56,15 @@
 //! ends before the answer, for whatever reason, is [`Unknown`](EngineError::Unknown). There is no time-out here: set
 //! `statement_timeout` in the `options` of the connection (not done), and `tcp_user_timeout` (unknown).
 //!
+//! One thing the server does not say as an error: under synchronous replication, a wait for the standby that an operator
+//! cancels is answered as done, with a warning, while only the primary has it.
+//!
+//! # Reading the code
+//!
+//! Each request is written once, as an asynchronous function: `counter`, `log` (read, seal, trim), `slots`, `appends`,
+//! `tables`. They stand on `pool`, which has the connections, and on `error`, which decides what is not done and what is
+//! unknown. `blocking` and `asynchronous` are the two clients, and what their users see.
+//!
 //! # Sources
 //!
 //! PostgreSQL 15, *Transaction Isolation*, "Read Committed Isolation Level", and *Explicit Locking*, "Row-Level Locks".
@@ -80,10 +89,19 @@ pub use slots::PostgresSlots;
 #[cfg(doc)]
 use crate::{entry, error::EngineError};
 
-/// How a [`Postgres`] uses its server.
+/// How a [`Postgres`] or an [`AsyncPostgres`] uses its server.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before_engines::postgres::PostgresConfig;
+///
+/// let config = PostgresConfig { connections: 64, ..PostgresConfig::default() };
+/// assert!(!config.notify);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct PostgresConfig {
-    /// How many connections at most; the default is 16. Who finds all in use, waits.
+    /// How many connections at most, and at least 1; the default is 16. Who finds all in use, waits.
     pub connections: usize,
     /// Whether writes and appends wake up those who [`listen`](Postgres::listen); off by default.
     ///
