@@ -13,7 +13,7 @@ use std::task::Wake;
 use happens_before::broadcast::blocking::FollowError;
 use happens_before::broadcast::{
     AppendAnswer, AppendLog, Appender, Entry, Log, LogFull, MemoryLog, Position, Publisher, PublisherConfig,
-    ReadAnswer, SealAnswer, SlotLog, Subscriber, SubscriberConfig, WriteAnswer,
+    ReadAnswer, SealAnswer, SlotLog, SubscribeError, Subscriber, SubscriberConfig, WriteAnswer,
 };
 use happens_before::check::OrderRun;
 use happens_before::replicated::Register;
@@ -358,6 +358,81 @@ fn what_fails_is_said_and_can_be_tried_again() {
         }
     };
     assert!(matches!(hole, FollowError::Hole { slot: 1 }), "{hole}");
+}
+
+/// A log that fails at its first request, and at its third.
+struct Moody(Memory, AtomicU64);
+
+impl Moody {
+    fn call<A>(&self, request: impl FnOnce(&Memory) -> A) -> Result<A, &'static str> {
+        if [0, 2].contains(&self.1.fetch_add(1, Ordering::SeqCst)) {
+            Err("moody")
+        } else {
+            Ok(request(&self.0))
+        }
+    }
+}
+
+impl AsyncLog<u64, u64> for Moody {
+    type Error = &'static str;
+
+    async fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<u64, u64>, &'static str> {
+        self.call(|log| log.read(from, limit).unwrap())
+    }
+
+    async fn seal(&self, _: u64) -> Result<SealAnswer, &'static str> {
+        Err("moody")
+    }
+
+    async fn trim(&self, _: u64) -> Result<u64, &'static str> {
+        Err("moody")
+    }
+}
+
+impl AsyncSlotLog<u64, u64> for Moody {
+    async fn write(&self, slot: u64, entry: &Entry<u64, u64>) -> Result<WriteAnswer<u64, u64>, &'static str> {
+        self.call(|log| log.write(slot, entry).unwrap())
+    }
+}
+
+/// A request that failed is not waited for as one that is under way; and where nothing will ever come, nobody waits.
+#[test]
+fn a_subscriber_goes_on_after_a_failure_and_not_after_a_conflict() {
+    let log = Moody(memory(), AtomicU64::new(0));
+    let entry = |number| Entry::message(0, Dot::new(1, number).unwrap(), number);
+    assert_eq!(log.0.write(2, &entry(1)), Ok(WriteAnswer::Written));
+    let config = SubscriberConfig::default();
+    let (mut subscriber, mut now_ms, mut failures) = (Subscriber::new(config), 0, 0);
+    let delivery = loop {
+        let wait = |until_ms: u64| {
+            now_ms = until_ms.max(now_ms);
+            core::future::ready(now_ms)
+        };
+        match poll_times(next(&mut subscriber, &log, wait), 1).unwrap() {
+            Ok(delivery) => break delivery,
+            Err(WaitError::Step(FollowError::Log("moody"))) => failures += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(delivery.position.sequence, 2);
+    let waited = 2 * config.write_timeout_ms + 3 * config.poll_ms;
+    assert!(failures == 2 && now_ms <= waited, "{failures} failures, {now_ms} ms");
+
+    // Two contents in slot 3: both are handed in, and that is the end.
+    subscriber.handle_entry(3, entry(2)).unwrap();
+    assert!(subscriber.handle_entry(3, entry(3)).is_err());
+    let wait = |until_ms| core::future::ready(until_ms);
+    let end = loop {
+        match poll_times(next(&mut subscriber, &log, wait), 1).unwrap() {
+            Err(WaitError::Step(FollowError::Log(_))) => {}
+            Ok(delivery) => assert_eq!(delivery.position.sequence, 3),
+            Err(other) => break other,
+        }
+    };
+    assert!(
+        matches!(end, WaitError::Step(FollowError::Subscribe(SubscribeError::Halted { slot: 3 }))),
+        "{end:?}"
+    );
 }
 
 /// On a runtime with several threads, the futures have to move between them.
