@@ -12,12 +12,16 @@ use std::time::{Duration, Instant};
 use happens_before::broadcast::{AppendLog, Entry, SlotLog};
 use happens_before::{Counter, Dot};
 use happens_before_engines::Coalesced;
-use happens_before_engines::postgres::{Postgres, PostgresConfig};
+use happens_before_engines::asynchronous::AsyncCounter;
+use happens_before_engines::postgres::{AsyncPostgres, Postgres, PostgresConfig};
 use postgres::{Client, NoTls};
 
 const CALLERS: u64 = 64;
 
-/// Lets all callers call for two seconds, and returns the calls a second.
+/// How long each row takes.
+const SPAN: Duration = Duration::from_secs(2);
+
+/// Lets all callers call for a while, and returns the calls a second.
 fn rate(callers: u64, call: impl Fn(u64, u64) + Sync) -> f64 {
     let (calls, began) = (AtomicU64::new(0), Instant::now());
     thread::scope(|scope| {
@@ -27,7 +31,7 @@ fn rate(callers: u64, call: impl Fn(u64, u64) + Sync) -> f64 {
                 for number in 1.. {
                     call(caller, number);
                     calls.fetch_add(1, Ordering::Relaxed);
-                    if began.elapsed() > Duration::from_secs(2) {
+                    if began.elapsed() > SPAN {
                         break;
                     }
                 }
@@ -37,9 +41,45 @@ fn rate(callers: u64, call: impl Fn(u64, u64) + Sync) -> f64 {
     calls.into_inner() as f64 / began.elapsed().as_secs_f64()
 }
 
+/// The same for tasks of a runtime, each of which takes numbers and awaits them.
+fn rate_awaited(url: &str) -> Result<f64, Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let url = url.to_string();
+    runtime.block_on(async move {
+        let config = PostgresConfig { connections: CALLERS as usize, notify: false };
+        let database = AsyncPostgres::open_with(config, move || {
+            let url = url.clone();
+            async move {
+                let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
+                tokio::spawn(connection);
+                Ok(client)
+            }
+        });
+        let (counter, began) = (database.await?.counter("speed").await?, Instant::now());
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|_| {
+                let counter = counter.clone();
+                tokio::spawn(async move {
+                    let mut calls = 0;
+                    while began.elapsed() < SPAN {
+                        assert!(counter.increment_and_get(NonZeroU64::MIN).await.is_ok());
+                        calls += 1;
+                    }
+                    calls
+                })
+            })
+            .collect();
+        let mut calls = 0;
+        for caller in callers {
+            calls += caller.await?;
+        }
+        Ok(f64::from(calls) / began.elapsed().as_secs_f64())
+    })
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::var("HAPPENS_BEFORE_POSTGRES").map_err(|_| "run this by engines/with-postgres.sh")?;
-    let open = |notify| {
+    let open = |notify: bool| {
         let url = url.clone();
         let config = PostgresConfig { connections: CALLERS as usize, notify };
         Postgres::open_with(config, move || Client::connect(&url, NoTls))
@@ -51,18 +91,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let alone = rate(CALLERS, |_, _| assert!(counter.increment_and_get(one).is_ok()));
     row("a number, 64 callers, a call each", alone);
+    row("the same, 64 tasks that await", rate_awaited(&url)?);
     let coalesced = Coalesced::new(counter.clone(), NonZeroU64::new(1_000).expect("not 0"));
     let shared = rate(CALLERS, |_, _| assert!(coalesced.increment_and_get(one).is_ok()));
     row("a number, 64 callers, coalesced", shared);
-    println!("{:<60} {:>8.1} times", "", shared / alone);
+    println!("{:<60} {:>8.1} times a call each", "", shared / alone);
 
     for callers in [1, CALLERS] {
         let slots = quiet.slots(&format!("slots {callers}"))?;
-        let both = rate(callers, |caller, number| {
+        let plain = rate(callers, |caller, number| {
             let slot = counter.increment_and_get(one).expect("a number");
             slots.write(slot, &message(caller, number)).expect("written");
         });
-        row(&format!("counter and slot, {callers} callers"), both);
+        row(&format!("counter and slot, {callers} callers"), plain);
         let slots = quiet.slots(&format!("coalesced slots {callers}"))?;
         let both = rate(callers, |caller, number| {
             let slot = coalesced.increment_and_get(one).expect("a number");
@@ -80,6 +121,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             appends.append(&message(caller, number)).expect("appended");
         });
         row(&format!("append in one statement, {callers} callers"), append);
+        println!("{:<60} {:>8.1} times counter and slot", "", append / plain);
     }
     Ok(())
 }

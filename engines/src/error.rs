@@ -5,6 +5,7 @@ use core::fmt;
 use crate::entry::NotAnEntry;
 
 /// The last number, slot or epoch that engines keep: 2^63 - 1.
+#[cfg(any(feature = "postgres", feature = "redb"))]
 pub(crate) const MAX: u64 = i64::MAX as u64;
 
 /// Why a request of a counter or a log has no answer, and whether it was carried out. `E` is the engine's own error.
@@ -67,6 +68,7 @@ impl<E> EngineError<E> {
     }
 
     /// Refuses what is above 2^63 - 1, in a type of which that is the maximum.
+    #[cfg(any(feature = "postgres", feature = "redb"))]
     pub(crate) fn in_range(number: u64) -> Result<i64, Self> {
         i64::try_from(number).map_err(|_| Self::OutOfRange { number })
     }

@@ -162,7 +162,14 @@ impl fmt::Debug for Redb {
     }
 }
 
-/// A linearizable counter in a [`Redb`].
+/// A linearizable counter in a [`Redb`]; clones are the same counter.
+///
+/// Taking numbers costs a synchronous write, after those of all others in the file; [`Coalesced`](crate::Coalesced) shares
+/// it among threads. `current` waits for nobody. Both O(log n) for n counters.
+///
+/// # Errors
+///
+/// [`RedbError`]; where the outcome of a take is [`Unknown`](crate::Outcome::Unknown), its numbers are spent or not.
 #[derive(Clone, Debug)]
 pub struct RedbCounter {
     redb: Redb,
@@ -213,7 +220,31 @@ impl Counter for RedbCounter {
     }
 }
 
-/// A log in a [`Redb`]: of slots and of appends, both of which may be used on one log.
+/// A log in a [`Redb`]: of slots and of appends, both of which may be used on one log. Clones are the same log.
+///
+/// A write, an append and a seal cost a synchronous write, after those of all others in the file, and O(log n) for n
+/// entries; a trim O(entries that it forgets) as well. A read waits for nobody, and costs O(log n + entries).
+///
+/// # Errors
+///
+/// [`RedbError`], which says whether it is done.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::Dot;
+/// use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, Log, ReadAnswer};
+/// use happens_before_engines::redb::{Redb, RedbLog};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let log: RedbLog<u32, Vec<u8>> = Redb::open(directory.path().join("log.redb"))?.log("log");
+/// let said = Entry::message(0, Dot::new(7, 1).unwrap(), b"tea?".to_vec());
+/// assert_eq!(log.append(&said)?, AppendAnswer::Appended { slot: 1 });
+/// assert_eq!(log.read(1, 10)?, ReadAnswer::Entries(vec![(1, said)]));
+/// assert_eq!(log.trim(2)?, 2); // when all have delivered it
+/// assert_eq!(log.read(1, 10)?, ReadAnswer::Trimmed { first: 2 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct RedbLog<I, P> {
     redb: Redb,
     name: Arc<str>,

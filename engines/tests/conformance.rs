@@ -112,18 +112,10 @@ mod redb {
 
 #[cfg(feature = "postgres")]
 mod postgres {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
     use happens_before_engines::postgres::Postgres;
 
     use super::*;
-    use crate::common::server;
-
-    /// Names that nothing in the database has.
-    fn name() -> String {
-        static MADE: AtomicU64 = AtomicU64::new(0);
-        format!("conformance {} {}", std::process::id(), MADE.fetch_add(1, Ordering::SeqCst))
-    }
+    use crate::common::{name, server};
 
     #[test]
     fn is_a_counter() {
@@ -168,5 +160,60 @@ mod postgres {
             conformance::broadcast(&database.counter(&name()).unwrap(), &log, seed);
             conformance::broadcast_appends(&database.appends::<u64, Vec<u8>>(&name()).unwrap(), seed);
         }
+    }
+}
+
+#[cfg(feature = "postgres")]
+mod postgres_awaited {
+    use happens_before_engines::postgres::AsyncPostgres;
+
+    use super::*;
+    use crate::common::awaited::open;
+    use crate::common::{name, server};
+
+    #[test]
+    fn is_a_counter() {
+        let Some(url) = server() else { return };
+        let name = &name();
+        let make = || open(&url).then(async |database: &AsyncPostgres| database.counter(name).await);
+        conformance::counter(make, |_| make());
+    }
+
+    #[test]
+    fn is_a_log_of_slots() {
+        let Some(url) = server() else { return };
+        let last = Mutex::new(String::new());
+        let make = |name: &str| open(&url).then(async |database: &AsyncPostgres| database.slots(name).await);
+        let new = || {
+            let mut last = last.lock().unwrap();
+            *last = name();
+            make(&last)
+        };
+        conformance::slots(new, |_| make(&last.lock().unwrap()));
+    }
+
+    #[test]
+    fn is_a_log_of_appends() {
+        let Some(url) = server() else { return };
+        let last = Mutex::new(String::new());
+        let make = |name: &str| open(&url).then(async |database: &AsyncPostgres| database.appends(name).await);
+        let new = || {
+            let mut last = last.lock().unwrap();
+            *last = name();
+            make(&last)
+        };
+        conformance::appends(new, |_| make(&last.lock().unwrap()));
+    }
+
+    #[test]
+    fn carries_a_broadcast() {
+        let Some(url) = server() else { return };
+        let (name, appends) = (&name(), &name());
+        let database = open(&url);
+        let counter = database.then(async |database: &AsyncPostgres| database.counter(name).await);
+        let log = database.then(async |database: &AsyncPostgres| database.slots(name).await);
+        conformance::broadcast(&counter, &log, 1);
+        let log = database.then(async |database: &AsyncPostgres| database.appends(appends).await);
+        conformance::broadcast_appends(&log, 1);
     }
 }

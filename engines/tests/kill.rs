@@ -1,8 +1,11 @@
-//! Processes that are killed with signal 9 in the middle of their work: those that publish, and the server.
+//! Processes that are killed with signal 9 in the middle of their work: those that publish and subscribe, and the server.
 //!
 //! A child is this binary again, running the test `child` alone. It publishes and takes numbers as fast as it can, and
 //! says each of it on a line, before and after. The parent kills it at some line, and afterwards judges what is there by
 //! the lines that it has read: nothing acknowledged may be lost, nothing may be there twice, no number may repeat.
+//!
+//! Beside that the child subscribes, and keeps what it has heard in a file of its own, with its place in the order, in one
+//! transaction. Its successor goes on from there. In the end the file must have exactly what the log begins with.
 //!
 //! HAPPENS_BEFORE_KILLS says how often; a few times suffice for CI. For about a minute:
 //!
@@ -10,7 +13,7 @@
 //! HAPPENS_BEFORE_KILLS=300 cargo test -p happens-before-engines --release --test kill -- --nocapture
 //! ```
 
-#![cfg(unix)]
+#![cfg(all(unix, feature = "redb"))]
 
 #[cfg(feature = "postgres")]
 mod common;
@@ -19,18 +22,21 @@ use core::fmt::Debug;
 use core::num::NonZeroU64;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::Instant;
 
 use happens_before::broadcast::blocking::{
     FollowError, SettleError, follow, follow_appends, settle, settle_append,
 };
 use happens_before::broadcast::{
-    AppendLog, Appender, Entry, Log, Position, Publisher, PublisherConfig, ReadAnswer, SlotLog, Subscriber,
-    SubscriberConfig,
+    AppendLog, Appender, Delivery, Entry, Log, Position, Publisher, PublisherConfig, ReadAnswer, SlotLog,
+    Snapshot, Subscriber, SubscriberConfig,
 };
 use happens_before::check::OrderRun;
-use happens_before::{Counter, Dot};
+use happens_before::{Counter, Dot, codec};
+use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 
 type Payload = Vec<u8>;
 
@@ -43,20 +49,22 @@ fn kills(default: u64) -> u64 {
 // ---------------------------------------------------------------------------------------------------------
 // The child.
 
-/// Where the child works, and as whom: `redb PATH INCARNATION` or `postgres NAME INCARNATION`.
+/// Where the child works, as whom, and where it keeps what it has heard: `redb|PATH|INCARNATION|FILE` or
+/// `postgres|NAME|INCARNATION|FILE`.
 const CHILD: &str = "HAPPENS_BEFORE_KILL_CHILD";
 
 #[test]
 fn child() {
     let Ok(what) = std::env::var(CHILD) else { return };
-    let [engine, place, incarnation] = what.split('|').collect::<Vec<_>>().try_into().expect("three words");
+    let [engine, place, incarnation, heard] =
+        what.split('|').collect::<Vec<_>>().try_into().expect("four words");
+    let heard = &Heard::open(Path::new(heard));
     let incarnation: u64 = incarnation.parse().expect("a number");
     match engine {
-        #[cfg(feature = "redb")]
         "redb" => {
             let database = happens_before_engines::redb::Redb::open(place).expect("open");
             let (slots, appends) = (database.log(ROUTES[0]), database.log(ROUTES[1]));
-            work(&database.counter("counter"), &slots, &appends, incarnation);
+            work(&database.counter("counter"), &slots, &appends, incarnation, heard);
         }
         #[cfg(feature = "postgres")]
         "postgres" => {
@@ -70,7 +78,7 @@ fn child() {
             // The server may be down just now.
             let (counter, slots, appends) =
                 until(|| open().map_err(|_: happens_before_engines::postgres::PostgresError| ()));
-            work(&counter, &slots, &appends, incarnation);
+            work(&counter, &slots, &appends, incarnation, heard);
         }
         other => panic!("no engine {other}"),
     }
@@ -91,7 +99,7 @@ fn until<T>(mut attempt: impl FnMut() -> Result<T, ()>) -> T {
 }
 
 /// Publishes until it is killed. What fails is tried again: that is the contract.
-fn work<C, S, A>(counter: &C, slots: &S, appends: &A, incarnation: u64)
+fn work<C, S, A>(counter: &C, slots: &S, appends: &A, incarnation: u64, heard: &Heard)
 where
     C: Counter + Sync,
     S: SlotLog<u64, Payload> + Sync,
@@ -130,12 +138,91 @@ where
             }
         });
         scope.spawn(|| {
+            // Holes of those that were killed are filled here too, and what is slow is filled away.
+            let config = SubscriberConfig { write_timeout_ms: 20, ..JUDGE };
+            let (mut subscriber, began) = (Subscriber::resume(heard.place(), config), Instant::now());
+            loop {
+                let now_ms = began.elapsed().as_millis() as u64;
+                until(|| match follow(&mut subscriber, slots, now_ms) {
+                    Ok(()) => Ok(()),
+                    Err(FollowError::Log(_)) => Err(()),
+                    Err(other) => panic!("{other:?}"),
+                });
+                heard.take_from(&mut subscriber);
+                thread::yield_now();
+            }
+        });
+        scope.spawn(|| {
             loop {
                 let number = until(|| counter.increment_and_get(NonZeroU64::MIN).map_err(drop));
                 println!("\n+ took {number}");
             }
         });
     });
+}
+
+/// What a subscriber has heard, and its place, in a file of its own.
+struct Heard(redb::Database);
+
+/// Slot and index of a message; its node and number.
+const HEARD: TableDefinition<'_, (u64, u64), (u64, u64)> = TableDefinition::new("heard");
+/// The next slot, the epoch, and the table of ids.
+const PLACE: TableDefinition<'_, (), (u64, u64, &[u8])> = TableDefinition::new("place");
+
+impl Heard {
+    fn open(path: &Path) -> Self {
+        // As `Redb::open` does it: redb cannot open what was killed half made.
+        if !path.exists() {
+            let new = path.with_extension(std::process::id().to_string());
+            drop(redb::Database::create(&new).expect("a new file"));
+            std::fs::rename(new, path).expect("a name");
+        }
+        let this = Self(redb::Database::open(path).expect("what was killed opens again"));
+        let transaction = this.0.begin_write().expect("begin");
+        transaction.open_table(HEARD).expect("a table");
+        transaction.open_table(PLACE).expect("a table");
+        transaction.commit().expect("commit");
+        this
+    }
+
+    fn place(&self) -> Snapshot<u64> {
+        let transaction = self.0.begin_read().expect("begin");
+        let table = transaction.open_table(PLACE).expect("a table");
+        let Some(place) = table.get(()).expect("read") else { return Snapshot::default() };
+        let (next, epoch, delivered) = place.value();
+        Snapshot { next, epoch, delivered: codec::decode(delivered).expect("a vector") }
+    }
+
+    /// Takes out what there is, and keeps it with the place after it: both, or neither.
+    fn take_from(&self, subscriber: &mut Subscriber<u64, Payload>) {
+        let mut next = || subscriber.poll_delivery().expect("few nodes");
+        let Some(mut delivery) = next() else { return };
+        let transaction = self.0.begin_write().expect("begin");
+        {
+            let mut heard = transaction.open_table(HEARD).expect("a table");
+            loop {
+                let Delivery { position, id, .. } = delivery;
+                let before = heard.insert((position.sequence, position.index), (*id.node(), id.counter()));
+                assert!(before.expect("insert").is_none(), "{position} is delivered twice");
+                delivery = match next() {
+                    Some(delivery) => delivery,
+                    None => break,
+                };
+            }
+            let Snapshot { next, epoch, delivered } = subscriber.snapshot();
+            let mut bytes = Vec::new();
+            codec::encode(&delivered, &mut bytes);
+            let place = (next, epoch, &*bytes);
+            transaction.open_table(PLACE).expect("a table").insert((), place).expect("insert");
+        }
+        transaction.commit().expect("commit");
+    }
+
+    fn all(&self) -> Vec<(u64, u64)> {
+        let transaction = self.0.begin_read().expect("begin");
+        let table = transaction.open_table(HEARD).expect("a table");
+        table.iter().expect("read").map(|row| row.expect("a row").1.value()).collect()
+    }
 }
 
 /// Starts a child; `line` is given what it says, and kills it by returning false.
@@ -197,7 +284,8 @@ impl Said {
         log: &L,
         before: &mut BTreeMap<u64, Entry<u64, Payload>>,
         fill: impl Fn(&mut Subscriber<u64, Payload>, u64),
-    ) where
+    ) -> Vec<(u64, u64)>
+    where
         L: Log<u64, Payload>,
         L::Error: Debug,
     {
@@ -210,14 +298,7 @@ impl Said {
             assert!(sent, "{node} {counter} acknowledged, but not sent");
             run.acknowledged(&Dot::new(node, counter).expect("not 0")).expect("acknowledged");
         }
-        let config = SubscriberConfig {
-            poll_ms: 1,
-            write_timeout_ms: 1,
-            max_fill_timeout_ms: 1,
-            nodes: 1 << 20,
-            ..SubscriberConfig::default()
-        };
-        let mut subscriber = Subscriber::new(config);
+        let (mut subscriber, mut order) = (Subscriber::new(JUDGE), Vec::new());
         let stored = match log.read(1, usize::MAX).expect("read") {
             ReadAnswer::Entries(entries) => BTreeMap::from_iter(entries),
             ReadAnswer::Trimmed { .. } => panic!("nobody trims"),
@@ -232,6 +313,7 @@ impl Said {
             fill(&mut subscriber, now_ms);
             while let Some(delivery) = subscriber.poll_delivery().expect("room for nodes") {
                 run.delivered(0, delivery.position, &delivery.id).expect("one order");
+                order.push((*delivery.id.node(), delivery.id.counter()));
             }
         }
         run.complete().expect("complete");
@@ -239,8 +321,24 @@ impl Said {
             panic!("nobody trims")
         };
         *before = BTreeMap::from_iter(stored);
+        order
     }
 }
+
+/// What a killed subscriber has heard in all its lives: what the log begins with, nothing left out, nothing twice.
+fn judge_heard(heard: &[(u64, u64)], order: &[(u64, u64)]) {
+    assert!(order.starts_with(heard), "heard {heard:?}, of {order:?}");
+}
+
+/// Looks that are a millisecond apart fill every hole at once.
+const JUDGE: SubscriberConfig = SubscriberConfig {
+    window: 1_024,
+    poll_ms: 1,
+    write_timeout_ms: 1,
+    max_fill_timeout_ms: 100,
+    jump: 1 << 20,
+    nodes: 1 << 20,
+};
 
 fn fill_slots<L: SlotLog<u64, Payload>>(log: &L) -> impl Fn(&mut Subscriber<u64, Payload>, u64)
 where
@@ -263,20 +361,19 @@ where
 // ---------------------------------------------------------------------------------------------------------
 // The tests.
 
-#[cfg(feature = "redb")]
 #[test]
 fn redb_keeps_what_it_has_answered() {
     use happens_before_engines::redb::Redb;
 
     let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("kill.redb");
+    let (path, heard) = (directory.path().join("kill.redb"), directory.path().join("heard.redb"));
     let mut said = Said::default();
     let mut before = [BTreeMap::new(), BTreeMap::new()];
-    let (mut lines, kills) = (0, kills(12));
+    let (mut lines, mut count, kills) = (0, 0, kills(12));
     for incarnation in 0..kills {
         // At any line, from the first on, and at any moment after it: a number of turns that differs from time to time.
         let (mut left, turns) = (incarnation * 7 % 60, incarnation * 7_919 % 20_000);
-        run_child(&format!("redb|{}|{incarnation}", path.display()), |line| {
+        run_child(&format!("redb|{}|{incarnation}|{}", path.display(), heard.display()), |line| {
             said.note(line);
             lines += 1;
             left = left.saturating_sub(1);
@@ -289,28 +386,34 @@ fn redb_keeps_what_it_has_answered() {
         let last = database.counter("counter").current().expect("current");
         assert!(said.numbers.last().is_none_or(|&number| number <= last), "the counter went back to {last}");
         let (slots, appends) = (database.log(ROUTES[0]), database.log(ROUTES[1]));
-        said.judge(0, &slots, &mut before[0], fill_slots(&slots));
+        let order = said.judge(0, &slots, &mut before[0], fill_slots(&slots));
         said.judge(1, &appends, &mut before[1], only_read(&appends));
+        if heard.exists() {
+            count = Heard::open(&heard).all().len();
+            judge_heard(&Heard::open(&heard).all(), &order);
+        }
     }
     let acknowledged = said.acknowledged.each_ref().map(BTreeSet::len);
+    println!("{count} messages heard by a subscriber in {kills} lives");
+    assert!(count as u64 >= kills, "the subscriber has heard {count} messages");
     println!("{kills} kills, {lines} lines, {acknowledged:?} acknowledged, {} numbers", said.numbers.len());
     assert!(acknowledged.iter().all(|&count| count as u64 >= kills) && said.numbers.len() as u64 >= kills);
 }
 
 /// redb cannot open what is half made; so there is no such file.
-#[cfg(feature = "redb")]
 #[test]
 fn redb_opens_after_a_kill_while_the_file_was_made() {
     use happens_before_engines::redb::Redb;
 
     let directory = tempfile::tempdir().expect("a directory");
+    let heard = directory.path().join("heard.redb");
     for attempt in 0..10_u64 {
         let inside = directory.path().join(attempt.to_string());
         std::fs::create_dir(&inside).expect("a directory");
         let path = inside.join("new.redb");
         let mut child = Command::new(std::env::current_exe().expect("this test"))
             .args(["--exact", "child", "--nocapture", "--test-threads=1"])
-            .env(CHILD, format!("redb|{}|{attempt}", path.display()))
+            .env(CHILD, format!("redb|{}|{attempt}|{}", path.display(), heard.display()))
             .stdout(Stdio::null())
             .spawn()
             .expect("a child");
@@ -337,18 +440,22 @@ fn postgres_keeps_what_it_has_answered() {
     let crash = std::env::var("HAPPENS_BEFORE_POSTGRES_CRASH").expect("with-postgres.sh sets both");
     let place = format!("kill {}", std::process::id());
     let kills = kills(9);
+    let directory = tempfile::tempdir().expect("a directory");
+    let heard = |runner: u64| directory.path().join(format!("heard {runner}.redb"));
     let (said, lines, incarnations) = (Mutex::new(Said::default()), AtomicU64::new(0), AtomicU64::new(0));
     let crashes = thread::scope(|scope| {
         let publishers: Vec<_> = (0..3)
-            .map(|_| {
-                scope.spawn(|| {
+            .map(|runner| {
+                let (said, lines, incarnations, place) = (&said, &lines, &incarnations, &place);
+                scope.spawn(move || {
                     loop {
                         let incarnation = incarnations.fetch_add(1, Ordering::SeqCst);
                         if incarnation >= kills {
                             break;
                         }
                         let mut left = 40 + incarnation * 37 % 200;
-                        run_child(&format!("postgres|{place}|{incarnation}"), |line| {
+                        let heard = heard(runner);
+                        run_child(&format!("postgres|{place}|{incarnation}|{}", heard.display()), |line| {
                             said.lock().expect("not poisoned").note(line);
                             lines.fetch_add(1, Ordering::SeqCst);
                             left = left.saturating_sub(1);
@@ -380,8 +487,14 @@ fn postgres_keeps_what_it_has_answered() {
     assert!(said.numbers.last().is_none_or(|&number| number <= last), "the counter went back to {last}");
     let slots = database.slots(&name(ROUTES[0])).expect("slots");
     let appends = database.appends(&name(ROUTES[1])).expect("appends");
-    said.judge(0, &slots, &mut BTreeMap::new(), fill_slots(&slots));
+    let order = said.judge(0, &slots, &mut BTreeMap::new(), fill_slots(&slots));
     said.judge(1, &appends, &mut BTreeMap::new(), only_read(&appends));
+    for runner in 0..3 {
+        let heard = Heard::open(&heard(runner)).all();
+        println!("{} messages heard by a subscriber that was killed", heard.len());
+        assert!(!heard.is_empty());
+        judge_heard(&heard, &order);
+    }
     let acknowledged = said.acknowledged.each_ref().map(BTreeSet::len);
     println!(
         "{kills} publishers and {crashes} servers killed, {acknowledged:?} acknowledged, {} numbers",

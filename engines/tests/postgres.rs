@@ -7,52 +7,17 @@ mod common;
 
 use core::num::NonZeroU64;
 use core::time::Duration;
-use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::thread;
 
 use ::postgres::{Client, NoTls};
-use common::server;
-use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, Log, ReadAnswer, SlotLog, WriteAnswer};
-use happens_before::{Counter, Dot};
-use happens_before_engines::postgres::{Postgres, PostgresConfig, PostgresError, ServerError};
-use happens_before_engines::{EngineError, Outcome};
+use common::{alone, connect, crash, message, server, until_waiting};
+use happens_before::Counter;
+use happens_before::broadcast::{AppendAnswer, AppendLog, Log, ReadAnswer, SlotLog, WriteAnswer};
+use happens_before_engines::EngineError;
+use happens_before_engines::postgres::{Postgres, PostgresConfig};
 
 const ONE: NonZeroU64 = NonZeroU64::MIN;
-
-type Said = Entry<u64, Vec<u8>>;
-
-/// Some of these kill the server: one after another.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn message(number: u64) -> Said {
-    Entry::message(0, Dot::new(7, number).unwrap(), b"said".to_vec())
-}
-
-fn connect(url: &str) -> Client {
-    Client::connect(url, NoTls).unwrap()
-}
-
-fn crash() {
-    let crash = std::env::var("HAPPENS_BEFORE_POSTGRES_CRASH").expect("with-postgres.sh sets both");
-    assert!(Command::new(crash).status().unwrap().success(), "the server did not start again");
-}
-
-/// Waits until so many statements of this text wait for a lock.
-fn until_waiting(client: &mut Client, text: &str, count: i64) {
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1";
-    for _ in 0..20_000 {
-        if client.query_one(waiting, &[&format!("%{text}%")]).unwrap().get::<_, i64>(0) >= count {
-            return;
-        }
-        thread::yield_now();
-    }
-    eprintln!("nobody waits in a statement with {text:?}");
-    std::process::exit(1); // a panic would wait for those who wait
-}
 
 /// Why the counter is a row. What a sequence hands out is written to the log for 32 numbers at once, by the transaction
 /// that happens to need the next 32; if that one is still open at a crash, so are the numbers that others were *answered*.
@@ -182,100 +147,6 @@ fn a_seal_is_not_starved_by_writers() {
         writers.into_iter().map(|writer| writer.join().unwrap()).sum()
     });
     println!("{written} writes before the seal");
-}
-
-/// Every kind of failure says whether the request is done.
-#[test]
-fn an_error_says_whether_it_is_done() {
-    let Some(url) = server() else { return };
-    let _alone = alone();
-    let database = Postgres::open(&url).unwrap();
-    let counter = database.counter("errors").unwrap();
-    let log = database.slots::<u64, Vec<u8>>("errors").unwrap();
-    let mut client = connect(&url);
-
-    // Refused by the server, in the middle of a statement: not done.
-    let impatient = format!("{url} options='-c lock_timeout=1ms'");
-    let other = Postgres::open(&impatient).unwrap().counter("errors").unwrap();
-    client.batch_execute("BEGIN; SELECT * FROM happens_before_counters FOR UPDATE").unwrap();
-    let error = other.increment_and_get(ONE).unwrap_err();
-    assert_eq!(error.outcome(), Outcome::NotDone, "{error}");
-    assert!(error.to_string().starts_with("not done: the server says 55P03: "), "{error}");
-    client.batch_execute("ROLLBACK").unwrap();
-    assert_eq!(
-        other.increment_and_get(ONE).unwrap(),
-        1,
-        "the refused one took nothing, and the connection is good"
-    );
-
-    // The connection is cut while the statement waits: unknown; repeated, it says.
-    client.batch_execute("BEGIN; INSERT INTO happens_before_slots VALUES ('errors', 1, 'x')").unwrap();
-    thread::scope(|scope| {
-        let write = scope.spawn(|| log.write(1, &message(1)).unwrap_err());
-        let mut watch = connect(&url);
-        until_waiting(&mut watch, "FOR SHARE", 1);
-        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%FOR SHARE%'
-                   AND pid <> pg_backend_pid()";
-        watch.execute(cut, &[]).unwrap();
-        let error = write.join().unwrap();
-        assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
-        assert!(error.to_string().contains("repeat it unchanged"), "{error}");
-    });
-    client.batch_execute("ROLLBACK").unwrap();
-    assert_eq!(log.write(1, &message(1)).unwrap(), WriteAnswer::Written);
-
-    // Numbers that there are not.
-    let error = log.write(1 << 63, &message(1)).unwrap_err();
-    assert!(matches!(error, EngineError::OutOfRange { number } if number == 1 << 63), "{error}");
-    assert!(matches!(log.seal(u64::MAX), Err(EngineError::OutOfRange { .. })));
-    let error = counter.increment_and_get(NonZeroU64::new(i64::MAX as u64).unwrap()).unwrap_err();
-    assert!(matches!(error, EngineError::Exhausted { last: 1 }), "{error}");
-
-    // What somebody else wrote.
-    client.batch_execute("INSERT INTO happens_before_slots VALUES ('errors', 2, 'no entry')").unwrap();
-    assert!(matches!(log.read(1, 9), Err(EngineError::Damaged { slot: 2, .. })));
-    assert!(matches!(log.write(2, &message(1)), Err(EngineError::Damaged { slot: 2, .. })));
-    let error = database.appends::<u64, Vec<u8>>("errors").unwrap_err();
-    assert!(matches!(error, PostgresError::NotDone(ServerError::OtherKind)), "{error}");
-    client.batch_execute("DELETE FROM happens_before_logs WHERE name = 'errors'").unwrap();
-    client.batch_execute("DELETE FROM happens_before_counters WHERE name = 'errors'").unwrap();
-    for missing in [log.write(9, &message(1)).map(drop), log.seal(1).map(drop), log.trim(1).map(drop)] {
-        assert!(matches!(missing, Err(EngineError::Missing)), "{missing:?}");
-    }
-    assert!(matches!(counter.increment_and_get(ONE), Err(EngineError::Missing)));
-    assert!(matches!(counter.current(), Err(EngineError::Missing)));
-
-    // No server.
-    let error = Postgres::open("host=127.0.0.1 port=1 user=postgres").unwrap_err();
-    assert_eq!(error.outcome(), Outcome::NotDone, "{error}");
-    assert_eq!(Postgres::open("no such thing").unwrap_err().outcome(), Outcome::NotDone);
-}
-
-/// The connections of before a crash are gone; the pool finds out, and connects anew.
-#[test]
-fn a_pool_survives_its_server() {
-    let Some(url) = server() else { return };
-    let _alone = alone();
-    let database = Postgres::open(&url).unwrap();
-    let counter = database.counter("survives").unwrap();
-    thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| counter.increment_and_get(ONE).unwrap());
-        }
-    });
-    crash();
-    let mut failed = 0;
-    let number = loop {
-        match counter.increment_and_get(ONE) {
-            Ok(number) => break number,
-            Err(error) => {
-                assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
-                failed += 1;
-            }
-        }
-    };
-    assert_eq!(number, 9);
-    assert_eq!(failed, 1, "one request finds out for all connections");
 }
 
 #[test]

@@ -204,3 +204,38 @@ fn a_new_file_is_whole_or_not_there() {
     assert_eq!(std::fs::read(directory.path().join("text")).unwrap(), b"hello");
     assert_eq!(Redb::open(directory.path().join("no/such")).unwrap_err().outcome(), Outcome::NotDone);
 }
+
+/// A payload of the caller's own that panics while it is written, in the middle of a transaction: nothing is done, and
+/// nobody else is any the worse.
+#[test]
+fn a_payload_that_panics_poisons_nothing() {
+    struct Panics(Vec<u8>);
+
+    impl AsRef<[u8]> for Panics {
+        fn as_ref(&self) -> &[u8] {
+            assert!(self.0 != b"panic", "on purpose");
+            &self.0
+        }
+    }
+
+    impl From<Vec<u8>> for Panics {
+        fn from(bytes: Vec<u8>) -> Self {
+            Self(bytes)
+        }
+    }
+
+    let redb = open(Disk::default()).unwrap();
+    let log = redb.log::<u8, Panics>("log");
+    let entry =
+        |number, payload: &[u8]| Entry::message(0, Dot::new(1, number).unwrap(), Panics(payload.into()));
+    for _ in 0..2 {
+        let attempts: [&dyn Fn(); 2] =
+            [&|| drop(log.write(1, &entry(1, b"panic"))), &|| drop(log.append(&entry(1, b"panic")))];
+        for attempt in attempts {
+            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(attempt)).is_err());
+        }
+    }
+    assert!(matches!(log.append(&entry(1, b"fine")), Ok(AppendAnswer::Appended { slot: 1 })));
+    assert!(matches!(log.write(2, &entry(2, b"fine")), Ok(WriteAnswer::Written)));
+    assert_eq!(redb.counter("c").increment_and_get(NonZeroU64::MIN).unwrap(), 1);
+}

@@ -204,7 +204,8 @@ where
     L: Log<Node, Payload> + Sync,
     L::Error: Debug,
 {
-    let written = &AtomicU64::new(0);
+    // Nobody runs far ahead of a seal that is slow to come: there may be room for some thousands only.
+    let (written, allowed) = (&AtomicU64::new(0), &AtomicU64::new(20 * EACH));
     let (tail, at_seal, told) = thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
@@ -215,6 +216,9 @@ where
                     {
                         told.push(slot);
                         written.fetch_add(1, Ordering::SeqCst);
+                        while written.load(Ordering::SeqCst) >= allowed.load(Ordering::SeqCst) {
+                            thread::yield_now();
+                        }
                     }
                     told
                 })
@@ -227,7 +231,10 @@ where
             );
             thread::yield_now();
         }
-        let answer = log.seal(1).expect("seal");
+        allowed.fetch_add(20 * EACH, Ordering::SeqCst);
+        let answer = log.seal(1);
+        allowed.store(u64::MAX, Ordering::SeqCst);
+        let answer = answer.expect("seal");
         assert_eq!(answer.epoch, 1);
         let at_seal = entries(log, 1);
         let told: Vec<u64> =

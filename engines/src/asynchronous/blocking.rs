@@ -1,0 +1,69 @@
+//! What does not really block, as an asynchronous counter or log.
+
+use core::num::NonZeroU64;
+
+use happens_before::Counter;
+use happens_before::broadcast::{
+    AppendAnswer, AppendLog, Entry, Log, ReadAnswer, SealAnswer, SlotLog, WriteAnswer,
+};
+
+use super::{AsyncAppendLog, AsyncCounter, AsyncLog, AsyncSlotLog};
+
+/// A blocking counter or log as an asynchronous one: each request **blocks the thread** that polls it, until it is done.
+///
+/// Right for what is in memory, an [`AtomicCounter`](happens_before::AtomicCounter) or a `Mutex<MemoryLog>`, whose lock
+/// is held for as long as a request takes. Wrong for what waits for a disk or a network: all other tasks of the thread
+/// would wait too.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::AtomicCounter;
+/// use happens_before_engines::asynchronous::{AsyncCounter, Blocking};
+///
+/// async fn how_many(counter: &Blocking<AtomicCounter>) -> u64 {
+///     counter.current().await.unwrap_or(0)
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Blocking<T>(pub T);
+
+impl<C: Counter + Sync> AsyncCounter for Blocking<C> {
+    type Error = C::Error;
+
+    async fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, C::Error> {
+        self.0.increment_and_get(n)
+    }
+
+    async fn current(&self) -> Result<u64, C::Error> {
+        self.0.current()
+    }
+}
+
+impl<I, P, L: Log<I, P> + Sync> AsyncLog<I, P> for Blocking<L> {
+    type Error = L::Error;
+
+    async fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<I, P>, L::Error> {
+        self.0.read(from, limit)
+    }
+
+    async fn seal(&self, epoch: u64) -> Result<SealAnswer, L::Error> {
+        self.0.seal(epoch)
+    }
+
+    async fn trim(&self, below: u64) -> Result<u64, L::Error> {
+        self.0.trim(below)
+    }
+}
+
+impl<I: Sync, P: Sync, L: SlotLog<I, P> + Sync> AsyncSlotLog<I, P> for Blocking<L> {
+    async fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, L::Error> {
+        self.0.write(slot, entry)
+    }
+}
+
+impl<I: Sync, P: Sync, L: AppendLog<I, P> + Sync> AsyncAppendLog<I, P> for Blocking<L> {
+    async fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, L::Error> {
+        self.0.append(entry)
+    }
+}

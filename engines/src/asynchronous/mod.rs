@@ -1,0 +1,168 @@
+//! The asynchronous twins of counters and logs, and of the loops that drive them; no runtime is chosen.
+//!
+//! # The problem
+//!
+//! The machines of [`broadcast`](happens_before::broadcast) do no input or output, so that it is all one to them who
+//! carries out their requests. The traits of the core block, though, and whoever serves a thousand connections from a
+//! few threads must not.
+//!
+//! # What is here
+//!
+//! | blocking, in the core | asynchronous, here |
+//! |---|---|
+//! | [`Counter`](happens_before::Counter) | [`AsyncCounter`] |
+//! | [`Log`](happens_before::broadcast::Log), [`SlotLog`](happens_before::broadcast::SlotLog), [`AppendLog`](happens_before::broadcast::AppendLog) | [`AsyncLog`], [`AsyncSlotLog`], [`AsyncAppendLog`] |
+//! | [`broadcast::blocking`](happens_before::broadcast::blocking), [`replicated::blocking`](happens_before::replicated::blocking) | [`settle`], [`settle_append`], [`follow`], [`follow_appends`], [`next`], [`next_append`], [`outcome`], [`outcome_append`], [`sync`] |
+//!
+//! Promises (L1 to L5), answers and errors are those of the blocking ones, word for word. A counter or a log in memory
+//! becomes an asynchronous one by [`Blocking`]; `postgres` has one by nature. For `redb` there is none: a write waits for
+//! the disk, which no file system lets one wait for without a thread; so give it a thread of the runtime
+//! (`spawn_blocking`, or what it is called there).
+//!
+//! # Who waits
+//!
+//! Nothing here reads a clock or sleeps. The loops that wait take a function, `wait`: it is given a time in milliseconds,
+//! by the caller's clock, and returns a future that is over at that time, or earlier if something may be new, and says
+//! what time it is then. On tokio, with `began` a `tokio::time::Instant`:
+//!
+//! ```text
+//!   async |until_ms| {
+//!       sleep_until(began + Duration::from_millis(until_ms)).await;
+//!       began.elapsed().as_millis() as u64
+//!   }
+//! ```
+//!
+//! # Dropping a future
+//!
+//! A future may be dropped at any `.await`, as `select!` and time-outs do. The request that was under way is then
+//! *unknown*, exactly as after an error: numbers are spent or not, a write is done, or not, or will be. The machines
+//! live through it: call the same function again. None of them takes a message out of a
+//! machine and then waits.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::pin::pin;
+//! use std::sync::Mutex;
+//! use std::task::{Context, Poll, Waker};
+//!
+//! use happens_before::AtomicCounter;
+//! use happens_before::broadcast::{MemoryLog, Publisher, PublisherConfig, Subscriber, SubscriberConfig};
+//! use happens_before_engines::asynchronous::{self, Blocking};
+//!
+//! let talk = async {
+//!     let (counter, log) = (Blocking(AtomicCounter::new()), Blocking(Mutex::new(MemoryLog::new(1_000))));
+//!     let mut alice = Publisher::new("alice", PublisherConfig::default());
+//!     alice.publish("tea?").expect("nothing is outstanding");
+//!     asynchronous::settle(&mut alice, &counter, &log).await.expect("room");
+//!
+//!     let mut bob = Subscriber::new(SubscriberConfig::default());
+//!     let wait = async |until_ms| until_ms; // in life: sleep
+//!     asynchronous::next(&mut bob, &log, wait).await.expect("no faults").payload
+//! };
+//! // Any runtime will do. In memory nothing is waited for, and one poll is all.
+//! let mut talk = pin!(talk);
+//! assert_eq!(talk.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Some("tea?")));
+//! ```
+
+mod blocking;
+mod drive;
+
+use core::num::NonZeroU64;
+
+use happens_before::broadcast::{AppendAnswer, Entry, ReadAnswer, SealAnswer, WriteAnswer};
+
+pub use blocking::Blocking;
+pub use drive::{
+    Follower, Waited, follow, follow_appends, next, next_append, outcome, outcome_append, settle,
+    settle_append, sync,
+};
+
+/// A linearizable counter; as [`Counter`](happens_before::Counter), which says what is promised.
+///
+/// # Examples
+///
+/// ```
+/// use core::num::NonZeroU64;
+/// use happens_before_engines::asynchronous::AsyncCounter;
+///
+/// async fn take_three<C: AsyncCounter>(counter: &C) -> Result<[u64; 3], C::Error> {
+///     let first = counter.increment_and_get(const { NonZeroU64::new(3).unwrap() }).await?;
+///     Ok([first, first + 1, first + 2])
+/// }
+/// ```
+pub trait AsyncCounter {
+    /// Why no number could be taken.
+    type Error;
+
+    /// Takes the next `n` numbers and returns the first: the caller owns `first ..= first + n - 1`.
+    ///
+    /// # Errors
+    ///
+    /// As [there](happens_before::Counter::increment_and_get). If the future is dropped, the numbers may be spent.
+    fn increment_and_get(&self, n: NonZeroU64) -> impl Future<Output = Result<u64, Self::Error>> + Send;
+
+    /// Returns the last number taken; 0 if none was.
+    ///
+    /// # Errors
+    ///
+    /// What the implementation says; nothing was taken.
+    fn current(&self) -> impl Future<Output = Result<u64, Self::Error>> + Send;
+}
+
+/// What can be read, sealed and trimmed; as [`Log`](happens_before::broadcast::Log), which says what is promised.
+pub trait AsyncLog<I, P> {
+    /// Why a request could not be carried out, or was not answered.
+    type Error;
+
+    /// Reads occupied slots from `from` on, in order, leaving out holes; at most `limit` of them.
+    ///
+    /// # Errors
+    ///
+    /// As [there](happens_before::broadcast::Log::read); nothing is changed.
+    fn read(
+        &self,
+        from: u64,
+        limit: usize,
+    ) -> impl Future<Output = Result<ReadAnswer<I, P>, Self::Error>> + Send;
+
+    /// Refuses entries of epochs below `epoch` from now on, and returns the highest occupied slot.
+    ///
+    /// # Errors
+    ///
+    /// As [there](happens_before::broadcast::Log::seal); unknown whether it is sealed. Repeat it.
+    fn seal(&self, epoch: u64) -> impl Future<Output = Result<SealAnswer, Self::Error>> + Send;
+
+    /// Forgets the slots below `below`, and returns the first that is kept.
+    ///
+    /// # Errors
+    ///
+    /// As [there](happens_before::broadcast::Log::trim); unknown whether it is trimmed. Repeat it.
+    fn trim(&self, below: u64) -> impl Future<Output = Result<u64, Self::Error>> + Send;
+}
+
+/// A log whose slots are written once; as [`SlotLog`](happens_before::broadcast::SlotLog).
+pub trait AsyncSlotLog<I, P>: AsyncLog<I, P> {
+    /// Writes `entry` into `slot`, if nothing is there.
+    ///
+    /// # Errors
+    ///
+    /// As [there](happens_before::broadcast::SlotLog::write); unknown whether it is written. Repeat the same write to
+    /// the same slot.
+    fn write(
+        &self,
+        slot: u64,
+        entry: &Entry<I, P>,
+    ) -> impl Future<Output = Result<WriteAnswer<I, P>, Self::Error>> + Send;
+}
+
+/// A log that numbers and stores in one step; as [`AppendLog`](happens_before::broadcast::AppendLog).
+pub trait AsyncAppendLog<I, P>: AsyncLog<I, P> {
+    /// Stores `entry` in the slot after the highest occupied one.
+    ///
+    /// # Errors
+    ///
+    /// As [there](happens_before::broadcast::AppendLog::append); unknown whether it is stored. Append the same entry
+    /// again.
+    fn append(&self, entry: &Entry<I, P>) -> impl Future<Output = Result<AppendAnswer, Self::Error>> + Send;
+}

@@ -1,0 +1,129 @@
+//! The asynchronous twin. Whoever makes a connection also sees to it that it is driven: so no runtime is chosen here.
+
+use core::fmt;
+use std::sync::Arc;
+
+use tokio_postgres::{Client, Error, Row, Statement};
+
+use super::error::Result;
+use super::log::Shared;
+use super::pool::{Connection, Parameters, Pool};
+use super::{PostgresAppends, PostgresConfig, PostgresCounter, PostgresSlots};
+
+impl Connection for Client {
+    async fn prepare(&mut self, sql: &str) -> core::result::Result<Statement, Error> {
+        Client::prepare(self, sql).await
+    }
+
+    async fn query(
+        &mut self,
+        statement: &Statement,
+        parameters: Parameters<'_>,
+    ) -> core::result::Result<Vec<Row>, Error> {
+        Client::query(self, statement, parameters).await
+    }
+
+    async fn batch_execute(&mut self, sql: &str) -> core::result::Result<(), Error> {
+        Client::batch_execute(self, sql).await
+    }
+
+    fn is_closed(&self) -> bool {
+        Client::is_closed(self)
+    }
+}
+
+/// A database of counters and logs whose requests are awaited; clones share it and its connections.
+///
+/// What it makes are the types that [`Postgres`](super::Postgres) makes, over the other client: they implement
+/// [`AsyncCounter`](crate::asynchronous::AsyncCounter), [`AsyncSlotLog`](crate::asynchronous::AsyncSlotLog) and
+/// [`AsyncAppendLog`](crate::asynchronous::AsyncAppendLog). Both databases may be open on the same tables.
+///
+/// A request whose future is dropped before its answer is *unknown*, and its connection is closed.
+///
+/// There is no listener: notifications come out of the connection, which the caller drives. `LISTEN happens_before` on
+/// one of your own; the payload is the name of the log. It is a wake-up, never a reason not to poll.
+///
+/// # Examples
+///
+/// On tokio:
+///
+/// ```no_run
+/// use core::num::NonZeroU64;
+/// use happens_before::Dot;
+/// use happens_before::broadcast::{Entry, WriteAnswer};
+/// use happens_before_engines::asynchronous::{AsyncCounter, AsyncSlotLog};
+/// use happens_before_engines::postgres::{AsyncPostgres, PostgresConfig};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let database = AsyncPostgres::open_with(PostgresConfig::default(), || async {
+///     let url = "host=localhost user=postgres";
+///     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+///     tokio::spawn(connection); // ends with its client
+///     Ok(client)
+/// });
+/// let database = database.await?;
+/// let (counter, log) = (database.counter("orders").await?, database.slots("orders").await?);
+/// let slot = counter.increment_and_get(NonZeroU64::MIN).await?;
+/// let order = Entry::message(0, Dot::new("a".to_string(), 1).unwrap(), b"tea".to_vec());
+/// assert_eq!(log.write(slot, &order).await?, WriteAnswer::Written);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct AsyncPostgres {
+    pool: Arc<Pool<Client>>,
+}
+
+impl AsyncPostgres {
+    /// Connects in your own way, and makes the tables if there are none, in the first schema of the search path.
+    ///
+    /// `connect` also sees to it that the connection is driven, as by spawning it on the runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`Postgres::open_with`](super::Postgres::open_with).
+    pub async fn open_with<F>(
+        config: PostgresConfig,
+        connect: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Result<Self>
+    where
+        F: Future<Output = core::result::Result<Client, Error>> + Send + 'static,
+    {
+        let pool = Pool::new(config, move || Box::pin(connect()));
+        pool.open().await?;
+        Ok(Self { pool: Arc::new(pool) })
+    }
+
+    /// Returns the counter of that name; a new one starts at 1. A round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`PostgresError`](super::PostgresError); try again.
+    pub async fn counter(&self, name: &str) -> Result<PostgresCounter<Client>> {
+        PostgresCounter::make(&self.pool, name).await
+    }
+
+    /// Returns the log of that name, whose slots are written by number; a new one is empty, in epoch 0. Two round trips.
+    ///
+    /// # Errors
+    ///
+    /// [`PostgresError`](super::PostgresError); try again, unless it is a log of [`appends`](Self::appends).
+    pub async fn slots<I, P>(&self, name: &str) -> Result<PostgresSlots<I, P, Client>> {
+        Shared::make(&self.pool, name, "slots").await.map(PostgresSlots)
+    }
+
+    /// Returns the log of that name, which numbers and stores in one step; a new one is empty, in epoch 0. Two round trips.
+    ///
+    /// # Errors
+    ///
+    /// [`PostgresError`](super::PostgresError); try again, unless it is a log of [`slots`](Self::slots).
+    pub async fn appends<I, P>(&self, name: &str) -> Result<PostgresAppends<I, P, Client>> {
+        Shared::make(&self.pool, name, "appends").await.map(PostgresAppends)
+    }
+}
+
+impl fmt::Debug for AsyncPostgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncPostgres").field("config", &self.pool.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,202 @@
+//! The blocking twin: a client that blocks, under the same code, which then never waits for anything but a place.
+
+use core::fmt;
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::Wake;
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use ::postgres::fallible_iterator::FallibleIterator;
+use ::postgres::{Client, NoTls};
+use tokio_postgres::{Error, Row, Statement};
+
+use super::error::{Result, not_done};
+use super::log::Shared;
+use super::pool::{Connection, Parameters, Pool, Prepared};
+use super::{PostgresAppends, PostgresConfig, PostgresCounter, PostgresSlots};
+
+impl Connection for Client {
+    async fn prepare(&mut self, sql: &str) -> core::result::Result<Statement, Error> {
+        Client::prepare(self, sql)
+    }
+
+    async fn query(
+        &mut self,
+        statement: &Statement,
+        parameters: Parameters<'_>,
+    ) -> core::result::Result<Vec<Row>, Error> {
+        Client::query(self, statement, parameters)
+    }
+
+    async fn batch_execute(&mut self, sql: &str) -> core::result::Result<(), Error> {
+        Client::batch_execute(self, sql)
+    }
+
+    fn is_closed(&self) -> bool {
+        Client::is_closed(self)
+    }
+}
+
+/// Runs a future to its end on this thread, which sleeps while it waits.
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        thread::park();
+    }
+}
+
+/// A database of counters and logs; clones share it and its connections.
+///
+/// # Examples
+///
+/// ```no_run
+/// use core::num::NonZeroU64;
+/// use happens_before::{Counter, Dot};
+/// use happens_before::broadcast::{Entry, SlotLog, WriteAnswer};
+/// use happens_before_engines::postgres::Postgres;
+///
+/// let database = Postgres::open("host=localhost user=postgres")?;
+/// let (counter, log) = (database.counter("orders")?, database.slots("orders")?);
+/// let slot = counter.increment_and_get(NonZeroU64::MIN)?;
+/// let order = Entry::message(0, Dot::new("a".to_string(), 1).unwrap(), b"tea".to_vec());
+/// assert_eq!(log.write(slot, &order)?, WriteAnswer::Written);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Postgres {
+    pool: Arc<Pool<Client>>,
+}
+
+impl Postgres {
+    /// Connects without TLS, as one does to a server on the same machine, and makes the tables if there are none.
+    ///
+    /// `url` is a connection string or URL of `libpq`.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_with`](Self::open_with).
+    pub fn open(url: &str) -> Result<Self> {
+        let config: ::postgres::Config = url.parse().map_err(not_done)?;
+        Self::open_with(PostgresConfig::default(), move || config.connect(NoTls))
+    }
+
+    /// Connects in your own way, and makes the tables if there are none, in the first schema of the search path.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDone`](crate::EngineError::NotDone) if the server cannot be reached, may lose what it has answered, or refuses
+    /// to make the tables; [`Unknown`](crate::EngineError::Unknown) if the connection ended meanwhile. Open again in any
+    /// case.
+    pub fn open_with(
+        config: PostgresConfig,
+        connect: impl Fn() -> core::result::Result<Client, Error> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let connect = Arc::new(connect);
+        let pool = Pool::new(config, move || {
+            let connect = connect.clone();
+            Box::pin(async move { connect() })
+        });
+        block_on(pool.open())?;
+        Ok(Self { pool: Arc::new(pool) })
+    }
+
+    /// Returns the counter of that name; a new one starts at 1. A round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`PostgresError`](super::PostgresError); try again.
+    pub fn counter(&self, name: &str) -> Result<PostgresCounter> {
+        block_on(PostgresCounter::make(&self.pool, name))
+    }
+
+    /// Returns the log of that name, whose slots are written by number; a new one is empty, in epoch 0. Two round trips.
+    ///
+    /// # Errors
+    ///
+    /// [`PostgresError`](super::PostgresError); try again, unless it is a log of [`appends`](Self::appends).
+    pub fn slots<I, P>(&self, name: &str) -> Result<PostgresSlots<I, P>> {
+        block_on(Shared::make(&self.pool, name, "slots")).map(PostgresSlots)
+    }
+
+    /// Returns the log of that name, which numbers and stores in one step; a new one is empty, in epoch 0. Two round trips.
+    ///
+    /// # Errors
+    ///
+    /// [`PostgresError`](super::PostgresError); try again, unless it is a log of [`slots`](Self::slots).
+    pub fn appends<I, P>(&self, name: &str) -> Result<PostgresAppends<I, P>> {
+        block_on(Shared::make(&self.pool, name, "appends")).map(PostgresAppends)
+    }
+
+    /// Listens for writes and appends to the log of that name, if those who write [`notify`](PostgresConfig::notify).
+    ///
+    /// It takes a connection of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDone`](crate::EngineError::NotDone).
+    pub fn listen(&self, name: &str) -> Result<Listener> {
+        let Prepared { mut client, .. } = block_on(self.pool.connect())?;
+        client.batch_execute("LISTEN happens_before").map_err(not_done)?;
+        Ok(Listener { client, name: name.into() })
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres").field("config", &self.pool.config).finish_non_exhaustive()
+    }
+}
+
+/// Waits until a log may have something new: a wake-up, never a reason not to poll.
+///
+/// Notifications get lost with a connection, and come only from those who were told to notify. So read after every wait,
+/// whatever it returned; the time-out is the longest that a message is late.
+pub struct Listener {
+    client: Client,
+    name: Box<str>,
+}
+
+impl Listener {
+    /// Waits for a write or an append, at most for `timeout`; returns whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDone`](crate::EngineError::NotDone) if the connection ended: listen again, and read.
+    pub fn wait(&mut self, timeout: Duration) -> Result<bool> {
+        let mut notifications = self.client.notifications();
+        let mut woken = false;
+        {
+            let mut waiting = notifications.timeout_iter(timeout);
+            while let Some(notification) = waiting.next().map_err(not_done)? {
+                woken = notification.payload() == &*self.name;
+                if woken {
+                    break;
+                }
+            }
+        }
+        // All those that came meanwhile are one wake-up.
+        let mut more = notifications.iter();
+        while more.next().map_err(not_done)?.is_some() {}
+        Ok(woken)
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+//! An asynchronous engine as a blocking one, so that the same suites judge both: each call waits for its answer, on a
+//! runtime that drives the connections.
+
+use core::num::NonZeroU64;
+use std::sync::Arc;
+
+use happens_before::Counter;
+use happens_before::broadcast::{
+    AppendAnswer, AppendLog, Entry, Log, ReadAnswer, SealAnswer, SlotLog, WriteAnswer,
+};
+use happens_before_engines::asynchronous::{AsyncAppendLog, AsyncCounter, AsyncLog, AsyncSlotLog};
+use happens_before_engines::postgres::{AsyncPostgres, PostgresConfig};
+use tokio::runtime::Runtime;
+
+pub(crate) struct Awaited<T> {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) engine: T,
+}
+
+/// Opens the database on a new runtime.
+pub(crate) fn open(url: &str) -> Awaited<AsyncPostgres> {
+    open_with(url, PostgresConfig::default())
+}
+
+pub(crate) fn open_with(url: &str, config: PostgresConfig) -> Awaited<AsyncPostgres> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let (runtime, url) = (Arc::new(runtime.expect("a runtime")), url.to_string());
+    let connect = move || {
+        let url = url.clone();
+        async move {
+            let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await?;
+            tokio::spawn(connection);
+            Ok(client)
+        }
+    };
+    let engine = runtime.block_on(AsyncPostgres::open_with(config, connect));
+    Awaited { runtime: runtime.clone(), engine: engine.expect("open") }
+}
+
+impl<T> Awaited<T> {
+    /// What `make` makes of the engine, on the same runtime.
+    pub(crate) fn then<U, E: core::fmt::Debug>(
+        &self,
+        make: impl AsyncFnOnce(&T) -> Result<U, E>,
+    ) -> Awaited<U> {
+        let engine = self.runtime.block_on(make(&self.engine)).expect("made");
+        Awaited { runtime: self.runtime.clone(), engine }
+    }
+}
+
+impl<C: AsyncCounter> Counter for Awaited<C> {
+    type Error = C::Error;
+
+    fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, C::Error> {
+        self.runtime.block_on(self.engine.increment_and_get(n))
+    }
+
+    fn current(&self) -> Result<u64, C::Error> {
+        self.runtime.block_on(self.engine.current())
+    }
+}
+
+impl<I, P, L: AsyncLog<I, P>> Log<I, P> for Awaited<L> {
+    type Error = L::Error;
+
+    fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<I, P>, L::Error> {
+        self.runtime.block_on(self.engine.read(from, limit))
+    }
+
+    fn seal(&self, epoch: u64) -> Result<SealAnswer, L::Error> {
+        self.runtime.block_on(self.engine.seal(epoch))
+    }
+
+    fn trim(&self, below: u64) -> Result<u64, L::Error> {
+        self.runtime.block_on(self.engine.trim(below))
+    }
+}
+
+impl<I, P, L: AsyncSlotLog<I, P>> SlotLog<I, P> for Awaited<L> {
+    fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, L::Error> {
+        self.runtime.block_on(self.engine.write(slot, entry))
+    }
+}
+
+impl<I, P, L: AsyncAppendLog<I, P>> AppendLog<I, P> for Awaited<L> {
+    fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, L::Error> {
+        self.runtime.block_on(self.engine.append(entry))
+    }
+}

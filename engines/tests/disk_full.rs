@@ -1,0 +1,105 @@
+//! The disk is full: as far as a process can tell, a limit on the length of its files is the same.
+//!
+//! A child, this binary again, writes until it fails, and says what it was told. The parent, without the limit, looks
+//! whether that is so.
+#![cfg(all(unix, feature = "redb"))]
+
+use std::path::Path;
+use std::process::Command;
+
+use happens_before::Dot;
+use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, Log, ReadAnswer};
+use happens_before::sequence::Store;
+use happens_before_engines::file::FileError;
+use happens_before_engines::redb::{Redb, RedbLog};
+use happens_before_engines::{FileStore, Outcome};
+
+const CHILD: &str = "HAPPENS_BEFORE_DISK_FULL";
+
+fn entry(number: u64) -> Entry<u64, Vec<u8>> {
+    Entry::message(0, Dot::new(1, number).expect("not 0"), vec![7; 10_000])
+}
+
+/// Runs one of the children below, with files of at most so many bytes, and returns what it has said.
+fn run(child: &str, place: &Path, limit: u64) -> String {
+    let output = Command::new("sh")
+        // Without the signal that would end it, a write beyond the limit is an error.
+        .args(["-c", "trap '' XFSZ; ulimit -f \"$2\"; exec \"$0\" --exact \"$1\" --nocapture"])
+        .arg(std::env::current_exe().unwrap())
+        .args([child, &(limit / 512).to_string()])
+        .env(CHILD, place)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    said.lines().find_map(|line| line.strip_prefix("+ ")).expect("a line").to_string()
+}
+
+#[test]
+fn child_with_a_log() {
+    let Ok(place) = std::env::var(CHILD) else { return };
+    let log: RedbLog<u64, Vec<u8>> = Redb::open(place).unwrap().log("log");
+    let mut answered = 0;
+    let error = (1..)
+        .find_map(|number| match log.append(&entry(number)) {
+            Ok(AppendAnswer::Appended { slot }) => {
+                answered = slot;
+                None
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Some(error),
+        })
+        .unwrap();
+    eprintln!("{error}");
+    println!("\n+ {answered} {:?}", error.outcome());
+    // From then on it refuses, until it is opened again.
+    let error = log.append(&entry(1)).unwrap_err();
+    assert_eq!(error.outcome(), Outcome::NotDone, "{error}");
+}
+
+#[test]
+fn a_log_whose_disk_is_full_has_what_it_has_answered() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.redb");
+    drop(Redb::open(&path).unwrap());
+    let mut outcomes = Vec::new();
+    for more in [100_000, 300_000, 1_000_000, 1_500_000] {
+        let limit = std::fs::metadata(&path).unwrap().len() + more;
+        let said = run("child_with_a_log", &path, limit);
+        let (answered, outcome) = said.split_once(' ').unwrap();
+        let answered: u64 = answered.parse().unwrap();
+        let log: RedbLog<u64, Vec<u8>> = Redb::open(&path).unwrap().log("log");
+        let ReadAnswer::Entries(found) = log.read(1, usize::MAX).unwrap() else { panic!("nobody trims") };
+        let found = found.len() as u64;
+        match outcome {
+            "NotDone" => assert_eq!(found, answered),
+            "Unknown" => assert!(found == answered || found == answered + 1, "{answered}, but {found}"),
+            other => panic!("{other}"),
+        }
+        outcomes.push(said);
+    }
+    println!("answered, and the error: {outcomes:?}");
+}
+
+#[test]
+fn child_with_a_number() {
+    let Ok(place) = std::env::var(CHILD) else { return };
+    let mut number = FileStore::open(place).unwrap();
+    // The second copy is beyond the limit; and before anything is written, what stands is made durable.
+    assert!(matches!(number.write(8), Err(FileError::Io(_))));
+    let error = number.read().unwrap_err();
+    println!("\n+ {error}");
+}
+
+#[test]
+fn a_number_whose_disk_is_full_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("number");
+    FileStore::create(&path).unwrap().write(7).unwrap();
+    let said = run("child_with_a_number", &path, 4_096);
+    assert!(said.ends_with("read it again"), "{said}");
+    let mut number = FileStore::open(&path).unwrap();
+    assert_eq!(number.read().unwrap(), 7);
+    number.write(8).unwrap();
+    assert_eq!(number.read().unwrap(), 8);
+}
