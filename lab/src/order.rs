@@ -77,7 +77,7 @@ pub type Payload = Vec<u8>;
 const NAME: &str = "hb order";
 
 /// How many slots the log in memory keeps; more than any run needs.
-const MEMORY: usize = 1 << 28;
+const MEMORY: usize = 1 << 26;
 
 /// What is run.
 #[derive(Clone, Debug)]
@@ -244,3 +244,6 @@ impl Begun {
         Ok(Self { epoch: sealed.epoch, snapshot: subscriber.snapshot() })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,3 +100,36 @@ impl<C: Counter, F: FnMut(u64) -> Result<C, C::Error>> SetBack for Replaceable<C
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use happens_before::AtomicCounter;
+
+    #[test]
+    fn an_engine_has_a_name_and_a_place() {
+        assert_eq!("memory".parse(), Ok(Engine::Memory));
+        assert_eq!("redb:a:b".parse(), Ok(Engine::Redb("a:b".into())));
+        for url in ["postgres://user@host/orders", "postgresql://host", "host=localhost user=me"] {
+            assert_eq!(format!("postgres:{url}").parse(), Ok(Engine::Postgres(url.to_owned())));
+        }
+        // The URL alone says what it is.
+        assert_eq!("postgres://host/x".parse(), Ok(Engine::Postgres("postgres://host/x".to_owned())));
+        for wrong in ["", "redb", "redb:", "postgres", "postgres:", "memory:x", "sqlite:x"] {
+            assert!(wrong.parse::<Engine>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_counter_that_is_set_back_repeats_its_numbers() {
+        let counter =
+            Replaceable::new(7, |last| Ok(AtomicCounter::resume(last, AtomicCounter::MAX).unwrap_or_default()));
+        let counter = counter.expect("memory does not fail");
+        let take = || counter.increment_and_get(NonZeroU64::MIN).expect("far from the end");
+        assert_eq!([take(), take(), take()], [8, 9, 10]);
+        counter.set_back(2).expect("memory does not fail");
+        assert_eq!((counter.current(), take()), (Ok(8), 9));
+        counter.set_back(100).expect("memory does not fail");
+        assert_eq!(take(), 1);
+    }
+}

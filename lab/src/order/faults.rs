@@ -147,3 +147,55 @@ where
         (self.call)(slot, entry)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::Engine;
+
+    fn settings(publishers: Node, messages: u64, faults: [u64; 3], seed: u64) -> Settings {
+        let [kill, stall, reset_counter] = faults;
+        Settings {
+            engine: Engine::Memory,
+            publishers,
+            subscribers: 1,
+            messages,
+            kill,
+            stall,
+            reset_counter,
+            seed,
+            timeout_ms: 10,
+            canary: None,
+        }
+    }
+
+    #[test]
+    fn a_plan_has_what_was_asked_for_and_follows_from_the_seed() {
+        for seed in 0..50 {
+            let settings = settings(4, 25, [40, 30, 30], seed);
+            let plan = Plan::new(&settings);
+            assert_eq!(plan, Plan::new(&settings));
+            let faults: Vec<(u64, Fault)> = (1..=4).flat_map(|node| plan.of(node)).collect();
+            // As many as messages, so that each has one.
+            assert_eq!(faults.len(), 100);
+            let count = |which: fn(&Fault) -> bool| faults.iter().filter(|(_, fault)| which(fault)).count();
+            assert_eq!(count(|fault| *fault == Fault::KilledWithNumber), 14);
+            assert_eq!(count(|fault| *fault == Fault::KilledInWrite), 13);
+            assert_eq!(count(|fault| *fault == Fault::KilledBeforeWrite), 13);
+            assert_eq!(count(|fault| *fault == Fault::Stalled), 30);
+            for (message, fault) in faults {
+                if let Fault::CounterReset { by } = fault {
+                    assert!(message <= 13 && (1..=MOST_BACK).contains(&by), "{message}: {by}");
+                }
+            }
+        }
+        assert_ne!(Plan::new(&settings(4, 25, [9, 9, 9], 1)), Plan::new(&settings(4, 25, [9, 9, 9], 2)));
+    }
+
+    #[test]
+    fn resets_may_take_all_their_room() {
+        assert_eq!(Plan::room_for_resets(3, 5), 9);
+        assert_eq!(Plan::new(&settings(3, 5, [0, 0, 9], 1)).0.len(), 9);
+        assert_eq!(Plan::room_for_resets(1, 1), 1);
+    }
+}

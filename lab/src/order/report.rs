@@ -143,6 +143,8 @@ impl Report {
         let mut table = Table::new();
         table.load_style(presets::UTF8_BORDERS_ONLY);
         let mut row = |name: &str, value: u64, remark: String| {
+            // There is nothing to remark on what did not happen.
+            let remark = if value > 0 { remark } else { String::new() };
             table.add_row([name.to_owned(), thousands(value), remark]);
         };
         let mut by = format!("by {}", counted(u64::from(settings.publishers), "publisher"));
@@ -152,12 +154,9 @@ impl Report {
         }
         row("acknowledged", run.acknowledged, by);
         row("delivered", run.delivered, format!("at {}", counted(settings.subscribers as u64, "subscriber")));
-        let hole = match faults.killed_with_number {
-            0 => String::new(),
-            known_to_nobody => format!("{} with a number that nobody else knew", thousands(known_to_nobody)),
-        };
-        row("publishers killed", faults.killed, hole);
-        row("writes stalled", faults.stalled, "until somebody else had filled their slot".to_owned());
+        let unknown = format!("{} with a number that nobody else knew", thousands(faults.killed_with_number));
+        row("publishers killed", faults.killed, unknown);
+        row("writes stalled", faults.stalled, "until somebody else had occupied their slot".to_owned());
         row("counter set back", faults.resets, format!("found {} by publishers", counted(run.behind, "time")));
         row("holes filled", run.fills, format!("each after {} ms or more", thousands(settings.timeout_ms)));
         let taken = format!(

@@ -21,10 +21,6 @@ use super::{Node, Payload, subscriber_config};
 /// How long an engine may fail before it is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a stalled write waits at most for its slot to be occupied, which it might never be: where the counter was set
-/// back and nobody takes a number any more.
-const STALL: Duration = Duration::from_secs(5);
-
 /// How long to wait where there is nothing to do, or an engine has failed.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -192,15 +188,15 @@ where
         Ok(answer)
     }
 
-    /// Waits until the slot is occupied.
+    /// Waits until the slot is occupied; or until the counter was set back below it, since then no subscriber need see that
+    /// there is anything to fill.
     fn stall(&self, slot: u64) {
-        let since = Instant::now();
-        while since.elapsed() < STALL && self.until.get() != 0 {
-            if let Ok(ReadAnswer::Entries(entries)) = self.log.read(slot, 1)
-                && entries.first().is_some_and(|(occupied, _)| *occupied == slot)
-            {
-                break;
-            }
+        let occupied = || match self.log.read(slot, 1) {
+            Ok(ReadAnswer::Entries(entries)) => entries.first().is_some_and(|(found, _)| *found == slot),
+            _ => false,
+        };
+        let claimed = || self.counter.current().is_ok_and(|current| current >= slot);
+        while self.until.get() != 0 && claimed() && !occupied() {
             thread::sleep(PAUSE);
         }
     }
