@@ -44,15 +44,16 @@ Examples:
       four publishers and two subscribers in memory, with some of each fault
   hb order --engine redb:orders.redb
       the same on disk; once more, and it goes on where the log ends
-  hb order --engine postgres:postgres://localhost/orders --publishers 8
+  hb order --engine postgres://me@localhost/orders --publishers 8
       processes over PostgreSQL, killed with signal 9; needs a build with --features postgres
   hb order --messages 100 --kill 100 --stall 0 --reset-counter 0
       every fourth message costs a publisher its life
   hb order --canary lose
       the oracle is lied to, so the run must fail
 
-Exit code: 0 if there is one order with everything in it; 1 if not, with the first violation in words, or if the
-engine does not answer; 2 if an option is wrong, the engine cannot be opened, or the report cannot be written.";
+Exit code: 0 if there is one order with everything in it; 1 if not, with the first violation in
+words, or if the engine does not answer; 2 if an option is wrong, the engine cannot be opened, or
+the report cannot be written.";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Who publishes what, and where")]
@@ -60,7 +61,7 @@ struct Run {
     /// Where counter and log are: memory, redb:PATH or postgres:URL.
     ///
     /// Over memory and redb, publishers and subscribers are threads; over PostgreSQL they are processes. URL is a URL or
-    /// a connection string of libpq. In a file and in a database the log is named \"hb order\", and a run goes on
+    /// a connection string of libpq. In a file and in a database the log is named `hb order`, and a run goes on
     /// where it ends; one run at a time, since each begins an epoch that shuts out those before.
     #[arg(long, value_name = "ENGINE", default_value = "memory")]
     engine: Engine,
@@ -77,7 +78,7 @@ struct Run {
     #[arg(long, value_name = "COUNT", value_parser = count(u32::MAX))]
     messages: Option<u32>,
 
-    /// Where the faults come from: the same seed gives the same ones. When threads run it does not say.
+    /// Where the faults come from: the same seed gives the same ones, though not the same order.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
 

@@ -12,11 +12,11 @@ use super::engine::SetBack;
 use super::event::{Event, Publish, Subscribe, Task, Who};
 use super::faults::{Fault, Plan};
 use super::judge::Told;
-use super::work::{Until, Worker};
+use super::work::{PATIENCE, Until, Worker};
 use super::{Begun, Failure, Node, Now, Outcome, Payload, Settings};
 
-/// A run in which nobody says anything for so long is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A run in which nobody has said anything for twice as long as an engine may fail is given up.
+const SILENCE: Duration = PATIENCE.saturating_mul(2);
 
 /// How often the progress is told where nothing happens.
 const TICK: Duration = Duration::from_millis(100);
@@ -161,9 +161,9 @@ where
                 news = Instant::now();
                 conductor.hear(who, event);
             }
-            Err(RecvTimeoutError::Timeout) if news.elapsed() > PATIENCE => {
+            Err(RecvTimeoutError::Timeout) if news.elapsed() > SILENCE => {
                 conductor.fail(Failure::GaveUp(conductor.waiting()));
-                if news.elapsed() > PATIENCE * 2 {
+                if news.elapsed() > SILENCE * 2 {
                     break; // those who are left do not even hear that they are to end
                 }
             }
@@ -172,10 +172,15 @@ where
         }
         progress(conductor.now());
         if !conductor.ending && conductor.publishers.iter().all(Publisher::is_finished) {
-            conductor.ending = true;
             match log.seal(begun.epoch) {
-                Ok(sealed) => conductor.crew.end(sealed.tail),
-                Err(error) => conductor.fail(Failure::GaveUp(format!("the engine does not answer: {error}"))),
+                Ok(sealed) => {
+                    conductor.ending = true;
+                    conductor.crew.end(sealed.tail);
+                }
+                Err(error) if news.elapsed() > PATIENCE => {
+                    conductor.fail(Failure::GaveUp(format!("the engine does not answer: {error}")));
+                }
+                Err(_) => {} // once more, when there is news, or after a tick
             }
         }
     }
@@ -347,7 +352,7 @@ impl<'a, K: Crew> Conductor<'a, K> {
 
     /// Says what a run that has come to a halt is waiting for.
     fn waiting(&self) -> String {
-        let mut what = format!("nothing has happened for {} s", PATIENCE.as_secs());
+        let mut what = format!("nothing has happened for {} s", SILENCE.as_secs());
         for Publisher { task, .. } in self.publishers.iter().filter(|publisher| !publisher.is_finished()) {
             what += &format!("; publisher {} has published {} of {}", task.node, task.last, task.goal);
             if let Some((n, slot)) = task.outstanding {

@@ -19,7 +19,7 @@ use super::faults::{Fault, Seam, Trouble};
 use super::{Node, Payload, subscriber_config};
 
 /// How long an engine may fail before it is given up.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long to wait where there is nothing to do, or an engine has failed.
 const PAUSE: Duration = Duration::from_millis(1);
