@@ -125,10 +125,9 @@ where
     }
 }
 
-/// What is known of a publisher.
+/// What is known of a publisher: what a successor would have to do.
 struct Publisher {
     task: Publish,
-    /// How many of its messages are acknowledged is what `task.last` says, less what is outstanding.
     dying: bool,
 }
 
@@ -320,12 +319,7 @@ impl<'a, K: Crew> Conductor<'a, K> {
             Who::Subscriber(_) => (self.ending, None),
             Who::Publisher(place) => {
                 let Publisher { task, dying } = &mut self.publishers[place];
-                let successor = std::mem::take(dying).then(|| {
-                    let outstanding = task.outstanding.map_or(task.last, |(n, _)| n);
-                    // What befell the predecessor is over.
-                    task.faults.retain(|(n, _)| *n > outstanding);
-                    task.clone()
-                });
+                let successor = std::mem::take(dying).then(|| task.clone());
                 (self.publishers[place].is_finished(), successor)
             }
         };

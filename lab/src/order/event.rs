@@ -89,7 +89,7 @@ pub(super) struct Publish {
     pub(super) goal: u64,
     /// The message that the predecessor had begun, and the slot in which it may be.
     pub(super) outstanding: Option<(u64, Option<u64>)>,
-    /// Which messages meet which fault.
+    /// Which messages meet which fault; one that is outstanding has met its own.
     pub(super) faults: Vec<(u64, Fault)>,
 }
 
