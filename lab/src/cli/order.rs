@@ -17,7 +17,7 @@ const MOST_WORKERS: u32 = 100;
 const MOST_DELIVERIES: u64 = 20_000_000;
 
 /// More faults of a kind than this would mostly be waiting.
-const MOST_FAULTS: i64 = 10_000;
+const MOST_FAULTS: u64 = 10_000;
 
 /// Puts messages in one order over a real engine, with faults on purpose, and judges what every subscriber delivers.
 ///
@@ -97,15 +97,15 @@ struct Run {
 struct Faults {
     /// How many times a publisher is killed: in turn with a number in its hand that nobody else knows, in the middle of a
     /// write, and just before one. Each time a successor settles what was outstanding, and goes on.
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS as u64))]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
     kill: Option<u64>,
 
     /// How many writes stall until somebody has filled their slot; then the publisher takes a new number.
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS as u64))]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
     stall: Option<u64>,
 
     /// How many times the counter is set back by up to 50 numbers, which it then gives once more.
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS as u64))]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
     reset_counter: Option<u64>,
 }
 
