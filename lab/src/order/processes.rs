@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::conduct::{Crew, Leaving, Said, conduct};
 use super::engine::SetBack;
 use super::event::{Event, Task, Who};
-use super::work::{Halt, Until, Worker};
+use super::work::{Halt, Patience, Until, Worker};
 use super::{Begun, NAME, Now, Outcome, Settings};
 use crate::history::InputError;
 
@@ -189,13 +189,22 @@ pub(crate) fn work() -> Result<bool, InputError> {
             exit(1); // nobody reads it
         }
     };
-    let engine =
-        Postgres::open(&url).and_then(|database| Ok((database.counter(&name)?, database.slots(NAME)?)));
-    let (counter, log) = match engine {
-        Ok(engine) => engine,
-        Err(error) => {
-            say(Event::Failed { what: error.to_string(), refused: false });
-            return Ok(false);
+    let open = || {
+        let database = Postgres::open(&url)?;
+        Ok((database.counter(&name)?, database.slots(NAME)?))
+    };
+    // The server may be down just now.
+    let patience = Patience::new(&UNTIL);
+    let (counter, log) = loop {
+        match open().map_err(|error: PostgresError| patience.fails(error)) {
+            Ok(engine) => break engine,
+            Err(Ok(())) => {}
+            Err(Err(halt)) => {
+                if let Halt::Failed { what, refused } = halt {
+                    say(Event::Failed { what, refused });
+                }
+                return Ok(false);
+            }
         }
     };
     let counter = Exposed { counter, url, name };

@@ -15,7 +15,7 @@ use happens_before::broadcast::{
 
 use super::engine::SetBack;
 use super::event::{Event, Publish, Subscribe, Task};
-use super::faults::{Fault, Seam, Trouble};
+use super::faults::{Fault, Seam, Trouble, Wrote};
 use super::{Node, Payload, subscriber_config};
 
 /// How long an engine may fail before it is given up.
@@ -94,8 +94,8 @@ where
             engine: self.counter,
             call: |n| {
                 if let Some(Fault::CounterReset { by }) = fault.get() {
-                    fault.set(None);
                     self.counter.set_back(by).map_err(Trouble::Engine)?;
+                    fault.set(None);
                     (self.say)(Event::CounterReset);
                 }
                 let first = self.counter.increment_and_get(n).map_err(Trouble::Engine)?;
@@ -155,12 +155,7 @@ where
     }
 
     /// Writes a publisher's entry, or does what the fault says.
-    fn write(
-        &self,
-        slot: u64,
-        entry: &Entry<Node, Payload>,
-        fault: Option<Fault>,
-    ) -> super::faults::Wrote<L::Error> {
+    fn write(&self, slot: u64, entry: &Entry<Node, Payload>, fault: Option<Fault>) -> Wrote<L::Error> {
         (self.say)(Event::Noted { slot });
         match fault {
             Some(Fault::KilledBeforeWrite) => {
@@ -263,18 +258,18 @@ fn taken_over(epoch: u64) -> Halt {
 }
 
 /// How long an engine may still fail.
-struct Patience<'a> {
+pub(super) struct Patience<'a> {
     until: &'a Until,
     since: Instant,
 }
 
 impl<'a> Patience<'a> {
-    fn new(until: &'a Until) -> Self {
+    pub(super) fn new(until: &'a Until) -> Self {
         Self { until, since: Instant::now() }
     }
 
     /// Waits before the next try, unless it is no use.
-    fn fails(&self, error: impl fmt::Display) -> Result<(), Halt> {
+    pub(super) fn fails(&self, error: impl fmt::Display) -> Result<(), Halt> {
         if self.until.get() == 0 {
             return Err(Halt::Stopped);
         }
