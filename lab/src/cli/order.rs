@@ -95,8 +95,9 @@ struct Run {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Faults (at most one a message; some of each if not given)")]
 struct Faults {
-    /// How many times a publisher is killed: in turn with a number in its hand that nobody else knows, in the middle of a
-    /// write, and just before one. Each time a successor settles what was outstanding, and goes on.
+    /// How many times a publisher is killed: in turn with a number in its hand that nobody else knows, which leaves a hole;
+    /// after a write that nobody else knows of, which puts the message there twice; in the middle of a write, and just before
+    /// one. Each time a successor settles what was outstanding, and goes on.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
     kill: Option<u64>,
 

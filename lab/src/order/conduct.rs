@@ -30,8 +30,10 @@ pub struct Tally {
     pub delivered: u64,
     /// Publishers killed.
     pub killed: u64,
-    /// Of these, with a number in the hand that nobody else knew.
+    /// Of these, with a number in the hand that nobody else knew: a hole.
     pub killed_with_number: u64,
+    /// Of these, after a write that nobody else knew of: the message stands in the log twice.
+    pub killed_after_write: u64,
     /// Writes that stalled.
     pub stalled: u64,
     /// How often the counter was set back.
@@ -287,10 +289,11 @@ impl<'a, K: Crew> Conductor<'a, K> {
                         task.outstanding = None;
                         tally.acknowledged += 1;
                     }
-                    Event::Dying { noted } => {
+                    Event::Dying { fault } => {
                         *dying = true;
                         tally.killed += 1;
-                        tally.killed_with_number += u64::from(!noted);
+                        tally.killed_with_number += u64::from(fault == Fault::KilledWithNumber);
+                        tally.killed_after_write += u64::from(fault == Fault::KilledAfterWrite);
                         self.crew.kill(who);
                     }
                     Event::Stalled => tally.stalled += 1,

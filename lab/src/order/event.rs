@@ -37,8 +37,8 @@ pub enum Event {
     CounterReset,
     /// The publisher is to die, now or at any moment.
     Dying {
-        /// Whether the number in its hand is known to its successor; otherwise it leaves a hole.
-        noted: bool,
+        /// In which way.
+        fault: Fault,
     },
     /// A subscriber has filled a hole.
     Filled,

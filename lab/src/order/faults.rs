@@ -24,11 +24,14 @@ const MOST_BACK: u64 = 50;
 pub enum Fault {
     /// The publisher is killed with a number in its hand that nobody else knows: a hole.
     KilledWithNumber,
+    /// The publisher is killed after it has written into a slot that it has not noted: its successor takes a new number,
+    /// and the message stands in the log twice.
+    KilledAfterWrite,
+    /// The publisher is killed while it writes into a slot that it has noted: its successor finds out whether the message is
+    /// there by writing it once more.
+    KilledInWrite,
     /// The publisher is killed after it has noted the slot, before it writes: its successor writes.
     KilledBeforeWrite,
-    /// The publisher is killed while it writes: nobody knows whether the message is in the slot, and its successor finds
-    /// out by writing it once more.
-    KilledInWrite,
     /// The write stalls until a subscriber has filled its slot.
     Stalled,
     /// The counter is set back by so many numbers, just before the publisher takes one.
@@ -40,7 +43,8 @@ pub enum Fault {
 
 impl Fault {
     /// The ways to be killed, which take turns.
-    const KILLS: [Self; 3] = [Self::KilledWithNumber, Self::KilledInWrite, Self::KilledBeforeWrite];
+    const KILLS: [Self; 4] =
+        [Self::KilledWithNumber, Self::KilledAfterWrite, Self::KilledInWrite, Self::KilledBeforeWrite];
 }
 
 /// Which messages meet which fault, at most one each: it follows from the seed.
@@ -179,9 +183,10 @@ mod tests {
             // As many as messages, so that each has one.
             assert_eq!(faults.len(), 100);
             let count = |which: fn(&Fault) -> bool| faults.iter().filter(|(_, fault)| which(fault)).count();
-            assert_eq!(count(|fault| *fault == Fault::KilledWithNumber), 14);
-            assert_eq!(count(|fault| *fault == Fault::KilledInWrite), 13);
-            assert_eq!(count(|fault| *fault == Fault::KilledBeforeWrite), 13);
+            assert_eq!(count(|fault| *fault == Fault::KilledWithNumber), 10);
+            assert_eq!(count(|fault| *fault == Fault::KilledAfterWrite), 10);
+            assert_eq!(count(|fault| *fault == Fault::KilledInWrite), 10);
+            assert_eq!(count(|fault| *fault == Fault::KilledBeforeWrite), 10);
             assert_eq!(count(|fault| *fault == Fault::Stalled), 30);
             for (message, fault) in faults {
                 if let Fault::CounterReset { by } = fault {

@@ -42,6 +42,7 @@ pub struct SettingsReport {
 pub struct FaultReport {
     pub killed: u64,
     pub killed_with_number: u64,
+    pub killed_after_write: u64,
     pub stalled: u64,
     pub resets: u64,
 }
@@ -105,6 +106,7 @@ impl Report {
             faults: FaultReport {
                 killed: tally.killed,
                 killed_with_number: tally.killed_with_number,
+                killed_after_write: tally.killed_after_write,
                 stalled: tally.stalled,
                 resets: tally.resets,
             },
@@ -154,7 +156,11 @@ impl Report {
         }
         row("acknowledged", run.acknowledged, by);
         row("delivered", run.delivered, format!("at {}", counted(settings.subscribers as u64, "subscriber")));
-        let unknown = format!("{} with a number that nobody else knew", thousands(faults.killed_with_number));
+        let unknown = format!(
+            "{} with a number, {} after a write that nobody else knew of",
+            thousands(faults.killed_with_number),
+            thousands(faults.killed_after_write)
+        );
         row("publishers killed", faults.killed, unknown);
         row("writes stalled", faults.stalled, "until somebody else had occupied their slot".to_owned());
         row("counter set back", faults.resets, format!("found {} by publishers", counted(run.behind, "time")));

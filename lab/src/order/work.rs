@@ -102,8 +102,8 @@ where
                 if n.get() > 1 {
                     (self.say)(Event::Behind);
                 }
-                if fault.get() == Some(Fault::KilledWithNumber) {
-                    (self.say)(Event::Dying { noted: false });
+                if let Some(fault @ Fault::KilledWithNumber) = fault.get() {
+                    (self.say)(Event::Dying { fault });
                     return Err(Trouble::Killed);
                 }
                 Ok(first)
@@ -156,16 +156,24 @@ where
 
     /// Writes a publisher's entry, or does what the fault says.
     fn write(&self, slot: u64, entry: &Entry<Node, Payload>, fault: Option<Fault>) -> Wrote<L::Error> {
-        (self.say)(Event::Noted { slot });
+        if fault != Some(Fault::KilledAfterWrite) {
+            (self.say)(Event::Noted { slot });
+        }
+        let die = |fault| (self.say)(Event::Dying { fault });
         match fault {
-            Some(Fault::KilledBeforeWrite) => {
-                (self.say)(Event::Dying { noted: true });
+            Some(fault @ Fault::KilledAfterWrite) => {
+                let _nobody_is_there_to_hear_it = self.log.write(slot, entry);
+                die(fault);
                 return Err(Trouble::Killed);
             }
-            Some(Fault::KilledInWrite) => {
+            Some(fault @ Fault::KilledInWrite) => {
                 // A process may be killed from here on at any moment.
-                (self.say)(Event::Dying { noted: true });
+                die(fault);
                 let _nobody_is_there_to_hear_it = self.log.write(slot, entry);
+                return Err(Trouble::Killed);
+            }
+            Some(fault @ Fault::KilledBeforeWrite) => {
+                die(fault);
                 return Err(Trouble::Killed);
             }
             Some(Fault::Stalled) => {
