@@ -192,14 +192,15 @@ where
     }
 
     /// Waits until the slot is occupied; or until the counter was set back below it, since then no subscriber need see that
-    /// there is anything to fill.
+    /// there is anything to fill. If nobody fills it for very long it is written late, and the oracle has something to say.
     fn stall(&self, slot: u64) {
         let occupied = || match self.log.read(slot, 1) {
             Ok(ReadAnswer::Entries(entries)) => entries.first().is_some_and(|(found, _)| *found == slot),
             _ => false,
         };
         let claimed = || self.counter.current().is_ok_and(|current| current >= slot);
-        while self.until.get() != 0 && claimed() && !occupied() {
+        let since = Instant::now();
+        while self.until.get() != 0 && since.elapsed() < PATIENCE && claimed() && !occupied() {
             thread::sleep(PAUSE);
         }
     }
