@@ -21,6 +21,8 @@ use crate::replay::{self, Canary, Settings};
 use crate::report::Report;
 use crate::words::{counted, thousands};
 
+mod order;
+
 /// How many events the built-in session has, unless told otherwise.
 const SESSION_EVENTS: u32 = 10_000;
 
@@ -39,10 +41,10 @@ const LARGEST_SESSION: u64 = 100_000_000;
 /// The longest time that an option can name, in ticks.
 const LONGEST_TIME: u64 = 1_000_000_000;
 
-/// Replays real histories through happens-before and judges what comes out.
+/// Tries happens-before out, on real histories and over real engines, and judges what comes out.
 #[derive(Debug, Parser)]
 #[command(name = "hb", version, max_term_width = 100, subcommand_required = true)]
-#[command(after_help = "Try `hb replay` first; `hb replay --help` explains everything.")]
+#[command(after_help = "Try `hb replay` and `hb order` first; with --help each explains everything.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -51,6 +53,10 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(Box<Replay>),
+    Order(Box<order::Order>),
+    #[cfg(feature = "postgres")]
+    #[command(hide = true)]
+    OrderWorker,
 }
 
 /// Replays a history over sites whose network loses, repeats and reorders, and judges the run.
@@ -219,13 +225,20 @@ pub fn main() -> ExitCode {
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let ended = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let ended = match Cli::try_parse_from(&arguments) {
         Ok(Cli { command: Command::Replay(options) }) => replay(&options),
+        Ok(Cli { command: Command::Order(options) }) => order::order(&options),
+        #[cfg(feature = "postgres")]
+        Ok(Cli { command: Command::OrderWorker }) => crate::order::worker(),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             // To the standard output, with colours on a terminal.
             output::printed(error.print()).map(|()| true)
         }
-        Err(error) => Err(usage(&error)),
+        Err(error) => {
+            let command = arguments.get(1).filter(|command| *command == "order").map_or("replay", |_| "order");
+            Err(usage(&error, command))
+        }
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,
@@ -241,8 +254,8 @@ fn fail(error: &InputError) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Puts a wrong command line into one line.
-fn usage(error: &clap::Error) -> InputError {
+/// Puts a wrong command line into one line, and says which command's help helps.
+fn usage(error: &clap::Error, command: &str) -> InputError {
     let bare = [ErrorKind::MissingSubcommand, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
     if bare.contains(&error.kind()) {
         let what = "say what to do, for instance `hb replay`; `hb --help` lists it";
@@ -253,7 +266,7 @@ fn usage(error: &clap::Error) -> InputError {
     let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
     let what = words.join(" ");
     let what = what.strip_prefix("error: ").unwrap_or(&what);
-    InputError { place: "command line".to_owned(), what: format!("{what}; see `hb replay --help`") }
+    InputError { place: "command line".to_owned(), what: format!("{what}; see `hb {command} --help`") }
 }
 
 /// Replays, and returns whether all is well.
@@ -375,7 +388,7 @@ mod tests {
             (vec!["hb", "replay", "--trace", "a", "--authors", "3"], "cannot be used with"),
         ] {
             let error = Cli::try_parse_from(&arguments).expect_err("wrong");
-            let line = usage(&error).to_string();
+            let line = usage(&error, "replay").to_string();
             assert!(line.contains(expected) && !line.contains('\n'), "{arguments:?}: {line}");
         }
     }

@@ -1,12 +1,14 @@
 //! The lab of `happens-before`: replays histories that real people made through the crate's causal delivery,
-//! over a simulated network that does everything a network may do, and has an oracle judge the run.
+//! over a simulated network that does everything a network may do; orders messages over real engines, with faults on
+//! purpose; and has oracles judge the runs.
 //!
 //! | part | what it is for |
 //! |---|---|
 //! | [`cli`] | the command line of the program `hb` |
 //! | [`history`] | what is replayed: a built-in session, an editing trace, a git repository |
 //! | [`replay`] | the run: sites that send, deliver, ask for what is missing, and are judged |
-//! | [`report`] | what a run showed, for people and for machines |
+//! | [`order`] | total order over memory, redb or PostgreSQL: publishers, subscribers, faults, the verdict |
+//! | [`report`] | what a replay showed, for people and for machines |
 //! | [`diagram`] | the space-time diagram of a small run |
 //! | [`progress`] | what is seen while a long run goes on |
 //! | [`stream`] | which part of a run draws from which stream of random numbers |
@@ -19,6 +21,7 @@
 pub mod cli;
 pub mod diagram;
 pub mod history;
+pub mod order;
 mod output;
 pub mod progress;
 pub mod replay;
@@ -35,4 +38,6 @@ pub mod stream {
     pub const QUESTIONS: u64 = 3;
     /// The built-in session.
     pub const SESSION: u64 = 4;
+    /// What goes wrong with which message, where an order is tried out.
+    pub const FAULTS: u64 = 5;
 }

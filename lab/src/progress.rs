@@ -14,6 +14,9 @@ const QUICK: Duration = Duration::from_secs(1);
 /// How far apart lines are where there is no terminal.
 const LINES: Duration = Duration::from_secs(2);
 
+/// How far apart the changes are of what a bar says beside its numbers, so that it can be read.
+const MESSAGES: Duration = Duration::from_millis(200);
+
 /// The progress of one piece of work.
 #[derive(Debug)]
 pub struct Progress {
@@ -24,6 +27,7 @@ pub struct Progress {
     terminal: bool,
     started: Instant,
     last_line: Option<Instant>,
+    last_message: Option<Instant>,
     bar: Option<ProgressBar>,
 }
 
@@ -31,20 +35,39 @@ impl Progress {
     /// Begins a piece of work: `what` is done to so many `unit`.
     pub fn new(what: &'static str, unit: &'static str, total: Option<u64>) -> Self {
         let terminal = stderr().is_terminal();
-        Self { what, unit, total, terminal, started: Instant::now(), last_line: None, bar: None }
+        Self {
+            what,
+            unit,
+            total,
+            terminal,
+            started: Instant::now(),
+            last_line: None,
+            last_message: None,
+            bar: None,
+        }
     }
 
     /// Notes how much is done.
     pub fn update(&mut self, done: u64) {
+        self.update_with(done, String::new);
+    }
+
+    /// Notes how much is done, and what else there is to see, which is asked for only where it is shown.
+    pub fn update_with(&mut self, done: u64, more: impl FnOnce() -> String) {
         if self.started.elapsed() < QUICK {
             return;
         }
         if self.terminal {
-            self.bar.get_or_insert_with(|| bar(self.what, self.unit, self.total)).set_position(done);
+            let bar = self.bar.get_or_insert_with(|| bar(self.what, self.unit, self.total));
+            bar.set_position(done);
+            if self.last_message.is_none_or(|last| last.elapsed() >= MESSAGES) {
+                self.last_message = Some(Instant::now());
+                bar.set_message(format!("{}{}", self.unit, more()));
+            }
         } else if self.last_line.is_none_or(|last| last.elapsed() >= LINES) {
             self.last_line = Some(Instant::now());
             // Nobody need see it: that it cannot be written is no reason to stop.
-            let _ = writeln!(stderr(), "{}", line(self.what, self.unit, self.total, done));
+            let _ = writeln!(stderr(), "{}{}", line(self.what, self.unit, self.total, done), more());
         }
     }
 }

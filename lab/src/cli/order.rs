@@ -1,0 +1,196 @@
+//! `hb order`: what can be asked for, and whether it can be done.
+
+use clap::Args;
+
+use super::count;
+use crate::history::InputError;
+use crate::order::report::Report;
+use crate::order::{self, Canary, Engine, Now, Plan, Settings};
+use crate::output;
+use crate::progress::Progress;
+use crate::words::{counted, thousands};
+
+/// A run with more publishers, or more subscribers, would mostly measure the machine.
+const MOST_WORKERS: u32 = 100;
+
+/// All that is said is kept for the oracle: some 100 bytes a delivery.
+const MOST_DELIVERIES: u64 = 20_000_000;
+
+/// More faults of a kind than this would mostly be waiting.
+const MOST_FAULTS: u64 = 10_000;
+
+/// Puts messages in one order over a real engine, with faults on purpose, and judges what every subscriber delivers.
+///
+/// Publishers take a number from a counter each, and write their message into the slot of that number, which is
+/// written once. Subscribers deliver the slots in order and fill the holes that stay. Publishers are killed with a number
+/// in their hand, writes stall until their slot is filled, the counter is set back behind everyone's back. An oracle that
+/// shares no code with them judges the outcome: the same order everywhere, nothing acknowledged lost, nothing twice, each
+/// publisher's own order kept.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Order {
+    #[command(flatten)]
+    run: Run,
+    #[command(flatten)]
+    faults: Faults,
+    /// Print the report as one JSON object instead of a table.
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hb order
+      four publishers and two subscribers in memory, with some of each fault
+  hb order --engine redb:orders.redb
+      the same on disk; once more, and it goes on where the log ends
+  hb order --engine postgres://me@localhost/orders --publishers 8
+      processes over PostgreSQL, killed with signal 9; needs a build with --features postgres
+  hb order --messages 100 --kill 100 --stall 0 --reset-counter 0
+      every fourth message costs a publisher its life
+  hb order --canary lose
+      the oracle is lied to, so the run must fail
+
+Exit code: 0 if there is one order with everything in it; 1 if not, with the first violation in
+words, or if the engine does not answer; 2 if an option is wrong, the engine cannot be opened, or
+the report cannot be written.";
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Who publishes what, and where")]
+struct Run {
+    /// Where counter and log are: memory, redb:PATH or postgres:URL.
+    ///
+    /// Over memory and redb, publishers and subscribers are threads; over PostgreSQL they are processes. URL is a URL or
+    /// a connection string of libpq. In a file and in a database the log is named `hb order`, and a run goes on
+    /// where it ends; one run at a time, since each begins an epoch that shuts out those before.
+    #[arg(long, value_name = "ENGINE", default_value = "memory")]
+    engine: Engine,
+
+    /// How many publishers, at most 100.
+    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = count(MOST_WORKERS))]
+    publishers: u32,
+
+    /// How many subscribers, at most 100.
+    #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = count(MOST_WORKERS))]
+    subscribers: u32,
+
+    /// How many messages each publisher publishes; if not given, 2,000 in memory and 100 elsewhere.
+    #[arg(long, value_name = "COUNT", value_parser = count(u32::MAX))]
+    messages: Option<u32>,
+
+    /// Where the faults come from: the same seed gives the same ones, though not the same order.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+
+    /// For how many milliseconds a subscriber waits for a hole at first, before it fills it; if not given, 10 in memory and
+    /// 100 elsewhere.
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    timeout: Option<u64>,
+
+    /// Lie to the oracle about the middle of the run, to see that it notices: the run must fail.
+    #[arg(long, value_name = "LIE")]
+    canary: Option<Canary>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Faults (at most one a message; some of each if not given)")]
+struct Faults {
+    /// How many times a publisher is killed: in turn with a number in its hand that nobody else knows, which leaves a hole;
+    /// after a write that nobody else knows of, which puts the message there twice; in the middle of a write, and just before
+    /// one. Each time a successor settles what was outstanding, and goes on.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
+    kill: Option<u64>,
+
+    /// How many writes stall until somebody has filled their slot; then the publisher takes a new number.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
+    stall: Option<u64>,
+
+    /// How many times the counter is set back by up to 50 numbers, which it then gives once more.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
+    reset_counter: Option<u64>,
+}
+
+/// Runs, and returns whether all is well.
+pub(super) fn order(options: &Order) -> Result<bool, InputError> {
+    let settings = options.settings()?;
+    let deliveries = settings.in_all() * settings.subscribers as u64;
+    let mut progress = Progress::new("ordering", "deliveries", Some(deliveries));
+    let mut throughput = Throughput::new();
+    let outcome = order::run(&settings, &mut |now: Now| {
+        progress.update_with(now.delivered, || {
+            let (a_second, fills, lag) =
+                (throughput.at(now.acknowledged), counted(now.fills, "fill"), thousands(now.lag));
+            format!(", {} messages a second, {fills}, lag {lag}", thousands(a_second))
+        });
+    })?;
+    drop(progress);
+    let report = Report::new(&settings, &outcome);
+    output::print(&if options.json { report.json() } else { report.table() })?;
+    Ok(outcome.verdict.is_ok())
+}
+
+/// How many messages a second there were since it was last looked at.
+struct Throughput {
+    at: std::time::Instant,
+    before: u64,
+}
+
+impl Throughput {
+    fn new() -> Self {
+        Self { at: std::time::Instant::now(), before: 0 }
+    }
+
+    fn at(&mut self, messages: u64) -> u64 {
+        let a_second = (messages - self.before) as f64 / self.at.elapsed().as_secs_f64().max(0.001);
+        (self.at, self.before) = (std::time::Instant::now(), messages);
+        a_second as u64
+    }
+}
+
+impl Order {
+    fn settings(&self) -> Result<Settings, InputError> {
+        let Run { ref engine, publishers, subscribers, messages, seed, timeout, canary } = self.run;
+        let in_memory = *engine == Engine::Memory;
+        let messages = u64::from(messages.unwrap_or(if in_memory { 2000 } else { 100 }));
+        let in_all = u64::from(publishers) * messages;
+        let wrong = |option: &str, what: String| Err(InputError { place: option.to_owned(), what });
+        if in_all * u64::from(subscribers) > MOST_DELIVERIES {
+            let (all, sites) = (counted(in_all, "message"), counted(u64::from(subscribers), "subscriber"));
+            let most = thousands(MOST_DELIVERIES);
+            return wrong(
+                "--messages",
+                format!("{all} at {sites} do not fit into the memory; {most} deliveries do"),
+            );
+        }
+        // Of a short run, they leave most messages alone.
+        let some = |asked: Option<u64>, usual: u64| asked.unwrap_or(usual.min(in_all / 20));
+        let Faults { kill, stall, reset_counter } = self.faults;
+        let (kill, stall, reset_counter) = (some(kill, 6), some(stall, 4), some(reset_counter, 2));
+        if kill + stall + reset_counter > in_all {
+            let faults = counted(kill + stall + reset_counter, "fault");
+            return wrong(
+                "--kill",
+                format!("{faults} do not fit: there is one a message, and {}", counted(in_all, "message")),
+            );
+        }
+        let room = Plan::room_for_resets(publishers, messages);
+        if reset_counter > room {
+            return wrong("--reset-counter", format!("at most {room}: half as many as there are messages"));
+        }
+        if messages < 2 && canary.is_some() {
+            return wrong("--canary", "there must be 2 messages a publisher to lie about".to_owned());
+        }
+        Ok(Settings {
+            engine: engine.clone(),
+            publishers,
+            subscribers: subscribers as usize,
+            messages,
+            kill,
+            stall,
+            reset_counter,
+            seed,
+            timeout_ms: timeout.unwrap_or(if in_memory { 10 } else { 100 }),
+            canary,
+        })
+    }
+}

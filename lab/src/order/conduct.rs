@@ -1,0 +1,373 @@
+//! Starts publishers and subscribers, hears what they say, and puts a successor in the place of each publisher that dies.
+
+use std::fmt;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, Scope};
+use std::time::{Duration, Instant};
+
+use happens_before::Dot;
+use happens_before::broadcast::{Position, SlotLog};
+
+use super::engine::SetBack;
+use super::event::{Event, Publish, Subscribe, Task, Who};
+use super::faults::{Fault, Plan};
+use super::judge::Told;
+use super::work::{PATIENCE, Until, Worker};
+use super::{Begun, Failure, Node, Now, Outcome, Payload, Settings};
+
+/// A run in which nobody has said anything for twice as long as an engine may fail is given up.
+const SILENCE: Duration = PATIENCE.saturating_mul(2);
+
+/// How often the progress is told where nothing happens.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What a run counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Messages acknowledged.
+    pub acknowledged: u64,
+    /// Deliveries at all subscribers together.
+    pub delivered: u64,
+    /// Publishers killed.
+    pub killed: u64,
+    /// Of these, with a number in the hand that nobody else knew: a hole.
+    pub killed_with_number: u64,
+    /// Of these, after a write that nobody else knew of: the message stands in the log twice.
+    pub killed_after_write: u64,
+    /// Writes that stalled.
+    pub stalled: u64,
+    /// How often the counter was set back.
+    pub resets: u64,
+    /// Holes that subscribers filled.
+    pub fills: u64,
+    /// Writes that found a fill in their slot, and took another number.
+    pub filled_away: u64,
+    /// Writes that found another message in their slot, and took another number.
+    pub collisions: u64,
+    /// How often the counter was behind the log, and a publisher took the difference.
+    pub behind: u64,
+    /// The most acknowledged messages that a subscriber had still to deliver.
+    pub lag_at_most: u64,
+}
+
+/// Those who publish and subscribe.
+pub(super) trait Crew {
+    /// Starts one.
+    fn start(&mut self, who: Who, task: Task) -> Result<(), String>;
+    /// Kills one; threads end by themselves.
+    fn kill(&mut self, who: Who);
+    /// Lets subscribers end at this slot; at 0, all are to end now.
+    fn end(&mut self, until: u64);
+}
+
+/// What is said, and by whom.
+pub(super) type Said = (Who, Event);
+
+/// Runs in threads.
+pub(super) fn threads<C, L>(
+    settings: &Settings,
+    begun: &Begun,
+    counter: &C,
+    log: &L,
+    progress: &mut dyn FnMut(Now),
+) -> Outcome
+where
+    C: SetBack + Sync,
+    C::Error: fmt::Display,
+    L: SlotLog<Node, Payload> + Sync,
+    L::Error: fmt::Display,
+{
+    let until = Until::new();
+    let (sender, receiver) = channel();
+    thread::scope(|scope| {
+        let crew = Threads { scope, counter, log, until: &until, sender };
+        conduct(settings, begun, crew, &receiver, log, progress)
+    })
+}
+
+struct Threads<'scope, 'env, C, L> {
+    scope: &'scope Scope<'scope, 'env>,
+    counter: &'env C,
+    log: &'env L,
+    until: &'env Until,
+    sender: Sender<Said>,
+}
+
+/// Says that somebody has ended, also if by a panic.
+pub(super) struct Leaving(pub(super) Sender<Said>, pub(super) Who);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let _nobody_may_be_left_to_hear_it = self.0.send((self.1, Event::Gone));
+    }
+}
+
+impl<C, L> Crew for Threads<'_, '_, C, L>
+where
+    C: SetBack + Sync,
+    C::Error: fmt::Display,
+    L: SlotLog<Node, Payload> + Sync,
+    L::Error: fmt::Display,
+{
+    fn start(&mut self, who: Who, task: Task) -> Result<(), String> {
+        let Self { counter, log, until, .. } = *self;
+        let leaving = Leaving(self.sender.clone(), who);
+        self.scope.spawn(move || {
+            let say = |event| drop(leaving.0.send((who, event)));
+            // What is wrong was said; and who was killed has nothing to add.
+            drop(Worker { counter, log, until, say: &say }.work(task));
+        });
+        Ok(())
+    }
+
+    fn kill(&mut self, _: Who) {}
+
+    fn end(&mut self, until: u64) {
+        self.until.set(until);
+    }
+}
+
+/// What is known of a publisher: what a successor would have to do.
+struct Publisher {
+    task: Publish,
+    dying: bool,
+}
+
+impl Publisher {
+    fn is_finished(&self) -> bool {
+        self.task.last == self.task.goal && self.task.outstanding.is_none()
+    }
+}
+
+/// Runs to the end, and has the oracle judge.
+pub(super) fn conduct<L>(
+    settings: &Settings,
+    begun: &Begun,
+    crew: impl Crew,
+    receiver: &Receiver<Said>,
+    log: &L,
+    progress: &mut dyn FnMut(Now),
+) -> Outcome
+where
+    L: SlotLog<Node, Payload>,
+    L::Error: fmt::Display,
+{
+    let start = Instant::now();
+    let mut conductor = Conductor::new(settings, begun, crew);
+    conductor.start_all();
+    let mut news = Instant::now();
+    while conductor.present > 0 {
+        match receiver.recv_timeout(TICK) {
+            Ok((who, event)) => {
+                news = Instant::now();
+                conductor.hear(who, event);
+            }
+            Err(RecvTimeoutError::Timeout) if news.elapsed() > SILENCE => {
+                conductor.fail(Failure::GaveUp(conductor.waiting()));
+                if news.elapsed() > SILENCE * 2 {
+                    break; // those who are left do not even hear that they are to end
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        progress(conductor.now());
+        if !conductor.ending && conductor.publishers.iter().all(Publisher::is_finished) {
+            match log.seal(begun.epoch) {
+                Ok(sealed) => {
+                    conductor.ending = true;
+                    conductor.crew.end(sealed.tail);
+                }
+                Err(error) if news.elapsed() > PATIENCE => {
+                    conductor.fail(Failure::GaveUp(format!("the engine does not answer: {error}")));
+                }
+                Err(_) => {} // once more, when there is news, or after a tick
+            }
+        }
+    }
+    let elapsed = start.elapsed();
+    let Conductor { mut told, tally, failure, .. } = conductor;
+    let verdict = match failure {
+        Some(failure) => Err(failure),
+        None => {
+            settings.canary.into_iter().for_each(|canary| told.lie(canary));
+            told.judge(settings.in_all()).map_err(Failure::Violation)
+        }
+    };
+    Outcome { epoch: begun.epoch, tail: begun.tail(), tally, verdict, elapsed }
+}
+
+struct Conductor<'a, K> {
+    settings: &'a Settings,
+    begun: &'a Begun,
+    crew: K,
+    publishers: Vec<Publisher>,
+    /// How many publishers and subscribers have not ended.
+    present: usize,
+    /// Whether subscribers were told where to end.
+    ending: bool,
+    told: Told,
+    tally: Tally,
+    failure: Option<Failure>,
+}
+
+impl<'a, K: Crew> Conductor<'a, K> {
+    fn new(settings: &'a Settings, begun: &'a Begun, crew: K) -> Self {
+        let plan = Plan::new(settings);
+        let publisher = |node| {
+            let before = begun.snapshot.delivered.get(&node);
+            let faults: Vec<(u64, Fault)> = plan.of(node).map(|(nth, fault)| (before + nth, fault)).collect();
+            let (last, goal) = (before, before + settings.messages);
+            let task = Publish { node, epoch: begun.epoch, last, goal, outstanding: None, faults };
+            Publisher { task, dying: false }
+        };
+        Self {
+            settings,
+            begun,
+            crew,
+            publishers: (1..=settings.publishers).map(publisher).collect(),
+            present: 0,
+            ending: false,
+            told: Told::new(settings.subscribers),
+            tally: Tally::default(),
+            failure: None,
+        }
+    }
+
+    fn start_all(&mut self) {
+        let snapshot = &self.begun.snapshot;
+        let subscribe = Subscribe {
+            next: snapshot.next,
+            epoch: snapshot.epoch,
+            delivered: snapshot.delivered.iter().map(|(&node, n)| (node, n)).collect(),
+            timeout_ms: self.settings.timeout_ms,
+        };
+        for site in 0..self.settings.subscribers {
+            self.start(Who::Subscriber(site), Task::Subscribe(subscribe.clone()));
+        }
+        for place in 0..self.publishers.len() {
+            self.start(Who::Publisher(place), Task::Publish(self.publishers[place].task.clone()));
+        }
+    }
+
+    fn start(&mut self, who: Who, task: Task) {
+        match self.crew.start(who, task) {
+            Ok(()) => self.present += 1,
+            Err(what) => self.fail(Failure::GaveUp(what)),
+        }
+    }
+
+    /// Notes why the run fails, if it has not before, and lets all end.
+    fn fail(&mut self, failure: Failure) {
+        if self.failure.is_none() {
+            self.failure = Some(failure);
+            self.ending = true;
+            self.crew.end(0);
+        }
+    }
+
+    fn hear(&mut self, who: Who, event: Event) {
+        let tally = &mut self.tally;
+        match (who, event) {
+            (_, Event::Failed { what, refused }) => {
+                let what = format!("{}: {what}", name(who));
+                self.fail(if refused { Failure::Refused(what) } else { Failure::GaveUp(what) });
+            }
+            (_, Event::Gone) => self.leave(who),
+            (Who::Publisher(place), event) => {
+                let Publisher { task, dying } = &mut self.publishers[place];
+                match event {
+                    Event::Sent { n } => {
+                        self.told.sent.extend(Dot::new(task.node, n));
+                        (task.last, task.outstanding) = (n, Some((n, None)));
+                    }
+                    Event::Noted { slot } => {
+                        task.outstanding = task.outstanding.map(|(n, _)| (n, Some(slot)));
+                    }
+                    Event::Acknowledged { n } => {
+                        self.told.acknowledged.extend(Dot::new(task.node, n));
+                        task.outstanding = None;
+                        tally.acknowledged += 1;
+                    }
+                    Event::Dying { fault } => {
+                        *dying = true;
+                        tally.killed += 1;
+                        tally.killed_with_number += u64::from(fault == Fault::KilledWithNumber);
+                        tally.killed_after_write += u64::from(fault == Fault::KilledAfterWrite);
+                        self.crew.kill(who);
+                    }
+                    Event::Stalled => tally.stalled += 1,
+                    Event::CounterReset => tally.resets += 1,
+                    Event::Behind => tally.behind += 1,
+                    Event::Occupied { fill: true } => tally.filled_away += 1,
+                    Event::Occupied { fill: false } => tally.collisions += 1,
+                    _ => {}
+                }
+            }
+            (Who::Subscriber(site), Event::Delivered { position: (epoch, sequence, index), node, n }) => {
+                let position = Position { epoch, sequence, index };
+                self.told.delivered[site].extend(Dot::new(node, n).map(|dot| (position, dot)));
+                tally.delivered += 1;
+            }
+            (Who::Subscriber(_), Event::Filled) => tally.fills += 1,
+            (Who::Subscriber(_), _) => {}
+        }
+        self.tally.lag_at_most = self.tally.lag_at_most.max(self.lag());
+    }
+
+    /// Somebody has ended: a publisher that was killed gets a successor.
+    fn leave(&mut self, who: Who) {
+        self.present -= 1;
+        let (expected, successor) = match who {
+            Who::Subscriber(_) => (self.ending, None),
+            Who::Publisher(place) => {
+                let Publisher { task, dying } = &mut self.publishers[place];
+                let successor = std::mem::take(dying).then(|| task.clone());
+                (self.publishers[place].is_finished(), successor)
+            }
+        };
+        if self.failure.is_some() {
+            return;
+        }
+        match successor {
+            Some(task) => self.start(who, Task::Publish(task)),
+            None if expected => {}
+            None => self.fail(Failure::Refused(format!("{} ended without a word", name(who)))),
+        }
+    }
+
+    /// How many acknowledged messages the slowest subscriber has still to deliver.
+    fn lag(&self) -> u64 {
+        let slowest = self.told.delivered.iter().map(Vec::len).min().unwrap_or(0);
+        self.tally.acknowledged.saturating_sub(slowest as u64)
+    }
+
+    fn now(&self) -> Now {
+        let Tally { acknowledged, delivered, fills, .. } = self.tally;
+        Now { acknowledged, delivered, fills, lag: self.lag() }
+    }
+
+    /// Says what a run that has come to a halt is waiting for.
+    fn waiting(&self) -> String {
+        let mut what = format!("nothing has happened for {} s", SILENCE.as_secs());
+        for Publisher { task, .. } in self.publishers.iter().filter(|publisher| !publisher.is_finished()) {
+            what += &format!("; publisher {} has published {} of {}", task.node, task.last, task.goal);
+            if let Some((n, slot)) = task.outstanding {
+                what += &format!(", and waits for {n}");
+                what += &slot.map_or(String::new(), |slot| format!(" in slot {slot}"));
+            }
+        }
+        for (site, delivered) in self.told.delivered.iter().enumerate() {
+            let last = delivered.last().map_or(0, |(position, _)| position.sequence);
+            what += &format!("; subscriber {} has delivered up to slot {last}", site + 1);
+        }
+        what
+    }
+}
+
+fn name(who: Who) -> String {
+    match who {
+        Who::Publisher(place) => format!("publisher {}", place + 1),
+        Who::Subscriber(site) => format!("subscriber {}", site + 1),
+    }
+}

@@ -1,0 +1,103 @@
+//! What publishers and subscribers are told to do, and what they say of it: in a channel, or as a line of JSON each.
+
+use serde::{Deserialize, Serialize};
+
+use super::Node;
+use super::faults::Fault;
+
+/// What a publisher or a subscriber says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A publisher begins to publish its message with this number.
+    Sent {
+        /// The number.
+        n: u64,
+    },
+    /// It is about to write the message into this slot. Said before it does, so that a successor can settle it.
+    Noted {
+        /// The slot.
+        slot: u64,
+    },
+    /// The counter was behind what the publisher knew of the log.
+    Behind,
+    /// The slot was occupied: by a fill, or by another message, whose publisher was given the same number.
+    Occupied {
+        /// Whether by a fill.
+        fill: bool,
+    },
+    /// The message is in the log.
+    Acknowledged {
+        /// Its number.
+        n: u64,
+    },
+    /// A write stalls until its slot is occupied.
+    Stalled,
+    /// The counter was set back.
+    CounterReset,
+    /// The publisher is to die, now or at any moment.
+    Dying {
+        /// In which way.
+        fault: Fault,
+    },
+    /// A subscriber has filled a hole.
+    Filled,
+    /// A subscriber has delivered a message.
+    Delivered {
+        /// Its position: epoch, slot, index in the entry.
+        position: (u64, u64, u64),
+        /// Its publisher.
+        node: Node,
+        /// Its number there.
+        n: u64,
+    },
+    /// It cannot go on.
+    Failed {
+        /// Why.
+        what: String,
+        /// Whether by what it has seen of the log, and not for want of an engine.
+        refused: bool,
+    },
+    /// It has ended, for whatever reason. Said for it, after all that it has said itself.
+    Gone,
+}
+
+/// Who says something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Who {
+    /// A publisher, by its place among them.
+    Publisher(usize),
+    /// A subscriber.
+    Subscriber(usize),
+}
+
+/// What one of them does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Task {
+    Publish(Publish),
+    Subscribe(Subscribe),
+}
+
+/// The task of a publisher: what it, or its predecessor, knew when it began.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Publish {
+    pub(super) node: Node,
+    pub(super) epoch: u64,
+    /// The highest number that is used.
+    pub(super) last: u64,
+    /// The number of the last message.
+    pub(super) goal: u64,
+    /// The message that the predecessor had begun, and the slot in which it may be.
+    pub(super) outstanding: Option<(u64, Option<u64>)>,
+    /// Which messages meet which fault; one that is outstanding has met its own.
+    pub(super) faults: Vec<(u64, Fault)>,
+}
+
+/// The task of a subscriber: where it begins, and how long it waits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Subscribe {
+    pub(super) next: u64,
+    pub(super) epoch: u64,
+    pub(super) delivered: Vec<(Node, u64)>,
+    pub(super) timeout_ms: u64,
+}

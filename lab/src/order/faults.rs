@@ -1,0 +1,206 @@
+//! What goes wrong on purpose: which fault meets which message, and where it is made.
+//!
+//! A fault is made at the seam between a machine and its engine: where it takes a number, and where it writes. The machine
+//! does not know that it is not the engine which answers.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::{fmt, iter};
+
+use happens_before::Counter;
+use happens_before::broadcast::{Entry, Log, ReadAnswer, SealAnswer, SlotLog, WriteAnswer};
+use happens_before_simulation::Random;
+use serde::{Deserialize, Serialize};
+
+use super::{Node, Payload, Settings};
+use crate::stream;
+
+/// By how many numbers the counter is set back at most.
+const MOST_BACK: u64 = 50;
+
+/// What goes wrong with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The publisher is killed with a number in its hand that nobody else knows: a hole.
+    KilledWithNumber,
+    /// The publisher is killed after it has written into a slot that it has not noted: its successor takes a new number,
+    /// and the message stands in the log twice.
+    KilledAfterWrite,
+    /// The publisher is killed while it writes into a slot that it has noted: its successor finds out whether the message is
+    /// there by writing it once more.
+    KilledInWrite,
+    /// The publisher is killed after it has noted the slot, before it writes: its successor writes.
+    KilledBeforeWrite,
+    /// The write stalls until a subscriber has filled its slot.
+    Stalled,
+    /// The counter is set back by so many numbers, just before the publisher takes one.
+    CounterReset {
+        /// How many.
+        by: u64,
+    },
+}
+
+impl Fault {
+    /// The ways to be killed, which take turns.
+    const KILLS: [Self; 4] =
+        [Self::KilledWithNumber, Self::KilledAfterWrite, Self::KilledInWrite, Self::KilledBeforeWrite];
+}
+
+/// Which messages meet which fault, at most one each: it follows from the seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan(BTreeMap<(Node, u64), Fault>);
+
+impl Plan {
+    /// Returns how many resets a run has room for: they fall into the first half of a publisher's messages, so that it
+    /// takes more numbers afterwards than it was set back by, in all but the shortest runs.
+    pub fn room_for_resets(publishers: Node, messages: u64) -> u64 {
+        u64::from(publishers) * messages.div_ceil(2)
+    }
+
+    /// Draws what goes wrong. There must be more messages than faults.
+    pub fn new(settings: &Settings) -> Self {
+        let random = &mut Random::new(settings.seed, stream::FAULTS);
+        let resets = iter::repeat_with(|| None).take(settings.reset_counter as usize);
+        let kills = Fault::KILLS.into_iter().cycle().take(settings.kill as usize);
+        let stalls = iter::repeat_n(Fault::Stalled, settings.stall as usize);
+        let mut plan = BTreeMap::new();
+        for fault in resets.chain(kills.chain(stalls).map(Some)) {
+            let messages = if fault.is_none() { settings.messages.div_ceil(2) } else { settings.messages };
+            let fault = fault.unwrap_or_else(|| Fault::CounterReset { by: random.within(1..=MOST_BACK) });
+            let free = iter::repeat_with(|| {
+                (random.within(1..=u64::from(settings.publishers)) as Node, random.within(1..=messages))
+            });
+            let place = free.into_iter().find(|place| !plan.contains_key(place));
+            plan.extend(place.map(|place| (place, fault)));
+        }
+        Self(plan)
+    }
+
+    /// Returns what goes wrong for one publisher, by which of its messages, from 1 on.
+    pub fn of(&self, node: Node) -> impl Iterator<Item = (u64, Fault)> {
+        self.0.range((node, 0)..=(node, u64::MAX)).map(|(&(_, message), &fault)| (message, fault))
+    }
+}
+
+/// Why an engine behind a seam has no answer.
+#[derive(Debug)]
+pub(super) enum Trouble<E> {
+    /// The caller is dead.
+    Killed,
+    /// The engine failed by itself.
+    Engine(E),
+}
+
+impl<E: fmt::Display> fmt::Display for Trouble<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Killed => f.write_str("killed"),
+            Self::Engine(error) => error.fmt(f),
+        }
+    }
+}
+
+/// An engine that is called through `call` where something may go wrong: to take numbers, or to write.
+pub(super) struct Seam<'a, T, F> {
+    pub(super) engine: &'a T,
+    pub(super) call: F,
+}
+
+impl<C, F> Counter for Seam<'_, C, F>
+where
+    C: Counter,
+    F: Fn(NonZeroU64) -> Result<u64, Trouble<C::Error>>,
+{
+    type Error = Trouble<C::Error>;
+
+    fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, Self::Error> {
+        (self.call)(n)
+    }
+
+    fn current(&self) -> Result<u64, Self::Error> {
+        self.engine.current().map_err(Trouble::Engine)
+    }
+}
+
+impl<L: Log<Node, Payload>, F> Log<Node, Payload> for Seam<'_, L, F> {
+    type Error = Trouble<L::Error>;
+
+    fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<Node, Payload>, Self::Error> {
+        self.engine.read(from, limit).map_err(Trouble::Engine)
+    }
+
+    fn seal(&self, epoch: u64) -> Result<SealAnswer, Self::Error> {
+        self.engine.seal(epoch).map_err(Trouble::Engine)
+    }
+
+    fn trim(&self, below: u64) -> Result<u64, Self::Error> {
+        self.engine.trim(below).map_err(Trouble::Engine)
+    }
+}
+
+/// What became of a write through a seam.
+pub(super) type Wrote<E> = Result<WriteAnswer<Node, Payload>, Trouble<E>>;
+
+impl<L, F> SlotLog<Node, Payload> for Seam<'_, L, F>
+where
+    L: SlotLog<Node, Payload>,
+    F: Fn(u64, &Entry<Node, Payload>) -> Wrote<L::Error>,
+{
+    fn write(&self, slot: u64, entry: &Entry<Node, Payload>) -> Wrote<L::Error> {
+        (self.call)(slot, entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::Engine;
+
+    fn settings(publishers: Node, messages: u64, faults: [u64; 3], seed: u64) -> Settings {
+        let [kill, stall, reset_counter] = faults;
+        Settings {
+            engine: Engine::Memory,
+            publishers,
+            subscribers: 1,
+            messages,
+            kill,
+            stall,
+            reset_counter,
+            seed,
+            timeout_ms: 10,
+            canary: None,
+        }
+    }
+
+    #[test]
+    fn a_plan_has_what_was_asked_for_and_follows_from_the_seed() {
+        for seed in 0..50 {
+            let settings = settings(4, 25, [40, 30, 30], seed);
+            let plan = Plan::new(&settings);
+            assert_eq!(plan, Plan::new(&settings));
+            let faults: Vec<(u64, Fault)> = (1..=4).flat_map(|node| plan.of(node)).collect();
+            // As many as messages, so that each has one.
+            assert_eq!(faults.len(), 100);
+            let count = |which: fn(&Fault) -> bool| faults.iter().filter(|(_, fault)| which(fault)).count();
+            assert_eq!(count(|fault| *fault == Fault::KilledWithNumber), 10);
+            assert_eq!(count(|fault| *fault == Fault::KilledAfterWrite), 10);
+            assert_eq!(count(|fault| *fault == Fault::KilledInWrite), 10);
+            assert_eq!(count(|fault| *fault == Fault::KilledBeforeWrite), 10);
+            assert_eq!(count(|fault| *fault == Fault::Stalled), 30);
+            for (message, fault) in faults {
+                if let Fault::CounterReset { by } = fault {
+                    assert!(message <= 13 && (1..=MOST_BACK).contains(&by), "{message}: {by}");
+                }
+            }
+        }
+        assert_ne!(Plan::new(&settings(4, 25, [9, 9, 9], 1)), Plan::new(&settings(4, 25, [9, 9, 9], 2)));
+    }
+
+    #[test]
+    fn resets_may_take_all_their_room() {
+        assert_eq!(Plan::room_for_resets(3, 5), 9);
+        assert_eq!(Plan::new(&settings(3, 5, [0, 0, 9], 1)).0.len(), 9);
+        assert_eq!(Plan::room_for_resets(1, 1), 1);
+    }
+}

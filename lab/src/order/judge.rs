@@ -1,0 +1,208 @@
+//! The oracle at work: hears what was sent, acknowledged and delivered, and says what is wrong in words.
+//!
+//! A judge that always says yes is worth nothing. So there is a lie for each of its promises ([`Canary`]), and then the run
+//! must fail.
+
+use happens_before::Dot;
+use happens_before::broadcast::Position;
+use happens_before::check::{OrderRun, OrderViolation};
+
+use super::Node;
+use crate::words::{counted, thousands};
+
+type Message = Dot<Node>;
+
+/// A lie about the middle of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Canary {
+    /// The last subscriber leaves a message out, as if it had skipped a hole that was only slow.
+    Skip,
+    /// The last subscriber delivers two messages in the other order.
+    Swap,
+    /// The last subscriber delivers a message twice.
+    Repeat,
+    /// A message was acknowledged, and no subscriber delivers it.
+    Lose,
+    /// Two messages of one publisher come in the other order, everywhere.
+    Overtake,
+}
+
+/// All that publishers and subscribers have said.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Told {
+    pub(super) sent: Vec<Message>,
+    pub(super) acknowledged: Vec<Message>,
+    /// By subscriber.
+    pub(super) delivered: Vec<Vec<(Position, Message)>>,
+}
+
+impl Told {
+    pub(super) fn new(subscribers: usize) -> Self {
+        Self { delivered: vec![Vec::new(); subscribers], ..Self::default() }
+    }
+
+    /// Tells a lie. Changes nothing where there is too little to lie about: no delivery, or no second one.
+    pub(super) fn lie(&mut self, canary: Canary) {
+        let Some(last) = self.delivered.last_mut() else { return };
+        let middle = last.len() / 2;
+        let Some(&(_, message)) = last.get(middle) else { return };
+        match canary {
+            Canary::Skip => drop(last.remove(middle)),
+            Canary::Swap if last.len() > 1 => last.swap(middle - 1, middle),
+            Canary::Swap => {}
+            Canary::Repeat => last.insert(middle, last[middle]),
+            Canary::Lose => {
+                self.delivered.iter_mut().for_each(|site| site.retain(|(_, other)| *other != message));
+            }
+            Canary::Overtake => {
+                let same = |other: &Message| other != &message && other.node() == message.node();
+                let Some((_, other)) = last.iter().find(|(_, other)| same(other)).copied() else { return };
+                for (_, delivered) in self.delivered.iter_mut().flatten() {
+                    if *delivered == message {
+                        *delivered = other;
+                    } else if *delivered == other {
+                        *delivered = message;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says whether there is one order, with all of `messages` messages in it.
+    pub(super) fn judge(&self, messages: u64) -> Result<(), String> {
+        let mut run = OrderRun::new(self.delivered.len());
+        for &message in &self.sent {
+            run.sent(message).map_err(|violation| in_words(&violation))?;
+        }
+        for message in &self.acknowledged {
+            run.acknowledged(message).map_err(|violation| in_words(&violation))?;
+        }
+        for (site, delivered) in self.delivered.iter().enumerate() {
+            for (position, message) in delivered {
+                run.delivered(site, *position, message).map_err(|violation| {
+                    format!("in slot {}: {}", thousands(position.sequence), in_words(&violation))
+                })?;
+            }
+        }
+        run.complete().map_err(|violation| in_words(&violation))?;
+        let [sent, acknowledged, ordered] =
+            [run.messages(), self.acknowledged.len(), run.ordered()].map(|count| count as u64);
+        if [sent, acknowledged, ordered] == [messages; 3] {
+            return Ok(());
+        }
+        Err(format!(
+            "of {}, {} were sent, {} acknowledged, {} delivered",
+            counted(messages, "message"),
+            thousands(sent),
+            thousands(acknowledged),
+            thousands(ordered)
+        ))
+    }
+}
+
+fn message(dot: &Message) -> String {
+    format!("message {} of publisher {}", thousands(dot.counter()), dot.node())
+}
+
+/// Puts a violation in words; sites are subscribers, which people count from 1.
+fn in_words(violation: &OrderViolation<Node, Position>) -> String {
+    let subscriber = |site: &usize| format!("subscriber {}", site + 1);
+    match violation {
+        OrderViolation::SentOutOfOrder { dot } => {
+            format!("{} is sent after that number or a higher one", message(dot))
+        }
+        OrderViolation::NeverSent { dot } => format!("{} was never sent", message(dot)),
+        OrderViolation::DeliveredTwice { site, dot } => {
+            format!("{} delivers {} a second time", subscriber(site), message(dot))
+        }
+        OrderViolation::Disagreement { site, here, there } => format!(
+            "{} delivers {} where others deliver {} in slot {}",
+            subscriber(site),
+            message(&here.1),
+            message(&there.1),
+            thousands(there.0.sequence)
+        ),
+        OrderViolation::AgainstNodeOrder { site, dot, last } => {
+            format!("{} delivers {} after its message {}", subscriber(site), message(dot), thousands(*last))
+        }
+        OrderViolation::PositionNotHigher { site, last, .. } => {
+            format!("{} delivers it after slot {}", subscriber(site), thousands(last.sequence))
+        }
+        OrderViolation::Lost { dot } => format!("{} was acknowledged, and is never delivered", message(dot)),
+        OrderViolation::NotDelivered { site, position, dot } => format!(
+            "{} has not delivered {} in slot {}",
+            subscriber(site),
+            message(dot),
+            thousands(position.sequence)
+        ),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Publishers 1 and 2 take turns; slot 3 is a fill.
+    fn told(subscribers: usize) -> Told {
+        let dot = |node, n| Dot::new(node, n).expect("not 0");
+        let messages = [dot(1, 1), dot(2, 1), dot(1, 2), dot(2, 2), dot(1, 3), dot(2, 3)];
+        let at = |sequence| Position { epoch: 1, sequence, index: 0 };
+        let delivered: Vec<_> = [1, 2, 4, 5, 6, 7].into_iter().map(at).zip(messages).collect();
+        Told { sent: messages.into(), acknowledged: messages.into(), delivered: vec![delivered; subscribers] }
+    }
+
+    #[test]
+    fn the_truth_passes() {
+        assert_eq!(told(1).judge(6), Ok(()));
+        assert_eq!(told(3).judge(6), Ok(()));
+        let words = "of 7 messages, 6 were sent, 6 acknowledged, 6 delivered";
+        assert_eq!(told(3).judge(7), Err(words.to_owned()));
+    }
+
+    #[test]
+    fn every_lie_is_noticed_and_says_where() {
+        for (canary, words) in [
+            (
+                Canary::Skip,
+                "in slot 6: subscriber 2 delivers message 3 of publisher 1 where others deliver message 2 of \
+                 publisher 2 in slot 5",
+            ),
+            (
+                Canary::Swap,
+                "in slot 5: subscriber 2 delivers message 2 of publisher 2 where others deliver message 2 of \
+                 publisher 1 in slot 4",
+            ),
+            (Canary::Repeat, "in slot 5: subscriber 2 delivers message 2 of publisher 2 a second time"),
+            (Canary::Lose, "message 2 of publisher 2 was acknowledged, and is never delivered"),
+            (Canary::Overtake, "in slot 5: subscriber 1 delivers message 1 of publisher 2 after its message 2"),
+        ] {
+            let mut told = told(2);
+            told.lie(canary);
+            assert_eq!(told.judge(6), Err(words.to_owned()), "{canary:?}");
+        }
+    }
+
+    #[test]
+    fn every_lie_is_noticed_where_there_is_one_subscriber() {
+        for canary in [Canary::Skip, Canary::Swap, Canary::Repeat, Canary::Lose, Canary::Overtake] {
+            let mut told = told(1);
+            told.lie(canary);
+            assert!(told.judge(6).is_err(), "{canary:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_acknowledged_or_not_sent_is_told() {
+        let mut forgotten = told(2);
+        let last = forgotten.acknowledged.pop();
+        assert!(forgotten.judge(6).is_err_and(|words| words.contains("5 acknowledged")));
+        forgotten.acknowledged.extend(last);
+        forgotten.sent.pop();
+        assert_eq!(forgotten.judge(6), Err("message 3 of publisher 2 was never sent".to_owned()));
+        let mut behind = told(2);
+        behind.delivered[1].pop();
+        let words = "subscriber 2 has not delivered message 3 of publisher 2 in slot 7";
+        assert_eq!(behind.judge(6), Err(words.to_owned()));
+    }
+}

@@ -1,0 +1,222 @@
+//! What a run showed: a table for people, an object for machines.
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+
+use super::{Failure, Outcome, Settings};
+use crate::words::{counted, thousands};
+
+/// Everything that is reported about a run. Its fields are the fields of the JSON object.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// What was run.
+    pub settings: SettingsReport,
+    /// Which faults were made; follows from the settings.
+    pub faults: FaultReport,
+    /// What happened; differs from run to run, since threads do.
+    pub run: RunReport,
+    /// Real time.
+    pub elapsed: ElapsedReport,
+    /// Whether all is well.
+    pub verdict: VerdictReport,
+}
+
+/// What was run.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the names are those of the options")]
+pub struct SettingsReport {
+    pub engine: &'static str,
+    pub publishers: u32,
+    pub subscribers: usize,
+    pub messages: u64,
+    pub kill: u64,
+    pub stall: u64,
+    pub reset_counter: u64,
+    pub seed: u64,
+    pub timeout_ms: u64,
+}
+
+/// Which faults were made.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the names are those of the tally")]
+pub struct FaultReport {
+    pub killed: u64,
+    pub killed_with_number: u64,
+    pub killed_after_write: u64,
+    pub stalled: u64,
+    pub resets: u64,
+}
+
+/// What happened.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the names are those of the tally and the outcome")]
+pub struct RunReport {
+    pub epoch: u64,
+    pub slots_before: u64,
+    pub acknowledged: u64,
+    pub delivered: u64,
+    pub fills: u64,
+    pub filled_away: u64,
+    pub collisions: u64,
+    pub behind: u64,
+    pub lag_at_most: u64,
+}
+
+/// Real time.
+#[derive(Clone, Debug, Serialize)]
+pub struct ElapsedReport {
+    /// How long publishers and subscribers took.
+    pub seconds: f64,
+    /// Messages acknowledged in a second.
+    pub messages_per_second: f64,
+}
+
+/// Whether all is well.
+#[derive(Clone, Debug, Serialize)]
+pub struct VerdictReport {
+    /// Whether there was one order, with everything in it once.
+    pub ok: bool,
+    /// Whether the run was given up because the engine did not answer, which is no failure of the library.
+    pub gave_up: bool,
+    /// That in words, or what was wrong.
+    pub words: String,
+}
+
+impl Report {
+    /// Puts together what there is to say about a run.
+    pub fn new(settings: &Settings, outcome: &Outcome) -> Self {
+        let tally = outcome.tally;
+        let seconds = outcome.elapsed.as_secs_f64();
+        let words = match &outcome.verdict {
+            Ok(()) => right(settings.subscribers as u64, settings.in_all()),
+            Err(failure) => failure.to_string(),
+        };
+        Self {
+            settings: SettingsReport {
+                engine: settings.engine.name(),
+                publishers: settings.publishers,
+                subscribers: settings.subscribers,
+                messages: settings.messages,
+                kill: settings.kill,
+                stall: settings.stall,
+                reset_counter: settings.reset_counter,
+                seed: settings.seed,
+                timeout_ms: settings.timeout_ms,
+            },
+            faults: FaultReport {
+                killed: tally.killed,
+                killed_with_number: tally.killed_with_number,
+                killed_after_write: tally.killed_after_write,
+                stalled: tally.stalled,
+                resets: tally.resets,
+            },
+            run: RunReport {
+                epoch: outcome.epoch,
+                slots_before: outcome.tail,
+                acknowledged: tally.acknowledged,
+                delivered: tally.delivered,
+                fills: tally.fills,
+                filled_away: tally.filled_away,
+                collisions: tally.collisions,
+                behind: tally.behind,
+                lag_at_most: tally.lag_at_most,
+            },
+            elapsed: ElapsedReport {
+                seconds,
+                messages_per_second: if seconds > 0.0 { tally.acknowledged as f64 / seconds } else { 0.0 },
+            },
+            verdict: VerdictReport {
+                ok: outcome.verdict.is_ok(),
+                gave_up: matches!(outcome.verdict, Err(Failure::GaveUp(_))),
+                words,
+            },
+        }
+    }
+
+    /// Returns the report as one JSON object, on several lines.
+    pub fn json(&self) -> String {
+        // Plain structures of numbers and strings: nothing in them can fail to be written.
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// Returns the report as a table, with the verdict below.
+    pub fn table(&self) -> String {
+        let Self { settings, faults, run, elapsed, verdict } = self;
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_BORDERS_ONLY);
+        let mut row = |name: &str, value: u64, remark: String| {
+            // There is nothing to remark on what did not happen.
+            let remark = if value > 0 { remark } else { String::new() };
+            table.add_row([name.to_owned(), thousands(value), remark]);
+        };
+        let mut by = format!("by {}", counted(u64::from(settings.publishers), "publisher"));
+        by += &format!(" over {}", settings.engine);
+        if run.slots_before > 0 {
+            by += &format!("; {} were there before", counted(run.slots_before, "slot"));
+        }
+        row("acknowledged", run.acknowledged, by);
+        row("delivered", run.delivered, format!("at {}", counted(settings.subscribers as u64, "subscriber")));
+        let unknown = format!(
+            "{} with a number, {} after a write that nobody else knew of",
+            thousands(faults.killed_with_number),
+            thousands(faults.killed_after_write)
+        );
+        row("publishers killed", faults.killed, unknown);
+        row("writes stalled", faults.stalled, "until somebody else had occupied their slot".to_owned());
+        row("counter set back", faults.resets, format!("found {} by publishers", counted(run.behind, "time")));
+        row("holes filled", run.fills, format!("each after {} ms or more", thousands(settings.timeout_ms)));
+        let taken = format!(
+            "{} held a fill, {} another message",
+            thousands(run.filled_away),
+            thousands(run.collisions)
+        );
+        row("slots found occupied", run.filled_away + run.collisions, taken);
+        row("lag at most", run.lag_at_most, "messages, of the slowest subscriber".to_owned());
+        row(
+            "messages a second",
+            elapsed.messages_per_second as u64,
+            format!("{:.2} s in real time", elapsed.seconds),
+        );
+        row("seed", settings.seed, "the same seed gives the same faults".to_owned());
+        if let Some(values) = table.column_mut(1) {
+            values.set_cell_alignment(CellAlignment::Right);
+        }
+        let mark = if verdict.ok || verdict.gave_up { "verdict" } else { "verdict: FAILED" };
+        format!("{table}\n{mark}: {}", verdict.words)
+    }
+}
+
+/// Says that a run went well.
+fn right(subscribers: u64, messages: u64) -> String {
+    let who = match subscribers {
+        1 => "the only subscriber".to_owned(),
+        several => format!("each of {} subscribers", thousands(several)),
+    };
+    let what = match messages {
+        1 => "the only message".to_owned(),
+        all => format!("all {} messages", thousands(all)),
+    };
+    format!(
+        "one order, nothing lost, nothing twice, and every publisher's own order kept: {who} delivered {what}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_subscriber_and_one_message_are_singular() {
+        let told =
+            [(2, 8000), (1, 2), (2, 1), (1, 1)].map(|(subscribers, messages)| right(subscribers, messages));
+        assert_eq!(
+            told.each_ref().map(|told| told.rsplit(": ").next().unwrap_or_default()),
+            [
+                "each of 2 subscribers delivered all 8,000 messages",
+                "the only subscriber delivered all 2 messages",
+                "each of 2 subscribers delivered the only message",
+                "the only subscriber delivered the only message",
+            ]
+        );
+    }
+}

@@ -1,0 +1,291 @@
+//! What a publisher and a subscriber do, whether they are threads or processes.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use happens_before::Dot;
+use happens_before::broadcast::blocking::{FollowError, SettleError, follow, settle};
+use happens_before::broadcast::{
+    Entry, Publisher, PublisherConfig, ReadAnswer, SlotLog, Snapshot, Subscriber, WriteAnswer,
+};
+
+use super::engine::SetBack;
+use super::event::{Event, Publish, Subscribe, Task};
+use super::faults::{Fault, Seam, Trouble, Wrote};
+use super::{Node, Payload, subscriber_config};
+
+/// How long an engine may fail before it is given up.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long to wait where there is nothing to do, or an engine has failed.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Up to which slot subscribers deliver before they end: at first without an end, and 0 where all is to end at once.
+#[derive(Debug)]
+pub(super) struct Until(AtomicU64);
+
+impl Until {
+    pub(super) const fn new() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
+
+    pub(super) fn set(&self, slot: u64) {
+        self.0.store(slot, Ordering::SeqCst);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Why somebody ends before the end.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// Somebody said so.
+    Stopped,
+    /// By a fault.
+    Killed,
+    /// It cannot go on.
+    Failed { what: String, refused: bool },
+}
+
+fn refused(error: impl fmt::Display) -> Halt {
+    Halt::Failed { what: error.to_string(), refused: true }
+}
+
+/// Who works where, and whom it tells.
+pub(super) struct Worker<'a, C, L> {
+    pub(super) counter: &'a C,
+    pub(super) log: &'a L,
+    pub(super) until: &'a Until,
+    pub(super) say: &'a dyn Fn(Event),
+}
+
+impl<C, L> Worker<'_, C, L>
+where
+    C: SetBack,
+    C::Error: fmt::Display,
+    L: SlotLog<Node, Payload>,
+    L::Error: fmt::Display,
+{
+    /// Does the task, and says why if it cannot be done.
+    pub(super) fn work(&self, task: Task) -> Result<(), Halt> {
+        let ended = match task {
+            Task::Publish(task) => self.publish(&task),
+            Task::Subscribe(task) => self.subscribe(task),
+        };
+        if let Err(Halt::Failed { what, refused }) = &ended {
+            (self.say)(Event::Failed { what: what.clone(), refused: *refused });
+        }
+        ended
+    }
+
+    fn publish(&self, task: &Publish) -> Result<(), Halt> {
+        let Publish { node, epoch, last, goal, outstanding, ref faults } = *task;
+        let message = |n| Some(Entry::message(epoch, Dot::new(node, n)?, payload(node, n)));
+        let outstanding = outstanding.and_then(|(n, slot)| Some((message(n)?, slot)));
+        let faults: BTreeMap<u64, Fault> = faults.iter().copied().collect();
+        let fault = Cell::new(None);
+        let numbers = Seam {
+            engine: self.counter,
+            call: |n| {
+                if let Some(Fault::CounterReset { by }) = fault.get() {
+                    self.counter.set_back(by).map_err(Trouble::Engine)?;
+                    fault.set(None);
+                    (self.say)(Event::CounterReset);
+                }
+                let first = self.counter.increment_and_get(n).map_err(Trouble::Engine)?;
+                if n.get() > 1 {
+                    (self.say)(Event::Behind);
+                }
+                if let Some(fault @ Fault::KilledWithNumber) = fault.get() {
+                    (self.say)(Event::Dying { fault });
+                    return Err(Trouble::Killed);
+                }
+                Ok(first)
+            },
+        };
+        let slots = Seam { engine: self.log, call: |slot, entry: &_| self.write(slot, entry, fault.take()) };
+
+        let config = PublisherConfig { attempts: u32::MAX, ..PublisherConfig::default() };
+        let mut publisher = Publisher::resume(node, last, outstanding, config)
+            .map_err(|entry| refused(format_args!("{entry:?} is not publisher {node}'s")))?;
+        let mut patience = Patience::new(self.until);
+        // A log that was written before: a number far above 1 is no absurd jump.
+        let sealed = loop {
+            match self.log.seal(epoch) {
+                Ok(sealed) => break sealed,
+                Err(error) => patience.fails(error)?,
+            }
+        };
+        publisher.enter(epoch, sealed.tail);
+        loop {
+            if publisher.outstanding().is_none() {
+                if publisher.last() >= goal {
+                    return Ok(());
+                }
+                let n = publisher.last() + 1;
+                fault.set(faults.get(&n).copied());
+                (self.say)(Event::Sent { n });
+                publisher.publish(payload(node, n)).map_err(refused)?;
+            }
+            match settle(&mut publisher, &numbers, &slots) {
+                Ok(Some(published)) => {
+                    (self.say)(Event::Acknowledged { n: published.id.counter() });
+                    patience = Patience::new(self.until);
+                }
+                Ok(None) => {}
+                Err(SettleError::Counter(Trouble::Killed) | SettleError::Log(Trouble::Killed)) => {
+                    return Err(Halt::Killed);
+                }
+                Err(SettleError::EnterEpoch { epoch }) => return Err(taken_over(epoch)),
+                Err(SettleError::Counter(Trouble::Engine(error))) => patience.fails(error)?,
+                Err(SettleError::Log(Trouble::Engine(error))) => patience.fails(error)?,
+                Err(SettleError::Publish(error)) => return Err(refused(error)),
+                Err(other) => return Err(refused(other)),
+            }
+            if self.until.get() == 0 {
+                return Err(Halt::Stopped);
+            }
+        }
+    }
+
+    /// Writes a publisher's entry, or does what the fault says.
+    fn write(&self, slot: u64, entry: &Entry<Node, Payload>, fault: Option<Fault>) -> Wrote<L::Error> {
+        if fault != Some(Fault::KilledAfterWrite) {
+            (self.say)(Event::Noted { slot });
+        }
+        let die = |fault| (self.say)(Event::Dying { fault });
+        match fault {
+            Some(fault @ Fault::KilledAfterWrite) => {
+                let _nobody_is_there_to_hear_it = self.log.write(slot, entry);
+                die(fault);
+                return Err(Trouble::Killed);
+            }
+            Some(fault @ Fault::KilledInWrite) => {
+                // A process may be killed from here on at any moment.
+                die(fault);
+                let _nobody_is_there_to_hear_it = self.log.write(slot, entry);
+                return Err(Trouble::Killed);
+            }
+            Some(fault @ Fault::KilledBeforeWrite) => {
+                die(fault);
+                return Err(Trouble::Killed);
+            }
+            Some(Fault::Stalled) => {
+                (self.say)(Event::Stalled);
+                self.stall(slot);
+            }
+            _ => {}
+        }
+        let answer = self.log.write(slot, entry).map_err(Trouble::Engine)?;
+        if let WriteAnswer::Occupied(other) = &answer
+            && other.id() != entry.id()
+        {
+            (self.say)(Event::Occupied { fill: other.id().is_none() });
+        }
+        Ok(answer)
+    }
+
+    /// Waits until the slot is occupied; or until the counter was set back below it, since then no subscriber need see that
+    /// there is anything to fill. If nobody fills it for very long it is written late, and the oracle has something to say.
+    fn stall(&self, slot: u64) {
+        let occupied = || match self.log.read(slot, 1) {
+            Ok(ReadAnswer::Entries(entries)) => entries.first().is_some_and(|(found, _)| *found == slot),
+            _ => false,
+        };
+        let claimed = || self.counter.current().is_ok_and(|current| current >= slot);
+        let since = Instant::now();
+        while self.until.get() != 0 && since.elapsed() < PATIENCE && claimed() && !occupied() {
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn subscribe(&self, task: Subscribe) -> Result<(), Halt> {
+        let Subscribe { next, epoch, delivered, timeout_ms } = task;
+        let snapshot = Snapshot { next, epoch, delivered: delivered.into_iter().collect() };
+        let mut subscriber = Subscriber::resume(snapshot, subscriber_config(timeout_ms));
+        let log = Seam {
+            engine: self.log,
+            call: |slot, fill: &_| {
+                let answer = self.log.write(slot, fill).map_err(Trouble::Engine)?;
+                if answer == WriteAnswer::Written {
+                    (self.say)(Event::Filled);
+                }
+                Ok(answer)
+            },
+        };
+        let began = Instant::now();
+        let mut patience = Patience::new(self.until);
+        loop {
+            while let Some(delivery) = subscriber.poll_delivery().map_err(refused)? {
+                let (node, n) = (*delivery.id.node(), delivery.id.counter());
+                let position = delivery.position;
+                if delivery.payload != Some(payload(node, n)) {
+                    let what =
+                        format!("slot {} does not hold what publisher {node} sent as {n}", position.sequence);
+                    return Err(refused(what));
+                }
+                let position = (position.epoch, position.sequence, position.index);
+                (self.say)(Event::Delivered { position, node, n });
+            }
+            if subscriber.next() > self.until.get() {
+                return Ok(());
+            }
+            let now_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            match follow(&mut subscriber, &log, now_ms) {
+                Ok(()) => patience = Patience::new(self.until),
+                Err(FollowError::Log(error)) => patience.fails(error)?,
+                Err(error) => return Err(refused(error)),
+            }
+            let due = |subscriber: &Subscriber<_, _>| subscriber.poll_timeout().unwrap_or(0) > now_ms;
+            if due(&subscriber) {
+                // A hole above all that is occupied shows only by the counter.
+                if let Ok(current) = self.counter.current() {
+                    subscriber.observe_current(current);
+                }
+                if due(&subscriber) {
+                    thread::sleep(PAUSE);
+                }
+            }
+        }
+    }
+}
+
+/// What a message carries: what tells it from every other.
+fn payload(node: Node, n: u64) -> Payload {
+    format!("message {n} of publisher {node}").into_bytes()
+}
+
+fn taken_over(epoch: u64) -> Halt {
+    let what = format!("another run has taken the log over, with epoch {epoch}");
+    Halt::Failed { what, refused: false }
+}
+
+/// How long an engine may still fail.
+pub(super) struct Patience<'a> {
+    until: &'a Until,
+    since: Instant,
+}
+
+impl<'a> Patience<'a> {
+    pub(super) fn new(until: &'a Until) -> Self {
+        Self { until, since: Instant::now() }
+    }
+
+    /// Waits before the next try, unless it is no use.
+    pub(super) fn fails(&self, error: impl fmt::Display) -> Result<(), Halt> {
+        if self.until.get() == 0 {
+            return Err(Halt::Stopped);
+        }
+        if self.since.elapsed() > PATIENCE {
+            return Err(Halt::Failed { what: format!("the engine does not answer: {error}"), refused: false });
+        }
+        thread::sleep(PAUSE);
+        Ok(())
+    }
+}
