@@ -32,7 +32,7 @@
 use core::num::NonZeroU32;
 use core::ops::{Index, IndexMut};
 
-use crate::compat::{BTreeMap, Vec, VecDeque};
+use crate::compat::{BTreeMap, Box, Vec, VecDeque};
 use crate::delivery::hold_back::Cell;
 use crate::node::NodeId;
 
@@ -70,6 +70,14 @@ pub(super) struct Lane<M> {
     pub(super) last: u64,
     /// Its next message, if it could be delivered when it came.
     pub(super) ready: Option<M>,
+    /// Those that come later: none before the first one comes, so that a lane is small where all come in order.
+    cells: Option<Box<Cells>>,
+}
+
+/// The cells of a node, of counters that are not delivered.
+#[derive(Clone, Debug, Default)]
+struct Cells {
+    delivered: u64,
     /// The cells of the next counters, from `delivered + 1` on.
     row: VecDeque<Cell>,
     /// Those behind the row that are not empty.
@@ -109,14 +117,14 @@ impl<I: NodeId, M> Lanes<I, M> {
 
     /// Finds the lane of `node`, which is known from now on. O(log n), and O(n) for a new node.
     pub(super) fn find_or_add(&mut self, node: &I) -> LaneId {
-        if let Some(id) = self.find(node) {
-            return id;
+        let at = self.place(node);
+        if self.nodes.get(at) == Some(node) {
+            return self.ids[at];
         }
         self.lanes.push(Lane::new());
         let number = u32::try_from(self.lanes.len()).ok().and_then(NonZeroU32::new);
         #[expect(clippy::expect_used, reason = "L4: at most MAX nodes are known, so their numbers fit")]
         let id = LaneId(number.expect("L4"));
-        let at = self.place(node);
         self.nodes.insert(at, node.clone());
         self.ids.insert(at, id);
         id
@@ -140,12 +148,11 @@ impl<I: NodeId, M> Lanes<I, M> {
             if lane.highest > lane.last {
                 return Err("L5: nothing is known to exist above where the node was closed");
             }
-            let end = lane.delivered.saturating_add(lane.row.len() as u64);
-            if lane.far.iter().any(|(&counter, cell)| counter <= end || cell.is_empty()) {
-                return Err("L3: what is far lies behind the row, and is not empty");
-            }
-            if lane.cells().count() != lane.used || lane.row.capacity() > 4 * reach(lane.used) {
-                return Err("L6: the row is not much longer than what is in use");
+            if let Some(cells) = &lane.cells {
+                if cells.delivered != lane.delivered {
+                    return Err("L3: the row begins behind what is delivered");
+                }
+                cells.validate()?;
             }
         }
         Ok(())
@@ -173,26 +180,13 @@ impl<I, M> IndexMut<LaneId> for Lanes<I, M> {
 
 impl<M> Lane<M> {
     const fn new() -> Self {
-        Self {
-            delivered: 0,
-            highest: 0,
-            last: u64::MAX,
-            ready: None,
-            row: VecDeque::new(),
-            far: BTreeMap::new(),
-            used: 0,
-        }
-    }
-
-    /// Returns the place in the row of a counter that is not delivered.
-    fn place(&self, counter: u64) -> usize {
-        usize::try_from(counter - self.delivered - 1).unwrap_or(usize::MAX)
+        Self { delivered: 0, highest: 0, last: u64::MAX, ready: None, cells: None }
     }
 
     /// Returns the cell of a counter that is not delivered.
+    #[inline]
     pub(super) fn cell(&self, counter: u64) -> Cell {
-        let cell = self.row.get(self.place(counter));
-        cell.or_else(|| self.far.get(&counter)).copied().unwrap_or_default()
+        self.cells.as_ref().map_or(Cell::default(), |cells| cells.get(counter))
     }
 
     /// Returns the cell of a counter that is not delivered, which thereby is known to exist. The caller puts something
@@ -200,9 +194,72 @@ impl<M> Lane<M> {
     #[inline]
     pub(super) fn cell_mut(&mut self, counter: u64) -> &mut Cell {
         self.learn(counter);
+        let empty = || Box::new(Cells { delivered: self.delivered, ..Cells::default() });
+        self.cells.get_or_insert_with(empty).get_mut(counter)
+    }
+
+    /// Changes the cell of a counter, which is not empty, and forgets it if it is empty then.
+    pub(super) fn change(&mut self, counter: u64, change: impl FnOnce(&mut Cell)) {
+        if let Some(cells) = &mut self.cells {
+            cells.change(counter, change);
+        }
+    }
+
+    /// Delivers the next message, whose counter is `counter`, and takes out its cell.
+    #[inline]
+    pub(super) fn deliver(&mut self, counter: u64) -> Cell {
+        self.delivered = counter;
+        self.cells.as_mut().map_or(Cell::default(), |cells| cells.deliver(counter))
+    }
+
+    /// Visits the cells that are not empty, with their counters, in order.
+    pub(super) fn cells(&self) -> impl Iterator<Item = (u64, Cell)> {
+        self.cells.iter().flat_map(|cells| cells.iter())
+    }
+
+    /// Forgets all cells.
+    pub(super) fn clear_cells(&mut self) {
+        self.cells = None;
+    }
+
+    /// Notes that a counter exists.
+    pub(super) fn learn(&mut self, counter: u64) {
+        self.highest = self.highest.max(counter);
+    }
+
+    /// Takes everything up to `counter` as delivered. There must be no cells.
+    pub(super) fn advance_to(&mut self, counter: u64) {
+        self.delivered = self.delivered.max(counter);
+        self.last = self.last.max(counter);
+        self.learn(counter);
+    }
+
+    /// Notes that nothing above `last`, at least `delivered`, will ever come. The caller takes out the cells above.
+    pub(super) fn close(&mut self, last: u64) {
+        self.last = self.last.min(last);
+        self.highest = self.highest.min(last);
+    }
+}
+
+impl Cells {
+    /// Returns the place in the row of a counter that is not delivered.
+    fn place(&self, counter: u64) -> usize {
+        usize::try_from(counter - self.delivered - 1).unwrap_or(usize::MAX)
+    }
+
+    /// Returns the cell of a counter that is not delivered.
+    #[inline]
+    fn get(&self, counter: u64) -> Cell {
+        let cell = self.row.get(self.place(counter));
+        cell.or_else(|| self.far.get(&counter)).copied().unwrap_or_default()
+    }
+
+    /// Returns the cell of a counter that is not delivered, into which the caller puts something.
+    #[inline]
+    fn get_mut(&mut self, counter: u64) -> &mut Cell {
         let place = self.place(counter);
         if place >= self.row.len() {
-            return self.cell_beyond(counter, place);
+            return self.get_beyond(counter, place);
         }
         let cell = &mut self.row[place];
         self.used += usize::from(cell.is_empty());
@@ -211,7 +268,7 @@ impl<M> Lane<M> {
 
     /// The same for a counter that the row does not reach: now it does, or the cell is far ahead.
     #[inline(never)]
-    fn cell_beyond(&mut self, counter: u64, place: usize) -> &mut Cell {
+    fn get_beyond(&mut self, counter: u64, place: usize) -> &mut Cell {
         let cell = if place < reach(self.used) {
             self.grow(place | 7);
             &mut self.row[place]
@@ -251,14 +308,9 @@ impl<M> Lane<M> {
         self.row.shrink_to(reach);
     }
 
-    /// Notes that a counter exists.
-    pub(super) fn learn(&mut self, counter: u64) {
-        self.highest = self.highest.max(counter);
-    }
-
     /// Delivers the next message, whose counter is `counter`, and takes out its cell.
     #[inline]
-    pub(super) fn deliver(&mut self, counter: u64) -> Cell {
+    fn deliver(&mut self, counter: u64) -> Cell {
         let cell = self.row.pop_front().or_else(|| self.far.remove(&counter)).unwrap_or_default();
         self.delivered = counter;
         self.used -= usize::from(!cell.is_empty());
@@ -269,7 +321,7 @@ impl<M> Lane<M> {
     }
 
     /// Changes the cell of a counter, which is not empty, and forgets it if it is empty then.
-    pub(super) fn change(&mut self, counter: u64, change: impl FnOnce(&mut Cell)) {
+    fn change(&mut self, counter: u64, change: impl FnOnce(&mut Cell)) {
         let place = self.place(counter);
         let cell = self.row.get_mut(place).or_else(|| self.far.get_mut(&counter));
         let Some(cell) = cell else { return };
@@ -283,29 +335,23 @@ impl<M> Lane<M> {
         }
     }
 
-    /// Takes everything up to `counter` as delivered. There must be no cells.
-    pub(super) fn advance_to(&mut self, counter: u64) {
-        self.delivered = self.delivered.max(counter);
-        self.last = self.last.max(counter);
-        self.learn(counter);
-    }
-
-    /// Notes that nothing above `last`, at least `delivered`, will ever come. The caller takes out the cells above.
-    pub(super) fn close(&mut self, last: u64) {
-        self.last = self.last.min(last);
-        self.highest = self.highest.min(last);
-    }
-
-    /// Forgets all cells.
-    pub(super) fn clear_cells(&mut self) {
-        (self.row, self.far, self.used) = (VecDeque::new(), BTreeMap::new(), 0);
-    }
-
     /// Visits the cells that are not empty, with their counters, in order.
-    pub(super) fn cells(&self) -> impl Iterator<Item = (u64, Cell)> {
+    fn iter(&self) -> impl Iterator<Item = (u64, Cell)> {
         let row = (1..).zip(&self.row).filter(|(_, cell)| !cell.is_empty());
         let row = row.map(|(ahead, &cell)| (self.delivered + ahead, cell));
         row.chain(self.far.iter().map(|(&counter, &cell)| (counter, cell)))
+    }
+
+    /// Checks L3 and L6. O(cells).
+    fn validate(&self) -> Result<(), &'static str> {
+        let end = self.delivered.saturating_add(self.row.len() as u64);
+        if self.far.iter().any(|(&counter, cell)| counter <= end || cell.is_empty()) {
+            return Err("L3: what is far lies behind the row, and is not empty");
+        }
+        if self.iter().count() != self.used || self.row.capacity() > 4 * reach(self.used) {
+            return Err("L6: the row is not much longer than what is in use");
+        }
+        Ok(())
     }
 }
 
@@ -330,7 +376,10 @@ mod tests {
             let mut tree = BTreeMap::new();
             for _ in 0..600 {
                 let lane = &mut lanes[id];
-                let (capacity, far) = (lane.row.capacity(), lane.far.len());
+                let sizes = |lane: &Lane<()>| {
+                    lane.cells.as_ref().map_or((0, 0), |cells| (cells.row.capacity(), cells.far.len()))
+                };
+                let (capacity, far) = sizes(lane);
                 match random(&mut state, 8) {
                     0..5 => {
                         let spread = [3, 40, 400, 1 << 40][random(&mut state, 4) as usize];
@@ -360,9 +409,10 @@ mod tests {
                     }
                     _ => {}
                 }
-                grown += u32::from(lane.row.capacity() > capacity);
-                shrunk += u32::from(lane.row.capacity() < capacity);
-                taken_over += u32::from(lane.far.len() + 1 < far);
+                let now = sizes(lane);
+                grown += u32::from(now.0 > capacity);
+                shrunk += u32::from(now.0 < capacity);
+                taken_over += u32::from(now.1 + 1 < far);
                 let held = lane.cells().map(|(counter, cell)| (counter, cell.held.unwrap()));
                 assert!(held.eq(tree.iter().map(|(&counter, &slot)| (counter, slot))), "seed {seed}");
                 let near = lane.delivered + 1..lane.delivered + 500;

@@ -9,9 +9,9 @@
 /// |---|---|
 /// | a held message | 44, and 8 if what it waits for is not held itself; room for less than 32 messages more is set aside |
 /// | a message held before that has gone | as much as one that is held, itself included |
-/// | a node of which any is held or waited for | up to 1,024, and for each such message up to 256, as far apart as they may lie in a row; some 16 where they lie close together |
+/// | a node of which any is held or waited for | up to 1,100, and for each such message up to 256, as far apart as they may lie in a row; some 16 where they lie close together |
 /// | a held message, once there are sources | up to 37 more |
-/// | a node | its id, and a lane as large as a message and 60 bytes; up to twice that, as arrays grow |
+/// | a node | its id, and a lane as large as a message and 40 bytes; up to twice that, as arrays grow |
 ///
 /// The arrays keep the size that they had at the fullest, until the buffer goes or is
 /// [advanced](crate::CausalBuffer::advance_to); the row of a node shrinks with what is held in it.
