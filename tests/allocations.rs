@@ -175,8 +175,7 @@ fn a_held_message_takes_at_most_96_bytes_beyond_itself() {
         {
             for sources in [0, 4] {
                 let bytes = bytes_a_message(&messages, sources);
-                let most = if sources == 0 { 96.0 } else { 96.0 + 50.0 };
-                assert!(bytes <= most, "{nodes} nodes, {name}, {sources} sources: {bytes}");
+                assert!(bytes <= 96.0, "{nodes} nodes, {name}, {sources} sources: {bytes}");
             }
         }
     }

@@ -16,9 +16,10 @@
 //! The algorithm and its sources are described where the module [`delivery`](crate::delivery) begins.
 
 use core::mem;
+use core::ops::Range;
 
 use crate::compat::{Box, Vec, VecDeque};
-use crate::delivery::hold_back::{CellId, Held, HoldBack, SlotId};
+use crate::delivery::hold_back::{Cause, Held, HoldBack, SlotId};
 use crate::delivery::lanes::{Lane, LaneId, Lanes};
 use crate::delivery::limits::Limits;
 use crate::delivery::message::Message;
@@ -116,18 +117,12 @@ pub struct CausalBuffer<I, P> {
     pub(super) checks: core::cell::Cell<u64>,
 }
 
-/// A cause that is not delivered: which one of the message's, its counter, and the lane of its node, if known.
-#[derive(Clone, Copy)]
-pub(super) struct Cause {
-    at: usize,
-    counter: u64,
-    lane: Option<LaneId>,
-}
-
-/// What a new message waits for, and which of its causes, all behind that one, is the first to name something
-/// that nothing here is or names.
+/// What a new message waits for.
 struct Wait {
-    on: Cause,
+    /// The first of its causes that is not delivered, and the last.
+    first: Cause,
+    last: Cause,
+    /// Which, behind the first, is the first to name something that nothing here is or names.
     news: usize,
 }
 
@@ -198,15 +193,21 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// Visits the messages that are here, sorted by dot. O(n) for all, and O(1) a message.
     pub fn held(&self) -> impl Iterator<Item = &Message<I, P>> {
         self.lanes.iter().flat_map(|(_, lane)| {
-            let parked = lane.cells().filter_map(|(_, cell)| Some(&self.held.get(cell)?.message));
+            let parked = lane.cells().filter_map(|(_, cell)| Some(&self.held.at(cell.held?)?.message));
             lane.ready.iter().chain(parked)
         })
     }
 
     /// Visits what is held, parked or released, by dot.
-    pub(super) fn parked(&self) -> impl Iterator<Item = (CellId, &Held<Message<I, P>>)> {
-        let cells = self.lanes.iter().flat_map(|(_, lane)| lane.cells());
-        cells.filter_map(|(_, cell)| Some((cell, self.held.get(cell)?)))
+    pub(super) fn parked(&self) -> impl Iterator<Item = (SlotId, &Held<Message<I, P>>)> {
+        let slots = self.lanes.iter().flat_map(|(_, lane)| lane.cells()).filter_map(|(_, cell)| cell.held);
+        slots.filter_map(|slot| Some((slot, self.held.at(slot)?)))
+    }
+
+    /// Finds the slot of a held message.
+    pub(super) fn slot(&self, dot: &Dot<I>) -> Option<SlotId> {
+        let lane = self.lanes.get(dot.node()).filter(|lane| dot.counter() > lane.delivered)?;
+        lane.cell(dot.counter()).held
     }
 
     /// Takes in a message that has arrived. O(d log n), and O(n) for each node that was not known.
@@ -274,11 +275,11 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
             }
             let ready = lane.ready.as_ref().filter(|ready| ready.dot().counter() == dot.counter());
             // Nothing is held above the highest counter known, where a message that comes in order lies.
-            let cell = (dot.counter() <= lane.highest).then(|| lane.cell(dot.counter())).flatten();
-            let held = || cell.and_then(|cell| self.held.get(cell)).map(|held| &held.message);
+            let slot = (dot.counter() <= lane.highest).then(|| lane.cell(dot.counter()).held).flatten();
+            let held = || slot.and_then(|slot| self.held.at(slot)).map(|held| &held.message);
             match ready.or_else(held) {
                 Some(first) if *first == message => {
-                    cell.into_iter().for_each(|cell| self.announce(cell, source));
+                    slot.into_iter().for_each(|slot| self.announce(slot, source));
                     return Ok(Accepted::Duplicate);
                 }
                 Some(_) => return Err(AcceptError { message, kind: AcceptErrorKind::Equivocation }),
@@ -309,39 +310,43 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         if message.dependencies().len() > limits.dependencies {
             return Err(AcceptErrorKind::TooManyDependencies { limit: limits.dependencies });
         }
-        let mut wait: Option<Wait> = None;
         let mut nodes = self.lanes.len();
-        let mut look = |at: usize, claimed: &Dot<I>, lane: Option<LaneId>| {
+        // Returns how far the node is delivered, and the highest counter of it that is known to exist.
+        let mut claim = |claimed: &Dot<I>, lane: Option<LaneId>| {
             let (delivered, highest, last) = lane.map_or((0, 0, u64::MAX), |lane| {
                 let known = &self.lanes[lane];
                 (known.delivered, known.highest, known.last)
             });
             nodes += usize::from(lane.is_none());
-            if claimed.counter() <= delivered {
-                return Ok(());
-            }
-            if claimed.counter() - delivered > limits.horizon {
-                let limit = delivered.saturating_add(limits.horizon);
+            let limit = delivered.saturating_add(limits.horizon);
+            if claimed.counter() > limit {
                 return Err(AcceptErrorKind::TooFarAhead { dot: claimed.clone(), limit });
             }
             if claimed.counter() > last {
                 return Err(AcceptErrorKind::Closed { dot: claimed.clone(), last });
             }
-            // The message's own dot stands for its cause, the one before it.
-            let counter = claimed.counter() - u64::from(at == 0);
-            if counter > delivered {
+            Ok((delivered, highest))
+        };
+        let mut wait: Option<Wait> = None;
+        let mut look = |cause: Cause, (delivered, highest): (u64, u64)| {
+            if cause.counter > delivered {
                 match &mut wait {
-                    None => wait = Some(Wait { on: Cause { at, counter, lane }, news: usize::MAX }),
-                    Some(wait) if counter > highest => wait.news = wait.news.min(at),
-                    Some(_) => {}
+                    None => wait = Some(Wait { first: cause, last: cause, news: usize::MAX }),
+                    Some(wait) => {
+                        wait.last = cause;
+                        if cause.counter > highest {
+                            wait.news = wait.news.min(cause.at());
+                        }
+                    }
                 }
             }
-            Ok(())
         };
-        look(0, message.dot(), own)?;
-        for (at, named) in (1..).zip(message.dependencies()) {
-            look(at, named, self.find(named.node()))?;
+        let known = claim(message.dot(), own)?;
+        for (at, named) in message.dependencies().iter().enumerate() {
+            let lane = self.find(named.node());
+            look(Cause::new(at, lane, named.counter()), claim(named, lane)?);
         }
+        look(Cause::new(message.dependencies().len(), own, message.dot().counter() - 1), known);
         if nodes > limits.nodes {
             return Err(AcceptErrorKind::TooManyNodes(TooManyNodes { limit: limits.nodes }));
         }
@@ -375,17 +380,18 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
 
     /// Takes in a message that has to wait, and for which there is room.
     fn hold(&mut self, message: Message<I, P>, own: LaneId, wait: Wait, announced: [SourceId; 2]) {
-        let counter = message.dot().counter();
-        let cell = *self.lanes[own].cell_mut(counter).get_or_insert_with(|| self.held.add_cell());
+        let Wait { first, last, news } = wait;
         // The dependencies from there on; the cause that it waits for is learnt where it is parked.
-        for named in message.dependencies().iter().skip(wait.news - 1) {
+        for named in message.dependencies().iter().skip(news) {
             let lane = self.lanes.find_or_add(named.node());
             self.lanes[lane].learn(named.counter());
         }
-        let slot = self.held.hold(cell, message, own);
-        self.park(slot, wait.on);
+        let on = self.lane_of(first, &message);
+        let slot = self.held.add_slot();
+        self.lanes[own].cell_mut(message.dot().counter()).held = Some(slot);
+        self.held.hold(slot, message, own, last, first, self.lanes[on].cell_mut(first.counter));
         if self.charges {
-            self.charge(cell, announced);
+            self.charge(slot, announced);
         }
     }
 
@@ -397,42 +403,63 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     pub fn pop(&mut self) -> Option<Message<I, P>> {
         while let Some(slot) = self.held.next_released() {
             let held = self.held.at(slot)?;
-            if let Some(cause) = self.first_undelivered(&held.message, held.cause()) {
+            if let Some(cause) = self.next_undelivered(held) {
                 self.park(slot, cause);
                 continue;
             }
             let (lane, counter) = (held.lane, held.message.dot().counter());
-            let cell = self.lanes[lane].deliver(counter)?;
             if self.charges {
-                self.discharge(cell);
+                self.discharge(slot);
             }
-            return self.held.deliver(cell);
+            return self.held.deliver(self.lanes[lane].deliver(counter));
         }
         let lane = &mut self.lanes[self.ready.pop_front()?];
         let message = lane.ready.take()?;
-        if let Some(cell) = lane.deliver(message.dot().counter()) {
-            self.held.deliver(cell); // nothing is held there: only waiters
-        }
+        self.held.deliver(lane.deliver(message.dot().counter())); // nothing is held there: only waiters
         Some(message)
     }
 
-    /// Finds the first cause, from the `from`-th on, that is not delivered.
-    pub(super) fn first_undelivered(&self, message: &Message<I, P>, from: usize) -> Option<Cause> {
-        (from..).map_while(|at| Some((at, message.cause(at)?))).find_map(|(at, (node, counter))| {
+    /// Finds what a message waits for that was released, if it has to wait.
+    #[inline]
+    pub(super) fn next_undelivered(&self, held: &Held<Message<I, P>>) -> Option<Cause> {
+        // Mostly none lies between the first and the last one that were not delivered when it came.
+        let mut between = self.undelivered_among(&held.message, held.cause()..held.last.at());
+        between
+            .next()
+            .or_else(|| (held.cause() <= held.last.at() && self.waits_for_last(held)).then_some(held.last))
+    }
+
+    /// Returns whether the last cause of a held message is not delivered yet.
+    #[inline]
+    fn waits_for_last(&self, Held { message, last, .. }: &Held<Message<I, P>>) -> bool {
+        #[cfg(test)]
+        self.checks.set(self.checks.get() + 1);
+        let lane = last.lane.or_else(|| self.lanes.find(message.cause(last.at())?.0));
+        last.counter > lane.map_or(0, |lane| self.lanes[lane].delivered)
+    }
+
+    /// Finds those of the message's causes with these numbers that are not delivered.
+    fn undelivered_among(&self, message: &Message<I, P>, numbers: Range<usize>) -> impl Iterator<Item = Cause> {
+        numbers.map_while(|at| Some((at, message.cause(at)?))).filter_map(|(at, (node, counter))| {
             let lane = self.find(node);
             let delivered = lane.map_or(0, |lane| self.lanes[lane].delivered);
-            (counter > delivered).then_some(Cause { at, counter, lane })
+            (counter > delivered).then(|| Cause::new(at, lane, counter))
         })
     }
 
-    /// Parks the message in `slot` under one of its causes.
-    pub(super) fn park(&mut self, slot: SlotId, Cause { at, counter, lane }: Cause) {
-        let add = || self.held.at(slot)?.message.cause(at).map(|(node, _)| self.lanes.find_or_add(node));
-        let Some(lane) = lane.or_else(add) else {
-            return;
-        };
-        let on = *self.lanes[lane].cell_mut(counter).get_or_insert_with(|| self.held.add_cell());
-        self.held.park(slot, at, on);
+    /// Parks the message in `slot` under one of its causes, whose node is known by now.
+    #[inline]
+    pub(super) fn park(&mut self, slot: SlotId, cause: Cause) {
+        let find = || self.held.at(slot)?.message.cause(cause.at()).and_then(|(node, _)| self.lanes.find(node));
+        if let Some(lane) = cause.lane.or_else(find) {
+            self.held.park(slot, cause, self.lanes[lane].cell_mut(cause.counter));
+        }
+    }
+
+    /// Returns the lane of the node of a cause, which is known from now on.
+    fn lane_of(&mut self, cause: Cause, message: &Message<I, P>) -> LaneId {
+        let node = || message.cause(cause.at()).map_or(message.dot().node(), |(node, _)| node);
+        cause.lane.unwrap_or_else(|| self.lanes.find_or_add(node()))
     }
 
     /// Looks up the lane of a node, to see how far it is delivered.
@@ -475,8 +502,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         let ready = ready.into_iter().filter_map(|lane| self.lanes[lane].ready.take());
         // What is ready stays ready, and is charged to no one.
         let mut here: Vec<_> = ready.map(|message| (message, [SourceId::UNNAMED; 2])).collect();
-        let cells: Vec<_> = self.parked().map(|(cell, _)| (cell, self.announced(cell))).collect();
-        here.extend(cells.into_iter().filter_map(|(cell, announced)| Some((self.held.take(cell)?, announced))));
+        let slots: Vec<_> = self.parked().map(|(slot, _)| (slot, self.announced(slot))).collect();
+        here.extend(slots.into_iter().filter_map(|(slot, announced)| Some((self.held.take(slot)?, announced))));
         self.held = HoldBack::new();
         self.lanes.iter_mut().for_each(Lane::clear_cells);
         self.discharge_all();
@@ -487,10 +514,14 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         for (message, announced) in here {
             let own = self.lanes.find_or_add(message.dot().node());
             if message.dot().counter() > self.lanes[own].delivered {
-                match self.first_undelivered(&message, 0) {
+                let mut undelivered = self.undelivered_among(&message, 0..usize::MAX);
+                let ends = undelivered.next().map(|first| (first, undelivered.last().unwrap_or(first)));
+                match ends {
                     None => self.make_ready(message, own),
                     // What it names has been learnt when it came.
-                    Some(on) => self.hold(message, own, Wait { on, news: usize::MAX }, announced),
+                    Some((first, last)) => {
+                        self.hold(message, own, Wait { first, last, news: usize::MAX }, announced)
+                    }
                 }
             }
         }
@@ -501,7 +532,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         self.lanes.validate()?;
-        self.held.validate()?;
+        self.held.validate(self.lanes.iter().flat_map(|(_, lane)| lane.cells()).map(|(_, cell)| cell))?;
         self.validate_shares()?;
         let ready = self.lanes.iter().filter(|(_, lane)| lane.ready.is_some()).count();
         if self.held.len() > self.limits.messages || ready != self.ready.len() {
@@ -518,7 +549,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
                 return Err("B1: a ready message is its node's next");
             }
             for (counter, cell) in lane.cells() {
-                let held = self.held.get(cell).map(|held| &held.message);
+                let held = cell.held.and_then(|slot| self.held.at(slot)).map(|held| &held.message);
                 if held.is_some_and(|held| held.dot().node() != node || held.dot().counter() != counter) {
                     return Err("H3: a cell is reached by the dot of its message");
                 }
@@ -536,9 +567,9 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
                 }
                 for waiter in self.held.waiters(cell) {
                     let parked_here = self.held.at(waiter).is_some_and(|held| {
-                        let message = &held.message;
-                        message.cause(held.cause()) == Some((node, counter))
-                            && self.first_undelivered(message, 0).is_some_and(|cause| cause.at == held.cause())
+                        let first = self.undelivered_among(&held.message, 0..usize::MAX).next();
+                        held.message.cause(held.cause()) == Some((node, counter))
+                            && first.is_some_and(|first| first.at() == held.cause())
                     });
                     if !parked_here {
                         return Err("B2: a parked message waits under its first cause that is not delivered");

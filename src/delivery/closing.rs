@@ -31,14 +31,14 @@
 
 use crate::compat::{BTreeMap, Vec};
 use crate::delivery::buffer::CausalBuffer;
-use crate::delivery::hold_back::CellId;
+use crate::delivery::hold_back::SlotId;
 use crate::delivery::lanes::LaneId;
 use crate::delivery::message::Message;
 use crate::delivery::refusal::{CloseError, TooManyNodes};
 use crate::node::NodeId;
 
 /// For each node the counters that held messages have or name, in order, each with the message.
-type Named = BTreeMap<LaneId, Vec<(u64, CellId)>>;
+type Named = BTreeMap<LaneId, Vec<(u64, SlotId)>>;
 
 impl<I: NodeId, P> CausalBuffer<I, P> {
     /// Takes note that `node` will send nothing beyond its message `last`, 0 for none; returns what can therefore never
@@ -107,14 +107,14 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
                 doomed.extend(lane.ready.take());
             }
             let Some(named) = named.get_mut(&at) else { continue };
-            while let Some((_, cell)) = named.pop_if(|(counter, _)| *counter > last) {
+            while let Some((_, slot)) = named.pop_if(|(counter, _)| *counter > last) {
                 // Not held any more if it was doomed for another reason before.
-                let Some(held) = self.held.get(cell) else { continue };
+                let Some(held) = self.held.at(slot) else { continue };
                 closing.push((held.lane, held.message.dot().counter() - 1));
                 if self.charges {
-                    self.discharge(cell);
+                    self.discharge(slot);
                 }
-                doomed.extend(self.withdraw(cell));
+                doomed.extend(self.withdraw(slot));
             }
         }
         self.ready.retain(|&lane| self.lanes[lane].ready.is_some());
@@ -133,12 +133,12 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         if self.held.len() == 0 {
             return named; // without a look at every node: a snapshot closes one after another
         }
-        for (cell, held) in self.parked() {
+        for (slot, held) in self.parked() {
             let message = &held.message;
-            named.entry(held.lane).or_default().push((message.dot().counter(), cell));
+            named.entry(held.lane).or_default().push((message.dot().counter(), slot));
             for dependency in message.dependencies() {
                 if let Some(lane) = self.lanes.find(dependency.node()) {
-                    named.entry(lane).or_default().push((dependency.counter(), cell));
+                    named.entry(lane).or_default().push((dependency.counter(), slot));
                 }
             }
         }

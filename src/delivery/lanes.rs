@@ -1,38 +1,45 @@
 //! What is known of each node: how far it is delivered, what is known to exist, and where its messages are.
 //!
 //! The one message of a node that can be delivered next, if it could be when it came, waits in the lane itself.
-//! Of the others the lane knows the cells (see `hold_back`), in pages of 64 consecutive counters:
+//! Of the others the lane has the cells (see `hold_back`): those of the next counters in a row, and what lies far
+//! ahead of them in a tree.
 //!
 //! ```text
-//!   node a   delivered 1, highest 580   next: counters 1..=64      [ · · c₇ · c₂ ... ]
-//!                                       later, 9: counters 577..=640 [ c₄ · · ... ]
-//!   node b   delivered 0, highest 1     next: counters 1..=64      ...
+//!   node a   delivered 3, highest 900    row: 4 ·  5 ■  6 ·  7 ■    far: 900 ■
+//!   node b   delivered 0, highest 1      row: 1 ■                   far: nothing
 //! ```
 //!
-//! The messages that are held at one time lie close together, so most look-ups are in the page of the next delivery,
-//! which needs no search. Cells come out in order, so that [`missing`](crate::CausalBuffer::missing) walks what is
-//! held and not all numbers. A counter far ahead costs one page. Nothing depends on a hash, so no sender
-//! can make it slow.
+//! The messages that are held at one time lie close together, so nearly every cell is found by its number alone. How
+//! far the row may reach follows from how many cells are in use: so it is never much longer than what is held, and a
+//! counter far ahead costs one entry of the tree. When the row grows it takes over what it reaches. Cells come out in
+//! order, so that [`missing`](crate::CausalBuffer::missing) walks what is held and not all numbers. Nothing depends on
+//! a hash, so no sender can make it slow.
+//!
+//! # Cost
+//!
+//! O(1) in the row, O(log f) for f cells far ahead. A cell moves from the tree to the row when as many cells have come
+//! as the row grows by, up to a factor; and back when half of them have gone: O(log f) for each, amortised.
 //!
 //! # Invariants
 //!
 //! - L1: nodes are strictly increasing; there are as many ids, all different, and as many lanes.
 //! - L2: no cell has a counter above `highest`, and `delivered` is at most `highest`.
-//! - L3: the page of `delivered + 1` is `next`, all of `later` lie above it.
+//! - L3: the row begins with the cell of `delivered + 1`; all in `far` lie behind its end, and none is empty.
 //! - L4: at most [`Lanes::MAX`] nodes are known.
 //! - L5: `highest` is at most `last`, where the node was closed.
+//! - L6: `used` cells are not empty, and there is room in the row for at most 4 times [`reach`]`(used)` cells.
 
 use core::num::NonZeroU32;
 use core::ops::{Index, IndexMut};
 
-use crate::compat::{BTreeMap, Box, Vec};
-use crate::delivery::hold_back::CellId;
+use crate::compat::{BTreeMap, Box, Vec, VecDeque};
+use crate::delivery::hold_back::Cell;
 use crate::node::NodeId;
 
-/// Counters a page; a page is 256 bytes.
-const PAGE: usize = 64;
-
-type Page = [Option<CellId>; PAGE];
+/// How many cells the row may have when it grows, if so many are in use.
+const fn reach(used: usize) -> usize {
+    used.saturating_mul(8).saturating_add(32)
+}
 
 /// The place of a node's lane, for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,10 +70,20 @@ pub(super) struct Lane<M> {
     pub(super) last: u64,
     /// Its next message, if it could be delivered when it came.
     pub(super) ready: Option<M>,
-    /// The page of the counter that is delivered next.
-    next: Option<Box<Page>>,
-    /// Those above it.
-    later: BTreeMap<u64, Box<Page>>,
+    /// Those that come later: none before the first one comes, so that a lane is small where all come in order.
+    cells: Option<Box<Cells>>,
+}
+
+/// The cells of a node, of counters that are not delivered.
+#[derive(Clone, Debug, Default)]
+struct Cells {
+    delivered: u64,
+    /// The cells of the next counters, from `delivered + 1` on.
+    row: VecDeque<Cell>,
+    /// Those behind the row that are not empty.
+    far: BTreeMap<u64, Cell>,
+    /// How many cells are not empty.
+    used: usize,
 }
 
 impl<I: NodeId, M> Lanes<I, M> {
@@ -84,7 +101,13 @@ impl<I: NodeId, M> Lanes<I, M> {
 
     /// Finds the lane of `node`. O(log n) for n nodes.
     pub(super) fn find(&self, node: &I) -> Option<LaneId> {
-        self.nodes.binary_search(node).ok().map(|at| self.ids[at])
+        let at = self.place(node);
+        self.nodes.get(at).filter(|known| *known == node).map(|_| self.ids[at])
+    }
+
+    /// Finds where `node` is in the order, or would be. O(log n), with few instructions a step.
+    fn place(&self, node: &I) -> usize {
+        self.nodes.partition_point(|known| known < node)
     }
 
     /// Returns what is known of `node`. O(log n).
@@ -94,18 +117,17 @@ impl<I: NodeId, M> Lanes<I, M> {
 
     /// Finds the lane of `node`, which is known from now on. O(log n), and O(n) for a new node.
     pub(super) fn find_or_add(&mut self, node: &I) -> LaneId {
-        match self.nodes.binary_search(node) {
-            Ok(at) => self.ids[at],
-            Err(at) => {
-                self.lanes.push(Lane::new());
-                let number = u32::try_from(self.lanes.len()).ok().and_then(NonZeroU32::new);
-                #[expect(clippy::expect_used, reason = "L4: at most MAX nodes are known, so their numbers fit")]
-                let id = LaneId(number.expect("L4"));
-                self.nodes.insert(at, node.clone());
-                self.ids.insert(at, id);
-                id
-            }
+        let at = self.place(node);
+        if self.nodes.get(at) == Some(node) {
+            return self.ids[at];
         }
+        self.lanes.push(Lane::new());
+        let number = u32::try_from(self.lanes.len()).ok().and_then(NonZeroU32::new);
+        #[expect(clippy::expect_used, reason = "L4: at most MAX nodes are known, so their numbers fit")]
+        let id = LaneId(number.expect("L4"));
+        self.nodes.insert(at, node.clone());
+        self.ids.insert(at, id);
+        id
     }
 
     /// Visits the nodes in their order, with what is known of each.
@@ -113,7 +135,7 @@ impl<I: NodeId, M> Lanes<I, M> {
         self.nodes.iter().zip(&self.ids).map(|(node, &id)| (node, &self[id]))
     }
 
-    /// Checks L1 to L3 and L5. O(everything).
+    /// Checks L1 to L3, L5 and L6. O(everything).
     pub(super) fn validate(&self) -> Result<(), &'static str> {
         if !self.nodes.is_sorted_by(|a, b| a < b) || self.nodes.len() != self.lanes.len() {
             return Err("L1: nodes are strictly increasing, one lane each");
@@ -126,8 +148,11 @@ impl<I: NodeId, M> Lanes<I, M> {
             if lane.highest > lane.last {
                 return Err("L5: nothing is known to exist above where the node was closed");
             }
-            if lane.later.keys().next().is_some_and(|&first| first <= lane.next_page()) {
-                return Err("L3: the later pages lie above the one of the next delivery");
+            if let Some(cells) = &lane.cells {
+                if cells.delivered != lane.delivered {
+                    return Err("L3: the row begins behind what is delivered");
+                }
+                cells.validate()?;
             }
         }
         Ok(())
@@ -155,67 +180,51 @@ impl<I, M> IndexMut<LaneId> for Lanes<I, M> {
 
 impl<M> Lane<M> {
     const fn new() -> Self {
-        Self { delivered: 0, highest: 0, last: u64::MAX, ready: None, next: None, later: BTreeMap::new() }
+        Self { delivered: 0, highest: 0, last: u64::MAX, ready: None, cells: None }
     }
 
-    /// Returns the number of the page of the next delivery.
-    fn next_page(&self) -> u64 {
-        self.delivered / PAGE as u64
+    /// Returns the cell of a counter that is not delivered.
+    #[inline]
+    pub(super) fn cell(&self, counter: u64) -> Cell {
+        self.cells.as_ref().map_or(Cell::default(), |cells| cells.get(counter))
     }
 
-    /// Returns the cell of a counter that is not delivered. O(log p) for p later pages.
-    pub(super) fn cell(&self, counter: u64) -> Option<CellId> {
-        let (page, at) = position(counter);
-        let page = if page == self.next_page() { self.next.as_ref() } else { self.later.get(&page) };
-        page.and_then(|page| page[at])
-    }
-
-    /// Returns the place for the cell of a counter that is not delivered, which thereby is known to exist.
-    pub(super) fn cell_mut(&mut self, counter: u64) -> &mut Option<CellId> {
+    /// Returns the cell of a counter that is not delivered, which thereby is known to exist. The caller puts something
+    /// into it (L6).
+    #[inline]
+    pub(super) fn cell_mut(&mut self, counter: u64) -> &mut Cell {
         self.learn(counter);
-        let (page, at) = position(counter);
-        let empty = || Box::new([None; PAGE]);
-        let page = if page == self.next_page() {
-            self.next.get_or_insert_with(empty)
-        } else {
-            self.later.entry(page).or_insert_with(empty)
-        };
-        &mut page[at]
+        let empty = || Box::new(Cells { delivered: self.delivered, ..Cells::default() });
+        self.cells.get_or_insert_with(empty).get_mut(counter)
+    }
+
+    /// Changes the cell of a counter, which is not empty, and forgets it if it is empty then.
+    pub(super) fn change(&mut self, counter: u64, change: impl FnOnce(&mut Cell)) {
+        if let Some(cells) = &mut self.cells {
+            cells.change(counter, change);
+        }
+    }
+
+    /// Delivers the next message, whose counter is `counter`, and takes out its cell.
+    #[inline]
+    pub(super) fn deliver(&mut self, counter: u64) -> Cell {
+        self.delivered = counter;
+        self.cells.as_mut().map_or(Cell::default(), |cells| cells.deliver(counter))
+    }
+
+    /// Visits the cells that are not empty, with their counters, in order.
+    pub(super) fn cells(&self) -> impl Iterator<Item = (u64, Cell)> {
+        self.cells.iter().flat_map(|cells| cells.iter())
+    }
+
+    /// Forgets all cells.
+    pub(super) fn clear_cells(&mut self) {
+        self.cells = None;
     }
 
     /// Notes that a counter exists.
     pub(super) fn learn(&mut self, counter: u64) {
         self.highest = self.highest.max(counter);
-    }
-
-    /// Delivers the next message, whose counter is `counter`, and takes out its cell.
-    ///
-    /// A page goes when its last counter goes: a node's messages that come one after another share it.
-    pub(super) fn deliver(&mut self, counter: u64) -> Option<CellId> {
-        let (_, at) = position(counter);
-        let cell = self.next.as_mut().and_then(|page| page[at].take());
-        self.delivered = counter;
-        if at + 1 == PAGE {
-            self.next = self.later.remove(&self.next_page());
-        }
-        cell
-    }
-
-    /// Takes out the cell of a counter, and its page if that has no other.
-    pub(super) fn remove_cell(&mut self, counter: u64) {
-        let (page, at) = position(counter);
-        let is_next = page == self.next_page();
-        let cells = if is_next { self.next.as_mut() } else { self.later.get_mut(&page) };
-        let Some(cells) = cells else { return };
-        cells[at] = None;
-        if cells.iter().any(Option::is_some) {
-            return;
-        }
-        if is_next {
-            self.next = None;
-        } else {
-            self.later.remove(&page);
-        }
     }
 
     /// Takes everything up to `counter` as delivered. There must be no cells.
@@ -230,28 +239,198 @@ impl<M> Lane<M> {
         self.last = self.last.min(last);
         self.highest = self.highest.min(last);
     }
+}
 
-    /// Forgets all cells.
-    pub(super) fn clear_cells(&mut self) {
-        self.next = None;
-        self.later.clear();
+impl Cells {
+    /// Returns the place in the row of a counter that is not delivered.
+    fn place(&self, counter: u64) -> usize {
+        usize::try_from(counter - self.delivered - 1).unwrap_or(usize::MAX)
     }
 
-    /// Visits the counters that have a cell, in order.
-    pub(super) fn cells(&self) -> impl Iterator<Item = (u64, CellId)> {
-        let next = self.next.iter().map(|cells| (self.next_page(), cells));
-        let later = self.later.iter().map(|(&page, cells)| (page, cells));
-        next.chain(later).flat_map(|(page, cells)| {
-            // Computed for cells only: in the page of the last counter of all, the place behind it has none.
-            let counter = move |at| page * PAGE as u64 + at as u64 + 1;
-            cells.iter().enumerate().filter_map(move |(at, cell)| cell.map(|cell| (counter(at), cell)))
-        })
+    /// Returns the cell of a counter that is not delivered.
+    #[inline]
+    fn get(&self, counter: u64) -> Cell {
+        let cell = self.row.get(self.place(counter));
+        cell.or_else(|| self.far.get(&counter)).copied().unwrap_or_default()
+    }
+
+    /// Returns the cell of a counter that is not delivered, into which the caller puts something.
+    #[inline]
+    fn get_mut(&mut self, counter: u64) -> &mut Cell {
+        let place = self.place(counter);
+        if place >= self.row.len() {
+            return self.get_beyond(counter, place);
+        }
+        let cell = &mut self.row[place];
+        self.used += usize::from(cell.is_empty());
+        cell
+    }
+
+    /// The same for a counter that the row does not reach: now it does, or the cell is far ahead.
+    #[inline(never)]
+    fn get_beyond(&mut self, counter: u64, place: usize) -> &mut Cell {
+        let cell = if place < reach(self.used) {
+            self.grow(place | 7);
+            &mut self.row[place]
+        } else {
+            self.far.entry(counter).or_default()
+        };
+        self.used += usize::from(cell.is_empty());
+        cell
+    }
+
+    /// Makes the row reach `place`, and takes over from `far` what it reaches then.
+    fn grow(&mut self, place: usize) {
+        let len = self.row.len();
+        if place >= self.row.capacity() {
+            self.row.reserve_exact((place + 1 - len).max(len / 2)); // by half, not by doubling: this may be much
+        }
+        self.row.resize(place + 1, Cell::default());
+        while let Some(first) = self.far.first_entry() {
+            let place = *first.key() - self.delivered - 1;
+            match usize::try_from(place).ok().and_then(|place| self.row.get_mut(place)) {
+                Some(cell) => *cell = first.remove(),
+                None => break,
+            }
+        }
+    }
+
+    /// Makes the row as short as it should be after cells have gone, and puts into `far` what it reaches no more.
+    #[cold]
+    fn shrink(&mut self) {
+        let reach = reach(self.used);
+        while self.row.len() > reach {
+            let counter = self.delivered + self.row.len() as u64;
+            if let Some(cell) = self.row.pop_back().filter(|cell| !cell.is_empty()) {
+                self.far.insert(counter, cell);
+            }
+        }
+        self.row.shrink_to(reach);
+    }
+
+    /// Delivers the next message, whose counter is `counter`, and takes out its cell.
+    #[inline]
+    fn deliver(&mut self, counter: u64) -> Cell {
+        let cell = self.row.pop_front().or_else(|| self.far.remove(&counter)).unwrap_or_default();
+        self.delivered = counter;
+        self.used -= usize::from(!cell.is_empty());
+        if self.row.capacity() > 4 * reach(self.used) {
+            self.shrink();
+        }
+        cell
+    }
+
+    /// Changes the cell of a counter, which is not empty, and forgets it if it is empty then.
+    fn change(&mut self, counter: u64, change: impl FnOnce(&mut Cell)) {
+        let place = self.place(counter);
+        let cell = self.row.get_mut(place).or_else(|| self.far.get_mut(&counter));
+        let Some(cell) = cell else { return };
+        change(cell);
+        if cell.is_empty() {
+            self.far.remove(&counter);
+            self.used -= 1;
+            if self.row.capacity() > 4 * reach(self.used) {
+                self.shrink();
+            }
+        }
+    }
+
+    /// Visits the cells that are not empty, with their counters, in order.
+    fn iter(&self) -> impl Iterator<Item = (u64, Cell)> {
+        let row = (1..).zip(&self.row).filter(|(_, cell)| !cell.is_empty());
+        let row = row.map(|(ahead, &cell)| (self.delivered + ahead, cell));
+        row.chain(self.far.iter().map(|(&counter, &cell)| (counter, cell)))
+    }
+
+    /// Checks L3 and L6. O(cells).
+    fn validate(&self) -> Result<(), &'static str> {
+        let end = self.delivered.saturating_add(self.row.len() as u64);
+        if self.far.iter().any(|(&counter, cell)| counter <= end || cell.is_empty()) {
+            return Err("L3: what is far lies behind the row, and is not empty");
+        }
+        if self.iter().count() != self.used || self.row.capacity() > 4 * reach(self.used) {
+            return Err("L6: the row is not much longer than what is in use");
+        }
+        Ok(())
     }
 }
 
-/// Splits a counter, at least 1, into the number of its page and the place there.
-fn position(counter: u64) -> (u64, usize) {
-    let (page, at) = ((counter - 1) / PAGE as u64, (counter - 1) % PAGE as u64);
-    #[expect(clippy::cast_possible_truncation, reason = "a remainder of PAGE, which is a usize")]
-    (page, at as usize)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::hold_back::SlotId;
+
+    fn random(state: &mut u64, bound: u64) -> u64 {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*state >> 33) % bound
+    }
+
+    /// Puts something into cells near and far, empties some, delivers; a plain tree does the same.
+    #[test]
+    fn a_lane_has_the_cells_that_a_tree_has() {
+        let (mut grown, mut shrunk, mut taken_over) = (0, 0, 0);
+        for seed in 0..60 {
+            let mut state = seed;
+            let mut lanes: Lanes<u8, ()> = Lanes::new();
+            let id = lanes.find_or_add(&0);
+            let mut tree = BTreeMap::new();
+            for _ in 0..600 {
+                let lane = &mut lanes[id];
+                let sizes = |lane: &Lane<()>| {
+                    lane.cells.as_ref().map_or((0, 0), |cells| (cells.row.capacity(), cells.far.len()))
+                };
+                let (capacity, far) = sizes(lane);
+                match random(&mut state, 8) {
+                    0..5 => {
+                        let spread = [3, 40, 400, 1 << 40][random(&mut state, 4) as usize];
+                        let counter = lane.delivered + 1 + random(&mut state, spread);
+                        let slot = if counter % 2 == 0 { SlotId::MIN } else { SlotId::MAX };
+                        lane.cell_mut(counter).held = Some(slot);
+                        tree.insert(counter, slot);
+                    }
+                    5 => {
+                        let end = tree.len() as u64;
+                        if let Some(&counter) = tree.keys().nth(random(&mut state, end.max(1)) as usize) {
+                            lane.change(counter, |cell| cell.held = None);
+                            tree.remove(&counter);
+                        }
+                    }
+                    6 => {
+                        let next = lane.delivered + 1;
+                        assert_eq!(lane.deliver(next).held, tree.remove(&next));
+                        lane.learn(next);
+                    }
+                    _ if random(&mut state, 20) == 0 => {
+                        // All but the last go: the row must not stay as long as it was.
+                        while tree.len() > 1 {
+                            let (counter, _) = tree.pop_first().unwrap();
+                            lane.change(counter, |cell| cell.held = None);
+                        }
+                    }
+                    _ => {}
+                }
+                let now = sizes(lane);
+                grown += u32::from(now.0 > capacity);
+                shrunk += u32::from(now.0 < capacity);
+                taken_over += u32::from(now.1 + 1 < far);
+                let held = lane.cells().map(|(counter, cell)| (counter, cell.held.unwrap()));
+                assert!(held.eq(tree.iter().map(|(&counter, &slot)| (counter, slot))), "seed {seed}");
+                let near = lane.delivered + 1..lane.delivered + 500;
+                assert!(near.clone().all(|counter| lane.cell(counter).held == tree.get(&counter).copied()));
+                assert_eq!(lanes.validate(), Ok(()), "seed {seed}");
+            }
+        }
+        assert!(grown > 100 && shrunk > 20 && taken_over > 20, "{grown} {shrunk} {taken_over}");
+    }
+
+    #[test]
+    fn the_last_counter_of_all_has_a_cell() {
+        let mut lane: Lane<()> = Lane::new();
+        lane.advance_to(u64::MAX - 2);
+        lane.cell_mut(u64::MAX).held = Some(SlotId::MIN);
+        assert!(lane.cells().map(|(counter, _)| counter).eq([u64::MAX]));
+        assert!(lane.deliver(u64::MAX - 1).is_empty());
+        assert_eq!(lane.deliver(u64::MAX).held, Some(SlotId::MIN));
+        assert_eq!(lane.cells().count(), 0);
+    }
 }

@@ -121,13 +121,18 @@ impl<I, P> Message<I, P> {
         Message { dot: self.dot, dependencies: self.dependencies, payload }
     }
 
-    /// Returns the `at`-th cause as node and counter: first the sender's previous message, whose counter is 0 if
-    /// there is none, then the dependencies.
+    /// Returns the `at`-th cause as node and counter: first the dependencies, then the sender's previous message, whose
+    /// counter is 0 if there is none.
     pub(super) fn cause(&self, at: usize) -> Option<(&I, u64)> {
-        match at.checked_sub(1) {
-            None => Some((self.dot.node(), self.dot.counter() - 1)),
-            Some(at) => self.dependencies.get(at).map(|dependency| (dependency.node(), dependency.counter())),
+        match self.dependencies.get(at) {
+            Some(dependency) => Some((dependency.node(), dependency.counter())),
+            None => (at == self.dependencies.len()).then(|| self.previous()),
         }
+    }
+
+    /// Returns the sender's previous message, whose counter is 0 if there is none.
+    pub(super) fn previous(&self) -> (&I, u64) {
+        (self.dot.node(), self.dot.counter() - 1)
     }
 }
 

@@ -7,6 +7,8 @@
 //!   delivered 3     held 5 and 6     a held message depends on 9     missing 4..=4 and 7..=9
 //! ```
 
+use core::iter;
+
 use crate::delivery::buffer::CausalBuffer;
 use crate::delivery::message::Message;
 use crate::node::{Dot, DotRange, NodeId};
@@ -23,7 +25,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     pub fn missing(&self) -> impl Iterator<Item = DotRange<I>> {
         let behind = self.lanes.iter().filter(|(_, lane)| lane.delivered < lane.highest);
         behind.flat_map(move |(node, lane)| {
-            let parked = lane.cells().filter(|&(_, cell)| self.held.get(cell).is_some());
+            let parked = lane.cells().filter(|(_, cell)| cell.held.is_some());
             let held =
                 lane.ready.iter().map(|ready| ready.dot().counter()).chain(parked.map(|(counter, _)| counter));
             // Each gap ends just below a held counter, and the last one at the highest counter known to exist.
@@ -54,9 +56,9 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn blocked_on(&self, dot: &Dot<I>) -> impl Iterator<Item = Dot<I>> {
-        let cell = self.lanes.get(dot.node()).and_then(|lane| lane.cell(dot.counter()));
-        let held = cell.and_then(|cell| self.held.get(cell));
-        held.into_iter().flat_map(|held| self.undelivered(&held.message, held.cause()))
+        let slot = self.slot(dot);
+        let held = slot.and_then(|slot| self.held.at(slot));
+        held.into_iter().flat_map(|held| self.undelivered_causes(&held.message))
     }
 
     /// Names the causes of `message` that are not delivered, of one that was refused for want of room: all that has to
@@ -82,11 +84,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn undelivered_causes(&self, message: &Message<I, P>) -> impl Iterator<Item = Dot<I>> {
-        self.undelivered(message, 0)
-    }
-
-    fn undelivered(&self, message: &Message<I, P>, from: usize) -> impl Iterator<Item = Dot<I>> {
-        let causes = (from..).map_while(|at| message.cause(at));
+        let dependencies = message.dependencies().iter().map(|named| (named.node(), named.counter()));
+        let causes = iter::once(message.previous()).chain(dependencies);
         causes
             .filter(|&(node, counter)| counter > self.delivered_up_to(node))
             .filter_map(|(node, counter)| Dot::new(node.clone(), counter))

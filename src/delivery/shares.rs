@@ -41,7 +41,8 @@
 
 use crate::compat::{BTreeMap, BTreeSet, Box, Vec};
 use crate::delivery::buffer::CausalBuffer;
-use crate::delivery::hold_back::CellId;
+use crate::delivery::hold_back::SlotId;
+use crate::delivery::lanes::LaneId;
 use crate::delivery::message::Message;
 use crate::delivery::refusal::AcceptErrorKind;
 use crate::node::{Dot, NodeId};
@@ -72,7 +73,7 @@ struct Used {
 }
 
 /// The place of a held message in the order of eviction: the last of a source goes first.
-type Rank = (SourceId, u32, CellId);
+type Rank = (SourceId, u32, SlotId);
 
 /// The sources, and what is charged to each.
 #[derive(Clone, Debug)]
@@ -81,7 +82,7 @@ pub(super) struct Shares<I> {
     /// By number; of what is not in use, the numbers are in `free`.
     used: Vec<Used>,
     free: Vec<SourceId>,
-    /// By cell; of cells that hold nothing, without meaning.
+    /// By slot; of slots that hold nothing, without meaning.
     charges: Vec<Charge>,
     order: BTreeSet<Rank>,
 }
@@ -117,23 +118,23 @@ impl<I: NodeId> Shares<I> {
         Some(id)
     }
 
-    fn add(&mut self, cell: CellId, charge: Charge, bytes: usize) {
-        if self.charges.len() <= cell.index() {
-            let more = cell.index() + 1 - self.charges.len();
+    fn add(&mut self, slot: SlotId, charge: Charge, bytes: usize) {
+        if self.charges.len() <= slot.index() {
+            let more = slot.index() + 1 - self.charges.len();
             self.charges.reserve_exact(more.max(self.charges.len() / 4));
-            self.charges.resize(cell.index() + 1, Charge::default());
+            self.charges.resize(slot.index() + 1, Charge::default());
         }
-        self.charges[cell.index()] = charge;
+        self.charges[slot.index()] = charge;
         let used = &mut self.used[usize::from(charge.announced[0].0)];
         *used = Used { messages: used.messages + 1, bytes: used.bytes.saturating_add(bytes) };
-        self.order.insert((charge.announced[0], charge.distance, cell));
+        self.order.insert((charge.announced[0], charge.distance, slot));
     }
 
-    fn subtract(&mut self, cell: CellId, bytes: usize) {
-        let charge = self.charges[cell.index()];
+    fn subtract(&mut self, slot: SlotId, bytes: usize) {
+        let charge = self.charges[slot.index()];
         let used = &mut self.used[usize::from(charge.announced[0].0)];
         *used = Used { messages: used.messages - 1, bytes: used.bytes.saturating_sub(bytes) };
-        self.order.remove(&(charge.announced[0], charge.distance, cell));
+        self.order.remove(&(charge.announced[0], charge.distance, slot));
     }
 
     /// Returns the source that holds most, if `newcomer` held `more` than it does; in doubt the newcomer.
@@ -174,20 +175,20 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         let Some(shares) = &mut self.shares else { return 0 };
         let Some(gone) = shares.ids.remove(source) else { return 0 };
         shares.free.push(gone);
-        let cells: Vec<_> = shares.order.iter().map(|&(.., cell)| cell).collect();
+        let slots: Vec<_> = shares.order.iter().map(|&(.., slot)| slot).collect();
         let mut dropped = 0;
-        for cell in cells {
-            let [charged, other] = self.announced(cell);
+        for slot in slots {
+            let [charged, other] = self.announced(slot);
             if charged == gone {
-                self.discharge(cell);
+                self.discharge(slot);
                 if other == gone {
-                    self.withdraw(cell);
+                    self.withdraw(slot);
                     dropped += 1;
                 } else {
-                    self.charge(cell, [other; 2]);
+                    self.charge(slot, [other; 2]);
                 }
             } else if let Some(shares) = self.shares.as_mut().filter(|_| other == gone) {
-                shares.charges[cell.index()].announced = [charged; 2];
+                shares.charges[slot.index()].announced = [charged; 2];
             }
         }
         dropped
@@ -200,19 +201,19 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         if self.shares.is_none() && limit > 0 {
             self.shares = Some(Box::new(Shares::new()));
             (self.charges, self.bytes) = (true, 0);
-            let parked: Vec<_> = self.parked().map(|(cell, _)| cell).collect();
-            parked.into_iter().for_each(|cell| self.charge(cell, [SourceId::UNNAMED; 2]));
+            let parked: Vec<_> = self.parked().map(|(slot, _)| slot).collect();
+            parked.into_iter().for_each(|slot| self.charge(slot, [SourceId::UNNAMED; 2]));
         }
         let id = self.shares.as_mut().and_then(|shares| shares.find_or_add(source, limit));
         id.ok_or(AcceptErrorKind::TooManySources { limit })
     }
 
     /// Notes that a source has brought a message that is held already.
-    pub(super) fn announce(&mut self, cell: CellId, source: Option<&I>) {
-        let Some(shares) = self.shares.as_mut().filter(|_| self.held.get(cell).is_some()) else { return };
+    pub(super) fn announce(&mut self, slot: SlotId, source: Option<&I>) {
+        let Some(shares) = self.shares.as_mut().filter(|_| self.held.at(slot).is_some()) else { return };
         let id =
             source.map_or(Some(SourceId::UNNAMED), |source| shares.find_or_add(source, self.limits.sources));
-        let [charged, other] = &mut shares.charges[cell.index()].announced;
+        let [charged, other] = &mut shares.charges[slot.index()].announced;
         if other == charged {
             *other = id.unwrap_or(*charged);
         }
@@ -221,15 +222,14 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// Returns the source that is charged for a held message, for tests; `None` if it has no name.
     #[doc(hidden)]
     pub fn internal_charged(&self, dot: &Dot<I>) -> Option<&I> {
-        let cell = self.lanes.get(dot.node())?.cell(dot.counter())?;
-        let [charged, _] = self.held.get(cell).map(|_| self.announced(cell))?;
+        let [charged, _] = self.slot(dot).map(|slot| self.announced(slot))?;
         let mut ids = self.shares.as_ref()?.ids.iter();
         ids.find(|&(_, &id)| id == charged).map(|(source, _)| source)
     }
 
     /// Returns who has brought a held message.
-    pub(super) fn announced(&self, cell: CellId) -> [SourceId; 2] {
-        self.shares.as_ref().map_or([SourceId::UNNAMED; 2], |shares| shares.charges[cell.index()].announced)
+    pub(super) fn announced(&self, slot: SlotId) -> [SourceId; 2] {
+        self.shares.as_ref().map_or([SourceId::UNNAMED; 2], |shares| shares.charges[slot.index()].announced)
     }
 
     /// Returns how many bytes of the limit a held message takes up.
@@ -240,29 +240,29 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
 
     /// Charges a held message to the first of those who announced it.
     #[cold]
-    pub(super) fn charge(&mut self, cell: CellId, announced: [SourceId; 2]) {
-        let Some((held, distance)) = self.held.get(cell).zip(self.distance(cell)) else { return };
+    pub(super) fn charge(&mut self, slot: SlotId, announced: [SourceId; 2]) {
+        let Some((held, distance)) = self.held.at(slot).zip(self.distance(slot)) else { return };
         let size = self.size(&held.message);
         self.bytes = self.bytes.saturating_add(size);
         if let Some(shares) = &mut self.shares {
-            shares.add(cell, Charge { announced, distance }, size);
+            shares.add(slot, Charge { announced, distance }, size);
         }
     }
 
     /// Takes a held message off what its source is charged for.
     #[cold]
-    pub(super) fn discharge(&mut self, cell: CellId) {
-        let Some(held) = self.held.get(cell) else { return };
+    pub(super) fn discharge(&mut self, slot: SlotId) {
+        let Some(held) = self.held.at(slot) else { return };
         let size = self.size(&held.message);
         self.bytes = self.bytes.saturating_sub(size);
         if let Some(shares) = &mut self.shares {
-            shares.subtract(cell, size);
+            shares.subtract(slot, size);
         }
     }
 
     /// Returns how far a held message is ahead of what is delivered of its node, up to 2^32 - 1.
-    fn distance(&self, cell: CellId) -> Option<u32> {
-        let held = self.held.get(cell)?;
+    fn distance(&self, slot: SlotId) -> Option<u32> {
+        let held = self.held.at(slot)?;
         let distance = held.message.dot().counter() - self.lanes[held.lane].delivered;
         Some(u32::try_from(distance).unwrap_or(u32::MAX))
     }
@@ -290,23 +290,23 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
                 break None;
             };
             match victim {
-                Ok(cell) => {
-                    let [charged, other] = self.announced(cell);
-                    self.discharge(cell);
+                Ok(slot) => {
+                    let [charged, other] = self.announced(slot);
+                    self.discharge(slot);
                     if other == charged {
-                        evicted.push(cell);
+                        evicted.push(slot);
                     } else {
-                        self.charge(cell, [other; 2]); // and stays so: each takes over once only
+                        self.charge(slot, [other; 2]); // and stays so: each takes over once only
                     }
                 }
                 Err(refused) => break Some(refused),
             }
         };
-        for cell in evicted {
+        for slot in evicted {
             if refused.is_none() {
-                self.withdraw(cell);
+                self.withdraw(slot);
             } else {
-                self.charge(cell, self.announced(cell));
+                self.charge(slot, self.announced(slot));
             }
         }
         refused.map_or(Ok(()), Err)
@@ -320,20 +320,20 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         distance: u64,
         more: usize,
         amount: impl Fn(&Used) -> usize,
-    ) -> Option<CellId> {
+    ) -> Option<SlotId> {
         let most = self.shares.as_ref()?.most(source, more, amount);
         loop {
             let order = &self.shares.as_ref()?.order;
-            let &(.., noted, cell) =
-                order.range((most, 0, CellId::MIN)..=(most, u32::MAX, CellId::MAX)).next_back()?;
-            let truly = self.distance(cell)?;
+            let &(.., noted, slot) =
+                order.range((most, 0, SlotId::MIN)..=(most, u32::MAX, SlotId::MAX)).next_back()?;
+            let truly = self.distance(slot)?;
             if truly == noted {
-                return (most != source || u64::from(truly) > distance).then_some(cell);
+                return (most != source || u64::from(truly) > distance).then_some(slot);
             }
             let shares = self.shares.as_mut()?;
-            shares.order.remove(&(most, noted, cell));
-            shares.order.insert((most, truly, cell));
-            shares.charges[cell.index()].distance = truly;
+            shares.order.remove(&(most, noted, slot));
+            shares.order.insert((most, truly, slot));
+            shares.charges[slot.index()].distance = truly;
         }
     }
 
@@ -341,19 +341,14 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     pub(super) fn settle(&mut self) {
         while let Some(slot) = self.held.next_released() {
             let Some(held) = self.held.at(slot) else { continue };
-            if let Some(cause) = self.first_undelivered(&held.message, held.cause()) {
+            if let Some(cause) = self.next_undelivered(held) {
                 self.park(slot, cause);
                 continue;
             }
-            let (lane, counter) = (held.lane, held.message.dot().counter());
-            let Some(cell) = self.lanes[lane].cell(counter) else { continue };
             if self.charges {
-                self.discharge(cell);
+                self.discharge(slot);
             }
-            if let Some(message) = self.held.take(cell) {
-                if self.held.free_unused(cell) {
-                    self.lanes[lane].remove_cell(counter);
-                }
+            if let Some((lane, message)) = self.take_out(slot) {
                 self.lanes[lane].ready = Some(message);
                 self.ready.push_back(lane);
             }
@@ -362,35 +357,36 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
 
     /// Takes out a held message, which is discharged, as if it had not come. Nothing may be released:
     /// [`settle`](Self::settle) first.
-    pub(super) fn withdraw(&mut self, cell: CellId) -> Option<Message<I, P>> {
-        let held = self.held.get(cell)?;
-        let own = held.lane;
+    pub(super) fn withdraw(&mut self, slot: SlotId) -> Option<Message<I, P>> {
+        let held = self.held.at(slot)?;
         let (node, counter) = held.message.cause(held.cause())?;
-        let on_lane = self.lanes.find(node)?;
-        let on = self.lanes[on_lane].cell(counter)?;
-        let message = self.held.take_parked(cell, on)?;
-        for (lane, counter, cell) in [(on_lane, counter, on), (own, message.dot().counter(), cell)] {
-            if self.held.free_unused(cell) {
-                self.lanes[lane].remove_cell(counter);
-            }
-        }
-        Some(message)
+        let lane = self.lanes.find(node)?;
+        self.lanes[lane].change(counter, |on| self.held.unpark(slot, on));
+        self.take_out(slot).map(|(_, message)| message)
+    }
+
+    /// Takes out a held message that is in no list, with the lane of its node.
+    fn take_out(&mut self, slot: SlotId) -> Option<(LaneId, Message<I, P>)> {
+        let lane = self.held.at(slot)?.lane;
+        let message = self.held.take(slot)?;
+        self.lanes[lane].change(message.dot().counter(), |cell| cell.held = None);
+        Some((lane, message))
     }
 
     /// Checks Q1 to Q3. O(everything).
     pub(super) fn validate_shares(&self) -> Result<(), &'static str> {
         let (mut bytes, mut ranks) = (0_usize, 0);
         let mut used: Vec<Used> = Vec::new();
-        for (cell, held) in self.parked() {
+        for (slot, held) in self.parked() {
             let size = self.size(&held.message);
             bytes = bytes.saturating_add(size);
             let Some(shares) = &self.shares else { continue };
             used.resize(shares.used.len(), Used::default());
-            let Charge { announced: [charged, other], distance } = shares.charges[cell.index()];
-            if !shares.order.contains(&(charged, distance, cell)) {
+            let Charge { announced: [charged, other], distance } = shares.charges[slot.index()];
+            if !shares.order.contains(&(charged, distance, slot)) {
                 return Err("Q2: every held message has its place in the order of eviction");
             }
-            if self.distance(cell).is_none_or(|truly| truly > distance) {
+            if self.distance(slot).is_none_or(|truly| truly > distance) {
                 return Err("Q3: no distance grows");
             }
             if [charged, other].iter().any(|source| shares.free.contains(source)) {
