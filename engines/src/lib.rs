@@ -1,5 +1,27 @@
 //! Durable counters and logs for [`happens_before::broadcast`]: start in one process, and grow without changing code.
 //!
+//! ```
+//! use happens_before::broadcast::{Publisher, PublisherConfig, Subscriber, SubscriberConfig, blocking};
+//! # #[cfg(feature = "redb")] {
+//! use happens_before_engines::redb::Redb;
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("chat.redb");
+//! let database = Redb::open(path)?; // with PostgreSQL: `Postgres::open(url)?`, and the names are asked for with `?`
+//! let (counter, log) = (database.counter("chat"), database.log::<u32, Vec<u8>>("chat"));
+//! let mut alice = Publisher::new(1, PublisherConfig::default());
+//! alice.publish(b"tea?".to_vec())?;
+//! blocking::settle(&mut alice, &counter, &log)?; // it is on the disk
+//!
+//! let mut bob = Subscriber::new(SubscriberConfig::default());
+//! blocking::follow(&mut bob, &log, 0)?;
+//! assert_eq!(bob.poll_delivery()?.unwrap().payload, Some(b"tea?".to_vec()));
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! To try what needs a server, `engines/with-postgres.sh COMMAND` lends it one of its own, for as long as it runs.
+//!
 //! # Which one do I need?
 //!
 //! | I have | take | shared by | a write costs |
@@ -18,7 +40,8 @@
 //! and of the machine at any moment.
 //!
 //! Nodes are whatever [`codec`](happens_before::codec) can write; payloads are bytes: `Vec<u8>`, `Box<[u8]>`, `Arc<[u8]>`,
-//! or any type with `AsRef<[u8]>` and `From<Vec<u8>>`.
+//! or any type with `AsRef<[u8]>` and `From<Vec<u8>>`. So are the commands of a
+//! [`StateMachine`](happens_before::StateMachine) over an engine, which decodes them in `apply`.
 //!
 //! # What an error tells
 //!

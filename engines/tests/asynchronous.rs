@@ -309,10 +309,19 @@ fn a_register_is_read_by_position_and_by_marker() {
             assert_eq!(outcome(&mut replica, &published, log, wait).await.unwrap().output, Some(expected));
         }
 
-        let (mut bob, mut replica) = (Publisher::new(2, PublisherConfig::default()), new());
+        // What others have sent is not taken for one's own.
+        let mut bob = Publisher::new(2, PublisherConfig::default());
+        bob.publish(Command::Write(7)).unwrap();
+        settle(&mut bob, counter, log).await.unwrap();
+        alice.publish(Command::CompareAndSet { expected: 7, new: 6 }).unwrap();
+        let published = settle(&mut alice, counter, log).await.unwrap().unwrap();
+        let applied = outcome(&mut replica, &published, log, wait).await.unwrap();
+        assert_eq!((applied.id, applied.output), (published.id, Some(Outcome::Set)));
+
+        let mut replica = new();
         counter.increment_and_get(NonZeroU64::MIN).await.unwrap(); // a hole, which the read has to wait for
         sync(&mut replica, counter, log, wait).await.unwrap();
-        assert_eq!((replica.machine().value(), replica.next()), (&6, 5));
+        assert_eq!((replica.machine().value(), replica.next()), (&6, 7));
 
         let mut replica = new();
         bob.publish_marker().unwrap();
@@ -345,6 +354,14 @@ fn what_fails_is_said_and_can_be_tried_again() {
     assert!(full.to_string().contains("no room for slot 2"), "{full}");
     assert_eq!(poll_times(AsyncLog::trim(&log, 2), 1), Some(Ok(2)));
     assert!(poll_times(settle(&mut publisher, &counter, &log), 1).unwrap().unwrap().is_some());
+
+    // A slot that was filled: another number is taken.
+    let log: Blocking<Memory> = Blocking(memory());
+    let fill = Entry::fill(0);
+    assert_eq!(poll_times(AsyncSlotLog::write(&log, 3, &fill), 1), Some(Ok(WriteAnswer::Written)));
+    publisher.publish(3).unwrap();
+    let published = poll_times(settle(&mut publisher, &counter, &log), 1).unwrap().unwrap();
+    assert_eq!(published.map(|published| published.slot), Some(4));
 
     // A hole in a log that numbers by itself, which it must not have.
     let log: Blocking<Memory> = Blocking(memory());

@@ -116,6 +116,13 @@ fn a_pool_survives_its_server() {
     };
     assert_eq!(number, 9);
     assert_eq!(failed, 1, "one request finds out for all connections");
+
+    // A read that has no answer has changed nothing: there is nothing to find out.
+    assert_eq!(counter.current().unwrap(), 9);
+    crash();
+    let error = counter.current().unwrap_err();
+    assert_eq!(error.outcome(), Outcome::NotDone, "{error}");
+    assert_eq!(counter.current().unwrap(), 9);
 }
 
 /// The server is killed while a request waits in it: nobody can say; repeated, it says. For each kind of request.
@@ -227,15 +234,17 @@ fn a_future_that_is_dropped_leaves_unknown_and_gives_back_its_place() {
     let entry = message(1);
     awaited.runtime.block_on(async {
         let mut write = pin!(AsyncSlotLog::write(&log.engine, 1, &entry));
-        let mut polls = 0;
         poll_fn(|context| {
-            polls += 1;
             assert!(write.as_mut().poll(context).is_pending(), "it waits for the holder");
             let mut watch = tokio::task::block_in_place(|| connect(&url));
             let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
             let waits = tokio::task::block_in_place(|| watch.query_one(waiting, &[]).unwrap().get::<_, i64>(0));
             tokio::task::block_in_place(|| drop(watch));
-            if waits > 0 { Poll::Ready(()) } else { Poll::Pending }
+            if waits > 0 {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref(); // look again
+            Poll::Pending
         })
         .await;
     });
