@@ -114,6 +114,13 @@ fn the_counter_repeats_and_leaves_out() {
     explore(Bounds { faults, ..Bounds::default() }, 92_048);
 }
 
+/// What a publisher knows of the log keeps its own messages in order, wherever the counter is.
+#[test]
+fn the_counter_goes_far_back_below_what_is_given_up() {
+    let faults = Faults { lost: 1, abandoned: 1, repeated: 3, jumped: 2, ..NONE };
+    explore(Bounds { messages: vec![2], faults, ..Bounds::default() }, 119_698);
+}
+
 #[test]
 fn epochs_end() {
     let faults = Faults { sealed: 2, ..NONE };
