@@ -76,6 +76,13 @@ impl State {
         self.entries().iter().all(|(slot, message)| *slot > self.published.get(message).copied().unwrap_or(0))
     }
 
+    /// Whether each node's messages stand in its order, also those of which nothing was told.
+    pub(super) fn is_in_node_order(&self) -> bool {
+        let mut messages: Vec<_> = self.entries().into_iter().map(|(_, message)| message).collect();
+        messages.sort_by_key(|message| *message.node()); // stable
+        messages.is_sorted()
+    }
+
     /// What is broken in a machine.
     pub(super) fn broken(&self) -> Option<&str> {
         let senders = self.senders.iter().filter_map(|sender| sender.view().broken);
