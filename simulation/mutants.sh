@@ -44,7 +44,7 @@ for scenario in buffer endpoint broadcast; do
 done
 
 missed=0 tried=0
-printf '%-32s %-9s %8s %8s\n' mutant scenario seed runs
+printf '%-41s %-9s %8s %8s\n' mutant scenario seed runs
 for patch in simulation/mutants/*.patch; do
   name=$(basename "$patch" .patch)
   grep -qE "$(IFS='|' && echo "$*")" <<<"$name" || continue
@@ -57,10 +57,10 @@ for patch in simulation/mutants/*.patch; do
   seed=$(simulate "$scenario" "$runs" 2>"$copy/errors") || status=$?
   if [ "$status" = 1 ] && [ -n "$seed" ]; then
     # Seeds begin with 1 and are tried in their order.
-    printf '%-32s %-9s %8d %8d\n' "$name" "$scenario" "$seed" "$seed"
+    printf '%-41s %-9s %8d %8d\n' "$name" "$scenario" "$seed" "$seed"
   else
     missed=$((missed + 1))
-    printf '%-32s %-9s NOT FOUND in %d runs, exit code %d\n' "$name" "$scenario" "$runs" "$status"
+    printf '%-41s %-9s NOT FOUND in %d runs, exit code %d\n' "$name" "$scenario" "$runs" "$status"
     tail -n 20 "$copy/errors"
   fi
   (cd "$copy" && git apply -C1 -R -) <"$patch"

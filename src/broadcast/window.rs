@@ -120,8 +120,8 @@ impl<I, P> Window<I, P> {
     pub(super) fn internal_validate(&self) -> Result<(), &'static str> {
         if self.next() == 0 || self.next() > self.end {
             Err("S1: the next slot exists")
-        } else if self.ring.occupied().any(|slot| slot >= self.end) {
-            Err("S5: nothing is taken from the end on")
+        } else if self.ring.occupied().any(|slot| slot > self.last().min(self.end - 1)) {
+            Err("S5: the window is bounded, and nothing is taken from its end on")
         } else {
             Ok(())
         }
