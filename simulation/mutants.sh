@@ -22,8 +22,8 @@ git ls-files -z -- Cargo.toml Cargo.lock README.md src simulation engines lab mo
 simulate() { # SCENARIO RUNS; prints the seed that fails, if one does
   (
     cd "$copy"
-    RUSTFLAGS=-Awarnings cargo build --quiet --offline --release -p happens-before-simulation --example causal --target-dir "$target" >&2
-    timeout 120 "$target/release/examples/causal" --scenario "$1" --runs "$2" --find
+    RUSTFLAGS=-Awarnings cargo build --quiet --offline --release -p happens-before-simulation --example swarm --target-dir "$target" >&2
+    timeout 120 "$target/release/examples/swarm" --scenario "$1" --runs "$2" --find
   )
 }
 

@@ -1,12 +1,12 @@
-//! The swarm over causal delivery: some hundreds of runs. For more, take the example `causal`.
+//! The swarm over causal delivery: some hundreds of runs. For more, take the example `swarm`.
 
-#[path = "../examples/causal/buffer.rs"]
+#[path = "../examples/swarm/buffer.rs"]
 mod buffer;
-#[path = "../examples/causal/endpoint.rs"]
+#[path = "../examples/swarm/endpoint.rs"]
 mod endpoint;
-#[path = "../examples/causal/judge.rs"]
+#[path = "../examples/swarm/judge.rs"]
 mod judge;
-#[path = "../examples/causal/swarms.rs"]
+#[path = "../examples/swarm/swarms.rs"]
 mod swarms;
 
 use happens_before_simulation::Found;

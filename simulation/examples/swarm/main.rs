@@ -1,18 +1,10 @@
 //! Many runs of causal delivery and of total order under the swarm of faults, on all cores.
 //!
 //! ```text
-//! cargo run --release -p happens-before-simulation --example causal -- --runs 100000
+//! cargo run --release -p happens-before-simulation --example swarm -- --runs 100000
 //! ```
 //!
-//! | flag | |
-//! |---|---|
-//! | `--runs COUNT` | how many runs, 1,000 unless told |
-//! | `--from SEED` | the first seed, 1 unless told |
-//! | `--seed SEED` | this run alone, and its trace |
-//! | `--find` | of what fails, print the seed alone |
-//! | `--scenario NAME` | `endpoint`, unless told, `joining`, `buffer` or `broadcast` |
-//!
-//! Ends with 0 if all runs hold, and with 1 and the shortened run of the first seed that fails if one does not.
+//! `--help` names the flags. Ends with 0 if all runs hold, and with 1 and the shortened run of the first seed that fails if one does not.
 
 use std::io::{IsTerminal, Write};
 use std::num::NonZeroUsize;
@@ -21,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use clap::{Parser, ValueEnum};
 use happens_before_simulation::{Line, Scenario, Setup, Swarm};
 
 mod broadcast;
@@ -29,60 +22,59 @@ mod endpoint;
 mod judge;
 mod swarms;
 
-const COMMAND: &str = "cargo run --release -p happens-before-simulation --example causal --";
+const COMMAND: &str = "cargo run --release -p happens-before-simulation --example swarm --";
 
-/// What the command line asks for.
+/// Runs a scenario from many seeds, and judges each run. Ends with 0 if all hold, and with 1 and the shortened run of the first
+/// seed that fails if one does not.
+#[derive(Parser)]
+#[command(
+    after_help = "Examples:\n  ... --runs 100000             all day\n  ... --scenario joining --seed 7    one run, told step by step"
+)]
 struct Arguments {
-    from: u64,
+    /// What is simulated.
+    #[arg(long, value_enum, default_value_t)]
+    scenario: Which,
+    /// How many runs.
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     runs: u64,
+    /// The first seed.
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    from: u64,
+    /// This run alone, and its trace.
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["runs", "from"])]
     seed: Option<u64>,
+    /// Of what fails, print the seed alone.
+    #[arg(long)]
     find: bool,
-    scenario: String,
 }
 
-fn arguments() -> Result<Arguments, String> {
-    let mut arguments =
-        Arguments { from: 1, runs: 1000, seed: None, find: false, scenario: "endpoint".to_owned() };
-    let mut words = std::env::args().skip(1);
-    while let Some(flag) = words.next() {
-        if flag == "--find" {
-            arguments.find = true;
-            continue;
-        }
-        let value = words.next().ok_or_else(|| format!("{flag} needs a value"))?;
-        let number = || value.parse().map_err(|_| format!("{flag} needs a number, not {value:?}"));
-        match flag.as_str() {
-            "--from" => arguments.from = number()?,
-            "--runs" => arguments.runs = number()?,
-            "--seed" => arguments.seed = Some(number()?),
-            "--scenario" => arguments.scenario = value,
-            _ => {
-                return Err(format!(
-                    "no flag {flag:?}; there are --runs, --from, --seed, --find and --scenario"
-                ));
-            }
-        }
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Which {
+    /// Groups of endpoints, with crashes.
+    #[default]
+    Endpoint,
+    /// The same, and nodes that lose their state and join again.
+    Joining,
+    /// Causal buffers alone, which are sent everything again until they have it.
+    Buffer,
+    /// Publishers and subscribers of a total order.
+    Broadcast,
+}
+
+impl Which {
+    /// Returns the name by which it is asked for.
+    fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
-    Ok(arguments)
 }
 
 fn main() -> ExitCode {
-    let arguments = match arguments() {
-        Ok(arguments) => arguments,
-        Err(words) => {
-            eprintln!("{words}");
-            return ExitCode::from(2);
-        }
-    };
-    let holds = match arguments.scenario.as_str() {
-        "buffer" => simulate(&arguments, &swarms::buffer(), buffer::Buffers::new),
-        "endpoint" => simulate(&arguments, &swarms::endpoint(), endpoint::Endpoints::new),
-        "broadcast" => broadcast::simulate(&arguments),
-        "joining" => simulate(&arguments, &swarms::joining(), endpoint::Endpoints::new),
-        other => {
-            eprintln!("no scenario {other:?}; there are endpoint, joining, buffer and broadcast");
-            return ExitCode::from(2);
-        }
+    let arguments = Arguments::parse();
+    let holds = match arguments.scenario {
+        Which::Endpoint => simulate(&arguments, &swarms::endpoint(), endpoint::Endpoints::new),
+        Which::Joining => simulate(&arguments, &swarms::joining(), endpoint::Endpoints::new),
+        Which::Buffer => simulate(&arguments, &swarms::buffer(), buffer::Buffers::new),
+        Which::Broadcast => broadcast::simulate(&arguments),
     };
     ExitCode::from(u8::from(!holds))
 }
@@ -140,7 +132,11 @@ fn simulate<S: Scenario>(arguments: &Arguments, swarm: &Swarm, make: impl Fn(Set
     );
     match found.failing.and_then(|seed| swarm.explain(seed, &make)) {
         Some(failing) => {
-            println!("\n{failing}\nagain: {COMMAND} --scenario {} --seed {}", arguments.scenario, failing.seed);
+            println!(
+                "\n{failing}\nagain: {COMMAND} --scenario {} --seed {}",
+                arguments.scenario.name(),
+                failing.seed
+            );
             false
         }
         None => {
