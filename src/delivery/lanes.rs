@@ -384,7 +384,7 @@ mod tests {
                     0..5 => {
                         let spread = [3, 40, 400, 1 << 40][random(&mut state, 4) as usize];
                         let counter = lane.delivered + 1 + random(&mut state, spread);
-                        let slot = if counter % 2 == 0 { SlotId::MIN } else { SlotId::MAX };
+                        let slot = if counter.is_multiple_of(2) { SlotId::MIN } else { SlotId::MAX };
                         lane.cell_mut(counter).held = Some(slot);
                         tree.insert(counter, slot);
                     }
