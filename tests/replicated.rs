@@ -195,6 +195,30 @@ fn a_step_that_fails_ends_the_wait_and_the_next_call_goes_on() {
 }
 
 #[test]
+fn after_two_contents_were_seen_in_a_slot_a_wait_ends_before_it() {
+    let log: Shared<u8> = RefCell::new(MemoryLog::new(100));
+    let entry = |node, n| Entry::message(0, Dot::new(node, n).unwrap(), 7);
+    log.write(1, &entry("a", 1)).unwrap();
+    let mut publisher = Publisher::resume("a", 1, None, PublisherConfig::default()).unwrap();
+    publisher.publish(7).unwrap();
+    let counter = Manual::default();
+    counter.0.set(1);
+    let published = settle(&mut publisher, &counter, &log).unwrap().unwrap();
+
+    let mut replica = journal();
+    replica.handle_entry(2, entry("b", 1)).unwrap();
+    replica.handle_entry(2, entry("a", 2)).unwrap_err();
+    let halted = || FollowError::Subscribe(SubscribeError::Halted { slot: 2 });
+    for _ in 0..2 {
+        let waited = sync(&mut replica, &counter, |replica| follow(replica, &log, 0));
+        assert_eq!(waited, Err(WaitError::Step(halted())));
+        let waited = outcome(&mut replica, &published, |replica| follow_appends(replica, &log, 0));
+        assert_eq!(waited.unwrap_err(), WaitError::Step(halted()));
+    }
+    assert_eq!(replica.machine().0.len(), 1, "what is below is certain");
+}
+
+#[test]
 fn a_read_by_position_passes_holes_up_to_the_current_number() {
     let log: Shared<u8> = RefCell::new(MemoryLog::new(100));
     log.write(1, &Entry::message(0, Dot::new("a", 1).unwrap(), 1)).unwrap();

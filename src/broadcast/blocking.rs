@@ -1,7 +1,7 @@
 //! Thin drivers: they carry out what the machines ask for, on engines that block. They read no clock and never wait.
 //!
 //! An error of an engine is handed to the caller, and the machine knows how to go on: wait a little, and call again. For
-//! an engine that is asynchronous, the same loops with `.await` behind the calls are all there is to write.
+//! engines that are asynchronous there are the same drivers, on any runtime, in the crate `happens-before-engines`.
 //!
 //! # Examples
 //!
@@ -116,7 +116,8 @@ where
 ///
 /// # Errors
 ///
-/// [`FollowError`]; the subscriber goes on when this is called again.
+/// [`FollowError`]; the subscriber goes on when this is called again, except after two contents were seen in one slot:
+/// then, when everything below is delivered, it is [`Halted`](SubscribeError::Halted) each time.
 pub fn follow<I, P, L>(
     subscriber: &mut Subscriber<I, P>,
     log: &L,
@@ -141,7 +142,7 @@ where
             },
         }
     }
-    Ok(())
+    subscriber.go_on().map_err(FollowError::Subscribe)
 }
 
 /// As [`follow`], over an engine that numbers by itself: a hole is reported, and never skipped.
@@ -168,7 +169,7 @@ where
             }
         }
     }
-    Ok(())
+    subscriber.go_on().map_err(FollowError::Subscribe)
 }
 
 fn read<I, P, L>(

@@ -23,6 +23,9 @@
 //!   that begins afterwards, whatever crashes.
 //! - L2, **a late write is a write**: a request whose answer got lost may take effect at any later time. It takes effect
 //!   by the same rules, at that time: not into an occupied, a sealed or a trimmed slot.
+//!   It is carried out once for each time that it is made: where something below may repeat it by itself, such as a proxy
+//!   that tries again, `Trimmed` must become an error. Otherwise an entry may be stored twice, which its id makes harmless,
+//!   and be reported as not stored, which nothing does.
 //! - L3, **the order of refusals**: [`Trimmed`](WriteAnswer::Trimmed) goes before
 //!   [`Occupied`](WriteAnswer::Occupied), and that before [`Sealed`](WriteAnswer::Sealed). So `Sealed` says more than
 //!   that this write was refused: the slot is empty, and no write of that epoch will ever get into it.

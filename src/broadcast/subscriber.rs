@@ -423,6 +423,14 @@ impl<I: NodeId, P> Subscriber<I, P> {
         Some(due.max(self.quiet_until))
     }
 
+    /// Says so if nothing will ever be delivered again.
+    pub(super) fn go_on(&self) -> Result<(), SubscribeError<I, P>> {
+        if self.window.is_over() && !self.has_next() {
+            return Err(SubscribeError::Halted { slot: self.window.next() });
+        }
+        Ok(())
+    }
+
     /// What the next slot needs.
     fn wanted(&self) -> Option<Wanted> {
         if self.has_next() || self.window.is_over() {

@@ -537,8 +537,9 @@ impl<C: FnMut(u64) -> u64> World<C> {
         if answer == WriteAnswer::Written {
             assert!(entry.epoch() + 1 >= self.counters.len() as u64, "{entry:?} is stored after the seal");
             let elsewhere = entry.id().and_then(|id| self.slots.insert(*id, slot));
-            // Known gap, seed 1027362: of a write that the network repeats, the copy that finds its slot trimmed may be
-            // answered first. The publisher takes it for the first try, and writes again; the id keeps it delivered once.
+            // Here the network repeats requests, which an engine promises not to (L2). Then the copy that finds its slot
+            // trimmed may be answered first, as with seed 1027362: the publisher writes again, and the id keeps it
+            // delivered once.
             let elsewhere = elsewhere.filter(|&before| before >= self.archive.0.next);
             assert_eq!(elsewhere, None, "{entry:?} is stored a second time, in slot {slot}");
         }
