@@ -188,8 +188,9 @@ impl<I: NodeId> Stability<I> {
     /// behind at least. O(m), and O(n m) for those calls that find it grown. After a restart it starts again from nothing.
     ///
     /// A member that claims to have what was never sent stops it until it is removed. One that is
-    /// [removed](Self::remove) is not waited for any longer; do not rely on this before all have removed it, for until then
-    /// another one may take in what it has sent.
+    /// [removed](Self::remove) is not waited for any longer, and what it had sent may still be taken in by members that have
+    /// not removed it, and come from them. So after a removal do not call this before all have removed it, and have
+    /// acknowledged something since.
     ///
     /// ```
     /// use happens_before::VersionVector;
