@@ -45,7 +45,7 @@ enum Operation {
     SaveAndRestore,
 }
 
-/// Few nodes and counters, so that messages meet: at the start, and where pages of 64 meet.
+/// Few nodes and counters, so that messages meet: at the start, and beyond the shortest row of cells.
 fn dot(node: Node, counter: u8) -> Dot<Node> {
     let start = if counter < 192 { 1 } else { 60 };
     Dot::new(node % 5, start + u64::from(counter % 12)).unwrap()
