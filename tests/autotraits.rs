@@ -99,7 +99,7 @@ fn states_are_as_small_as_documented() {
     #[cfg(feature = "alloc")]
     assert_types! {
         // Eight entries inline, whether or not they are used.
-        happens_before::VersionVector<u64> => 152,
+        happens_before::VersionVector<u64> => 160,
         // The vector, and an ordered map that holds nothing while everything comes in order.
         happens_before::CausalContext<u64> => size_of::<happens_before::VersionVector<u64>>() + 24,
         happens_before::version::TooManyRanges => 8,

@@ -5,6 +5,8 @@
 
 mod common;
 
+use std::cell::Cell;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use common::{below, random};
@@ -110,6 +112,93 @@ fn every_operation_sees_recent_entries() {
         assert_same(&removed, &model_removed);
         removed.clear();
         assert_same(&removed, &Model::new());
+    }
+}
+
+thread_local! {
+    /// How many ids have been looked at.
+    static READ: Cell<usize> = const { Cell::new(0) };
+}
+
+/// An id that counts how often one is compared.
+#[derive(Clone, Debug)]
+struct Read(u32);
+
+impl PartialEq for Read {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Read {}
+
+impl PartialOrd for Read {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Read {
+    fn cmp(&self, other: &Self) -> Ordering {
+        READ.with(|read| read.set(read.get() + 1));
+        self.0.cmp(&other.0)
+    }
+}
+
+/// Runs something; returns how many ids it looked at.
+fn reads(run: impl FnOnce()) -> usize {
+    let before = READ.get();
+    run();
+    READ.get() - before
+}
+
+#[test]
+fn ids_that_were_found_to_be_the_same_are_not_read_again() {
+    for n in [9, 64, 1_000] {
+        let make = || (0..n).map(|node| (Read(node), 1)).collect::<VersionVector<Read>>();
+        let (mut x, y, mut z) = (make(), make(), make());
+        let all = n as usize;
+        assert!(reads(|| assert_eq!(x.compare(&y), CausalOrder::Equal)) >= all);
+        assert_eq!(reads(|| assert_eq!(x.compare(&y), CausalOrder::Equal)), 0);
+        // Counters may change, and a copy has the same ids.
+        x.increment(Read(3)).unwrap();
+        let mut copy = x.clone();
+        assert_eq!(reads(|| assert_eq!(x.compare(&y), CausalOrder::After)), 0);
+        assert_eq!(reads(|| assert_eq!(y.compare(&copy), CausalOrder::Before)), 0);
+        assert_eq!(reads(|| copy.meet(&y)), 0);
+        assert_eq!(reads(|| assert_eq!(copy, y)), 0);
+
+        // What one has found out, the others have.
+        assert!(reads(|| z.meet(&y)) >= all);
+        // Fewer, and not none: debug builds check that they are sorted.
+        assert!(reads(|| z.merge(&x)) < all);
+        assert_eq!(z.get(&Read(3)), 2);
+
+        // Other ids, and the same once more.
+        z.remove(&Read(5));
+        assert!(reads(|| assert_eq!(z.compare(&x), CausalOrder::Before)) > 0);
+        z.observe(&Dot::new(Read(5), 9).unwrap());
+        assert!(reads(|| assert_eq!(z.compare(&x), CausalOrder::After)) >= all);
+        assert_eq!(reads(|| assert_eq!(z.compare(&x), CausalOrder::After)), 0);
+    }
+}
+
+/// Ids that are the beginning of others are not the same.
+#[test]
+fn a_beginning_is_not_the_whole() {
+    let make = |n: u32| (0..n).map(|node| (node, 1)).collect::<Vector>();
+    for (few, many) in [(9, 10), (32, 33), (64, 128)] {
+        let operations: [fn(&mut Vector, &Vector); 2] = [Vector::merge, Vector::meet];
+        for operation in operations {
+            let (short, long) = (make(few), make(many));
+            operation(&mut short.clone(), &long);
+            operation(&mut long.clone(), &short);
+            assert_eq!((short.compare(&long), long.compare(&short)), (CausalOrder::Before, CausalOrder::After));
+            let mut both = short.clone();
+            operation(&mut both, &long);
+            both.merge(&long);
+            assert_eq!(both, long);
+        }
     }
 }
 

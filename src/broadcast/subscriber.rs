@@ -236,6 +236,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// # Errors
     ///
     /// The snapshot is handed back if it is not ahead.
+    #[expect(clippy::result_large_err, reason = "what was moved in is moved out")]
     pub fn install(&mut self, snapshot: Snapshot<I>) -> Result<(), Snapshot<I>> {
         if snapshot.next <= self.next() || !self.window.skip_to(snapshot.next) {
             return Err(snapshot);

@@ -6,6 +6,8 @@ pub mod context;
 mod entries;
 pub mod fixed;
 #[cfg(feature = "alloc")]
+mod ids;
+#[cfg(feature = "alloc")]
 mod recent;
 #[cfg(feature = "alloc")]
 pub mod vector;
@@ -17,6 +19,6 @@ pub use context::{CausalContext, Ranges, TooManyRanges};
 pub use entries::Entries;
 pub use fixed::{FixedVector, IncrementError, NotAMember};
 #[cfg(feature = "alloc")]
-pub(crate) use vector::INLINE;
+pub(crate) use ids::INLINE;
 #[cfg(feature = "alloc")]
 pub use vector::VersionVector;

@@ -18,7 +18,8 @@
 //! | [`compare`](VersionVector::compare) | inclusion | before = proper subset |
 //!
 //! Stored as two parallel arrays, ids and counters, sorted by id. Vectors of one group nearly always hold the
-//! same ids; then merging is an elementwise maximum, and comparing one pass over both, without a branch on ids.
+//! same ids; then merging is an elementwise maximum, and comparing one pass over both, without a branch on ids. That
+//! the ids are the same is seen once and then remembered, so that the next time the counters alone are read.
 //! Up to eight entries live inline, without an allocation. A large vector takes new entries into a tree beside the
 //! arrays first, so that a million of them, in any order, cost O(log n) each and not O(n).
 //!
@@ -52,14 +53,12 @@ use core::{fmt, mem};
 use smallvec::SmallVec;
 
 use super::entries::Entries;
+use super::ids::{INLINE, Ids};
 use super::recent::Recent;
-use super::wide;
+use super::wide::{self, NO_IDS};
 use crate::compat::Vec;
 use crate::node::{CounterExhausted, Dot, DotRange, NodeId};
 use crate::order::CausalOrder;
-
-/// How many entries live inside the vector itself.
-pub(crate) const INLINE: usize = 8;
 
 /// From how many entries on a vector takes new ones into a tree first. Below, moving up the entries behind is as
 /// fast.
@@ -96,7 +95,7 @@ const FEW: usize = 4;
 /// # Ok::<(), happens_before::CounterExhausted>(())
 /// ```
 pub struct VersionVector<I> {
-    ids: SmallVec<[I; INLINE]>,
+    ids: Ids<I>,
     counters: SmallVec<[u64; INLINE]>,
     recent: Recent<I>,
 }
@@ -105,7 +104,7 @@ impl<I> VersionVector<I> {
     /// Makes the empty vector, which has seen nothing. Does not allocate.
     #[must_use]
     pub fn new() -> Self {
-        Self { ids: SmallVec::new(), counters: SmallVec::new(), recent: Recent::new() }
+        Self { ids: Ids::new(SmallVec::new()), counters: SmallVec::new(), recent: Recent::new() }
     }
 
     /// Returns how many nodes have an entry.
@@ -126,7 +125,7 @@ impl<I> VersionVector<I> {
 
     /// Forgets everything; keeps the memory.
     pub fn clear(&mut self) {
-        self.ids.clear();
+        self.ids.change().clear();
         self.counters.clear();
         self.recent.take();
     }
@@ -151,12 +150,12 @@ impl<I> VersionVector<I> {
         let total = self.ids.len() + count;
         if count <= FEW || total <= INLINE {
             for (nth, (before, (node, counter))) in new.enumerate() {
-                self.ids.insert(before + nth, node);
+                self.ids.change().insert(before + nth, node);
                 self.counters.insert(before + nth, counter);
             }
             return;
         }
-        let mut old_ids = mem::take(&mut self.ids).into_iter();
+        let mut old_ids = mem::take(self.ids.change()).into_iter();
         let old_counters = mem::take(&mut self.counters);
         let (mut ids, mut counters) = (Vec::with_capacity(total), Vec::with_capacity(total));
         let mut done = 0;
@@ -169,7 +168,7 @@ impl<I> VersionVector<I> {
         }
         ids.extend(old_ids);
         counters.extend_from_slice(&old_counters[done..]);
-        (self.ids, self.counters) = (SmallVec::from_vec(ids), SmallVec::from_vec(counters));
+        (self.ids, self.counters) = (Ids::new(SmallVec::from_vec(ids)), SmallVec::from_vec(counters));
     }
 }
 
@@ -215,11 +214,7 @@ impl<I: NodeId> VersionVector<I> {
                 *counter = dot.counter();
                 Ok(dot)
             }
-            Err(before) => {
-                let dot = dot_after(self.recent.get(&node), node)?;
-                self.raise_recent(before, dot.node(), dot.counter());
-                Ok(dot)
-            }
+            Err(before) => self.increment_recent(before, node),
         }
     }
 
@@ -249,16 +244,18 @@ impl<I: NodeId> VersionVector<I> {
     /// Sees everything that `other` has seen: the least vector that is at least both. O(n + m), and
     /// O(m log n) for a few entries into a large vector.
     pub fn merge(&mut self, other: &Self) {
-        if other.recent.is_empty() {
+        if !other.recent.is_empty() {
+            self.merge_entries(0, other.iter());
+        } else if self.ids.known_same(&other.ids) {
+            wide::merge((NO_IDS, &mut self.counters), (NO_IDS, &other.counters));
+        } else {
             let done = wide::merge((&self.ids, &mut self.counters), (&other.ids, &other.counters));
             if done < other.ids.len() {
-                self.merge_entries(
-                    done,
-                    Entries::new(&other.ids[done..], &other.counters[done..], &other.recent),
-                );
+                let rest = Entries::new(&other.ids[done..], &other.counters[done..], &other.recent);
+                self.merge_entries(done, rest);
+            } else if done == self.ids.len() {
+                self.ids.found_same(&other.ids);
             }
-        } else {
-            self.merge_entries(0, other.iter());
         }
         self.debug_validate();
     }
@@ -296,7 +293,7 @@ impl<I: NodeId> VersionVector<I> {
             let end = self.ids.len();
             for (before, (node, counter)) in new {
                 if before == end {
-                    self.ids.push(node);
+                    self.ids.change().push(node);
                     self.counters.push(counter);
                 } else {
                     self.recent.insert(node, counter, before);
@@ -306,13 +303,21 @@ impl<I: NodeId> VersionVector<I> {
         }
     }
 
+    /// Increments the counter of a node that is not in the arrays, where it would stand behind `before` others.
+    #[inline(never)]
+    fn increment_recent(&mut self, before: usize, node: I) -> Result<Dot<I>, CounterExhausted> {
+        let dot = dot_after(self.recent.get(&node), node)?;
+        self.raise_recent(before, dot.node(), dot.counter());
+        Ok(dot)
+    }
+
     /// Raises the counter of a node that is not in the arrays, where it would stand behind `before` others.
     #[inline(never)]
     fn raise_recent(&mut self, before: usize, node: &I, counter: u64) {
         if let Some(ours) = self.recent.get_mut(node) {
             *ours = counter.max(*ours);
         } else if before == self.ids.len() || self.ids.len() < LARGE {
-            self.ids.insert(before, node.clone());
+            self.ids.change().insert(before, node.clone());
             self.counters.insert(before, counter);
         } else {
             self.recent.insert(node.clone(), counter, before);
@@ -337,7 +342,14 @@ impl<I: NodeId> VersionVector<I> {
     /// ```
     pub fn meet(&mut self, other: &Self) {
         self.settle();
+        if self.ids.known_same(&other.ids) {
+            wide::meet((NO_IDS, &mut self.counters), (NO_IDS, &other.counters));
+            return;
+        }
         let done = wide::meet((&self.ids, &mut self.counters), (&other.ids, &other.counters));
+        if done == self.ids.len() && done == other.ids.len() {
+            self.ids.found_same(&other.ids);
+        }
         let mut theirs = Forwards { vector: other, at: done };
         self.filter_map(done, |node, counter| counter.min(theirs.get(node)));
     }
@@ -367,7 +379,15 @@ impl<I: NodeId> VersionVector<I> {
     /// out to be concurrent.
     pub fn compare(&self, other: &Self) -> CausalOrder {
         if self.ids.len() == other.ids.len() && self.recent.is_empty() && other.recent.is_empty() {
-            return wide::compare((&self.ids, &self.counters), (&other.ids, &other.counters));
+            if self.ids.known_same(&other.ids) {
+                return wide::compare((NO_IDS, &self.counters), (NO_IDS, &other.counters));
+            }
+            let order = wide::compare((&self.ids, &self.counters), (&other.ids, &other.counters));
+            if order != CausalOrder::Concurrent {
+                // Else it may have stopped before the last of them.
+                self.ids.found_same(&other.ids);
+            }
+            return order;
         }
         // Every entry counts, so a vector with fewer entries lacks something that the other has.
         match self.len().cmp(&other.len()) {
@@ -391,7 +411,7 @@ impl<I: NodeId> VersionVector<I> {
     pub fn remove(&mut self, node: &I) -> u64 {
         self.settle();
         self.ids.binary_search(node).map_or(0, |at| {
-            self.ids.remove(at);
+            self.ids.change().remove(at);
             self.counters.remove(at)
         })
     }
@@ -404,17 +424,20 @@ impl<I: NodeId> VersionVector<I> {
 
     /// Gives every entry of the arrays from one on a new counter; 0 takes it out.
     fn filter_map(&mut self, from: usize, mut new_counter: impl FnMut(&I, u64) -> u64) {
-        let mut kept = from;
-        for at in from..self.ids.len() {
-            let counter = new_counter(&self.ids[at], self.counters[at]);
-            if counter > 0 {
-                self.ids.swap(kept, at);
-                self.counters[kept] = counter;
-                kept += 1;
+        if from < self.ids.len() {
+            let ids = self.ids.change();
+            let mut kept = from;
+            for at in from..ids.len() {
+                let counter = new_counter(&ids[at], self.counters[at]);
+                if counter > 0 {
+                    ids.swap(kept, at);
+                    self.counters[kept] = counter;
+                    kept += 1;
+                }
             }
+            ids.truncate(kept);
+            self.counters.truncate(kept);
         }
-        self.ids.truncate(kept);
-        self.counters.truncate(kept);
         self.debug_validate();
     }
 
@@ -425,8 +448,7 @@ impl<I: NodeId> VersionVector<I> {
 
     /// Makes the vector of ids in increasing order and of as many counters, none of them 0.
     pub(crate) fn from_sorted(ids: SmallVec<[I; INLINE]>, counters: SmallVec<[u64; INLINE]>) -> Self {
-        let mut vector = Self::new();
-        (vector.ids, vector.counters) = (ids, counters);
+        let vector = Self { ids: Ids::new(ids), counters, recent: Recent::new() };
         vector.debug_validate();
         vector
     }
@@ -507,19 +529,19 @@ impl<I: NodeId> Forwards<'_, I> {
 /// Copies in one go what needs no more, and does not allocate where the entries fit inline.
 impl<I: Clone> Clone for VersionVector<I> {
     fn clone(&self) -> Self {
-        let (ids, counters) = if self.ids.len() > INLINE {
-            (SmallVec::from_vec(self.ids.to_vec()), SmallVec::from_vec(self.counters.to_vec()))
+        let counters = if self.counters.len() > INLINE {
+            SmallVec::from_vec(self.counters.to_vec())
         } else {
-            (self.ids.iter().cloned().collect(), SmallVec::from_slice(&self.counters))
+            SmallVec::from_slice(&self.counters)
         };
-        Self { ids, counters, recent: self.recent.clone() }
+        Self { ids: self.ids.clone(), counters, recent: self.recent.clone() }
     }
 }
 
 impl<I: PartialEq> PartialEq for VersionVector<I> {
     fn eq(&self, other: &Self) -> bool {
         if self.recent.is_empty() && other.recent.is_empty() {
-            self.counters == other.counters && self.ids == other.ids
+            self.counters == other.counters && (self.ids.known_same(&other.ids) || *self.ids == *other.ids)
         } else {
             self.len() == other.len() && self.iter().eq(other)
         }
@@ -528,6 +550,8 @@ impl<I: PartialEq> PartialEq for VersionVector<I> {
 
 impl<I: Eq> Eq for VersionVector<I> {}
 
+/// As the key of a map, a vector makes clippy's `mutable_key_type` ask whether its hash can change behind a shared
+/// reference. It cannot: what can is a note of which ids have been found to be the same, and that is not hashed.
 impl<I: Hash> Hash for VersionVector<I> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.len().hash(state);
@@ -555,14 +579,14 @@ impl<I: NodeId> FromIterator<(I, u64)> for VersionVector<I> {
         // Highest counter first among those of one node, so that it is the one that stays.
         entries.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
         entries.dedup_by(|later, kept| later.0 == kept.0);
-        let mut vector = Self::new();
-        vector.ids.reserve_exact(entries.len());
-        vector.counters.reserve_exact(entries.len());
+        let (mut ids, mut counters) = (SmallVec::new(), SmallVec::new());
+        ids.reserve_exact(entries.len());
+        counters.reserve_exact(entries.len());
         for (node, counter) in entries {
-            vector.ids.push(node);
-            vector.counters.push(counter);
+            ids.push(node);
+            counters.push(counter);
         }
-        vector
+        Self::from_sorted(ids, counters)
     }
 }
 

@@ -14,7 +14,8 @@
 //! Where the length is no multiple of a block, the last one overlaps the one before: all three operations are
 //! idempotent, so that doing an entry twice changes nothing.
 //!
-//! A vector of known membership has no ids: its ids are `()`, which take no room and no time.
+//! Where the ids need not be looked at, since they are known to be the same, there are [`NO_IDS`]: they take no room
+//! and no time.
 
 use core::{array, iter};
 
@@ -22,6 +23,9 @@ use core::{array, iter};
 use fearless_simd::{Level, Simd, SimdBase, SimdMask, dispatch};
 
 use crate::order::CausalOrder;
+
+/// The ids of counters whose places say whose they are: as many as anyone may ask for.
+pub(super) const NO_IDS: &[()] = &[(); usize::MAX];
 
 /// Entries a block, where there are many.
 const BLOCK: usize = 32;
@@ -53,13 +57,13 @@ macro_rules! in_blocks {
 /// as it has looked: from there on the ids, or the ends, are to be compared one by one.
 #[inline]
 pub(super) fn merge<I: PartialEq>(ours: Ours<'_, I>, theirs: Theirs<'_, I>) -> usize {
-    in_blocks!(ours.0.len().min(theirs.0.len()), merge_loop(ours, theirs))
+    in_blocks!(ours.1.len().min(theirs.1.len()), merge_loop(ours, theirs))
 }
 
 /// Lowers our counters to theirs for as long as the ids are the same, as [`merge`] raises them.
 #[inline]
 pub(super) fn meet<I: PartialEq>(ours: Ours<'_, I>, theirs: Theirs<'_, I>) -> usize {
-    in_blocks!(ours.0.len().min(theirs.0.len()), meet_loop(ours, theirs))
+    in_blocks!(ours.1.len().min(theirs.1.len()), meet_loop(ours, theirs))
 }
 
 /// Compares two vectors with equally many entries, all above 0. So if the ids differ, each has one that the other
@@ -73,13 +77,13 @@ pub(super) fn compare<I: PartialEq>(ours: Theirs<'_, I>, theirs: Theirs<'_, I>) 
             return CausalOrder::Concurrent;
         }
     }
-    in_blocks!(ours.0.len(), compare_loop(ours, theirs))
+    in_blocks!(ours.1.len(), compare_loop(ours, theirs))
 }
 
 /// The first two entries of a vector that has many.
 #[inline(always)]
 fn first<'a, I>((ids, counters): Theirs<'a, I>) -> Option<(&'a [I; 2], &'a [u64; 2])> {
-    if ids.len() < BLOCK { None } else { ids.first_chunk().zip(counters.first_chunk()) }
+    if counters.len() < BLOCK { None } else { ids.first_chunk().zip(counters.first_chunk()) }
 }
 
 // ---------------------------------------------------------------------------------------------------------

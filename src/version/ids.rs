@@ -1,0 +1,192 @@
+//! The ids of a version vector, and whether two vectors are known to have the same.
+//!
+//! Where the ids are the same, merging and comparing are loops over counters alone. But to see that they are means to
+//! read them, which is as much to read as the counters. So it is done once: whoever has found two vectors to have the
+//! same ids gives both the same *shape*, a number that stands for these ids in this process and for no others. It
+//! lasts until a vector's ids change, and a copy has it from the start. Among several vectors it spreads: of two shapes
+//! for the same ids the older one stays.
+//!
+//! Shapes are about speed only. They are neither compared, hashed, shown nor sent. Few ids have none, since to read
+//! them costs no more.
+//!
+//! # Invariants
+//!
+//! - S1: ids with the same shape, other than [`Shape::UNKNOWN`], are the same.
+
+use core::ops::Deref;
+use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::Ordering::Relaxed;
+
+use smallvec::SmallVec;
+
+/// How many entries live inside the vector itself.
+pub(crate) const INLINE: usize = 8;
+
+/// Sorted ids. They can be changed only by way of [`change`](Self::change), which forgets the shape.
+pub(super) struct Ids<I> {
+    sorted: SmallVec<[I; INLINE]>,
+    shape: Shape,
+}
+
+impl<I> Ids<I> {
+    pub(super) fn new(sorted: SmallVec<[I; INLINE]>) -> Self {
+        Self { sorted, shape: Shape::unknown() }
+    }
+
+    pub(super) fn change(&mut self) -> &mut SmallVec<[I; INLINE]> {
+        self.shape = Shape::unknown();
+        &mut self.sorted
+    }
+
+    /// Gives back memory that is not needed.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.sorted.shrink_to_fit();
+    }
+
+    /// Returns whether both are known to be the same. They may be the same if not.
+    #[inline]
+    pub(super) fn known_same(&self, other: &Self) -> bool {
+        self.shape.is(&other.shape)
+    }
+
+    /// Remembers that both have been found to be the same.
+    #[inline]
+    pub(super) fn found_same(&self, other: &Self) {
+        if self.len() > INLINE {
+            self.shape.unite(&other.shape);
+        }
+    }
+}
+
+impl<I> Deref for Ids<I> {
+    type Target = [I];
+
+    #[inline]
+    fn deref(&self) -> &[I] {
+        &self.sorted
+    }
+}
+
+impl<I: Clone> Clone for Ids<I> {
+    #[inline]
+    fn clone(&self) -> Self {
+        let sorted = if self.len() > INLINE {
+            // `SmallVec::clone` reserves more than it needs.
+            SmallVec::from_vec(self.sorted.to_vec())
+        } else {
+            self.sorted.iter().cloned().collect()
+        };
+        let copy = Self::new(sorted);
+        self.found_same(&copy);
+        copy
+    }
+}
+
+/// A number that stands for some ids. It changes no result, so that all may write it, in any order.
+struct Shape(AtomicUsize);
+
+impl Shape {
+    const UNKNOWN: usize = 0;
+
+    fn unknown() -> Self {
+        Self(AtomicUsize::new(Self::UNKNOWN))
+    }
+
+    #[inline]
+    fn is(&self, other: &Self) -> bool {
+        let shape = self.get();
+        shape != Self::UNKNOWN && shape == other.get()
+    }
+
+    fn unite(&self, other: &Self) {
+        let shapes = [self.get(), other.get()].into_iter().filter(|&shape| shape != Self::UNKNOWN);
+        let shape = shapes.min().unwrap_or_else(Self::fresh);
+        for each in [self, other] {
+            // Who writes takes the memory from the other threads, even if it is what is there.
+            if each.get() != shape {
+                each.0.store(shape, Relaxed);
+            }
+        }
+    }
+
+    #[inline]
+    fn get(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+
+    /// Returns a shape that nothing has; [`UNKNOWN`](Self::UNKNOWN) where there is none left, and where the target
+    /// cannot count atomically.
+    fn fresh() -> usize {
+        #[cfg(target_has_atomic = "ptr")]
+        {
+            static LAST: AtomicUsize = AtomicUsize::new(Shape::UNKNOWN);
+            let next = |last: usize| last.checked_add(1);
+            LAST.fetch_update(Relaxed, Relaxed, next).ok().and_then(next).unwrap_or(Self::UNKNOWN)
+        }
+        #[cfg(not(target_has_atomic = "ptr"))]
+        Self::UNKNOWN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn ids(n: u32) -> Ids<u32> {
+        Ids::new((0..n).collect())
+    }
+
+    #[test]
+    fn what_is_known_spreads_until_ids_change() {
+        let [mut a, b, c, d] = [ids(9), ids(9), ids(9), ids(9)];
+        assert!(!a.known_same(&a) && !a.known_same(&b));
+        a.found_same(&b);
+        c.found_same(&d);
+        assert!(a.known_same(&b) && c.known_same(&d) && !b.known_same(&c));
+        // The older shape stays, on whichever side it is.
+        d.found_same(&a);
+        assert!(a.known_same(&b) && b.known_same(&d) && !c.known_same(&d));
+        b.found_same(&c);
+        assert!(c.known_same(&d));
+
+        let copy = a.clone();
+        assert!(copy.known_same(&d));
+        a.change().push(9);
+        assert!(!a.known_same(&d) && !a.known_same(&copy) && !a.known_same(&a));
+        let longer = a.clone();
+        assert!(a.known_same(&longer) && !longer.known_same(&copy));
+        a.shrink_to_fit();
+        assert!(a.known_same(&longer));
+    }
+
+    #[test]
+    fn few_ids_have_no_shape() {
+        let (a, b) = (ids(8), ids(8));
+        a.found_same(&b);
+        assert!(!a.known_same(&b) && !a.known_same(&a.clone()));
+    }
+
+    #[test]
+    fn threads_find_out_at_the_same_time() {
+        for _ in 0..200 {
+            let groups: [Vec<Ids<u32>>; 2] =
+                [9, 10].map(|n| core::iter::repeat_with(|| ids(n)).take(4).collect());
+            thread::scope(|scope| {
+                for start in 0..4 {
+                    let groups = &groups;
+                    scope.spawn(move || {
+                        for at in start..start + 4 {
+                            let each = |group: &Vec<Ids<u32>>| group[at % 4].found_same(&group[(at + 1) % 4]);
+                            groups.iter().for_each(each);
+                        }
+                    });
+                }
+            });
+            let [nine, ten] = groups;
+            assert!(nine.iter().all(|a| ten.iter().all(|b| !a.known_same(b))));
+        }
+    }
+}
