@@ -6,8 +6,8 @@
 //! lasts until a vector's ids change, and a copy has it from the start. Among several vectors it spreads: of two shapes
 //! for the same ids the older one stays.
 //!
-//! Shapes are about speed only. They are neither compared, hashed, shown nor sent. Few ids have none, since to read
-//! them costs no more.
+//! Shapes are about speed only. They are neither compared, hashed, shown nor sent. Ids that live inline
+//! have none, since to read so few costs no more.
 //!
 //! # Invariants
 //!
@@ -52,7 +52,7 @@ impl<I> Ids<I> {
     /// Remembers that both have been found to be the same.
     #[inline]
     pub(super) fn found_same(&self, other: &Self) {
-        if self.len() > INLINE {
+        if self.sorted.spilled() {
             self.shape.unite(&other.shape);
         }
     }
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn few_ids_have_no_shape() {
+    fn ids_inline_have_no_shape() {
         let (a, b) = (ids(8), ids(8));
         a.found_same(&b);
         assert!(!a.known_same(&b) && !a.known_same(&a.clone()));

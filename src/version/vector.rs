@@ -249,11 +249,12 @@ impl<I: NodeId> VersionVector<I> {
         } else if self.ids.known_same(&other.ids) {
             wide::merge((NO_IDS, &mut self.counters), (NO_IDS, &other.counters));
         } else {
-            let done = wide::merge((&self.ids, &mut self.counters), (&other.ids, &other.counters));
-            if done < other.ids.len() {
-                let rest = Entries::new(&other.ids[done..], &other.counters[done..], &other.recent);
+            let (ours, theirs): (&[I], &[I]) = (&self.ids, &other.ids);
+            let done = wide::merge((ours, &mut self.counters), (theirs, &other.counters));
+            if done < theirs.len() {
+                let rest = Entries::new(&theirs[done..], &other.counters[done..], &other.recent);
                 self.merge_entries(done, rest);
-            } else if done == self.ids.len() {
+            } else if done == ours.len() {
                 self.ids.found_same(&other.ids);
             }
         }
