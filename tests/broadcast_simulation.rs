@@ -41,7 +41,7 @@ fn under_every_mix_of_faults_there_is_one_order_and_nothing_is_lost() {
     }
     // It saw something of everything.
     let Seen { acknowledged, delivered, fills, filled_away, crashes, resumed, restarts, installed, .. } = all;
-    let Seen { seals, trims, lost, behind, given_up, late_writes, .. } = all;
+    let Seen { seals, trims, lost, behind, given_up, late_writes, late_numbers, .. } = all;
     let least = runs() / 10;
     for (what, times) in [
         ("acknowledged", acknowledged),
@@ -58,6 +58,7 @@ fn under_every_mix_of_faults_there_is_one_order_and_nothing_is_lost() {
         ("counter behind", behind),
         ("given up", given_up),
         ("writes of the dead", late_writes),
+        ("numbers of counters that are over", late_numbers),
     ] {
         assert!(times > least, "{what}: only {times} in {} runs: {all:?}", runs());
     }
@@ -81,6 +82,7 @@ fn add(a: Seen, b: Seen) -> Seen {
         jumps: a.jumps + b.jumps,
         given_up: a.given_up + b.given_up,
         late_writes: a.late_writes + b.late_writes,
+        late_numbers: a.late_numbers + b.late_numbers,
         outcome_trimmed: a.outcome_trimmed + b.outcome_trimmed,
     }
 }

@@ -19,6 +19,7 @@ const NONE: Faults = Faults {
     repeated: 0,
     jumped: 0,
     sealed: 0,
+    entered: 0,
 };
 
 /// Explores everything within the bounds, prints how much that was, and fails with a way into a state that must not be.
@@ -259,7 +260,9 @@ fn a_number_of_an_epoch_that_is_over_breaks_real_time() {
     let faults = Faults { lost: 1, sealed: 1, ..NONE };
     let bounds = Bounds { conduct: Conduct::StaleNumber, faults, ..Bounds::default() };
     assert_eq!(shortest(&bounds, "real time").len(), 15);
-    explore(Bounds { conduct: Conduct::Right, ..bounds }, 22_146);
+    explore(Bounds { conduct: Conduct::Right, ..bounds.clone() }, 23_688);
+    let faults = Faults { entered: 1, ..faults };
+    explore(Bounds { conduct: Conduct::Right, faults, ..bounds }, 53_674);
 }
 
 /// Nothing goes wrong, and nobody is late: four steps for every slot that the publisher loses, and the same four again.

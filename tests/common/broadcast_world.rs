@@ -7,12 +7,11 @@
 #![allow(dead_code, unreachable_pub, reason = "shared by test programs that each use a part")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU64;
 
 use happens_before::Dot;
 use happens_before::broadcast::{
     Entry, Fate, MemoryLog, Position, PublishErrorKind, PublishRequest, Publisher, PublisherConfig, ReadAnswer,
-    Snapshot, SubscribeError, SubscribeRequest, Subscriber, SubscriberConfig, WriteAnswer,
+    Snapshot, SubscribeError, SubscribeRequest, Subscriber, SubscriberConfig, Take, WriteAnswer,
 };
 use happens_before::check::{OrderRun, OrderViolation};
 
@@ -75,6 +74,7 @@ pub struct Seen {
     pub jumps: u64,
     pub given_up: u64,
     pub late_writes: u64,
+    pub late_numbers: u64,
     pub outcome_trimmed: u64,
 }
 
@@ -92,7 +92,7 @@ struct Pub {
     machine: Publisher<u8, Payload>,
     /// Which life of it, so that answers to the dead are not heard.
     life: u32,
-    epoch: usize,
+    epoch: u64,
     awaiting: bool,
     left: u64,
     number: u64,
@@ -111,13 +111,13 @@ struct Sub {
 
 #[derive(Clone)]
 enum What {
-    Take { id: Dot<u8>, epoch: usize, n: NonZeroU64 },
+    Take(Take<u8>),
     Write { slot: u64, entry: Entry<u8, Payload> },
     Read { from: u64, limit: usize },
     Fill { slot: u64, epoch: u64 },
     Announce { slot: u64, entry: Entry<u8, Payload> },
     // Answers.
-    Numbers { id: Dot<u8>, first: u64, n: NonZeroU64 },
+    Numbers { take: Take<u8>, first: u64 },
     Written { id: Dot<u8>, slot: u64, answer: WriteAnswer<u8, Payload> },
     Found { from: u64, limit: usize, answer: ReadAnswer<u8, Payload> },
     Filled { slot: u64, epoch: u64, answer: WriteAnswer<u8, Payload> },
@@ -213,8 +213,8 @@ impl<C: FnMut(u64) -> u64> World<C> {
         let node = self.nodes;
         self.nodes += 1;
         let mut machine = Publisher::new(node, PublisherConfig { attempts: ATTEMPTS, jump: JUMP });
-        let epoch = self.counters.len() - 1;
-        machine.enter(epoch as u64, self.log.tail());
+        let epoch = self.counters.len() as u64 - 1;
+        machine.enter(epoch, self.log.tail());
         Pub {
             node,
             machine,
@@ -254,9 +254,9 @@ impl<C: FnMut(u64) -> u64> World<C> {
         self.conduct.counter_back > 0 || self.conduct.counter_jump > 0
     }
 
-    /// Over a counter that never goes back, what was published after another was acknowledged comes after it.
+    /// Over counters that never go back, what was published after another was acknowledged comes after it.
     pub fn assert_real_time_order(&self) {
-        if self.conduct.counter_back > 0 || self.conduct.seal > 0 {
+        if self.conduct.counter_back > 0 {
             return;
         }
         // The latest begin so far; whatever comes later must not have been acknowledged before that.
@@ -313,6 +313,9 @@ impl<C: FnMut(u64) -> u64> World<C> {
             let answer = self.log.seal(self.counters.len() as u64);
             self.counters.push((answer.tail, answer.tail));
             self.seen.seals += 1;
+            // It was one of them that has sealed.
+            let index = (self.choose)(self.publishers.len() as u64) as usize;
+            self.enter(index);
         }
         if self.chance(conduct.trim) {
             let index = (self.choose)(self.subscribers.len() as u64) as usize;
@@ -338,7 +341,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
             let mut machine =
                 Publisher::resume(old.node, old.machine.last(), Some((entry.clone(), slot)), config).unwrap();
             machine.observe_tail(self.log.tail());
-            let epoch = entry.epoch() as usize;
+            let epoch = entry.epoch();
             let old = &mut self.publishers[index];
             *old = Pub {
                 node: old.node,
@@ -383,19 +386,16 @@ impl<C: FnMut(u64) -> u64> World<C> {
         if publisher.awaiting {
             return Ok(());
         }
-        let epoch = publisher.epoch;
         let what = match publisher.machine.poll_request() {
             None => return Ok(()),
-            Some(PublishRequest::Take { id, n }) => What::Take { id: *id, epoch, n },
+            Some(PublishRequest::Take(take)) => What::Take(take),
             Some(PublishRequest::Write { slot, entry }) => {
                 let entry = entry.clone();
                 publisher.saved = Some((entry.clone(), Some(slot)));
                 What::Write { slot, entry }
             }
             Some(PublishRequest::EnterEpoch { .. }) => {
-                let newest = self.counters.len() - 1;
-                publisher.machine.enter(newest as u64, self.counters[newest].1);
-                publisher.epoch = newest;
+                self.enter(index);
                 return Ok(());
             }
         };
@@ -403,6 +403,14 @@ impl<C: FnMut(u64) -> u64> World<C> {
         let who = Who::Pub(index, publisher.life);
         self.flights.push(Flight { who, what });
         Ok(())
+    }
+
+    /// A publisher enters the newest epoch.
+    fn enter(&mut self, index: usize) {
+        let epoch = self.counters.len() - 1;
+        let publisher = &mut self.publishers[index];
+        publisher.epoch = epoch as u64;
+        publisher.machine.enter(publisher.epoch, self.counters[epoch].1);
     }
 
     /// Publishes one message, several in one slot, or a marker.
@@ -497,10 +505,10 @@ impl<C: FnMut(u64) -> u64> World<C> {
             self.flights.swap_remove(index)
         };
         let answer = match what {
-            What::Take { id, epoch, n } => {
-                let counter = &mut self.counters[epoch].0;
-                *counter += n.get();
-                What::Numbers { id, first: *counter - n.get() + 1, n }
+            What::Take(take) => {
+                let counter = &mut self.counters[take.epoch as usize].0;
+                *counter += take.n.get();
+                What::Numbers { take, first: *counter - take.n.get() + 1 }
             }
             What::Write { slot, entry } => {
                 if let Who::Pub(index, life) = who {
@@ -551,10 +559,14 @@ impl<C: FnMut(u64) -> u64> World<C> {
         let publisher = &mut self.publishers[index];
         publisher.awaiting = false;
         let heard = match what {
-            What::Numbers { id, first, n } => {
-                let behind = first + n.get() - 1 <= publisher.machine.tail();
+            What::Numbers { take, first } => {
+                let behind = first + take.n.get() - 1 <= publisher.machine.tail();
                 self.seen.behind += u64::from(behind);
-                publisher.machine.handle_numbers(&id, first, n).map(|()| None)
+                let awaited = publisher.machine.outstanding();
+                let is_awaited =
+                    awaited.is_some_and(|(entry, slot)| slot.is_none() && entry.id() == Some(&take.id));
+                self.seen.late_numbers += u64::from(is_awaited && take.epoch < publisher.epoch);
+                publisher.machine.handle_numbers(&take, first).map(|()| None)
             }
             What::Written { id, slot, answer } => {
                 let entry = publisher.machine.outstanding().map(|(entry, _)| entry.clone());

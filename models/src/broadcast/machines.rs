@@ -1,11 +1,9 @@
 //! Publishers and subscribers with their drivers, and what they talk to.
 
-use std::num::NonZeroU64;
-
 use happens_before::Dot;
 use happens_before::broadcast::{
     self, MemoryLog, Position, PublishErrorKind, PublishRequest, Publisher, PublisherConfig, ReadAnswer,
-    Snapshot, SubscribeRequest, Subscriber, SubscriberConfig, WriteAnswer,
+    Snapshot, SubscribeRequest, Subscriber, SubscriberConfig, Take, WriteAnswer,
 };
 
 use crate::replay::Machine;
@@ -38,7 +36,7 @@ pub enum Conduct {
     BlindRetry,
     /// Wrong: who has waited long enough fills the next slot, whether its number was taken or not.
     FillAhead,
-    /// Wrong: a number is used although the epoch of its counter is over.
+    /// Wrong: a number is passed off as one of the newest counter, whichever counter has given it.
     StaleNumber,
 }
 
@@ -46,7 +44,7 @@ pub enum Conduct {
 #[derive(Clone, Debug)]
 pub enum Request {
     /// Numbers for a message, of the counter of an epoch.
-    Take { epoch: u64, id: Dot<Node>, n: NonZeroU64 },
+    Take(Take<Node>),
     /// To write an entry into a slot.
     Write { slot: u64, entry: Entry },
     /// To be told the newest epoch.
@@ -60,7 +58,7 @@ pub enum Request {
 /// What became of a request.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    Numbers { epoch: u64, id: Dot<Node>, first: u64, n: NonZeroU64 },
+    Numbers { take: Take<Node>, first: u64 },
     Written { id: Dot<Node>, slot: u64, answer: WriteAnswer<Node, Number> },
     Entered { epoch: u64, tail: u64 },
     Found { from: u64, limit: usize, answer: ReadAnswer<Node, Number> },
@@ -112,10 +110,10 @@ impl Engines {
     /// Carries out a request.
     pub fn carry_out(&mut self, request: Request) -> Answer {
         match request {
-            Request::Take { epoch, id, n } => {
-                let counter = &mut self.counters[epoch as usize].0;
-                *counter += n.get();
-                Answer::Numbers { epoch, id, first: *counter - n.get() + 1, n }
+            Request::Take(take) => {
+                let counter = &mut self.counters[take.epoch as usize].0;
+                *counter += take.n.get();
+                Answer::Numbers { take, first: *counter - take.n.get() + 1 }
             }
             Request::Write { slot, entry } => {
                 let id = *entry.id().expect("publishers write messages");
@@ -143,8 +141,6 @@ pub struct Sender {
     publisher: Publisher<Node, Number>,
     conduct: Conduct,
     node: Node,
-    /// Whose counter it uses.
-    epoch: u64,
     /// How many messages it has published, in this life and earlier ones.
     sent: Number,
 }
@@ -233,13 +229,10 @@ impl Machine for Sender {
         let config = PublisherConfig { attempts, ..PublisherConfig::default() };
         let mut publisher =
             Publisher::resume(node, last, outstanding.clone(), config).expect("an entry of its own");
-        // The epoch of what it had saved: `resume` goes on in that one.
-        let mut epoch = outstanding.as_ref().map_or(0, |(entry, _)| entry.epoch());
-        if let Some((entered, tail)) = entered {
-            publisher.enter(entered, tail);
-            epoch = entered;
+        if let Some((epoch, tail)) = entered {
+            publisher.enter(epoch, tail);
         }
-        Self { publisher, conduct, node, epoch, sent }
+        Self { publisher, conduct, node, sent }
     }
 
     fn handle(&mut self, input: &SenderInput) -> SenderOutput {
@@ -284,7 +277,7 @@ impl Sender {
 
     fn ask(&mut self) -> Option<Request> {
         Some(match self.publisher.poll_request()? {
-            PublishRequest::Take { id, n } => Request::Take { epoch: self.epoch, id: *id, n },
+            PublishRequest::Take(take) => Request::Take(take),
             PublishRequest::Write { slot, entry } => Request::Write { slot, entry: entry.clone() },
             PublishRequest::EnterEpoch { .. } => Request::Enter,
         })
@@ -292,13 +285,16 @@ impl Sender {
 
     fn hear(&mut self, answer: Answer) -> Option<Told> {
         let heard = match answer {
-            Answer::Numbers { epoch, .. } if epoch != self.epoch && self.conduct != Conduct::StaleNumber => {
-                Ok(None)
+            Answer::Numbers { mut take, first } => {
+                if self.conduct == Conduct::StaleNumber
+                    && let Some(PublishRequest::Take(newest)) = self.publisher.poll_request()
+                {
+                    take.epoch = newest.epoch;
+                }
+                self.publisher.handle_numbers(&take, first).map(|()| None)
             }
-            Answer::Numbers { id, first, n, .. } => self.publisher.handle_numbers(&id, first, n).map(|()| None),
             Answer::Written { id, slot, answer } => self.publisher.handle_write(&id, slot, answer),
             Answer::Entered { epoch, tail } => {
-                self.epoch = epoch;
                 self.publisher.enter(epoch, tail);
                 Ok(None)
             }

@@ -20,6 +20,7 @@
 //!   restart(s)       a subscriber comes back from a snapshot
 //!   repeat, jump     the counter gives a number twice, or leaves one out
 //!   seal             the epoch is over; a new counter starts above the tail
+//!   enter(p)         a publisher with something outstanding is told of that unasked
 //!   announce(s, k)   what stands in a slot is announced to a subscriber
 //!   current(s)       a subscriber learns the counter's current number
 //! ```
@@ -64,7 +65,8 @@
 //! | 2 | 1 | lost, abandoned, repeated 3 times, jumped twice | 119,698 | 25 |
 //! | 2 + 1 | 1 | sealed twice | 26,829 | 36 |
 //! | 2 + 1 | 1 | lost, sealed | 250,737 | 33 |
-//! | 1 + 1 | 1 | lost, sealed | 22,146 | 25 |
+//! | 1 + 1 | 1 | lost, sealed | 23,688 | 25 |
+//! | 1 + 1 | 1 | lost, sealed, entered | 53,674 | 25 |
 //! | 1 + 1 | 1 | lost, repeated, sealed | 82,564 | 29 |
 //! | 1 + 1 | 1 | crashed, repeated, jumped, sealed | 33,264 | 27 |
 //! | 1 + 1 | 1 | lost, crashed, jumped; timely, 0 attempts | 23,828 | 17 |
@@ -88,11 +90,12 @@
 //! | [`Skip`](Conduct::Skip) | *one order* | 9 | one subscriber skips 1, and delivers 2; the other comes later, and finds `b1` in 1 |
 //! | [`BlindRetry`](Conduct::BlindRetry) | *one order* | 7 | a delayed write into 1 lands; the same message stands in 2 |
 //! | [`FillAhead`](Conduct::FillAhead) | *nobody starves* | 1 + 4n | n times: the next slot is filled, the publisher takes its number, and finds it occupied |
-//! | [`StaleNumber`](Conduct::StaleNumber) | *real time* | 15 | a late 2 of the old counter is used in the new epoch; the new counter gives 1 to what comes after |
+//! | [`StaleNumber`](Conduct::StaleNumber) | *real time* | 15 | a late 2 of the old counter is passed off as one of the new counter, which gives 1 to what comes after |
 //!
 //! The model has found two things that were wrong: a publisher that was idle while an epoch ended starved on its old counter,
 //! slot by slot ([`Publisher`](happens_before::broadcast::Publisher) now enters the epoch of what occupies its slot); and
-//! that the last of these drivers *is* wrong was said nowhere.
+//! a late number of the old counter was used in the new epoch. That was the driver's to know; now a number comes with the
+//! request, which names the epoch ([`Take`](happens_before::broadcast::Take)), and only a driver that lies can be wrong.
 //!
 //! # How a state is kept
 //!
@@ -150,6 +153,8 @@ pub struct Faults {
     pub jumped: u8,
     /// Epochs that end.
     pub sealed: u8,
+    /// Publishers that are told of it before they ask.
+    pub entered: u8,
 }
 
 impl Default for Bounds {
@@ -211,6 +216,8 @@ pub enum Action {
     Jump,
     /// The epoch ends.
     Seal,
+    /// A publisher is told of the newest epoch unasked.
+    Enter(usize),
     /// What stands in a slot is announced to a subscriber.
     Announce(usize, u64),
     /// A subscriber learns the counter's current number.

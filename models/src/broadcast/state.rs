@@ -121,6 +121,9 @@ impl State {
             if left.abandoned > 0 {
                 actions.push(Action::Abandon(index));
             }
+            if left.entered > 0 && self.engines.epoch() > 0 {
+                actions.push(Action::Enter(index));
+            }
         }
         for (index, receiver) in self.receivers.iter().enumerate() {
             let receiver = receiver.view();
@@ -160,7 +163,7 @@ impl State {
         };
         let in_flight = |flight: &Flight| match &flight.what {
             What::Request(Request::Write { slot: written, .. }) => *written == slot,
-            What::Answer(Answer::Numbers { first, n, .. }) => (*first..first + n.get()).contains(&slot),
+            What::Answer(Answer::Numbers { take, first }) => (*first..first + take.n.get()).contains(&slot),
             What::Request(_) | What::Answer(_) => false,
         };
         self.senders.iter().any(in_hand) || self.flights.iter().any(in_flight)
@@ -191,6 +194,13 @@ impl State {
                 tell(format_args!("{} gives up", state.name(Who::Sender(index))));
                 let sender = state.senders[index].run();
                 state.send(index, sender, SenderInput::Abandon, tell);
+            }
+            Action::Enter(index) => {
+                state.left.entered -= 1;
+                tell(format_args!("{} is told of the new epoch", state.name(Who::Sender(index))));
+                let answer = state.engines.carry_out(Request::Enter);
+                let sender = state.senders[index].run();
+                state.send(index, sender, SenderInput::Hear(answer), tell);
             }
             Action::Restart(index) => {
                 state.left.restarted -= 1;

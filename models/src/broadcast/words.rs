@@ -54,8 +54,8 @@ impl fmt::Display for Told {
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Take { n, .. } if n.get() == 1 => write!(f, "take a number"),
-            Self::Take { n, .. } => write!(f, "take {n} numbers"),
+            Self::Take(take) if take.n.get() == 1 => write!(f, "take a number"),
+            Self::Take(take) => write!(f, "take {} numbers", take.n),
             Self::Write { slot, entry } => write!(f, "write {} into slot {slot}", Standing(entry)),
             Self::Enter => write!(f, "enter the new epoch"),
             Self::Read { from, .. } => write!(f, "read from slot {from} on"),
@@ -67,8 +67,8 @@ impl fmt::Display for Request {
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Numbers { first, n, .. } if n.get() == 1 => write!(f, "number {first}"),
-            Self::Numbers { first, n, .. } => write!(f, "{n} numbers from {first} on"),
+            Self::Numbers { take, first } if take.n.get() == 1 => write!(f, "number {first}"),
+            Self::Numbers { take, first } => write!(f, "{} numbers from {first} on", take.n),
             Self::Written { answer, .. } | Self::Filled { answer, .. } => match answer {
                 WriteAnswer::Written => write!(f, "done"),
                 WriteAnswer::Occupied(entry) => write!(f, "occupied by {}", Standing(entry)),
