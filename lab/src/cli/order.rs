@@ -8,6 +8,7 @@ use crate::order::report::Report;
 use crate::order::{self, Canary, Engine, Now, Plan, Settings};
 use crate::output;
 use crate::progress::Progress;
+use crate::verdict;
 use crate::words::{counted, thousands};
 
 /// A run with more publishers, or more subscribers, would mostly measure the machine.
@@ -125,7 +126,7 @@ pub(super) fn order(options: &Order) -> Result<bool, InputError> {
     })?;
     drop(progress);
     let report = Report::new(&settings, &outcome);
-    output::print(&if options.json { report.json() } else { report.table() })?;
+    output::print(&if options.json { verdict::json(&report) } else { report.table() })?;
     Ok(outcome.verdict.is_ok())
 }
 

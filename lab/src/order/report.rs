@@ -1,9 +1,10 @@
 //! What a run showed: a table for people, an object for machines.
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::{Failure, Outcome, Settings};
+use crate::verdict::VerdictReport;
 use crate::words::{counted, thousands};
 
 /// Everything that is reported about a run. Its fields are the fields of the JSON object.
@@ -71,26 +72,11 @@ pub struct ElapsedReport {
     pub messages_per_second: f64,
 }
 
-/// Whether all is well.
-#[derive(Clone, Debug, Serialize)]
-pub struct VerdictReport {
-    /// Whether there was one order, with everything in it once.
-    pub ok: bool,
-    /// Whether the run was given up because the engine did not answer, which is no failure of the library.
-    pub gave_up: bool,
-    /// That in words, or what was wrong.
-    pub words: String,
-}
-
 impl Report {
     /// Puts together what there is to say about a run.
     pub fn new(settings: &Settings, outcome: &Outcome) -> Self {
         let tally = outcome.tally;
         let seconds = outcome.elapsed.as_secs_f64();
-        let words = match &outcome.verdict {
-            Ok(()) => right(settings.subscribers as u64, settings.in_all()),
-            Err(failure) => failure.to_string(),
-        };
         Self {
             settings: SettingsReport {
                 engine: settings.engine.name(),
@@ -125,18 +111,12 @@ impl Report {
                 seconds,
                 messages_per_second: if seconds > 0.0 { tally.acknowledged as f64 / seconds } else { 0.0 },
             },
-            verdict: VerdictReport {
-                ok: outcome.verdict.is_ok(),
-                gave_up: matches!(outcome.verdict, Err(Failure::GaveUp(_))),
-                words,
-            },
+            verdict: VerdictReport::new(
+                &outcome.verdict,
+                |failure| matches!(failure, Failure::GaveUp(_)),
+                right(settings.subscribers as u64, settings.in_all()),
+            ),
         }
-    }
-
-    /// Returns the report as one JSON object, on several lines.
-    pub fn json(&self) -> String {
-        // Plain structures of numbers and strings: nothing in them can fail to be written.
-        serde_json::to_string_pretty(self).unwrap_or_default()
     }
 
     /// Returns the report as a table, with the verdict below.
@@ -178,11 +158,7 @@ impl Report {
             format!("{:.2} s in real time", elapsed.seconds),
         );
         row("seed", settings.seed, "the same seed gives the same faults".to_owned());
-        if let Some(values) = table.column_mut(1) {
-            values.set_cell_alignment(CellAlignment::Right);
-        }
-        let mark = if verdict.ok || verdict.gave_up { "verdict" } else { "verdict: FAILED" };
-        format!("{table}\n{mark}: {}", verdict.words)
+        verdict.below(table)
     }
 }
 
