@@ -31,6 +31,7 @@ pub struct SettingsReport {
     pub subscribers: usize,
     pub messages: u64,
     pub kill: u64,
+    pub kill_subscribers: u64,
     pub stall: u64,
     pub reset_counter: u64,
     pub seed: u64,
@@ -44,6 +45,7 @@ pub struct FaultReport {
     pub killed: u64,
     pub killed_with_number: u64,
     pub killed_after_write: u64,
+    pub subscribers_killed: u64,
     pub stalled: u64,
     pub resets: u64,
 }
@@ -56,6 +58,7 @@ pub struct RunReport {
     pub slots_before: u64,
     pub acknowledged: u64,
     pub delivered: u64,
+    pub delivered_again: u64,
     pub fills: u64,
     pub filled_away: u64,
     pub collisions: u64,
@@ -84,6 +87,7 @@ impl Report {
                 subscribers: settings.subscribers,
                 messages: settings.messages,
                 kill: settings.kill,
+                kill_subscribers: settings.kill_subscribers,
                 stall: settings.stall,
                 reset_counter: settings.reset_counter,
                 seed: settings.seed,
@@ -93,6 +97,7 @@ impl Report {
                 killed: tally.killed,
                 killed_with_number: tally.killed_with_number,
                 killed_after_write: tally.killed_after_write,
+                subscribers_killed: tally.subscribers_killed,
                 stalled: tally.stalled,
                 resets: tally.resets,
             },
@@ -101,6 +106,7 @@ impl Report {
                 slots_before: outcome.tail,
                 acknowledged: tally.acknowledged,
                 delivered: tally.delivered,
+                delivered_again: tally.delivered_again,
                 fills: tally.fills,
                 filled_away: tally.filled_away,
                 collisions: tally.collisions,
@@ -142,6 +148,9 @@ impl Report {
             thousands(faults.killed_after_write)
         );
         row("publishers killed", faults.killed, unknown);
+        let again =
+            format!("delivered {} again, behind the place last saved", counted(run.delivered_again, "message"));
+        row("subscribers killed", faults.subscribers_killed, again);
         row("writes stalled", faults.stalled, "until somebody else had occupied their slot".to_owned());
         row("counter set back", faults.resets, format!("found {} by publishers", counted(run.behind, "time")));
         row("holes filled", run.fills, format!("each after {} ms or more", thousands(settings.timeout_ms)));
