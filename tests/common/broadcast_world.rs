@@ -1,4 +1,4 @@
-//! Publishers and subscribers over one log and one counter, moved step by step by a source of choices: random numbers from
+//! Publishers and subscribers over one log, with a counter or one that appends, moved step by step by a source of choices: random numbers from
 //! a seed, or the bytes of a fuzzer. The oracle judges what is delivered, by payload, not by id.
 //!
 //! Requests and answers travel on their own: they are lost, repeated, delayed, and overtaken. A publisher that dies leaves
@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use happens_before::Dot;
 use happens_before::broadcast::{
-    Entry, Fate, MemoryLog, Position, PublishErrorKind, PublishRequest, Publisher, PublisherConfig, ReadAnswer,
-    Snapshot, SubscribeError, SubscribeRequest, Subscriber, SubscriberConfig, Take, WriteAnswer,
+    Abandoned, AppendAnswer, AppendRequest, Appender, Entry, Fate, MemoryLog, Position, PublishError,
+    PublishErrorKind, PublishRequest, Publisher, PublisherConfig, ReadAnswer, Snapshot, SubscribeError,
+    SubscribeRequest, Subscriber, SubscriberConfig, Take, WriteAnswer,
 };
 use happens_before::check::{OrderRun, OrderViolation};
 
@@ -22,6 +23,8 @@ pub type Violation = OrderViolation<u8, Position>;
 /// How often things go wrong, in a thousand chances each; and how the drivers behave.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Conduct {
+    /// Whether the log appends; otherwise there is a counter.
+    pub appends: bool,
     pub lose: u64,
     pub repeat: u64,
     pub impatient: u64,
@@ -75,6 +78,8 @@ pub struct Seen {
     pub given_up: u64,
     pub late_writes: u64,
     pub late_numbers: u64,
+    pub appended: u64,
+    pub suspected: u64,
     pub outcome_trimmed: u64,
 }
 
@@ -87,9 +92,90 @@ pub enum End {
     Wrong(Violation),
 }
 
+/// A publisher over a counter, or one over a log that appends.
+enum Sender {
+    Slots(Publisher<u8, Payload>),
+    Appends(Appender<u8, Payload>),
+}
+
+impl Sender {
+    /// Makes the machine of a node that has used the numbers up to `last`, and has this outstanding.
+    fn new(appends: bool, node: u8, last: u64, outstanding: Option<(Entry<u8, Payload>, Option<u64>)>) -> Self {
+        if appends {
+            let entry = outstanding.map(|(entry, _)| entry);
+            return Self::Appends(Appender::resume(node, last, entry).unwrap());
+        }
+        let config = PublisherConfig { attempts: ATTEMPTS, jump: JUMP };
+        Self::Slots(Publisher::resume(node, last, outstanding, config).unwrap())
+    }
+
+    fn publish(&mut self, payload: Payload) {
+        match self {
+            Self::Slots(machine) => machine.publish(payload).map(drop).unwrap(),
+            Self::Appends(machine) => machine.publish(payload).map(drop).unwrap(),
+        }
+    }
+
+    fn publish_batch(&mut self, payloads: impl IntoIterator<Item = Payload>) {
+        match self {
+            Self::Slots(machine) => machine.publish_batch(payloads).map(drop).unwrap(),
+            Self::Appends(machine) => machine.publish_batch(payloads).map(drop).unwrap(),
+        }
+    }
+
+    fn publish_marker(&mut self) -> Dot<u8> {
+        match self {
+            Self::Slots(machine) => machine.publish_marker().unwrap(),
+            Self::Appends(machine) => machine.publish_marker().unwrap(),
+        }
+    }
+
+    fn abandon(&mut self) -> Option<Abandoned<u8, Payload>> {
+        match self {
+            Self::Slots(machine) => machine.abandon(),
+            Self::Appends(machine) => machine.abandon(),
+        }
+    }
+
+    fn enter(&mut self, epoch: u64, tail: u64) {
+        match self {
+            Self::Slots(machine) => machine.enter(epoch, tail),
+            Self::Appends(machine) => machine.enter(epoch),
+        }
+    }
+
+    fn last(&self) -> u64 {
+        match self {
+            Self::Slots(machine) => machine.last(),
+            Self::Appends(machine) => machine.last(),
+        }
+    }
+
+    /// What it wants done; `Err` if that is to enter the newest epoch.
+    fn ask(&mut self) -> Option<Result<What, ()>> {
+        Some(Ok(match self {
+            Self::Slots(machine) => match machine.poll_request()? {
+                PublishRequest::Take(take) => What::Take(take),
+                PublishRequest::Write { slot, entry } => What::Write { slot, entry: entry.clone() },
+                PublishRequest::EnterEpoch { .. } => return Some(Err(())),
+            },
+            Self::Appends(machine) => match machine.poll_request()? {
+                AppendRequest::Append { entry } => What::Append(entry.clone()),
+                AppendRequest::EnterEpoch { .. } => return Some(Err(())),
+            },
+        }))
+    }
+
+    fn internal_validate(&self) {
+        if let Self::Slots(machine) = self {
+            assert_eq!(machine.internal_validate(), Ok(()));
+        }
+    }
+}
+
 struct Pub {
     node: u8,
-    machine: Publisher<u8, Payload>,
+    machine: Sender,
     /// Which life of it, so that answers to the dead are not heard.
     life: u32,
     epoch: u64,
@@ -113,12 +199,14 @@ struct Sub {
 enum What {
     Take(Take<u8>),
     Write { slot: u64, entry: Entry<u8, Payload> },
+    Append(Entry<u8, Payload>),
     Read { from: u64, limit: usize },
     Fill { slot: u64, epoch: u64 },
     Announce { slot: u64, entry: Entry<u8, Payload> },
     // Answers.
     Numbers { take: Take<u8>, first: u64 },
     Written { id: Dot<u8>, slot: u64, answer: WriteAnswer<u8, Payload> },
+    Appended { entry: Entry<u8, Payload>, answer: AppendAnswer },
     Found { from: u64, limit: usize, answer: ReadAnswer<u8, Payload> },
     Filled { slot: u64, epoch: u64, answer: WriteAnswer<u8, Payload> },
 }
@@ -212,7 +300,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
     fn incarnation(&mut self, left: u64) -> Pub {
         let node = self.nodes;
         self.nodes += 1;
-        let mut machine = Publisher::new(node, PublisherConfig { attempts: ATTEMPTS, jump: JUMP });
+        let mut machine = Sender::new(self.conduct.appends, node, 0, None);
         let epoch = self.counters.len() as u64 - 1;
         machine.enter(epoch, self.log.tail());
         Pub {
@@ -254,9 +342,9 @@ impl<C: FnMut(u64) -> u64> World<C> {
         self.conduct.counter_back > 0 || self.conduct.counter_jump > 0
     }
 
-    /// Over counters that never go back, what was published after another was acknowledged comes after it.
+    /// But for counters that go back, what was published after another was acknowledged comes after it.
     pub fn assert_real_time_order(&self) {
-        if self.conduct.counter_back > 0 {
+        if self.conduct.counter_back > 0 && !self.conduct.appends {
             return;
         }
         // The latest begin so far; whatever comes later must not have been acknowledged before that.
@@ -337,10 +425,11 @@ impl<C: FnMut(u64) -> u64> World<C> {
         let (left, life) = (self.publishers[index].left, self.publishers[index].life + 1);
         if let Some((entry, slot)) = saved.filter(|_| (self.choose)(2) == 0) {
             let old = &self.publishers[index];
-            let config = PublisherConfig { attempts: ATTEMPTS, jump: JUMP };
-            let mut machine =
-                Publisher::resume(old.node, old.machine.last(), Some((entry.clone(), slot)), config).unwrap();
-            machine.observe_tail(self.log.tail());
+            let outstanding = Some((entry.clone(), slot));
+            let mut machine = Sender::new(self.conduct.appends, old.node, old.machine.last(), outstanding);
+            if let Sender::Slots(machine) = &mut machine {
+                machine.observe_tail(self.log.tail());
+            }
             let epoch = entry.epoch();
             let old = &mut self.publishers[index];
             *old = Pub {
@@ -369,7 +458,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
                 && let happens_before::broadcast::Content::Messages { payloads, .. } =
                     abandoned.entry.into_content()
             {
-                self.publishers[index].machine.publish_batch(payloads.into_vec()).unwrap();
+                self.publishers[index].machine.publish_batch(payloads.into_vec());
             }
         }
         if faults && self.publishers[index].outstanding.is_empty() && self.publishers[index].left > 0 {
@@ -386,19 +475,19 @@ impl<C: FnMut(u64) -> u64> World<C> {
         if publisher.awaiting {
             return Ok(());
         }
-        let what = match publisher.machine.poll_request() {
+        let what = match publisher.machine.ask() {
             None => return Ok(()),
-            Some(PublishRequest::Take(take)) => What::Take(take),
-            Some(PublishRequest::Write { slot, entry }) => {
-                let entry = entry.clone();
-                publisher.saved = Some((entry.clone(), Some(slot)));
-                What::Write { slot, entry }
-            }
-            Some(PublishRequest::EnterEpoch { .. }) => {
+            Some(Ok(what)) => what,
+            Some(Err(())) => {
                 self.enter(index);
                 return Ok(());
             }
         };
+        match &what {
+            What::Write { slot, entry } => publisher.saved = Some((entry.clone(), Some(*slot))),
+            What::Append(entry) => publisher.saved = Some((entry.clone(), None)),
+            _ => {}
+        }
         publisher.awaiting = true;
         let who = Who::Pub(index, publisher.life);
         self.flights.push(Flight { who, what });
@@ -429,12 +518,12 @@ impl<C: FnMut(u64) -> u64> World<C> {
             self.begun.insert((node, number), self.event);
         }
         match kind {
-            0 => publisher.machine.publish_batch(payloads).map(drop).unwrap(),
+            0 => publisher.machine.publish_batch(payloads),
             1 if self.conduct.retry == Retry::Same => {
-                let id = publisher.machine.publish_marker().unwrap();
+                let id = publisher.machine.publish_marker();
                 self.markers.insert(id, (node, numbers[0]));
             }
-            _ => publisher.machine.publish((node, numbers[0])).map(drop).unwrap(),
+            _ => publisher.machine.publish((node, numbers[0])),
         }
         publisher.outstanding = numbers;
         Ok(())
@@ -474,6 +563,12 @@ impl<C: FnMut(u64) -> u64> World<C> {
         let what = match sub.machine.poll_request(self.now_ms) {
             None => return Ok(()),
             Some(SubscribeRequest::Read { from, limit }) => What::Read { from, limit },
+            // The read that has left it out may be older than the announcement of what stands above: ask once more.
+            Some(SubscribeRequest::Fill { slot, .. }) if self.conduct.appends => {
+                assert!(slot <= self.log.tail(), "slot {slot} is beyond all that was appended");
+                self.seen.suspected += 1;
+                What::Read { from: slot, limit: 1 }
+            }
             Some(SubscribeRequest::Fill { slot, epoch }) => match self.conduct.repair {
                 Repair::Fill => What::Fill { slot, epoch },
                 Repair::Never => return Ok(()),
@@ -516,6 +611,18 @@ impl<C: FnMut(u64) -> u64> World<C> {
                 }
                 What::Written { id: *entry.id().unwrap(), slot, answer: self.write(slot, &entry) }
             }
+            What::Append(entry) => {
+                if let Who::Pub(index, life) = who {
+                    self.seen.late_writes += u64::from(self.publishers[index].life != life);
+                }
+                let answer = self.log.append(&entry).unwrap();
+                if let AppendAnswer::Appended { .. } = answer {
+                    assert!(self.is_of_this_epoch(&entry), "{entry:?} is stored after the seal");
+                    self.seen.appended += 1;
+                }
+                assert_eq!(self.log.internal_validate(), Ok(()));
+                What::Appended { entry, answer }
+            }
             What::Read { from, limit } => What::Found { from, limit, answer: self.log.read(from, limit) },
             What::Fill { slot, epoch } => {
                 let answer = self.write(slot, &Entry::fill(epoch));
@@ -543,7 +650,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
     fn write(&mut self, slot: u64, entry: &Entry<u8, Payload>) -> WriteAnswer<u8, Payload> {
         let answer = self.log.write(slot, entry).unwrap();
         if answer == WriteAnswer::Written {
-            assert!(entry.epoch() + 1 >= self.counters.len() as u64, "{entry:?} is stored after the seal");
+            assert!(self.is_of_this_epoch(entry), "{entry:?} is stored after the seal");
             let elsewhere = entry.id().and_then(|id| self.slots.insert(*id, slot));
             // Here the network repeats requests, which an engine promises not to (L2). Then the copy that finds its slot
             // trimmed may be answered first, as with seed 1027362: the publisher writes again, and the id keeps it
@@ -555,36 +662,43 @@ impl<C: FnMut(u64) -> u64> World<C> {
         answer
     }
 
+    fn is_of_this_epoch(&self, entry: &Entry<u8, Payload>) -> bool {
+        entry.epoch() + 1 >= self.counters.len() as u64
+    }
+
     fn publisher_hears(&mut self, index: usize, what: What) -> Result<(), Violation> {
         let publisher = &mut self.publishers[index];
         publisher.awaiting = false;
-        let heard = match what {
-            What::Numbers { take, first } => {
-                let behind = first + take.n.get() - 1 <= publisher.machine.tail();
+        // To be announced is what was sent: what is outstanding may be of a later epoch by now.
+        let (heard, sent): (Result<_, PublishError<_, _>>, _) = match (&mut publisher.machine, what) {
+            (Sender::Slots(machine), What::Numbers { take, first }) => {
+                let behind = first + take.n.get() - 1 <= machine.tail();
                 self.seen.behind += u64::from(behind);
-                let awaited = publisher.machine.outstanding();
-                let is_awaited =
-                    awaited.is_some_and(|(entry, slot)| slot.is_none() && entry.id() == Some(&take.id));
+                let is_awaited = machine
+                    .outstanding()
+                    .is_some_and(|(entry, slot)| slot.is_none() && entry.id() == Some(&take.id));
                 self.seen.late_numbers += u64::from(is_awaited && take.epoch < publisher.epoch);
-                publisher.machine.handle_numbers(&take, first).map(|()| None)
+                (machine.handle_numbers(&take, first).map(|()| None), None)
             }
-            What::Written { id, slot, answer } => {
-                let entry = publisher.machine.outstanding().map(|(entry, _)| entry.clone());
+            (Sender::Slots(machine), What::Written { id, slot, answer }) => {
+                let entry = machine.outstanding().map(|(entry, _)| entry.clone());
                 let occupied = matches!(&answer, WriteAnswer::Occupied(other)
                     if Some(other.content()) != entry.as_ref().map(Entry::content));
                 self.seen.filled_away += u64::from(occupied);
-                let published = publisher.machine.handle_write(&id, slot, answer);
-                if let (Ok(Some(published)), Some(entry)) = (&published, entry) {
-                    let what = What::Announce { slot: published.slot, entry };
-                    for (index, sub) in self.subscribers.iter().enumerate() {
-                        self.flights.push(Flight { who: Who::Sub(index, sub.life), what: what.clone() });
-                    }
-                }
-                published
+                (machine.handle_write(&id, slot, answer), entry)
             }
-            _ => unreachable!("publishers hear of numbers and writes"),
+            (Sender::Appends(machine), What::Appended { entry, answer }) => {
+                (Ok(machine.handle_append(entry.id().unwrap(), answer)), Some(entry))
+            }
+            _ => unreachable!("publishers hear of numbers, and of writes or appends"),
         };
-        assert_eq!(self.publishers[index].machine.internal_validate(), Ok(()));
+        if let (Ok(Some(published)), Some(entry)) = (&heard, sent) {
+            let what = What::Announce { slot: published.slot, entry };
+            for (index, sub) in self.subscribers.iter().enumerate() {
+                self.flights.push(Flight { who: Who::Sub(index, sub.life), what: what.clone() });
+            }
+        }
+        self.publishers[index].machine.internal_validate();
         match heard {
             Ok(None) => {}
             Ok(Some(_)) => {
@@ -698,6 +812,7 @@ pub fn swarm(seed: u64) -> Conduct {
         seal: fault(10),
         trim: fault(20),
         abandon: fault(20),
+        appends: choose(4) == 0,
         ..Conduct::default()
     }
 }
