@@ -264,6 +264,7 @@ impl<I: NodeId, P> Publisher<I, P> {
     ///
     /// Poll when the last request was answered, or when its answer is no longer waited for: then it is the same request
     /// again.
+    #[inline]
     pub fn poll_request(&mut self) -> Option<PublishRequest<'_, I, P>> {
         let Outstanding { entry, stage, .. } = self.outstanding.as_mut()?;
         Some(match stage {
@@ -292,6 +293,7 @@ impl<I: NodeId, P> Publisher<I, P> {
     ///
     /// [`PublishError`] with the entry, which is not stored: [`Jump`](PublishErrorKind::Jump),
     /// [`CounterBehind`](PublishErrorKind::CounterBehind). Nothing is outstanding then.
+    #[inline]
     pub fn handle_numbers(&mut self, request: &Take<I>, first: u64) -> Result<(), PublishError<I, P>> {
         let (tail, PublisherConfig { attempts, jump }) = (self.tail, self.config);
         let &Take { ref id, epoch, n } = request;
