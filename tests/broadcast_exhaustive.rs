@@ -214,11 +214,10 @@ impl World {
     fn go(&mut self, index: usize, answered: bool) -> Result<(), OrderViolation<u8, Position>> {
         let publisher = self.publishers[index].as_mut().unwrap();
         let published = match publisher.poll_request().unwrap() {
-            PublishRequest::Take { id, n } => {
-                let id = *id;
-                self.counter += n.get();
+            PublishRequest::Take(take) => {
+                self.counter += take.n.get();
                 if answered {
-                    publisher.handle_numbers(&id, self.counter - n.get() + 1, n).unwrap();
+                    publisher.handle_numbers(&take, self.counter - take.n.get() + 1).unwrap();
                 }
                 None
             }

@@ -1,4 +1,4 @@
-//! Publishers, subscribers, the counter and the log under a swarm of faults, from seeds, judged by the oracle. Drivers that
+//! Publishers, subscribers, the counter and the log, or a log that appends, under a swarm of faults, from seeds, judged by the oracle. Drivers that
 //! do it wrong are found out.
 #![cfg(feature = "alloc")]
 
@@ -41,7 +41,7 @@ fn under_every_mix_of_faults_there_is_one_order_and_nothing_is_lost() {
     }
     // It saw something of everything.
     let Seen { acknowledged, delivered, fills, filled_away, crashes, resumed, restarts, installed, .. } = all;
-    let Seen { seals, trims, lost, behind, given_up, late_writes, .. } = all;
+    let Seen { seals, trims, lost, behind, given_up, late_writes, late_numbers, appended, .. } = all;
     let least = runs() / 10;
     for (what, times) in [
         ("acknowledged", acknowledged),
@@ -58,6 +58,8 @@ fn under_every_mix_of_faults_there_is_one_order_and_nothing_is_lost() {
         ("counter behind", behind),
         ("given up", given_up),
         ("writes of the dead", late_writes),
+        ("numbers of counters that are over", late_numbers),
+        ("appended", appended),
     ] {
         assert!(times > least, "{what}: only {times} in {} runs: {all:?}", runs());
     }
@@ -81,14 +83,17 @@ fn add(a: Seen, b: Seen) -> Seen {
         jumps: a.jumps + b.jumps,
         given_up: a.given_up + b.given_up,
         late_writes: a.late_writes + b.late_writes,
+        late_numbers: a.late_numbers + b.late_numbers,
+        appended: a.appended + b.appended,
+        suspected: a.suspected + b.suspected,
         outcome_trimmed: a.outcome_trimmed + b.outcome_trimmed,
     }
 }
 
 #[test]
 fn without_faults_every_message_is_acknowledged_and_delivered_everywhere() {
-    for seed in 0..50 {
-        let (end, seen) = run(seed, Conduct::default());
+    for (seed, appends) in (0..50).flat_map(|seed| [(seed, false), (seed, true)]) {
+        let (end, seen) = run(seed, Conduct { appends, ..Conduct::default() });
         assert!(matches!(end, End::Complete), "seed {seed}: {end:?}");
         assert!(seen.acknowledged >= 36 && seen.delivered == 3 * seen.acknowledged, "seed {seed}: {seen:?}");
     }
@@ -116,11 +121,13 @@ fn skipping_after_a_time_out_breaks_the_order() {
 /// Wrong on purpose: what was not answered is sent again under a new number and as a new message.
 #[test]
 fn a_blind_retry_delivers_twice() {
-    let conduct = Conduct { impatient: 300, retry: Retry::Blind, ..Conduct::default() };
-    let twice = (0..50).filter(|&seed| {
-        let end = run(seed, conduct).0;
-        matches!(end, End::Wrong(happens_before::check::OrderViolation::DeliveredTwice { .. }))
-    });
-    let twice = twice.count();
-    assert!(twice > 25, "only {twice} of 50 delivered something twice");
+    for appends in [false, true] {
+        let conduct = Conduct { impatient: 300, retry: Retry::Blind, appends, ..Conduct::default() };
+        let twice = (0..50).filter(|&seed| {
+            let end = run(seed, conduct).0;
+            matches!(end, End::Wrong(happens_before::check::OrderViolation::DeliveredTwice { .. }))
+        });
+        let twice = twice.count();
+        assert!(twice > 25, "only {twice} of 50 delivered something twice");
+    }
 }

@@ -162,10 +162,10 @@ fn history<T: Subject>(seed: u64, faults: Faults, seen: &mut Seen) -> Vec<Call<T
         let (lose_request, lose_answer) = (random.per_mille(faults.lose), random.per_mille(faults.lose));
         match client.publisher.poll_request() {
             _ if lose_request || random.below(2) == 0 => {}
-            Some(PublishRequest::Take { id, n }) => {
-                let (id, first) = (*id, counter.get() + 1);
-                counter.set(counter.get() + n.get());
-                if !lose_answer && client.publisher.handle_numbers(&id, first, n).is_err() {
+            Some(PublishRequest::Take(take)) => {
+                let first = counter.get() + 1;
+                counter.set(counter.get() + take.n.get());
+                if !lose_answer && client.publisher.handle_numbers(&take, first).is_err() {
                     client.stage = Stage::Idle;
                 }
             }

@@ -19,6 +19,7 @@ use crate::output::{self, Picture};
 use crate::progress::Progress;
 use crate::replay::{self, Canary, Settings};
 use crate::report::Report;
+use crate::verdict;
 use crate::words::{counted, thousands};
 
 mod order;
@@ -286,7 +287,7 @@ fn replay(options: &Replay) -> Result<bool, InputError> {
         picture.store(&diagram::svg(&history, settings.sites, settings.seed, &outcome))?;
     }
     let report = Report::new(&history, &settings, &outcome);
-    let text = if options.output.json { report.json() } else { report.table() };
+    let text = if options.output.json { verdict::json(&report) } else { report.table() };
     output::print(&text)?;
     Ok(outcome.verdict.is_ok())
 }

@@ -26,6 +26,7 @@ mod output;
 pub mod progress;
 pub mod replay;
 pub mod report;
+pub mod verdict;
 pub mod words;
 
 pub mod stream {

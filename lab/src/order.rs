@@ -23,9 +23,11 @@
 //!    slot it is about to write, and what was acknowledged; that is what it would write to a disk of its own.
 //! 3. **Faults** ([`Fault`]) are made where the machine meets the engine, at messages drawn from the seed.
 //! 4. **Dying.** A thread that is to die stops where it is; a process says so and is killed with signal 9. Its successor knows
-//!    what the dead one had said, [settles](happens_before::Publisher::resume) the message that was outstanding, and goes
-//!    on.
-//! 5. **Subscribing.** Each subscriber reads the log, and fills the holes that stay.
+//!    what the dead one had said. A publisher's [settles](happens_before::Publisher::resume) the message that was outstanding,
+//!    and goes on.
+//! 5. **Subscribing.** Each subscriber reads the log, and fills the holes that stay. Now and then it saves where it is, and
+//!    there its successor goes on: what had been delivered since is delivered again, nothing before that, and all in the one
+//!    order.
 //! 6. **Ending.** When all is acknowledged, subscribers deliver up to the tail and stop. Then the oracle
 //!    ([`OrderRun`](happens_before::check::OrderRun)) hears what was sent, acknowledged and delivered.
 //!
@@ -92,6 +94,8 @@ pub struct Settings {
     pub messages: u64,
     /// How many times a publisher is killed.
     pub kill: u64,
+    /// How many times a subscriber is killed.
+    pub kill_subscribers: u64,
     /// How many writes stall.
     pub stall: u64,
     /// How many times the counter is set back.

@@ -1,10 +1,11 @@
 //! What a run showed: a table for people, an object for machines.
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use crate::history::History;
 use crate::replay::{Failure, Outcome, Settings};
+use crate::verdict::VerdictReport;
 use crate::words::{counted, thousands};
 
 /// Everything that is reported about a run. Its fields are the fields of the JSON object.
@@ -95,27 +96,12 @@ pub struct ElapsedReport {
     pub events_per_second: f64,
 }
 
-/// Whether all is well.
-#[derive(Clone, Debug, Serialize)]
-pub struct VerdictReport {
-    /// Whether every site delivered everything, causally and exactly once.
-    pub ok: bool,
-    /// Whether the run was given up because the network let too little through, which is no failure of the library.
-    pub gave_up: bool,
-    /// That in words, or what was wrong.
-    pub words: String,
-}
-
 impl Report {
     /// Puts together what there is to say about a run.
     pub fn new(history: &History, settings: &Settings, outcome: &Outcome) -> Self {
         let tally = outcome.tally;
         let a_message = |total: u64| total as f64 / tally.sent.max(1) as f64;
         let seconds = outcome.elapsed.as_secs_f64();
-        let words = match &outcome.verdict {
-            Ok(()) => complete(settings.sites, history.len()),
-            Err(failure) => failure.to_string(),
-        };
         Self {
             history: HistoryReport {
                 source: history.source().to_owned(),
@@ -162,18 +148,12 @@ impl Report {
                 seconds,
                 events_per_second: if seconds > 0.0 { tally.sent as f64 / seconds } else { 0.0 },
             },
-            verdict: VerdictReport {
-                ok: outcome.verdict.is_ok(),
-                gave_up: matches!(outcome.verdict, Err(Failure::GaveUp(_))),
-                words,
-            },
+            verdict: VerdictReport::new(
+                &outcome.verdict,
+                |failure| matches!(failure, Failure::GaveUp(_)),
+                complete(settings.sites, history.len()),
+            ),
         }
-    }
-
-    /// Returns the report as one JSON object, on several lines.
-    pub fn json(&self) -> String {
-        // Plain structures of numbers and strings: nothing in them can fail to be written.
-        serde_json::to_string_pretty(self).unwrap_or_default()
     }
 
     /// Returns the report as a table, with the verdict below.
@@ -252,11 +232,7 @@ impl Report {
         );
         row("packets", thousands(run.packets), network);
         row("seed", settings.seed.to_string(), "the same seed gives the same run".to_owned());
-        if let Some(values) = table.column_mut(1) {
-            values.set_cell_alignment(CellAlignment::Right);
-        }
-        let mark = if verdict.ok || verdict.gave_up { "verdict" } else { "verdict: FAILED" };
-        format!("{table}\n{mark}: {}", verdict.words)
+        verdict.below(table)
     }
 }
 

@@ -62,7 +62,7 @@
 //! | ten publishers die at once | only the first hole of a range is waited for |
 //! | the counter goes back | whoever knows a higher occupied slot takes the difference at once ([`handle_numbers`](Publisher::handle_numbers)); that is not being filled away |
 //! | the counter leaps | holes, up to a limit that publishers and subscribers keep; then an error |
-//! | the counter is lost | [`seal`](Log::seal) the log: no entry of an earlier epoch gets in any more; the new counter starts above the tail, and slots number on |
+//! | the counter is lost | [`seal`](Log::seal) the log: no entry of an earlier epoch gets in any more; the new counter starts above the tail, and slots number on; a late number of the old one is spent ([`Take`]) |
 //! | one publisher sends two messages | one after the other, or both in one slot, so that their order is kept |
 //! | a publisher restarts | it takes a new id (incarnation), or first [settles](Publisher::resume) what was outstanding |
 //! | a subscriber lags, or joins late | its window is bounded, the rest is read again; a [`Snapshot`] has the place and the table of ids; a trimmed log says where it begins |
@@ -140,6 +140,7 @@ pub use position::Position;
 #[cfg(feature = "alloc")]
 pub use publisher::{
     Abandoned, Fate, PublishError, PublishErrorKind, PublishRequest, Published, Publisher, PublisherConfig,
+    Take,
 };
 #[cfg(feature = "alloc")]
 pub use subscriber::{Delivery, Snapshot, SubscribeRequest, Subscriber, SubscriberConfig, TooManyNodes};

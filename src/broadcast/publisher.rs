@@ -15,7 +15,7 @@
 //! - P2: an entry keeps its id whichever slot it is written to.
 //! - P3: another slot is tried only when it is known that the last one does not hold the entry and never will.
 //! - P4: a number is used for a slot above the highest occupied one known, not beyond the jump above it, and only for
-//!   the entry that it was taken for.
+//!   the entry that it was taken for, in the epoch whose counter gave it.
 //!
 //! The algorithm and its sources are described where the module [`broadcast`](crate::broadcast) begins.
 
@@ -76,9 +76,9 @@ impl Default for PublisherConfig {
 /// publisher.publish("hello")?;
 /// let published = loop {
 ///     match publisher.poll_request() {
-///         Some(PublishRequest::Take { id, n }) => {
-///             let (id, first) = (*id, counter.increment_and_get(n)?);
-///             publisher.handle_numbers(&id, first, n)?;
+///         Some(PublishRequest::Take(take)) => {
+///             let first = counter.increment_and_get(take.n)?;
+///             publisher.handle_numbers(&take, first)?;
 ///         }
 ///         Some(PublishRequest::Write { slot, entry }) => {
 ///             let (id, answer) = (*entry.id().unwrap(), log.write(slot, entry)?);
@@ -127,13 +127,9 @@ const ONE: Stage = Stage::Take { n: NonZeroU64::MIN };
 /// What a [`Publisher`] wants done.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PublishRequest<'a, I, P> {
-    /// Call `increment_and_get(n)` on the counter; the answer goes to [`Publisher::handle_numbers`].
-    Take {
-        /// The entry that the numbers are for.
-        id: &'a Dot<I>,
-        /// How many numbers.
-        n: NonZeroU64,
-    },
+    /// Call `increment_and_get(n)` on the counter of the epoch; the answer goes, with the request, to
+    /// [`Publisher::handle_numbers`].
+    Take(Take<I>),
     /// Write the entry into the slot; the answer goes to [`Publisher::handle_write`].
     Write {
         /// The slot.
@@ -146,6 +142,17 @@ pub enum PublishRequest<'a, I, P> {
         /// The lowest epoch that may write.
         epoch: u64,
     },
+}
+
+/// Numbers that a [`Publisher`] asks for. They are good for one entry, in one epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Take<I> {
+    /// The entry that the numbers are for.
+    pub id: Dot<I>,
+    /// The epoch whose counter is to be asked: the one that the publisher has [entered](Publisher::enter).
+    pub epoch: u64,
+    /// How many numbers.
+    pub n: NonZeroU64,
 }
 
 /// An entry is in the log, where it will be delivered.
@@ -257,10 +264,13 @@ impl<I: NodeId, P> Publisher<I, P> {
     ///
     /// Poll when the last request was answered, or when its answer is no longer waited for: then it is the same request
     /// again.
+    #[inline]
     pub fn poll_request(&mut self) -> Option<PublishRequest<'_, I, P>> {
         let Outstanding { entry, stage, .. } = self.outstanding.as_mut()?;
         Some(match stage {
-            Stage::Take { n } => PublishRequest::Take { id: entry.id()?, n: *n },
+            Stage::Take { n } => {
+                PublishRequest::Take(Take { id: entry.id()?.clone(), epoch: self.epoch, n: *n })
+            }
             Stage::Write { slot, sent } => {
                 *sent = sent.saturating_add(1);
                 PublishRequest::Write { slot: *slot, entry }
@@ -269,11 +279,12 @@ impl<I: NodeId, P> Publisher<I, P> {
         })
     }
 
-    /// Hands in that the counter gave the numbers `first ..= first + n - 1` for the entry with this id. O(1).
+    /// Hands in that the counter gave the numbers `first ..= first + n - 1` in answer to a request. O(1).
     ///
     /// Numbers for an earlier entry are spent: they were taken before this one was published, so that it might come
-    /// before what had been acknowledged by then. For the same reason numbers of a counter whose epoch is over must not
-    /// be handed in once another was [entered](Self::enter); only the driver knows which counter it has asked.
+    /// before what had been acknowledged by then. So are numbers of a counter whose epoch is over, once another was
+    /// [entered](Self::enter): they may lie far above what the new counter gives, so that what is published next would
+    /// come before what is acknowledged here.
     ///
     /// The lowest of them that is above the tail names the slot. If none is, the counter has been behind the log; the
     /// next request takes the difference at once.
@@ -282,13 +293,14 @@ impl<I: NodeId, P> Publisher<I, P> {
     ///
     /// [`PublishError`] with the entry, which is not stored: [`Jump`](PublishErrorKind::Jump),
     /// [`CounterBehind`](PublishErrorKind::CounterBehind). Nothing is outstanding then.
-    pub fn handle_numbers(&mut self, id: &Dot<I>, first: u64, n: NonZeroU64) -> Result<(), PublishError<I, P>> {
+    #[inline]
+    pub fn handle_numbers(&mut self, request: &Take<I>, first: u64) -> Result<(), PublishError<I, P>> {
         let (tail, PublisherConfig { attempts, jump }) = (self.tail, self.config);
-        let epoch = self.epoch;
+        let &Take { ref id, epoch, n } = request;
         let Some(outstanding @ Outstanding { stage: Stage::Take { .. }, .. }) = &mut self.outstanding else {
             return Ok(());
         };
-        if outstanding.entry.id() != Some(id) {
+        if outstanding.entry.id() != Some(id) || epoch != self.epoch {
             return Ok(());
         }
         let last = first.saturating_add(n.get() - 1);
@@ -390,15 +402,21 @@ impl<I: NodeId, P> Publisher<I, P> {
 
     /// Enters an epoch whose counter starts above `tail`, the highest occupied slot: what sealing answered.
     ///
-    /// Epochs and tails only go up; lower ones are left out of account. What is outstanding is settled in its own epoch
-    /// first.
+    /// Epochs and tails only go up; lower ones are left out of account. A write that is outstanding is settled in its own
+    /// epoch first; numbers are asked for in the new one.
     pub fn enter(&mut self, epoch: u64, tail: u64) {
-        self.epoch = self.epoch.max(epoch);
         self.observe_tail(tail);
-        if let Some(Outstanding { stage, .. }) = &mut self.outstanding
-            && matches!(*stage, Stage::Sealed { epoch: lowest } if lowest <= self.epoch)
-        {
-            *stage = ONE;
+        if epoch <= self.epoch {
+            return;
+        }
+        self.epoch = epoch;
+        if let Some(Outstanding { stage, behind, .. }) = &mut self.outstanding {
+            match *stage {
+                // However far behind the old counter was, the new one is not.
+                Stage::Take { .. } => (*stage, *behind) = (ONE, 0),
+                Stage::Sealed { epoch: lowest } if lowest <= epoch => *stage = ONE,
+                Stage::Write { .. } | Stage::Sealed { .. } => {}
+            }
         }
     }
 

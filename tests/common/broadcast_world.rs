@@ -1,4 +1,4 @@
-//! Publishers and subscribers over one log and one counter, moved step by step by a source of choices: random numbers from
+//! Publishers and subscribers over one log, with a counter or one that appends, moved step by step by a source of choices: random numbers from
 //! a seed, or the bytes of a fuzzer. The oracle judges what is delivered, by payload, not by id.
 //!
 //! Requests and answers travel on their own: they are lost, repeated, delayed, and overtaken. A publisher that dies leaves
@@ -7,12 +7,12 @@
 #![allow(dead_code, unreachable_pub, reason = "shared by test programs that each use a part")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU64;
 
 use happens_before::Dot;
 use happens_before::broadcast::{
-    Entry, Fate, MemoryLog, Position, PublishErrorKind, PublishRequest, Publisher, PublisherConfig, ReadAnswer,
-    Snapshot, SubscribeError, SubscribeRequest, Subscriber, SubscriberConfig, WriteAnswer,
+    Abandoned, AppendAnswer, AppendRequest, Appender, Entry, Fate, MemoryLog, Position, PublishError,
+    PublishErrorKind, PublishRequest, Publisher, PublisherConfig, ReadAnswer, Snapshot, SubscribeError,
+    SubscribeRequest, Subscriber, SubscriberConfig, Take, WriteAnswer,
 };
 use happens_before::check::{OrderRun, OrderViolation};
 
@@ -23,6 +23,8 @@ pub type Violation = OrderViolation<u8, Position>;
 /// How often things go wrong, in a thousand chances each; and how the drivers behave.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Conduct {
+    /// Whether the log appends; otherwise there is a counter.
+    pub appends: bool,
     pub lose: u64,
     pub repeat: u64,
     pub impatient: u64,
@@ -75,6 +77,9 @@ pub struct Seen {
     pub jumps: u64,
     pub given_up: u64,
     pub late_writes: u64,
+    pub late_numbers: u64,
+    pub appended: u64,
+    pub suspected: u64,
     pub outcome_trimmed: u64,
 }
 
@@ -87,12 +92,93 @@ pub enum End {
     Wrong(Violation),
 }
 
+/// A publisher over a counter, or one over a log that appends.
+enum Sender {
+    Slots(Publisher<u8, Payload>),
+    Appends(Appender<u8, Payload>),
+}
+
+impl Sender {
+    /// Makes the machine of a node that has used the numbers up to `last`, and has this outstanding.
+    fn new(appends: bool, node: u8, last: u64, outstanding: Option<(Entry<u8, Payload>, Option<u64>)>) -> Self {
+        if appends {
+            let entry = outstanding.map(|(entry, _)| entry);
+            return Self::Appends(Appender::resume(node, last, entry).unwrap());
+        }
+        let config = PublisherConfig { attempts: ATTEMPTS, jump: JUMP };
+        Self::Slots(Publisher::resume(node, last, outstanding, config).unwrap())
+    }
+
+    fn publish(&mut self, payload: Payload) {
+        match self {
+            Self::Slots(machine) => machine.publish(payload).map(drop).unwrap(),
+            Self::Appends(machine) => machine.publish(payload).map(drop).unwrap(),
+        }
+    }
+
+    fn publish_batch(&mut self, payloads: impl IntoIterator<Item = Payload>) {
+        match self {
+            Self::Slots(machine) => machine.publish_batch(payloads).map(drop).unwrap(),
+            Self::Appends(machine) => machine.publish_batch(payloads).map(drop).unwrap(),
+        }
+    }
+
+    fn publish_marker(&mut self) -> Dot<u8> {
+        match self {
+            Self::Slots(machine) => machine.publish_marker().unwrap(),
+            Self::Appends(machine) => machine.publish_marker().unwrap(),
+        }
+    }
+
+    fn abandon(&mut self) -> Option<Abandoned<u8, Payload>> {
+        match self {
+            Self::Slots(machine) => machine.abandon(),
+            Self::Appends(machine) => machine.abandon(),
+        }
+    }
+
+    fn enter(&mut self, epoch: u64, tail: u64) {
+        match self {
+            Self::Slots(machine) => machine.enter(epoch, tail),
+            Self::Appends(machine) => machine.enter(epoch),
+        }
+    }
+
+    fn last(&self) -> u64 {
+        match self {
+            Self::Slots(machine) => machine.last(),
+            Self::Appends(machine) => machine.last(),
+        }
+    }
+
+    /// What it wants done; `Err` if that is to enter the newest epoch.
+    fn ask(&mut self) -> Option<Result<What, ()>> {
+        Some(Ok(match self {
+            Self::Slots(machine) => match machine.poll_request()? {
+                PublishRequest::Take(take) => What::Take(take),
+                PublishRequest::Write { slot, entry } => What::Write { slot, entry: entry.clone() },
+                PublishRequest::EnterEpoch { .. } => return Some(Err(())),
+            },
+            Self::Appends(machine) => match machine.poll_request()? {
+                AppendRequest::Append { entry } => What::Append(entry.clone()),
+                AppendRequest::EnterEpoch { .. } => return Some(Err(())),
+            },
+        }))
+    }
+
+    fn internal_validate(&self) {
+        if let Self::Slots(machine) = self {
+            assert_eq!(machine.internal_validate(), Ok(()));
+        }
+    }
+}
+
 struct Pub {
     node: u8,
-    machine: Publisher<u8, Payload>,
+    machine: Sender,
     /// Which life of it, so that answers to the dead are not heard.
     life: u32,
-    epoch: usize,
+    epoch: u64,
     awaiting: bool,
     left: u64,
     number: u64,
@@ -111,14 +197,16 @@ struct Sub {
 
 #[derive(Clone)]
 enum What {
-    Take { id: Dot<u8>, epoch: usize, n: NonZeroU64 },
+    Take(Take<u8>),
     Write { slot: u64, entry: Entry<u8, Payload> },
+    Append(Entry<u8, Payload>),
     Read { from: u64, limit: usize },
     Fill { slot: u64, epoch: u64 },
     Announce { slot: u64, entry: Entry<u8, Payload> },
     // Answers.
-    Numbers { id: Dot<u8>, first: u64, n: NonZeroU64 },
+    Numbers { take: Take<u8>, first: u64 },
     Written { id: Dot<u8>, slot: u64, answer: WriteAnswer<u8, Payload> },
+    Appended { entry: Entry<u8, Payload>, answer: AppendAnswer },
     Found { from: u64, limit: usize, answer: ReadAnswer<u8, Payload> },
     Filled { slot: u64, epoch: u64, answer: WriteAnswer<u8, Payload> },
 }
@@ -212,9 +300,9 @@ impl<C: FnMut(u64) -> u64> World<C> {
     fn incarnation(&mut self, left: u64) -> Pub {
         let node = self.nodes;
         self.nodes += 1;
-        let mut machine = Publisher::new(node, PublisherConfig { attempts: ATTEMPTS, jump: JUMP });
-        let epoch = self.counters.len() - 1;
-        machine.enter(epoch as u64, self.log.tail());
+        let mut machine = Sender::new(self.conduct.appends, node, 0, None);
+        let epoch = self.counters.len() as u64 - 1;
+        machine.enter(epoch, self.log.tail());
         Pub {
             node,
             machine,
@@ -254,9 +342,9 @@ impl<C: FnMut(u64) -> u64> World<C> {
         self.conduct.counter_back > 0 || self.conduct.counter_jump > 0
     }
 
-    /// Over a counter that never goes back, what was published after another was acknowledged comes after it.
+    /// But for counters that go back, what was published after another was acknowledged comes after it.
     pub fn assert_real_time_order(&self) {
-        if self.conduct.counter_back > 0 || self.conduct.seal > 0 {
+        if self.conduct.counter_back > 0 && !self.conduct.appends {
             return;
         }
         // The latest begin so far; whatever comes later must not have been acknowledged before that.
@@ -313,6 +401,9 @@ impl<C: FnMut(u64) -> u64> World<C> {
             let answer = self.log.seal(self.counters.len() as u64);
             self.counters.push((answer.tail, answer.tail));
             self.seen.seals += 1;
+            // It was one of them that has sealed.
+            let index = (self.choose)(self.publishers.len() as u64) as usize;
+            self.enter(index);
         }
         if self.chance(conduct.trim) {
             let index = (self.choose)(self.subscribers.len() as u64) as usize;
@@ -334,11 +425,12 @@ impl<C: FnMut(u64) -> u64> World<C> {
         let (left, life) = (self.publishers[index].left, self.publishers[index].life + 1);
         if let Some((entry, slot)) = saved.filter(|_| (self.choose)(2) == 0) {
             let old = &self.publishers[index];
-            let config = PublisherConfig { attempts: ATTEMPTS, jump: JUMP };
-            let mut machine =
-                Publisher::resume(old.node, old.machine.last(), Some((entry.clone(), slot)), config).unwrap();
-            machine.observe_tail(self.log.tail());
-            let epoch = entry.epoch() as usize;
+            let outstanding = Some((entry.clone(), slot));
+            let mut machine = Sender::new(self.conduct.appends, old.node, old.machine.last(), outstanding);
+            if let Sender::Slots(machine) = &mut machine {
+                machine.observe_tail(self.log.tail());
+            }
+            let epoch = entry.epoch();
             let old = &mut self.publishers[index];
             *old = Pub {
                 node: old.node,
@@ -366,7 +458,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
                 && let happens_before::broadcast::Content::Messages { payloads, .. } =
                     abandoned.entry.into_content()
             {
-                self.publishers[index].machine.publish_batch(payloads.into_vec()).unwrap();
+                self.publishers[index].machine.publish_batch(payloads.into_vec());
             }
         }
         if faults && self.publishers[index].outstanding.is_empty() && self.publishers[index].left > 0 {
@@ -383,26 +475,31 @@ impl<C: FnMut(u64) -> u64> World<C> {
         if publisher.awaiting {
             return Ok(());
         }
-        let epoch = publisher.epoch;
-        let what = match publisher.machine.poll_request() {
+        let what = match publisher.machine.ask() {
             None => return Ok(()),
-            Some(PublishRequest::Take { id, n }) => What::Take { id: *id, epoch, n },
-            Some(PublishRequest::Write { slot, entry }) => {
-                let entry = entry.clone();
-                publisher.saved = Some((entry.clone(), Some(slot)));
-                What::Write { slot, entry }
-            }
-            Some(PublishRequest::EnterEpoch { .. }) => {
-                let newest = self.counters.len() - 1;
-                publisher.machine.enter(newest as u64, self.counters[newest].1);
-                publisher.epoch = newest;
+            Some(Ok(what)) => what,
+            Some(Err(())) => {
+                self.enter(index);
                 return Ok(());
             }
         };
+        match &what {
+            What::Write { slot, entry } => publisher.saved = Some((entry.clone(), Some(*slot))),
+            What::Append(entry) => publisher.saved = Some((entry.clone(), None)),
+            _ => {}
+        }
         publisher.awaiting = true;
         let who = Who::Pub(index, publisher.life);
         self.flights.push(Flight { who, what });
         Ok(())
+    }
+
+    /// A publisher enters the newest epoch.
+    fn enter(&mut self, index: usize) {
+        let epoch = self.counters.len() - 1;
+        let publisher = &mut self.publishers[index];
+        publisher.epoch = epoch as u64;
+        publisher.machine.enter(publisher.epoch, self.counters[epoch].1);
     }
 
     /// Publishes one message, several in one slot, or a marker.
@@ -421,12 +518,12 @@ impl<C: FnMut(u64) -> u64> World<C> {
             self.begun.insert((node, number), self.event);
         }
         match kind {
-            0 => publisher.machine.publish_batch(payloads).map(drop).unwrap(),
+            0 => publisher.machine.publish_batch(payloads),
             1 if self.conduct.retry == Retry::Same => {
-                let id = publisher.machine.publish_marker().unwrap();
+                let id = publisher.machine.publish_marker();
                 self.markers.insert(id, (node, numbers[0]));
             }
-            _ => publisher.machine.publish((node, numbers[0])).map(drop).unwrap(),
+            _ => publisher.machine.publish((node, numbers[0])),
         }
         publisher.outstanding = numbers;
         Ok(())
@@ -466,6 +563,12 @@ impl<C: FnMut(u64) -> u64> World<C> {
         let what = match sub.machine.poll_request(self.now_ms) {
             None => return Ok(()),
             Some(SubscribeRequest::Read { from, limit }) => What::Read { from, limit },
+            // The read that has left it out may be older than the announcement of what stands above: ask once more.
+            Some(SubscribeRequest::Fill { slot, .. }) if self.conduct.appends => {
+                assert!(slot <= self.log.tail(), "slot {slot} is beyond all that was appended");
+                self.seen.suspected += 1;
+                What::Read { from: slot, limit: 1 }
+            }
             Some(SubscribeRequest::Fill { slot, epoch }) => match self.conduct.repair {
                 Repair::Fill => What::Fill { slot, epoch },
                 Repair::Never => return Ok(()),
@@ -497,16 +600,28 @@ impl<C: FnMut(u64) -> u64> World<C> {
             self.flights.swap_remove(index)
         };
         let answer = match what {
-            What::Take { id, epoch, n } => {
-                let counter = &mut self.counters[epoch].0;
-                *counter += n.get();
-                What::Numbers { id, first: *counter - n.get() + 1, n }
+            What::Take(take) => {
+                let counter = &mut self.counters[take.epoch as usize].0;
+                *counter += take.n.get();
+                What::Numbers { take, first: *counter - take.n.get() + 1 }
             }
             What::Write { slot, entry } => {
                 if let Who::Pub(index, life) = who {
                     self.seen.late_writes += u64::from(self.publishers[index].life != life);
                 }
                 What::Written { id: *entry.id().unwrap(), slot, answer: self.write(slot, &entry) }
+            }
+            What::Append(entry) => {
+                if let Who::Pub(index, life) = who {
+                    self.seen.late_writes += u64::from(self.publishers[index].life != life);
+                }
+                let answer = self.log.append(&entry).unwrap();
+                if let AppendAnswer::Appended { .. } = answer {
+                    assert!(self.is_of_this_epoch(&entry), "{entry:?} is stored after the seal");
+                    self.seen.appended += 1;
+                }
+                assert_eq!(self.log.internal_validate(), Ok(()));
+                What::Appended { entry, answer }
             }
             What::Read { from, limit } => What::Found { from, limit, answer: self.log.read(from, limit) },
             What::Fill { slot, epoch } => {
@@ -535,7 +650,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
     fn write(&mut self, slot: u64, entry: &Entry<u8, Payload>) -> WriteAnswer<u8, Payload> {
         let answer = self.log.write(slot, entry).unwrap();
         if answer == WriteAnswer::Written {
-            assert!(entry.epoch() + 1 >= self.counters.len() as u64, "{entry:?} is stored after the seal");
+            assert!(self.is_of_this_epoch(entry), "{entry:?} is stored after the seal");
             let elsewhere = entry.id().and_then(|id| self.slots.insert(*id, slot));
             // Here the network repeats requests, which an engine promises not to (L2). Then the copy that finds its slot
             // trimmed may be answered first, as with seed 1027362: the publisher writes again, and the id keeps it
@@ -547,32 +662,43 @@ impl<C: FnMut(u64) -> u64> World<C> {
         answer
     }
 
+    fn is_of_this_epoch(&self, entry: &Entry<u8, Payload>) -> bool {
+        entry.epoch() + 1 >= self.counters.len() as u64
+    }
+
     fn publisher_hears(&mut self, index: usize, what: What) -> Result<(), Violation> {
         let publisher = &mut self.publishers[index];
         publisher.awaiting = false;
-        let heard = match what {
-            What::Numbers { id, first, n } => {
-                let behind = first + n.get() - 1 <= publisher.machine.tail();
+        // To be announced is what was sent: what is outstanding may be of a later epoch by now.
+        let (heard, sent): (Result<_, PublishError<_, _>>, _) = match (&mut publisher.machine, what) {
+            (Sender::Slots(machine), What::Numbers { take, first }) => {
+                let behind = first + take.n.get() - 1 <= machine.tail();
                 self.seen.behind += u64::from(behind);
-                publisher.machine.handle_numbers(&id, first, n).map(|()| None)
+                let is_awaited = machine
+                    .outstanding()
+                    .is_some_and(|(entry, slot)| slot.is_none() && entry.id() == Some(&take.id));
+                self.seen.late_numbers += u64::from(is_awaited && take.epoch < publisher.epoch);
+                (machine.handle_numbers(&take, first).map(|()| None), None)
             }
-            What::Written { id, slot, answer } => {
-                let entry = publisher.machine.outstanding().map(|(entry, _)| entry.clone());
+            (Sender::Slots(machine), What::Written { id, slot, answer }) => {
+                let entry = machine.outstanding().map(|(entry, _)| entry.clone());
                 let occupied = matches!(&answer, WriteAnswer::Occupied(other)
                     if Some(other.content()) != entry.as_ref().map(Entry::content));
                 self.seen.filled_away += u64::from(occupied);
-                let published = publisher.machine.handle_write(&id, slot, answer);
-                if let (Ok(Some(published)), Some(entry)) = (&published, entry) {
-                    let what = What::Announce { slot: published.slot, entry };
-                    for (index, sub) in self.subscribers.iter().enumerate() {
-                        self.flights.push(Flight { who: Who::Sub(index, sub.life), what: what.clone() });
-                    }
-                }
-                published
+                (machine.handle_write(&id, slot, answer), entry)
             }
-            _ => unreachable!("publishers hear of numbers and writes"),
+            (Sender::Appends(machine), What::Appended { entry, answer }) => {
+                (Ok(machine.handle_append(entry.id().unwrap(), answer)), Some(entry))
+            }
+            _ => unreachable!("publishers hear of numbers, and of writes or appends"),
         };
-        assert_eq!(self.publishers[index].machine.internal_validate(), Ok(()));
+        if let (Ok(Some(published)), Some(entry)) = (&heard, sent) {
+            let what = What::Announce { slot: published.slot, entry };
+            for (index, sub) in self.subscribers.iter().enumerate() {
+                self.flights.push(Flight { who: Who::Sub(index, sub.life), what: what.clone() });
+            }
+        }
+        self.publishers[index].machine.internal_validate();
         match heard {
             Ok(None) => {}
             Ok(Some(_)) => {
@@ -686,6 +812,7 @@ pub fn swarm(seed: u64) -> Conduct {
         seal: fault(10),
         trim: fault(20),
         abandon: fault(20),
+        appends: choose(4) == 0,
         ..Conduct::default()
     }
 }

@@ -38,10 +38,9 @@ where
     loop {
         match publisher.poll_request() {
             None => return Ok(None),
-            Some(PublishRequest::Take { id, n }) => {
-                let id = id.clone();
-                let first = counter.increment_and_get(n).await.map_err(SettleError::Counter)?;
-                publisher.handle_numbers(&id, first, n).map_err(SettleError::Publish)?;
+            Some(PublishRequest::Take(take)) => {
+                let first = counter.increment_and_get(take.n).await.map_err(SettleError::Counter)?;
+                publisher.handle_numbers(&take, first).map_err(SettleError::Publish)?;
             }
             Some(PublishRequest::Write { slot, entry }) => {
                 let id = entry.id().cloned();

@@ -8,6 +8,7 @@ use crate::order::report::Report;
 use crate::order::{self, Canary, Engine, Now, Plan, Settings};
 use crate::output;
 use crate::progress::Progress;
+use crate::verdict;
 use crate::words::{counted, thousands};
 
 /// A run with more publishers, or more subscribers, would mostly measure the machine.
@@ -23,9 +24,9 @@ const MOST_FAULTS: u64 = 10_000;
 ///
 /// Publishers take a number from a counter each, and write their message into the slot of that number, which is
 /// written once. Subscribers deliver the slots in order and fill the holes that stay. Publishers are killed with a number
-/// in their hand, writes stall until their slot is filled, the counter is set back behind everyone's back. An oracle that
-/// shares no code with them judges the outcome: the same order everywhere, nothing acknowledged lost, nothing twice, each
-/// publisher's own order kept.
+/// in their hand, subscribers after they have delivered what they have not saved, writes stall until their slot is filled,
+/// the counter is set back behind everyone's back. An oracle that shares no code with them judges the outcome: the same
+/// order everywhere, nothing acknowledged lost, nothing twice, each publisher's own order kept.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Order {
@@ -93,13 +94,18 @@ struct Run {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Faults (at most one a message; some of each if not given)")]
+#[command(next_help_heading = "Faults (some of each if not given; of the publishers at most one a message)")]
 struct Faults {
     /// How many times a publisher is killed: in turn with a number in its hand that nobody else knows, which leaves a hole;
     /// after a write that nobody else knows of, which puts the message there twice; in the middle of a write, and just before
     /// one. Each time a successor settles what was outstanding, and goes on.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
     kill: Option<u64>,
+
+    /// How many times a subscriber is killed after it has delivered a message. It saves its place after every tenth; there its
+    /// successor goes on, and delivers again what came after it.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
+    kill_subscribers: Option<u64>,
 
     /// How many writes stall until somebody has filled their slot; then the publisher takes a new number.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
@@ -125,7 +131,7 @@ pub(super) fn order(options: &Order) -> Result<bool, InputError> {
     })?;
     drop(progress);
     let report = Report::new(&settings, &outcome);
-    output::print(&if options.json { report.json() } else { report.table() })?;
+    output::print(&if options.json { verdict::json(&report) } else { report.table() })?;
     Ok(outcome.verdict.is_ok())
 }
 
@@ -164,8 +170,9 @@ impl Order {
         }
         // Of a short run, they leave most messages alone.
         let some = |asked: Option<u64>, usual: u64| asked.unwrap_or(usual.min(in_all / 20));
-        let Faults { kill, stall, reset_counter } = self.faults;
+        let Faults { kill, kill_subscribers, stall, reset_counter } = self.faults;
         let (kill, stall, reset_counter) = (some(kill, 6), some(stall, 4), some(reset_counter, 2));
+        let kill_subscribers = some(kill_subscribers, 4);
         if kill + stall + reset_counter > in_all {
             let faults = counted(kill + stall + reset_counter, "fault");
             return wrong(
@@ -177,6 +184,14 @@ impl Order {
         if reset_counter > room {
             return wrong("--reset-counter", format!("at most {room}: half as many as there are messages"));
         }
+        if kill_subscribers > in_all * u64::from(subscribers) {
+            let most = thousands(in_all * u64::from(subscribers));
+            return wrong("--kill-subscribers", format!("at most {most}: once after each delivery"));
+        }
+        if kill_subscribers == 0 && canary == Some(Canary::Resume) {
+            let what = "a subscriber must be killed to lie about where it goes on; see --kill-subscribers";
+            return wrong("--canary", what.to_owned());
+        }
         if messages < 2 && canary.is_some() {
             return wrong("--canary", "there must be 2 messages a publisher to lie about".to_owned());
         }
@@ -186,6 +201,7 @@ impl Order {
             subscribers: subscribers as usize,
             messages,
             kill,
+            kill_subscribers,
             stall,
             reset_counter,
             seed,

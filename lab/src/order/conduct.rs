@@ -1,4 +1,4 @@
-//! Starts publishers and subscribers, hears what they say, and puts a successor in the place of each publisher that dies.
+//! Starts publishers and subscribers, hears what they say, and puts a successor in the place of each that dies.
 
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -26,14 +26,18 @@ const TICK: Duration = Duration::from_millis(100);
 pub struct Tally {
     /// Messages acknowledged.
     pub acknowledged: u64,
-    /// Deliveries at all subscribers together.
+    /// Deliveries at all subscribers together, without those of before that a successor repeats.
     pub delivered: u64,
+    /// Deliveries that were repeated, since the predecessor had not saved its place after them.
+    pub delivered_again: u64,
     /// Publishers killed.
     pub killed: u64,
     /// Of these, with a number in the hand that nobody else knew: a hole.
     pub killed_with_number: u64,
     /// Of these, after a write that nobody else knew of: the message stands in the log twice.
     pub killed_after_write: u64,
+    /// Subscribers killed.
+    pub subscribers_killed: u64,
     /// Writes that stalled.
     pub stalled: u64,
     /// How often the counter was set back.
@@ -139,6 +143,16 @@ impl Publisher {
     }
 }
 
+/// What is known of a subscriber: where a successor would go on.
+struct Subscriber {
+    task: Subscribe,
+    dying: bool,
+    /// How many messages of the run it has delivered.
+    count: u64,
+    /// How many in its best life.
+    most: u64,
+}
+
 /// Runs to the end, and has the oracle judge.
 pub(super) fn conduct<L>(
     settings: &Settings,
@@ -197,11 +211,10 @@ where
     Outcome { epoch: begun.epoch, tail: begun.tail(), tally, verdict, elapsed }
 }
 
-struct Conductor<'a, K> {
-    settings: &'a Settings,
-    begun: &'a Begun,
+struct Conductor<K> {
     crew: K,
     publishers: Vec<Publisher>,
+    subscribers: Vec<Subscriber>,
     /// How many publishers and subscribers have not ended.
     present: usize,
     /// Whether subscribers were told where to end.
@@ -211,8 +224,8 @@ struct Conductor<'a, K> {
     failure: Option<Failure>,
 }
 
-impl<'a, K: Crew> Conductor<'a, K> {
-    fn new(settings: &'a Settings, begun: &'a Begun, crew: K) -> Self {
+impl<K: Crew> Conductor<K> {
+    fn new(settings: &Settings, begun: &Begun, crew: K) -> Self {
         let plan = Plan::new(settings);
         let publisher = |node| {
             let before = begun.snapshot.delivered.get(&node);
@@ -221,11 +234,22 @@ impl<'a, K: Crew> Conductor<'a, K> {
             let task = Publish { node, epoch: begun.epoch, last, goal, outstanding: None, faults };
             Publisher { task, dying: false }
         };
+        let snapshot = &begun.snapshot;
+        let subscriber = |site| {
+            let task = Subscribe {
+                next: snapshot.next,
+                epoch: snapshot.epoch,
+                delivered: snapshot.delivered.iter().map(|(&node, n)| (node, n)).collect(),
+                count: 0,
+                timeout_ms: settings.timeout_ms,
+                deaths: plan.deaths_of(site).collect(),
+            };
+            Subscriber { task, dying: false, count: 0, most: 0 }
+        };
         Self {
-            settings,
-            begun,
             crew,
             publishers: (1..=settings.publishers).map(publisher).collect(),
+            subscribers: (0..settings.subscribers).map(subscriber).collect(),
             present: 0,
             ending: false,
             told: Told::new(settings.subscribers),
@@ -235,15 +259,8 @@ impl<'a, K: Crew> Conductor<'a, K> {
     }
 
     fn start_all(&mut self) {
-        let snapshot = &self.begun.snapshot;
-        let subscribe = Subscribe {
-            next: snapshot.next,
-            epoch: snapshot.epoch,
-            delivered: snapshot.delivered.iter().map(|(&node, n)| (node, n)).collect(),
-            timeout_ms: self.settings.timeout_ms,
-        };
-        for site in 0..self.settings.subscribers {
-            self.start(Who::Subscriber(site), Task::Subscribe(subscribe.clone()));
+        for site in 0..self.subscribers.len() {
+            self.start(Who::Subscriber(site), Task::Subscribe(self.subscribers[site].task.clone()));
         }
         for place in 0..self.publishers.len() {
             self.start(Who::Publisher(place), Task::Publish(self.publishers[place].task.clone()));
@@ -304,25 +321,53 @@ impl<'a, K: Crew> Conductor<'a, K> {
                     _ => {}
                 }
             }
-            (Who::Subscriber(site), Event::Delivered { position: (epoch, sequence, index), node, n }) => {
-                let position = Position { epoch, sequence, index };
-                self.told.delivered[site].extend(Dot::new(node, n).map(|dot| (position, dot)));
-                tally.delivered += 1;
+            (Who::Subscriber(site), event) => {
+                let Subscriber { task, dying, count, most } = &mut self.subscribers[site];
+                match event {
+                    Event::Delivered { position: (epoch, sequence, index), node, n } => {
+                        let position = Position { epoch, sequence, index };
+                        self.told.delivered(site, position, Dot::new(node, n));
+                        *count += 1;
+                        if *count > *most {
+                            *most = *count;
+                            tally.delivered += 1;
+                        } else {
+                            tally.delivered_again += 1;
+                        }
+                    }
+                    Event::Saved { next, epoch, delivered } => {
+                        (task.next, task.epoch, task.delivered, task.count) = (next, epoch, delivered, *count);
+                    }
+                    Event::Dying { .. } => {
+                        *dying = true;
+                        tally.subscribers_killed += 1;
+                        task.deaths.remove(count); // its successor comes by here as well
+                        self.crew.kill(who);
+                    }
+                    Event::Filled => tally.fills += 1,
+                    _ => {}
+                }
             }
-            (Who::Subscriber(_), Event::Filled) => tally.fills += 1,
-            (Who::Subscriber(_), _) => {}
         }
         self.tally.lag_at_most = self.tally.lag_at_most.max(self.lag());
     }
 
-    /// Somebody has ended: a publisher that was killed gets a successor.
+    /// Somebody has ended: who was killed gets a successor.
     fn leave(&mut self, who: Who) {
         self.present -= 1;
         let (expected, successor) = match who {
-            Who::Subscriber(_) => (self.ending, None),
+            Who::Subscriber(site) => {
+                let Subscriber { task, dying, count, .. } = &mut self.subscribers[site];
+                let successor = std::mem::take(dying).then(|| Task::Subscribe(task.clone()));
+                if successor.is_some() {
+                    *count = task.count;
+                    self.told.resumed(site, task.next);
+                }
+                (self.ending, successor)
+            }
             Who::Publisher(place) => {
                 let Publisher { task, dying } = &mut self.publishers[place];
-                let successor = std::mem::take(dying).then(|| task.clone());
+                let successor = std::mem::take(dying).then(|| Task::Publish(task.clone()));
                 (self.publishers[place].is_finished(), successor)
             }
         };
@@ -330,7 +375,7 @@ impl<'a, K: Crew> Conductor<'a, K> {
             return;
         }
         match successor {
-            Some(task) => self.start(who, Task::Publish(task)),
+            Some(task) => self.start(who, task),
             None if expected => {}
             None => self.fail(Failure::Refused(format!("{} ended without a word", name(who)))),
         }
@@ -338,8 +383,8 @@ impl<'a, K: Crew> Conductor<'a, K> {
 
     /// How many acknowledged messages the slowest subscriber has still to deliver.
     fn lag(&self) -> u64 {
-        let slowest = self.told.delivered.iter().map(Vec::len).min().unwrap_or(0);
-        self.tally.acknowledged.saturating_sub(slowest as u64)
+        let slowest = self.subscribers.iter().map(|subscriber| subscriber.most).min().unwrap_or(0);
+        self.tally.acknowledged.saturating_sub(slowest)
     }
 
     fn now(&self) -> Now {
@@ -357,9 +402,8 @@ impl<'a, K: Crew> Conductor<'a, K> {
                 what += &slot.map_or(String::new(), |slot| format!(" in slot {slot}"));
             }
         }
-        for (site, delivered) in self.told.delivered.iter().enumerate() {
-            let last = delivered.last().map_or(0, |(position, _)| position.sequence);
-            what += &format!("; subscriber {} has delivered up to slot {last}", site + 1);
+        for (site, subscriber) in self.subscribers.iter().enumerate() {
+            what += &format!("; subscriber {} has delivered {}", site + 1, subscriber.count);
         }
         what
     }

@@ -1,5 +1,7 @@
 //! What publishers and subscribers are told to do, and what they say of it: in a channel, or as a line of JSON each.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::Node;
@@ -35,7 +37,7 @@ pub enum Event {
     Stalled,
     /// The counter was set back.
     CounterReset,
-    /// The publisher is to die, now or at any moment.
+    /// It is to die, now or at any moment.
     Dying {
         /// In which way.
         fault: Fault,
@@ -50,6 +52,15 @@ pub enum Event {
         node: Node,
         /// Its number there.
         n: u64,
+    },
+    /// A subscriber has saved where it goes on if it dies, with all that it has delivered so far.
+    Saved {
+        /// The slot that comes next.
+        next: u64,
+        /// The epoch of the last one.
+        epoch: u64,
+        /// The highest number delivered of each publisher.
+        delivered: Vec<(Node, u64)>,
     },
     /// It cannot go on.
     Failed {
@@ -93,11 +104,15 @@ pub(super) struct Publish {
     pub(super) faults: Vec<(u64, Fault)>,
 }
 
-/// The task of a subscriber: where it begins, and how long it waits.
+/// The task of a subscriber: where it begins, which is what it, or its predecessor, has saved; and how long it waits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Subscribe {
     pub(super) next: u64,
     pub(super) epoch: u64,
     pub(super) delivered: Vec<(Node, u64)>,
+    /// How many messages of this run it had delivered then.
+    pub(super) count: u64,
     pub(super) timeout_ms: u64,
+    /// After how many messages it is to die.
+    pub(super) deaths: BTreeSet<u64>,
 }

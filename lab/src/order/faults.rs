@@ -1,9 +1,9 @@
-//! What goes wrong on purpose: which fault meets which message, and where it is made.
+//! What goes wrong on purpose: which fault meets which message, or which subscriber, and where it is made.
 //!
 //! A fault is made at the seam between a machine and its engine: where it takes a number, and where it writes. The machine
 //! does not know that it is not the engine which answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 use std::{fmt, iter};
 
@@ -32,6 +32,9 @@ pub enum Fault {
     KilledInWrite,
     /// The publisher is killed after it has noted the slot, before it writes: its successor writes.
     KilledBeforeWrite,
+    /// The subscriber is killed when it has delivered the message, and saved nothing since one of those before: its successor
+    /// delivers again what came after the place that was saved last.
+    KilledSubscriber,
     /// The write stalls until a subscriber has filled its slot.
     Stalled,
     /// The counter is set back by so many numbers, just before the publisher takes one.
@@ -47,9 +50,12 @@ impl Fault {
         [Self::KilledWithNumber, Self::KilledAfterWrite, Self::KilledInWrite, Self::KilledBeforeWrite];
 }
 
-/// Which messages meet which fault, at most one each: it follows from the seed.
+/// Which messages meet which fault, at most one each; and after how many messages subscribers die. It follows from the seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan(BTreeMap<(Node, u64), Fault>);
+pub struct Plan {
+    messages: BTreeMap<(Node, u64), Fault>,
+    deaths: BTreeSet<(usize, u64)>,
+}
 
 impl Plan {
     /// Returns how many resets a run has room for: they fall into the first half of a publisher's messages, so that it
@@ -58,7 +64,8 @@ impl Plan {
         u64::from(publishers) * messages.div_ceil(2)
     }
 
-    /// Draws what goes wrong. There must be more messages than faults.
+    /// Draws what goes wrong. There must be at least as many messages as faults of theirs, and as many deliveries as deaths
+    /// of subscribers.
     pub fn new(settings: &Settings) -> Self {
         let random = &mut Random::new(settings.seed, stream::FAULTS);
         let resets = iter::repeat_with(|| None).take(settings.reset_counter as usize);
@@ -74,12 +81,22 @@ impl Plan {
             let place = free.into_iter().find(|place| !plan.contains_key(place));
             plan.extend(place.map(|place| (place, fault)));
         }
-        Self(plan)
+        let mut deaths = BTreeSet::new();
+        while (deaths.len() as u64) < settings.kill_subscribers {
+            let site = random.below(settings.subscribers as u64) as usize;
+            deaths.insert((site, random.within(1..=settings.in_all())));
+        }
+        Self { messages: plan, deaths }
     }
 
     /// Returns what goes wrong for one publisher, by which of its messages, from 1 on.
     pub fn of(&self, node: Node) -> impl Iterator<Item = (u64, Fault)> {
-        self.0.range((node, 0)..=(node, u64::MAX)).map(|(&(_, message), &fault)| (message, fault))
+        self.messages.range((node, 0)..=(node, u64::MAX)).map(|(&(_, message), &fault)| (message, fault))
+    }
+
+    /// Returns after how many messages of the run a subscriber dies.
+    pub fn deaths_of(&self, site: usize) -> impl Iterator<Item = u64> {
+        self.deaths.range((site, 0)..=(site, u64::MAX)).map(|&(_, count)| count)
     }
 }
 
@@ -165,6 +182,7 @@ mod tests {
             subscribers: 1,
             messages,
             kill,
+            kill_subscribers: 0,
             stall,
             reset_counter,
             seed,
@@ -197,10 +215,25 @@ mod tests {
         assert_ne!(Plan::new(&settings(4, 25, [9, 9, 9], 1)), Plan::new(&settings(4, 25, [9, 9, 9], 2)));
     }
 
+    /// As many as there are deliveries, so that every subscriber dies after each.
+    #[test]
+    fn subscribers_may_die_after_every_message() {
+        let settings = Settings { subscribers: 3, kill_subscribers: 30, ..settings(2, 5, [0; 3], 1) };
+        let plan = Plan::new(&settings);
+        for site in 0..3 {
+            assert!(plan.deaths_of(site).eq(1..=10));
+        }
+        let some = |seed| Plan::new(&Settings { kill_subscribers: 5, seed, ..settings.clone() });
+        assert_eq!(some(1), some(1));
+        assert_ne!(some(1), some(2));
+        let deaths = (0..3).map(|site| some(1).deaths_of(site).count());
+        assert_eq!(deaths.sum::<usize>(), 5);
+    }
+
     #[test]
     fn resets_may_take_all_their_room() {
         assert_eq!(Plan::room_for_resets(3, 5), 9);
-        assert_eq!(Plan::new(&settings(3, 5, [0, 0, 9], 1)).0.len(), 9);
+        assert_eq!(Plan::new(&settings(3, 5, [0, 0, 9], 1)).messages.len(), 9);
         assert_eq!(Plan::room_for_resets(1, 1), 1);
     }
 }

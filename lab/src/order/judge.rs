@@ -25,6 +25,8 @@ pub enum Canary {
     Lose,
     /// Two messages of one publisher come in the other order, everywhere.
     Overtake,
+    /// A subscriber that was killed goes on one message after the place that it had saved.
+    Resume,
 }
 
 /// All that publishers and subscribers have said.
@@ -32,32 +34,58 @@ pub enum Canary {
 pub(super) struct Told {
     pub(super) sent: Vec<Message>,
     pub(super) acknowledged: Vec<Message>,
-    /// By subscriber.
-    pub(super) delivered: Vec<Vec<(Position, Message)>>,
+    /// By subscriber; one life after the other.
+    pub(super) lives: Vec<Vec<Life>>,
+}
+
+/// What a subscriber has delivered until it died, or ended.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Life {
+    /// The slot at which it began: what its predecessor had saved.
+    from: u64,
+    delivered: Vec<(Position, Message)>,
 }
 
 impl Told {
     pub(super) fn new(subscribers: usize) -> Self {
-        Self { delivered: vec![Vec::new(); subscribers], ..Self::default() }
+        Self { lives: vec![vec![Life::default()]; subscribers], ..Self::default() }
+    }
+
+    /// Notes a delivery.
+    pub(super) fn delivered(&mut self, site: usize, position: Position, message: Option<Message>) {
+        let life = self.lives.get_mut(site).and_then(|lives| lives.last_mut());
+        life.into_iter().for_each(|life| life.delivered.extend(message.map(|message| (position, message))));
+    }
+
+    /// Notes that a subscriber was killed, and goes on at the slot `from`.
+    pub(super) fn resumed(&mut self, site: usize, from: u64) {
+        self.lives[site].push(Life { from, delivered: Vec::new() });
     }
 
     /// Tells a lie. Changes nothing where there is too little to lie about: no delivery, or no second one.
     pub(super) fn lie(&mut self, canary: Canary) {
-        let Some(last) = self.delivered.last_mut() else { return };
+        if canary == Canary::Resume {
+            let successor = self.lives.iter_mut().find_map(|lives| lives.get_mut(1));
+            successor.into_iter().for_each(|life| drop(life.delivered.drain(..1.min(life.delivered.len()))));
+            return;
+        }
+        let Some(lives) = self.lives.last_mut() else { return };
+        let Some(last) = lives.iter_mut().map(|life| &mut life.delivered).max_by_key(|life| life.len()) else {
+            return;
+        };
         let middle = last.len() / 2;
         let Some(&(_, message)) = last.get(middle) else { return };
+        let is_other = |(_, other): &(Position, Message)| *other != message;
         match canary {
-            Canary::Skip => drop(last.remove(middle)),
+            Canary::Skip => lives.iter_mut().for_each(|life| life.delivered.retain(is_other)),
             Canary::Swap if last.len() > 1 => last.swap(middle - 1, middle),
             Canary::Swap => {}
             Canary::Repeat => last.insert(middle, last[middle]),
-            Canary::Lose => {
-                self.delivered.iter_mut().for_each(|site| site.retain(|(_, other)| *other != message));
-            }
+            Canary::Lose => self.lives.iter_mut().flatten().for_each(|life| life.delivered.retain(is_other)),
             Canary::Overtake => {
                 let same = |other: &Message| other != &message && other.node() == message.node();
                 let Some((_, other)) = last.iter().find(|(_, other)| same(other)).copied() else { return };
-                for (_, delivered) in self.delivered.iter_mut().flatten() {
+                for (_, delivered) in self.lives.iter_mut().flatten().flat_map(|life| &mut life.delivered) {
                     if *delivered == message {
                         *delivered = other;
                     } else if *delivered == other {
@@ -65,23 +93,31 @@ impl Told {
                     }
                 }
             }
+            Canary::Resume => {} // told above
         }
     }
 
     /// Says whether there is one order, with all of `messages` messages in it.
     pub(super) fn judge(&self, messages: u64) -> Result<(), String> {
-        let mut run = OrderRun::new(self.delivered.len());
+        let mut run = OrderRun::new(self.lives.len());
         for &message in &self.sent {
             run.sent(message).map_err(|violation| in_words(&violation))?;
         }
         for message in &self.acknowledged {
             run.acknowledged(message).map_err(|violation| in_words(&violation))?;
         }
-        for (site, delivered) in self.delivered.iter().enumerate() {
-            for (position, message) in delivered {
-                run.delivered(site, *position, message).map_err(|violation| {
-                    format!("in slot {}: {}", thousands(position.sequence), in_words(&violation))
-                })?;
+        for (site, lives) in self.lives.iter().enumerate() {
+            // The slots of what counts: what was delivered after a place that was saved is delivered once more.
+            let mut slots: Vec<u64> = Vec::new();
+            for Life { from, delivered } in lives {
+                slots.truncate(slots.partition_point(|slot| slot < from));
+                run.resumed(site, slots.len()).map_err(|violation| in_words(&violation))?;
+                for (position, message) in delivered {
+                    run.delivered(site, *position, message).map_err(|violation| {
+                        format!("in slot {}: {}", thousands(position.sequence), in_words(&violation))
+                    })?;
+                    slots.push(position.sequence);
+                }
             }
         }
         run.complete().map_err(|violation| in_words(&violation))?;
@@ -148,8 +184,19 @@ mod tests {
         let dot = |node, n| Dot::new(node, n).expect("not 0");
         let messages = [dot(1, 1), dot(2, 1), dot(1, 2), dot(2, 2), dot(1, 3), dot(2, 3)];
         let at = |sequence| Position { epoch: 1, sequence, index: 0 };
-        let delivered: Vec<_> = [1, 2, 4, 5, 6, 7].into_iter().map(at).zip(messages).collect();
-        Told { sent: messages.into(), acknowledged: messages.into(), delivered: vec![delivered; subscribers] }
+        let delivered = [1, 2, 4, 5, 6, 7].into_iter().map(at).zip(messages).collect();
+        let lives = vec![vec![Life { from: 1, delivered }]; subscribers];
+        Told { sent: messages.into(), acknowledged: messages.into(), lives }
+    }
+
+    /// The same; but the first subscriber was killed after four messages, when it had saved its place after two; and again
+    /// after five.
+    fn told_in_lives(subscribers: usize) -> Told {
+        let mut told = told(subscribers);
+        let all = told.lives[0][0].delivered.clone();
+        let life = |from, range: std::ops::Range<usize>| Life { from, delivered: all[range].to_vec() };
+        told.lives[0] = vec![life(1, 0..4), life(3, 2..5), life(3, 2..6)];
+        told
     }
 
     #[test]
@@ -158,6 +205,29 @@ mod tests {
         assert_eq!(told(3).judge(6), Ok(()));
         let words = "of 7 messages, 6 were sent, 6 acknowledged, 6 delivered";
         assert_eq!(told(3).judge(7), Err(words.to_owned()));
+    }
+
+    #[test]
+    fn who_was_killed_goes_on_exactly_where_its_place_was_saved() {
+        for subscribers in 1..=3 {
+            let told = told_in_lives(subscribers);
+            assert_eq!(told.judge(6), Ok(()));
+            let mut late = told.clone();
+            late.lie(Canary::Resume);
+            assert!(late.judge(6).is_err_and(|words| words.starts_with("in slot 5: subscriber 1 delivers")));
+            let mut early = told.clone();
+            let before = early.lives[0][0].delivered[1];
+            early.lives[0][1].delivered.insert(0, before);
+            let words = "in slot 2: subscriber 1 delivers message 1 of publisher 2 a second time";
+            assert_eq!(early.judge(6), Err(words.to_owned()));
+            // And it delivers the same again.
+            let mut other = told.clone();
+            other.lives[0][1].delivered.swap(0, 1);
+            assert!(other.judge(6).is_err_and(|words| words.contains(" where others deliver ")));
+            let mut missing = told;
+            missing.lives[0][2].delivered.pop();
+            assert!(missing.judge(6).is_err());
+        }
     }
 
     #[test]
@@ -186,9 +256,10 @@ mod tests {
     #[test]
     fn every_lie_is_noticed_where_there_is_one_subscriber() {
         for canary in [Canary::Skip, Canary::Swap, Canary::Repeat, Canary::Lose, Canary::Overtake] {
-            let mut told = told(1);
-            told.lie(canary);
-            assert!(told.judge(6).is_err(), "{canary:?}");
+            for mut told in [told(1), told_in_lives(1), told_in_lives(2)] {
+                told.lie(canary);
+                assert!(told.judge(6).is_err(), "{canary:?}");
+            }
         }
     }
 
@@ -201,7 +272,7 @@ mod tests {
         forgotten.sent.pop();
         assert_eq!(forgotten.judge(6), Err("message 3 of publisher 2 was never sent".to_owned()));
         let mut behind = told(2);
-        behind.delivered[1].pop();
+        behind.lives[1][0].delivered.pop();
         let words = "subscriber 2 has not delivered message 3 of publisher 2 in slot 7";
         assert_eq!(behind.judge(6), Err(words.to_owned()));
     }

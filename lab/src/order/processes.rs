@@ -1,6 +1,5 @@
 //! Publishers and subscribers as processes over PostgreSQL: this program again, which is given its task on the standard
-//! input and says what it does on the standard output, a line of JSON each. A publisher that is to die is killed with
-//! signal 9.
+//! input and says what it does on the standard output, a line of JSON each. Who is to die is killed with signal 9.
 //!
 //! ```text
 //!   parent ── task, then the slot at which to end ──► stdin   child   stdout ── events ──► parent
@@ -55,7 +54,8 @@ pub(super) fn run(
     let counter = format!("{NAME}, epoch {}", begun.epoch);
     database.counter(&counter).and_then(|counter| counter.raise(begun.tail())).map_err(fails)?;
     let (sender, receiver) = channel();
-    let crew = Processes { program, url: url.to_owned(), counter, sender, children: Vec::new() };
+    let url = url.to_owned();
+    let crew = Processes { program, url, counter, sender, children: Vec::new(), until: u64::MAX };
     Ok(conduct(settings, &begun, crew, &receiver, &log, progress))
 }
 
@@ -65,6 +65,8 @@ struct Processes {
     counter: String,
     sender: Sender<Said>,
     children: Vec<Running>,
+    /// The slot at which subscribers end, as [`Until`] has it.
+    until: u64,
 }
 
 struct Running {
@@ -90,6 +92,7 @@ impl Processes {
         };
         let job = Job { url: self.url.clone(), counter: self.counter.clone(), task };
         writeln!(input, "{}", serde_json::to_string(&job)?)?;
+        writeln!(input, "{}", self.until)?;
         self.children.push(Running { who, child, input });
         let leaving = Leaving(self.sender.clone(), who);
         thread::spawn(move || {
@@ -117,6 +120,7 @@ impl Crew for Processes {
     }
 
     fn end(&mut self, until: u64) {
+        self.until = until;
         for running in &mut self.children {
             // Who has ended needs not be told.
             let _ = writeln!(running.input, "{until}");

@@ -1,9 +1,10 @@
 //! What a run showed: a table for people, an object for machines.
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::{Failure, Outcome, Settings};
+use crate::verdict::VerdictReport;
 use crate::words::{counted, thousands};
 
 /// Everything that is reported about a run. Its fields are the fields of the JSON object.
@@ -30,6 +31,7 @@ pub struct SettingsReport {
     pub subscribers: usize,
     pub messages: u64,
     pub kill: u64,
+    pub kill_subscribers: u64,
     pub stall: u64,
     pub reset_counter: u64,
     pub seed: u64,
@@ -43,6 +45,7 @@ pub struct FaultReport {
     pub killed: u64,
     pub killed_with_number: u64,
     pub killed_after_write: u64,
+    pub subscribers_killed: u64,
     pub stalled: u64,
     pub resets: u64,
 }
@@ -55,6 +58,7 @@ pub struct RunReport {
     pub slots_before: u64,
     pub acknowledged: u64,
     pub delivered: u64,
+    pub delivered_again: u64,
     pub fills: u64,
     pub filled_away: u64,
     pub collisions: u64,
@@ -71,26 +75,11 @@ pub struct ElapsedReport {
     pub messages_per_second: f64,
 }
 
-/// Whether all is well.
-#[derive(Clone, Debug, Serialize)]
-pub struct VerdictReport {
-    /// Whether there was one order, with everything in it once.
-    pub ok: bool,
-    /// Whether the run was given up because the engine did not answer, which is no failure of the library.
-    pub gave_up: bool,
-    /// That in words, or what was wrong.
-    pub words: String,
-}
-
 impl Report {
     /// Puts together what there is to say about a run.
     pub fn new(settings: &Settings, outcome: &Outcome) -> Self {
         let tally = outcome.tally;
         let seconds = outcome.elapsed.as_secs_f64();
-        let words = match &outcome.verdict {
-            Ok(()) => right(settings.subscribers as u64, settings.in_all()),
-            Err(failure) => failure.to_string(),
-        };
         Self {
             settings: SettingsReport {
                 engine: settings.engine.name(),
@@ -98,6 +87,7 @@ impl Report {
                 subscribers: settings.subscribers,
                 messages: settings.messages,
                 kill: settings.kill,
+                kill_subscribers: settings.kill_subscribers,
                 stall: settings.stall,
                 reset_counter: settings.reset_counter,
                 seed: settings.seed,
@@ -107,6 +97,7 @@ impl Report {
                 killed: tally.killed,
                 killed_with_number: tally.killed_with_number,
                 killed_after_write: tally.killed_after_write,
+                subscribers_killed: tally.subscribers_killed,
                 stalled: tally.stalled,
                 resets: tally.resets,
             },
@@ -115,6 +106,7 @@ impl Report {
                 slots_before: outcome.tail,
                 acknowledged: tally.acknowledged,
                 delivered: tally.delivered,
+                delivered_again: tally.delivered_again,
                 fills: tally.fills,
                 filled_away: tally.filled_away,
                 collisions: tally.collisions,
@@ -125,18 +117,12 @@ impl Report {
                 seconds,
                 messages_per_second: if seconds > 0.0 { tally.acknowledged as f64 / seconds } else { 0.0 },
             },
-            verdict: VerdictReport {
-                ok: outcome.verdict.is_ok(),
-                gave_up: matches!(outcome.verdict, Err(Failure::GaveUp(_))),
-                words,
-            },
+            verdict: VerdictReport::new(
+                &outcome.verdict,
+                |failure| matches!(failure, Failure::GaveUp(_)),
+                right(settings.subscribers as u64, settings.in_all()),
+            ),
         }
-    }
-
-    /// Returns the report as one JSON object, on several lines.
-    pub fn json(&self) -> String {
-        // Plain structures of numbers and strings: nothing in them can fail to be written.
-        serde_json::to_string_pretty(self).unwrap_or_default()
     }
 
     /// Returns the report as a table, with the verdict below.
@@ -162,6 +148,9 @@ impl Report {
             thousands(faults.killed_after_write)
         );
         row("publishers killed", faults.killed, unknown);
+        let again =
+            format!("delivered {} again, behind the place last saved", counted(run.delivered_again, "message"));
+        row("subscribers killed", faults.subscribers_killed, again);
         row("writes stalled", faults.stalled, "until somebody else had occupied their slot".to_owned());
         row("counter set back", faults.resets, format!("found {} by publishers", counted(run.behind, "time")));
         row("holes filled", run.fills, format!("each after {} ms or more", thousands(settings.timeout_ms)));
@@ -178,11 +167,7 @@ impl Report {
             format!("{:.2} s in real time", elapsed.seconds),
         );
         row("seed", settings.seed, "the same seed gives the same faults".to_owned());
-        if let Some(values) = table.column_mut(1) {
-            values.set_cell_alignment(CellAlignment::Right);
-        }
-        let mark = if verdict.ok || verdict.gave_up { "verdict" } else { "verdict: FAILED" };
-        format!("{table}\n{mark}: {}", verdict.words)
+        verdict.below(table)
     }
 }
 

@@ -16,6 +16,7 @@ fn settings() -> Settings {
         subscribers: 2,
         messages: 20,
         kill: 4,
+        kill_subscribers: 6,
         stall: 2,
         reset_counter: 1,
         seed: 1,
@@ -45,13 +46,23 @@ fn is(entry: &Entry<Node, Payload>, node: Node, n: u64) -> bool {
     entry.id().is_some_and(|id| (*id.node(), id.counter()) == (node, n))
 }
 
+/// How many messages are delivered again after a death: it is that many since the place was saved.
+fn again(death: u64) -> u64 {
+    if death.is_multiple_of(10) { 10 } else { death % 10 }
+}
+
 #[test]
 fn a_log_that_keeps_its_promises_passes() {
     let log = Mutex::new(MemoryLog::new(10_000));
     let outcome = run_over(&log, write);
     assert_eq!(outcome.verdict, Ok(()));
-    let Tally { killed, stalled, resets, acknowledged, delivered, .. } = outcome.tally;
-    assert_eq!((killed, stalled, resets, acknowledged, delivered), (4, 2, 1, 60, 120));
+    let Tally { killed, subscribers_killed, stalled, resets, acknowledged, delivered, .. } = outcome.tally;
+    assert_eq!((killed, subscribers_killed, stalled, resets), (4, 6, 2, 1));
+    assert_eq!((acknowledged, delivered), (60, 120));
+    // What a subscriber repeats follows from where it dies: it saves after every tenth message.
+    let again: u64 =
+        (0..2).flat_map(|site| Plan::new(&settings()).deaths_of(site).collect::<Vec<_>>()).map(again).sum();
+    assert_eq!(outcome.tally.delivered_again, again);
     // A message stands in the log once: also one whose publisher was killed in the write, since its successor wrote to the
     // same slot. Only where nobody knew of the write, it may be there twice.
     let ReadAnswer::Entries(entries) = Log::read(&log, 1, usize::MAX).expect("memory does not fail") else {

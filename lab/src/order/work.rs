@@ -24,6 +24,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// How long to wait where there is nothing to do, or an engine has failed.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// How many messages a subscriber delivers before it saves where it is.
+const SAVE_EVERY: u64 = 10;
+
 /// Up to which slot subscribers deliver before they end: at first without an end, and 0 where all is to end at once.
 #[derive(Debug)]
 pub(super) struct Until(AtomicU64);
@@ -206,7 +209,7 @@ where
     }
 
     fn subscribe(&self, task: Subscribe) -> Result<(), Halt> {
-        let Subscribe { next, epoch, delivered, timeout_ms } = task;
+        let Subscribe { next, epoch, delivered, mut count, timeout_ms, deaths } = task;
         let snapshot = Snapshot { next, epoch, delivered: delivered.into_iter().collect() };
         let mut subscriber = Subscriber::resume(snapshot, subscriber_config(timeout_ms));
         let log = Seam {
@@ -232,6 +235,16 @@ where
                 }
                 let position = (position.epoch, position.sequence, position.index);
                 (self.say)(Event::Delivered { position, node, n });
+                count += 1;
+                if deaths.contains(&count) {
+                    (self.say)(Event::Dying { fault: Fault::KilledSubscriber });
+                    return Err(Halt::Killed);
+                }
+                if count % SAVE_EVERY == 0 {
+                    let Snapshot { next, epoch, delivered } = subscriber.snapshot();
+                    let delivered = delivered.iter().map(|(&node, n)| (node, n)).collect();
+                    (self.say)(Event::Saved { next, epoch, delivered });
+                }
             }
             if subscriber.next() > self.until.get() {
                 return Ok(());

@@ -18,7 +18,12 @@ fn assert_right(arguments: &[&str], messages: u64, subscribers: u64) -> Value {
     assert_eq!((code, &report["verdict"]["ok"]), (Some(0), &Value::Bool(true)), "{report:#}");
     assert_eq!(report["run"]["acknowledged"], messages, "{report:#}");
     assert_eq!(report["run"]["delivered"], messages * subscribers, "{report:#}");
-    for (asked, made) in [("kill", "killed"), ("stall", "stalled"), ("reset_counter", "resets")] {
+    for (asked, made) in [
+        ("kill", "killed"),
+        ("kill_subscribers", "subscribers_killed"),
+        ("stall", "stalled"),
+        ("reset_counter", "resets"),
+    ] {
         assert_eq!(report["settings"][asked], report["faults"][made], "{report:#}");
     }
     report
@@ -39,6 +44,7 @@ fn without_options_messages_are_ordered_in_memory() {
         "acknowledged 8,000 by 4 publishers over memory",
         "delivered 16,000 at 2 subscribers",
         "publishers killed 6 2 with a number, 2 after a write that nobody else knew of",
+        "subscribers killed 4 delivered ",
         "writes stalled 4 until somebody else had occupied their slot",
         "counter set back 2 found ",
         "holes filled ",
@@ -57,7 +63,7 @@ fn without_options_messages_are_ordered_in_memory() {
 fn each_fault_by_itself_leaves_one_order() {
     let alone = |option: &str, count: &str| {
         let mut arguments = vec!["--messages", "100", "--timeout", "2"];
-        for other in ["--kill", "--stall", "--reset-counter"] {
+        for other in ["--kill", "--kill-subscribers", "--stall", "--reset-counter"] {
             arguments.extend([other, if other == option { count } else { "0" }]);
         }
         assert_right(&arguments, 400, 2)
@@ -70,6 +76,13 @@ fn each_fault_by_itself_leaves_one_order() {
     assert_eq!(number(&killed, "faults", "killed_with_number"), 10);
     assert_eq!(number(&killed, "faults", "killed_after_write"), 10);
     assert!(number(&killed, "run", "fills") >= 10, "{killed:#}");
+
+    // It dies some 5 messages after its place was saved, on average.
+    let deaf = alone("--kill-subscribers", "100");
+    assert!((300..=900).contains(&number(&deaf, "run", "delivered_again")), "{deaf:#}");
+    // As often as there are deliveries: it dies again and again, one message further each time.
+    let arguments = ["--messages", "8", "--publishers", "2", "--kill-subscribers", "32", "--timeout", "2"];
+    assert_eq!(number(&assert_right(&arguments, 16, 2), "run", "delivered_again"), 2 * (55 + 21));
 
     // Each waits until its slot is filled.
     let stalled = alone("--stall", "30");
@@ -87,11 +100,23 @@ fn all_faults_at_once_leave_one_order_whatever_the_seed() {
     for seed in 1..=12 {
         let seed = seed.to_string();
         let arguments = ["--publishers", "3", "--subscribers", "3", "--messages", "12", "--timeout", "2"];
-        let faults = ["--kill", "16", "--stall", "9", "--reset-counter", "11", "--seed", &seed];
+        let faults = ["--kill", "16", "--kill-subscribers", "20", "--stall", "9", "--reset-counter", "11"];
+        let faults = [&faults[..], &["--seed", &seed]].concat();
         let report = assert_right(&[&arguments[..], &faults].concat(), 36, 3);
         unknown += number(&report, "faults", "killed_with_number");
     }
     assert_eq!(unknown, 48);
+}
+
+#[test]
+fn an_oracle_that_is_lied_to_about_where_a_subscriber_goes_on_notices() {
+    let ended = hb(&["order", "--messages", "100", "--canary", "resume"]);
+    let verdict = ended.out.lines().last().expect("a verdict");
+    assert_eq!(ended.code, Some(1), "{verdict}");
+    assert!(
+        verdict.starts_with("verdict: FAILED: in slot ") && verdict.contains(" where others deliver "),
+        "{verdict}"
+    );
 }
 
 #[test]
@@ -186,8 +211,13 @@ fn wrong_use_takes_one_line() {
         (&["--publishers", "0"], "0 is not in 1..=100"),
         (&["--subscribers", "101"], "101 is not in 1..=100"),
         (&["--kill", "many"], "see `hb order --help`"),
-        (&["--canary", "sing"], "possible values: skip, swap, repeat, lose, overtake"),
+        (&["--canary", "sing"], "possible values: skip, swap, repeat, lose, overtake, resume"),
         (&["--canary", "swap", "--messages", "1"], "--canary: there must be 2 messages a publisher"),
+        (&["--canary", "resume", "--kill-subscribers", "0"], "--canary: a subscriber must be killed to lie"),
+        (
+            &["--messages", "1", "--kill-subscribers", "9"],
+            "--kill-subscribers: at most 8: once after each delivery",
+        ),
         (
             &["--messages", "1", "--kill", "5"],
             "--kill: 5 faults do not fit: there is one a message, and 4 messages",
@@ -215,6 +245,7 @@ fn help_teaches() {
         "Exit code:",
         "--engine <ENGINE>",
         "--kill <COUNT>",
+        "--kill-subscribers <COUNT>",
         "--stall <COUNT>",
         "--reset-counter <COUNT>",
     ] {
@@ -251,7 +282,7 @@ fn processes_over_postgres_are_killed_and_leave_one_order() {
     };
     let engine = format!("postgres:{url}");
     let arguments = ["--engine", &engine, "--messages", "40", "--timeout", "50"];
-    let faults = ["--kill", "12", "--stall", "6", "--reset-counter", "6"];
+    let faults = ["--kill", "12", "--kill-subscribers", "8", "--stall", "6", "--reset-counter", "6"];
     let mut epochs = Vec::new();
     for seed in ["1", "2", "3"] {
         let report = assert_right(&[&arguments[..], &faults, &["--seed", seed]].concat(), 160, 2);

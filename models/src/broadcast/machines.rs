@@ -1,11 +1,10 @@
 //! Publishers and subscribers with their drivers, and what they talk to.
 
-use std::num::NonZeroU64;
-
 use happens_before::Dot;
 use happens_before::broadcast::{
-    self, MemoryLog, Position, PublishErrorKind, PublishRequest, Publisher, PublisherConfig, ReadAnswer,
-    Snapshot, SubscribeRequest, Subscriber, SubscriberConfig, WriteAnswer,
+    self, AppendAnswer, AppendRequest, Appender, MemoryLog, Position, PublishErrorKind, PublishRequest,
+    Publisher, PublisherConfig, ReadAnswer, Snapshot, SubscribeRequest, Subscriber, SubscriberConfig, Take,
+    WriteAnswer,
 };
 
 use crate::replay::Machine;
@@ -38,7 +37,7 @@ pub enum Conduct {
     BlindRetry,
     /// Wrong: who has waited long enough fills the next slot, whether its number was taken or not.
     FillAhead,
-    /// Wrong: a number is used although the epoch of its counter is over.
+    /// Wrong: a number is passed off as one of the newest counter, whichever counter has given it.
     StaleNumber,
 }
 
@@ -46,9 +45,11 @@ pub enum Conduct {
 #[derive(Clone, Debug)]
 pub enum Request {
     /// Numbers for a message, of the counter of an epoch.
-    Take { epoch: u64, id: Dot<Node>, n: NonZeroU64 },
+    Take(Take<Node>),
     /// To write an entry into a slot.
     Write { slot: u64, entry: Entry },
+    /// To append an entry.
+    Append { entry: Entry },
     /// To be told the newest epoch.
     Enter,
     /// To read the log.
@@ -60,8 +61,9 @@ pub enum Request {
 /// What became of a request.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    Numbers { epoch: u64, id: Dot<Node>, first: u64, n: NonZeroU64 },
+    Numbers { take: Take<Node>, first: u64 },
     Written { id: Dot<Node>, slot: u64, answer: WriteAnswer<Node, Number> },
+    Appended { id: Dot<Node>, answer: AppendAnswer },
     Entered { epoch: u64, tail: u64 },
     Found { from: u64, limit: usize, answer: ReadAnswer<Node, Number> },
     Filled { slot: u64, epoch: u64, answer: WriteAnswer<Node, Number> },
@@ -112,14 +114,19 @@ impl Engines {
     /// Carries out a request.
     pub fn carry_out(&mut self, request: Request) -> Answer {
         match request {
-            Request::Take { epoch, id, n } => {
-                let counter = &mut self.counters[epoch as usize].0;
-                *counter += n.get();
-                Answer::Numbers { epoch, id, first: *counter - n.get() + 1, n }
+            Request::Take(take) => {
+                let counter = &mut self.counters[take.epoch as usize].0;
+                *counter += take.n.get();
+                Answer::Numbers { take, first: *counter - take.n.get() + 1 }
             }
             Request::Write { slot, entry } => {
                 let id = *entry.id().expect("publishers write messages");
                 Answer::Written { id, slot, answer: self.write(slot, &entry) }
+            }
+            Request::Append { entry } => {
+                let id = *entry.id().expect("publishers append messages");
+                let appended = self.log.append(&entry);
+                Answer::Appended { id, answer: appended.expect("the log is longer than all that happens") }
             }
             Request::Enter => {
                 let epoch = self.epoch();
@@ -137,14 +144,21 @@ impl Engines {
     }
 }
 
+/// A publisher over a counter, or one over a log that appends.
+#[derive(Debug)]
+enum Outbound {
+    Slots(Publisher<Node, Number>),
+    Appends(Appender<Node, Number>),
+}
+
 /// A publisher with its driver.
 #[derive(Debug)]
 pub struct Sender {
-    publisher: Publisher<Node, Number>,
+    publisher: Outbound,
     conduct: Conduct,
     node: Node,
-    /// Whose counter it uses.
-    epoch: u64,
+    /// How many messages it publishes in one entry.
+    batch: Number,
     /// How many messages it has published, in this life and earlier ones.
     sent: Number,
 }
@@ -154,6 +168,10 @@ pub struct Sender {
 pub struct SenderStart {
     pub conduct: Conduct,
     pub attempts: u32,
+    /// Whether the log appends.
+    pub appends: bool,
+    /// How many messages it publishes in one entry.
+    pub batch: Number,
     pub node: Node,
     /// How many messages it has published in earlier lives.
     pub sent: Number,
@@ -229,36 +247,39 @@ impl Machine for Sender {
     type View = SenderView;
 
     fn start(start: &SenderStart) -> Self {
-        let SenderStart { conduct, attempts, node, sent, last, ref outstanding, entered } = *start;
-        let config = PublisherConfig { attempts, ..PublisherConfig::default() };
-        let mut publisher =
-            Publisher::resume(node, last, outstanding.clone(), config).expect("an entry of its own");
-        // The epoch of what it had saved: `resume` goes on in that one.
-        let mut epoch = outstanding.as_ref().map_or(0, |(entry, _)| entry.epoch());
-        if let Some((entered, tail)) = entered {
-            publisher.enter(entered, tail);
-            epoch = entered;
-        }
-        Self { publisher, conduct, node, epoch, sent }
+        let SenderStart { conduct, attempts, appends, batch, node, sent, last, .. } = *start;
+        let outstanding = start.outstanding.clone();
+        let publisher = if appends {
+            let entry = outstanding.map(|(entry, _)| entry);
+            let mut appender = Appender::resume(node, last, entry).expect("an entry of its own");
+            start.entered.into_iter().for_each(|(epoch, _)| appender.enter(epoch));
+            Outbound::Appends(appender)
+        } else {
+            let config = PublisherConfig { attempts, ..PublisherConfig::default() };
+            let publisher = Publisher::resume(node, last, outstanding, config);
+            let mut publisher = publisher.expect("an entry of its own");
+            start.entered.into_iter().for_each(|(epoch, tail)| publisher.enter(epoch, tail));
+            Outbound::Slots(publisher)
+        };
+        Self { publisher, conduct, node, batch, sent }
     }
 
     fn handle(&mut self, input: &SenderInput) -> SenderOutput {
         let mut output = SenderOutput::default();
         match input {
             SenderInput::Publish => {
-                self.sent += 1;
-                self.publisher.publish(self.sent).expect("nothing is outstanding");
+                self.sent += self.batch;
+                self.publish();
             }
             SenderInput::Ask => output.request = self.ask(),
             SenderInput::Hear(answer) => output.told = self.hear(answer.clone()),
             SenderInput::GiveUpWaiting if self.conduct == Conduct::BlindRetry => {
-                self.publisher.abandon();
-                self.publisher.publish(self.sent).expect("nothing is outstanding any more");
+                self.abandon();
+                self.publish();
             }
             SenderInput::GiveUpWaiting => {}
             SenderInput::Abandon => {
-                let abandoned = self.publisher.abandon().expect("something is outstanding");
-                output.told = Some(match abandoned.fate {
+                output.told = Some(match self.abandon() {
                     broadcast::Fate::NotStored => Told::NotStored,
                     broadcast::Fate::Unknown { .. } => Told::Unknown,
                 });
@@ -268,41 +289,91 @@ impl Machine for Sender {
     }
 
     fn view(mut self) -> SenderView {
-        let broken = self.publisher.internal_validate().err();
-        let outstanding = self.publisher.outstanding().map(|(entry, slot)| (entry.clone(), slot));
-        let is_sealed = matches!(self.publisher.poll_request(), Some(PublishRequest::EnterEpoch { .. }));
-        let Self { publisher, node, sent, .. } = self;
-        SenderView { node, sent, last: publisher.last(), outstanding, is_sealed, broken }
+        let (broken, outstanding, last) = match &self.publisher {
+            Outbound::Slots(publisher) => {
+                let outstanding = publisher.outstanding().map(|(entry, slot)| (entry.clone(), slot));
+                (publisher.internal_validate().err(), outstanding, publisher.last())
+            }
+            Outbound::Appends(appender) => {
+                (None, appender.outstanding().map(|entry| (entry.clone(), None)), appender.last())
+            }
+        };
+        let is_sealed = matches!(self.ask(), Some(Request::Enter));
+        SenderView { node: self.node, sent: self.sent, last, outstanding, is_sealed, broken }
     }
 }
 
 impl Sender {
-    /// The message that it has published last.
-    pub fn message(&self) -> Message {
-        Dot::new(self.node, u64::from(self.sent)).expect("it has published")
+    /// The messages that it has published last, in one entry.
+    pub fn messages(&self) -> Vec<Message> {
+        let message = |number| Dot::new(self.node, u64::from(number)).expect("it has published");
+        self.numbers().map(message).collect()
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = Number> + use<> {
+        self.sent + 1 - self.batch..=self.sent
+    }
+
+    /// Publishes these messages, as something new.
+    fn publish(&mut self) {
+        let (numbers, one) = (self.numbers(), self.batch == 1);
+        match &mut self.publisher {
+            Outbound::Slots(publisher) if one => publisher.publish(self.sent).is_ok(),
+            Outbound::Slots(publisher) => publisher.publish_batch(numbers).is_ok(),
+            Outbound::Appends(appender) if one => appender.publish(self.sent).is_ok(),
+            Outbound::Appends(appender) => appender.publish_batch(numbers).is_ok(),
+        }
+        .then_some(())
+        .expect("nothing is outstanding");
+    }
+
+    fn abandon(&mut self) -> broadcast::Fate {
+        let abandoned = match &mut self.publisher {
+            Outbound::Slots(publisher) => publisher.abandon(),
+            Outbound::Appends(appender) => appender.abandon(),
+        };
+        abandoned.expect("something is outstanding").fate
     }
 
     fn ask(&mut self) -> Option<Request> {
-        Some(match self.publisher.poll_request()? {
-            PublishRequest::Take { id, n } => Request::Take { epoch: self.epoch, id: *id, n },
-            PublishRequest::Write { slot, entry } => Request::Write { slot, entry: entry.clone() },
-            PublishRequest::EnterEpoch { .. } => Request::Enter,
+        Some(match &mut self.publisher {
+            Outbound::Slots(publisher) => match publisher.poll_request()? {
+                PublishRequest::Take(take) => Request::Take(take),
+                PublishRequest::Write { slot, entry } => Request::Write { slot, entry: entry.clone() },
+                PublishRequest::EnterEpoch { .. } => Request::Enter,
+            },
+            Outbound::Appends(appender) => match appender.poll_request()? {
+                AppendRequest::Append { entry } => Request::Append { entry: entry.clone() },
+                AppendRequest::EnterEpoch { .. } => Request::Enter,
+            },
         })
     }
 
     fn hear(&mut self, answer: Answer) -> Option<Told> {
-        let heard = match answer {
-            Answer::Numbers { epoch, .. } if epoch != self.epoch && self.conduct != Conduct::StaleNumber => {
+        let heard = match (&mut self.publisher, answer) {
+            (Outbound::Slots(publisher), Answer::Numbers { mut take, first }) => {
+                if self.conduct == Conduct::StaleNumber
+                    && let Some(PublishRequest::Take(newest)) = publisher.poll_request()
+                {
+                    take.epoch = newest.epoch;
+                }
+                publisher.handle_numbers(&take, first).map(|()| None)
+            }
+            (Outbound::Slots(publisher), Answer::Written { id, slot, answer }) => {
+                publisher.handle_write(&id, slot, answer)
+            }
+            (Outbound::Appends(appender), Answer::Appended { id, answer }) => {
+                Ok(appender.handle_append(&id, answer))
+            }
+            (Outbound::Slots(publisher), Answer::Entered { epoch, tail }) => {
+                publisher.enter(epoch, tail);
                 Ok(None)
             }
-            Answer::Numbers { id, first, n, .. } => self.publisher.handle_numbers(&id, first, n).map(|()| None),
-            Answer::Written { id, slot, answer } => self.publisher.handle_write(&id, slot, answer),
-            Answer::Entered { epoch, tail } => {
-                self.epoch = epoch;
-                self.publisher.enter(epoch, tail);
+            (Outbound::Appends(appender), Answer::Entered { epoch, .. }) => {
+                appender.enter(epoch);
                 Ok(None)
             }
-            Answer::Found { .. } | Answer::Filled { .. } => unreachable!("subscribers ask for that"),
+            _ => unreachable!("it has not asked for that"),
         };
         match heard.map_err(|error| error.kind) {
             Ok(published) => published.map(|published| Told::Stored { slot: published.slot }),
@@ -321,6 +392,7 @@ impl Sender {
 pub struct Receiver {
     subscriber: Subscriber<Node, Number>,
     conduct: Conduct,
+    appends: bool,
     delivered: Vec<(Position, Message)>,
     broken: Option<String>,
 }
@@ -329,6 +401,8 @@ pub struct Receiver {
 #[derive(Clone, Debug)]
 pub struct ReceiverStart {
     pub conduct: Conduct,
+    /// Whether the log appends, so that there are no holes.
+    pub appends: bool,
     pub snapshot: Snapshot<Node>,
     /// What was delivered before.
     pub delivered: Vec<(Position, Message)>,
@@ -386,8 +460,8 @@ impl Machine for Receiver {
     type View = ReceiverView;
 
     fn start(start: &ReceiverStart) -> Self {
-        let ReceiverStart { conduct, snapshot, delivered } = start.clone();
-        Self { subscriber: Subscriber::resume(snapshot, CONFIG), conduct, delivered, broken: None }
+        let ReceiverStart { conduct, appends, snapshot, delivered } = start.clone();
+        Self { subscriber: Subscriber::resume(snapshot, CONFIG), conduct, appends, delivered, broken: None }
     }
 
     fn handle(&mut self, input: &ReceiverInput) -> Option<Request> {
@@ -452,6 +526,10 @@ impl When {
 impl Receiver {
     fn ask(&mut self, when: When) -> Option<Request> {
         match (self.subscriber.poll_request(when.ms())?, self.conduct) {
+            // The read that has left it out may be older than an announcement of what stands above: ask once more.
+            (SubscribeRequest::Fill { slot, .. }, _) if self.appends => {
+                Some(Request::Read { from: slot, limit: 1 })
+            }
             (SubscribeRequest::Fill { .. }, Conduct::NoRepair) => None,
             (SubscribeRequest::Fill { slot, epoch }, Conduct::Skip) => {
                 let answer = WriteAnswer::Written;
@@ -471,6 +549,6 @@ impl Receiver {
     /// What it would begin again with.
     pub fn save(&self) -> ReceiverStart {
         let (snapshot, delivered) = (self.subscriber.snapshot(), self.delivered.clone());
-        ReceiverStart { conduct: self.conduct, snapshot, delivered }
+        ReceiverStart { conduct: self.conduct, appends: self.appends, snapshot, delivered }
     }
 }

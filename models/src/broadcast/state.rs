@@ -76,6 +76,8 @@ impl State {
             Resting::new(SenderStart {
                 conduct: bounds.conduct,
                 attempts: bounds.attempts,
+                appends: bounds.appends,
+                batch: bounds.batch,
                 node,
                 sent: 0,
                 last: 0,
@@ -83,7 +85,7 @@ impl State {
                 entered: None,
             })
         };
-        let receiver = new_receiver(bounds.conduct);
+        let receiver = new_receiver(bounds.conduct, bounds.appends);
         Self {
             engines: Engines::new(),
             senders: (0..).take(bounds.messages.len()).map(sender).collect(),
@@ -120,6 +122,9 @@ impl State {
             }
             if left.abandoned > 0 {
                 actions.push(Action::Abandon(index));
+            }
+            if left.entered > 0 && self.engines.epoch() > 0 {
+                actions.push(Action::Enter(index));
             }
         }
         for (index, receiver) in self.receivers.iter().enumerate() {
@@ -160,7 +165,7 @@ impl State {
         };
         let in_flight = |flight: &Flight| match &flight.what {
             What::Request(Request::Write { slot: written, .. }) => *written == slot,
-            What::Answer(Answer::Numbers { first, n, .. }) => (*first..first + n.get()).contains(&slot),
+            What::Answer(Answer::Numbers { take, first }) => (*first..first + take.n.get()).contains(&slot),
             What::Request(_) | What::Answer(_) => false,
         };
         self.senders.iter().any(in_hand) || self.flights.iter().any(in_flight)
@@ -173,11 +178,14 @@ impl State {
             Action::Publish(index) => {
                 let mut sender = state.senders[index].run();
                 sender.handle(SenderInput::Publish);
-                let message = sender.machine().message();
-                tell(format_args!("{} publishes {}", state.name(Who::Sender(index)), words::Named(&message)));
+                let messages = sender.machine().messages();
+                tell(format_args!("{} publishes", state.name(Who::Sender(index))));
                 state.senders[index] = sender.rest();
                 let acknowledged = state.told.values().filter_map(Told::slot).max();
-                state.published.insert(message, acknowledged.unwrap_or(0));
+                for message in messages {
+                    tell(format_args!(" {}", words::Named(&message)));
+                    state.published.insert(message, acknowledged.unwrap_or(0));
+                }
             }
             Action::Exchange(who) => state.ask(who, true, tell),
             Action::Lose(who) => {
@@ -191,6 +199,13 @@ impl State {
                 tell(format_args!("{} gives up", state.name(Who::Sender(index))));
                 let sender = state.senders[index].run();
                 state.send(index, sender, SenderInput::Abandon, tell);
+            }
+            Action::Enter(index) => {
+                state.left.entered -= 1;
+                tell(format_args!("{} is told of the new epoch", state.name(Who::Sender(index))));
+                let answer = state.engines.carry_out(Request::Enter);
+                let sender = state.senders[index].run();
+                state.send(index, sender, SenderInput::Hear(answer), tell);
             }
             Action::Restart(index) => {
                 state.left.restarted -= 1;
@@ -307,10 +322,10 @@ impl State {
 
     /// Lets something happen to a publisher that is running, and tells what comes of it.
     fn send(&mut self, index: usize, mut sender: Running<Sender>, input: SenderInput, tell: Tell<'_>) {
-        let message = sender.machine().message();
+        let messages = sender.machine().messages();
         let told = sender.handle(input).told;
         self.senders[index] = sender.rest();
-        self.tell_fate(message, told, tell);
+        self.tell_fate(&messages, told, tell);
     }
 
     /// Lets something happen to a subscriber that is running, and tells what comes of it.
@@ -323,10 +338,10 @@ impl State {
         }
     }
 
-    fn tell_fate(&mut self, message: Message, told: Option<Told>, tell: Tell<'_>) {
-        if let Some(told) = told {
-            tell(format_args!("; {} {told}", words::Named(&message)));
-            self.told.insert(message, told);
+    fn tell_fate(&mut self, messages: &[Message], told: Option<Told>, tell: Tell<'_>) {
+        for (message, told) in messages.iter().zip(told.into_iter().cycle()) {
+            tell(format_args!("; {} {told}", words::Named(message)));
+            self.told.insert(*message, told);
         }
     }
 
@@ -352,7 +367,7 @@ impl State {
             self.send_off(flight.who, flight.what);
         }
         let mut sender = self.senders[index].machine();
-        let message = sender.message();
+        let messages = sender.messages();
         match sender.handle(&SenderInput::Ask).request {
             Some(Request::Enter) | None => {}
             Some(request) => self.send_off(None, What::Request(request)),
@@ -361,6 +376,8 @@ impl State {
         let mut start = SenderStart {
             conduct: bounds.conduct,
             attempts: bounds.attempts,
+            appends: bounds.appends,
+            batch: bounds.batch,
             node: view.node,
             sent: view.sent,
             last: view.last,
@@ -383,13 +400,17 @@ impl State {
                     ", begins epoch {} above slot {tail}, and learns from the log",
                     self.engines.epoch()
                 ));
-                let reader = deliver_all(&mut self.engines, new_receiver(Conduct::Right).machine(), tail);
+                let reader = deliver_all(
+                    &mut self.engines,
+                    new_receiver(Conduct::Right, bounds.appends).machine(),
+                    tail,
+                );
                 let reader = reader.expect("the log can be read").save();
-                let position = reader.delivered.iter().find(|(_, delivered)| *delivered == message);
+                let position = reader.delivered.iter().find(|(_, delivered)| messages.contains(delivered));
                 let slot = position.map(|(position, _)| position.sequence);
                 let told = slot.map_or(Told::NotStored, |slot| Told::Stored { slot });
                 start.last = reader.snapshot.delivered.get(&view.node);
-                self.tell_fate(message, Some(told), tell);
+                self.tell_fate(&messages, Some(told), tell);
             }
         }
         self.senders[index] = Resting::new(start);
@@ -399,8 +420,8 @@ impl State {
 /// More than any machine needs within the bounds.
 pub(super) const ROUNDS: usize = 64;
 
-fn new_receiver(conduct: Conduct) -> Resting<Receiver> {
-    Resting::new(ReceiverStart { conduct, snapshot: Snapshot::default(), delivered: Vec::new() })
+fn new_receiver(conduct: Conduct, appends: bool) -> Resting<Receiver> {
+    Resting::new(ReceiverStart { conduct, appends, snapshot: Snapshot::default(), delivered: Vec::new() })
 }
 
 /// Lets a subscriber go on until it is beyond `tail`, with any time-out over at once; `None` if it never is.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use happens_before::broadcast::{Content, ReadAnswer, WriteAnswer};
+use happens_before::broadcast::{AppendAnswer, Content, ReadAnswer, WriteAnswer};
 
 use super::machines::{Answer, Entry, LIFE, Message, Node, Request, Told};
 
@@ -32,7 +32,10 @@ impl fmt::Display for Standing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.content() {
             Content::Messages { first, payloads } => {
-                payloads.as_slice().iter().try_for_each(|number| write!(f, "{}{number}", Name(*first.node())))
+                payloads.as_slice().iter().enumerate().try_for_each(|(at, number)| {
+                    let comma = if at == 0 { "" } else { "," };
+                    write!(f, "{comma}{}{number}", Name(*first.node()))
+                })
             }
             Content::Marker { .. } => write!(f, "a marker"),
             Content::Fill => write!(f, "a fill"),
@@ -54,9 +57,10 @@ impl fmt::Display for Told {
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Take { n, .. } if n.get() == 1 => write!(f, "take a number"),
-            Self::Take { n, .. } => write!(f, "take {n} numbers"),
+            Self::Take(take) if take.n.get() == 1 => write!(f, "take a number"),
+            Self::Take(take) => write!(f, "take {} numbers", take.n),
             Self::Write { slot, entry } => write!(f, "write {} into slot {slot}", Standing(entry)),
+            Self::Append { entry } => write!(f, "append {}", Standing(entry)),
             Self::Enter => write!(f, "enter the new epoch"),
             Self::Read { from, .. } => write!(f, "read from slot {from} on"),
             Self::Fill { slot, .. } => write!(f, "fill slot {slot}"),
@@ -67,14 +71,18 @@ impl fmt::Display for Request {
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Numbers { first, n, .. } if n.get() == 1 => write!(f, "number {first}"),
-            Self::Numbers { first, n, .. } => write!(f, "{n} numbers from {first} on"),
+            Self::Numbers { take, first } if take.n.get() == 1 => write!(f, "number {first}"),
+            Self::Numbers { take, first } => write!(f, "{} numbers from {first} on", take.n),
             Self::Written { answer, .. } | Self::Filled { answer, .. } => match answer {
                 WriteAnswer::Written => write!(f, "done"),
                 WriteAnswer::Occupied(entry) => write!(f, "occupied by {}", Standing(entry)),
                 WriteAnswer::Sealed { epoch } => write!(f, "sealed, epoch {epoch} goes on"),
                 WriteAnswer::Trimmed { first } => write!(f, "trimmed up to {first}"),
             },
+            Self::Appended { answer: AppendAnswer::Appended { slot }, .. } => write!(f, "in slot {slot}"),
+            Self::Appended { answer: AppendAnswer::Sealed { epoch }, .. } => {
+                write!(f, "sealed, epoch {epoch} goes on")
+            }
             Self::Entered { epoch, tail } => write!(f, "epoch {epoch}, above slot {tail}"),
             Self::Found { answer: ReadAnswer::Trimmed { first }, .. } => write!(f, "trimmed up to {first}"),
             Self::Found { answer: ReadAnswer::Entries(entries), .. } if entries.is_empty() => {
