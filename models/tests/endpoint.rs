@@ -1,7 +1,7 @@
 //! Every state that endpoints can reach at small bounds.
 //!
 //! Prints the bounds and how many states there are: `cargo test --release -p happens-before-models --test endpoint --
-//! --nocapture`, and with `--include-ignored` wider bounds, which take many minutes.
+//! --nocapture`, and with `--include-ignored` wider bounds, which take some minutes.
 
 use std::collections::HashSet;
 
@@ -90,4 +90,16 @@ fn three_endpoints_with_time_outs() {
 #[ignore = "takes a minute"]
 fn three_endpoints_four_messages_and_a_crash() {
     explore_uncovered(&[2, 1, 1], 0, 1);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn two_endpoints_four_messages_time_outs_and_two_crashes() {
+    explore_uncovered(&[2, 2], 1, 2);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn three_endpoints_with_time_outs_and_a_crash() {
+    explore_uncovered(&[1, 1, 0], 1, 1);
 }
