@@ -5,8 +5,9 @@
 #     simulation/mutants.sh             every patch in simulation/mutants/
 #     simulation/mutants.sh page one    those with one of these in their name
 #
-# Each patch begins with a line that says what it breaks. Prints a table of mutant, seed, and runs until found, and
-# fails if one is not found within RUNS runs, 20,000 unless set; or if the copy fails without a patch.
+# Each patch begins with a line that says what it breaks. Prints a table with the run that finds it: the seed that fails,
+# of those tried in order from 1. Fails if one is not found within RUNS runs, 20,000 unless set; or if the copy fails
+# without a patch. The whole table is kept in simulation/mutants/README.md.
 set -Eeuo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -23,7 +24,8 @@ simulate() { # SCENARIO RUNS; prints the seed that fails, if one does
   (
     cd "$copy"
     RUSTFLAGS=-Awarnings cargo build --quiet --offline --release -p happens-before-simulation --example swarm --target-dir "$target" >&2
-    timeout 120 "$target/release/examples/swarm" --scenario "$1" --runs "$2" --find
+    ulimit -t 240 # of the processor, so that a busy machine changes nothing; a mutant may run in circles
+    "$target/release/examples/swarm" --scenario "$1" --runs "$2" --find
   )
 }
 
@@ -44,7 +46,9 @@ for scenario in buffer endpoint broadcast; do
 done
 
 missed=0 tried=0
-printf '%-41s %-9s %8s %8s\n' mutant scenario seed runs
+row() { printf '| %-39s | %-84s | %-9s | %8s |\n' "$@"; } # MUTANT WORDS SCENARIO RUN
+row mutant 'what it breaks' scenario 'found by'
+row --- --- --- ---:
 for patch in simulation/mutants/*.patch; do
   name=$(basename "$patch" .patch)
   grep -qE "$(IFS='|' && echo "$*")" <<<"$name" || continue
@@ -56,14 +60,14 @@ for patch in simulation/mutants/*.patch; do
   scenario=$(scenario_of "$name") status=0
   seed=$(simulate "$scenario" "$runs" 2>"$copy/errors") || status=$?
   if [ "$status" = 1 ] && [ -n "$seed" ]; then
-    # Seeds begin with 1 and are tried in their order.
-    printf '%-41s %-9s %8d %8d\n' "$name" "$scenario" "$seed" "$seed"
+    row "$name" "$(head -n 1 "$patch")" "$scenario" "run $seed"
   else
     missed=$((missed + 1))
-    printf '%-41s %-9s NOT FOUND in %d runs, exit code %d\n' "$name" "$scenario" "$runs" "$status"
-    tail -n 20 "$copy/errors"
+    row "$name" "$(head -n 1 "$patch")" "$scenario" none
+    echo "$name is not found in $runs runs, exit code $status" >&2
+    tail -n 20 "$copy/errors" >&2
   fi
   (cd "$copy" && git apply -C1 -R -) <"$patch"
 done
-echo "$((tried - missed)) of $tried found"
+printf '\n%d of %d found\n' $((tried - missed)) "$tried"
 [ "$tried" -gt 0 ] && [ "$missed" = 0 ]

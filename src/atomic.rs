@@ -7,8 +7,8 @@
 //! | it has not, with feature `portable-atomic` | portable-atomic |
 //! | it has not, without the feature | none: what is shared by threads is left out |
 //!
-//! CI has no target without them, and builds with `--cfg happens_before_without_atomics`, which is for our own tests
-//! only, as if it had.
+//! CI builds for a target without them, but runs none: its tests are built with `--cfg happens_before_without_atomics`,
+//! which is for them only, as if the target had none.
 //!
 //! What is left out stands in `where_atomics!`. Only the two files that are left out as a whole, `scalar/atomic.rs` and
 //! `counter/atomic.rs`, spell the condition out beside their `mod`, since rustfmt does not look for files in a macro.

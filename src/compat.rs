@@ -1,4 +1,10 @@
 //! The allocating types, by name; the one module that names `no_std_compat`.
+//!
+//! It re-exports all of `alloc`, with `alloc::sync`, which a target without compare-and-swap has not got. There the same
+//! types come from `alloc` itself, under its name.
+
+#[cfg(not(target_has_atomic = "ptr"))]
+extern crate alloc as no_std_compat;
 
 pub(crate) use no_std_compat::boxed::Box;
 pub(crate) use no_std_compat::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};

@@ -98,6 +98,11 @@
 //! | `arbitrary`, `quickcheck` | off | random values for your own fuzzing and property tests |
 //!
 //! Without any, the crate has no dependencies. There is no `unsafe` in it.
+//!
+//! `alloc` asks of a target no more than an allocator: a Cortex-M0, without compare-and-swap and so without `Arc`, is
+//! enough for causal delivery and total order. What threads share, [`AtomicLamportClock`] and others, is left out where
+//! there are no 64-bit atomics, unless `portable-atomic` is on; without compare-and-swap the binary also has to choose
+//! how that crate gets it (its feature `critical-section`, for one).
 
 #![no_std]
 #![forbid(unsafe_code)]

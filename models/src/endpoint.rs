@@ -21,18 +21,40 @@
 //! - *recoverable*: if from here on nothing is lost any more, all nodes deliver everything and then fall silent. All
 //!   packets that are on the network are lost first.
 //!
+//! Each of them is about the nodes alone. So a state with the same nodes and more packets, with fewer time-outs and crashes
+//! behind it, *covers* the other: all that may still happen there may happen here, with the same properties of the nodes.
+//! [`covering`](crate::covering) makes use of that.
+//!
+//! # What there is
+//!
+//! | messages a node | time-outs each | crashes | states of the nodes | states explored | steps |
+//! |---|---:|---:|---:|---:|---:|
+//! | 2, 2 | 1 | 0 | 29,424 | 56,596 | 406,712 |
+//! | 2, 2 | 1 | 1 | 271,719 | 1,028,041 | 8,633,385 |
+//! | 2, 2 | 1 | 2 | 868,075 | 7,799,082 | 76,809,518 |
+//! | 1, 1, 0 | 1 | 0 | 123,273 | 146,317 | 1,556,537 |
+//! | 1, 1, 0 | 1 | 1 | 1,391,962 | 2,115,960 | 24,212,484 |
+//! | 2, 1, 1 | 0 | 1 | 502,932 | 533,876 | 4,940,814 |
+//!
+//! All properties hold in all of them. `cargo test --release -p happens-before-models --test endpoint -- --nocapture
+//! --include-ignored` counts again, in some minutes.
+//!
 //! # How a state is kept
 //!
-//! An endpoint cannot be copied, on purpose; see [`replay`](crate::replay).
+//! An endpoint cannot be copied, on purpose; see [`replay`](crate::replay). But there are far fewer states of one node than of
+//! all, and fewer still packets. So both are numbered, a state of the model is a few numbers, and what an event does to a
+//! node is found out once.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use happens_before::Dot;
 use happens_before::check::CausalRun;
 use happens_before::delivery::endpoint::{Endpoint, EndpointConfig};
 use stateright::{Model, Property};
 
+use crate::covering::Covering;
 use crate::replay::{Machine, Resting};
 
 /// The names of nodes.
@@ -49,28 +71,21 @@ pub struct Bounds {
     pub crashes: u8,
 }
 
-/// One thing that happens to a node.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Event {
-    /// It sends its next message.
+/// What a node is handed.
+#[derive(Clone, Debug)]
+enum Event {
     Broadcast,
-    /// A packet arrives.
     Receive(Packet),
-    /// A time-out fires.
     TimeOut,
-    /// It crashes, and comes back from what it has saved.
     Crash,
 }
 
 /// What travels.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Packet {
-    /// Who has sent it.
-    pub from: Node,
-    /// Whom it is for.
-    pub to: Node,
-    /// What is in it.
-    pub bytes: Vec<u8>,
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Packet {
+    from: Node,
+    to: Node,
+    bytes: Vec<u8>,
 }
 
 /// A node: its endpoint, and what its application knows of it.
@@ -102,6 +117,7 @@ struct Saved {
 /// A node as others see it.
 #[derive(Clone, Debug)]
 struct View {
+    node: Node,
     saved: Arc<Saved>,
     can_time_out: bool,
     broken: Option<&'static str>,
@@ -142,6 +158,7 @@ impl Machine for Site {
     fn view(self) -> View {
         let Self { endpoint, delivered, sent } = self;
         View {
+            node: *endpoint.node(),
             saved: Arc::new(Saved { snapshot: endpoint.snapshot(), delivered, sent }),
             can_time_out: endpoint.poll_timeout().is_some(),
             broken: endpoint.internal_validate().err(),
@@ -184,116 +201,239 @@ impl Site {
     }
 }
 
-/// All nodes, and all packets ever sent.
+/// A number for each value: equal values have the same one.
+#[derive(Debug)]
+struct Numbered<T> {
+    values: Vec<T>,
+    numbers: HashMap<T, u32>,
+}
+
+impl<T> Default for Numbered<T> {
+    fn default() -> Self {
+        Self { values: Vec::new(), numbers: HashMap::new() }
+    }
+}
+
+impl<T: Clone + Eq + Hash> Numbered<T> {
+    fn number(&mut self, value: T) -> u32 {
+        let next = u32::try_from(self.values.len()).expect("fewer values than that");
+        *self.numbers.entry(value).or_insert_with_key(|value| {
+            self.values.push(value.clone());
+            next
+        })
+    }
+
+    fn value(&self, number: u32) -> &T {
+        &self.values[number as usize]
+    }
+}
+
+/// All that was met, and where each event leads.
+#[derive(Debug, Default)]
+struct Known {
+    sites: Numbered<Resting<Site>>,
+    packets: Numbered<Packet>,
+    /// From a site, by an action, to a site; and the packets that it sends.
+    steps: HashMap<(u32, Action), (u32, Vec<u32>)>,
+}
+
+/// One thing that happens to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// It sends its next message.
+    Broadcast,
+    /// The packet of this number arrives.
+    Receive(u32),
+    /// A time-out fires.
+    TimeOut,
+    /// It crashes, and comes back from what it has saved.
+    Crash,
+}
+
+/// All nodes, and all packets ever sent, each by its number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    sites: Vec<Resting<Site>>,
-    /// How many have fired at each.
-    timeouts: Vec<u8>,
-    packets: BTreeSet<Arc<Packet>>,
+    /// Each with how many time-outs have fired there.
+    sites: Vec<(u32, u8)>,
+    /// Sorted.
+    packets: Vec<u32>,
     crashes: u8,
 }
 
-impl Bounds {
+/// Endpoints within bounds.
+#[derive(Debug)]
+pub struct Endpoints {
+    bounds: Bounds,
+    known: RwLock<Known>,
+}
+
+impl Endpoints {
+    /// Makes the model.
+    pub fn new(bounds: Bounds) -> Self {
+        Self { bounds, known: RwLock::default() }
+    }
+
     fn members(&self) -> Node {
-        Node::try_from(self.messages.len()).expect("a few nodes")
+        Node::try_from(self.bounds.messages.len()).expect("a few nodes")
     }
-}
 
-impl State {
-    /// Whether every node has delivered causally, and nothing twice.
-    fn is_causal(&self) -> bool {
-        let mut run = CausalRun::new(self.sites.len());
-        // A message was sent after those that it names: one round for each message that a chain can have.
-        let known = || self.sites.iter().map(|site| &site.view().saved);
-        let mut unsent: Vec<_> = known().flat_map(|known| &known.sent).collect();
-        while !unsent.is_empty() {
-            let before = unsent.len();
-            unsent.retain(|(dot, dependencies)| run.sent(*dot, dependencies.iter().copied()).is_err());
-            assert!(unsent.len() < before, "a message names one that was never sent");
+    fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().expect("no panic while it is written")
+    }
+
+    fn learn(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().expect("no panic while it is written")
+    }
+
+    fn sites(&self, state: &State) -> Vec<Resting<Site>> {
+        let known = self.known();
+        state.sites.iter().map(|&(site, _)| known.sites.value(site).clone()).collect()
+    }
+
+    fn event(&self, action: Action) -> Event {
+        match action {
+            Action::Broadcast => Event::Broadcast,
+            Action::Receive(packet) => Event::Receive(self.known().packets.value(packet).clone()),
+            Action::TimeOut => Event::TimeOut,
+            Action::Crash => Event::Crash,
         }
-        let mut deliveries =
-            (0..).zip(known()).flat_map(|(at, known)| known.delivered.iter().map(move |dot| (at, dot)));
-        deliveries.all(|(at, dot)| run.delivered(at, dot).is_ok())
     }
 
-    /// Whether all nodes deliver everything and fall silent, if nothing is lost from here on.
-    fn recovers(&self) -> bool {
-        let mut sites: Vec<_> = self.sites.iter().map(Resting::machine).collect();
-        let mut under_way = Vec::new();
-        for _ in 0..64 {
-            let waiting = sites.iter_mut().filter(|site| site.endpoint.poll_timeout().is_some());
-            under_way.extend(waiting.flat_map(|site| site.handle(&Event::TimeOut)));
-            if under_way.is_empty() && sites.iter().all(|site| site.endpoint.poll_timeout().is_none()) {
-                let sent = self.sites.iter().map(|site| site.view().saved.sent.len() as u64);
-                let everything = (0..).zip(sent).collect();
-                return sites
-                    .iter()
-                    .all(|site| site.endpoint.delivered() == everything && site.endpoint.log_len() == 0);
+    /// Where an action leads, and what is sent.
+    fn step(&self, site: u32, action: Action) -> (u32, Vec<u32>) {
+        if let Some(step) = self.known().steps.get(&(site, action)) {
+            return step.clone();
+        }
+        let before = self.known().sites.value(site).clone();
+        let mut running = match action {
+            Action::Crash => {
+                let View { node, saved, .. } = before.view().clone();
+                Resting::new(Start { node, members: self.members(), saved: Some(saved) }).run()
             }
-            let mut answer = |packet: Packet| sites[usize::from(packet.to)].handle(&Event::Receive(packet));
-            under_way = under_way.into_iter().flat_map(&mut answer).collect();
-        }
-        false
+            _ => before.run(),
+        };
+        let packets = running.handle(self.event(action));
+        let after = running.rest();
+        let mut known = self.learn();
+        let packets = packets.into_iter().map(|packet| known.packets.number(packet)).collect();
+        let step = (known.sites.number(after), packets);
+        known.steps.insert((site, action), step.clone());
+        step
     }
 }
 
-impl Model for Bounds {
+/// Whether every node has delivered causally, and nothing twice.
+fn is_causal(sites: &[Resting<Site>]) -> bool {
+    let mut run = CausalRun::new(sites.len());
+    // A message was sent after those that it names: one round for each message that a chain can have.
+    let known = || sites.iter().map(|site| &site.view().saved);
+    let mut unsent: Vec<_> = known().flat_map(|known| &known.sent).collect();
+    while !unsent.is_empty() {
+        let before = unsent.len();
+        unsent.retain(|(dot, dependencies)| run.sent(*dot, dependencies.iter().copied()).is_err());
+        assert!(unsent.len() < before, "a message names one that was never sent");
+    }
+    let mut deliveries =
+        (0..).zip(known()).flat_map(|(at, known)| known.delivered.iter().map(move |dot| (at, dot)));
+    deliveries.all(|(at, dot)| run.delivered(at, dot).is_ok())
+}
+
+/// Whether all nodes deliver everything and fall silent, if nothing is lost from here on.
+fn recovers(resting: &[Resting<Site>]) -> bool {
+    let mut sites: Vec<_> = resting.iter().map(Resting::machine).collect();
+    let mut under_way = Vec::new();
+    for _ in 0..64 {
+        let waiting = sites.iter_mut().filter(|site| site.endpoint.poll_timeout().is_some());
+        under_way.extend(waiting.flat_map(|site| site.handle(&Event::TimeOut)));
+        if under_way.is_empty() && sites.iter().all(|site| site.endpoint.poll_timeout().is_none()) {
+            let sent = resting.iter().map(|site| site.view().saved.sent.len() as u64);
+            let everything = (0..).zip(sent).collect();
+            return sites
+                .iter()
+                .all(|site| site.endpoint.delivered() == everything && site.endpoint.log_len() == 0);
+        }
+        let mut answer = |packet: Packet| sites[usize::from(packet.to)].handle(&Event::Receive(packet));
+        under_way = under_way.into_iter().flat_map(&mut answer).collect();
+    }
+    false
+}
+
+impl Model for Endpoints {
     type State = State;
-    type Action = (Node, Event);
+    type Action = (usize, Action);
 
     fn init_states(&self) -> Vec<State> {
         let members = self.members();
-        let sites = (0..members).map(|node| Resting::new(Start { node, members, saved: None })).collect();
-        vec![State { sites, timeouts: vec![0; self.messages.len()], packets: BTreeSet::new(), crashes: 0 }]
+        let mut known = self.learn();
+        let new = |node| (known.sites.number(Resting::new(Start { node, members, saved: None })), 0);
+        vec![State { sites: (0..members).map(new).collect(), packets: Vec::new(), crashes: 0 }]
     }
 
-    fn actions(&self, state: &State, actions: &mut Vec<(Node, Event)>) {
-        let sites = state.sites.iter().map(Resting::view).zip(&state.timeouts).zip(&self.messages);
-        for (node, ((site, timeouts), messages)) in (0..).zip(sites) {
-            if site.saved.sent.len() < usize::from(*messages) {
-                actions.push((node, Event::Broadcast));
+    fn actions(&self, state: &State, actions: &mut Vec<(usize, Action)>) {
+        let known = self.known();
+        for (node, (&(site, timeouts), &messages)) in state.sites.iter().zip(&self.bounds.messages).enumerate()
+        {
+            let site = known.sites.value(site).view();
+            if site.saved.sent.len() < usize::from(messages) {
+                actions.push((node, Action::Broadcast));
             }
-            if site.can_time_out && *timeouts < self.timeouts {
-                actions.push((node, Event::TimeOut));
+            if site.can_time_out && timeouts < self.bounds.timeouts {
+                actions.push((node, Action::TimeOut));
             }
-            if state.crashes < self.crashes {
-                actions.push((node, Event::Crash));
+            if state.crashes < self.bounds.crashes {
+                actions.push((node, Action::Crash));
             }
         }
-        actions.extend(state.packets.iter().map(|packet| (packet.to, Event::Receive(Packet::clone(packet)))));
+        let to = |packet: u32| usize::from(known.packets.value(packet).to);
+        actions.extend(state.packets.iter().map(|&packet| (to(packet), Action::Receive(packet))));
     }
 
-    fn next_state(&self, before: &State, (node, event): (Node, Event)) -> Option<State> {
+    fn next_state(&self, before: &State, (node, action): (usize, Action)) -> Option<State> {
         let mut state = before.clone();
-        let index = usize::from(node);
-        state.timeouts[index] += u8::from(event == Event::TimeOut);
-        state.crashes += u8::from(event == Event::Crash);
-        let site = &mut state.sites[index];
-        let mut running = match event {
-            Event::Crash => {
-                let saved = Some(Arc::clone(&site.view().saved));
-                Resting::new(Start { node, members: self.members(), saved }).run()
+        let (site, timeouts) = &mut state.sites[node];
+        let packets;
+        (*site, packets) = self.step(*site, action);
+        *timeouts += u8::from(action == Action::TimeOut);
+        state.crashes += u8::from(action == Action::Crash);
+        for packet in packets {
+            if let Err(at) = state.packets.binary_search(&packet) {
+                state.packets.insert(at, packet);
             }
-            _ => site.run(),
-        };
-        let packets = running.handle(event);
-        *site = running.rest();
-        state.packets.extend(packets.into_iter().map(Arc::new));
+        }
         Some(state)
+    }
+
+    fn format_action(&self, &(node, action): &(usize, Action)) -> String {
+        format!("{node}: {:?}", self.event(action))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("causal, and nothing twice", |_, state: &State| state.is_causal()),
-            Property::always("the invariants hold", |_, state: &State| {
-                state.sites.iter().all(|site| site.view().broken.is_none())
+            Property::always("causal, and nothing twice", |model: &Self, state| is_causal(&model.sites(state))),
+            Property::always("the invariants hold", |model: &Self, state| {
+                model.sites(state).iter().all(|site| site.view().broken.is_none())
             }),
-            Property::always("recoverable", |_, state: &State| state.recovers()),
-            Property::sometimes("all have everything", |bounds: &Self, state: &State| {
-                let all: usize = bounds.messages.iter().map(|&messages| usize::from(messages)).sum();
-                state.sites.iter().all(|site| site.view().saved.delivered.len() == all)
+            Property::always("recoverable", |model: &Self, state| recovers(&model.sites(state))),
+            Property::sometimes("all have everything", |model: &Self, state| {
+                let all: usize = model.bounds.messages.iter().map(|&messages| usize::from(messages)).sum();
+                model.sites(state).iter().all(|site| site.view().saved.delivered.len() == all)
             }),
         ]
+    }
+}
+
+impl Covering for Endpoints {
+    type Core = Vec<u32>;
+
+    fn core(&self, state: &State) -> Vec<u32> {
+        state.sites.iter().map(|&(site, _)| site).collect()
+    }
+
+    fn covers(&self, more: &State, less: &State) -> bool {
+        let mut packets = more.packets.iter();
+        more.crashes <= less.crashes
+            && more.sites.iter().zip(&less.sites).all(|((_, more), (_, less))| more <= less)
+            && more.packets.len() >= less.packets.len()
+            && less.packets.iter().all(|packet| packets.any(|other| other == packet)) // both are sorted
     }
 }

@@ -4,5 +4,6 @@
 //! machines and what is on the network. The tests print the bounds and how many states there are.
 
 pub mod broadcast;
+pub mod covering;
 pub mod endpoint;
 pub mod replay;

@@ -1,0 +1,227 @@
+//! A search that leaves out the states that others cover.
+//!
+//! # The idea
+//!
+//! What was ever sent stays on the network, so most states differ only in what may still come. One with more packets can do
+//! all that one with fewer can:
+//!
+//! ```text
+//!   nodes a b, packets p q r      covers   nodes a b, packets p r
+//!        │ something happens                    │ the same
+//!        v                                      v
+//!   nodes c b, packets p q r s    covers   nodes c b, packets p r s
+//! ```
+//!
+//! So of all states with the same nodes only those are explored that no other covers. As long as the properties look at the
+//! nodes alone, that is exact: every combination of nodes that can be reached is met, and none that cannot.
+//!
+//! # What must hold of a model
+//!
+//! 1. The properties give the same for states with the same [`core`](Covering::core).
+//! 2. If one covers another, each action of the other is also one of its own, and leads to a state that covers where it leads
+//!    from the other.
+//! 3. Covering is reflexive and transitive.
+//!
+//! # Cost
+//!
+//! O(steps × states of one core that do not cover each other); one state in memory for each that was not covered when it
+//! was met.
+//!
+//! # Sources
+//!
+//! Finkel and Schnoebelen, *Well-structured transition systems everywhere!* (2001), of which this is the forward search with
+//! subsumption.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use stateright::{Expectation, Model};
+
+/// A model in which some states cover others.
+pub trait Covering: Model {
+    /// What the properties look at.
+    type Core: Eq + Hash;
+
+    /// Returns that part of a state.
+    fn core(&self, state: &Self::State) -> Self::Core;
+
+    /// Whether all that can happen from `less` can happen from `more`. Both have the same core.
+    fn covers(&self, more: &Self::State, less: &Self::State) -> bool;
+}
+
+/// How much there was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Explored {
+    /// Cores that can be reached: all that there are.
+    pub cores: usize,
+    /// States whose actions were tried.
+    pub states: usize,
+    /// Actions that were tried.
+    pub steps: usize,
+}
+
+/// Explores all that can be reached, nearest first.
+///
+/// # Errors
+///
+/// What does not hold, and the actions that lead there.
+pub fn explore<M: Covering>(model: &M) -> Result<Explored, String>
+where
+    M::State: PartialEq,
+    M::Action: Clone + Debug,
+{
+    let (always, mut sometimes): (Vec<_>, Vec<_>) =
+        model.properties().into_iter().partition(|property| property.expectation == Expectation::Always);
+    assert!(
+        sometimes.iter().all(|property| property.expectation == Expectation::Sometimes),
+        "nothing about whole runs"
+    );
+    let (mut states, mut steps) = (0, 0);
+    let mut met = Met { states: Vec::new() };
+    // Of each core, the states that no other covers.
+    let mut greatest: HashMap<M::Core, Vec<usize>> = HashMap::new();
+    let mut waiting = VecDeque::new();
+    let mut next: Vec<_> = model.init_states().into_iter().map(|state| (None, state)).collect();
+    loop {
+        for (from, state) in next.drain(..) {
+            let greatest = greatest.entry(model.core(&state)).or_default();
+            if greatest.is_empty() {
+                if let Some(property) = always.iter().find(|property| !(property.condition)(model, &state)) {
+                    return Err(format!("not {}: {}", property.name, met.way(model, from, &state)));
+                }
+                sometimes.retain(|property| !(property.condition)(model, &state));
+            } else if greatest.iter().any(|&other| model.covers(met.state(other), &state)) {
+                continue;
+            }
+            greatest.retain(|&other| !model.covers(&state, met.state(other)));
+            greatest.push(met.states.len());
+            waiting.push_back(met.states.len());
+            met.states.push((from, state));
+        }
+        let Some(at) = waiting.pop_front() else { break };
+        let state = met.state(at);
+        if !greatest[&model.core(state)].contains(&at) {
+            continue; // covered since
+        }
+        let mut actions = Vec::new();
+        model.actions(state, &mut actions);
+        states += 1;
+        steps += actions.len();
+        next.extend(
+            actions.into_iter().filter_map(|action| Some((Some(at), model.next_state(state, action)?))),
+        );
+    }
+    match sometimes.first() {
+        Some(property) => Err(format!("never {}", property.name)),
+        None => Ok(Explored { cores: greatest.len(), states, steps }),
+    }
+}
+
+/// The states that were not covered when they were met, each with the one from which it was reached.
+struct Met<S> {
+    states: Vec<(Option<usize>, S)>,
+}
+
+impl<S: PartialEq> Met<S> {
+    fn state(&self, at: usize) -> &S {
+        &self.states[at].1
+    }
+
+    /// The actions that lead to a state.
+    fn way<'a, M: Model<State = S>>(&'a self, model: &M, mut from: Option<usize>, mut to: &'a S) -> String
+    where
+        M::Action: Clone + Debug,
+    {
+        let mut way = Vec::new();
+        while let Some(at) = from {
+            let (before, state) = &self.states[at];
+            let mut steps = model.next_steps(state).into_iter();
+            let (action, _) = steps.find(|(_, next)| next == to).expect("it was reached from there");
+            way.push(model.format_action(&action));
+            (from, to) = (*before, state);
+        }
+        way.reverse();
+        way.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stateright::Property;
+
+    use super::*;
+
+    /// A walk from a hall, 0, through three rooms. In rooms 1 to `keys` lies a key each, which is never lost; the door of
+    /// room 3 takes two.
+    struct Rooms {
+        keys: u8,
+        forbidden: u8,
+    }
+
+    const ROOMS: Rooms = Rooms { keys: 2, forbidden: 4 };
+
+    impl Model for Rooms {
+        /// The room, and the rooms whose keys one has.
+        type State = (u8, Vec<u8>);
+        type Action = u8;
+
+        fn init_states(&self) -> Vec<Self::State> {
+            vec![(0, Vec::new())]
+        }
+
+        fn actions(&self, (room, keys): &Self::State, rooms: &mut Vec<u8>) {
+            rooms.extend(match room {
+                0 if keys.len() == 2 => vec![1, 2, 3],
+                0 => vec![1, 2],
+                _ => vec![0],
+            });
+        }
+
+        fn next_state(&self, (_, keys): &Self::State, room: u8) -> Option<Self::State> {
+            let mut keys = keys.clone();
+            if (1..=self.keys).contains(&room) && !keys.contains(&room) {
+                keys.push(room);
+                keys.sort_unstable();
+            }
+            Some((room, keys))
+        }
+
+        fn properties(&self) -> Vec<Property<Self>> {
+            vec![
+                Property::always("outside", |model: &Self, (room, _)| *room != model.forbidden),
+                Property::sometimes("in room 3", |_, (room, _)| *room == 3),
+            ]
+        }
+    }
+
+    impl Covering for Rooms {
+        type Core = u8;
+
+        fn core(&self, (room, _): &Self::State) -> u8 {
+            *room
+        }
+
+        fn covers(&self, (_, more): &Self::State, (_, less): &Self::State) -> bool {
+            less.iter().all(|key| more.contains(key))
+        }
+    }
+
+    #[test]
+    fn all_rooms_are_found_with_the_keys_that_cover_others() {
+        // Without keys the hall, with two actions. With the key of 1 that room and the hall, one and two; the same for 2. With
+        // both all four, one each and three in the hall.
+        let explored = explore(&ROOMS).unwrap();
+        assert_eq!(explored, Explored { cores: 4, states: 9, steps: 14 });
+    }
+
+    #[test]
+    fn the_way_to_what_must_not_be_is_the_shortest() {
+        assert_eq!(explore(&Rooms { forbidden: 3, ..ROOMS }).unwrap_err(), "not outside: 1, 0, 2, 0, 3");
+    }
+
+    #[test]
+    fn what_never_happens_is_said() {
+        assert_eq!(explore(&Rooms { keys: 1, ..ROOMS }).unwrap_err(), "never in room 3");
+    }
+}
