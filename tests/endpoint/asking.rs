@@ -314,3 +314,94 @@ fn a_stale_or_repeated_packet_calls_for_no_reply_at_once() {
     }
     assert!((10..=22).contains(&replies), "{replies} replies in 1 s");
 }
+
+#[test]
+fn what_a_member_says_that_it_has_is_not_sent_to_it() {
+    let mut endpoint = Endpoint::new(0, [0, 1, 2], CONFIG).unwrap();
+    endpoint.broadcast(b"tea?".to_vec()).unwrap();
+    deliveries(&mut endpoint);
+    // It was sent, and the node comes back before it has heard that it has arrived.
+    let mut back = Endpoint::restore(&endpoint.snapshot(), CONFIG).unwrap();
+    let has = Forged { news: vec![(0, 1)], ..Forged::new() };
+    back.handle_packet(0, &1, &has.bytes()).unwrap();
+    back.handle_timeout(CONFIG.delay_ms);
+    let sent = packets(&mut back).into_iter().map(|(to, packet)| (to, packet.ends_with(b"tea?")));
+    assert!(sent.eq([(1, false), (2, true)]));
+}
+
+#[test]
+fn one_that_is_heard_again_is_spoken_to_as_often_as_before() {
+    for confirmed in [0, 1] {
+        let mut endpoint = Endpoint::new(0, [0, 1], CONFIG).unwrap();
+        endpoint.broadcast(vec![]).unwrap();
+        deliveries(&mut endpoint);
+        let mut spoken = vec![];
+        for now in (0..60_000).step_by(10) {
+            if now == 30_000 {
+                // It has something new to say, or knows what it was told, and nothing that is sent to it arrives.
+                let news = if confirmed == 0 { vec![(1, 1)] } else { vec![] };
+                let messages = news.iter().map(|_| message(dot(1, 1), &[], 3)).collect();
+                let heard = Forged { confirmed, news, messages, ..Forged::new() };
+                endpoint.handle_packet(now, &1, &heard.bytes()).unwrap();
+                deliveries(&mut endpoint);
+                if confirmed == 1 {
+                    endpoint.broadcast(vec![]).unwrap();
+                    deliveries(&mut endpoint);
+                }
+            }
+            endpoint.handle_timeout(now);
+            spoken.extend(packets(&mut endpoint).iter().map(|_| now));
+        }
+        let waits: Vec<_> = spoken.windows(2).map(|pair| (pair[0], pair[1] - pair[0])).collect();
+        let mut after = waits.iter().filter(|(from, _)| *from >= 30_000);
+        assert!(waits.iter().any(|(from, wait)| *from < 30_000 && *wait == CONFIG.retry_max_ms));
+        assert!(after.clone().take(3).all(|(_, wait)| *wait <= 4 * CONFIG.retry_ms), "{waits:?}");
+        assert_eq!(after.next_back().map(|(_, wait)| *wait), Some(CONFIG.retry_max_ms), "and then as seldom");
+    }
+}
+
+#[test]
+fn what_is_asked_for_twice_before_it_is_answered_is_answered_once() {
+    let mut nodes = [0, 1].map(|node| Endpoint::new(node, [0, 1], CONFIG).unwrap());
+    for _ in 0..4 {
+        nodes[0].broadcast(vec![5; 9]).unwrap();
+    }
+    deliveries(&mut nodes[0]);
+    packets(&mut nodes[0]); // lost
+    for first in [1, 2] {
+        let asks = Forged { requests: vec![(0, first, 4)], ..Forged::new() };
+        nodes[0].handle_packet(0, &1, &asks.bytes()).unwrap();
+    }
+    let answers = packets(&mut nodes[0]);
+    let received = answers.iter().map(|(_, packet)| nodes[1].handle_packet(0, &0, packet).unwrap());
+    let received: Vec<_> = received.map(|received| (received.new, received.duplicates)).collect();
+    assert_eq!(received, [(3, 0)], "2 to 4, as it was asked last");
+}
+
+#[test]
+fn many_messages_in_a_short_time_do_not_make_a_member_count_as_silent() {
+    let mut endpoint = Endpoint::new(0, [0, 1], CONFIG).unwrap();
+    let mut spoken = 0;
+    for now in 0..1_000 {
+        if now < 8 {
+            endpoint.broadcast(vec![]).unwrap();
+        }
+        endpoint.handle_timeout(now);
+        deliveries(&mut endpoint);
+        spoken += packets(&mut endpoint).len();
+    }
+    // Eight, and again 100, 200, 400 and 800 ms after the last.
+    assert_eq!(spoken, 8 + 4);
+}
+
+#[test]
+fn one_that_has_forgotten_the_first_is_asked_for_the_rest_once_the_first_have_come() {
+    let mut endpoint = Endpoint::new(0, [0, 1, 2], CONFIG).unwrap();
+    let has_the_rest = Forged { news: vec![(2, 4)], forgotten: vec![(2, 2)], ..Forged::new() };
+    endpoint.handle_packet(0, &1, &has_the_rest.bytes()).unwrap();
+    assert!((0..50).all(|now| asks(&mut endpoint, now * 10).is_empty()), "it could not be delivered");
+    let messages = [1, 2].map(|counter| message(dot(2, counter), &[], 3)).into();
+    endpoint.handle_packet(500, &2, &Forged { messages, ..Forged::new() }.bytes()).unwrap();
+    assert_eq!(deliveries(&mut endpoint), [dot(2, 1), dot(2, 2)]);
+    assert_eq!(asks(&mut endpoint, 510), [(1, vec![(2, 3, 4)])]);
+}

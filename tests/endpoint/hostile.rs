@@ -10,7 +10,8 @@ use happens_before::delivery::endpoint::{BroadcastErrorKind, Endpoint, EndpointC
 use happens_before::{Dot, DotRange, Message, VersionVector};
 
 use crate::common::seed;
-use crate::support::Random;
+use crate::forged::{Forged, message};
+use crate::support::{Random, dot};
 
 const HONEST: usize = 3;
 const HOSTILE: u8 = 3;
@@ -336,4 +337,24 @@ fn one_that_equivocates_keeps_nobody_from_delivering_once_it_is_removed() {
     }
     println!("{refused} packets refused, {equivocations} equivocations seen, {sent} messages");
     assert!(refused > 5_000 && sent > 400 && equivocations > 50);
+}
+
+/// Only what is delivered or held takes room, and an invented cause would never come.
+#[test]
+fn messages_that_build_on_invented_nodes_are_left_lying_and_take_no_place() {
+    let mut endpoint = Endpoint::new(0, [0, 1, HOSTILE], CONFIG).unwrap();
+    for invented in 50..90 {
+        let forged = message(dot(HOSTILE, 1 + u64::from(invented) % 3), &[dot(invented, 1)], 3);
+        let packet = Forged { messages: vec![forged], ..Forged::new() };
+        let received = endpoint.handle_packet(0, &HOSTILE, &packet.bytes()).unwrap();
+        assert_eq!((received.new, received.refused, endpoint.held_len()), (0, 1, 0));
+    }
+    // There is a place for each that comes.
+    for newcomer in [2, 4] {
+        endpoint.admit(newcomer).unwrap();
+        let first = message(dot(newcomer, 1), &[], 3);
+        let packet = Forged { messages: vec![first], ..Forged::new() };
+        assert_eq!(endpoint.handle_packet(0, &newcomer, &packet.bytes()).unwrap().new, 1);
+    }
+    assert_eq!(std::iter::from_fn(|| endpoint.poll_delivery()).count(), 2);
 }

@@ -7,7 +7,9 @@ mod forged;
 mod support;
 
 mod asking;
+mod extremes;
 mod hostile;
+mod mistakes;
 mod network;
 mod promises;
 mod snapshot;

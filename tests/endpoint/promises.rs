@@ -447,3 +447,18 @@ fn something_concurrent_may_come_after_a_message_is_stable_and_not_after_it_is_c
     }
     assert_eq!(last, (1, 1));
 }
+
+/// The giver has sent what follows everything and has not delivered it: its next message would depend on that alone.
+#[test]
+fn the_first_message_of_one_that_joins_follows_all_that_is_delivered_there() {
+    let mut giver = Endpoint::new(0, [0, 1], CONFIG).unwrap();
+    let packet = Forged { messages: vec![message(dot(1, 1), &[], 3)], ..Forged::new() };
+    giver.handle_packet(0, &1, &packet.bytes()).unwrap();
+    assert_eq!(deliveries(&mut giver), [dot(1, 1)]);
+    giver.admit(2).unwrap();
+    giver.broadcast(vec![]).unwrap();
+    let mut joined = Endpoint::<u8>::join(2, &giver.snapshot(), CONFIG).unwrap();
+    joined.broadcast(vec![]).unwrap();
+    let own = std::iter::from_fn(|| joined.poll_delivery()).find(|message| *message.dot() == dot(2, 1));
+    assert_eq!(own.unwrap().dependencies(), [dot(1, 1)]);
+}

@@ -117,6 +117,25 @@ impl Network {
         self.sites.push(Site { endpoint, saved, sent: Vec::new(), delivered: Vec::new(), is_down: false });
     }
 
+    /// Starts `node` from the snapshot that `giver` has saved.
+    pub(crate) fn join(&mut self, node: Node, giver: Node) {
+        let snapshot = &self.sites[usize::from(giver)].saved;
+        let endpoint = Endpoint::join(node, snapshot, self.config).unwrap();
+        // To the oracle it has delivered what is in there, in an order that the oracle accepts.
+        let delivered = endpoint.delivered();
+        let mut left: Vec<_> = delivered
+            .iter()
+            .flat_map(|(&author, last)| (1..=last).map(move |counter| dot(author, counter)))
+            .collect();
+        while !left.is_empty() {
+            let before = left.len();
+            left.retain(|dot| self.run.delivered(usize::from(node), dot).is_err());
+            assert!(left.len() < before, "what is in a snapshot is causally closed");
+        }
+        self.add(endpoint);
+        self.settle(node, false);
+    }
+
     pub(crate) fn endpoint(&mut self, node: Node) -> &mut Endpoint<Node> {
         &mut self.sites[usize::from(node)].endpoint
     }

@@ -29,7 +29,8 @@ pub struct EndpointConfig {
     /// How many messages of one author may be on their way: not yet known to be delivered everywhere. 0 counts as
     /// 1; the default is 1,024.
     pub window: u64,
-    /// How many bytes those may take, and so how long one may be; the default is 1 MiB.
+    /// How many bytes those may take, and so how long one may be; the default is 1 MiB. A message names up to all other
+    /// nodes, each with a counter, beside its payload.
     pub window_bytes: usize,
     /// How many nodes may ever be in the group, with those that have left, also those that came back under a new id; the
     /// default is 256. A group that needs more restarts its nodes with a larger number, all of them before the next one
@@ -83,7 +84,8 @@ pub enum BroadcastErrorKind {
     /// and try again later; [`held_back_by`](super::Endpoint::held_back_by) names whom it waits for, to be removed if
     /// they are gone for good.
     WindowFull,
-    /// With this payload the message would be longer than a whole window.
+    /// With this payload the message would be longer than a whole window; send it in parts. Where no payload is short enough,
+    /// the window has no room for the names of the nodes.
     TooLong {
         /// [`EndpointConfig::window_bytes`].
         limit: usize,
@@ -176,7 +178,8 @@ pub enum RestoreError {
     WindowTooSmall,
     /// The node that joins is not in the snapshot's roster: it must be admitted *before* the snapshot is taken.
     NotAMember,
-    /// The node that joins has sent or acknowledged something under this id before; it needs a new one.
+    /// The node that joins has sent or acknowledged something under this id before, as far as the snapshot knows; or a
+    /// member lies about it. It needs a new one.
     KnownAuthor,
 }
 

@@ -43,7 +43,7 @@
 //!
 //! | who | with what | if it lies |
 //! |---|---|---|
-//! | the caller | `from` of a packet is the member that has sent it | everything below is meant of the wrong member |
+//! | the caller | `from` of a packet is the member that has sent it, to this node, in this group | everything below is meant of the wrong member |
 //! | a member | its own acknowledgements | it may lack for ever what it has acknowledged; others do not |
 //! | a member | what it claims to have of others | it is asked for it, once in `retry_max_ms` for each author when it does not answer; nothing is forgotten because of it |
 //! | a member | requests | it gets up to `answer_bytes` in `retry_ms` of what there is |
@@ -105,11 +105,19 @@ pub use receiving::Received;
 /// [`snapshot`](Self::snapshot), stored **before the packets leave** that are polled after it, and together with the
 /// effects of what was delivered. Others forget what this node has acknowledged, depend on what it has sent, and no longer
 /// say what it has confirmed to know of them: so every packet that leaves needs a snapshot that is as new, also where
-/// nothing was delivered or broadcast. Packets may wait, so that one snapshot serves many of them. It has all logged
-/// messages in it: a window of each author at most, and hardly any in a group that keeps up.
+/// nothing was delivered or broadcast. Packets may wait, so that one snapshot serves many of them; and polling them changes
+/// nothing in it, so that one which is as the last need not be stored again. It has all logged messages in it: a window of
+/// each author at most, and hardly any in a group that keeps up.
 ///
-/// A node that has lost its snapshot, or comes back from an older one, must [`join`](Self::join) under a new id. Others may
-/// notice ([`PacketError::NeverSent`] is a sign), but only if it listens before it speaks.
+/// The example `durable_endpoint` stores effects and snapshots in one transaction, and crashes at every step.
+///
+/// A node that has lost its snapshot, or comes back from an older one, must [`join`](Self::join) under a new id; and of two
+/// that come back from the same one, one must. If they go on under their id:
+///
+/// | what happens | what is noticed |
+/// |---|---|
+/// | it uses numbers twice, and nodes hold different messages under one name | nothing where the first was delivered, it drops the second as a duplicate; [`equivocation`](Received::equivocation) where it is held; [`PacketError::NeverSent`] at the node itself, if it hears of what it has sent before it has sent as much again |
+/// | it lacks what it has acknowledged, and others have forgotten | [`lost`](Self::lost), once it hears of later messages |
 ///
 /// Neither snapshots nor packets have a checksum: storage and transport must notice damage, as files with checksums, TCP
 /// or authenticated datagrams do.
@@ -272,7 +280,8 @@ impl<I: DecodeId> Endpoint<I> {
     }
 
     /// Names what members have and none of them can give any more: this node came too late, or back from an old snapshot,
-    /// and must [`join`](Self::join) from a newer one. O(n²), nothing in a group that works.
+    /// and must [`join`](Self::join) from a newer one. O(n²), nothing in a group that works. A member that lies can claim to
+    /// have, and to have forgotten, what nobody has sent.
     pub fn lost(&self) -> impl Iterator<Item = DotRange<I>> {
         self.authors.iter().filter_map(|(node, author)| {
             let last = author.log.last();
@@ -365,7 +374,8 @@ impl<I: DecodeId> Endpoint<I> {
     /// Returns the next packet, and the member to send it to; `None` if there is none now.
     ///
     /// Call it after every other call that changes the endpoint, until it says `None`; before that, save what must
-    /// survive. Packets may get lost, be repeated and overtake each other. O(n), and a copy of the messages in it.
+    /// survive. Packets may get lost, be repeated and overtake each other. None may be brought to another member: what it
+    /// says of how far the two know each other would be wrong there, and stay so. O(n), and a copy of the messages in it.
     #[must_use = "a packet that is polled counts as sent"]
     pub fn poll_packet(&mut self) -> Option<(I, Vec<u8>)> {
         let clock = self.clock;
