@@ -8,6 +8,7 @@ use crate::compat::Vec;
 pub(super) const LONGEST: usize = 9;
 
 /// Returns how many bytes a number takes: one for every 7 bits, and 9 above 56 bits.
+#[cfg(feature = "alloc")]
 pub(super) const fn number_len(number: u64) -> usize {
     SHAPES[number.leading_zeros() as usize].0
 }
