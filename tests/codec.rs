@@ -90,15 +90,17 @@ any_id! {
     String, random => format!("{:x}", random as u16), self => model::Id::Bytes(self.clone().into_bytes());
 }
 
+/// Entries for ids of any type, which keep as much of each number as they have room for.
 #[derive(Clone, Debug)]
-struct Entries<I>(BTreeMap<I, u64>);
+struct Entries(Vec<(u128, u64)>);
 
-impl<I> Entries<I> {
-    fn vector(&self) -> VersionVector<I>
-    where
-        I: AnyId,
-    {
-        self.0.iter().map(|(id, counter)| (id.clone(), *counter)).collect()
+impl Entries {
+    fn map<I: AnyId>(&self) -> BTreeMap<I, u64> {
+        self.0.iter().map(|&(id, counter)| (I::make(id), counter)).collect()
+    }
+
+    fn vector<I: AnyId>(&self) -> VersionVector<I> {
+        self.map().into_iter().collect()
     }
 }
 
@@ -108,7 +110,7 @@ fn bits(random: &mut Gen, most: u64) -> u128 {
     u128::arbitrary(random) & u128::MAX.checked_shr(128 - bits).unwrap_or(0)
 }
 
-impl<I: AnyId> Arbitrary for Entries<I> {
+impl Arbitrary for Entries {
     fn arbitrary(random: &mut Gen) -> Self {
         let len = *random.choose(&[0, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 8, 8, 9, 20, 63, 64, 65, 130]).unwrap();
         let start = bits(random, 128);
@@ -130,22 +132,23 @@ impl<I: AnyId> Arbitrary for Entries<I> {
                 3 => bits(random, 64),
                 _ => u128::from(u64::MAX) - bits(random, 2),
             };
-            (I::make(id), (counter as u64).max(1))
+            (id, (counter as u64).max(1))
         };
         Self((0..len).map(entry).collect())
     }
 
     fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
-        let entries: Vec<_> = self.0.clone().into_iter().collect();
-        let halves = [entries[..entries.len() / 2].to_vec(), entries[entries.len() / 2..].to_vec()];
-        let fewer = halves.into_iter().filter(move |half| half.len() < entries.len());
-        Box::new(fewer.map(|half| Self(half.into_iter().collect())))
+        let halves = self.0.split_at(self.0.len() / 2);
+        let shorter = [halves.0, halves.1].map(<[_]>::to_vec).into_iter();
+        Box::new(shorter.filter(|_| self.0.len() > 1).map(Self).collect::<Vec<_>>().into_iter())
     }
 }
 
-fn vector_has_the_bytes_of_the_description<I: AnyId>(entries: Entries<I>) {
-    let vector = entries.vector();
-    let model: Vec<_> = entries.0.iter().map(|(id, &counter)| (id.model(), counter)).collect();
+/// Checks the bytes of a vector against the description, and that it is read from them, and from nothing less or more.
+fn check_vector<I: AnyId>(entries: &Entries) {
+    let map = entries.map::<I>();
+    let model: Vec<_> = map.iter().map(|(id, &counter)| (id.model(), counter)).collect();
+    let vector: VersionVector<I> = map.into_iter().collect();
     let bytes = encoded(&vector);
     assert_eq!(bytes, model::entries(&model));
     assert_eq!(codec::decode(&bytes), Ok(vector.clone()));
@@ -167,20 +170,81 @@ fn vector_has_the_bytes_of_the_description<I: AnyId>(entries: Entries<I>) {
 
 #[test]
 fn vectors_have_the_bytes_of_the_description() {
-    check(vector_has_the_bytes_of_the_description::<u8> as fn(_));
-    check(vector_has_the_bytes_of_the_description::<u16> as fn(_));
-    check(vector_has_the_bytes_of_the_description::<u32> as fn(_));
-    check(vector_has_the_bytes_of_the_description::<u64> as fn(_));
-    check(vector_has_the_bytes_of_the_description::<u128> as fn(_));
-    check(vector_has_the_bytes_of_the_description::<[u8; 4]> as fn(_));
-    check(vector_has_the_bytes_of_the_description::<Vec<u8>> as fn(_));
-    check(vector_has_the_bytes_of_the_description::<String> as fn(_));
+    fn property(entries: Entries) {
+        check_vector::<u8>(&entries);
+        check_vector::<u16>(&entries);
+        check_vector::<u32>(&entries);
+        check_vector::<u64>(&entries);
+        check_vector::<u128>(&entries);
+        check_vector::<[u8; 4]>(&entries);
+        check_vector::<Vec<u8>>(&entries);
+        check_vector::<String>(&entries);
+    }
+    check(property as fn(_));
+}
+
+#[test]
+fn columns_of_every_width_are_packed_as_described() {
+    let mut state = 1;
+    for bits in 1..=64 {
+        for len in [9_u128, 10, 16, 17, 20, 63, 64, 65, 66] {
+            // All of full width, in the gaps or in the counters.
+            let mut wide = || (mixed(&mut state) | 1 << 63) >> (64 - bits);
+            let counters = (0..len).map(|id| (id, wide().saturating_add(1))).collect();
+            check_vector::<u64>(&Entries(counters));
+            let mut id = 0;
+            let gaps = (0..len).map(|_| {
+                id += u128::from(wide()) + 1;
+                (id, 1)
+            });
+            check_vector::<u128>(&Entries(gaps.collect()));
+        }
+    }
+}
+
+#[test]
+fn columns_are_written_in_the_shorter_way_at_every_boundary() {
+    // So many of the longest or the shortest number of one length, and the rest of another.
+    for large in (0..=8).flat_map(|k| [(1_u64 << (7 * k)) - 1, 1 << (7 * k)]) {
+        for small in [0, 1, 127, 128, (1 << 14) - 1, 1 << 14] {
+            for len in 9..=24 {
+                for larges in 0..=len {
+                    let entry = |at| (at, if at < larges { large } else { small } + 1);
+                    check_bytes(&(0..len).map(|at| entry(u64::from(at as u8))).collect::<Vec<_>>());
+                }
+            }
+        }
+    }
+}
+
+/// Checks the bytes of a vector against the description, and that it is read from them.
+fn check_bytes(entries: &[(u64, u64)]) {
+    let vector: VersionVector<u64> = entries.iter().copied().collect();
+    let model: Vec<_> = entries.iter().map(|&(id, counter)| (model::Id::Number(id), counter)).collect();
+    let bytes = encoded(&vector);
+    assert_eq!(bytes, model::entries(&model), "{vector}");
+    assert_eq!(codec::decode(&bytes), Ok(vector));
+}
+
+#[test]
+fn a_writer_appends_and_keeps_the_memory_that_is_there() {
+    let vector = VersionVector::from_iter([(1_u64, 5), (2, 9), (3, 2)]);
+    let mut bytes = b"before".to_vec();
+    let mut writer = Writer::growing(&mut bytes);
+    assert!(writer.is_empty());
+    vector.encode(&mut writer);
+    assert_eq!(writer.len(), 5);
+    assert_eq!(bytes, [b"before", &encoded(&vector)[..]].concat());
+    // What is cleared is used again.
+    let mut bytes = Vec::with_capacity(1_000);
+    codec::encode(&vector, &mut bytes);
+    assert_eq!(bytes.capacity(), 1_000);
 }
 
 #[test]
 fn a_context_survives_and_costs_its_holes() {
-    fn property(entries: Entries<u16>, holes: Vec<(u8, u64, u64)>) {
-        let mut context = CausalContext::from(entries.vector());
+    fn property(entries: Entries, holes: Vec<(u8, u64, u64)>) {
+        let mut context = CausalContext::from(entries.vector::<u16>());
         let mut count = 0;
         for (node, first, last) in holes {
             let (first, last) = (first % 1_000 + 1, last % 1_000 + 1);
@@ -207,8 +271,8 @@ fn a_context_survives_and_costs_its_holes() {
     check(property as fn(_, _));
 }
 
-fn delta_merges<I: AnyId>(vector: Entries<I>, base: Entries<I>, shared: Entries<I>) {
-    let [mut vector, mut base, shared] = [vector, base, shared].map(|entries| entries.vector());
+fn check_delta<I: AnyId>(parts: [&Entries; 3]) {
+    let [mut vector, mut base, shared] = parts.map(Entries::vector::<I>);
     vector.merge(&shared);
     base.merge(&shared);
     let mut both = vector.clone();
@@ -217,6 +281,9 @@ fn delta_merges<I: AnyId>(vector: Entries<I>, base: Entries<I>, shared: Entries<
         let mut delta = Vec::new();
         codec::encode_delta(vector, &base, &mut delta);
         assert_eq!(codec::decode_delta(&delta, &base).as_ref(), Ok(merged));
+        let longer = [&delta[..], &[0]].concat();
+        let error = codec::decode_delta(&longer, &base).unwrap_err();
+        assert_eq!((error.at, error.kind), (delta.len(), DecodeErrorKind::TrailingBytes));
         let cut = delta.len() - 1;
         assert_eq!(codec::decode_delta(&delta[..cut], &base).unwrap_err().kind, DecodeErrorKind::Truncated);
     }
@@ -227,9 +294,12 @@ fn delta_merges<I: AnyId>(vector: Entries<I>, base: Entries<I>, shared: Entries<
 
 #[test]
 fn a_delta_to_a_base_is_merged_into_it() {
-    check(delta_merges::<u8> as fn(_, _, _));
-    check(delta_merges::<u64> as fn(_, _, _));
-    check(delta_merges::<String> as fn(_, _, _));
+    fn property(vector: Entries, base: Entries, shared: Entries) {
+        check_delta::<u8>([&vector, &base, &shared]);
+        check_delta::<u64>([&vector, &base, &shared]);
+        check_delta::<String>([&vector, &base, &shared]);
+    }
+    check(property as fn(_, _, _));
 }
 
 #[test]
@@ -366,7 +436,7 @@ fn whatever_differs_by_a_byte_is_another_value_or_refused() {
     let mut random = common::random();
     for round in 0..if cfg!(debug_assertions) { 9 } else { 200 } {
         fn some<I: AnyId>(random: &mut Gen, most: usize) -> VersionVector<I> {
-            Entries(Entries::<I>::arbitrary(random).0.into_iter().take(most).collect()).vector()
+            Entries(Entries::arbitrary(random).0.into_iter().take(most).collect()).vector()
         }
         count(neighbours::<VersionVector<u64>>(&encoded(&some::<u64>(&mut random, round % 9))));
         count(neighbours::<VersionVector<u8>>(&encoded(&some::<u8>(&mut random, round % 70))));
@@ -387,6 +457,45 @@ fn whatever_differs_by_a_byte_is_another_value_or_refused() {
     }
     assert!(tried > 200_000, "{tried} tried");
     assert!(values > tried / 20, "{values} of {tried} are values");
+}
+
+fn refusal<T: Decode + Debug>(bytes: &[u8]) -> (usize, DecodeErrorKind) {
+    let error = codec::decode::<T>(bytes).unwrap_err();
+    (error.at, error.kind)
+}
+
+#[test]
+fn an_error_names_the_byte_and_blocks_have_one_form() {
+    type Bytes = VersionVector<u8>;
+    type Words = VersionVector<u64>;
+    // The only id, beyond a byte; then one that comes after a gap, in a few and in a block.
+    assert_eq!(refusal::<Bytes>(&[1, 0x81, 0, 0]), (1, DecodeErrorKind::InvalidId));
+    assert_eq!(refusal::<Bytes>(&[2 + 8, 0x80, 250, 5, 0, 0]), (3, DecodeErrorKind::InvalidId));
+    assert_eq!(refusal::<Bytes>(&[9 + 64, 0x80, 250, 0]), (3, DecodeErrorKind::InvalidId));
+
+    // 9 counters of 64 bits, packed with the lowest byte first, or one of them and 8 of 1 byte.
+    for (others, code, lowest) in [(u64::MAX, 64, 8), (1, 65, 1)] {
+        let ids = (1..9).map(|id| (id, others)).chain([(9, u64::MAX)]);
+        let mut bytes = encoded(&ids.collect::<Words>());
+        let lowest = bytes.len() - lowest;
+        assert_eq!((bytes[2], bytes[lowest]), (code, 0xFE));
+        bytes[lowest] = 0xFF;
+        assert_eq!(refusal::<Words>(&bytes), (2, DecodeErrorKind::OutOfRange));
+    }
+
+    // 9 counters of 1 bit leave 7 bits of the last byte.
+    let bytes = encoded(&(1_u64..10).map(|id| (id, 2)).collect::<Words>());
+    assert_eq!(bytes, [9 + 64, 1, 1, 0xFF, 1]);
+    for bit in 1..8 {
+        let unused = [9 + 64, 1, 1, 0xFF, 1 | 1 << bit];
+        assert_eq!(refusal::<Words>(&unused), (4, DecodeErrorKind::NotCanonical));
+    }
+
+    // More holes than entries are allowed: two of one node, at the bytes of the second.
+    let dot = |counter| Dot::new(1_u64, counter).unwrap();
+    let bytes = encoded(&CausalContext::from_iter([dot(2), dot(4)]));
+    let error = CausalContext::<u64>::decode(&mut Reader::with_limit(&bytes, 1)).unwrap_err();
+    assert_eq!((error.at, error.kind), (bytes.len() - 2, DecodeErrorKind::TooManyEntries { limit: 1 }));
 }
 
 #[test]
@@ -560,7 +669,7 @@ fn snapshot<I: AnyId>(bytes: &[u8]) -> Result<Restored<I>, DecodeError> {
 }
 
 /// Checks a line of the file: the kind of value, the value as text, its bytes.
-fn golden<I: AnyId + GoldenId>(kind: &str, text: &str, bytes: &[u8]) {
+fn golden_small<I: AnyId + GoldenId>(kind: &str, text: &str, bytes: &[u8]) {
     match kind {
         "dot" => both_ways(dot::<I>(text), bytes),
         "range" => both_ways(range::<I>(text), bytes),
@@ -575,6 +684,13 @@ fn golden<I: AnyId + GoldenId>(kind: &str, text: &str, bytes: &[u8]) {
             both_ways(HybridTimestamp::new(time, golden_id::<I>(node)), bytes);
         }
         "vector" => both_ways(vector::<I>(text), bytes),
+        _ => panic!("a kind that is not known for these ids: {kind}"),
+    }
+}
+
+/// The same for the ids of which there is every kind of value: large ones take long to compile.
+fn golden<I: AnyId + GoldenId>(kind: &str, text: &str, bytes: &[u8]) {
+    match kind {
         "context" => both_ways(list(text).map(|text| range::<I>(text)).collect::<CausalContext<I>>(), bytes),
         "header" => {
             let (own, dependencies) = split(text, "<");
@@ -615,7 +731,7 @@ fn golden<I: AnyId + GoldenId>(kind: &str, text: &str, bytes: &[u8]) {
             encode_snapshot(&again, &outbox, &mut written);
             assert_eq!(written, bytes);
         }
-        _ => panic!("a kind that is not known: {kind}"),
+        _ => golden_small::<I>(kind, text, bytes),
     }
 }
 
@@ -635,32 +751,39 @@ fn a_snapshot_of_very_many_closed_nodes_is_read_in_linear_time() {
     assert_eq!(again.closed().count() as u64, nodes);
 }
 
-/// Checks that bytes are refused as the file says.
-fn refused<I: AnyId>(kind: &str, bytes: &[u8]) -> DecodeError {
+/// Returns why bytes are refused.
+fn refused_small<I: AnyId>(kind: &str, bytes: &[u8]) -> DecodeError {
     match kind {
         "dot" => codec::decode::<Dot<I>>(bytes).unwrap_err(),
+        "vector" => codec::decode::<VersionVector<I>>(bytes).unwrap_err(),
+        _ => panic!("a kind that is not known for these ids: {kind}"),
+    }
+}
+
+/// The same for the ids of which there is every kind of value.
+fn refused<I: AnyId>(kind: &str, bytes: &[u8]) -> DecodeError {
+    match kind {
         "range" => codec::decode::<DotRange<I>>(bytes).unwrap_err(),
         "lamport" => codec::decode::<LamportTimestamp<I>>(bytes).unwrap_err(),
         "hybrid" => codec::decode::<HybridTimestamp<I>>(bytes).unwrap_err(),
-        "vector" => codec::decode::<VersionVector<I>>(bytes).unwrap_err(),
         "context" => codec::decode::<CausalContext<I>>(bytes).unwrap_err(),
         "header" => codec::decode::<Header<I>>(bytes).unwrap_err(),
         "delta" => codec::decode_delta::<I>(bytes, &VersionVector::new()).unwrap_err(),
         "snapshot" => snapshot::<I>(bytes).unwrap_err(),
-        _ => panic!("a kind that is not known: {kind}"),
+        _ => refused_small::<I>(kind, bytes),
     }
 }
 
-fn line<I: AnyId + GoldenId>(fields: &[&str]) {
+fn line(fields: &[&str], golden: fn(&str, &str, &[u8]), refused: fn(&str, &[u8]) -> DecodeError) {
     let bytes = |hex: &str| from_hex(hex.trim_matches('-'));
     match fields {
         ["refused", _, kind, at, why, hex] => {
-            let error = refused::<I>(kind, &bytes(hex));
+            let error = refused(kind, &bytes(hex));
             let seen = format!("{} {:?}", error.at, error.kind);
             let seen = seen.split(" {").next().unwrap();
             assert_eq!(seen, format!("{at} {why}"), "{fields:?}");
         }
-        [kind, _, text, hex] => golden::<I>(kind, text, &bytes(hex)),
+        [kind, _, text, hex] => golden(kind, text, &bytes(hex)),
         _ => panic!("not a line of the file: {fields:?}"),
     }
 }
@@ -673,14 +796,14 @@ fn golden_bytes_are_written_and_read_for_ever() {
     for text in lines {
         let fields: Vec<_> = text.split(' ').collect();
         match fields[1] {
-            "u8" => line::<u8>(&fields),
-            "u16" => line::<u16>(&fields),
-            "u32" => line::<u32>(&fields),
-            "u64" => line::<u64>(&fields),
-            "u128" => line::<u128>(&fields),
-            "fixed4" => line::<[u8; 4]>(&fields),
-            "bytes" => line::<Vec<u8>>(&fields),
-            "text" => line::<String>(&fields),
+            "u8" => line(&fields, golden_small::<u8>, refused_small::<u8>),
+            "u16" => line(&fields, golden_small::<u16>, refused_small::<u16>),
+            "u32" => line(&fields, golden_small::<u32>, refused_small::<u32>),
+            "u64" => line(&fields, golden::<u64>, refused::<u64>),
+            "u128" => line(&fields, golden_small::<u128>, refused_small::<u128>),
+            "fixed4" => line(&fields, golden_small::<[u8; 4]>, refused_small::<[u8; 4]>),
+            "bytes" => line(&fields, golden_small::<Vec<u8>>, refused_small::<Vec<u8>>),
+            "text" => line(&fields, golden::<String>, refused::<String>),
             ids => panic!("ids that are not known: {ids}"),
         }
         seen += 1;

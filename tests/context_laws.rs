@@ -507,3 +507,87 @@ fn passes_over_two_contexts_take_linear_time() {
     let needed = comparisons(|| ours.merge(&delta));
     assert!(needed < 1_000 || cfg!(debug_assertions), "{needed} comparisons for a change of two ranges");
 }
+
+#[test]
+fn a_million_alternating_dots_stay_within_the_limit() {
+    let limit = 1_000;
+    let mut context = Context::new();
+    let (mut taken, mut refused) = (0_u64, 0_u64);
+    for counter in (1..=2_000_000).rev().step_by(2) {
+        match context.insert_within(&dot(1, counter), limit) {
+            Ok(new) => taken += u64::from(new),
+            Err(error) => {
+                assert_eq!(error.limit, limit);
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((taken, refused, context.len()), (1_000, 999_000, limit));
+    // Full as it is, it still takes in what it asks for, and gets shorter by that.
+    let gaps: Vec<_> = context.missing().collect();
+    for gap in gaps.iter().rev() {
+        assert_eq!(context.merge_within(&Context::from_iter([*gap]), limit), Ok(()));
+    }
+    assert_eq!(context.to_string(), "{(1, 1..=2000000)}");
+}
+
+#[test]
+fn a_merge_that_makes_nothing_longer_is_never_refused() {
+    let one = |counters| DotRange::new(1, counters).unwrap();
+    let full = Context::from_iter([one(1..=2), one(5..=5), one(u64::MAX..=u64::MAX)]);
+    let harmless = [
+        vec![],
+        vec![one(1..=u64::MAX)],
+        vec![one(3..=3), one(6..=9), one(u64::MAX - 5..=u64::MAX - 1)], // each touches one
+        vec![one(3..=4), one(7..=7)],                                   // joins two, and adds one
+        vec![one(4..=4)],
+    ];
+    for ranges in harmless {
+        let other: Context = ranges.into_iter().collect();
+        let mut union = full.clone();
+        union.merge(&other);
+        for limit in 0..=4 {
+            let mut context = full.clone();
+            assert_eq!(context.merge_within(&other, limit), Ok(()), "{other} within {limit}");
+            assert_eq!(context, union);
+        }
+        assert!(union.len() <= full.len());
+    }
+    let longer = Context::from_iter([one(7..=7)]);
+    for limit in 0..=3 {
+        let mut context = full.clone();
+        assert_eq!(context.merge_within(&longer, limit).unwrap_err().limit, limit);
+        assert_eq!(context, full);
+    }
+    assert_eq!(full.clone().merge_within(&longer, 4), Ok(()));
+}
+
+#[test]
+fn what_is_forgotten_can_be_seen_again() {
+    let all = DotRange::new(1, 1..=u64::MAX).unwrap();
+    let mut context =
+        Context::from_iter([all, DotRange::new(2, 2..=3).unwrap(), DotRange::new(3, 1..=1).unwrap()]);
+    let before = context.clone();
+    assert!(context.remove(&1) && context.remove(&2));
+    assert!(!context.remove(&1) && !context.contains(&dot(2, 2)));
+    assert_eq!((context.to_string(), context.highest(&1)), ("{(3, 1..=1)}".into(), 0));
+    assert_eq!(before.difference(&context).count(), 2);
+    assert!(context.insert_range(&all) && !context.insert_range(&all));
+    assert!(context.insert(&dot(2, 3)) && context.insert(&dot(2, 2)));
+    assert_eq!((&context, hash(&context)), (&before, hash(&before)));
+    assert_eq!(context.compare(&before), CausalOrder::Equal);
+    assert_eq!(before.missing().collect::<Vec<_>>(), [DotRange::new(2, 1..=1).unwrap()]);
+}
+
+#[test]
+fn bytes_bring_back_every_small_context() {
+    let dots: Vec<_> =
+        [1, 2, 3, 5, 7, 9, 10].map(|cell| (0, cell)).into_iter().chain([(1, 0), (1, 2)]).collect();
+    let sets = every_set(&dots);
+    for set in &sets {
+        let (context, mut bytes) = (set.context(), Vec::new());
+        happens_before::codec::encode(&context, &mut bytes);
+        assert_eq!(happens_before::codec::decode(&bytes), Ok(context));
+    }
+    assert_eq!(sets.len(), 512);
+}

@@ -8,31 +8,43 @@ use crate::compat::Vec;
 pub(super) const LONGEST: usize = 9;
 
 /// Returns how many bytes a number takes: one for every 7 bits, and 9 above 56 bits.
+#[cfg(feature = "alloc")]
 pub(super) const fn number_len(number: u64) -> usize {
-    let bits = u64::BITS - (number | 1).leading_zeros();
-    // (bits + 6) / 7 for up to 63 bits, without a division.
-    let sevens = ((bits + 6) * 37) >> 8;
-    if sevens < 9 { sevens as usize } else { 9 }
+    SHAPES[number.leading_zeros() as usize].0
 }
 
-/// Returns the bytes of a number, of which the first [`number_len`] count.
-fn number_bytes(number: u64) -> ([u8; LONGEST], usize) {
-    let len = number_len(number);
-    let mut bytes = [0xFF; LONGEST];
-    if len < LONGEST {
-        let mark = !(u64::MAX >> (len - 1)); // len - 1 ones, then a zero
-        bytes[..8].copy_from_slice(&(mark | number << (64 - 8 * len)).to_be_bytes());
-    } else {
-        bytes[1..].copy_from_slice(&number.to_be_bytes());
+/// For each number of leading zeros how many bytes a number takes, and what marks so many, below the highest byte's place
+/// of the number: len - 1 ones, then a zero. Nothing for 9 bytes, whose mark is a byte of its own.
+const SHAPES: [(usize, u64); 65] = {
+    let mut shapes = [(1, 0); 65];
+    let mut bits = 1;
+    while bits <= 64 {
+        shapes[64 - bits] = match bits.div_ceil(7) {
+            len @ ..LONGEST => (len, !(u64::MAX >> (len - 1)) >> (64 - 8 * len)),
+            _ => (LONGEST, 0),
+        };
+        bits += 1;
     }
-    (bytes, len)
+    shapes
+};
+
+/// Writes a number by `put`, which is told a word and how many of its bytes count, the lowest first.
+#[inline]
+fn put_number(number: u64, mut put: impl FnMut(u64, usize)) {
+    let (len, mark) = SHAPES[number.leading_zeros() as usize];
+    if len < LONGEST {
+        put(((mark | number) << (64 - 8 * len)).swap_bytes(), len);
+    } else {
+        put(0xFF, 1);
+        put(number.swap_bytes(), 8);
+    }
 }
 
 /// A few bytes in the making: numbers end to end, faster than with a [`Writer`], which looks for room each time.
 #[cfg(feature = "alloc")]
 pub(super) struct Draft {
     /// Room for what there can be of 8 entries before it is taken: the head, an id of 128 bits, gaps and counters.
-    bytes: [u8; 2 + 2 * LONGEST + 7 * 16 + 8 * LONGEST + 16],
+    bytes: [u8; 2 + 2 * LONGEST + 7 * 16 + 8 * LONGEST + 8],
     len: usize,
 }
 
@@ -43,21 +55,17 @@ impl Draft {
     }
 
     /// Writes a number as [`Writer::put_number`] does.
+    #[inline]
     pub(super) fn put_number(&mut self, number: u64) {
-        let (bytes, len) = number_bytes(number);
-        self.put(bytes, len);
+        put_number(number, |word, len| self.put_lowest(word, len));
     }
 
-    /// Writes the lowest `len` bytes of a number, the lowest first.
-    pub(super) fn put_lowest(&mut self, len: usize, number: u128) {
-        self.put(number.to_le_bytes(), len);
-    }
-
-    /// Writes the first `len` of these bytes.
-    fn put<const N: usize>(&mut self, bytes: [u8; N], len: usize) {
-        // A copy of a fixed length is two instructions, one of unknown length a call.
+    /// Writes the lowest `len` bytes of a word, the lowest first.
+    #[inline]
+    pub(super) fn put_lowest(&mut self, word: u64, len: usize) {
+        // A copy of a fixed length is an instruction, one of unknown length a call.
         if let Some(room) = self.bytes.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut) {
-            *room = bytes;
+            *room = word.to_le_bytes();
         }
         self.len += len;
     }
@@ -129,8 +137,12 @@ impl<'a> Writer<'a> {
     #[cfg(feature = "alloc")]
     pub(super) fn reserve(&mut self, len: usize) {
         if let Target::Growing { bytes, .. } = &mut self.0 {
-            // A number is written as the longest one and then cut.
-            bytes.reserve(len + LONGEST);
+            if bytes.capacity() == 0 {
+                // In less time than growing takes.
+                **bytes = Vec::with_capacity(len);
+            } else {
+                bytes.reserve(len);
+            }
         }
     }
 
@@ -150,17 +162,16 @@ impl<'a> Writer<'a> {
 
     /// Writes a number, in 1 to 9 bytes; 1 below 128.
     pub fn put_number(&mut self, number: u64) {
-        let (bytes, len) = number_bytes(number);
-        match &mut self.0 {
+        put_number(number, |word, len| match &mut self.0 {
             #[cfg(feature = "alloc")]
             Target::Growing { bytes: all, .. } => {
-                // A copy of a fixed length is two instructions, one of unknown length a call.
+                // A copy of a fixed length is an instruction, one of unknown length a call.
                 let end = all.len() + len;
-                all.extend_from_slice(&bytes);
+                all.extend_from_slice(&word.to_le_bytes());
                 all.truncate(end);
             }
-            Target::Fixed { .. } => self.put(&bytes[..len]),
-        }
+            Target::Fixed { .. } => self.put(word.to_le_bytes().get(..len).unwrap_or_default()),
+        });
     }
 }
 

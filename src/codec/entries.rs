@@ -47,20 +47,27 @@ fn put_few<'a, F: Form + 'a>(
     out: &mut Writer<'_>,
 ) {
     let pairs = iter::zip(entries.clone(), entries.clone().skip(1));
-    let gaps = pairs.map(|((before, _), (form, _))| whole(F::gap(before, form)));
-    let gap_len = bytes_of(gaps.clone().fold(0, |all, gap| all | gap));
+    let gaps = pairs.map(|((before, _), (form, _))| F::gap(before, form));
+    let gap_len = bytes_of(gaps.clone().fold(0, |all, gap| all | whole(gap)));
     let mut draft = Draft::new();
     draft.put_number((len + FEW * gap_len) as u64);
     if F::COLUMNS > 0 {
         F::numbers(first)[2 - F::COLUMNS..].iter().for_each(|&number| draft.put_number(number));
-        gaps.for_each(|gap| draft.put_lowest(gap_len, gap));
+        gaps.for_each(|[high, low]| {
+            draft.put_lowest(low, gap_len.min(8));
+            if F::COLUMNS > 1 {
+                draft.put_lowest(high, gap_len.saturating_sub(8));
+            }
+        });
     } else {
         out.put(draft.take());
         entries.clone().for_each(|(form, _)| F::put(form, out));
     }
     // Counters of entries are at least 1.
     entries.for_each(|(_, counter)| draft.put_number(counter.wrapping_sub(1)));
-    out.put(draft.take());
+    let bytes = draft.take();
+    out.reserve(bytes.len());
+    out.put(bytes);
 }
 
 /// Returns how many bytes a number takes.

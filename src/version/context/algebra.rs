@@ -145,7 +145,8 @@ impl<I: NodeId> CausalContext<I> {
             }
             while theirs.next_if(|&(start, &end)| (start.node(), end) < (first.node(), last)).is_some() {}
             // The first of theirs that does not end too early: what starts early enough has all of the range.
-            theirs.peek().is_some_and(|(start, _)| start.node() == first.node() && *start <= first)
+            // Of another node it would be a later one.
+            theirs.peek().is_some_and(|(start, _)| *start <= first)
         })
     }
 }
