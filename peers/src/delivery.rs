@@ -397,7 +397,7 @@ fn deliver<B: Buffer>(nodes: usize, messages: Vec<B::Message>, delivered: &mut V
         for name in iter::from_fn(|| buffer.pop()) {
             delivered.push(black_box(name));
             let since = delivered.len() - before;
-            if since % 64 == 0 {
+            if since.is_multiple_of(64) {
                 // A scan becomes shorter as it goes on: half the time of the first ones is the mean.
                 let part = 2.0 * since as f64 / (at + 1 - before) as f64;
                 if start.elapsed() > TIME_LIMIT

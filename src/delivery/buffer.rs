@@ -16,7 +16,6 @@
 //! The algorithm and its sources are described where the module [`delivery`](crate::delivery) begins.
 
 use core::mem;
-use core::ops::Range;
 
 use crate::compat::{Box, Vec, VecDeque};
 use crate::delivery::hold_back::{Cause, Held, HoldBack, SlotId};
@@ -112,16 +111,15 @@ pub struct CausalBuffer<I, P> {
     pub(super) measure: fn(&P) -> usize,
     /// Who is charged for what, from the first named source on.
     pub(super) shares: Option<Box<Shares<I>>>,
-    /// How often it was looked up how far a node is delivered.
+    /// How often it was looked at how far a node is delivered.
     #[cfg(test)]
     pub(super) checks: core::cell::Cell<u64>,
 }
 
 /// What a new message waits for.
 struct Wait {
-    /// The first of its causes that is not delivered, and the last.
+    /// The first of its causes that is not delivered.
     first: Cause,
-    last: Cause,
     /// Which, behind the first, is the first to name something that nothing here is or names.
     news: usize,
 }
@@ -318,8 +316,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
                 (known.delivered, known.highest, known.last)
             });
             nodes += usize::from(lane.is_none());
-            let limit = delivered.saturating_add(limits.horizon);
-            if claimed.counter() > limit {
+            if claimed.counter().saturating_sub(delivered) > limits.horizon {
+                let limit = delivered + limits.horizon;
                 return Err(AcceptErrorKind::TooFarAhead { dot: claimed.clone(), limit });
             }
             if claimed.counter() > last {
@@ -328,18 +326,10 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
             Ok((delivered, highest))
         };
         let mut wait: Option<Wait> = None;
-        let mut look = |cause: Cause, (delivered, highest): (u64, u64)| {
-            if cause.counter > delivered {
-                match &mut wait {
-                    None => wait = Some(Wait { first: cause, last: cause, news: usize::MAX }),
-                    Some(wait) => {
-                        wait.last = cause;
-                        if cause.counter > highest {
-                            wait.news = wait.news.min(cause.at());
-                        }
-                    }
-                }
-            }
+        let mut look = |cause: Cause, (delivered, highest): (u64, u64)| match &mut wait {
+            None if cause.counter > delivered => wait = Some(Wait { first: cause, news: usize::MAX }),
+            Some(wait) if cause.counter > highest => wait.news = wait.news.min(cause.at()),
+            _ => {}
         };
         let known = claim(message.dot(), own)?;
         for (at, named) in message.dependencies().iter().enumerate() {
@@ -380,16 +370,16 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
 
     /// Takes in a message that has to wait, and for which there is room.
     fn hold(&mut self, message: Message<I, P>, own: LaneId, wait: Wait, announced: [SourceId; 2]) {
-        let Wait { first, last, news } = wait;
+        let Wait { first, news } = wait;
         // The dependencies from there on; the cause that it waits for is learnt where it is parked.
-        for named in message.dependencies().iter().skip(news) {
+        for named in message.dependencies().get(news..).unwrap_or_default() {
             let lane = self.lanes.find_or_add(named.node());
             self.lanes[lane].learn(named.counter());
         }
         let on = self.lane_of(first, &message);
         let slot = self.held.add_slot();
         self.lanes[own].cell_mut(message.dot().counter()).held = Some(slot);
-        self.held.hold(slot, message, own, last, first, self.lanes[on].cell_mut(first.counter));
+        self.held.hold(slot, message, own, first, self.lanes[on].cell_mut(first.counter));
         if self.charges {
             self.charge(slot, announced);
         }
@@ -401,50 +391,48 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// became so: the same calls give the same order everywhere. O(d log n) for each message, counted over its
     /// whole life.
     pub fn pop(&mut self) -> Option<Message<I, P>> {
-        while let Some(slot) = self.held.next_released() {
-            let held = self.held.at(slot)?;
-            if let Some(cause) = self.next_undelivered(held) {
-                self.park(slot, cause);
-                continue;
-            }
-            let (lane, counter) = (held.lane, held.message.dot().counter());
-            if self.charges {
-                self.discharge(slot);
-            }
-            return self.held.deliver(self.lanes[lane].deliver(counter));
+        let lane = match self.next_deliverable() {
+            Some((_, lane)) => lane,
+            None => self.ready.pop_front()?,
+        };
+        let cell = self.lanes[lane].deliver();
+        self.held.release(cell);
+        let Some(slot) = cell.held else { return self.lanes[lane].ready.take() };
+        if self.charges {
+            self.discharge(slot);
         }
-        let lane = &mut self.lanes[self.ready.pop_front()?];
-        let message = lane.ready.take()?;
-        self.held.deliver(lane.deliver(message.dot().counter())); // nothing is held there: only waiters
-        Some(message)
+        self.held.take(slot)
     }
 
-    /// Finds what a message waits for that was released, if it has to wait.
+    /// Finds the next of those that were released that need not wait again, and the lane of its node. The caller takes it
+    /// out at once.
+    #[inline(always)]
+    pub(super) fn next_deliverable(&mut self) -> Option<(SlotId, LaneId)> {
+        loop {
+            let slot = self.held.next_released()?;
+            let held = self.held.at(slot)?;
+            // The key to linear time: what it waited for is delivered, so it goes on behind it.
+            match self.first_undelivered(&held.message, held.lane, held.cause() + 1) {
+                Some(cause) => self.park(slot, cause),
+                None => return Some((slot, held.lane)),
+            }
+        }
+    }
+
+    /// Finds the first of the causes of a message that is not delivered, from the cause with number `from` on; `own` is
+    /// the lane of its node.
     #[inline]
-    pub(super) fn next_undelivered(&self, held: &Held<Message<I, P>>) -> Option<Cause> {
-        // Mostly none lies between the first and the last one that were not delivered when it came.
-        let mut between = self.undelivered_among(&held.message, held.cause()..held.last.at());
-        between
-            .next()
-            .or_else(|| (held.cause() <= held.last.at() && self.waits_for_last(held)).then_some(held.last))
-    }
-
-    /// Returns whether the last cause of a held message is not delivered yet.
-    #[inline]
-    fn waits_for_last(&self, Held { message, last, .. }: &Held<Message<I, P>>) -> bool {
-        #[cfg(test)]
-        self.checks.set(self.checks.get() + 1);
-        let lane = last.lane.or_else(|| self.lanes.find(message.cause(last.at())?.0));
-        last.counter > lane.map_or(0, |lane| self.lanes[lane].delivered)
-    }
-
-    /// Finds those of the message's causes with these numbers that are not delivered.
-    fn undelivered_among(&self, message: &Message<I, P>, numbers: Range<usize>) -> impl Iterator<Item = Cause> {
-        numbers.map_while(|at| Some((at, message.cause(at)?))).filter_map(|(at, (node, counter))| {
-            let lane = self.find(node);
-            let delivered = lane.map_or(0, |lane| self.lanes[lane].delivered);
-            (counter > delivered).then(|| Cause::new(at, lane, counter))
-        })
+    fn first_undelivered(&self, message: &Message<I, P>, own: LaneId, from: usize) -> Option<Cause> {
+        let dependencies = message.dependencies();
+        for (at, named) in (from..).zip(dependencies.get(from..)?) {
+            let lane = self.find(named.node());
+            if named.counter() > lane.map_or(0, |lane| self.lanes[lane].delivered) {
+                return Some(Cause::new(at, lane, named.counter()));
+            }
+        }
+        self.note_check();
+        let previous = message.dot().counter() - 1;
+        (previous > self.lanes[own].delivered).then(|| Cause::new(dependencies.len(), Some(own), previous))
     }
 
     /// Parks the message in `slot` under one of its causes, whose node is known by now.
@@ -464,9 +452,14 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
 
     /// Looks up the lane of a node, to see how far it is delivered.
     fn find(&self, node: &I) -> Option<LaneId> {
+        self.note_check();
+        self.lanes.find(node)
+    }
+
+    /// Notes, for tests, that it is looked at how far a node is delivered.
+    fn note_check(&self) {
         #[cfg(test)]
         self.checks.set(self.checks.get() + 1);
-        self.lanes.find(node)
     }
 
     /// Takes everything that `vector` names as delivered: a late joiner installs a snapshot, or a node catches up
@@ -514,14 +507,10 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         for (message, announced) in here {
             let own = self.lanes.find_or_add(message.dot().node());
             if message.dot().counter() > self.lanes[own].delivered {
-                let mut undelivered = self.undelivered_among(&message, 0..usize::MAX);
-                let ends = undelivered.next().map(|first| (first, undelivered.last().unwrap_or(first)));
-                match ends {
+                match self.first_undelivered(&message, own, 0) {
                     None => self.make_ready(message, own),
                     // What it names has been learnt when it came.
-                    Some((first, last)) => {
-                        self.hold(message, own, Wait { first, last, news: usize::MAX }, announced)
-                    }
+                    Some(first) => self.hold(message, own, Wait { first, news: usize::MAX }, announced),
                 }
             }
         }
@@ -567,7 +556,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
                 }
                 for waiter in self.held.waiters(cell) {
                     let parked_here = self.held.at(waiter).is_some_and(|held| {
-                        let first = self.undelivered_among(&held.message, 0..usize::MAX).next();
+                        let first = self.first_undelivered(&held.message, held.lane, 0);
                         held.message.cause(held.cause()) == Some((node, counter))
                             && first.is_some_and(|first| first.at() == held.cause())
                     });

@@ -29,7 +29,7 @@ use core::iter;
 use core::mem;
 use core::num::NonZeroU32;
 
-use crate::compat::{Box, Vec, VecDeque};
+use crate::compat::{Box, Vec};
 use crate::delivery::lanes::LaneId;
 
 /// The place of one held message, for as long as it is held.
@@ -97,15 +97,13 @@ pub(super) struct Held<M> {
     /// The lane of its node.
     pub(super) lane: LaneId,
     cause: u32,
-    /// The last cause that was not delivered when the message came.
-    pub(super) last: Cause,
-    /// The next of those that wait for the same event, and the one before; of what is released, without meaning.
+    /// The next of those that wait for the same event, or are released; and the one before, if it waits.
     next: Option<SlotId>,
     previous: Option<SlotId>,
 }
 
 impl<M> Held<M> {
-    /// The causes before this one are delivered; the message waits for this one, unless it is released.
+    /// The causes before this one are delivered, and this one too if the message is released: else it waits for it.
     pub(super) fn cause(&self) -> usize {
         self.cause as usize
     }
@@ -115,10 +113,12 @@ impl<M> Held<M> {
 #[derive(Clone, Debug)]
 pub(super) struct HoldBack<M> {
     slots: Vec<Box<[Option<Held<M>>; BLOCK]>>,
+    /// Those that held a message and are free again. Behind these and those that hold one, none was ever used.
     free_slots: Vec<SlotId>,
     len: usize,
-    /// Messages whose cause was delivered, in that order. They search on: not yet ready, and parked no more.
-    released: VecDeque<SlotId>,
+    /// The list of the messages whose cause was delivered, in that order: its first, and its last. They search on: not
+    /// yet ready, and parked no more.
+    released: Option<(SlotId, SlotId)>,
 }
 
 impl<M> HoldBack<M> {
@@ -129,7 +129,7 @@ impl<M> HoldBack<M> {
     pub(super) const MAX_CAUSES: usize = 1 << 30;
 
     pub(super) const fn new() -> Self {
-        Self { slots: Vec::new(), free_slots: Vec::new(), len: 0, released: VecDeque::new() }
+        Self { slots: Vec::new(), free_slots: Vec::new(), len: 0, released: None }
     }
 
     /// Returns how many messages are held.
@@ -151,41 +151,27 @@ impl<M> HoldBack<M> {
     /// Finds a slot for a new message. The caller makes it that of the message's cell, and holds it there at once.
     #[inline]
     pub(super) fn add_slot(&mut self) -> SlotId {
-        if self.free_slots.is_empty() {
-            self.add_block();
-        }
+        let slot = self.free_slots.pop().unwrap_or_else(|| self.new_slot());
         self.len += 1;
-        self.free_slots.pop().unwrap_or(SlotId::MAX) // H4: there is one
+        slot
     }
 
-    /// Makes another block of slots, of which the first is taken first.
-    #[cold]
-    fn add_block(&mut self) {
-        let first = self.slots.len() * BLOCK + 1;
-        let slots: Vec<_> = iter::repeat_with(|| None).take(BLOCK).collect();
-        self.slots.extend(slots.try_into().ok());
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "H4: at most MAX slots and a block, so their numbers fit"
-        )]
-        let numbers = (first..first + BLOCK).rev().filter_map(|number| NonZeroU32::new(number as u32));
-        self.free_slots.extend(numbers.map(SlotId));
+    /// Makes another slot: there are as many as messages are held, for none is free.
+    fn new_slot(&mut self) -> SlotId {
+        if self.len == self.slots.len() * BLOCK {
+            let slots: Vec<_> = iter::repeat_with(|| None).take(BLOCK).collect();
+            self.slots.extend(slots.try_into().ok());
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "H4: at most MAX slots, so their numbers fit")]
+        let before = self.len as u32;
+        SlotId(NonZeroU32::MIN.saturating_add(before))
     }
 
-    /// Holds `message`, of the node of `lane`, in `slot`, until its cause `first`, whose cell is `on`, is delivered; those
-    /// behind the `last` are.
+    /// Holds `message`, of the node of `lane`, in `slot`, until its cause `first`, whose cell is `on`, is delivered.
     #[inline]
-    pub(super) fn hold(
-        &mut self,
-        slot: SlotId,
-        message: M,
-        lane: LaneId,
-        last: Cause,
-        first: Cause,
-        on: &mut Cell,
-    ) {
+    pub(super) fn hold(&mut self, slot: SlotId, message: M, lane: LaneId, first: Cause, on: &mut Cell) {
         let next = self.link(slot, on);
-        *self.at_mut(slot) = Some(Held { message, lane, cause: first.at, last, next, previous: None });
+        *self.at_mut(slot) = Some(Held { message, lane, cause: first.at, next, previous: None });
     }
 
     /// Parks the message in `slot` again, until `cause`, whose cell is `on`, is delivered.
@@ -236,28 +222,37 @@ impl<M> HoldBack<M> {
     /// Takes the next released message out of the queue. The caller parks or delivers it at once (H1).
     #[inline]
     pub(super) fn next_released(&mut self) -> Option<SlotId> {
-        self.released.pop_front()
+        let (first, last) = self.released?;
+        let next = self.at(first).and_then(|held| held.next);
+        self.released = next.map(|next| (next, last));
+        Some(first)
     }
 
-    /// Takes in that the event of `cell` is delivered: takes out the message, if it was held, and releases all that
-    /// waited for it.
+    /// Releases all that waited for the event of `cell`, which is delivered.
     #[inline]
-    pub(super) fn deliver(&mut self, cell: Cell) -> Option<M> {
-        let mut waiter = cell.waiters;
-        while let Some(released) = waiter {
-            self.released.push_back(released);
-            waiter = self.at_mut(released).as_mut().and_then(|held| {
-                // The key to linear time: what it waited for is delivered, so it goes on behind it.
-                held.cause += 1;
-                held.next
-            });
+    pub(super) fn release(&mut self, cell: Cell) {
+        let Some(first) = cell.waiters else { return };
+        let mut last = first;
+        while let Some(next) = self.at(last).and_then(|held| held.next) {
+            last = next;
         }
-        self.take(cell.held?)
+        let before = self.released.map(|(before, end)| {
+            if let Some(end) = self.at_mut(end) {
+                end.next = Some(first);
+            }
+            before
+        });
+        self.released = Some((before.unwrap_or(first), last));
     }
 
     /// Visits those that wait for the event of `cell`.
     pub(super) fn waiters(&self, cell: Cell) -> impl Iterator<Item = SlotId> {
-        iter::successors(cell.waiters, |&waiter| self.at(waiter)?.next)
+        self.list(cell.waiters)
+    }
+
+    /// Visits the list that begins with `first`.
+    fn list(&self, first: Option<SlotId>) -> impl Iterator<Item = SlotId> {
+        iter::successors(first, |&slot| self.at(slot)?.next)
     }
 
     /// Checks H1, H2, H4 and H5, given all cells. O(cells).
@@ -283,14 +278,16 @@ impl<M> HoldBack<M> {
                 before = Some(waiter);
             }
         }
-        if self.released.iter().any(|slot| mem::replace(&mut listed[slot.index()], true)) {
+        let released = self.list(self.released.map(|(first, _)| first));
+        if released.into_iter().any(|slot| mem::replace(&mut listed[slot.index()], true)) {
             return Err("H1: what is released is not parked");
         }
         if slots != listed {
             return Err("H1: the held messages are those in the lists");
         }
         let held = slots.iter().filter(|&&held| held).count();
-        if slots != owned || held != self.len || held + self.free_slots.len() != slots.len() {
+        let used = held + self.free_slots.len();
+        if slots != owned || held != self.len || slots.get(used..).is_none_or(|rest| rest.contains(&true)) {
             return Err("H5: every slot is free or that of a held message");
         }
         if self.len > Self::MAX {

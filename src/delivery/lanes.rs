@@ -9,10 +9,11 @@
 //!   node b   delivered 0, highest 1      row: 1 ■                   far: nothing
 //! ```
 //!
-//! The messages that are held at one time lie close together, so nearly every cell is found by its number alone. How
-//! far the row may reach follows from how many cells are in use: so it is never much longer than what is held, and a
-//! counter far ahead costs one entry of the tree. When the row grows it takes over what it reaches. Cells come out in
-//! order, so that [`missing`](crate::CausalBuffer::missing) walks what is held and not all numbers. Nothing depends on
+//! The messages that are held at one time lie close together, so nearly every cell is found by its number alone. The row
+//! is a ring, in which the low bits of a counter are its place: what is delivered leaves room for what comes behind the
+//! end, and no cell moves. How far it may reach follows from how many cells are in use: so it is never much longer than
+//! what is held, and a counter far ahead costs one entry of the tree. When the row grows it takes over what it reaches.
+//! Cells come out in order, so that [`missing`](crate::CausalBuffer::missing) walks what is held and not all numbers. Nothing depends on
 //! a hash, so no sender can make it slow.
 //!
 //! # Cost
@@ -24,21 +25,24 @@
 //!
 //! - L1: nodes are strictly increasing; there are as many ids, all different, and as many lanes.
 //! - L2: no cell has a counter above `highest`, and `delivered` is at most `highest`.
-//! - L3: the row begins with the cell of `delivered + 1`; all in `far` lie behind its end, and none is empty.
+//! - L3: the row has the cells from `delivered + 1` to `end`, and nothing else; all in `far` lie behind, and none is empty.
 //! - L4: at most [`Lanes::MAX`] nodes are known.
 //! - L5: `highest` is at most `last`, where the node was closed.
-//! - L6: `used` cells are not empty, and there is room in the row for at most 4 times [`reach`]`(used)` cells.
+//! - L6: `used` cells are not empty, and the row is at most twice [`reach`]`(used)` cells long.
 
+use core::iter;
+use core::mem;
 use core::num::NonZeroU32;
 use core::ops::{Index, IndexMut};
 
-use crate::compat::{BTreeMap, Box, Vec, VecDeque};
+use crate::compat::{BTreeMap, Box, Vec};
 use crate::delivery::hold_back::Cell;
 use crate::node::NodeId;
 
-/// How many cells the row may have when it grows, if so many are in use.
+/// How many cells the row may have when it grows, if so many are in use. There are at most two for each held message,
+/// which is larger by far: so there is no overflow.
 const fn reach(used: usize) -> usize {
-    used.saturating_mul(8).saturating_add(32)
+    16 * used + 32
 }
 
 /// The place of a node's lane, for good.
@@ -78,8 +82,11 @@ pub(super) struct Lane<M> {
 #[derive(Clone, Debug, Default)]
 struct Cells {
     delivered: u64,
-    /// The cells of the next counters, from `delivered + 1` on.
-    row: VecDeque<Cell>,
+    /// The last counter whose cell is in the row.
+    end: u64,
+    /// The cells of the counters from `delivered + 1` to `end`, as a ring: each lies where the low bits of its counter say,
+    /// and stays there. As long as a power of two; the cells of other counters are empty.
+    row: Vec<Cell>,
     /// Those behind the row that are not empty.
     far: BTreeMap<u64, Cell>,
     /// How many cells are not empty.
@@ -100,14 +107,9 @@ impl<I: NodeId, M> Lanes<I, M> {
     }
 
     /// Finds the lane of `node`. O(log n) for n nodes.
+    #[inline]
     pub(super) fn find(&self, node: &I) -> Option<LaneId> {
-        let at = self.place(node);
-        self.nodes.get(at).filter(|known| *known == node).map(|_| self.ids[at])
-    }
-
-    /// Finds where `node` is in the order, or would be. O(log n), with few instructions a step.
-    fn place(&self, node: &I) -> usize {
-        self.nodes.partition_point(|known| known < node)
+        self.nodes.binary_search(node).ok().map(|at| self.ids[at])
     }
 
     /// Returns what is known of `node`. O(log n).
@@ -117,10 +119,10 @@ impl<I: NodeId, M> Lanes<I, M> {
 
     /// Finds the lane of `node`, which is known from now on. O(log n), and O(n) for a new node.
     pub(super) fn find_or_add(&mut self, node: &I) -> LaneId {
-        let at = self.place(node);
-        if self.nodes.get(at) == Some(node) {
-            return self.ids[at];
-        }
+        let at = match self.nodes.binary_search(node) {
+            Ok(at) => return self.ids[at],
+            Err(at) => at,
+        };
         self.lanes.push(Lane::new());
         let number = u32::try_from(self.lanes.len()).ok().and_then(NonZeroU32::new);
         #[expect(clippy::expect_used, reason = "L4: at most MAX nodes are known, so their numbers fit")]
@@ -194,8 +196,8 @@ impl<M> Lane<M> {
     #[inline]
     pub(super) fn cell_mut(&mut self, counter: u64) -> &mut Cell {
         self.learn(counter);
-        let empty = || Box::new(Cells { delivered: self.delivered, ..Cells::default() });
-        self.cells.get_or_insert_with(empty).get_mut(counter)
+        let delivered = self.delivered;
+        self.cells.get_or_insert_with(|| Cells::behind(delivered)).get_mut(counter)
     }
 
     /// Changes the cell of a counter, which is not empty, and forgets it if it is empty then.
@@ -205,11 +207,11 @@ impl<M> Lane<M> {
         }
     }
 
-    /// Delivers the next message, whose counter is `counter`, and takes out its cell.
+    /// Delivers the next message, and takes out its cell. There is one: it is not the last of all that is delivered.
     #[inline]
-    pub(super) fn deliver(&mut self, counter: u64) -> Cell {
-        self.delivered = counter;
-        self.cells.as_mut().map_or(Cell::default(), |cells| cells.deliver(counter))
+    pub(super) fn deliver(&mut self) -> Cell {
+        self.delivered += 1;
+        self.cells.as_mut().map_or(Cell::default(), |cells| cells.deliver(self.delivered))
     }
 
     /// Visits the cells that are not empty, with their counters, in order.
@@ -242,117 +244,150 @@ impl<M> Lane<M> {
 }
 
 impl Cells {
-    /// Returns the place in the row of a counter that is not delivered.
-    fn place(&self, counter: u64) -> usize {
-        usize::try_from(counter - self.delivered - 1).unwrap_or(usize::MAX)
+    /// Makes no cells yet, of a node of which so much is delivered.
+    #[cold]
+    fn behind(delivered: u64) -> Box<Self> {
+        Box::new(Self { delivered, end: delivered, ..Self::default() })
     }
 
     /// Returns the cell of a counter that is not delivered.
     #[inline]
     fn get(&self, counter: u64) -> Cell {
-        let cell = self.row.get(self.place(counter));
-        cell.or_else(|| self.far.get(&counter)).copied().unwrap_or_default()
+        if counter <= self.end {
+            self.row[place(counter, self.row.len())]
+        } else {
+            self.far.get(&counter).copied().unwrap_or_default()
+        }
     }
 
     /// Returns the cell of a counter that is not delivered, into which the caller puts something.
     #[inline]
     fn get_mut(&mut self, counter: u64) -> &mut Cell {
-        let place = self.place(counter);
-        if place >= self.row.len() {
-            return self.get_beyond(counter, place);
+        if counter > self.end {
+            return self.get_beyond(counter);
         }
-        let cell = &mut self.row[place];
-        self.used += usize::from(cell.is_empty());
-        cell
-    }
-
-    /// The same for a counter that the row does not reach: now it does, or the cell is far ahead.
-    #[inline(never)]
-    fn get_beyond(&mut self, counter: u64, place: usize) -> &mut Cell {
-        let cell = if place < reach(self.used) {
-            self.grow(place | 7);
-            &mut self.row[place]
-        } else {
-            self.far.entry(counter).or_default()
-        };
-        self.used += usize::from(cell.is_empty());
-        cell
-    }
-
-    /// Makes the row reach `place`, and takes over from `far` what it reaches then.
-    fn grow(&mut self, place: usize) {
         let len = self.row.len();
-        if place >= self.row.capacity() {
-            self.row.reserve_exact((place + 1 - len).max(len / 2)); // by half, not by doubling: this may be much
+        let cell = &mut self.row[place(counter, len)];
+        self.used += usize::from(cell.is_empty());
+        cell
+    }
+
+    /// The same for a counter behind the row, which reaches it from now on, unless it is too far ahead.
+    #[inline(never)]
+    fn get_beyond(&mut self, counter: u64) -> &mut Cell {
+        let ahead = usize::try_from(counter - self.delivered).unwrap_or(usize::MAX);
+        if ahead <= self.row.len() {
+            self.take_over();
+        } else if ahead <= 1 << reach(self.used).ilog2() {
+            self.resize(ahead.next_power_of_two().max(8));
+        } else {
+            let cell = self.far.entry(counter).or_default();
+            self.used += usize::from(cell.is_empty());
+            return cell;
         }
-        self.row.resize(place + 1, Cell::default());
-        while let Some(first) = self.far.first_entry() {
-            let place = *first.key() - self.delivered - 1;
-            match usize::try_from(place).ok().and_then(|place| self.row.get_mut(place)) {
-                Some(cell) => *cell = first.remove(),
-                None => break,
-            }
+        self.get_mut(counter)
+    }
+
+    /// Makes the row reach as far as it is long, and take over from `far` what it reaches then.
+    fn take_over(&mut self) {
+        self.end = self.delivered.saturating_add(self.row.len() as u64);
+        while let Some(first) = self.far.first_entry().filter(|first| *first.key() <= self.end) {
+            let (counter, cell) = first.remove_entry();
+            let len = self.row.len();
+            self.row[place(counter, len)] = cell;
         }
     }
 
-    /// Makes the row as short as it should be after cells have gone, and puts into `far` what it reaches no more.
-    #[cold]
-    fn shrink(&mut self) {
-        let reach = reach(self.used);
-        while self.row.len() > reach {
-            let counter = self.delivered + self.row.len() as u64;
-            if let Some(cell) = self.row.pop_back().filter(|cell| !cell.is_empty()) {
+    /// Makes the row `len` cells long, a power of two, and puts into `far` what it reaches no more.
+    fn resize(&mut self, len: usize) {
+        let (row, end) = (mem::take(&mut self.row), self.end);
+        self.row = iter::repeat_n(Cell::default(), len).collect();
+        self.take_over();
+        for counter in (self.delivered..end).map(|before| before + 1) {
+            let cell = row[place(counter, row.len())];
+            if counter <= self.end {
+                self.row[place(counter, len)] = cell;
+            } else if !cell.is_empty() {
                 self.far.insert(counter, cell);
             }
         }
-        self.row.shrink_to(reach);
+    }
+
+    /// Makes the row shorter, if it is too long after cells have gone.
+    #[inline]
+    fn shrink(&mut self) {
+        let reach = reach(self.used);
+        if self.row.len() / 2 > reach {
+            self.resize(1 << reach.ilog2());
+        }
     }
 
     /// Delivers the next message, whose counter is `counter`, and takes out its cell.
     #[inline]
     fn deliver(&mut self, counter: u64) -> Cell {
-        let cell = self.row.pop_front().or_else(|| self.far.remove(&counter)).unwrap_or_default();
+        let cell = if counter <= self.end {
+            let len = self.row.len();
+            mem::take(&mut self.row[place(counter, len)])
+        } else {
+            self.end = counter;
+            self.far.remove(&counter).unwrap_or_default()
+        };
         self.delivered = counter;
         self.used -= usize::from(!cell.is_empty());
-        if self.row.capacity() > 4 * reach(self.used) {
-            self.shrink();
-        }
+        self.shrink();
         cell
     }
 
     /// Changes the cell of a counter, which is not empty, and forgets it if it is empty then.
     fn change(&mut self, counter: u64, change: impl FnOnce(&mut Cell)) {
-        let place = self.place(counter);
-        let cell = self.row.get_mut(place).or_else(|| self.far.get_mut(&counter));
+        let len = self.row.len();
+        let cell = if counter <= self.end {
+            self.row.get_mut(place(counter, len))
+        } else {
+            self.far.get_mut(&counter)
+        };
         let Some(cell) = cell else { return };
         change(cell);
         if cell.is_empty() {
             self.far.remove(&counter);
             self.used -= 1;
-            if self.row.capacity() > 4 * reach(self.used) {
-                self.shrink();
-            }
+            self.shrink();
         }
     }
 
     /// Visits the cells that are not empty, with their counters, in order.
     fn iter(&self) -> impl Iterator<Item = (u64, Cell)> {
-        let row = (1..).zip(&self.row).filter(|(_, cell)| !cell.is_empty());
-        let row = row.map(|(ahead, &cell)| (self.delivered + ahead, cell));
+        let row = (self.delivered..self.end).map(|before| before + 1);
+        let row = row.map(|counter| (counter, self.row[place(counter, self.row.len())]));
+        let row = row.filter(|(_, cell)| !cell.is_empty());
         row.chain(self.far.iter().map(|(&counter, &cell)| (counter, cell)))
     }
 
     /// Checks L3 and L6. O(cells).
     fn validate(&self) -> Result<(), &'static str> {
-        let end = self.delivered.saturating_add(self.row.len() as u64);
-        if self.far.iter().any(|(&counter, cell)| counter <= end || cell.is_empty()) {
+        let reach_of_row = self.end.checked_sub(self.delivered);
+        if reach_of_row.is_none_or(|reach| reach > self.row.len() as u64) {
+            return Err("L3: the row reaches no further than it is long");
+        }
+        if self.far.iter().any(|(&counter, cell)| counter <= self.end || cell.is_empty()) {
             return Err("L3: what is far lies behind the row, and is not empty");
         }
-        if self.iter().count() != self.used || self.row.capacity() > 4 * reach(self.used) {
+        if self.row.iter().filter(|cell| !cell.is_empty()).count() + self.far.len() != self.used {
+            return Err("L3: the row has nothing of what is delivered, or behind its end");
+        }
+        if self.iter().count() != self.used || self.row.len() / 2 > reach(self.used) {
             return Err("L6: the row is not much longer than what is in use");
         }
         Ok(())
     }
+}
+
+/// Returns the place of a counter in a row of `len` cells, a power of two.
+#[inline]
+fn place(counter: u64, len: usize) -> usize {
+    #[expect(clippy::cast_possible_truncation, reason = "the low bits are wanted")]
+    let low = counter as usize;
+    low & (len - 1)
 }
 
 #[cfg(test)]
@@ -377,7 +412,7 @@ mod tests {
             for _ in 0..600 {
                 let lane = &mut lanes[id];
                 let sizes = |lane: &Lane<()>| {
-                    lane.cells.as_ref().map_or((0, 0), |cells| (cells.row.capacity(), cells.far.len()))
+                    lane.cells.as_ref().map_or((0, 0), |cells| (cells.row.len(), cells.far.len()))
                 };
                 let (capacity, far) = sizes(lane);
                 match random(&mut state, 8) {
@@ -397,7 +432,7 @@ mod tests {
                     }
                     6 => {
                         let next = lane.delivered + 1;
-                        assert_eq!(lane.deliver(next).held, tree.remove(&next));
+                        assert_eq!(lane.deliver().held, tree.remove(&next));
                         lane.learn(next);
                     }
                     _ if random(&mut state, 20) == 0 => {
@@ -429,8 +464,8 @@ mod tests {
         lane.advance_to(u64::MAX - 2);
         lane.cell_mut(u64::MAX).held = Some(SlotId::MIN);
         assert!(lane.cells().map(|(counter, _)| counter).eq([u64::MAX]));
-        assert!(lane.deliver(u64::MAX - 1).is_empty());
-        assert_eq!(lane.deliver(u64::MAX).held, Some(SlotId::MIN));
+        assert!(lane.deliver().is_empty());
+        assert_eq!(lane.deliver().held, Some(SlotId::MIN));
         assert_eq!(lane.cells().count(), 0);
     }
 }

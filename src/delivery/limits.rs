@@ -7,17 +7,17 @@
 ///
 /// | for | bytes |
 /// |---|---|
-/// | a held message | 44, and 8 if what it waits for is not held itself; room for less than 32 messages more is set aside |
+/// | a held message | 28, and 8 if what it waits for is not held itself; room for less than 32 messages more is set aside |
 /// | a message held before that has gone | as much as one that is held, itself included |
-/// | a node of which any is held or waited for | up to 1,100, and for each such message up to 256, as far apart as they may lie in a row; some 16 where they lie close together |
+/// | a node of which any is held or waited for | up to 600, and for each such message up to 256, as far apart as they may lie in a row; up to 16 where they lie close together |
 /// | a held message, once there are sources | up to 37 more |
 /// | a node | its id, and a lane as large as a message and 40 bytes; up to twice that, as arrays grow |
 ///
 /// The arrays keep the size that they had at the fullest, until the buffer goes or is
 /// [advanced](crate::CausalBuffer::advance_to); the row of a node shrinks with what is held in it.
 ///
-/// With ids of 8 bytes that makes at most 96 bytes beyond each of 10,000 messages with three dependencies: 45 to 59 over
-/// 8 and over 64 nodes, in order, reversed, shuffled, or with every second one missing, and 81 to 95 from several sources.
+/// With ids of 8 bytes that makes at most 96 bytes beyond each of 10,000 messages with three dependencies: 33 to 50 over
+/// 8 and over 64 nodes, in order, reversed, shuffled, or with every second one missing, and 69 to 87 from several sources.
 /// `tests/allocations.rs` measures it at every fill.
 ///
 /// # Examples

@@ -23,10 +23,10 @@
 //!    that is not delivered, and under no other; if there is none, the message is ready. (The previous message comes
 //!    last because it is the oldest: mostly it is delivered by the time the dependencies are.)
 //! 3. [`pop`](CausalBuffer::pop) delivers a message, and releases all that were parked under it.
-//! 4. A released message resumes its search *behind* the cause it waited for, up to the last one that was not delivered
-//!    when it came, until it is parked again or can be delivered. Delivered messages stay delivered, so the search never goes back: it looks at each cause at
-//!    most once. With the first look that makes at most 2(d + 1) checks for a message with d dependencies in its
-//!    whole life, and the whole run is linear in its input, whatever the order of arrival.
+//! 4. A released message resumes its search *behind* the cause it waited for, until it is parked again or can be
+//!    delivered. Delivered messages stay delivered, so the search never goes back: it looks at each cause at most once.
+//!    With the first look that makes at most 2(d + 1) checks for a message with d dependencies in its whole life, and
+//!    the whole run is linear in its input, whatever the order of arrival.
 //! 5. The receiver hands every delivered message to its own outbox ([`Outbox::observe`]), whose next message
 //!    then depends on it.
 //!

@@ -42,7 +42,6 @@
 use crate::compat::{BTreeMap, BTreeSet, Box, Vec};
 use crate::delivery::buffer::CausalBuffer;
 use crate::delivery::hold_back::SlotId;
-use crate::delivery::lanes::LaneId;
 use crate::delivery::message::Message;
 use crate::delivery::refusal::AcceptErrorKind;
 use crate::node::{Dot, NodeId};
@@ -339,18 +338,12 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
 
     /// Looks at everything that was released: what can be delivered gets ready, the rest is parked again.
     pub(super) fn settle(&mut self) {
-        while let Some(slot) = self.held.next_released() {
-            let Some(held) = self.held.at(slot) else { continue };
-            if let Some(cause) = self.next_undelivered(held) {
-                self.park(slot, cause);
-                continue;
-            }
+        while let Some((slot, lane)) = self.next_deliverable() {
             if self.charges {
                 self.discharge(slot);
             }
-            if let Some((lane, message)) = self.take_out(slot) {
-                self.lanes[lane].ready = Some(message);
-                self.ready.push_back(lane);
+            if let Some(message) = self.take_out(slot) {
+                self.make_ready(message, lane);
             }
         }
     }
@@ -362,15 +355,15 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         let (node, counter) = held.message.cause(held.cause())?;
         let lane = self.lanes.find(node)?;
         self.lanes[lane].change(counter, |on| self.held.unpark(slot, on));
-        self.take_out(slot).map(|(_, message)| message)
+        self.take_out(slot)
     }
 
-    /// Takes out a held message that is in no list, with the lane of its node.
-    fn take_out(&mut self, slot: SlotId) -> Option<(LaneId, Message<I, P>)> {
+    /// Takes out a held message that is in no list.
+    fn take_out(&mut self, slot: SlotId) -> Option<Message<I, P>> {
         let lane = self.held.at(slot)?.lane;
         let message = self.held.take(slot)?;
         self.lanes[lane].change(message.dot().counter(), |cell| cell.held = None);
-        Some((lane, message))
+        Some(message)
     }
 
     /// Checks Q1 to Q3. O(everything).
