@@ -90,14 +90,14 @@ impl History {
     }
 
     /// The numbers of the messages in an order of arrival.
-    fn arrivals(&self, order: Order) -> Vec<usize> {
+    fn arrivals(&self, order: Arrival) -> Vec<usize> {
         let mut arriving: Vec<usize> = (0..self.names.len()).collect();
         match order {
-            Order::InOrder => {}
-            Order::Reversed => arriving.reverse(),
-            Order::Shuffled => shuffle(&mut arriving),
-            Order::Window => arriving.chunks_mut(64).for_each(shuffle),
-            Order::FifoRandom => {
+            Arrival::InOrder => {}
+            Arrival::Reversed => arriving.reverse(),
+            Arrival::Shuffled => shuffle(&mut arriving),
+            Arrival::Window => arriving.chunks_mut(64).for_each(shuffle),
+            Arrival::FifoRandom => {
                 // Any order of the nodes' turns, and in a turn the node's next message.
                 let mut of_node = vec![vec![]; self.nodes];
                 arriving.iter().rev().for_each(|&at| of_node[self.names[at].0].push(at));
@@ -144,7 +144,7 @@ impl History {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Order {
+enum Arrival {
     InOrder,
     FifoRandom,
     Window,
@@ -152,7 +152,7 @@ enum Order {
     Reversed,
 }
 
-impl Order {
+impl Arrival {
     const ALL: [Self; 5] = [Self::InOrder, Self::FifoRandom, Self::Window, Self::Shuffled, Self::Reversed];
 
     fn name(self) -> &'static str {
@@ -419,7 +419,7 @@ fn contestant<B: Buffer + 'static>(
     role: Role,
     name: &'static str,
     (nodes, count, times): (usize, usize, usize),
-    order: Order,
+    order: Arrival,
 ) -> Contestant {
     // Made when it is needed, or all cells would be in memory at once.
     let mut made: Option<(History, Vec<B::Message>)> = None;
@@ -444,13 +444,13 @@ fn contestant<B: Buffer + 'static>(
     })
 }
 
-fn peer<B: Buffer + 'static>(size: (usize, usize, usize), order: Order) -> Contestant {
+fn peer<B: Buffer + 'static>(size: (usize, usize, usize), order: Arrival) -> Contestant {
     contestant::<B>(B::ROLE, B::NAME, size, order)
 }
 
-fn case(nodes: usize, count: usize, order: Order) -> Case {
+fn case(nodes: usize, count: usize, order: Arrival) -> Case {
     let size = (nodes, count, (2_000 / count).max(1));
-    let vectors = count < 1_000_000 || (nodes <= 8 && matches!(order, Order::InOrder | Order::Window));
+    let vectors = count < 1_000_000 || (nodes <= 8 && matches!(order, Arrival::InOrder | Arrival::Window));
     let mut contestants = vec![
         peer::<CausalBuffer<u64, ()>>(size, order),
         peer::<Rescan>(size, order),
@@ -458,14 +458,19 @@ fn case(nodes: usize, count: usize, order: Order) -> Case {
     ];
     if vectors {
         contestants.push(peer::<CausalIdeal<()>>(size, order));
-        if matches!(order, Order::InOrder | Order::FifoRandom) {
+        if matches!(order, Arrival::InOrder | Arrival::FifoRandom) {
             contestants.push(peer::<TcbVectors>(size, order));
         }
     }
     let mut goal = Goal::BeatPeers;
     if nodes == 8 && count >= 2_000 {
         goal = Goal::WithinLimitAndBeatPeers(0.5);
-        contestants.push(contestant::<CausalIdeal<()>>(Role::Limit, "minerva, in order", size, Order::InOrder));
+        contestants.push(contestant::<CausalIdeal<()>>(
+            Role::Limit,
+            "minerva, in order",
+            size,
+            Arrival::InOrder,
+        ));
     }
     Case {
         name: format!("{}, {nodes} nodes, {count} messages", order.name()).leak(),
@@ -481,7 +486,7 @@ pub fn cases() -> Vec<Case> {
     // With 90 messages, fewer than 100 are held in every order.
     for count in [90, 2_000, 16_000, 1_000_000] {
         for nodes in [3, 8, 64, 256] {
-            for order in Order::ALL {
+            for order in Arrival::ALL {
                 cases.push(case(nodes, count, order));
             }
         }
@@ -493,8 +498,8 @@ pub fn cases() -> Vec<Case> {
         pick: Pick::FastestWithin(SECONDS),
         goal: Goal::TimesAsFast(100.0),
         contestants: vec![
-            peer::<CausalBuffer<u64, ()>>(size, Order::Shuffled),
-            peer::<CausalIdeal<()>>(size, Order::Shuffled),
+            peer::<CausalBuffer<u64, ()>>(size, Arrival::Shuffled),
+            peer::<CausalIdeal<()>>(size, Arrival::Shuffled),
         ],
     });
     cases
