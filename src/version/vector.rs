@@ -449,7 +449,10 @@ impl<I: NodeId> VersionVector<I> {
 
     /// Makes the vector of ids in increasing order and of as many counters, none of them 0.
     pub(crate) fn from_sorted(ids: SmallVec<[I; INLINE]>, counters: SmallVec<[u64; INLINE]>) -> Self {
-        let vector = Self { ids: Ids::new(ids), counters, recent: Recent::new() };
+        // Moved into place one by one: a whole one would be built elsewhere first, and copied.
+        let mut vector = Self::new();
+        *vector.ids.change() = ids;
+        vector.counters = counters;
         vector.debug_validate();
         vector
     }
