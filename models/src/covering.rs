@@ -2,8 +2,8 @@
 //!
 //! # The idea
 //!
-//! What was ever sent stays on the network, so most states differ only in what may still come. One with more packets can do
-//! all that one with fewer can:
+//! What was ever sent stays on the network, so most states differ only in what may still come. One with more packets can
+//! do all that one with fewer can:
 //!
 //! ```text
 //!   nodes a b, packets p q r      covers   nodes a b, packets p r
@@ -12,14 +12,16 @@
 //!   nodes c b, packets p q r s    covers   nodes c b, packets p r s
 //! ```
 //!
-//! So of all states with the same nodes only those are explored that no other covers. As long as the properties look at the
-//! nodes alone, that is exact: every combination of nodes that can be reached is met, and none that cannot.
+//! So a state is left out if another that was met before it, or while it waited for its turn, covers it. As long as the
+//! properties look at the nodes alone, that is exact: every combination of nodes that can be reached is met, and none that
+//! cannot. For of all states that were met those that no other covers have been explored; and if one of them covers the
+//! first state of a way, step by step there is one that covers the next.
 //!
 //! # What must hold of a model
 //!
 //! 1. The properties give the same for states with the same [`core`](Covering::core).
-//! 2. If one covers another, each action of the other is also one of its own, and leads to a state that covers where it leads
-//!    from the other.
+//! 2. If one covers another, each action of the other is also one of its own, and leads to a state that covers where it
+//!    leads from the other; so both lead to the same core.
 //! 3. Covering is reflexive and transitive.
 //!
 //! # Cost
@@ -29,8 +31,8 @@
 //!
 //! # Sources
 //!
-//! Finkel and Schnoebelen, *Well-structured transition systems everywhere!* (2001), of which this is the forward search with
-//! subsumption.
+//! Finkel and Schnoebelen, *Well-structured transition systems everywhere!* (2001), for an order of states that actions
+//! keep; Doyen and Raskin, *Antichain Algorithms for Finite Automata* (2010), for keeping only the greatest.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Debug;
@@ -65,7 +67,8 @@ pub struct Explored {
 ///
 /// # Errors
 ///
-/// What does not hold, and the actions that lead there.
+/// What does not hold, and actions that lead there: few, though perhaps not the fewest, since a state is also left out for
+/// one that lies a step further.
 pub fn explore<M: Covering>(model: &M) -> Result<Explored, String>
 where
     M::State: PartialEq,
@@ -209,14 +212,14 @@ mod tests {
 
     #[test]
     fn all_rooms_are_found_with_the_keys_that_cover_others() {
-        // Without keys the hall, with two actions. With the key of 1 that room and the hall, one and two; the same for 2. With
-        // both all four, one each and three in the hall.
+        // Without keys the hall, with two actions. With the key of 1 that room and the hall, one and two; the same for 2.
+        // With both all four, one each and three in the hall.
         let explored = explore(&ROOMS).unwrap();
         assert_eq!(explored, Explored { cores: 4, states: 9, steps: 14 });
     }
 
     #[test]
-    fn the_way_to_what_must_not_be_is_the_shortest() {
+    fn a_way_to_what_must_not_be_is_told() {
         assert_eq!(explore(&Rooms { forbidden: 3, ..ROOMS }).unwrap_err(), "not outside: 1, 0, 2, 0, 3");
     }
 
