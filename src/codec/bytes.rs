@@ -10,28 +10,28 @@ pub(super) const LONGEST: usize = 9;
 /// Returns how many bytes a number takes: one for every 7 bits, and 9 above 56 bits.
 #[cfg(feature = "alloc")]
 pub(super) const fn number_len(number: u64) -> usize {
-    SHAPES[number.leading_zeros() as usize].0
+    LENGTHS[number.leading_zeros() as usize].0
 }
 
-/// For each number of leading zeros how many bytes a number takes, and what marks so many, below the highest byte's place
-/// of the number: len - 1 ones, then a zero. Nothing for 9 bytes, whose mark is a byte of its own.
-const SHAPES: [(usize, u64); 65] = {
-    let mut shapes = [(1, 0); 65];
+/// For each number of leading zeros how many bytes a number takes, and what marks so many, as bits above those of the
+/// number: len - 1 ones, then a zero. Nothing for 9 bytes, whose mark is a byte of its own.
+const LENGTHS: [(usize, u64); 65] = {
+    let mut lengths = [(1, 0); 65];
     let mut bits = 1;
     while bits <= 64 {
-        shapes[64 - bits] = match bits.div_ceil(7) {
+        lengths[64 - bits] = match bits.div_ceil(7) {
             len @ ..LONGEST => (len, !(u64::MAX >> (len - 1)) >> (64 - 8 * len)),
             _ => (LONGEST, 0),
         };
         bits += 1;
     }
-    shapes
+    lengths
 };
 
 /// Writes a number by `put`, which is told a word and how many of its bytes count, the lowest first.
 #[inline]
 fn put_number(number: u64, mut put: impl FnMut(u64, usize)) {
-    let (len, mark) = SHAPES[number.leading_zeros() as usize];
+    let (len, mark) = LENGTHS[number.leading_zeros() as usize];
     if len < LONGEST {
         put(((mark | number) << (64 - 8 * len)).swap_bytes(), len);
     } else {
