@@ -137,8 +137,8 @@ impl<I: NodeId, P> Appender<I, P> {
 
     /// Hands in what became of appending the entry with this id; says if it is published. O(1).
     ///
-    /// An answer for another entry than the outstanding one is ignored. Who announces the entry announces the one that was
-    /// appended: the outstanding one may be of a later epoch when a late answer says where it is.
+    /// An answer for another entry than the outstanding one is ignored. Who announces the entry announces the one that
+    /// was appended: the outstanding one may be of a later epoch when a late answer says where it is.
     pub fn handle_append(&mut self, id: &Dot<I>, answer: AppendAnswer) -> Option<Published<I>> {
         let outstanding = self.outstanding.as_mut().filter(|outstanding| outstanding.entry.id() == Some(id))?;
         match answer {

@@ -46,6 +46,9 @@ pub type Settled<I, P, C, L> = Result<Option<Published<I>>, SettleError<I, P, C,
 
 /// Drives what is outstanding to its end; `None` if nothing is.
 ///
+/// The counter must be that of the epoch which the publisher has [entered](Publisher::enter): its numbers are taken for
+/// that epoch's.
+///
 /// # Errors
 ///
 /// [`SettleError`]. After [`Counter`](SettleError::Counter), [`Log`](SettleError::Log) and

@@ -16,6 +16,8 @@
 //! - P3: another slot is tried only when it is known that the last one does not hold the entry and never will.
 //! - P4: a number is used for a slot above the highest occupied one known, not beyond the jump above it, and only for
 //!   the entry that it was taken for, in the epoch whose counter gave it.
+//! - P5: what is tried again is counted, and given up after so many attempts.
+//! - P6: it waits only for a later epoch than its own.
 //!
 //! The algorithm and its sources are described where the module [`broadcast`](crate::broadcast) begins.
 
@@ -402,8 +404,8 @@ impl<I: NodeId, P> Publisher<I, P> {
 
     /// Enters an epoch whose counter starts above `tail`, the highest occupied slot: what sealing answered.
     ///
-    /// Epochs and tails only go up; lower ones are left out of account. A write that is outstanding is settled in its own
-    /// epoch first; numbers are asked for in the new one.
+    /// Epochs and tails only go up; lower ones are left out of account. A write that is outstanding is settled in its
+    /// own epoch first; numbers are asked for in the new one.
     pub fn enter(&mut self, epoch: u64, tail: u64) {
         self.observe_tail(tail);
         if epoch <= self.epoch {

@@ -17,8 +17,10 @@ use happens_before::replicated::{Applied, Replica, StateMachine};
 
 use super::{AsyncAppendLog, AsyncCounter, AsyncLog, AsyncSlotLog};
 
-/// Drives what is outstanding to its end; `None` if nothing is. A call of the counter and one of the log, more if the slot
-/// was filled.
+/// Drives what is outstanding to its end; `None` if nothing is. A call of the counter and one of the log, more if the
+/// slot was filled.
+///
+/// The counter must be that of the epoch which the publisher has [entered](Publisher::enter).
 ///
 /// # Errors
 ///
