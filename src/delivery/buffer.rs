@@ -404,8 +404,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         self.held.take(slot)
     }
 
-    /// Finds the next of those that were released that need not wait again, and the lane of its node. The caller takes it
-    /// out at once.
+    /// Finds the next of those that were released that need not wait again, and the lane of its node. The caller takes
+    /// it out at once.
     #[inline(always)]
     pub(super) fn next_deliverable(&mut self) -> Option<(SlotId, LaneId)> {
         loop {
@@ -547,7 +547,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
                 {
                     return Err("B1: nothing that is here is delivered, or here twice");
                 }
-                // That no cell lies above where its node was closed is L4.
+                // That no cell lies above where its node was closed is L2 with L5.
                 let closed = |named: &Dot<I>| {
                     self.lanes.get(named.node()).is_some_and(|lane| lane.last < named.counter())
                 };

@@ -219,7 +219,7 @@ impl<M> HoldBack<M> {
         Some(held.message)
     }
 
-    /// Takes the next released message out of the queue. The caller parks or delivers it at once (H1).
+    /// Takes the next released message out of its list. The caller parks or delivers it at once (H1).
     #[inline]
     pub(super) fn next_released(&mut self) -> Option<SlotId> {
         let (first, last) = self.released?;

@@ -9,12 +9,12 @@
 //!   node b   delivered 0, highest 1      row: 1 ■                   far: nothing
 //! ```
 //!
-//! The messages that are held at one time lie close together, so nearly every cell is found by its number alone. The row
-//! is a ring, in which the low bits of a counter are its place: what is delivered leaves room for what comes behind the
-//! end, and no cell moves. How far it may reach follows from how many cells are in use: so it is never much longer than
-//! what is held, and a counter far ahead costs one entry of the tree. When the row grows it takes over what it reaches.
-//! Cells come out in order, so that [`missing`](crate::CausalBuffer::missing) walks what is held and not all numbers. Nothing depends on
-//! a hash, so no sender can make it slow.
+//! The messages that are held at one time lie close together, so nearly every cell is found by its number alone. The
+//! row is a ring, in which the low bits of a counter are its place: what is delivered leaves room for what comes behind
+//! the end, and no cell moves unless the row grows or shrinks. How far it may reach follows from how many cells are in
+//! use: so it is never much longer than what is held, and a counter far ahead costs one entry of the tree. When the row
+//! grows it takes over what it reaches. Cells come out in order, so that [`missing`](crate::CausalBuffer::missing)
+//! walks what is held and not all numbers. Nothing depends on a hash, so no sender can make it slow.
 //!
 //! # Cost
 //!
@@ -25,7 +25,8 @@
 //!
 //! - L1: nodes are strictly increasing; there are as many ids, all different, and as many lanes.
 //! - L2: no cell has a counter above `highest`, and `delivered` is at most `highest`.
-//! - L3: the row has the cells from `delivered + 1` to `end`, and nothing else; all in `far` lie behind, and none is empty.
+//! - L3: the row has the cells from `delivered + 1` to `end`, and nothing else; all in `far` lie behind, and none is
+//!   empty.
 //! - L4: at most [`Lanes::MAX`] nodes are known.
 //! - L5: `highest` is at most `last`, where the node was closed.
 //! - L6: `used` cells are not empty, and the row is at most twice [`reach`]`(used)` cells long.
@@ -84,8 +85,8 @@ struct Cells {
     delivered: u64,
     /// The last counter whose cell is in the row.
     end: u64,
-    /// The cells of the counters from `delivered + 1` to `end`, as a ring: each lies where the low bits of its counter say,
-    /// and stays there. As long as a power of two; the cells of other counters are empty.
+    /// The cells of the counters from `delivered + 1` to `end`, as a ring: each lies where the low bits of its counter
+    /// say. Its length is a power of two, or 0 at first; the cells of other counters are empty.
     row: Vec<Cell>,
     /// Those behind the row that are not empty.
     far: BTreeMap<u64, Cell>,
@@ -207,7 +208,7 @@ impl<M> Lane<M> {
         }
     }
 
-    /// Delivers the next message, and takes out its cell. There is one: it is not the last of all that is delivered.
+    /// Delivers the next message, which is here, and takes out its cell. No overflow: `delivered` is below its counter.
     #[inline]
     pub(super) fn deliver(&mut self) -> Cell {
         self.delivered += 1;
@@ -382,7 +383,7 @@ impl Cells {
     }
 }
 
-/// Returns the place of a counter in a row of `len` cells, a power of two.
+/// Returns the place of a counter in a row of `len` cells, a power of two. The row reaches the counter, so it is not empty.
 #[inline]
 fn place(counter: u64, len: usize) -> usize {
     #[expect(clippy::cast_possible_truncation, reason = "the low bits are wanted")]

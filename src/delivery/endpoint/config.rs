@@ -84,8 +84,8 @@ pub enum BroadcastErrorKind {
     /// and try again later; [`held_back_by`](super::Endpoint::held_back_by) names whom it waits for, to be removed if
     /// they are gone for good.
     WindowFull,
-    /// With this payload the message would be longer than a whole window; send it in parts. Where no payload is short enough,
-    /// the window has no room for the names of the nodes.
+    /// With this payload the message would be longer than a whole window; send it in parts. Where no payload is short
+    /// enough, the window has no room for the names of the nodes.
     TooLong {
         /// [`EndpointConfig::window_bytes`].
         limit: usize,
