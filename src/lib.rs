@@ -18,7 +18,7 @@
 //! | have every message delivered everywhere, over any transport | [`delivery::Endpoint`] | a packet a message and member, and acknowledgements |
 //! | know what everyone has, and when a deletion mark may be forgotten | [`delivery::Stability`] | 8 bytes for an author and a member |
 //! | the same for events that name their parents by hash: commits, content-addressed changes | [`DagBuffer`] | an id a parent |
-//! | keep a hostile neighbour from taking the room of the others | [`CausalBuffer::accept_from`], [`CausalBuffer::remove_source`] | up to 36 bytes a held message |
+//! | keep a hostile neighbour from taking the room of the others | [`CausalBuffer::accept_from`], [`CausalBuffer::remove_source`] | up to 37 bytes a held message |
 //! | go on without a node that has gone for good | [`CausalBuffer::close`] | a look at all that is held |
 //! | save all this together with its effects, and go on after a crash as if there had been none | [`delivery::encode_snapshot`], [`delivery::decode_snapshot`] | some bytes a node, and what is held |
 //! | know what to ask others for | [`CausalBuffer::missing`], [`DagBuffer::missing`], [`VersionVector::difference`], [`CausalContext::missing`] | |
@@ -99,8 +99,8 @@
 //!
 //! Without any, the crate has no dependencies. There is no `unsafe` in it.
 //!
-//! `alloc` asks of a target no more than an allocator: a Cortex-M0, without compare-and-swap and so without `Arc`, is
-//! enough for causal delivery and total order. What threads share, [`AtomicLamportClock`] and others, is left out where
+//! `alloc` asks of a target an allocator, and loads and stores of a word that are atomic, but no more: a Cortex-M0,
+//! without compare-and-swap and so without `Arc`, is enough for causal delivery and total order. What threads share, [`AtomicLamportClock`] and others, is left out where
 //! there are no 64-bit atomics, unless `portable-atomic` is on; without compare-and-swap the binary also has to choose
 //! how that crate gets it (its feature `critical-section`, for one).
 
