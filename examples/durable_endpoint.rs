@@ -1,9 +1,9 @@
-//! A group that outlives its members: three nodes keep a list of entries over a network that loses, repeats and reorders;
-//! one crashes and comes back, a fourth joins late, one leaves for good; and every entry is made exactly once at every
-//! node.
+//! A group that outlives its members: three nodes keep a list of entries over a network that loses, repeats and
+//! reorders; one crashes and comes back, a fourth joins late, one leaves for good; and every entry is made exactly once
+//! at every node.
 //!
-//! `Endpoint` sees to the network. Crashes are survived by one rule, in `Node::turn`: what was delivered has its effects
-//! in the same transaction as the snapshot, and only then packets leave.
+//! `Endpoint` sees to the network. Crashes are survived by one rule, in `Node::turn`: what was delivered has its
+//! effects in the same transaction as the snapshot, and only then packets leave.
 //!
 //! ```text
 //!   packets, time, entries ──> Endpoint ──┬─ deliveries ──> effects ─┐
@@ -11,8 +11,8 @@
 //!                                         └─ packets ────────────────────────────┴─> network
 //! ```
 //!
-//! A crash before the commit forgets a delivery together with its effect; nobody was told of it, so it comes again. A crash
-//! after it forgets nothing but packets, and those get lost anyway.
+//! A crash before the commit forgets a delivery together with its effect; nobody was told of it, so it comes again. A
+//! crash after it forgets nothing but packets, and those get lost anyway.
 //!
 //! `cargo run --example durable_endpoint` tells one run, and repeats it with a crash at every tenth step; in a release
 //! build, with `-- SEED 1`, at every step of every node. The databases are those of `redb`, in memory, for speed: they

@@ -100,9 +100,10 @@
 //! Without any, the crate has no dependencies. There is no `unsafe` in it.
 //!
 //! `alloc` asks of a target an allocator, and loads and stores of a word that are atomic, but no more: a Cortex-M0,
-//! without compare-and-swap and so without `Arc`, is enough for causal delivery and total order. What threads share, [`AtomicLamportClock`] and others, is left out where
-//! there are no 64-bit atomics, unless `portable-atomic` is on; without compare-and-swap the binary also has to choose
-//! how that crate gets it (its feature `critical-section`, for one).
+//! without compare-and-swap and so without `Arc`, is enough for causal delivery and total order. What threads share,
+//! [`AtomicLamportClock`] and others, is left out where there are no 64-bit atomics, unless `portable-atomic` is on;
+//! without compare-and-swap the binary also has to choose how that crate gets it (its feature `critical-section`, for
+//! one).
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -297,8 +297,8 @@ fn a_late_number_of_an_earlier_message_is_spent() {
     assert_eq!(write(&mut publisher).0, 9, "a second number is spent as well");
 }
 
-/// Found by the model: a number of the old counter may lie far above what the new one gives, so that what is published next
-/// would come before what is acknowledged here.
+/// Found by the model: a number of the old counter may lie far above what the new one gives, so that what is published
+/// next would come before what is acknowledged here.
 #[test]
 fn a_late_number_of_the_old_counter_is_spent_once_a_new_epoch_is_entered() {
     let mut publisher = publisher();
@@ -314,7 +314,8 @@ fn a_late_number_of_the_old_counter_is_spent_once_a_new_epoch_is_entered() {
     assert_eq!(write(&mut publisher), (5, Entry::message(1, id(1), "hello")));
 }
 
-/// What it lay behind of the old counter would be so many holes in the slots of the new one, which begins above the tail.
+/// What it lay behind of the old counter would be so many holes in the slots of the new one, which begins above the
+/// tail.
 #[test]
 fn a_new_counter_is_asked_for_one_number_however_far_behind_the_old_one_was() {
     let mut publisher = publisher();

@@ -1,5 +1,5 @@
-//! Publishers, subscribers, the counter and the log, or a log that appends, under a swarm of faults, from seeds, judged by the oracle. Drivers that
-//! do it wrong are found out.
+//! Publishers, subscribers, the counter and the log, or a log that appends, under a swarm of faults, from seeds, judged
+//! by the oracle. Drivers that do it wrong are found out.
 #![cfg(feature = "alloc")]
 
 mod common;

@@ -2,8 +2,8 @@
 //!
 //! # The idea
 //!
-//! What was ever sent stays on the network, so most states differ only in what may still come. One with more packets can
-//! do all that one with fewer can:
+//! What was ever sent stays on the network, so most states differ only in what may still come. One with more packets
+//! can do all that one with fewer can:
 //!
 //! ```text
 //!   nodes a b, packets p q r      covers   nodes a b, packets p r
@@ -13,9 +13,9 @@
 //! ```
 //!
 //! So a state is left out if another that was met before it, or while it waited for its turn, covers it. As long as the
-//! properties look at the nodes alone, that is exact: every combination of nodes that can be reached is met, and none that
-//! cannot. For of all states that were met those that no other covers have been explored; and if one of them covers the
-//! first state of a way, step by step there is one that covers the next.
+//! properties look at the nodes alone, that is exact: every combination of nodes that can be reached is met, and none
+//! that cannot. For of all states that were met those that no other covers have been explored; and if one of them
+//! covers the first state of a way, step by step there is one that covers the next.
 //!
 //! # What must hold of a model
 //!
@@ -26,8 +26,8 @@
 //!
 //! # Cost
 //!
-//! O(steps × states of one core that do not cover each other); one state in memory for each that was not covered when it
-//! was met.
+//! O(steps × states of one core that do not cover each other); one state in memory for each that was not covered when
+//! it was met.
 //!
 //! # Sources
 //!
@@ -67,8 +67,8 @@ pub struct Explored {
 ///
 /// # Errors
 ///
-/// What does not hold, and actions that lead there: few, though perhaps not the fewest, since a state is also left out for
-/// one that lies a step further.
+/// What does not hold, and actions that lead there: few, though perhaps not the fewest, since a state is also left out
+/// for one that lies a step further.
 pub fn explore<M: Covering>(model: &M) -> Result<Explored, String>
 where
     M::State: PartialEq,
@@ -155,8 +155,8 @@ mod tests {
 
     use super::*;
 
-    /// A walk from a hall, 0, through three rooms. In rooms 1 to `keys` lies a key each, which is never lost; the door of
-    /// room 3 takes two.
+    /// A walk from a hall, 0, through three rooms. In rooms 1 to `keys` lies a key each, which is never lost; the door
+    /// of room 3 takes two.
     struct Rooms {
         keys: u8,
         forbidden: u8,
@@ -212,8 +212,8 @@ mod tests {
 
     #[test]
     fn all_rooms_are_found_with_the_keys_that_cover_others() {
-        // Without keys the hall, with two actions. With the key of 1 that room and the hall, one and two; the same for 2.
-        // With both all four, one each and three in the hall.
+        // Without keys the hall, with two actions. With one of the keys its room and the hall, one and two, for each. With
+        // both all four, one each and three in the hall.
         let explored = explore(&ROOMS).unwrap();
         assert_eq!(explored, Explored { cores: 4, states: 9, steps: 14 });
     }

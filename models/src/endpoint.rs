@@ -21,9 +21,9 @@
 //! - *recoverable*: if from here on nothing is lost any more, all nodes deliver everything and then fall silent. All
 //!   packets that are on the network are lost first.
 //!
-//! Each of them is about the nodes alone. So a state with the same nodes and more packets, with fewer time-outs and crashes
-//! behind it, *covers* the other: all that may still happen there may happen here, with the same properties of the nodes.
-//! [`covering`](crate::covering) makes use of that.
+//! Each of them is about the nodes alone. So a state with the same nodes and more packets, with fewer time-outs and
+//! crashes behind it, *covers* the other: all that may still happen there may happen here, with the same properties of
+//! the nodes. [`covering`](crate::covering) makes use of that.
 //!
 //! # What there is
 //!
@@ -41,9 +41,9 @@
 //!
 //! # How a state is kept
 //!
-//! An endpoint cannot be copied, on purpose; see [`replay`](crate::replay). But there are far fewer states of one node than of
-//! all, and fewer still packets. So both are numbered, a state of the model is a few numbers, and what an event does to a
-//! node is found out once.
+//! An endpoint cannot be copied, on purpose; see [`replay`](crate::replay). But there are far fewer states of one node
+//! than of all, and fewer still packets. So both are numbered, a state of the model is a few numbers, and what an event
+//! does to a node is found out once.
 
 use std::collections::HashMap;
 use std::hash::Hash;

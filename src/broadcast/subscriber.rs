@@ -116,9 +116,9 @@ pub enum SubscribeRequest {
     },
     /// Write [`Entry::fill`] of this epoch into the slot; the answer goes to [`Subscriber::handle_fill`].
     ///
-    /// There are no holes over an [`AppendLog`](super::AppendLog). If one shows, read the slot once more: what stands above
-    /// it may have been announced after the read that has left it out, and before its answer. If it is still empty, the
-    /// engine has broken its promise: report it. The subscriber does not go on without an answer.
+    /// There are no holes over an [`AppendLog`](super::AppendLog). If one shows, read the slot once more: what stands
+    /// above it may have been announced after the read that has left it out, and before its answer. If it is still
+    /// empty, the engine has broken its promise: report it. The subscriber does not go on without an answer.
     Fill {
         /// The slot.
         slot: u64,

@@ -383,7 +383,8 @@ impl Cells {
     }
 }
 
-/// Returns the place of a counter in a row of `len` cells, a power of two. The row reaches the counter, so it is not empty.
+/// Returns the place of a counter in a row of `len` cells, a power of two. The row reaches the counter, so it is not
+/// empty.
 #[inline]
 fn place(counter: u64, len: usize) -> usize {
     #[expect(clippy::cast_possible_truncation, reason = "the low bits are wanted")]

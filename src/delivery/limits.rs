@@ -16,9 +16,9 @@
 /// The arrays keep the size that they had at the fullest, until the buffer goes or is
 /// [advanced](crate::CausalBuffer::advance_to); the row of a node shrinks with what is held in it.
 ///
-/// With ids of 8 bytes that makes at most 96 bytes beyond each of 10,000 messages with three dependencies: 33 to 50 over
-/// 8 and over 64 nodes, in order, reversed, shuffled, or with every second one missing, and 69 to 87 from several sources.
-/// `tests/allocations.rs` measures it at every fill.
+/// With ids of 8 bytes that makes at most 96 bytes beyond each of 10,000 messages with three dependencies: 33 to 50
+/// over 8 and over 64 nodes, in order, reversed, shuffled, or with every second one missing, and 69 to 87 from several
+/// sources. `tests/allocations.rs` measures it at every fill.
 ///
 /// # Examples
 ///

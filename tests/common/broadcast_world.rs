@@ -1,5 +1,6 @@
-//! Publishers and subscribers over one log, with a counter or one that appends, moved step by step by a source of choices: random numbers from
-//! a seed, or the bytes of a fuzzer. The oracle judges what is delivered, by payload, not by id.
+//! Publishers and subscribers over one log, with a counter or one that appends, moved step by step by a source of
+//! choices: random numbers from a seed, or the bytes of a fuzzer. The oracle judges what is delivered, by payload, not
+//! by id.
 //!
 //! Requests and answers travel on their own: they are lost, repeated, delayed, and overtaken. A publisher that dies leaves
 //! its requests behind.

@@ -1,5 +1,5 @@
-//! The ends of every range: sizes and times of the configuration, the clock, the number of members; and members that come
-//! and go at the same time.
+//! The ends of every range: sizes and times of the configuration, the clock, the number of members; and members that
+//! come and go at the same time.
 
 use happens_before::delivery::endpoint::{AdmitError, BroadcastErrorKind, Endpoint, EndpointConfig};
 
@@ -174,8 +174,8 @@ fn a_group_of_256_falls_silent() {
     assert!(delivered == 256 && sent <= 3 * 256 * 256, "{sent} packets");
 }
 
-/// Over many seeds: two join by snapshots of different members, one of which is behind, while a third leaves with messages
-/// of its own still on their way.
+/// Over many seeds: two join by snapshots of different members, one of which is behind, while a third leaves with
+/// messages of its own still on their way.
 #[test]
 fn two_joins_and_a_leave_at_once() {
     let mut lost = 0;

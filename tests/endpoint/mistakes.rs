@@ -214,8 +214,8 @@ fn packets_that_are_brought_to_the_wrong_one_break_no_bound() {
     assert!(taken > 300 && refused > 300, "{taken} taken, {refused} refused");
 }
 
-/// What a member claims to have of one that is about to join keeps that id from joining: it would look as if it had been
-/// there before.
+/// What a member claims to have of one that is about to join keeps that id from joining: it would look as if it had
+/// been there before.
 #[test]
 fn a_lie_about_an_id_keeps_it_from_joining_and_no_other() {
     let [mut zero, _] = group::<2>();

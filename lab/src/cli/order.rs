@@ -22,9 +22,9 @@ const MOST_FAULTS: u64 = 10_000;
 
 /// Puts messages in one order over a real engine, with faults on purpose, and judges what every subscriber delivers.
 ///
-/// Publishers take a number from a counter each, and write their message into the slot of that number, which is
-/// written once. Subscribers deliver the slots in order and fill the holes that stay. Publishers are killed with a number
-/// in their hand, subscribers after they have delivered what they have not saved, writes stall until their slot is filled,
+/// Publishers take a number from a counter each, and write their message into the slot of that number, which is written
+/// once. Subscribers deliver the slots in order and fill the holes that stay. Publishers are killed with a number in
+/// their hand, subscribers after they have delivered what they have not saved, writes stall until their slot is filled,
 /// the counter is set back behind everyone's back. An oracle that shares no code with them judges the outcome: the same
 /// order everywhere, nothing acknowledged lost, nothing twice, each publisher's own order kept.
 #[derive(Debug, Args)]
@@ -102,8 +102,8 @@ struct Faults {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
     kill: Option<u64>,
 
-    /// How many times a subscriber is killed after it has delivered a message. It saves its place after every tenth; there its
-    /// successor goes on, and delivers again what came after it.
+    /// How many times a subscriber is killed after it has delivered a message. It saves its place after every tenth;
+    /// there its successor goes on, and delivers again what came after it.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
     kill_subscribers: Option<u64>,
 

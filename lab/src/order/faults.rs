@@ -32,8 +32,8 @@ pub enum Fault {
     KilledInWrite,
     /// The publisher is killed after it has noted the slot, before it writes: its successor writes.
     KilledBeforeWrite,
-    /// The subscriber is killed when it has delivered the message, and saved nothing since one of those before: its successor
-    /// delivers again what came after the place that was saved last.
+    /// The subscriber is killed when it has delivered the message, and saved nothing since one of those before: its
+    /// successor delivers again what came after the place that was saved last.
     KilledSubscriber,
     /// The write stalls until a subscriber has filled its slot.
     Stalled,
@@ -50,7 +50,8 @@ impl Fault {
         [Self::KilledWithNumber, Self::KilledAfterWrite, Self::KilledInWrite, Self::KilledBeforeWrite];
 }
 
-/// Which messages meet which fault, at most one each; and after how many messages subscribers die. It follows from the seed.
+/// Which messages meet which fault, at most one each; and after how many messages subscribers die. It follows from the
+/// seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     messages: BTreeMap<(Node, u64), Fault>,
@@ -64,8 +65,8 @@ impl Plan {
         u64::from(publishers) * messages.div_ceil(2)
     }
 
-    /// Draws what goes wrong. There must be at least as many messages as faults of theirs, and as many deliveries as deaths
-    /// of subscribers.
+    /// Draws what goes wrong. There must be at least as many messages as faults of theirs, and as many deliveries as
+    /// deaths of subscribers.
     pub fn new(settings: &Settings) -> Self {
         let random = &mut Random::new(settings.seed, stream::FAULTS);
         let resets = iter::repeat_with(|| None).take(settings.reset_counter as usize);

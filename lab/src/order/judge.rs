@@ -189,8 +189,8 @@ mod tests {
         Told { sent: messages.into(), acknowledged: messages.into(), lives }
     }
 
-    /// The same; but the first subscriber was killed after four messages, when it had saved its place after two; and again
-    /// after five.
+    /// The same; but the first subscriber was killed after four messages, when it had saved its place after two; and
+    /// again after five.
     fn told_in_lives(subscribers: usize) -> Told {
         let mut told = told(subscribers);
         let all = told.lives[0][0].delivered.clone();

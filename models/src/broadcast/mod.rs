@@ -44,7 +44,8 @@
 //! # How much that is
 //!
 //! A row for each exploration in the tests; *deep* is the longest of the shortest ways into a state. The last four rows
-//! are left out of CI, and so are two wider explorations; their figures are of before a state remembered as much as now.
+//! are left out of CI, and so are two wider explorations; their figures are too low, counted while machines remembered
+//! less.
 //!
 //! | messages | subscribers | what goes wrong | states | deep |
 //! |---|---|---|---:|---:|
@@ -102,10 +103,11 @@
 //! | [`FillAhead`](Conduct::FillAhead) | *nobody starves* | 1 + 4n | n times: the next slot is filled, the publisher takes its number, and finds it occupied |
 //! | [`StaleNumber`](Conduct::StaleNumber) | *real time* | 15 | a late 2 of the old counter is passed off as one of the new counter, which gives 1 to what comes after |
 //!
-//! The model has found two things that were wrong: a publisher that was idle while an epoch ended starved on its old counter,
-//! slot by slot ([`Publisher`](happens_before::broadcast::Publisher) now enters the epoch of what occupies its slot); and
-//! a late number of the old counter was used in the new epoch. That was the driver's to know; now a number comes with the
-//! request, which names the epoch ([`Take`](happens_before::broadcast::Take)), and only a driver that lies can be wrong.
+//! The model has found two things that were wrong: a publisher that was idle while an epoch ended starved on its old
+//! counter, slot by slot ([`Publisher`](happens_before::broadcast::Publisher) now enters the epoch of what occupies its
+//! slot); and a late number of the old counter was used in the new epoch. That was the driver's to know; now a number
+//! comes with the request, which names the epoch ([`Take`](happens_before::broadcast::Take)), and only a driver that
+//! lies can be wrong.
 //!
 //! # How a state is kept
 //!

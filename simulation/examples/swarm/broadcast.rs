@@ -1,7 +1,8 @@
-//! Total order broadcast, over a counter or, with one seed in four, over a log that appends; in the world of the test `broadcast_simulation` and of the fuzz target.
+//! Total order broadcast, over a counter or, with one seed in four, over a log that appends; in the world of the test
+//! `broadcast_simulation` and of the fuzz target.
 //!
-//! Its nodes talk to the log and the counter, not to each other, so that it has a swarm and steps of its own; what fails is made
-//! shorter by the fuzzer (`cargo fuzz tmin broadcast`), whose bytes are the choices.
+//! Its nodes talk to the log and the counter, not to each other, so that it has a swarm and steps of its own; what
+//! fails is made shorter by the fuzzer (`cargo fuzz tmin broadcast`), whose bytes are the choices.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;

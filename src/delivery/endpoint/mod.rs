@@ -103,16 +103,16 @@ pub use receiving::Received;
 /// # What must survive a restart
 ///
 /// [`snapshot`](Self::snapshot), stored **before the packets leave** that are polled after it, and together with the
-/// effects of what was delivered. Others forget what this node has acknowledged, depend on what it has sent, and no longer
-/// say what it has confirmed to know of them: so every packet that leaves needs a snapshot that is as new, also where
-/// nothing was delivered or broadcast. Packets may wait, so that one snapshot serves many of them; and polling them changes
-/// nothing in it, so that one which is as the last need not be stored again. It has all logged messages in it: a window of
-/// each author at most, and hardly any in a group that keeps up.
+/// effects of what was delivered. Others forget what this node has acknowledged, depend on what it has sent, and no
+/// longer say what it has confirmed to know of them: so every packet that leaves needs a snapshot that is as new, also
+/// where nothing was delivered or broadcast. Packets may wait, so that one snapshot serves many of them; and polling
+/// them changes nothing in it, so that one which is as the last need not be stored again. It has all logged messages in
+/// it: a window of each author at most, and hardly any in a group that keeps up.
 ///
 /// The example `durable_endpoint` stores effects and snapshots in one transaction, and crashes at every step.
 ///
-/// A node that has lost its snapshot, or comes back from an older one, must [`join`](Self::join) under a new id; and of two
-/// that come back from the same one, one must. If they go on under their id:
+/// A node that has lost its snapshot, or comes back from an older one, must [`join`](Self::join) under a new id; and of
+/// two that come back from the same one, one must. If they go on under their id:
 ///
 /// | what happens | what is noticed |
 /// |---|---|
@@ -279,9 +279,9 @@ impl<I: DecodeId> Endpoint<I> {
         self.buffer.len()
     }
 
-    /// Names what members have and none of them can give any more: this node came too late, or back from an old snapshot,
-    /// and must [`join`](Self::join) from a newer one. O(n²), nothing in a group that works. A member that lies can claim to
-    /// have, and to have forgotten, what nobody has sent.
+    /// Names what members have and none of them can give any more: this node came too late, or back from an old
+    /// snapshot, and must [`join`](Self::join) from a newer one. O(n²), nothing in a group that works. A member that
+    /// lies can claim to have, and to have forgotten, what nobody has sent.
     pub fn lost(&self) -> impl Iterator<Item = DotRange<I>> {
         self.authors.iter().filter_map(|(node, author)| {
             let last = author.log.last();
@@ -374,8 +374,9 @@ impl<I: DecodeId> Endpoint<I> {
     /// Returns the next packet, and the member to send it to; `None` if there is none now.
     ///
     /// Call it after every other call that changes the endpoint, until it says `None`; before that, save what must
-    /// survive. Packets may get lost, be repeated and overtake each other. None may be brought to another member: what it
-    /// says of how far the two know each other would be wrong there, and stay so. O(n), and a copy of the messages in it.
+    /// survive. Packets may get lost, be repeated and overtake each other. None may be brought to another member: what
+    /// it says of how far the two know each other would be wrong there, and stay so. O(n), and a copy of the messages
+    /// in it.
     #[must_use = "a packet that is polled counts as sent"]
     pub fn poll_packet(&mut self) -> Option<(I, Vec<u8>)> {
         let clock = self.clock;

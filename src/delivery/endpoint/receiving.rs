@@ -40,8 +40,8 @@ pub(super) enum Admission {
 
 impl<I: DecodeId> Endpoint<I> {
     /// Takes in a packet that the member `from` has sent, as the transport has authenticated it, and says what it has
-    /// brought. Messages in it may be of any author, and are taken to be what they say. A packet names neither its receiver
-    /// nor its group: the transport brings it to the one that it was meant for.
+    /// brought. Messages in it may be of any author, and are taken to be what they say. A packet names neither its
+    /// receiver nor its group: the transport brings it to the one that it was meant for.
     ///
     /// O(n) for the packet, and as [`CausalBuffer::accept`](crate::CausalBuffer::accept) for each message.
     ///

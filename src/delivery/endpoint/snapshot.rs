@@ -37,10 +37,10 @@ struct Snapshot<'a, I> {
 impl<I: DecodeId> Endpoint<I> {
     /// Returns everything that this node must remember, as bytes. O(n²), and a copy of the logged messages.
     ///
-    /// Messages that are held back are not in it: others have them. It serves two purposes: this node comes back from it
-    /// with [`restore`](Self::restore), and a new member, admitted before, starts from it with [`join`](Self::join). Store
-    /// it together with the state of the application that has seen exactly what was delivered; send both to a new member
-    /// only then, or a crash makes this node forget what the other one has.
+    /// Messages that are held back are not in it: others have them. It serves two purposes: this node comes back from
+    /// it with [`restore`](Self::restore), and a new member, admitted before, starts from it with [`join`](Self::join).
+    /// Store it together with the state of the application that has seen exactly what was delivered; send both to a new
+    /// member only then, or a crash makes this node forget what the other one has.
     ///
     /// ```
     /// use happens_before::delivery::{Endpoint, EndpointConfig};
