@@ -17,6 +17,7 @@
 //! which it was made; and ids change only behind an exclusive one, which comes after all such writes. So whatever shape
 //! a thread reads of some ids stands for them, in whatever order threads see each other write.
 
+use core::cmp::Ordering;
 use core::ops::Deref;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
@@ -25,6 +26,9 @@ use smallvec::SmallVec;
 
 /// How many entries live inside the vector itself.
 pub(crate) const INLINE: usize = 8;
+
+/// How many entries ahead are looked at one by one, before the steps get larger.
+const NEAR: usize = 4;
 
 /// Sorted ids. They can be changed only by way of [`change`](Self::change), which forgets the shape.
 pub(super) struct Ids<I> {
@@ -59,6 +63,28 @@ impl<I> Ids<I> {
         if self.len() > INLINE {
             self.shape.unite(&other.shape);
         }
+    }
+}
+
+impl<I: Ord> Ids<I> {
+    /// Finds `node` among the ids, of which those before `from` are less. O(log d) for one that is d places ahead.
+    pub(super) fn search_from(&self, from: usize, node: &I) -> Result<usize, usize> {
+        let ahead = &self[from..];
+        // Mostly it is close.
+        for (steps, id) in ahead.iter().take(NEAR).enumerate() {
+            match id.cmp(node) {
+                Ordering::Less => {}
+                Ordering::Equal => return Ok(from + steps),
+                Ordering::Greater => return Err(from + steps),
+            }
+        }
+        // What lies before `low` is less.
+        let (mut low, mut high) = (NEAR.min(ahead.len()), 2 * NEAR);
+        while ahead.get(high).is_some_and(|id| id <= node) {
+            (low, high) = (high, 2 * high);
+        }
+        let found = ahead[low..high.min(ahead.len())].binary_search(node);
+        found.map(|at| from + low + at).map_err(|at| from + low + at)
     }
 }
 

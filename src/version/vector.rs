@@ -67,9 +67,6 @@ const LARGE: usize = 1024;
 /// How many times as many entries must be in the arrays as in the tree.
 const RECENT: usize = 16;
 
-/// How many entries ahead are looked at one by one, before the steps get larger.
-const NEAR: usize = 4;
-
 /// How many new entries are put into the arrays one by one; more are worth a pass over all.
 const FEW: usize = 4;
 
@@ -269,7 +266,7 @@ impl<I: NodeId> VersionVector<I> {
     {
         let mut new = SmallVec::<[(usize, (&I, u64)); INLINE]>::new();
         for (node, counter) in entries {
-            match search_from(&self.ids, from, node) {
+            match self.ids.search_from(from, node) {
                 Ok(at) => {
                     self.counters[at] = self.counters[at].max(counter);
                     from = at + 1;
@@ -487,26 +484,6 @@ fn dot_after<I>(seen: u64, node: I) -> Result<Dot<I>, CounterExhausted> {
     next.ok_or(CounterExhausted { limit: u64::MAX })
 }
 
-/// Finds `node` in sorted ids, of which those before `from` are less. O(log d) for one that is d places ahead.
-fn search_from<I: Ord>(ids: &[I], from: usize, node: &I) -> Result<usize, usize> {
-    let ahead = &ids[from..];
-    // Mostly it is close.
-    for (steps, id) in ahead.iter().take(NEAR).enumerate() {
-        match id.cmp(node) {
-            Ordering::Less => {}
-            Ordering::Equal => return Ok(from + steps),
-            Ordering::Greater => return Err(from + steps),
-        }
-    }
-    // What lies before `low` is less.
-    let (mut low, mut high) = (NEAR.min(ahead.len()), 2 * NEAR);
-    while ahead.get(high).is_some_and(|id| id <= node) {
-        (low, high) = (high, 2 * high);
-    }
-    let found = ahead[low..high.min(ahead.len())].binary_search(node);
-    found.map(|at| from + low + at).map_err(|at| from + low + at)
-}
-
 /// Looks up nodes in increasing order.
 struct Forwards<'a, I> {
     vector: &'a VersionVector<I>,
@@ -517,7 +494,7 @@ struct Forwards<'a, I> {
 impl<I: NodeId> Forwards<'_, I> {
     /// As [`VersionVector::get`], for a node above those before. O(log d) for one that is d places ahead.
     fn get(&mut self, node: &I) -> u64 {
-        match search_from(&self.vector.ids, self.at, node) {
+        match self.vector.ids.search_from(self.at, node) {
             Ok(at) => {
                 self.at = at + 1;
                 self.vector.counters[at]
