@@ -120,6 +120,73 @@ fn the_buffer_does_what_the_naive_one_does() {
     assert!(closings_refused > 100, "only {closings_refused} closings refused");
 }
 
+/// Counters so far apart that some lie behind the row of cells, at the start and at the end of their range.
+#[test]
+fn what_lies_far_apart_is_held_as_the_naive_one_holds_it() {
+    let mut random = common::random();
+    let (mut delivered, mut doomed, mut dropped, mut last_of_all) = (0, 0, 0, 0);
+    for round in 0..400 {
+        let width = [12, 300][round % 2];
+        let first = [0, u64::MAX - width][below(&mut random, 2) as usize];
+        let messages = 10 + below(&mut random, 60) as usize;
+        let limits = Limits { messages, horizon: u64::MAX, sources: 2, ..Limits::default() };
+        let (mut buffer, mut model) = (buffer_model::buffer(limits), BufferModel::starting_at(limits, first));
+        let start: VersionVector<Node> = (0..3).map(|node| (node, first)).collect();
+        assert!(buffer.advance_to(&start).is_ok() && model.advance_to(&start));
+        for _ in 0..240 {
+            let node = below(&mut random, 3) as Node;
+            // Mostly the next few; else anywhere.
+            let counter = |random: &mut Gen, node: Node| {
+                let delivered = buffer.delivered_up_to(&node);
+                let spread = [3, 3, 40, 300][below(random, 4) as usize];
+                delivered.saturating_add(1 + below(random, spread)).min(first + width)
+            };
+            match below(&mut random, 1_000) {
+                0 => {
+                    let last = counter(&mut random, node);
+                    let closed = buffer.close(&node, last);
+                    doomed += closed.as_ref().map_or(0, Vec::len);
+                    assert_eq!(closed.ok(), model.close(node, last));
+                }
+                1..8 => {
+                    let source = below(&mut random, 2) as Node;
+                    let gone = buffer.remove_source(&source);
+                    assert_eq!(gone, model.remove_source(source));
+                    dropped += gone;
+                }
+                8..14 => {
+                    let ahead = VersionVector::from_iter([(node, counter(&mut random, node))]);
+                    assert!(buffer.advance_to(&ahead).is_ok() && model.advance_to(&ahead));
+                }
+                14..400 => {
+                    let popped = buffer.pop();
+                    model.pop(popped.as_ref());
+                    delivered += usize::from(popped.is_some());
+                    last_of_all += usize::from(popped.is_some_and(|popped| popped.dot().counter() == u64::MAX));
+                }
+                _ => {
+                    let own = Dot::new(node, counter(&mut random, node)).unwrap();
+                    let other = (node + 1) % 3;
+                    // Mostly what is delivered or comes soon, so that messages get through.
+                    let named = match below(&mut random, 8) {
+                        0 => counter(&mut random, other),
+                        1..4 => buffer.delivered_up_to(&other).saturating_add(below(&mut random, 2)),
+                        _ => 0,
+                    };
+                    let named = Dot::new(other, named);
+                    let source = [None, Some(0), Some(1)][below(&mut random, 3) as usize];
+                    accept_in_both(&mut buffer, &mut model, source, Message::new(own, named, 0).unwrap());
+                }
+            }
+            model.assert_like(&buffer);
+        }
+    }
+    println!(
+        "{delivered} delivered, {doomed} doomed, {dropped} dropped, {last_of_all} at the end of the range"
+    );
+    assert!(delivered > 1_500 && doomed > 100 && dropped > 100 && last_of_all > 4);
+}
+
 #[test]
 fn what_was_saved_can_be_restored_at_every_step() {
     let mut random = common::random();

@@ -410,6 +410,7 @@ mod tests {
             let mut state = seed;
             let mut lanes: Lanes<u8, ()> = Lanes::new();
             let id = lanes.find_or_add(&0);
+            lanes[id].advance_to([0, u64::MAX - 40, u64::MAX - 2_000][seed as usize % 3]);
             let mut tree = BTreeMap::new();
             for _ in 0..600 {
                 let lane = &mut lanes[id];
@@ -417,10 +418,13 @@ mod tests {
                     lane.cells.as_ref().map_or((0, 0), |cells| (cells.row.len(), cells.far.len()))
                 };
                 let (capacity, far) = sizes(lane);
+                if lane.delivered == u64::MAX {
+                    break;
+                }
                 match random(&mut state, 8) {
                     0..5 => {
                         let spread = [3, 40, 400, 1 << 40][random(&mut state, 4) as usize];
-                        let counter = lane.delivered + 1 + random(&mut state, spread);
+                        let counter = lane.delivered.saturating_add(1 + random(&mut state, spread));
                         let slot = if counter.is_multiple_of(2) { SlotId::MIN } else { SlotId::MAX };
                         lane.cell_mut(counter).held = Some(slot);
                         tree.insert(counter, slot);
@@ -452,12 +456,72 @@ mod tests {
                 taken_over += u32::from(now.1 + 1 < far);
                 let held = lane.cells().map(|(counter, cell)| (counter, cell.held.unwrap()));
                 assert!(held.eq(tree.iter().map(|(&counter, &slot)| (counter, slot))), "seed {seed}");
-                let near = lane.delivered + 1..lane.delivered + 500;
+                let near = lane.delivered.saturating_add(1)..lane.delivered.saturating_add(500);
                 assert!(near.clone().all(|counter| lane.cell(counter).held == tree.get(&counter).copied()));
                 assert_eq!(lanes.validate(), Ok(()), "seed {seed}");
             }
         }
         assert!(grown > 100 && shrunk > 20 && taken_over > 20, "{grown} {shrunk} {taken_over}");
+    }
+
+    #[test]
+    fn a_row_that_gets_shorter_keeps_what_it_reaches_and_loses_nothing() {
+        for delivered in [0, 1, 31, 100, u64::MAX - 128] {
+            for kept in delivered..delivered + 128 {
+                let mut lanes: Lanes<u8, ()> = Lanes::new();
+                let id = lanes.find_or_add(&0);
+                let lane = &mut lanes[id];
+                lane.advance_to(delivered);
+                let counters = (delivered..delivered + 128).map(|before| before + 1);
+                counters.clone().for_each(|counter| lane.cell_mut(counter).held = Some(SlotId::MIN));
+                assert_eq!(lane.cells.as_ref().map(|cells| cells.row.len()), Some(128));
+                for (used, counter) in (1..128).rev().zip(counters.filter(|&counter| counter != kept + 1)) {
+                    lane.change(counter, |cell| cell.held = None);
+                    let len = lane.cells.as_ref().map(|cells| cells.row.len());
+                    assert_eq!(len, Some(if used > 1 { 128 } else { 32 }), "{used} are left");
+                }
+                let cells = lane.cells.as_ref().unwrap();
+                assert_eq!((cells.row.len(), cells.far.len()), (32, usize::from(kept >= delivered + 32)));
+                assert!(lane.cells().map(|(counter, _)| counter).eq([kept + 1]));
+                assert_eq!(lane.cell(kept + 1).held, Some(SlotId::MIN));
+                assert_eq!(lanes.validate(), Ok(()), "{kept} of those behind {delivered}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_reaches_no_further_than_what_is_in_use_allows() {
+        for used in 0..64 {
+            let furthest = 1 << reach(used as usize).ilog2();
+            for (counter, in_row) in [(furthest, true), (furthest + 1, false), (used + 1, true)] {
+                let mut lane: Lane<()> = Lane::new();
+                (1..=used).chain([counter]).for_each(|counter| lane.cell_mut(counter).held = Some(SlotId::MIN));
+                let cells = lane.cells.as_ref().unwrap();
+                let near = if in_row { counter } else { used };
+                let len = if near == 0 { 0 } else { near.next_power_of_two().max(8) };
+                assert_eq!(
+                    (cells.row.len() as u64, cells.far.is_empty()),
+                    (len, in_row),
+                    "{counter} after {used}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_stays_where_it_is_while_the_counters_pass() {
+        for ahead in [1, 7, 8, 64] {
+            let mut lane: Lane<()> = Lane::new();
+            (1..=ahead).for_each(|counter| lane.cell_mut(counter).held = Some(SlotId::MIN));
+            let row = |lane: &Lane<()>| lane.cells.as_ref().map(|cells| (cells.row.as_ptr(), cells.row.len()));
+            let before = row(&lane);
+            for counter in ahead + 1..ahead + 1_000 {
+                assert_eq!(lane.deliver().held, Some(SlotId::MIN));
+                lane.cell_mut(counter).held = Some(SlotId::MIN);
+                assert_eq!(row(&lane), before, "{counter}, at most {ahead} ahead");
+                assert_eq!(lane.cells().count() as u64, ahead);
+            }
+        }
     }
 
     #[test]

@@ -57,6 +57,8 @@ impl GaveWay {
 #[derive(Clone, Debug)]
 pub struct BufferModel {
     limits: Limits,
+    /// Up to here everything counts as delivered from the start.
+    first: u64,
     delivered: BTreeMap<Node, u64>,
     here: BTreeMap<Dot<Node>, Here>,
     /// Every node that was ever named, and its highest counter.
@@ -87,8 +89,14 @@ pub fn causes(message: &Msg) -> impl Iterator<Item = Dot<Node>> {
 
 impl BufferModel {
     pub fn new(limits: Limits) -> Self {
+        Self::starting_at(limits, 0)
+    }
+
+    /// Makes one that will be advanced at once, at every node, to `first`, so that nothing up to there is missing.
+    pub fn starting_at(limits: Limits, first: u64) -> Self {
         Self {
             limits,
+            first,
             delivered: BTreeMap::new(),
             here: BTreeMap::new(),
             named: BTreeMap::new(),
@@ -364,6 +372,7 @@ impl BufferModel {
                 *last = (*last).max(counter);
             }
         }
+        self.closed.retain(|_, last| *last < u64::MAX);
         let delivered = self.delivered.clone();
         self.here.retain(|dot, _| dot.counter() > delivered.get(dot.node()).copied().unwrap_or(0));
         self.settle();
@@ -371,8 +380,10 @@ impl BufferModel {
     }
 
     pub fn missing(&self) -> BTreeSet<Dot<Node>> {
-        let named =
-            self.named.iter().flat_map(|(&node, &last)| (1..=last).filter_map(move |n| Dot::new(node, n)));
+        let named = self
+            .named
+            .iter()
+            .flat_map(|(&node, &last)| (self.first..last).filter_map(move |n| Dot::new(node, n + 1)));
         named.filter(|dot| !self.has(dot) && !self.here.contains_key(dot)).collect()
     }
 
