@@ -512,11 +512,11 @@ fn an_unanswered_append_is_repeated_with_the_same_id() {
         assert_eq!(appender.poll_request(), Some(AppendRequest::Append { entry: &entry }));
     }
     assert_eq!(appender.publish("more").unwrap_err().kind, PublishRefusedKind::Busy);
-    let published = appender.handle_append(&id(1), AppendAnswer::Appended { slot: 4 }).unwrap();
+    let published = appender.handle_append(&id(1), AppendAnswer::Appended { slot: 4 }).unwrap().unwrap();
     assert_eq!((published.id, published.slot), (id(1), 4));
     // The answer to the other request comes when the next entry is outstanding.
     appender.publish_batch(["x", "y"]).unwrap();
-    assert_eq!(appender.handle_append(&id(1), AppendAnswer::Appended { slot: 5 }), None);
+    assert_eq!(appender.handle_append(&id(1), AppendAnswer::Appended { slot: 5 }), Ok(None));
     assert_eq!(appender.outstanding(), Some(&Entry::batch(0, id(2), ["x", "y"]).unwrap()));
     assert_eq!(appender.last(), 3);
 }
@@ -529,13 +529,13 @@ fn a_sealed_append_waits_for_the_new_epoch() {
         appender.poll_request(),
         Some(AppendRequest::Append { entry: &Entry::<_, ()>::marker(0, id(1)) })
     );
-    assert_eq!(appender.handle_append(&id(1), AppendAnswer::Sealed { epoch: 2 }), None);
+    assert_eq!(appender.handle_append(&id(1), AppendAnswer::Sealed { epoch: 2 }), Ok(None));
     assert_eq!(appender.poll_request(), Some(AppendRequest::EnterEpoch { epoch: 2 }));
     appender.enter(1);
     assert_eq!(appender.poll_request(), Some(AppendRequest::EnterEpoch { epoch: 2 }));
     appender.enter(2);
     assert_eq!(appender.poll_request(), Some(AppendRequest::Append { entry: &Entry::marker(2, id(1)) }));
-    assert_eq!(appender.handle_append(&id(1), AppendAnswer::Sealed { epoch: 2 }), None, "a late answer");
+    assert_eq!(appender.handle_append(&id(1), AppendAnswer::Sealed { epoch: 2 }), Ok(None), "a late answer");
     assert_eq!(appender.poll_request(), Some(AppendRequest::Append { entry: &Entry::marker(2, id(1)) }));
 }
 
@@ -582,7 +582,7 @@ fn an_append_sealed_in_an_epoch_that_was_left_meanwhile_goes_on_at_once() {
     appender.poll_request();
     appender.enter(3);
     assert_eq!(appender.outstanding().map(Entry::epoch), Some(0), "settled in its own epoch first");
-    assert_eq!(appender.handle_append(&hello, AppendAnswer::Sealed { epoch: 2 }), None);
+    assert_eq!(appender.handle_append(&hello, AppendAnswer::Sealed { epoch: 2 }), Ok(None));
     let entry = &Entry::message(3, hello, "hello");
     assert_eq!(appender.poll_request(), Some(AppendRequest::Append { entry }));
 }

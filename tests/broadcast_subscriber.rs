@@ -4,8 +4,8 @@
 use std::cell::RefCell;
 
 use happens_before::broadcast::{
-    Delivery, Entry, MemoryLog, Position, ReadAnswer, Snapshot, SubscribeError, SubscribeRequest, Subscriber,
-    SubscriberConfig, WriteAnswer, blocking,
+    Delivery, Entry, MemoryLog, Position, ReadAnswer, ReadLimit, Snapshot, SubscribeError, SubscribeRequest,
+    Subscriber, SubscriberConfig, WriteAnswer, blocking,
 };
 use happens_before::{Dot, VersionVector};
 
@@ -29,6 +29,7 @@ fn message(node: char, number: u64) -> Entry<char, u64> {
 }
 
 fn read(from: u64, limit: usize) -> Option<SubscribeRequest> {
+    let limit = ReadLimit::entries(limit);
     Some(SubscribeRequest::Read { from, limit })
 }
 
@@ -54,7 +55,7 @@ fn deliver(machine: &mut Machine) -> Vec<String> {
 /// Answers the read that is due with these slots of node a.
 fn answer(machine: &mut Machine, now_ms: u64, slots: &[u64]) {
     let Some(SubscribeRequest::Read { from, limit }) = machine.poll_request(now_ms) else { panic!("no read") };
-    let slots: Vec<u64> = slots.iter().copied().filter(|&slot| slot >= from).take(limit).collect();
+    let slots: Vec<u64> = slots.iter().copied().filter(|&slot| slot >= from).take(limit.entries).collect();
     machine.handle_read(now_ms, from, limit, entries(&slots)).unwrap();
     assert_eq!(machine.internal_validate(), Ok(()));
 }
@@ -116,7 +117,7 @@ fn a_hole_is_read_waited_for_longer_than_a_write_may_take_and_then_filled() {
     assert_eq!(machine.poll_timeout(), Some(10));
     assert_eq!(machine.poll_request(9), None);
     assert_eq!(machine.poll_request(10), read(1, 1), "only whether the hole still is one");
-    machine.handle_read(10, 1, 1, entries(&[2])).unwrap();
+    machine.handle_read(10, 1, ReadLimit::entries(1), entries(&[2])).unwrap();
     for now_ms in [20, 110, 199] {
         answer(&mut machine, now_ms, &[2]);
     }
@@ -156,7 +157,7 @@ fn after_a_fill_that_failed_the_log_is_read_again_first() {
         assert_eq!(machine.poll_request(300), None, "and a pause");
         assert_eq!(machine.poll_timeout(), Some(310));
         assert_eq!(machine.poll_request(310), read(1, 4));
-        machine.handle_read(310, 1, 4, entries(&[2])).unwrap();
+        machine.handle_read(310, 1, ReadLimit::entries(4), entries(&[2])).unwrap();
         assert_eq!(machine.poll_request(310), fill(1), "waited for already");
     }
 }
@@ -170,7 +171,7 @@ fn nothing_above_an_occupied_slot_is_ever_filled() {
         if machine.poll_request(now_ms).is_some_and(|request| request != read(2, 4).unwrap()) {
             panic!("slot 2 may not have been claimed");
         }
-        machine.handle_read(now_ms, 2, 4, entries(&[])).unwrap();
+        machine.handle_read(now_ms, 2, ReadLimit::entries(4), entries(&[])).unwrap();
     }
 }
 
@@ -187,7 +188,7 @@ fn a_slot_that_the_counter_has_given_is_filled_though_nothing_follows_and_the_ne
     assert_eq!(deliver(&mut machine), [""; 0]);
     assert_eq!(machine.next(), 2);
     assert_eq!(machine.poll_request(10_000), read(2, 4));
-    machine.handle_read(10_000, 2, 4, entries(&[])).unwrap();
+    machine.handle_read(10_000, 2, ReadLimit::entries(4), entries(&[])).unwrap();
     assert_eq!(machine.poll_request(20_000), read(2, 4));
 }
 
@@ -406,11 +407,11 @@ fn an_absurd_jump_is_an_error_and_nothing_is_filled() {
         let mut machine = Machine::new(CONFIG);
         machine.observe_current(current);
         assert_eq!(machine.poll_request(0), read(1, 4));
-        let error = machine.handle_read(0, 1, 4, entries(slots)).unwrap_err();
+        let error = machine.handle_read(0, 1, ReadLimit::entries(4), entries(slots)).unwrap_err();
         assert!(matches!(error, SubscribeError::Jump { next: 1, .. }), "{error}");
         for now_ms in [500, 1_000] {
             assert_eq!(machine.poll_request(now_ms), read(1, 4));
-            machine.handle_read(now_ms, 1, 4, entries(slots)).unwrap_err();
+            machine.handle_read(now_ms, 1, ReadLimit::entries(4), entries(slots)).unwrap_err();
         }
     }
     // As far as allowed.
@@ -434,7 +435,7 @@ fn an_absurd_jump_is_not_filled_even_if_it_was_waited_for_with_an_earlier_hole()
     }
     for now_ms in [200, 400] {
         assert_eq!(machine.poll_request(now_ms), read(5, 4));
-        let error = machine.handle_read(now_ms, 5, 4, entries(&[])).unwrap_err();
+        let error = machine.handle_read(now_ms, 5, ReadLimit::entries(4), entries(&[])).unwrap_err();
         assert_eq!(error, SubscribeError::Jump { next: 5, slot: 1_001 });
     }
 }
@@ -444,7 +445,7 @@ fn a_hole_below_an_announced_slot_is_no_jump_however_far_the_counter_is() {
     let mut machine = Machine::new(CONFIG);
     machine.observe_current(1_000);
     machine.handle_entry(2, message('a', 2)).unwrap();
-    machine.handle_read(0, 1, 4, entries(&[])).unwrap(); // read before it was written
+    machine.handle_read(0, 1, ReadLimit::entries(4), entries(&[])).unwrap(); // read before it was written
     assert_eq!(machine.poll_request(200), fill(1));
 }
 
@@ -452,7 +453,7 @@ fn a_hole_below_an_announced_slot_is_no_jump_however_far_the_counter_is() {
 fn what_a_full_read_did_not_come_to_is_read_before_it_is_filled() {
     let mut machine = Machine::new(CONFIG);
     machine.observe_current(4);
-    machine.handle_read(0, 1, 1, entries(&[2])).unwrap();
+    machine.handle_read(0, 1, ReadLimit::entries(1), entries(&[2])).unwrap();
     assert_eq!(machine.poll_request(200), fill(1));
     machine.handle_fill(200, 1, 0, WriteAnswer::Written).unwrap();
     deliver(&mut machine);
@@ -492,7 +493,7 @@ fn a_lagging_reader_falls_back_on_a_snapshot_when_the_log_is_trimmed() {
     machine.handle_entry(3, message('a', 3)).unwrap();
     machine.handle_entry(4, message('b', 7)).unwrap();
     assert_eq!(machine.poll_request(0), read(1, 4));
-    let error = machine.handle_read(0, 1, 4, ReadAnswer::Trimmed { first: 3 }).unwrap_err();
+    let error = machine.handle_read(0, 1, ReadLimit::entries(4), ReadAnswer::Trimmed { first: 3 }).unwrap_err();
     assert_eq!(error, SubscribeError::Trimmed { next: 1, first: 3 });
     let snapshot = Snapshot { next: 4, epoch: 2, delivered: VersionVector::from_iter([('a', 3), ('b', 6)]) };
     machine.install(snapshot.clone()).unwrap();
@@ -560,15 +561,15 @@ fn one_node_too_many_is_refused_before_it_is_delivered_and_room_can_be_made() {
 fn answers_may_come_late_and_twice() {
     let mut machine = Machine::new(CONFIG);
     for _ in 0..2 {
-        machine.handle_read(0, 1, 4, entries(&[1, 2])).unwrap();
+        machine.handle_read(0, 1, ReadLimit::entries(4), entries(&[1, 2])).unwrap();
         machine.handle_fill(0, 1, 0, WriteAnswer::Occupied(message('a', 1))).unwrap();
         machine.handle_fill(0, 1, 0, WriteAnswer::Trimmed { first: 1 }).unwrap();
     }
     assert_eq!(deliver(&mut machine).len(), 2);
-    machine.handle_read(0, 1, 4, entries(&[1, 2])).unwrap();
-    machine.handle_read(0, 1, 4, ReadAnswer::Trimmed { first: 3 }).unwrap();
+    machine.handle_read(0, 1, ReadLimit::entries(4), entries(&[1, 2])).unwrap();
+    machine.handle_read(0, 1, ReadLimit::entries(4), ReadAnswer::Trimmed { first: 3 }).unwrap();
     machine.handle_fill(0, 1, 0, WriteAnswer::Written).unwrap();
-    machine.handle_read(0, 9, 4, entries(&[9])).unwrap(); // from beyond: no word about slot 3
+    machine.handle_read(0, 9, ReadLimit::entries(4), entries(&[9])).unwrap(); // from beyond: no word about slot 3
     assert_eq!(machine.poll_request(5_000), read(3, 4));
     assert_eq!(deliver(&mut machine), [""; 0]);
 }
@@ -588,7 +589,7 @@ fn without_slots_a_hole_is_reported_and_never_skipped() {
         assert_eq!(machine.poll_delivery(), Ok(None));
         now_ms += 10;
     }
-    log.borrow_mut().write(1, &message('a', 1)).unwrap();
+    log.borrow_mut().write(1, &message('b', 1)).unwrap();
     blocking::follow_appends(&mut machine, &log, now_ms).unwrap();
     assert_eq!(deliver(&mut machine).len(), 2);
 }

@@ -20,6 +20,9 @@ use happens_before::codec::{Decode, DecodeError, DecodeId, Encode, EncodeId, Rea
 const FILL: u64 = 0;
 const MARKER: u64 = 1;
 const MESSAGES: u64 = 2;
+const SKIP: u64 = 3;
+const RETIRE: u64 = 4;
+const UNREADABLE: u64 = 5;
 
 /// Returns the bytes of an entry. O(n) for n bytes.
 ///
@@ -43,6 +46,20 @@ pub fn encode<I: EncodeId, P: AsRef<[u8]>>(entry: &Entry<I, P>) -> Vec<u8> {
             out.put_number(MARKER);
             id.encode(&mut out);
         }
+        Content::Skip { id, slot } => {
+            out.put_number(SKIP);
+            id.encode(&mut out);
+            out.put_number(*slot);
+        }
+        Content::Retire { id, node } => {
+            out.put_number(RETIRE);
+            id.encode(&mut out);
+            // An id has no form of its own: that of its first dot.
+            if let Some(dot) = Dot::new(node.clone(), 1) {
+                dot.encode(&mut out);
+            }
+        }
+        Content::Unreadable(_) => out.put_number(UNREADABLE),
         Content::Messages { first, payloads } => {
             out.put_number(MESSAGES);
             first.encode(&mut out);
@@ -67,6 +84,14 @@ pub fn decode<I: DecodeId, P: From<Vec<u8>>>(bytes: &[u8]) -> Result<Entry<I, P>
     let entry = match reader.take_number()? {
         FILL => Entry::fill(epoch),
         MARKER => Entry::marker(epoch, Dot::decode(&mut reader)?),
+        SKIP => {
+            let id = Dot::decode(&mut reader)?;
+            Entry::skip(epoch, id, reader.take_number()?)
+        }
+        RETIRE => {
+            let id = Dot::decode(&mut reader)?;
+            Entry::retire(epoch, id, Dot::<I>::decode(&mut reader)?.node().clone())
+        }
         MESSAGES => {
             let first = Dot::decode(&mut reader)?;
             let count = reader.take_number()?;

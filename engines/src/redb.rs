@@ -31,7 +31,7 @@ use ::redb::{
 };
 use happens_before::Counter;
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Entry, Log, ReadAnswer, SealAnswer, SlotLog, WriteAnswer,
+    AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer,
 };
 use happens_before::codec::DecodeId;
 
@@ -233,16 +233,16 @@ impl Counter for RedbCounter {
 ///
 /// ```
 /// use happens_before::Dot;
-/// use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, Log, ReadAnswer};
+/// use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit};
 /// use happens_before_engines::redb::{Redb, RedbLog};
 ///
 /// # let directory = tempfile::tempdir()?;
 /// let log: RedbLog<u32, Vec<u8>> = Redb::open(directory.path().join("log.redb"))?.log("log");
 /// let said = Entry::message(0, Dot::new(7, 1).unwrap(), b"tea?".to_vec());
 /// assert_eq!(log.append(&said)?, AppendAnswer::Appended { slot: 1 });
-/// assert_eq!(log.read(1, 10)?, ReadAnswer::Entries(vec![(1, said)]));
+/// assert_eq!(log.read(1, ReadLimit::entries(10))?, ReadAnswer::Entries(vec![(1, said)]));
 /// assert_eq!(log.trim(2)?, 2); // when all have delivered it
-/// assert_eq!(log.read(1, 10)?, ReadAnswer::Trimmed { first: 2 });
+/// assert_eq!(log.read(1, ReadLimit::entries(10))?, ReadAnswer::Trimmed { first: 2 });
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct RedbLog<I, P> {
@@ -286,14 +286,15 @@ impl State {
 impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> Log<I, P> for RedbLog<I, P> {
     type Error = RedbError;
 
-    fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<I, P>, RedbError> {
+    fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, RedbError> {
         let transaction = self.redb.database.begin_read()?;
         let state = State::of(&transaction.open_table(LOGS)?, &self.name)?;
         if from < state.first {
             return Ok(ReadAnswer::Trimmed { first: state.first });
         }
         let mut entries = Vec::new();
-        for found in transaction.open_table(SLOTS)?.range(keys(&self.name, from, u64::MAX))?.take(limit) {
+        for found in transaction.open_table(SLOTS)?.range(keys(&self.name, from, u64::MAX))?.take(limit.entries)
+        {
             let (key, bytes) = found?;
             let (_, slot) = key.value();
             entries.push((slot, decode(slot, bytes.value())?));

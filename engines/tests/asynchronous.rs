@@ -13,7 +13,7 @@ use std::task::Wake;
 use happens_before::broadcast::blocking::FollowError;
 use happens_before::broadcast::{
     AppendAnswer, AppendLog, Appender, Entry, Log, LogFull, MemoryLog, Position, Publisher, PublisherConfig,
-    ReadAnswer, SealAnswer, SlotLog, SubscribeError, Subscriber, SubscriberConfig, WriteAnswer,
+    ReadAnswer, ReadLimit, SealAnswer, SlotLog, SubscribeError, Subscriber, SubscriberConfig, WriteAnswer,
 };
 use happens_before::check::OrderRun;
 use happens_before::replicated::Register;
@@ -27,7 +27,7 @@ use happens_before_engines::asynchronous::{
 
 type Memory<P = u64> = Mutex<MemoryLog<u64, P>>;
 
-fn memory<P: Clone>() -> Memory<P> {
+fn memory<P: Clone + PartialEq>() -> Memory<P> {
     Mutex::new(MemoryLog::new(1_000_000))
 }
 
@@ -137,10 +137,10 @@ impl<C: Counter<Error: Send> + Sync> AsyncCounter for Far<C> {
     }
 }
 
-impl<P: Clone + Send + Sync> AsyncLog<u64, P> for Far<Memory<P>> {
+impl<P: Clone + PartialEq + Send + Sync> AsyncLog<u64, P> for Far<Memory<P>> {
     type Error = LogFull;
 
-    async fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<u64, P>, LogFull> {
+    async fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<u64, P>, LogFull> {
         self.call(|log| log.read(from, limit)).await
     }
 
@@ -153,13 +153,13 @@ impl<P: Clone + Send + Sync> AsyncLog<u64, P> for Far<Memory<P>> {
     }
 }
 
-impl<P: Clone + Send + Sync> AsyncSlotLog<u64, P> for Far<Memory<P>> {
+impl<P: Clone + PartialEq + Send + Sync> AsyncSlotLog<u64, P> for Far<Memory<P>> {
     async fn write(&self, slot: u64, entry: &Entry<u64, P>) -> Result<WriteAnswer<u64, P>, LogFull> {
         self.call(|log| log.write(slot, entry)).await
     }
 }
 
-impl<P: Clone + Send + Sync> AsyncAppendLog<u64, P> for Far<Memory<P>> {
+impl<P: Clone + PartialEq + Send + Sync> AsyncAppendLog<u64, P> for Far<Memory<P>> {
     async fn append(&self, entry: &Entry<u64, P>) -> Result<AppendAnswer, LogFull> {
         self.call(|log| log.append(entry)).await
     }
@@ -393,7 +393,7 @@ impl Moody {
 impl AsyncLog<u64, u64> for Moody {
     type Error = &'static str;
 
-    async fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<u64, u64>, &'static str> {
+    async fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<u64, u64>, &'static str> {
         self.call(|log| log.read(from, limit).unwrap())
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use happens_before::Dot;
-use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, Log, ReadAnswer};
+use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit};
 use happens_before::sequence::Store;
 use happens_before_engines::file::FileError;
 use happens_before_engines::redb::{Redb, RedbLog};
@@ -69,7 +69,9 @@ fn a_log_whose_disk_is_full_has_what_it_has_answered() {
         let (answered, outcome) = said.split_once(' ').unwrap();
         let answered: u64 = answered.parse().unwrap();
         let log: RedbLog<u64, Vec<u8>> = Redb::open(&path).unwrap().log("log");
-        let ReadAnswer::Entries(found) = log.read(1, usize::MAX).unwrap() else { panic!("nobody trims") };
+        let ReadAnswer::Entries(found) = log.read(1, ReadLimit::entries(usize::MAX)).unwrap() else {
+            panic!("nobody trims")
+        };
         let found = found.len() as u64;
         match outcome {
             "NotDone" => assert_eq!(found, answered),

@@ -31,8 +31,8 @@ use happens_before::broadcast::blocking::{
     FollowError, SettleError, follow, follow_appends, settle, settle_append,
 };
 use happens_before::broadcast::{
-    AppendLog, Appender, Delivery, Entry, Log, Position, Publisher, PublisherConfig, ReadAnswer, SlotLog,
-    Snapshot, Subscriber, SubscriberConfig,
+    AppendLog, Appender, Delivery, Entry, Log, Position, Publisher, PublisherConfig, ReadAnswer, ReadLimit,
+    SlotLog, Snapshot, Subscriber, SubscriberConfig,
 };
 use happens_before::check::OrderRun;
 use happens_before::{Counter, Dot, codec};
@@ -299,7 +299,7 @@ impl Said {
             run.acknowledged(&Dot::new(node, counter).expect("not 0")).expect("acknowledged");
         }
         let (mut subscriber, mut order) = (Subscriber::new(JUDGE), Vec::new());
-        let stored = match log.read(1, usize::MAX).expect("read") {
+        let stored = match log.read(1, ReadLimit::entries(usize::MAX)).expect("read") {
             ReadAnswer::Entries(entries) => BTreeMap::from_iter(entries),
             ReadAnswer::Trimmed { .. } => panic!("nobody trims"),
         };
@@ -317,7 +317,7 @@ impl Said {
             }
         }
         run.complete().expect("complete");
-        let ReadAnswer::Entries(stored) = log.read(1, usize::MAX).expect("read") else {
+        let ReadAnswer::Entries(stored) = log.read(1, ReadLimit::entries(usize::MAX)).expect("read") else {
             panic!("nobody trims")
         };
         *before = BTreeMap::from_iter(stored);

@@ -13,7 +13,7 @@ use std::thread;
 use ::postgres::{Client, NoTls};
 use common::{alone, connect, crash, message, server, until_waiting};
 use happens_before::Counter;
-use happens_before::broadcast::{AppendAnswer, AppendLog, Log, ReadAnswer, SlotLog, WriteAnswer};
+use happens_before::broadcast::{AppendAnswer, AppendLog, Log, ReadAnswer, ReadLimit, SlotLog, WriteAnswer};
 use happens_before_engines::EngineError;
 use happens_before_engines::postgres::{Postgres, PostgresConfig};
 
@@ -140,7 +140,7 @@ fn a_seal_is_not_starved_by_writers() {
             }
         };
         let writers: Vec<_> = (0..12).map(|thread| scope.spawn(writer(thread))).collect();
-        while log.read(100, 1).unwrap() == ReadAnswer::Entries(vec![]) {
+        while log.read(100, ReadLimit::entries(1)).unwrap() == ReadAnswer::Entries(vec![]) {
             thread::yield_now();
         }
         assert_eq!(log.seal(1).unwrap().epoch, 1);

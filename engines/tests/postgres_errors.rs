@@ -17,7 +17,7 @@ use std::thread;
 use ::postgres::{Client, NoTls};
 use common::{alone, awaited, connect, crash, message, name, server, until_waiting};
 use happens_before::Counter;
-use happens_before::broadcast::{AppendAnswer, AppendLog, Log, ReadAnswer, SlotLog, WriteAnswer};
+use happens_before::broadcast::{AppendAnswer, AppendLog, Log, ReadAnswer, ReadLimit, SlotLog, WriteAnswer};
 use happens_before_engines::asynchronous::AsyncSlotLog;
 use happens_before_engines::postgres::{AsyncPostgres, Postgres, PostgresConfig, PostgresError, ServerError};
 use happens_before_engines::{EngineError, Outcome};
@@ -73,7 +73,7 @@ fn an_error_says_whether_it_is_done() {
 
     // What somebody else wrote.
     client.batch_execute("INSERT INTO happens_before_slots VALUES ('errors', 2, 'no entry')").unwrap();
-    assert!(matches!(log.read(1, 9), Err(EngineError::Damaged { slot: 2, .. })));
+    assert!(matches!(log.read(1, ReadLimit::entries(9)), Err(EngineError::Damaged { slot: 2, .. })));
     assert!(matches!(log.write(2, &message(1)), Err(EngineError::Damaged { slot: 2, .. })));
     let error = database.appends::<u64, Vec<u8>>("errors").unwrap_err();
     assert!(matches!(error, PostgresError::NotDone(ServerError::OtherKind)), "{error}");
@@ -184,7 +184,11 @@ fn a_statement_that_takes_too_long_is_not_done() {
         assert_eq!(error.outcome(), Outcome::NotDone, "{error}");
         assert!(error.to_string().contains("57014"), "{error}");
     }
-    assert_eq!(slots.read(1, 9).unwrap(), ReadAnswer::Entries(vec![]), "reading waits for nobody");
+    assert_eq!(
+        slots.read(1, ReadLimit::entries(9)).unwrap(),
+        ReadAnswer::Entries(vec![]),
+        "reading waits for nobody"
+    );
     holder.batch_execute("ROLLBACK").unwrap();
     assert_eq!(slots.write(1, &message(1)).unwrap(), WriteAnswer::Written);
     let sealed = slots.seal(0).unwrap();

@@ -9,7 +9,9 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use ::redb::{Database, StorageBackend};
-use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, Log, ReadAnswer, SlotLog, WriteAnswer};
+use happens_before::broadcast::{
+    AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit, SlotLog, WriteAnswer,
+};
 use happens_before::{Counter, Dot};
 use happens_before_engines::Outcome;
 use happens_before_engines::redb::{Redb, RedbError, RedbLog};
@@ -123,7 +125,7 @@ fn judge(content: &[u8], answered: &Answered) -> Result<(), String> {
     let last = redb.counter("c").current().unwrap();
     check(last == answered.last || last == answered.last + 2, &format!("the counter is at {last}"))?;
 
-    let read = |log: &RedbLog<u8, Vec<u8>>, from| match log.read(from, 100).unwrap() {
+    let read = |log: &RedbLog<u8, Vec<u8>>, from| match log.read(from, ReadLimit::entries(100)).unwrap() {
         ReadAnswer::Entries(entries) => entries,
         ReadAnswer::Trimmed { first } => panic!("trimmed below {first}"),
     };

@@ -1,7 +1,7 @@
 //! The sending side over an engine that numbers and stores in one step.
 
 use super::ids::{Ids, PublishRefused};
-use super::{Abandoned, AppendAnswer, Entry, Fate, Published};
+use super::{Abandoned, AppendAnswer, Entry, Fate, PublishError, PublishErrorKind, Published};
 use crate::compat::Vec;
 use crate::node::{Dot, NodeId};
 
@@ -22,7 +22,7 @@ use crate::node::{Dot, NodeId};
 /// let id = appender.publish("hello")?;
 /// let Some(AppendRequest::Append { entry }) = appender.poll_request() else { unreachable!() };
 /// let answer = log.append(entry)?;
-/// assert_eq!(appender.handle_append(&id, answer).map(|published| published.slot), Some(1));
+/// assert_eq!(appender.handle_append(&id, answer)?.map(|published| published.slot), Some(1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -35,8 +35,9 @@ pub struct Appender<I, P> {
 #[derive(Debug)]
 struct Outstanding<I, P> {
     entry: Entry<I, P>,
-    /// Whether a request for it may have been carried out.
-    sent: bool,
+    /// How often it was asked for, also before a restart: from the second time on, an earlier one may have been carried
+    /// out.
+    sent: u32,
     /// The lowest epoch that may append, if that is not its own any more.
     sealed: Option<u64>,
 }
@@ -77,7 +78,7 @@ impl<I: NodeId, P> Appender<I, P> {
                 return Err(entry);
             }
             appender.epoch = entry.epoch();
-            appender.outstanding = Some(Outstanding { entry, sent: true, sealed: None });
+            appender.outstanding = Some(Outstanding { entry, sent: 1, sealed: None });
         }
         Ok(appender)
     }
@@ -116,7 +117,7 @@ impl<I: NodeId, P> Appender<I, P> {
     }
 
     fn begin(&mut self, (id, entry): (Dot<I>, Entry<I, P>)) -> Dot<I> {
-        self.outstanding = Some(Outstanding { entry, sent: false, sealed: None });
+        self.outstanding = Some(Outstanding { entry, sent: 0, sealed: None });
         id
     }
 
@@ -129,7 +130,7 @@ impl<I: NodeId, P> Appender<I, P> {
         Some(match *sealed {
             Some(epoch) => AppendRequest::EnterEpoch { epoch },
             None => {
-                *sent = true;
+                *sent = sent.saturating_add(1);
                 AppendRequest::Append { entry }
             }
         })
@@ -139,12 +140,36 @@ impl<I: NodeId, P> Appender<I, P> {
     ///
     /// An answer for another entry than the outstanding one is ignored. Who announces the entry announces the one that
     /// was appended: the outstanding one may be of a later epoch when a late answer says where it is.
-    pub fn handle_append(&mut self, id: &Dot<I>, answer: AppendAnswer) -> Option<Published<I>> {
-        let outstanding = self.outstanding.as_mut().filter(|outstanding| outstanding.entry.id() == Some(id))?;
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] with the entry: [`NumberUsed`](PublishErrorKind::NumberUsed). Nothing is
+    /// outstanding then.
+    pub fn handle_append(
+        &mut self,
+        id: &Dot<I>,
+        answer: AppendAnswer,
+    ) -> Result<Option<Published<I>>, PublishError<I, P>> {
+        let Some(outstanding) = self.outstanding.as_mut() else { return Ok(None) };
+        if outstanding.entry.id() != Some(id) {
+            return Ok(None);
+        }
         match answer {
             AppendAnswer::Appended { slot } => {
                 self.outstanding = None;
-                return Some(Published { id: id.clone(), slot });
+                return Ok(Some(Published { id: id.clone(), slot }));
+            }
+            AppendAnswer::AlreadyAppended { slot } if outstanding.sent > 1 => {
+                self.outstanding = None;
+                return Ok(Some(Published { id: id.clone(), slot }));
+            }
+            // At the first try: another publisher of this name has appended it.
+            AppendAnswer::AlreadyAppended { .. } => {
+                let highest = outstanding.entry.last_number().unwrap_or(u64::MAX);
+                return self.fail(PublishErrorKind::NumberUsed { highest });
+            }
+            AppendAnswer::NumberUsed { highest } => {
+                return self.fail(PublishErrorKind::NumberUsed { highest });
             }
             AppendAnswer::Sealed { epoch } if epoch > outstanding.entry.epoch() => {
                 outstanding.sealed = Some(epoch);
@@ -152,7 +177,17 @@ impl<I: NodeId, P> Appender<I, P> {
             }
             AppendAnswer::Sealed { .. } => {} // of before this epoch was entered
         }
-        None
+        Ok(None)
+    }
+
+    fn fail<T: Default>(&mut self, kind: PublishErrorKind<I, P>) -> Result<T, PublishError<I, P>> {
+        if let PublishErrorKind::NumberUsed { highest } = kind {
+            self.ids.observe(highest);
+        }
+        match self.outstanding.take() {
+            Some(Outstanding { entry, .. }) => Err(PublishError { entry, kind }),
+            None => Ok(T::default()), // not reached: only what is outstanding fails
+        }
     }
 
     /// Enters an epoch. Epochs only go up; a lower one changes nothing.
@@ -174,7 +209,7 @@ impl<I: NodeId, P> Appender<I, P> {
     /// Gives up what is outstanding, and says what is known of it, as [`Publisher::abandon`](super::Publisher::abandon).
     pub fn abandon(&mut self) -> Option<Abandoned<I, P>> {
         self.outstanding.take().map(|Outstanding { entry, sent, .. }| {
-            let fate = if sent { Fate::Unknown { slot: None } } else { Fate::NotStored };
+            let fate = if sent > 0 { Fate::Unknown { slot: None } } else { Fate::NotStored };
             Abandoned { entry, fate }
         })
     }

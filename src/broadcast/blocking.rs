@@ -36,7 +36,7 @@ use core::fmt;
 
 use super::{
     AppendLog, AppendRequest, Appender, Entry, Log, PublishError, PublishRequest, Published, Publisher,
-    SlotLog, SubscribeError, SubscribeRequest, Subscriber,
+    ReadLimit, SlotLog, SubscribeError, SubscribeRequest, Subscriber,
 };
 use crate::counter::Counter;
 use crate::node::NodeId;
@@ -103,8 +103,10 @@ where
             Some(AppendRequest::Append { entry }) => {
                 let id = entry.id().cloned();
                 let answer = log.append(entry).map_err(SettleError::Log)?;
-                let published = id.and_then(|id| appender.handle_append(&id, answer));
-                if published.is_some() {
+                if let Some(id) = id
+                    && let published @ Some(_) =
+                        appender.handle_append(&id, answer).map_err(SettleError::Publish)?
+                {
                     return Ok(published);
                 }
             }
@@ -179,7 +181,7 @@ fn read<I, P, L>(
     log: &L,
     now_ms: u64,
     from: u64,
-    limit: usize,
+    limit: ReadLimit,
 ) -> Result<(), FollowError<I, P, L::Error>>
 where
     I: NodeId,

@@ -1,4 +1,4 @@
-//! What stands in a slot: messages of one node, a marker, or nothing.
+//! The content of a slot: messages of one node, a note to the subscribers, or nothing.
 
 use core::{fmt, slice};
 
@@ -50,6 +50,45 @@ pub enum Content<I, P> {
     },
     /// Nothing: someone gave up waiting for the one who has this slot's number.
     Fill,
+    /// A request to every subscriber to pass a slot that cannot be read, as if it were empty.
+    Skip {
+        /// Its id, numbered like that of a message.
+        id: Dot<I>,
+        /// The slot to pass.
+        slot: u64,
+    },
+    /// A request to every subscriber to forget a node that will never publish again, such as an incarnation that is over.
+    Retire {
+        /// Its id, numbered like that of a message.
+        id: Dot<I>,
+        /// The node to forget.
+        node: I,
+    },
+    /// Something that the engine cannot read. No publisher writes it: it is what a read of such a slot returns.
+    Unreadable(Unreadable),
+}
+
+/// The reason why an engine cannot read what is stored in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// The stored bytes are damaged, or are not those of an entry with these ids.
+    ///
+    /// Every reader finds them so. If they cannot be restored, publish a [`Content::Skip`].
+    Damaged,
+    /// The stored bytes are whole, and of a kind that only a later version knows.
+    ///
+    /// Update this reader. Do not skip the slot: other readers may have delivered it.
+    LaterVersion,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged => write!(f, "damaged"),
+            Self::LaterVersion => write!(f, "of a later version"),
+        }
+    }
 }
 
 /// What the messages of one entry carry, at least one; a single one needs no allocation.
@@ -127,6 +166,24 @@ impl<I, P> Entry<I, P> {
         Self { epoch, content: Content::Marker { id } }
     }
 
+    /// Makes an entry that asks every subscriber to pass `slot`, which cannot be read. Does not allocate.
+    #[must_use]
+    pub fn skip(epoch: u64, id: Dot<I>, slot: u64) -> Self {
+        Self { epoch, content: Content::Skip { id, slot } }
+    }
+
+    /// Makes an entry that asks every subscriber to forget `node`. Does not allocate.
+    #[must_use]
+    pub fn retire(epoch: u64, id: Dot<I>, node: I) -> Self {
+        Self { epoch, content: Content::Retire { id, node } }
+    }
+
+    /// Makes what a read returns for a slot that cannot be read. Its epoch is unknown, and 0 here. For engines.
+    #[must_use]
+    pub fn unreadable(why: Unreadable) -> Self {
+        Self { epoch: 0, content: Content::Unreadable(why) }
+    }
+
     /// Makes an entry that stands for nothing.
     #[must_use]
     pub fn fill(epoch: u64) -> Self {
@@ -142,21 +199,30 @@ impl<I, P> Entry<I, P> {
         self.epoch = epoch;
     }
 
-    /// Returns the id of the first message, or of the marker; `None` for a fill.
+    /// Returns the id of the first message, or of what else has one; `None` for a fill and for what cannot be read.
     pub fn id(&self) -> Option<&Dot<I>> {
         match &self.content {
-            Content::Messages { first: id, .. } | Content::Marker { id } => Some(id),
-            Content::Fill => None,
+            Content::Messages { first: id, .. }
+            | Content::Marker { id }
+            | Content::Skip { id, .. }
+            | Content::Retire { id, .. } => Some(id),
+            Content::Fill | Content::Unreadable(_) => None,
         }
     }
 
-    /// Returns how many numbers of its node it takes: one a message or marker, none for a fill.
+    /// Returns the number of the last message, or of what else has one; `None` for a fill and for what cannot be read.
+    pub fn last_number(&self) -> Option<u64> {
+        // No overflow: `batch` has seen to it.
+        self.id().map(|id| id.counter() + (self.numbers() - 1))
+    }
+
+    /// Returns how many numbers of its node it takes: one for each message, none for what has no id, otherwise one.
     pub fn numbers(&self) -> u64 {
         match &self.content {
             // As many as `batch` counted.
             Content::Messages { payloads, .. } => payloads.as_slice().len() as u64,
-            Content::Marker { .. } => 1,
-            Content::Fill => 0,
+            Content::Marker { .. } | Content::Skip { .. } | Content::Retire { .. } => 1,
+            Content::Fill | Content::Unreadable(_) => 0,
         }
     }
 
@@ -183,6 +249,9 @@ impl<I: fmt::Debug, P: fmt::Debug> fmt::Debug for Content<I, P> {
             Self::Messages { first, payloads } => write!(f, "{first:?} {:?}", payloads.as_slice()),
             Self::Marker { id } => write!(f, "marker {id:?}"),
             Self::Fill => write!(f, "fill"),
+            Self::Skip { id, slot } => write!(f, "skip {id:?} of slot {slot}"),
+            Self::Retire { id, node } => write!(f, "retire {id:?} of {node:?}"),
+            Self::Unreadable(why) => write!(f, "unreadable, {why}"),
         }
     }
 }

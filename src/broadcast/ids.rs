@@ -31,17 +31,20 @@ impl<I: NodeId> Ids<I> {
 
     /// Takes note of the numbers of an entry; whether it is this node's.
     pub(super) fn observe_own<P>(&mut self, entry: &Entry<I, P>) -> bool {
-        let Some(id) = entry.id().filter(|id| *id.node() == self.node) else { return false };
-        // No overflow: `Entry` has seen to it, and has at least one number.
-        self.observe(id.counter() + (entry.numbers() - 1));
-        true
+        let own = self.owns(entry);
+        if own {
+            self.observe(entry.last_number().unwrap_or(0));
+        }
+        own
     }
 
     /// Whether an entry is this node's, with numbers that are used.
     pub(super) fn used<P>(&self, entry: &Entry<I, P>) -> bool {
-        entry
-            .id()
-            .is_some_and(|id| *id.node() == self.node && id.counter() + (entry.numbers() - 1) <= self.last)
+        self.owns(entry) && entry.last_number().is_some_and(|last| last <= self.last)
+    }
+
+    fn owns<P>(&self, entry: &Entry<I, P>) -> bool {
+        entry.id().is_some_and(|id| *id.node() == self.node)
     }
 
     fn next(&self, busy: bool) -> Result<Dot<I>, PublishRefusedKind> {

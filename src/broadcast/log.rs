@@ -27,20 +27,29 @@
 //!   that tries again, `Trimmed` must become an error. Otherwise an entry may be stored twice, which its id makes harmless,
 //!   and be reported as not stored, which nothing does.
 //! - L3, **the order of refusals**: [`Trimmed`](WriteAnswer::Trimmed) goes before
-//!   [`Occupied`](WriteAnswer::Occupied), and that before [`Sealed`](WriteAnswer::Sealed). So `Sealed` says more than
-//!   that this write was refused: the slot is empty, and no write of that epoch will ever get into it.
+//!   [`Occupied`](WriteAnswer::Occupied), that before [`Sealed`](WriteAnswer::Sealed), and that before
+//!   [`NumberUsed`](WriteAnswer::NumberUsed). So `Sealed` says more than that this write was refused: the slot is empty,
+//!   and no write of that epoch will ever get into it. Over appends [`AlreadyAppended`](AppendAnswer::AlreadyAppended)
+//!   goes before both.
 //! - L4, **sealed is sealed**: when `seal` answers, no entry of an earlier epoch will be stored any more, in any slot.
 //!   In a database: writers share a lock on the row with the epoch, which `seal` takes alone.
 //! - L5, **trimmed is trimmed**: the mark is read in the transaction that writes, under a lock; otherwise
 //!   create-if-absent succeeds again in a slot that was trimmed, and a reader that has passed never sees it.
+//! - L6, **the numbers of a node go up**: for each node the log keeps the highest number that it has stored, also of what
+//!   is trimmed by now. An entry whose first number is not above it is not stored: subscribers would take it for a
+//!   duplicate and drop it. So a publisher that was started a second time under one name is told so, instead of being
+//!   acknowledged for what nobody delivers. An entry that [retires](super::Content::Retire) a node removes the number of
+//!   that node, so that the table does not grow with every restart.
+//! - L7, **what cannot be read is said so**: a slot whose stored bytes are damaged, or of a later version, is read as
+//!   [`Content::Unreadable`](super::Content::Unreadable), and the slots beyond it are read as ever.
 //!
 //! # What an error tells the caller
 //!
 //! Whether the request was carried out is *unknown*, unless the engine's own error type says more. How to find out is the
 //! same for every request: **repeat it unchanged**. A write is repeated with the same entry to the same slot, and then
 //! says what is in it; seal and trim only go forward, so that a second one does no harm; a read changes nothing. An
-//! append alone cannot be found out about in this way: repeated, it may be stored twice, and readers remove the second
-//! by its id. Reading finds nothing out: a write that was delayed may land after the slot was read as empty.
+//! append that is repeated says in which slot the first is. Reading finds nothing out: a write that was delayed may land
+//! after the slot was read as empty.
 //!
 //! | answer | what became of the entry |
 //! |---|---|
@@ -49,6 +58,7 @@
 //! | [`Occupied`](WriteAnswer::Occupied) with another | not stored, and never will be in this slot |
 //! | [`Sealed`](WriteAnswer::Sealed) | not stored, and never will be with this epoch |
 //! | [`Trimmed`](WriteAnswer::Trimmed) | not stored by this request; an earlier one may have stored it before it was trimmed |
+//! | [`NumberUsed`](WriteAnswer::NumberUsed) | not stored by this request; the number may be that of an earlier one |
 //! | an error | unknown; repeat the request |
 //!
 //! # Sources
@@ -68,16 +78,16 @@ pub trait Log<I, P> {
     /// Why a request could not be carried out, or was not answered.
     type Error;
 
-    /// Reads occupied slots from `from` on, in order, leaving out holes; at most `limit` of them, and at least one
-    /// if there is any and `limit` is not 0.
+    /// Reads occupied slots from `from` on, in order, leaving out holes, within `limit`.
     ///
-    /// Nothing but an empty answer says that nothing stands at or above `from`. The slots need not be read at one
-    /// instant: what is left out was empty at some instant between begin and end.
+    /// An answer of fewer than two entries, and fewer than `limit.entries`, says that nothing more stands at or above
+    /// `from`; a longer one says nothing of what follows its last entry. The slots need not be read at one instant: what
+    /// is left out was empty at some instant between begin and end.
     ///
     /// # Errors
     ///
     /// What the engine says; nothing is changed.
-    fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<I, P>, Self::Error>;
+    fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, Self::Error>;
 
     /// Refuses entries of epochs below `epoch` from now on, and returns the highest occupied slot.
     ///
@@ -107,14 +117,14 @@ pub trait Log<I, P> {
 /// ```
 /// use core::cell::RefCell;
 /// use happens_before::Dot;
-/// use happens_before::broadcast::{Entry, Log, MemoryLog, ReadAnswer, SlotLog, WriteAnswer};
+/// use happens_before::broadcast::{Entry, Log, MemoryLog, ReadAnswer, ReadLimit, SlotLog, WriteAnswer};
 ///
 /// let log = RefCell::new(MemoryLog::new(1_000));
 /// let hello = Entry::message(0, Dot::new("a", 1).unwrap(), "hello");
 /// assert_eq!(log.write(2, &hello)?, WriteAnswer::Written);
 /// assert_eq!(log.write(2, &Entry::fill(0))?, WriteAnswer::Occupied(hello.clone()));
 ///
-/// assert_eq!(log.read(1, 10)?, ReadAnswer::Entries(vec![(2, hello)])); // slot 1 is a hole
+/// assert_eq!(log.read(1, ReadLimit::entries(10))?, ReadAnswer::Entries(vec![(2, hello)])); // slot 1 is a hole
 /// # Ok::<(), happens_before::broadcast::LogFull>(())
 /// ```
 pub trait SlotLog<I, P>: Log<I, P> {
@@ -154,6 +164,11 @@ pub enum WriteAnswer<I, P> {
         /// The first slot that is not.
         first: u64,
     },
+    /// The slot is empty, and the log holds an entry of the same node whose number is not lower.
+    NumberUsed {
+        /// The highest number of the node.
+        highest: u64,
+    },
 }
 
 /// What became of an append.
@@ -164,11 +179,39 @@ pub enum AppendAnswer {
         /// The slot.
         slot: u64,
     },
+    /// An earlier request has stored this very entry, as the last one of its node, in this slot.
+    AlreadyAppended {
+        /// The slot.
+        slot: u64,
+    },
     /// Its epoch is over.
     Sealed {
         /// The lowest epoch that may append.
         epoch: u64,
     },
+    /// The log holds another entry of the same node whose number is not lower, or has trimmed what it held.
+    NumberUsed {
+        /// The highest number of the node.
+        highest: u64,
+    },
+}
+
+/// The most that one read returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ReadLimit {
+    /// How many entries.
+    pub entries: usize,
+    /// How many bytes all entries may take together, as the engine stores them. The first two entries are returned
+    /// whatever they take, so that every read gets on: the first may be one that the reader knows.
+    pub bytes: usize,
+}
+
+impl ReadLimit {
+    /// Returns a limit of so many entries, of any size.
+    #[must_use]
+    pub const fn entries(entries: usize) -> Self {
+        Self { entries, bytes: usize::MAX }
+    }
 }
 
 /// What a read found.
@@ -195,7 +238,7 @@ pub struct SealAnswer {
 impl<I, P, L: Log<I, P> + ?Sized> Log<I, P> for &L {
     type Error = L::Error;
 
-    fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<I, P>, L::Error> {
+    fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, L::Error> {
         (**self).read(from, limit)
     }
 

@@ -4,7 +4,11 @@ use core::cell::RefCell;
 use core::fmt;
 
 use super::ring::Ring;
-use super::{AppendAnswer, AppendLog, Entry, Log, ReadAnswer, SealAnswer, SlotLog, WriteAnswer};
+use super::{
+    AppendAnswer, AppendLog, Content, Entry, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer,
+};
+use crate::compat::BTreeMap;
+use crate::node::NodeId;
 
 /// A log in memory: for one process, for tests, and as the model of what an engine does.
 ///
@@ -41,13 +45,15 @@ pub struct MemoryLog<I, P> {
     tail: u64,
     /// The lowest epoch that may write.
     epoch: u64,
+    /// Of each node the highest number stored, and the slot in which it is.
+    numbers: BTreeMap<I, (u64, u64)>,
 }
 
-impl<I: Clone, P: Clone> MemoryLog<I, P> {
+impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
     /// Makes an empty log that keeps at most `limit` slots, in epoch 0. Does not allocate.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
-        Self { slots: Ring::new(1, limit), tail: 0, epoch: 0 }
+        Self { slots: Ring::new(1, limit), tail: 0, epoch: 0, numbers: BTreeMap::new() }
     }
 
     /// Returns the highest occupied slot, or the highest trimmed one if all are trimmed; 0 if there is none.
@@ -59,6 +65,24 @@ impl<I: Clone, P: Clone> MemoryLog<I, P> {
         LogFull { slot, first: self.slots.first(), limit: self.slots.limit() }
     }
 
+    /// The highest number of the entry's node, and its slot, if the entry is not above it.
+    fn used(&self, entry: &Entry<I, P>) -> Option<(u64, u64)> {
+        let id = entry.id()?;
+        self.numbers.get(id.node()).copied().filter(|&(highest, _)| id.counter() <= highest)
+    }
+
+    fn note(&mut self, slot: u64, entry: &Entry<I, P>) {
+        if let (Some(id), Some(last)) = (entry.id(), entry.last_number()) {
+            match self.numbers.get_mut(id.node()) {
+                Some(number) => *number = (last, slot),
+                None => drop(self.numbers.insert(id.node().clone(), (last, slot))),
+            }
+        }
+        if let Content::Retire { node, .. } = entry.content() {
+            self.numbers.remove(node);
+        }
+    }
+
     /// As [`SlotLog::write`].
     ///
     /// # Errors
@@ -68,14 +92,17 @@ impl<I: Clone, P: Clone> MemoryLog<I, P> {
     pub fn write(&mut self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, LogFull> {
         let first = self.slots.first();
         self.slots.reach(slot);
-        Ok(match self.slots.get_mut(slot) {
+        let used = self.used(entry);
+        Ok(match (self.slots.get_mut(slot), used) {
             _ if slot < first => WriteAnswer::Trimmed { first },
-            None => return Err(self.full(slot)),
-            Some(Some(occupied)) => WriteAnswer::Occupied(occupied.clone()),
-            Some(None) if entry.epoch() < self.epoch => WriteAnswer::Sealed { epoch: self.epoch },
-            Some(place) => {
+            (None, _) => return Err(self.full(slot)),
+            (Some(Some(occupied)), _) => WriteAnswer::Occupied(occupied.clone()),
+            (Some(None), _) if entry.epoch() < self.epoch => WriteAnswer::Sealed { epoch: self.epoch },
+            (Some(None), Some((highest, _))) => WriteAnswer::NumberUsed { highest },
+            (Some(place), None) => {
                 *place = Some(entry.clone());
                 self.tail = self.tail.max(slot);
+                self.note(slot, entry);
                 WriteAnswer::Written
             }
         })
@@ -87,8 +114,17 @@ impl<I: Clone, P: Clone> MemoryLog<I, P> {
     ///
     /// [`LogFull`]; nothing is stored.
     pub fn append(&mut self, entry: &Entry<I, P>) -> Result<AppendAnswer, LogFull> {
+        let used = self.used(entry);
+        if let Some((_, slot)) = used
+            && self.slots.get(slot).is_some_and(|stored| stored == entry)
+        {
+            return Ok(AppendAnswer::AlreadyAppended { slot });
+        }
         if entry.epoch() < self.epoch {
             return Ok(AppendAnswer::Sealed { epoch: self.epoch });
+        }
+        if let Some((highest, _)) = used {
+            return Ok(AppendAnswer::NumberUsed { highest });
         }
         // Saturated, it is trimmed or occupied.
         let slot = self.tail.saturating_add(1);
@@ -98,17 +134,18 @@ impl<I: Clone, P: Clone> MemoryLog<I, P> {
             _ => return Err(self.full(slot)),
         }
         self.tail = slot;
+        self.note(slot, entry);
         Ok(AppendAnswer::Appended { slot })
     }
 
     /// As [`Log::read`].
-    pub fn read(&self, from: u64, limit: usize) -> ReadAnswer<I, P> {
+    pub fn read(&self, from: u64, limit: ReadLimit) -> ReadAnswer<I, P> {
         let first = self.slots.first();
         if from < first {
             return ReadAnswer::Trimmed { first };
         }
         let occupied = (from..=self.tail).filter_map(|slot| Some((slot, self.slots.get(slot)?.clone())));
-        ReadAnswer::Entries(occupied.take(limit).collect())
+        ReadAnswer::Entries(occupied.take(limit.entries).collect())
     }
 
     /// As [`Log::seal`].
@@ -142,10 +179,10 @@ impl<I: Clone, P: Clone> MemoryLog<I, P> {
 /// Makes a memory log in a cell a log that is used by `&self`.
 macro_rules! shared {
     ($cell:ident, $log:ident => $locked:expr) => {
-        impl<I: Clone, P: Clone> Log<I, P> for $cell<MemoryLog<I, P>> {
+        impl<I: NodeId, P: Clone + PartialEq> Log<I, P> for $cell<MemoryLog<I, P>> {
             type Error = LogFull;
 
-            fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<I, P>, LogFull> {
+            fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, LogFull> {
                 let $log = self;
                 Ok($locked.read(from, limit))
             }
@@ -161,14 +198,14 @@ macro_rules! shared {
             }
         }
 
-        impl<I: Clone, P: Clone> SlotLog<I, P> for $cell<MemoryLog<I, P>> {
+        impl<I: NodeId, P: Clone + PartialEq> SlotLog<I, P> for $cell<MemoryLog<I, P>> {
             fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, LogFull> {
                 let $log = self;
                 $locked.write(slot, entry)
             }
         }
 
-        impl<I: Clone, P: Clone> AppendLog<I, P> for $cell<MemoryLog<I, P>> {
+        impl<I: NodeId, P: Clone + PartialEq> AppendLog<I, P> for $cell<MemoryLog<I, P>> {
             fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, LogFull> {
                 let $log = self;
                 $locked.append(entry)

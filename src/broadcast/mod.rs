@@ -128,12 +128,12 @@ mod window;
 #[cfg(feature = "alloc")]
 pub use appender::{AppendRequest, Appender};
 #[cfg(feature = "alloc")]
-pub use entry::{BatchError, BatchErrorKind, Content, Entry, Payloads};
+pub use entry::{BatchError, BatchErrorKind, Content, Entry, Payloads, Unreadable};
 pub use fence::{Fence, FencingToken, StaleToken};
 #[cfg(feature = "alloc")]
 pub use ids::{PublishRefused, PublishRefusedKind};
 #[cfg(feature = "alloc")]
-pub use log::{AppendAnswer, AppendLog, Log, ReadAnswer, SealAnswer, SlotLog, WriteAnswer};
+pub use log::{AppendAnswer, AppendLog, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer};
 #[cfg(feature = "alloc")]
 pub use memory::{LogFull, MemoryLog};
 pub use position::Position;

@@ -350,7 +350,7 @@ impl<I: NodeId, P> Publisher<I, P> {
         match &answer {
             WriteAnswer::Written | WriteAnswer::Occupied(_) => self.tail = self.tail.max(slot),
             WriteAnswer::Trimmed { first } => self.tail = self.tail.max(first.saturating_sub(1)),
-            WriteAnswer::Sealed { .. } => {}
+            WriteAnswer::Sealed { .. } | WriteAnswer::NumberUsed { .. } => {}
         }
         let (epoch, attempts) = (self.epoch, self.config.attempts);
         let Some(outstanding) = &mut self.outstanding else { return Ok(None) };
@@ -386,6 +386,10 @@ impl<I: NodeId, P> Publisher<I, P> {
                 Ok(None)
             }
             WriteAnswer::Sealed { .. } => Ok(None), // of before this epoch was entered
+            WriteAnswer::NumberUsed { highest } => {
+                self.ids.observe(highest);
+                self.fail(PublishErrorKind::NumberUsed { highest })
+            }
             WriteAnswer::Trimmed { first } if sent > 1 => {
                 self.fail(PublishErrorKind::OutcomeTrimmed { slot, first })
             }
@@ -532,6 +536,16 @@ pub enum PublishErrorKind<I, P> {
         /// What it holds.
         other: Entry<I, P>,
     },
+    /// The log holds this number of the node already, or a later one, and stores the entry in no other slot. Two publishers
+    /// use one node id, or one lost its state and came back under its old id. If the other has stopped for good, publish
+    /// the payload again: the next number is above those of the other.
+    ///
+    /// Where requests are repeated and the log is trimmed, it is **unknown** whether the number is that of this very entry;
+    /// what is delivered under its id says so.
+    NumberUsed {
+        /// The highest number of the node in the log.
+        highest: u64,
+    },
     /// The slot was trimmed while it was **unknown** whether the entry is in it. It is delivered, or in a snapshot, if
     /// the node's number there is not lower than the entry's; otherwise it is not stored.
     OutcomeTrimmed {
@@ -560,6 +574,10 @@ impl<I: fmt::Debug, P: fmt::Debug> fmt::Display for PublishError<I, P> {
             }
             PublishErrorKind::Conflict { slot, other } => {
                 write!(f, "slot {slot} holds {other:?} instead of {entry:?}; one node id is used twice")
+            }
+            PublishErrorKind::NumberUsed { highest } => {
+                write!(f, "{entry:?} is refused: the log holds number {highest} of its node already, from ")?;
+                write!(f, "another publisher of that name; if that one has stopped, publish again")
             }
             PublishErrorKind::OutcomeTrimmed { slot, first } => {
                 write!(

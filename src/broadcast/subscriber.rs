@@ -34,7 +34,7 @@ use core::iter::Enumerate;
 use super::delivered::Delivered;
 use super::patience::Patience;
 use super::window::{Inserted, Window};
-use super::{Content, Entry, MAX_SLOT, Position, ReadAnswer, SubscribeError, WriteAnswer};
+use super::{Content, Entry, MAX_SLOT, Position, ReadAnswer, ReadLimit, SubscribeError, WriteAnswer};
 use crate::compat::vec;
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
@@ -111,8 +111,8 @@ pub enum SubscribeRequest {
     Read {
         /// The first slot.
         from: u64,
-        /// How many entries at most.
-        limit: usize,
+        /// The most that the answer may hold.
+        limit: ReadLimit,
     },
     /// Write [`Entry::fill`] of this epoch into the slot; the answer goes to [`Subscriber::handle_fill`].
     ///
@@ -302,8 +302,18 @@ impl<I: NodeId, P> Subscriber<I, P> {
             let Some(entry) = self.window.pop() else { return Ok(None) };
             self.epoch = self.epoch.max(entry.epoch());
             let (id, payload) = match entry.into_content() {
-                Content::Fill => {
+                Content::Fill | Content::Unreadable(_) => {
                     self.patience.note_fill(self.window.next() - 1);
+                    continue;
+                }
+                Content::Skip { id, .. } => {
+                    self.delivered.note(&id);
+                    continue;
+                }
+                Content::Retire { id, node } => {
+                    if self.delivered.note(&id) {
+                        self.delivered.remove(&node);
+                    }
                     continue;
                 }
                 Content::Marker { id } => (id, None),
@@ -396,19 +406,24 @@ impl<I: NodeId, P> Subscriber<I, P> {
             Wanted::Fill { at, slot } if at <= now_ms => {
                 SubscribeRequest::Fill { slot, epoch: self.epoch.max(self.sealed) }
             }
-            Wanted::Now => SubscribeRequest::Read { from: self.window.next(), limit: self.window.limit() },
+            Wanted::Now => SubscribeRequest::Read { from: self.window.next(), limit: self.limit() },
             // Only whether the hole is still one: what stands above it is read already, or will be.
-            Wanted::Fill { .. } if self.next_read <= now_ms => {
-                SubscribeRequest::Read { from: self.window.next(), limit: 1 }
-            }
+            Wanted::Fill { .. } if self.next_read <= now_ms => SubscribeRequest::Read {
+                from: self.window.next(),
+                limit: ReadLimit { entries: 1, ..self.limit() },
+            },
             Wanted::Poll if self.next_read <= now_ms => {
-                SubscribeRequest::Read { from: self.window.next(), limit: self.window.limit() }
+                SubscribeRequest::Read { from: self.window.next(), limit: self.limit() }
             }
             Wanted::Fill { .. } | Wanted::Poll => return None,
         };
         self.pending = true;
         self.quiet_until = now_ms.saturating_add(self.config.write_timeout_ms.max(1));
         Some(request)
+    }
+
+    fn limit(&self) -> ReadLimit {
+        ReadLimit { entries: self.window.limit(), bytes: usize::MAX }
     }
 
     /// Returns when to call [`poll_request`](Self::poll_request) again; `None` if there is something to deliver first, or
@@ -462,7 +477,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         &mut self,
         now_ms: u64,
         from: u64,
-        limit: usize,
+        limit: ReadLimit,
         answer: ReadAnswer<I, P>,
     ) -> Result<(), SubscribeError<I, P>>
     where
@@ -475,7 +490,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
             ReadAnswer::Entries(entries) => entries,
         };
         let next = self.window.next();
-        let mut read_up_to = if entries.len() < limit { self.claimed } else { 0 };
+        let mut read_up_to = if entries.len() < limit.entries { self.claimed } else { 0 };
         let mut nearest = None;
         for (slot, entry) in entries {
             read_up_to = read_up_to.max(slot);
@@ -525,6 +540,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
                 Ok(())
             }
             WriteAnswer::Trimmed { first } => self.handle_trimmed(first),
+            WriteAnswer::NumberUsed { .. } => Ok(()), // a fill has no number
         }
     }
 

@@ -14,7 +14,7 @@ use core::fmt;
 
 use super::StateMachine;
 use crate::broadcast::{
-    Delivery, Entry, Position, ReadAnswer, Snapshot, SubscribeError, SubscribeRequest, Subscriber,
+    Delivery, Entry, Position, ReadAnswer, ReadLimit, Snapshot, SubscribeError, SubscribeRequest, Subscriber,
     SubscriberConfig, TooManyNodes, WriteAnswer,
 };
 use crate::node::{Dot, NodeId};
@@ -198,7 +198,7 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         &mut self,
         now_ms: u64,
         from: u64,
-        limit: usize,
+        limit: ReadLimit,
         answer: ReadAnswer<I, M::Command>,
     ) -> Result<(), SubscribeError<I, M::Command>>
     where

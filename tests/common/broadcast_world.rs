@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use happens_before::Dot;
 use happens_before::broadcast::{
     Abandoned, AppendAnswer, AppendRequest, Appender, Entry, Fate, MemoryLog, Position, PublishError,
-    PublishErrorKind, PublishRequest, Publisher, PublisherConfig, ReadAnswer, Snapshot, SubscribeError,
-    SubscribeRequest, Subscriber, SubscriberConfig, Take, WriteAnswer,
+    PublishErrorKind, PublishRequest, Publisher, PublisherConfig, ReadAnswer, ReadLimit, Snapshot,
+    SubscribeError, SubscribeRequest, Subscriber, SubscriberConfig, Take, WriteAnswer,
 };
 use happens_before::check::{OrderRun, OrderViolation};
 
@@ -201,14 +201,14 @@ enum What {
     Take(Take<u8>),
     Write { slot: u64, entry: Entry<u8, Payload> },
     Append(Entry<u8, Payload>),
-    Read { from: u64, limit: usize },
+    Read { from: u64, limit: ReadLimit },
     Fill { slot: u64, epoch: u64 },
     Announce { slot: u64, entry: Entry<u8, Payload> },
     // Answers.
     Numbers { take: Take<u8>, first: u64 },
     Written { id: Dot<u8>, slot: u64, answer: WriteAnswer<u8, Payload> },
     Appended { entry: Entry<u8, Payload>, answer: AppendAnswer },
-    Found { from: u64, limit: usize, answer: ReadAnswer<u8, Payload> },
+    Found { from: u64, limit: ReadLimit, answer: ReadAnswer<u8, Payload> },
     Filled { slot: u64, epoch: u64, answer: WriteAnswer<u8, Payload> },
 }
 
@@ -568,7 +568,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
             Some(SubscribeRequest::Fill { slot, .. }) if self.conduct.appends => {
                 assert!(slot <= self.log.tail(), "slot {slot} is beyond all that was appended");
                 self.seen.suspected += 1;
-                What::Read { from: slot, limit: 1 }
+                What::Read { from: slot, limit: ReadLimit::entries(1) }
             }
             Some(SubscribeRequest::Fill { slot, epoch }) => match self.conduct.repair {
                 Repair::Fill => What::Fill { slot, epoch },
@@ -689,7 +689,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
                 (machine.handle_write(&id, slot, answer), entry)
             }
             (Sender::Appends(machine), What::Appended { entry, answer }) => {
-                (Ok(machine.handle_append(entry.id().unwrap(), answer)), Some(entry))
+                (machine.handle_append(entry.id().unwrap(), answer), Some(entry))
             }
             _ => unreachable!("publishers hear of numbers, and of writes or appends"),
         };
@@ -715,6 +715,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
             Err(error) => {
                 let not_stored = match error.kind {
                     PublishErrorKind::OutcomeTrimmed { .. } => false,
+                    PublishErrorKind::NumberUsed { .. } => false,
                     PublishErrorKind::Conflict { .. } => panic!("{error}"),
                     // Over a counter that tells the truth, the wait for holes grows until every sender gets through.
                     PublishErrorKind::FilledAway { .. } if !self.counter_lies() => panic!("{error}"),

@@ -4,7 +4,7 @@ use core::num::NonZeroU64;
 
 use happens_before::Counter;
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Entry, Log, ReadAnswer, SealAnswer, SlotLog, WriteAnswer,
+    AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer,
 };
 
 use super::{AsyncAppendLog, AsyncCounter, AsyncLog, AsyncSlotLog};
@@ -43,7 +43,7 @@ impl<C: Counter + Sync> AsyncCounter for Blocking<C> {
 impl<I, P, L: Log<I, P> + Sync> AsyncLog<I, P> for Blocking<L> {
     type Error = L::Error;
 
-    async fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<I, P>, L::Error> {
+    async fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, L::Error> {
         self.0.read(from, limit)
     }
 

@@ -9,8 +9,8 @@ use core::convert::Infallible;
 use happens_before::NodeId;
 use happens_before::broadcast::blocking::{FollowError, SettleError, Settled};
 use happens_before::broadcast::{
-    AppendRequest, Appender, Delivery, Entry, PublishRequest, Published, Publisher, ReadAnswer, SubscribeError,
-    SubscribeRequest, Subscriber, WriteAnswer,
+    AppendRequest, Appender, Delivery, Entry, PublishRequest, Published, Publisher, ReadAnswer, ReadLimit,
+    SubscribeError, SubscribeRequest, Subscriber, WriteAnswer,
 };
 use happens_before::replicated::blocking::WaitError;
 use happens_before::replicated::{Applied, Replica, StateMachine};
@@ -78,8 +78,10 @@ where
             Some(AppendRequest::Append { entry }) => {
                 let id = entry.id().cloned();
                 let answer = log.append(entry).await.map_err(SettleError::Log)?;
-                let published = id.and_then(|id| appender.handle_append(&id, answer));
-                if published.is_some() {
+                if let Some(id) = id
+                    && let published @ Some(_) =
+                        appender.handle_append(&id, answer).map_err(SettleError::Publish)?
+                {
                     return Ok(published);
                 }
             }
@@ -109,7 +111,7 @@ pub trait Follower {
         &mut self,
         now_ms: u64,
         from: u64,
-        limit: usize,
+        limit: ReadLimit,
         answer: ReadAnswer<Self::Node, Self::Payload>,
     ) -> Result<(), SubscribeError<Self::Node, Self::Payload>>;
 
@@ -145,7 +147,7 @@ macro_rules! follower {
                 &mut self,
                 now_ms: u64,
                 from: u64,
-                limit: usize,
+                limit: ReadLimit,
                 answer: ReadAnswer<I, $payload>,
             ) -> Result<(), SubscribeError<I, $payload>> {
                 <$machine>::handle_read(self, now_ms, from, limit, answer)
@@ -236,7 +238,7 @@ async fn read<F, L>(
     log: &L,
     now_ms: u64,
     from: u64,
-    limit: usize,
+    limit: ReadLimit,
 ) -> Result<(), FollowError<F::Node, F::Payload, L::Error>>
 where
     F: Follower,

@@ -70,7 +70,7 @@ mod drive;
 
 use core::num::NonZeroU64;
 
-use happens_before::broadcast::{AppendAnswer, Entry, ReadAnswer, SealAnswer, WriteAnswer};
+use happens_before::broadcast::{AppendAnswer, Entry, ReadAnswer, ReadLimit, SealAnswer, WriteAnswer};
 
 pub use blocking::Blocking;
 pub use drive::{
@@ -123,7 +123,7 @@ pub trait AsyncLog<I, P> {
     fn read(
         &self,
         from: u64,
-        limit: usize,
+        limit: ReadLimit,
     ) -> impl Future<Output = Result<ReadAnswer<I, P>, Self::Error>> + Send;
 
     /// Refuses entries of epochs below `epoch` from now on, and returns the highest occupied slot.

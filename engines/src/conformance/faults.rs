@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use happens_before::Counter;
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Entry, Log, ReadAnswer, SealAnswer, SlotLog, WriteAnswer,
+    AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer,
 };
 
 /// A counter or a log that loses a fifth of its requests and answers; the rest of it is the engine's.
@@ -91,7 +91,7 @@ impl<C: Counter> Counter for Unreliable<'_, C> {
 impl<I, P, L: Log<I, P>> Log<I, P> for Unreliable<'_, L, (u64, Entry<I, P>)> {
     type Error = Lost<L::Error>;
 
-    fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<I, P>, Self::Error> {
+    fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, Self::Error> {
         self.call(|log| log.read(from, limit))
     }
 

@@ -8,7 +8,7 @@ use std::thread;
 
 use happens_before::Dot;
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Entry, Log, MemoryLog, ReadAnswer, SlotLog, WriteAnswer,
+    AppendAnswer, AppendLog, Entry, Log, MemoryLog, ReadAnswer, ReadLimit, SlotLog, WriteAnswer,
 };
 
 type Node = u64;
@@ -63,7 +63,9 @@ where
     });
     let append = |log: &L, _, _, entry: &Said| match log.append(entry).expect("append") {
         AppendAnswer::Appended { slot } => Some(slot),
-        AppendAnswer::Sealed { .. } => None,
+        AppendAnswer::AlreadyAppended { .. }
+        | AppendAnswer::Sealed { .. }
+        | AppendAnswer::NumberUsed { .. } => None,
     };
     let log = new();
     trimmed_beyond_the_tail(&log);
@@ -80,7 +82,7 @@ fn entries<L: Log<Node, Payload>>(log: &L, from: u64) -> Vec<(u64, Said)>
 where
     L::Error: Debug,
 {
-    match log.read(from, usize::MAX).expect("read") {
+    match log.read(from, ReadLimit::entries(usize::MAX)).expect("read") {
         ReadAnswer::Entries(entries) => entries,
         ReadAnswer::Trimmed { first } => panic!("{from} is trimmed below {first}"),
     }
@@ -101,7 +103,7 @@ where
     for request in 1..=REQUESTS as u64 {
         match random.u8(..100) {
             0..60 => {
-                let (epoch, id) = (random.u64(..4), Dot::new(random.u64(..3), request).expect("not 0"));
+                let (epoch, id) = (random.u64(..4), Dot::new(random.u64(..3), 3 * request).expect("not 0"));
                 let entry = match random.u8(..4) {
                     0 => Entry::fill(epoch),
                     1 => Entry::marker(epoch, id),
@@ -111,7 +113,7 @@ where
                 write(&log, &model, &entry, random);
             }
             60..90 => {
-                let (from, limit) = (random.u64(..first + 14), random.usize(..5));
+                let (from, limit) = (random.u64(..first + 14), ReadLimit::entries(random.usize(..5)));
                 let (here, there) = (log.read(from, limit).expect("read"), model.borrow().read(from, limit));
                 if let (ReadAnswer::Entries(here), ReadAnswer::Entries(there)) = (&here, &there) {
                     // An engine may return fewer, but not none.
@@ -120,7 +122,7 @@ where
                         "{here:?}, not {there:?}"
                     );
                 } else {
-                    assert_eq!(here, there, "read({from}, {limit})");
+                    assert_eq!(here, there, "read({from}, {limit:?})");
                 }
             }
             90..93 => {
@@ -137,7 +139,10 @@ where
         }
     }
     let first = model.borrow_mut().trim(0);
-    assert_eq!(ReadAnswer::Entries(entries(&log, first)), model.borrow().read(first, usize::MAX));
+    assert_eq!(
+        ReadAnswer::Entries(entries(&log, first)),
+        model.borrow().read(first, ReadLimit::entries(usize::MAX))
+    );
 }
 
 /// Numbers that no slot has: refused, or nothing there, and no harm done.
@@ -153,7 +158,7 @@ where
     for from in [1, i64::MAX as u64, 1 << 63, u64::MAX] {
         assert!(entries(log, from).is_empty(), "nothing is written from {from} on");
     }
-    assert!(matches!(log.read(0, 1), Ok(ReadAnswer::Trimmed { first: 1 })));
+    assert!(matches!(log.read(0, ReadLimit::entries(1)), Ok(ReadAnswer::Trimmed { first: 1 })));
     assert_eq!(log.write(1, &entry).expect("write"), WriteAnswer::Written);
 }
 
@@ -288,7 +293,7 @@ where
                             WriteAnswer::Occupied(_) => {
                                 assert!(slot >= first, "L3: trimmed goes before occupied")
                             }
-                            WriteAnswer::Sealed { .. } => panic!("nobody has sealed"),
+                            other => panic!("{other:?}"),
                         }
                     }
                 }
@@ -311,7 +316,7 @@ where
     kept.sort_unstable();
     let stored: Vec<u64> = entries(log, first).into_iter().map(|(slot, _)| slot).collect();
     assert_eq!(stored, kept, "what was written and is not trimmed is there, and nothing else");
-    assert_eq!(log.read(first - 1, 1).expect("read"), ReadAnswer::Trimmed { first });
+    assert_eq!(log.read(first - 1, ReadLimit::entries(1)).expect("read"), ReadAnswer::Trimmed { first });
 }
 
 /// What is read is 1, 2, 3, ... at every moment, with all that was answered before; later is higher.
@@ -331,7 +336,7 @@ where
                             assert!(slot > before, "slot {slot} after {before} had been answered");
                             answered.fetch_max(slot, Ordering::SeqCst);
                         }
-                        AppendAnswer::Sealed { .. } => panic!("nobody has sealed"),
+                        other => panic!("{other:?}"),
                     }
                 }
             }

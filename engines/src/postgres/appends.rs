@@ -1,7 +1,7 @@
 //! Appends: number and row in one statement, so that there are no holes, nor the look of any.
 
 use ::postgres::Client;
-use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, Log, ReadAnswer, SealAnswer};
+use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit, SealAnswer};
 use happens_before::codec::DecodeId;
 use tokio_postgres::Client as AsyncClient;
 

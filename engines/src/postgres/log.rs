@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 use std::sync::Arc;
 
-use happens_before::broadcast::{Entry, ReadAnswer, SealAnswer};
+use happens_before::broadcast::{Entry, ReadAnswer, ReadLimit, SealAnswer};
 use happens_before::codec::DecodeId;
 
 use super::error::{PostgresError, Result, after_done, foreign, number};
@@ -30,7 +30,7 @@ impl<I, P, C: Connection> Shared<I, P, C> {
         Ok(Self { pool: pool.clone(), name: name.into(), types: PhantomData })
     }
 
-    pub(super) async fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<I, P>>
+    pub(super) async fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>>
     where
         I: DecodeId,
         P: From<Vec<u8>>,
@@ -45,7 +45,7 @@ impl<I, P, C: Connection> Shared<I, P, C> {
             WHERE log.name = $1 ORDER BY found.slot";
         // Nothing stands above the highest slot.
         let (from, beyond) = (i64::try_from(from).unwrap_or(i64::MAX), from > MAX);
-        let limit = if beyond { 0 } else { i64::try_from(limit).unwrap_or(i64::MAX) };
+        let limit = if beyond { 0 } else { i64::try_from(limit.entries).unwrap_or(i64::MAX) };
         let rows = self.pool.look(READ, &[&&*self.name, &from, &limit]).await?;
         let first = number(rows.first().ok_or(PostgresError::Missing)?, 0)?;
         if from.unsigned_abs() < first {
@@ -113,7 +113,7 @@ macro_rules! a_log {
         impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> Log<I, P> for $log<I, P> {
             type Error = PostgresError;
 
-            fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<I, P>> {
+            fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>> {
                 block_on(self.0.read(from, limit))
             }
 
@@ -129,7 +129,7 @@ macro_rules! a_log {
         impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> AsyncLog<I, P> for $log<I, P, AsyncClient> {
             type Error = PostgresError;
 
-            async fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<I, P>> {
+            async fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>> {
                 self.0.read(from, limit).await
             }
 

@@ -1,7 +1,7 @@
 //! Slots that are written by number: one row each, inserted by whoever comes first.
 
 use ::postgres::Client;
-use happens_before::broadcast::{Entry, Log, ReadAnswer, SealAnswer, SlotLog, WriteAnswer};
+use happens_before::broadcast::{Entry, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer};
 use happens_before::codec::{DecodeId, EncodeId};
 use tokio_postgres::Client as AsyncClient;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use happens_before::Counter;
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Entry, Log, ReadAnswer, SealAnswer, SlotLog, WriteAnswer,
+    AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer,
 };
 use happens_before_engines::asynchronous::{AsyncAppendLog, AsyncCounter, AsyncLog, AsyncSlotLog};
 use happens_before_engines::postgres::{AsyncPostgres, PostgresConfig};
@@ -63,7 +63,7 @@ impl<C: AsyncCounter> Counter for Awaited<C> {
 impl<I, P, L: AsyncLog<I, P>> Log<I, P> for Awaited<L> {
     type Error = L::Error;
 
-    fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<I, P>, L::Error> {
+    fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, L::Error> {
         self.runtime.block_on(self.engine.read(from, limit))
     }
 

@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 use std::{fmt, iter};
 
 use happens_before::Counter;
-use happens_before::broadcast::{Entry, Log, ReadAnswer, SealAnswer, SlotLog, WriteAnswer};
+use happens_before::broadcast::{Entry, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer};
 use happens_before_simulation::Random;
 use serde::{Deserialize, Serialize};
 
@@ -144,7 +144,7 @@ where
 impl<L: Log<Node, Payload>, F> Log<Node, Payload> for Seam<'_, L, F> {
     type Error = Trouble<L::Error>;
 
-    fn read(&self, from: u64, limit: usize) -> Result<ReadAnswer<Node, Payload>, Self::Error> {
+    fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<Node, Payload>, Self::Error> {
         self.engine.read(from, limit).map_err(Trouble::Engine)
     }
 

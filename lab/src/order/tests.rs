@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::faults::Seam;
 use super::*;
 use happens_before::Dot;
-use happens_before::broadcast::{Entry, Log, ReadAnswer, WriteAnswer};
+use happens_before::broadcast::{Entry, Log, ReadAnswer, ReadLimit, WriteAnswer};
 
 type Memory = Mutex<MemoryLog<Node, Payload>>;
 
@@ -65,7 +65,9 @@ fn a_log_that_keeps_its_promises_passes() {
     assert_eq!(outcome.tally.delivered_again, again);
     // A message stands in the log once: also one whose publisher was killed in the write, since its successor wrote to the
     // same slot. Only where nobody knew of the write, it may be there twice.
-    let ReadAnswer::Entries(entries) = Log::read(&log, 1, usize::MAX).expect("memory does not fail") else {
+    let ReadAnswer::Entries(entries) =
+        Log::read(&log, 1, ReadLimit::entries(usize::MAX)).expect("memory does not fail")
+    else {
         panic!("nobody trims")
     };
     let plan = Plan::new(&settings());

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use happens_before::Dot;
 use happens_before::broadcast::blocking::{FollowError, SettleError, follow, settle};
 use happens_before::broadcast::{
-    Entry, Publisher, PublisherConfig, ReadAnswer, SlotLog, Snapshot, Subscriber, WriteAnswer,
+    Entry, Publisher, PublisherConfig, ReadAnswer, ReadLimit, SlotLog, Snapshot, Subscriber, WriteAnswer,
 };
 
 use super::engine::SetBack;
@@ -197,7 +197,7 @@ where
     /// Waits until the slot is occupied; or until the counter was set back below it, since then no subscriber need see that
     /// there is anything to fill. If nobody fills it for very long it is written late, and the oracle has something to say.
     fn stall(&self, slot: u64) {
-        let occupied = || match self.log.read(slot, 1) {
+        let occupied = || match self.log.read(slot, ReadLimit::entries(1)) {
             Ok(ReadAnswer::Entries(entries)) => entries.first().is_some_and(|(found, _)| *found == slot),
             _ => false,
         };

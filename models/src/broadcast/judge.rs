@@ -1,7 +1,7 @@
 //! What must hold in a state.
 
 use happens_before::Dot;
-use happens_before::broadcast::{Content, Position, ReadAnswer};
+use happens_before::broadcast::{Content, Position, ReadAnswer, ReadLimit};
 use happens_before::check::{OrderRun, OrderViolation};
 
 use super::machines::{Entry, Message, Node, Told};
@@ -42,11 +42,13 @@ impl State {
 
     /// What stands in the log.
     fn entries(&self) -> Vec<(u64, Message)> {
-        let ReadAnswer::Entries(entries) = self.engines.log.read(1, usize::MAX) else { return Vec::new() };
+        let ReadAnswer::Entries(entries) = self.engines.log.read(1, ReadLimit::entries(usize::MAX)) else {
+            return Vec::new();
+        };
         let messages = |(slot, entry): (u64, Entry)| {
             let (node, numbers) = match entry.into_content() {
                 Content::Messages { first, payloads } => (*first.node(), payloads.into_vec()),
-                Content::Marker { .. } | Content::Fill => (0, Vec::new()),
+                _ => (0, Vec::new()),
             };
             let message = move |number| Some((slot, Dot::new(node, u64::from(number))?));
             numbers.into_iter().filter_map(message)

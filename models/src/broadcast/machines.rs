@@ -3,8 +3,8 @@
 use happens_before::Dot;
 use happens_before::broadcast::{
     self, AppendAnswer, AppendRequest, Appender, MemoryLog, Position, PublishErrorKind, PublishRequest,
-    Publisher, PublisherConfig, ReadAnswer, Snapshot, SubscribeRequest, Subscriber, SubscriberConfig, Take,
-    WriteAnswer,
+    Publisher, PublisherConfig, ReadAnswer, ReadLimit, Snapshot, SubscribeRequest, Subscriber,
+    SubscriberConfig, Take, WriteAnswer,
 };
 
 use crate::replay::Machine;
@@ -53,7 +53,7 @@ pub enum Request {
     /// To be told the newest epoch.
     Enter,
     /// To read the log.
-    Read { from: u64, limit: usize },
+    Read { from: u64, limit: ReadLimit },
     /// To fill a slot.
     Fill { slot: u64, epoch: u64 },
 }
@@ -65,7 +65,7 @@ pub enum Answer {
     Written { id: Dot<Node>, slot: u64, answer: WriteAnswer<Node, Number> },
     Appended { id: Dot<Node>, answer: AppendAnswer },
     Entered { epoch: u64, tail: u64 },
-    Found { from: u64, limit: usize, answer: ReadAnswer<Node, Number> },
+    Found { from: u64, limit: ReadLimit, answer: ReadAnswer<Node, Number> },
     Filled { slot: u64, epoch: u64, answer: WriteAnswer<Node, Number> },
 }
 
@@ -107,7 +107,7 @@ impl Engines {
 
     /// Returns what stands in a slot.
     pub fn at(&self, slot: u64) -> Option<Entry> {
-        let ReadAnswer::Entries(entries) = self.log.read(slot, 1) else { return None };
+        let ReadAnswer::Entries(entries) = self.log.read(slot, ReadLimit::entries(1)) else { return None };
         entries.into_iter().find(|&(at, _)| at == slot).map(|(_, entry)| entry)
     }
 
@@ -363,7 +363,7 @@ impl Sender {
                 publisher.handle_write(&id, slot, answer)
             }
             (Outbound::Appends(appender), Answer::Appended { id, answer }) => {
-                Ok(appender.handle_append(&id, answer))
+                appender.handle_append(&id, answer)
             }
             (Outbound::Slots(publisher), Answer::Entered { epoch, tail }) => {
                 publisher.enter(epoch, tail);
@@ -528,7 +528,7 @@ impl Receiver {
         match (self.subscriber.poll_request(when.ms())?, self.conduct) {
             // The read that has left it out may be older than an announcement of what stands above: ask once more.
             (SubscribeRequest::Fill { slot, .. }, _) if self.appends => {
-                Some(Request::Read { from: slot, limit: 1 })
+                Some(Request::Read { from: slot, limit: ReadLimit::entries(1) })
             }
             (SubscribeRequest::Fill { .. }, Conduct::NoRepair) => None,
             (SubscribeRequest::Fill { slot, epoch }, Conduct::Skip) => {

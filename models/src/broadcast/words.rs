@@ -39,6 +39,9 @@ impl fmt::Display for Standing<'_> {
             }
             Content::Marker { .. } => write!(f, "a marker"),
             Content::Fill => write!(f, "a fill"),
+            Content::Skip { slot, .. } => write!(f, "a request to pass slot {slot}"),
+            Content::Retire { node, .. } => write!(f, "the end of {}", Name(*node)),
+            Content::Unreadable(why) => write!(f, "something {why}"),
         }
     }
 }
@@ -78,11 +81,14 @@ impl fmt::Display for Answer {
                 WriteAnswer::Occupied(entry) => write!(f, "occupied by {}", Standing(entry)),
                 WriteAnswer::Sealed { epoch } => write!(f, "sealed, epoch {epoch} goes on"),
                 WriteAnswer::Trimmed { first } => write!(f, "trimmed up to {first}"),
+                WriteAnswer::NumberUsed { highest } => write!(f, "refused, number {highest} is used"),
             },
-            Self::Appended { answer: AppendAnswer::Appended { slot }, .. } => write!(f, "in slot {slot}"),
-            Self::Appended { answer: AppendAnswer::Sealed { epoch }, .. } => {
-                write!(f, "sealed, epoch {epoch} goes on")
-            }
+            Self::Appended { answer, .. } => match answer {
+                AppendAnswer::Appended { slot } => write!(f, "in slot {slot}"),
+                AppendAnswer::AlreadyAppended { slot } => write!(f, "already in slot {slot}"),
+                AppendAnswer::Sealed { epoch } => write!(f, "sealed, epoch {epoch} goes on"),
+                AppendAnswer::NumberUsed { highest } => write!(f, "refused, number {highest} is used"),
+            },
             Self::Entered { epoch, tail } => write!(f, "epoch {epoch}, above slot {tail}"),
             Self::Found { answer: ReadAnswer::Trimmed { first }, .. } => write!(f, "trimmed up to {first}"),
             Self::Found { answer: ReadAnswer::Entries(entries), .. } if entries.is_empty() => {
