@@ -7,14 +7,17 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use happens_before::Limits;
 
+use crate::budget::Budget;
 use crate::diagram;
 use crate::history::session::{self, Shape};
 use crate::history::{History, InputError, git, trace};
+use crate::interrupt;
 use crate::output::{self, Picture};
 use crate::progress::Progress;
 use crate::replay::{self, Canary, Settings};
@@ -41,6 +44,12 @@ const LARGEST_SESSION: u64 = 100_000_000;
 
 /// The longest time that an option can name, in ticks.
 const LONGEST_TIME: u64 = 1_000_000_000;
+
+/// How many MiB of memory can be allowed.
+const MOST_MEMORY: u64 = 1 << 20;
+
+/// How many seconds git can be allowed, a day.
+const LONGEST_READING: u64 = 86_400;
 
 /// Tries happens-before out, on real histories and over real engines, and judges what comes out.
 #[derive(Debug, Parser)]
@@ -121,6 +130,17 @@ struct Source {
     /// How many authors the built-in session has, at most 1000; events times authors are at most 100,000,000.
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = count(MOST_AUTHORS))]
     authors: u32,
+
+    /// How many MiB of memory the history of a trace or a repository may take while it is read, and its replay after
+    /// that; git may allocate as much.
+    #[arg(long, value_name = "MIB", default_value_t = Budget::DEFAULT_MIB as u64,
+          value_parser = clap::value_parser!(u64).range(1..=MOST_MEMORY))]
+    memory: u64,
+
+    /// How many seconds git may take, before it is stopped, to find the repository and to list its commits.
+    #[arg(long, value_name = "SECONDS", default_value_t = git::DEFAULT_TIME.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..=LONGEST_READING))]
+    time_limit: u64,
 }
 
 #[derive(Debug, Args)]
@@ -221,7 +241,10 @@ fn ticks(least: u64) -> clap::builder::RangedU64ValueParser {
 
 /// Runs the program with the arguments it was called with.
 pub fn main() -> ExitCode {
-    run(std::env::args_os())
+    match interrupt::install() {
+        Ok(()) => run(std::env::args_os()),
+        Err(error) => fail(&InputError { place: "signals".to_owned(), what: trace::describe(&error) }),
+    }
 }
 
 /// Runs the program with these arguments, the first of which is its name.
@@ -294,12 +317,14 @@ fn replay(options: &Replay) -> Result<bool, InputError> {
 
 impl Source {
     fn read(&self, seed: u64) -> Result<History, InputError> {
-        let Self { trace, git, events, authors } = self;
+        let Self { trace, git, events, authors, memory, time_limit } = self;
+        let budget = Budget::of_mib(usize::try_from(*memory).unwrap_or(usize::MAX));
         let history = match (trace, git) {
-            (Some(file), _) => trace::read(file)?,
+            (Some(file), _) => trace::read(file, &budget)?,
             (None, Some(folder)) => {
                 let mut progress = Progress::new("reading", "commits", None);
-                git::read(folder, &mut |commits| progress.update(commits))?
+                let time = Duration::from_secs(*time_limit);
+                git::read(folder, time, &budget, &mut |commits| progress.update(commits))?
             }
             (None, None) => {
                 let shape = Shape { events: events.unwrap_or(SESSION_EVENTS), authors: *authors, seed };
