@@ -316,6 +316,11 @@ fn replay(options: &Replay) -> Result<bool, InputError> {
 }
 
 impl Source {
+    /// Returns how many bytes a recorded history may take. The options of a built-in session bound what it takes.
+    fn memory_limit(&self) -> Option<u64> {
+        (self.trace.is_some() || self.git.is_some()).then_some(self.memory << 20)
+    }
+
     fn read(&self, seed: u64) -> Result<History, InputError> {
         let Self { trace, git, events, authors, memory, time_limit } = self;
         let budget = Budget::of_mib(usize::try_from(*memory).unwrap_or(usize::MAX));
@@ -362,6 +367,19 @@ impl Replay {
             place: option.to_owned(),
             what: format!("the history has {needed}, so it could never be delivered"),
         };
+        if let Some(memory) = self.source.memory_limit() {
+            let sites = self.run.nodes;
+            let needed = replay::memory(history, sites as usize);
+            if needed > memory {
+                let (needed, sites) = (thousands(needed >> 20), counted(sites, "site"));
+                let what = format!(
+                    "a replay at {sites} needs about {needed} MiB; allow it, or ask for fewer --events"
+                );
+                return Err(InputError { place: "--memory".to_owned(), what });
+            }
+            // A quarter for all that is held back.
+            limits.bytes = usize::try_from(memory / 4 / sites).unwrap_or(usize::MAX);
+        }
         if limits.nodes < history.nodes() {
             return Err(too_small("--node-limit", counted(history.nodes() as u64, "node")));
         }

@@ -456,6 +456,104 @@ mod tests {
         assert_eq!(history.name(199), "author 0#200");
     }
 
+    /// Sets and merges at random, with plain vectors beside it, where a reach has one, two and three levels.
+    #[test]
+    fn reaches_are_the_vectors_that_they_stand_for() {
+        for (seed, nodes) in [(1, 1), (2, 64), (3, 65), (4, 2048), (5, 2049), (6, 5000)] {
+            let budget = Budget::default();
+            let levels = [LEAF, LEAF * BRANCH, LEAF * BRANCH * BRANCH];
+            let room = levels.into_iter().find(|&room| room >= nodes).expect("enough levels") as u64;
+            let mut random = Random::new(seed, stream::SESSION);
+            let mut reaches: Vec<(Reach<'_>, Vec<u32>)> = vec![(None, vec![0; nodes]); 8];
+            let mut shared = 0;
+            for _ in 0..2000 {
+                let (at, other) = (random.index(reaches.len()), random.index(reaches.len()));
+                if random.chance(0.6) {
+                    let (node, set) = (random.index(nodes), random.below(1000) as u32);
+                    let (reach, plain) = &mut reaches[at];
+                    set_length(reach, room, node as u64, set, &budget);
+                    plain[node] = set;
+                } else {
+                    let (other, theirs) = reaches[other].clone();
+                    let (reach, ours) = &mut reaches[at];
+                    ours.iter_mut().zip(&theirs).for_each(|(ours, theirs)| *ours = (*ours).max(*theirs));
+                    *reach = merged(reach.take(), other.clone());
+                    shared += usize::from(same(&[reach.clone()], &[other]));
+                }
+                let (reach, plain) = &reaches[at];
+                let differs = (0..nodes).find(|&node| length(reach, node as Node) != plain[node]);
+                assert_eq!(differs, None, "seed {seed}, {nodes} nodes");
+            }
+            assert!(shared > 50, "only {shared} merges took over the other side");
+            assert!(budget.used() > 0);
+            drop(reaches);
+            assert_eq!(budget.used(), 0, "every part is given back");
+        }
+    }
+
+    /// Many beginnings, and one event that follows them all: each beginning has a path, and not an entry for all others.
+    #[test]
+    fn many_beginnings_take_linear_memory() {
+        let taken = |events: u64| {
+            let mut told: Vec<_> = (0..events).map(|author| Told { author, parents: vec![] }).collect();
+            told.push(Told { author: 0, parents: (0..events).collect() });
+            let budget = Budget::default();
+            let history = History::new(String::new(), names(events as usize), &told, &budget).expect("a graph");
+            assert_eq!(history.nodes() as u64, events);
+            budget.used()
+        };
+        // What is still counted at the end is linear, and so is what was counted on the way.
+        let (small, large) = (taken(2_000), taken(20_000));
+        assert!(large < 12 * small, "{small} and {large} bytes");
+        let mut told: Vec<_> = (0..20_000).map(|author| Told { author, parents: vec![] }).collect();
+        told.push(Told { author: 0, parents: (0..20_000).collect() });
+        let budget = Budget::new(40 << 20);
+        assert!(History::new(String::new(), names(20_000), &told, &budget).is_ok());
+    }
+
+    /// Branches that differ in most entries cannot share: where they do not fit, they are refused before they are all
+    /// there.
+    #[test]
+    fn pasts_that_truly_differ_are_refused_where_they_do_not_fit() {
+        // In every round each of 2000 authors follows herself and another one, who is drawn.
+        let (authors, rounds) = (2000, 14);
+        let mut random = Random::new(7, stream::SESSION);
+        let mut graph: Vec<_> = (0..authors).map(|author| Told { author, parents: vec![] }).collect();
+        for round in 1..rounds {
+            for author in 0..authors {
+                let (own, other) =
+                    ((round - 1) * authors + author, (round - 1) * authors + random.below(authors));
+                let parents = if own == other { vec![own] } else { vec![own, other] };
+                graph.push(Told { author, parents });
+            }
+        }
+        let names = || names(authors as usize);
+        let little = Budget::new(8 << 20);
+        let refused = History::new(String::new(), names(), &graph, &little).err();
+        assert_eq!(refused, Some(HistoryError::OverBudget(OverBudget { limit: 8 << 20 })));
+        // No more was counted than one merge, of a tree with all authors, too many.
+        assert!(little.used() < (8 << 20) + 20_000, "{}", little.used());
+        let enough = History::new(String::new(), names(), &graph, &Budget::new(64 << 20));
+        assert_eq!(enough.map(|history| history.nodes()).ok(), Some(2000));
+    }
+
+    #[test]
+    fn an_error_leaves_no_part_counted() {
+        let budget = Budget::default();
+        let graph = told(&[(0, &[]), (1, &[0]), (0, &[1]), (1, &[0])]);
+        let before = || budget.used();
+        assert!(whole(&names(2), &graph, &check(&graph), &budget).is_err());
+        let once = before();
+        assert!(whole(&names(2), &graph, &check(&graph), &budget).is_err());
+        assert_eq!(before(), 2 * once, "the lists are counted again, the parts are gone");
+    }
+
+    fn check(told: &[Told]) -> Lists {
+        let mut lists = Lists::new();
+        told.iter().for_each(|event| lists.push(event.parents.iter().map(|&parent| parent as u32)));
+        lists
+    }
+
     #[test]
     fn authors_without_events_are_left_out() {
         let history = History::new(String::new(), names(3), &told(&[(2, &[]), (0, &[0])]), &Budget::default())

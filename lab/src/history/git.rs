@@ -30,7 +30,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::{History, InputError, Told, trace};
-use crate::budget::Budget;
+use crate::budget::{Budget, OverBudget};
 use crate::child::{self, Allowance, Failure};
 use crate::words::{counted, shortened};
 
@@ -168,10 +168,10 @@ impl Git<'_> {
         let said = |line: &&str| !line.trim().is_empty();
         let fatal = ended.complaints.lines().find_map(|line| line.strip_prefix("fatal: "));
         let said = fatal.or_else(|| ended.complaints.lines().find(said)).unwrap_or("it said nothing");
-        Err(at(if said.starts_with("not a git repository") {
-            "not a git repository, nor inside one".to_owned()
-        } else {
-            format!("git cannot read it: {}", shortened(said))
+        Err(at(match said {
+            _ if said.starts_with("not a git repository") => "not a git repository, nor inside one".to_owned(),
+            _ if said.starts_with("Out of memory") => format!("git {}", OverBudget { limit: allowance.memory }),
+            _ => format!("git cannot read it: {}", shortened(said)),
         }))
     }
 }
@@ -224,7 +224,7 @@ fn parse(
     budget: &Budget,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(Vec<Told>, Vec<String>), String> {
-    let over = |error: crate::budget::OverBudget| error.to_string();
+    let over = |error: OverBudget| error.to_string();
     let mut commits = Numbers { budget, numbers: BTreeMap::new() };
     let mut authors = Numbers { budget, numbers: BTreeMap::new() };
     let (mut told, mut names) = (Vec::new(), Vec::new());

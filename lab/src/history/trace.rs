@@ -117,7 +117,14 @@ fn parse(content: impl Read, budget: &Budget) -> Result<Trace, String> {
         Some(refusal) => refusal,
         None if error.is_io() => describe(&error.into()),
         None if error.is_eof() && error.column() == 0 && error.line() <= 1 => "the file is empty".to_owned(),
-        None => format!("no concurrent editing trace: {error}"),
+        None => {
+            let (line, column, error) = (error.line(), error.column(), error.to_string());
+            // It may quote a long text.
+            match shortened(&error) {
+                whole if whole == error => format!("no concurrent editing trace: {error}"),
+                part => format!("no concurrent editing trace: {part}... at line {line} column {column}"),
+            }
+        }
     })
 }
 
