@@ -371,9 +371,9 @@ impl Replay {
             let sites = self.run.nodes;
             let needed = replay::memory(history, sites as usize);
             if needed > memory {
-                let (needed, sites) = (thousands(needed >> 20), counted(sites, "site"));
+                let (needed, sites) = (thousands(needed.div_ceil(1 << 20)), counted(sites, "site"));
                 let what = format!(
-                    "a replay at {sites} needs about {needed} MiB; allow it, or ask for fewer --events"
+                    "a replay at {sites} needs about {needed} MiB; allow more, or ask for fewer --events"
                 );
                 return Err(InputError { place: "--memory".to_owned(), what });
             }

@@ -478,7 +478,7 @@ mod tests {
                     let (reach, ours) = &mut reaches[at];
                     ours.iter_mut().zip(&theirs).for_each(|(ours, theirs)| *ours = (*ours).max(*theirs));
                     *reach = merged(reach.take(), other.clone());
-                    shared += usize::from(same(&[reach.clone()], &[other]));
+                    shared += usize::from(same(std::slice::from_ref(reach), &[other]));
                 }
                 let (reach, plain) = &reaches[at];
                 let differs = (0..nodes).find(|&node| length(reach, node as Node) != plain[node]);

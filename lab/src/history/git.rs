@@ -20,8 +20,8 @@
 //!    mailmap is the one in the commit, and not a file that the repository names;
 //! 4. the user's own configuration holds, with its `safe.directory`: git still refuses other people's repositories.
 //!
-//! What is read that way may still be a pipe where git expects a file, or endless, or huge. So git runs under the limits
-//! of time and memory of [`child`], and what it prints is counted in the [`Budget`].
+//! What is read that way may still be a pipe where git expects a file, or endless, or huge. So git runs under limits of
+//! time and memory, and what it prints is counted in the [`Budget`].
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
