@@ -117,8 +117,9 @@ struct Source {
     /// Replay the commit graph of a git repository: all branches and tags.
     ///
     /// Each commit is an event and its parents are the dependencies. An author who works concurrently with
-    /// herself becomes several nodes. The program git must be installed. Where a shallow clone is cut off, its
-    /// oldest commits count as beginnings.
+    /// herself becomes several nodes. Names follow the committed .mailmap. Where a shallow clone is cut off, its
+    /// oldest commits count as beginnings. The program git must be installed; it fetches nothing, and runs no
+    /// program that the repository names.
     #[arg(long, value_name = "DIR", conflicts_with = "authors")]
     git: Option<PathBuf>,
 
