@@ -29,7 +29,7 @@ fn a_run_that_would_be_drawn_leaves_nothing_in_the_folder() {
         fs::write(&svg, "the last one").expect("a file");
         // Nearly everything is lost, so it takes very long.
         let mut child =
-            start(&["replay", "--events", "24", "--loss", "0.98", "--nodes", "5", "--svg", text(&svg)]);
+            start(&["replay", "--events", "40", "--loss", "0.985", "--nodes", "4", "--svg", text(&svg)]);
         let mut progress = BufReader::new(child.stderr.take().expect("a pipe"));
         let mut line = String::new();
         // What says how far it is comes after the picture has been prepared.
