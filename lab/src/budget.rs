@@ -1,4 +1,4 @@
-//! How much memory a piece of work may take, counted while it grows.
+//! A budget of memory for one piece of work, counted while it grows.
 //!
 //! # The problem
 //!

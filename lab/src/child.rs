@@ -2,10 +2,10 @@
 //!
 //! # The problem
 //!
-//! What another program does depends on input that is untrusted: it may wait for ever, print without end, or fill the
-//! memory. Whoever reads its output then waits for ever too.
+//! Another program may read input that is untrusted: then it may wait for ever, print without end, or fill the
+//! memory. The reader of its output then waits for ever too.
 //!
-//! # What is done about it
+//! # The limits
 //!
 //! - The program reads nothing from the standard input, and runs in a process group of its own. A watch ends the whole
 //!   group once the time is over. The program's end is noted without collecting it, and it is collected only after the
@@ -24,29 +24,29 @@ use std::time::Duration;
 
 use crate::interrupt;
 
-/// How many bytes of its complaints are kept.
+/// Most bytes of complaints that are kept.
 const COMPLAINTS: u64 = 1 << 16;
 
 /// The limits of a program that is run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowance {
-    /// How long it may run.
+    /// Longest time that it may run.
     pub(crate) time: Duration,
-    /// How many bytes it may allocate.
+    /// Most bytes that it may allocate.
     pub(crate) memory: usize,
 }
 
-/// How a program ended that was not stopped.
+/// The end of a program that was not stopped.
 #[derive(Debug)]
 pub(crate) struct Ended<T> {
-    /// What was made of its output.
+    /// The value that was made of its output.
     pub(crate) value: T,
     pub(crate) success: bool,
-    /// What it wrote to the standard error.
+    /// The beginning of its standard error.
     pub(crate) complaints: String,
 }
 
-/// Why there is no result.
+/// The reason why there is no result.
 #[derive(Debug)]
 pub(crate) enum Failure<E> {
     /// It cannot be run, or its output not be read.
@@ -67,7 +67,7 @@ impl<E> From<io::Error> for Failure<E> {
 ///
 /// # Errors
 ///
-/// Whatever [`Failure`] names. The program does not run any more.
+/// Those that [`Failure`] names. The program does not run any more.
 pub(crate) fn run<T, E>(
     command: &mut Command,
     allowance: Allowance,

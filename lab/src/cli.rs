@@ -45,10 +45,10 @@ const LARGEST_SESSION: u64 = 100_000_000;
 /// The longest time that an option can name, in ticks.
 const LONGEST_TIME: u64 = 1_000_000_000;
 
-/// How many MiB of memory can be allowed.
+/// Most MiB of memory that can be allowed.
 const MOST_MEMORY: u64 = 1 << 20;
 
-/// How many seconds git can be allowed, a day.
+/// Most seconds that git can be allowed: a day.
 const LONGEST_READING: u64 = 86_400;
 
 /// Tries happens-before out, on real histories and over real engines, and judges what comes out.

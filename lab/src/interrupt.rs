@@ -1,4 +1,4 @@
-//! What remains of a program that is interrupted: nothing.
+//! The end of a program that is interrupted: nothing of it remains.
 //!
 //! A signal that ends the program (SIGINT, SIGTERM) ends it at any point. Two things would outlive it: programs that it
 //! has started in process groups of their own, which the terminal does not reach, and a file that is not yet in its
@@ -11,7 +11,7 @@ use std::io;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The programs that are running, by their process numbers. Whoever holds the lock cannot be interrupted.
+/// The programs that are running, by their process numbers. While the lock is held, the program is not ended.
 static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
 /// Held while a file is put in its place, which cannot be interrupted then.

@@ -12,7 +12,7 @@
 //! | [`diagram`] | the space-time diagram of a small run |
 //! | [`progress`] | what is seen while a long run goes on |
 //! | [`stream`] | which part of a run draws from which stream of random numbers |
-//! | [`budget`] | how much memory a piece of work may take |
+//! | [`budget`] | a limit on memory, counted while a history is read |
 //! | [`words`] | how numbers and names become text |
 //!
 //! The network is that of `happens-before-simulation`: virtual time, loss, duplication, delay, reordering, partitions.

@@ -31,7 +31,7 @@ pub(crate) fn printed(printing: io::Result<()>) -> Result<(), InputError> {
 pub(crate) struct Picture<'a> {
     /// What the user calls it.
     path: &'a Path,
-    /// Where it is: where the link leads, if the path is one.
+    /// The place of the file: where the link leads, if the path is one.
     target: PathBuf,
 }
 

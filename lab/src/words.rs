@@ -19,7 +19,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// How many characters of a name, or of what another program says, are shown at most.
+/// Most characters that are shown of a name, or of another program's message.
 const SHOWN: usize = 200;
 
 /// Returns the beginning of a text, which may be of any length and come from anybody.

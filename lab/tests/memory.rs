@@ -46,7 +46,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What the readers take whatever they read: buffers, and what gzip needs.
+/// The readers' buffers, and what gzip needs.
 const ALWAYS: usize = 256 << 10;
 
 /// Reads a trace within `limit` bytes, and returns the most that was held meanwhile.
@@ -115,7 +115,7 @@ fn many_agents_who_follow_one_another_and_branch() {
     assert_eq!(read.map(|history| history.nodes()), Ok(50_000));
 }
 
-/// The second follows the first, and everyone then both of two who are a power of two apart: all pasts differ.
+/// In every round, each agent follows itself and one that is a power of two away: all pasts differ.
 #[test]
 fn pasts_that_truly_differ() {
     let (agents, rounds) = (1024_usize, 13);

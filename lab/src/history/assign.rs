@@ -26,7 +26,7 @@
 //! child a path, O(log nodes). A merge looks only at parts that differ, and makes new ones only where neither side has
 //! the maximum. A reach is given back once the last child has been visited.
 //!
-//! Where many branches with truly different pasts are open at once, all that still takes branches times nodes. So every
+//! Many open branches with truly different pasts still take branches times nodes. So every
 //! part is counted in the [`Budget`], which is looked at after each merge.
 //!
 //! # Sources
@@ -159,7 +159,7 @@ struct Walk<'a> {
     children_left: Vec<u32>,
     /// The reach of every visited event that has children left.
     reaches: Vec<Reach<'a>>,
-    /// How many nodes a reach has room for.
+    /// The number of nodes that a reach has room for.
     room: u64,
     nodes: Vec<Node>,
     author_of: Vec<u32>,
@@ -265,7 +265,7 @@ struct Part<'b> {
 
 #[derive(Clone)]
 enum Entries<'b> {
-    /// How many events each node has.
+    /// The number of events of each node.
     Leaf([u32; LEAF]),
     /// Each child has `span` nodes.
     Branch { span: u64, children: [Reach<'b>; BRANCH] },

@@ -20,8 +20,8 @@
 //!    mailmap is the one in the commit, and not a file that the repository names;
 //! 4. the user's own configuration holds, with its `safe.directory`: git still refuses other people's repositories.
 //!
-//! What is read that way may still be a pipe where git expects a file, or endless, or huge. So git runs under limits of
-//! time and memory, and what it prints is counted in the [`Budget`].
+//! A repository may still hold a pipe in the place of a file, or be huge. So git runs under limits of time and memory,
+//! and its output is counted in the [`Budget`].
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -34,7 +34,7 @@ use crate::budget::{Budget, OverBudget};
 use crate::child::{self, Allowance, Failure};
 use crate::words::{counted, shortened};
 
-/// How long git may take for one command, unless told otherwise.
+/// Default of the longest time that git may take for one command.
 pub const DEFAULT_TIME: Duration = Duration::from_secs(120);
 
 /// The environment variables that git gets from the caller: where programs are, the user's own configuration, and what
@@ -131,7 +131,7 @@ fn command() -> Command {
     command
 }
 
-/// How git is run, and for which folder.
+/// A folder, and the limits under which git runs for it.
 struct Git<'a> {
     folder: &'a Path,
     time: Duration,

@@ -17,8 +17,8 @@
 //! - No more than 1 GiB is read of it, and no more than 1 GiB of what it unpacks to. It is parsed as it is read, so none
 //!   of that is kept.
 //! - Events and parents are counted in a [`Budget`] as they come.
-//! - What the parser itself keeps, or quotes in an error, is no longer than one text and no deeper than the JSON. Both
-//!   are limited before the parser sees them, and a quarter of the budget is set aside for it.
+//! - The parser itself keeps, or quotes in an error, one text at most, and a byte for each list that it is in. Both are
+//!   limited before the parser sees them, and a quarter of the budget is set aside for it.
 
 mod bounds;
 
@@ -36,7 +36,7 @@ use super::{History, InputError, Told};
 use crate::budget::{Budget, OverBudget};
 use crate::words::shortened;
 
-/// How many bytes of a trace are read at most, of the file and of what it unpacks to.
+/// Most bytes of a trace that are read, of the file and of what it unpacks to.
 const LARGEST: u64 = 1 << 30;
 
 /// Reads a trace from a file.
@@ -128,10 +128,10 @@ fn parse(content: impl Read, budget: &Budget) -> Result<Trace, String> {
     })
 }
 
-/// What all parts of the parser share.
+/// The state that all parts of the parser share.
 struct Parser<'a> {
     budget: &'a Budget,
-    /// Why a part of the parser gave up, where that is no mistake in the JSON.
+    /// The reason why a part of the parser gave up, if that is no mistake in the JSON.
     refusal: RefCell<Option<String>>,
 }
 

@@ -10,7 +10,7 @@ use crate::words::counted;
 /// The first two bytes of every gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// How many lists and objects may be inside each other.
+/// Most lists and objects that may be inside each other.
 const DEEPEST: usize = 128;
 
 /// Reads what a file holds, and unpacks it if it is packed. Neither the file nor what it unpacks to may be longer than
@@ -98,11 +98,11 @@ impl<R: Read> Read for Unpacked<R> {
 /// keeps no more than of JSON.
 pub(super) struct Bounded<R> {
     inner: R,
-    /// How many bytes a text may have.
+    /// Most bytes that a text may have.
     longest: usize,
-    /// How many bytes of a text have been read; `None` outside of texts.
+    /// The bytes of a text that have been read; `None` outside of texts.
     text: Option<usize>,
-    /// Whether the last byte was a backslash, which makes the next one part of the text.
+    /// True after a backslash, which makes the next byte part of the text.
     escaped: bool,
     depth: usize,
 }
