@@ -103,13 +103,30 @@ pub fn encode_to_slice<T: Encode + ?Sized>(value: &T, buffer: &mut [u8]) -> Resu
     if needed <= room { Ok(needed) } else { Err(BufferTooSmall { needed }) }
 }
 
-/// Reads a value that takes up all of `bytes`.
+/// Reads a value that takes up all of the input: bytes, within the limit of [`Reader::new`], or the rest of a reader,
+/// within its own.
 ///
 /// # Errors
 ///
 /// [`DecodeError`] says at which byte the input is not what [`Encode`] writes, and why.
-pub fn decode<T: Decode>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let mut reader = Reader::new(bytes);
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "alloc")] {
+/// use happens_before::VersionVector;
+/// use happens_before::codec::{self, DecodeErrorKind, Reader};
+///
+/// let bytes = [2, 7, 0, 0]; // two adjacent nodes
+/// let vector = VersionVector::from_iter([(7_u64, 1), (8, 1)]);
+/// assert_eq!(codec::decode(&bytes), Ok(vector.clone()));
+/// assert_eq!(codec::decode(Reader::with_limit(&bytes, 2)), Ok(vector));
+/// let error = codec::decode::<VersionVector<u64>>(Reader::with_limit(&bytes, 1)).unwrap_err();
+/// assert_eq!(error.kind, DecodeErrorKind::TooManyEntries { limit: 1 });
+/// # }
+/// ```
+pub fn decode<'a, T: Decode>(input: impl Into<Reader<'a>>) -> Result<T, DecodeError> {
+    let mut reader = input.into();
     let value = T::decode(&mut reader)?;
     reader.finish()?;
     Ok(value)
