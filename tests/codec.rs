@@ -159,6 +159,13 @@ fn check_vector<I: AnyId>(entries: &Entries) {
     let short = bytes.len() - 1;
     assert_eq!(codec::encode_to_slice(&vector, &mut buffer[..short]).unwrap_err().needed, bytes.len());
 
+    let reader = |limit| Reader::with_limit(&bytes, limit);
+    assert_eq!(codec::decode(reader(vector.len())), Ok(vector.clone()));
+    if let Some(limit) = vector.len().checked_sub(1) {
+        let error = codec::decode::<VersionVector<I>>(reader(limit)).unwrap_err();
+        assert_eq!((error.at, error.kind), (0, DecodeErrorKind::TooManyEntries { limit }));
+    }
+
     for cut in [0, short / 2, short] {
         let error = codec::decode::<VersionVector<I>>(&bytes[..cut]).unwrap_err();
         assert_eq!((error.at, error.kind), (cut, DecodeErrorKind::Truncated));
@@ -586,6 +593,57 @@ fn a_short_input_names_no_more_entries_than_the_reader_allows() {
         error.to_string(),
         "byte 0: more than 9999 entries; distrust the sender, or raise the reader's limit"
     );
+}
+
+#[test]
+fn a_vector_of_any_length_is_read_back() {
+    for count in [4_096, 4_097, (1 << 20) + 1] {
+        // Adjacent nodes with equal counters take a byte for 64: a limit must be named, unless they are few.
+        let regular: VersionVector<u64> = (0..count).map(|node| (node, 1)).collect();
+        let bytes = encoded(&regular);
+        let n = regular.len();
+        assert!(codec::decode(Reader::with_limit(&bytes, n)) == Ok(regular));
+        assert_eq!(codec::decode::<VersionVector<u64>>(&bytes).is_ok(), n <= 4_096 + bytes.len());
+        // Others take a byte each, and more.
+        let others: VersionVector<u64> = (0..count).map(|node| (node, node % 300 + 1)).collect();
+        assert!(codec::decode(&encoded(&others)) == Ok(others));
+    }
+}
+
+#[test]
+fn all_that_a_reader_reads_counts() {
+    let vector: VersionVector<u64> = (0..10).map(|node| (node, 2)).collect();
+    let dot = Dot::new(77_u64, 1).unwrap();
+    let message = Message::new(dot, (0..3).map(|node| Dot::new(node, 2).unwrap()), ()).unwrap();
+    let mut bytes = encoded(&vector).repeat(2);
+    message.encode_header(&mut Writer::growing(&mut bytes));
+    bytes.extend(encoded(&dot));
+    // Two vectors and a header: 23 entries.
+    let read = |limit| {
+        let mut reader = Reader::with_limit(&bytes, limit);
+        assert_eq!(VersionVector::decode(&mut reader)?, vector);
+        assert_eq!(VersionVector::decode(&mut reader)?, vector);
+        assert_eq!(Message::decode_header(&mut reader)?, message);
+        assert_eq!(Dot::decode(&mut reader)?, dot);
+        Ok::<_, DecodeError>(reader.entries_left())
+    };
+    assert_eq!((read(23), read(30)), (Ok(0), Ok(7)));
+    for (limit, at) in [(22, 10), (19, 5), (10, 5), (9, 0)] {
+        let error = read(limit).unwrap_err();
+        assert_eq!((error.at, error.kind), (at, DecodeErrorKind::TooManyEntries { limit }));
+    }
+}
+
+#[test]
+fn a_delta_counts_what_it_names() {
+    let base: VersionVector<u64> = (0..1_000).map(|node| (node, 1)).collect();
+    let now: VersionVector<u64> = (500..1_100).map(|node| (node, 2)).collect();
+    let mut delta = Vec::new();
+    codec::encode_delta(&now, &base, &mut delta);
+    let read = |limit| codec::decode_delta(Reader::with_limit(&delta, limit), &base);
+    assert_eq!(read(600).map(|vector| vector.len()), Ok(1_100));
+    assert_eq!(read(599).unwrap_err().kind, DecodeErrorKind::TooManyEntries { limit: 599 });
+    assert_eq!(read(499).unwrap_err().at, 0);
 }
 
 // ---------------------------------------------------------------------------------------------------------

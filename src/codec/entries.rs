@@ -251,8 +251,10 @@ fn take_blocks<I: DecodeId, const N: usize>(
         let at = reader.at();
         block.len = (len - counters.len()).min(N);
         block.first_gap = usize::from(counters.is_empty());
-        reserve(ids, len, likely);
-        reserve(counters, len, likely);
+        // A block takes a byte at least.
+        let possible = len.min(counters.len().saturating_add(BLOCK.saturating_mul(reader.rest().len())));
+        reserve(ids, possible, likely);
+        reserve(counters, possible, likely);
         take_block(&mut block, ids, reader)?;
         if let Some(before) = &mut before {
             take_gaps(&block, before, at, ids, reader)?;
@@ -262,11 +264,11 @@ fn take_blocks<I: DecodeId, const N: usize>(
     Ok(())
 }
 
-/// Makes room for the next block of `len` items in all, of which at first `likely` are believed: at most twice the room
-/// that has been filled, and never more than is needed in the end.
-fn reserve<T>(items: &mut SmallVec<[T; INLINE]>, len: usize, likely: usize) {
+/// Makes room for the next block, of `possible` items in all, of which at first `likely` are believed: at most twice what
+/// has been read, and never more than there can be in the end.
+fn reserve<T>(items: &mut SmallVec<[T; INLINE]>, possible: usize, likely: usize) {
     if items.capacity() - items.len() < BLOCK {
-        let room = (2 * items.len()).max(likely).max(items.len() + BLOCK).min(len);
+        let room = (2 * items.len()).max(likely).max(items.len() + BLOCK).min(possible);
         items.reserve_exact(room.saturating_sub(items.len()));
     }
 }
