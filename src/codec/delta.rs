@@ -116,7 +116,7 @@ fn id_digest<F: Form>(id: F::Ref<'_>) -> u64 {
     mix(mix(digest, last), bytes.len() as u64)
 }
 
-/// Mixes a number into a digest: a step of SplitMix64 (Steele, Lea, Flood, 2014).
+/// Mixes a number into a digest: a step of `SplitMix64` (Steele, Lea, Flood, 2014).
 const fn mix(digest: u64, number: u64) -> u64 {
     let sum = digest.wrapping_add(number).wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mixed = (sum ^ sum >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
