@@ -223,6 +223,7 @@ impl<'a> Reader<'a> {
     /// Makes a reader that accepts at most `limit` entries in all.
     ///
     /// ```
+    /// # #[cfg(feature = "alloc")] {
     /// use happens_before::VersionVector;
     /// use happens_before::codec::{self, Reader};
     ///
@@ -232,6 +233,7 @@ impl<'a> Reader<'a> {
     /// assert_eq!(bytes.len(), 1_567);
     /// assert!(codec::decode::<VersionVector<u32>>(&bytes).is_err());
     /// assert_eq!(codec::decode(Reader::with_limit(&bytes, 100_000)), Ok(vector));
+    /// # }
     /// ```
     pub const fn with_limit(input: &'a [u8], limit: usize) -> Self {
         Self { input, at: 0, limit, entries: limit }
