@@ -446,8 +446,7 @@ impl<I: NodeId> CausalContext<I> {
                     });
                 }
                 Some(ours) => {
-                    let Some(theirs) = Runs::from_sorted(left) else { continue };
-                    let union = ours.union(&theirs);
+                    let union = ours.union(left);
                     self.count = self.count - ours.len() + union.len();
                     *ours = union;
                 }

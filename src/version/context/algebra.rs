@@ -144,15 +144,10 @@ impl<I: NodeId> CausalContext<I> {
     fn above_is_within(&self, other: &Self) -> bool {
         self.above.iter().all(|(node, runs)| {
             let prefix = other.prefix.get(node);
-            let mut theirs = other.above(node).into_iter().flat_map(Runs::iter).peekable();
-            runs.iter().all(|(first, last)| {
-                if last <= prefix {
-                    return true;
-                }
-                while theirs.next_if(|&(_, end)| end < last).is_some() {}
-                // The first of theirs that does not end too early: what starts early enough has all of the range.
-                theirs.peek().is_some_and(|&(start, _)| start <= first)
-            })
+            match other.above(node) {
+                Some(theirs) => theirs.includes(runs.iter().skip_while(|&(_, last)| last <= prefix)),
+                None => runs.highest() <= prefix,
+            }
         })
     }
 }

@@ -24,13 +24,7 @@ impl Runs {
     /// Makes runs of sorted ones, between any two of which a counter is missing; `None` if there are none.
     pub(crate) fn from_sorted(runs: impl IntoIterator<Item = (u64, u64)>) -> Option<Self> {
         let mut runs = runs.into_iter();
-        let lowest = runs.next()?;
-        // One by one, since collecting would take as much memory again for a moment.
-        let mut higher = BTreeMap::new();
-        runs.for_each(|(first, last)| {
-            higher.insert(first, last);
-        });
-        Some(Self { lowest, higher })
+        Some(Self { lowest: runs.next()?, higher: runs.collect() })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -119,9 +113,9 @@ impl Runs {
         true
     }
 
-    /// Returns the counters of both. O(r + s).
-    pub(crate) fn union(&self, other: &Self) -> Self {
-        let (mut ours, mut theirs) = (self.iter().peekable(), other.iter().peekable());
+    /// Returns the counters of these runs and of other sorted ones. O(r + s).
+    pub(crate) fn union(&self, others: impl Iterator<Item = (u64, u64)>) -> Self {
+        let (mut ours, mut theirs) = (self.iter().peekable(), others.peekable());
         let mut sorted = iter::from_fn(|| match (ours.peek(), theirs.peek()) {
             (Some(our), Some(their)) if their < our => theirs.next(),
             (Some(_), _) => ours.next(),
@@ -136,6 +130,19 @@ impl Runs {
             Some((first, last))
         });
         Self::from_sorted(runs).unwrap_or_else(|| self.clone())
+    }
+
+    /// Returns whether all counters of other sorted runs are here. O(r + s).
+    pub(crate) fn includes(&self, mut others: impl Iterator<Item = (u64, u64)>) -> bool {
+        let mut ours = self.iter();
+        let mut our = ours.next();
+        others.all(|(first, last)| {
+            while our.is_some_and(|(_, end)| end < last) {
+                our = ours.next();
+            }
+            // The first of ours that does not end too early: what starts early enough has all of the run.
+            our.is_some_and(|(start, _)| start <= first)
+        })
     }
 
     /// Checks that no run is empty, and that a counter is missing between any two.
@@ -202,8 +209,10 @@ mod tests {
                 assert_eq!(left.remove_up_to(reached).then_some(left), above);
             }
             for other in (2..1 << 10).step_by(38) {
-                let both = counters.union(&set(other)).copied().collect();
-                assert_eq!(Some(ours.union(&runs(&set(other)).unwrap())), runs(&both));
+                let both: BTreeSet<u64> = counters.union(&set(other)).copied().collect();
+                let others = runs(&set(other)).unwrap();
+                assert_eq!(Some(ours.union(others.iter())), runs(&both));
+                assert_eq!(ours.includes(others.iter()), both == counters);
             }
         }
         assert_eq!(checked, 511 * 45);
