@@ -1,4 +1,4 @@
-//! What a node saves, as one string of bytes, and how it is read again: as if it came from outside.
+//! The snapshot of a node: all that it saves, as one string of bytes, which is read as if it came from outside.
 //!
 //! ```text
 //!   delivered | closed | own id, counter | frontier | how many are held | (header, length, payload) each
