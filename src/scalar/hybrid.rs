@@ -520,7 +520,7 @@ impl<I: NodeId> HybridClock<I> {
 pub struct TimeExhausted {
     /// The last timestamp of the clock.
     pub clock: HybridTime,
-    /// The time of the wall clock, in milliseconds since 1970.
+    /// The milliseconds that the wall clock shows.
     pub now_ms: u64,
 }
 
@@ -545,7 +545,7 @@ impl core::error::Error for TimeExhausted {}
 pub struct ClockDrift {
     /// The time that the remote claims.
     pub claimed: HybridTime,
-    /// The time of the wall clock here, in milliseconds since 1970.
+    /// The milliseconds that the wall clock here shows.
     pub now_ms: u64,
     /// How far ahead would have been believed.
     pub max_drift_ms: u64,
