@@ -52,7 +52,8 @@ const fn reach(used: usize) -> usize {
 pub(super) struct LaneId(NonZeroU32);
 
 impl LaneId {
-    fn index(self) -> usize {
+    /// Returns the number of the lane, from 0 on.
+    pub(super) fn index(self) -> usize {
         self.0.get() as usize - 1
     }
 }
@@ -137,6 +138,11 @@ impl<I: NodeId, M> Lanes<I, M> {
         self.index.iter().map(|(node, id)| (node, &self[id]))
     }
 
+    /// Visits the lanes in the order of their nodes.
+    pub(super) fn ids(&self) -> impl Iterator<Item = LaneId> {
+        self.index.iter().map(|(_, id)| id)
+    }
+
     /// Checks L1 to L3, L5 and L6. O(everything).
     pub(super) fn validate(&self) -> Result<(), &'static str> {
         self.index.validate()?;
@@ -163,7 +169,12 @@ impl<I: NodeId, M> Lanes<I, M> {
         Ok(())
     }
 
-    /// Visits the lanes, in no particular order.
+    /// Visits the lanes, in the order of their numbers.
+    pub(super) fn by_number(&self) -> impl Iterator<Item = &Lane<M>> {
+        self.lanes.iter()
+    }
+
+    /// The same, to change them.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Lane<M>> {
         self.lanes.iter_mut()
     }
