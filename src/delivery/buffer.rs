@@ -231,7 +231,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         lane.cell(dot.counter()).held
     }
 
-    /// Takes in a message that has arrived. O(d log n), and O(n) for each node that was not known.
+    /// Takes in a message that has arrived. O(d log n), amortised over the nodes that were not known.
     ///
     /// A message that is delivered already is a [`Duplicate`](Accepted::Duplicate) whatever its content; one that
     /// is held already is one if its content is equal. Give the payload an `==` that compares a fingerprint, if
@@ -558,7 +558,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// beyond the horizon.
     ///
     /// Held messages that the vector covers are dropped, the others look at their causes again.
-    /// O((n + h d) log n) for h held messages, and O(n) for each node that was not known. Call
+    /// O((n + h d) log n) for h held messages. Call
     /// [`Outbox::advance_to`](crate::Outbox::advance_to) with the same vector.
     ///
     /// The vector must be causally closed, as every [`delivered`](Self::delivered) is: with an event it names all
