@@ -151,5 +151,6 @@ pub fn decode_snapshot<I: DecodeId, P: PartialEq>(
         }
     }
     reader.finish()?;
-    Ok((buffer, Outbox::restore(node, counter, frontier)))
+    let outbox = Outbox::restore(node, counter, frontier).with_dependencies(buffer.limits.dependencies);
+    Ok((buffer, outbox))
 }

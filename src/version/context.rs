@@ -54,6 +54,11 @@
 //! A state and a change to one (a *delta*) are the same type and merge the same way. The context of a delta
 //! names dots from the middle of a node's events, which is where a version vector would not do.
 //!
+//! A removal makes no dot. So two contexts may be equal while the elements differ, and comparing them does not find a
+//! removal that was lost: send the change until it has arrived, or tell the other side, beside the context, which dots
+//! are here. The other side answers with the dots that it has seen and has no more; the example `grow_and_remove_set`
+//! does so.
+//!
 //! ```
 //! use happens_before::{CausalContext, CounterExhausted, Dot};
 //! use std::collections::BTreeMap;
