@@ -167,6 +167,8 @@ mod compat;
 pub mod counter;
 #[cfg(feature = "alloc")]
 pub mod delivery;
+#[cfg(feature = "alloc")]
+mod elapsed;
 #[cfg(any(feature = "arbitrary", feature = "quickcheck"))]
 mod generators;
 #[cfg(all(loom, test))]

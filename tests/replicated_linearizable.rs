@@ -78,11 +78,13 @@ struct Client<T: Subject> {
 
 const CONFIG: SubscriberConfig = SubscriberConfig {
     window: 4,
+    bytes: 1 << 20,
     poll_ms: 3,
     write_timeout_ms: 10,
     max_fill_timeout_ms: 100,
     jump: 1 << 20,
     nodes: 1 << 12,
+    skips: 16,
 };
 
 impl<T: Subject> Client<T> {

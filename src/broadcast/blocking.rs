@@ -146,7 +146,7 @@ where
             },
         }
     }
-    subscriber.go_on().map_err(FollowError::Subscribe)
+    subscriber.obstacle().map_or(Ok(()), |obstacle| Err(FollowError::Subscribe(obstacle)))
 }
 
 /// As [`follow`], over an engine that numbers by itself: a hole is reported, and never skipped.
@@ -173,7 +173,7 @@ where
             }
         }
     }
-    subscriber.go_on().map_err(FollowError::Subscribe)
+    subscriber.obstacle().map_or(Ok(()), |obstacle| Err(FollowError::Subscribe(obstacle)))
 }
 
 fn read<I, P, L>(

@@ -103,14 +103,20 @@ mod appender;
 #[cfg(feature = "alloc")]
 pub mod blocking;
 #[cfg(feature = "alloc")]
+mod config;
+#[cfg(feature = "alloc")]
 mod delivered;
 #[cfg(feature = "alloc")]
 mod entry;
+#[cfg(feature = "alloc")]
+mod error;
 pub mod fence;
 #[cfg(feature = "alloc")]
 mod ids;
 #[cfg(feature = "alloc")]
 pub mod log;
+#[cfg(feature = "alloc")]
+mod measure;
 #[cfg(feature = "alloc")]
 mod memory;
 #[cfg(feature = "alloc")]
@@ -121,6 +127,10 @@ pub mod publisher;
 #[cfg(feature = "alloc")]
 mod ring;
 #[cfg(feature = "alloc")]
+mod search;
+#[cfg(feature = "alloc")]
+mod snapshot;
+#[cfg(feature = "alloc")]
 pub mod subscriber;
 #[cfg(feature = "alloc")]
 mod window;
@@ -128,7 +138,11 @@ mod window;
 #[cfg(feature = "alloc")]
 pub use appender::{AppendRequest, Appender};
 #[cfg(feature = "alloc")]
+pub use config::SubscriberConfig;
+#[cfg(feature = "alloc")]
 pub use entry::{BatchError, BatchErrorKind, Content, Entry, Payloads, Unreadable};
+#[cfg(feature = "alloc")]
+pub use error::{InvalidAnswer, SubscribeError, TooManyNodes};
 pub use fence::{Fence, FencingToken, StaleToken};
 #[cfg(feature = "alloc")]
 pub use ids::{PublishRefused, PublishRefusedKind};
@@ -143,9 +157,9 @@ pub use publisher::{
     Take,
 };
 #[cfg(feature = "alloc")]
-pub use subscriber::{Delivery, Snapshot, SubscribeRequest, Subscriber, SubscriberConfig, TooManyNodes};
+pub use snapshot::Snapshot;
 #[cfg(feature = "alloc")]
-pub use window::SubscribeError;
+pub use subscriber::{Delivery, SubscribeRequest, Subscriber};
 
 /// The last slot that there is: 2^63 - 1, as for numbers of a counter.
 #[cfg(feature = "alloc")]

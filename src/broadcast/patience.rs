@@ -7,6 +7,8 @@
 //!                when it is over, 6, 8, 9 and 11 have been waited for
 //! ```
 //!
+//! Times are those of the subscriber's own clock, which does not go back.
+//!
 //! The time grows with every wait that ends in a fill, whoever filled: who fills most eagerly decides how long a slow sender
 //! has. It falls when there was no fill for long.
 

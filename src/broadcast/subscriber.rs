@@ -16,6 +16,32 @@
 //! any announcement, all is read from the log. Every answer is a fact about the log that stays true, so that answers
 //! may come late, twice and in any order.
 //!
+//! Times are milliseconds of any clock of the owner's. One that goes back does no harm: waits go on from there, and end
+//! when enough time has passed.
+//!
+//! # Slots that cannot be passed
+//!
+//! A slot may hold what this reader [cannot read](super::Content::Unreadable). An entry that is published later, a
+//! [`Skip`](super::Content::Skip) of the slot, asks every subscriber to pass it.
+//!
+//! 1. A subscriber delivers what is below the slot, and stops there. [`obstacle`](Subscriber::obstacle) names the slot.
+//! 2. A subscriber that cannot pass a slot looks on in the log for a `Skip` of it, also beyond the window, and keeps
+//!    nothing of what it looks at. Once it has found one, it passes the slot as if it were empty, and remembers that it
+//!    has skipped it.
+//! 3. A `Skip` counts if its own slot is above the one that it names, whatever its id. Otherwise it has no effect.
+//! 4. When the turn of the `Skip` itself comes, a subscriber that has skipped the slot passes the `Skip`. Any other could
+//!    read the slot, or had it from an announcement, and has another history. It cannot pass the `Skip`, so rules 1 and 2
+//!    hold for the slot of the `Skip`.
+//!
+//! So two histories never both go on after a `Skip`. Either those subscribers go on that have obeyed it; or, if it was a
+//! mistake and a second `Skip` names the slot of the first, those that have not.
+//!
+//! # Nodes that are over
+//!
+//! A [`Retire`](super::Content::Retire) removes a node from the table of numbers, at one place in the order, so that
+//! every subscriber removes it there. A message of the node that comes later is delivered as new, at every subscriber
+//! alike. So publish a `Retire` only when nothing of the node can still be written.
+//!
 //! # Invariants
 //!
 //! - S1: a slot is passed when its entry is taken from the log or the announcements, and only then.
@@ -23,75 +49,29 @@
 //!   the counter's current number.
 //! - S3: a fill waits longer than a write may take, once for all holes that were claimed when the wait began.
 //! - S4: a message is delivered if its number is above the highest delivered of its node, and only then.
-//! - S5: the window holds no more slots than its limit; its last one is occupied.
+//! - S5: the window holds no more slots than its limit, and no more bytes beside those of the next entry.
 //! - S6: positions increase.
+//! - S7: what cannot be read, and a `Skip` that was not obeyed, is passed if a `Skip` of its slot was found, and only then.
 //!
 //! The algorithm and its sources are described where the module [`broadcast`](crate::broadcast) begins.
 
-use core::fmt;
 use core::iter::Enumerate;
 
 use super::delivered::Delivered;
 use super::patience::Patience;
+use super::search::{Search, Skipped};
 use super::window::{Inserted, Window};
-use super::{Content, Entry, MAX_SLOT, Position, ReadAnswer, ReadLimit, SubscribeError, WriteAnswer};
+use super::{
+    Content, Entry, InvalidAnswer, MAX_SLOT, Position, ReadAnswer, ReadLimit, Snapshot, SubscribeError,
+    SubscriberConfig, TooManyNodes, WriteAnswer,
+};
 use crate::compat::vec;
+use crate::elapsed::Clock;
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
-/// What a [`Subscriber`] waits for, and what it lets others make it remember. Times are in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SubscriberConfig {
-    /// How many slots from the next one on are kept; the default is 1,024, the least 1.
-    pub window: usize,
-    /// How long until the log is read again where nothing is new, or where a hole is waited for; the default is 50.
-    pub poll_ms: u64,
-    /// How long a publisher's write, or an answer to this subscriber, may take; the default is 1,000.
-    ///
-    /// A hole is waited for twice as long at first. A sender that takes longer finds its slot filled, and takes a new
-    /// number.
-    pub write_timeout_ms: u64,
-    /// Up to where the wait for a hole grows as slots are filled; the default is 60,000.
-    pub max_fill_timeout_ms: u64,
-    /// How many holes in a row are believed; the default is 2^20.
-    pub jump: u64,
-    /// How many nodes may have delivered messages; the default is 4,096.
-    pub nodes: usize,
-}
-
-impl Default for SubscriberConfig {
-    fn default() -> Self {
-        Self {
-            window: 1024,
-            poll_ms: 50,
-            write_timeout_ms: 1_000,
-            max_fill_timeout_ms: 60_000,
-            jump: 1 << 20,
-            nodes: 1 << 12,
-        }
-    }
-}
-
-/// A place in the order from which a subscriber can go on: for restarts, and for those who join late.
-///
-/// Store it together with the state that the deliveries up to here have made. It is taken between two deliveries, also
-/// of one entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot<I> {
-    /// The slot to deliver next; slots below it may be trimmed.
-    pub next: u64,
-    /// The highest epoch of an entry so far.
-    pub epoch: u64,
-    /// The highest number delivered of every node: what makes a second copy of a message known as one.
-    pub delivered: VersionVector<I>,
-}
-
-impl<I: NodeId> Default for Snapshot<I> {
-    /// Before the first slot.
-    fn default() -> Self {
-        Self { next: 1, epoch: 0, delivered: VersionVector::new() }
-    }
-}
+/// So many times in a row a fill may be refused because an epoch has begun.
+const REFUSALS: u32 = 8;
 
 /// A message at its place in the order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,6 +152,8 @@ pub struct Subscriber<I, P> {
     window: Window<I, P>,
     /// What is left of the entry in the slot that was passed last.
     begun: Option<Begun<I, P>>,
+    search: Search,
+    skipped: Skipped,
 
     /// The highest slot that is known to be claimed.
     claimed: u64,
@@ -182,7 +164,11 @@ pub struct Subscriber<I, P> {
     patience: Patience,
     /// The lowest epoch that may write, as far as known.
     sealed: u64,
+    /// How often in a row a fill was refused for its epoch.
+    refusals: u32,
 
+    /// All times below, and those of `patience`, are by this clock.
+    clock: Clock,
     /// Whether an answer is waited for.
     pending: bool,
     /// No request before: an answer is waited for until then, or a failure was just now.
@@ -207,11 +193,39 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// Makes a subscriber that goes on from a snapshot.
     #[must_use]
     pub fn resume(snapshot: Snapshot<I>, config: SubscriberConfig) -> Self {
-        let window = Window::new(snapshot.next, config.window);
+        Self::measured(snapshot, config, |_| 0)
+    }
+
+    /// Makes a subscriber that goes on from a snapshot, and counts, towards [`SubscriberConfig::bytes`], for each payload
+    /// the bytes that `measure` says.
+    ///
+    /// Without it payloads count for their size in memory alone, without what they own elsewhere.
+    ///
+    /// ```
+    /// use happens_before::Dot;
+    /// use happens_before::broadcast::{Entry, Snapshot, SubscribeRequest, Subscriber, SubscriberConfig};
+    ///
+    /// let config = SubscriberConfig { bytes: 1_000, ..SubscriberConfig::default() };
+    /// let mut subscriber = Subscriber::measured(Snapshot::default(), config, |payload: &String| payload.len());
+    /// for slot in (1..=3).rev() {
+    ///     let id = Dot::new("a", slot).unwrap();
+    ///     subscriber.handle_entry(slot, Entry::message(0, id, "x".repeat(600)))?;
+    /// }
+    /// // There is room for slot 3, and for slot 1, which is the next.
+    /// assert_eq!(subscriber.poll_delivery()?.unwrap().position.sequence, 1);
+    /// assert_eq!(subscriber.poll_delivery()?, None);
+    /// assert!(matches!(subscriber.poll_request(0), Some(SubscribeRequest::Read { from: 2, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn measured(snapshot: Snapshot<I>, config: SubscriberConfig, measure: fn(&P) -> usize) -> Self {
+        let window = Window::new(snapshot.next, config.window, config.bytes, measure);
         Self {
             epoch: snapshot.epoch,
             delivered: Delivered::new(&snapshot.delivered),
             begun: None,
+            search: Search::default(),
+            skipped: Skipped::new(snapshot.skipped, config.skips),
             claimed: 0,
             unread: 0,
             covered: 0,
@@ -219,6 +233,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
             window,
             config,
             sealed: 0,
+            refusals: 0,
+            clock: Clock::default(),
             pending: false,
             quiet_until: 0,
             next_read: 0,
@@ -227,7 +243,12 @@ impl<I: NodeId, P> Subscriber<I, P> {
 
     /// Returns from where, and with what, another subscriber can go on. O(n): the table is copied.
     pub fn snapshot(&self) -> Snapshot<I> {
-        Snapshot { next: self.next(), epoch: self.epoch, delivered: self.delivered() }
+        Snapshot {
+            next: self.next(),
+            epoch: self.epoch,
+            delivered: self.delivered(),
+            skipped: self.skipped.iter().collect(),
+        }
     }
 
     /// Goes on from a snapshot of another subscriber, ahead of this one; what is in between is not delivered here.
@@ -244,12 +265,13 @@ impl<I: NodeId, P> Subscriber<I, P> {
         }
         self.epoch = snapshot.epoch;
         self.delivered = Delivered::new(&snapshot.delivered);
+        self.skipped = Skipped::new(snapshot.skipped, self.config.skips);
         self.patience.skip_to(self.window.next());
         (self.begun, self.next_read) = (None, 0);
         Ok(())
     }
 
-    /// Returns the slot to deliver next: everything below is delivered, or was a fill.
+    /// Returns the slot to deliver next: everything below is delivered, or had nothing to deliver.
     pub fn next(&self) -> u64 {
         self.window.next() - u64::from(self.begun.is_some())
     }
@@ -269,20 +291,34 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.claimed
     }
 
-    /// Forgets a node that will never publish again, to make room for another: an incarnation that is over.
+    /// Returns the reason why nothing is delivered from the next slot on, until something is done about it; `None` if
+    /// there is something to deliver, or nothing is known of the next slot. O(log skips).
     ///
-    /// All subscribers must do it at the same position, when a message of the application says so, and when nothing of
-    /// the node can still be written. Returns its highest number delivered.
-    pub fn retire(&mut self, node: &I) -> u64 {
-        self.delivered.remove(node)
+    /// It is [`Unreadable`](SubscribeError::Unreadable), [`NotSkipped`](SubscribeError::NotSkipped) or
+    /// [`Halted`](SubscribeError::Halted). The first two go away when a [`Skip`](Content::Skip) of the slot is found.
+    pub fn obstacle(&self) -> Option<SubscribeError<I, P>> {
+        let slot = self.window.next();
+        if self.begun.is_some() || self.search.has_found(slot) {
+            return None;
+        }
+        match self.window.front().map(Entry::content) {
+            None if self.window.is_over() => Some(SubscribeError::Halted { slot }),
+            Some(&Content::Unreadable(kind)) => Some(SubscribeError::Unreadable { slot, kind }),
+            Some(&Content::Skip { slot: skipped, .. }) if skipped < slot && !self.skipped.contains(skipped) => {
+                Some(SubscribeError::NotSkipped { slot: skipped, by: slot })
+            }
+            _ => None,
+        }
     }
 
-    /// Takes out the next message, if there is one. O(log n) a message, and O(n) for the first of a node; O(1) a fill.
+    /// Takes out the next message, if there is one. O(log n) a message; O(1) a fill.
+    ///
+    /// If there is none although the next slot is here, [`obstacle`](Self::obstacle) has the reason.
     ///
     /// # Errors
     ///
-    /// [`TooManyNodes`] if the message is of a node that there is no room for. Nothing is changed; make the limit higher
-    /// with [`set_nodes`](Self::set_nodes), or [retire](Self::retire) a node.
+    /// [`TooManyNodes`] if the entry is of a node that there is no room for. Nothing is changed; make the limit higher
+    /// with [`set_nodes`](Self::set_nodes), and publish a [`Retire`](Content::Retire) of each node that is over.
     #[inline]
     pub fn poll_delivery(&mut self) -> Result<Option<Delivery<I, P>>, TooManyNodes<I>> {
         loop {
@@ -294,28 +330,23 @@ impl<I: NodeId, P> Subscriber<I, P> {
             }
             let Some(entry) = self.window.front() else { return Ok(None) };
             let limit = self.config.nodes;
-            if let Some(id) = entry.id()
-                && self.delivered.highest(id.node(), limit).is_none()
-            {
-                return Err(TooManyNodes { node: id.node().clone(), limit });
+            match entry.content() {
+                Content::Messages { first: id, .. } | Content::Marker { id } => {
+                    if self.delivered.highest(id.node(), limit).is_none() {
+                        return Err(TooManyNodes { node: id.node().clone(), limit });
+                    }
+                }
+                Content::Fill => {}
+                Content::Skip { .. } | Content::Retire { .. } | Content::Unreadable(_) => {
+                    if self.pass_note()? {
+                        continue;
+                    }
+                    return Ok(None);
+                }
             }
             let Some(entry) = self.window.pop() else { return Ok(None) };
             self.epoch = self.epoch.max(entry.epoch());
             let (id, payload) = match entry.into_content() {
-                Content::Fill | Content::Unreadable(_) => {
-                    self.patience.note_fill(self.window.next() - 1);
-                    continue;
-                }
-                Content::Skip { id, .. } => {
-                    self.delivered.note(&id);
-                    continue;
-                }
-                Content::Retire { id, node } => {
-                    if self.delivered.note(&id) {
-                        self.delivered.remove(&node);
-                    }
-                    continue;
-                }
                 Content::Marker { id } => (id, None),
                 Content::Messages { first: id, payloads } => match payloads.into_single() {
                     Ok(payload) => (id, Some(payload)),
@@ -324,11 +355,52 @@ impl<I: NodeId, P> Subscriber<I, P> {
                         continue;
                     }
                 },
+                // No other: notes are passed above.
+                _ => {
+                    self.patience.note_fill(self.window.next() - 1);
+                    continue;
+                }
             };
             if self.delivered.note(&id) {
                 return Ok(Some(Delivery { position: self.position(), id, payload }));
             }
         }
+    }
+
+    /// Passes the next entry, which delivers nothing, if it can be passed; whether it is.
+    #[cold]
+    fn pass_note(&mut self) -> Result<bool, TooManyNodes<I>> {
+        let (slot, limit) = (self.window.next(), self.config.nodes);
+        if self.search.has_found(slot) {
+            self.window.pop();
+            self.skipped.insert(slot);
+            return Ok(true);
+        } else if self.is_stuck() {
+            return Ok(false);
+        }
+        let Some(entry) = self.window.front() else { return Ok(false) };
+        let has_room = match entry.content() {
+            Content::Retire { id, node } => self.delivered.has_room(id.node(), node, limit),
+            Content::Skip { id, .. } => self.delivered.highest(id.node(), limit).is_some(),
+            _ => true,
+        };
+        if let Some(id) = entry.id().filter(|_| !has_room) {
+            return Err(TooManyNodes { node: id.node().clone(), limit });
+        }
+        let Some(entry) = self.window.pop() else { return Ok(false) };
+        self.epoch = self.epoch.max(entry.epoch());
+        match entry.into_content() {
+            Content::Skip { id, .. } => drop(self.delivered.note(&id)),
+            // A second copy may stand after messages of a node that has come back.
+            Content::Retire { id, node } if id.counter() > self.delivered.get(id.node()) => {
+                self.delivered.remove(&node);
+                if id.node() != &node {
+                    self.delivered.note(&id);
+                }
+            }
+            _ => {}
+        }
+        Ok(true)
     }
 
     /// The position of the first message in the slot that was passed last.
@@ -360,7 +432,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// Hands in that the entry stands in `slot`, as its publisher has announced after it was written, or as a read of one's
     /// own has shown. O(1); a slot whose entry is here already is compared, in O(payloads).
     ///
-    /// Beyond the window the entry is dropped, to be read from the log when it is its turn.
+    /// Beyond the window, in slots or in bytes, the entry is dropped, to be read from the log when it is its turn.
     ///
     /// # Errors
     ///
@@ -371,14 +443,28 @@ impl<I: NodeId, P> Subscriber<I, P> {
     where
         P: PartialEq + Clone,
     {
+        self.accept(slot, entry).map(drop)
+    }
+
+    /// As `handle_entry`; says what became of the entry.
+    #[inline]
+    fn accept(&mut self, slot: u64, entry: Entry<I, P>) -> Result<Inserted, SubscribeError<I, P>>
+    where
+        P: PartialEq + Clone,
+    {
+        let skipped = if let Content::Skip { slot, .. } = entry.content() { Some(*slot) } else { None };
         let inserted = self.window.insert(slot, entry)?;
         if inserted != Inserted::Passed {
             self.claimed = self.claimed.max(slot);
         }
         if inserted == Inserted::Dropped {
             self.unread = self.unread.max(slot);
+            self.covered = self.covered.min(slot - 1); // not below the next slot
         }
-        Ok(())
+        if let Some(skipped) = skipped {
+            self.search.note_skip(slot, skipped);
+        }
+        Ok(inserted)
     }
 
     /// Hands in the counter's current number: every slot up to there is claimed, and waited for if it is empty. O(1).
@@ -395,62 +481,57 @@ impl<I: NodeId, P> Subscriber<I, P> {
     ///
     /// One request at a time: until it is answered, or the write time-out has passed, there is no other.
     pub fn poll_request(&mut self, now_ms: u64) -> Option<SubscribeRequest> {
-        if now_ms < self.quiet_until {
+        self.clock.advance(now_ms);
+        if !self.clock.is_due(self.quiet_until) {
             return None;
         }
         if self.pending {
-            self.handle_failure(now_ms);
+            self.fail();
             return None;
         }
+        let (next, is_due) = (self.window.next(), self.clock.is_due(self.next_read));
+        let (entries, bytes) = (self.window.limit(), self.window.room());
+        let read = |from, entries, bytes| SubscribeRequest::Read { from, limit: ReadLimit { entries, bytes } };
         let request = match self.wanted()? {
-            Wanted::Fill { at, slot } if at <= now_ms => {
+            Wanted::Fill { at, slot } if self.clock.is_due(at) => {
                 SubscribeRequest::Fill { slot, epoch: self.epoch.max(self.sealed) }
             }
-            Wanted::Now => SubscribeRequest::Read { from: self.window.next(), limit: self.limit() },
+            Wanted::Now => read(next, entries, bytes),
             // Only whether the hole is still one: what stands above it is read already, or will be.
-            Wanted::Fill { .. } if self.next_read <= now_ms => SubscribeRequest::Read {
-                from: self.window.next(),
-                limit: ReadLimit { entries: 1, ..self.limit() },
+            Wanted::Fill { .. } if is_due => read(next, 1, bytes),
+            Wanted::Poll if is_due => read(next, entries, bytes),
+            Wanted::Skip if is_due => match self.search.begin(next) {
+                from if from > next => read(from, entries, self.config.bytes),
+                from => read(from, 1, bytes),
             },
-            Wanted::Poll if self.next_read <= now_ms => {
-                SubscribeRequest::Read { from: self.window.next(), limit: self.limit() }
-            }
-            Wanted::Fill { .. } | Wanted::Poll => return None,
+            Wanted::Fill { .. } | Wanted::Poll | Wanted::Skip => return None,
         };
         self.pending = true;
-        self.quiet_until = now_ms.saturating_add(self.config.write_timeout_ms.max(1));
+        self.quiet_until = self.clock.after(self.config.write_timeout_ms.max(1));
         Some(request)
     }
 
-    fn limit(&self) -> ReadLimit {
-        ReadLimit { entries: self.window.limit(), bytes: usize::MAX }
-    }
-
-    /// Returns when to call [`poll_request`](Self::poll_request) again; `None` if there is something to deliver first, or
-    /// after two contents were seen in the next slot. O(1).
+    /// Returns when to call [`poll_request`](Self::poll_request) again, by the clock of the last call with a time; `None` if
+    /// there is something to deliver first, or after two contents were seen in the next slot. O(1).
+    ///
+    /// Call `poll_request` also after the clock was set back, for this time may be far away then.
     pub fn poll_timeout(&self) -> Option<u64> {
         if self.pending {
-            return Some(self.quiet_until);
+            return Some(self.clock.owners_time(self.quiet_until));
         }
         let due = match self.wanted()? {
             Wanted::Now => 0,
-            Wanted::Poll => self.next_read,
+            Wanted::Poll | Wanted::Skip => self.next_read,
             Wanted::Fill { at, .. } => at.min(self.next_read),
         };
-        Some(due.max(self.quiet_until))
-    }
-
-    /// Says so if nothing will ever be delivered again.
-    pub(super) fn go_on(&self) -> Result<(), SubscribeError<I, P>> {
-        if self.window.is_over() && !self.has_next() {
-            return Err(SubscribeError::Halted { slot: self.window.next() });
-        }
-        Ok(())
+        Some(self.clock.owners_time(due.max(self.quiet_until)))
     }
 
     /// What the next slot needs.
     fn wanted(&self) -> Option<Wanted> {
-        if self.has_next() || self.window.is_over() {
+        if self.is_stuck() {
+            return Some(Wanted::Skip);
+        } else if self.has_next() || self.window.is_over() {
             return None;
         }
         let slot = self.window.next();
@@ -461,18 +542,23 @@ impl<I: NodeId, P> Subscriber<I, P> {
         })
     }
 
-    /// Whether there is something to deliver, or a fill to pass.
+    /// Whether there is something to deliver or to pass.
     fn has_next(&self) -> bool {
-        self.begun.is_some() || self.window.front().is_some()
+        self.begun.is_some() || self.window.front().is_some() && !self.is_stuck()
     }
 
-    /// Hands in what a read of `limit` entries from `from` on has found. O(entries).
+    /// Whether the next slot is here and cannot be passed.
+    fn is_stuck(&self) -> bool {
+        self.window.front().is_some() && self.obstacle().is_some()
+    }
+
+    /// Hands in what a read from `from` on within `limit` has found. O(entries).
     ///
     /// # Errors
     ///
     /// [`SubscribeError::Trimmed`], [`Jump`](SubscribeError::Jump),
     /// [`Conflict`](SubscribeError::Conflict) or [`Halted`](SubscribeError::Halted); what was read before that is
-    /// kept.
+    /// kept. [`InvalidAnswer`](SubscribeError::InvalidAnswer): nothing is kept, and the log is read again after a pause.
     pub fn handle_read(
         &mut self,
         now_ms: u64,
@@ -483,34 +569,51 @@ impl<I: NodeId, P> Subscriber<I, P> {
     where
         P: PartialEq + Clone,
     {
-        self.answered();
-        self.next_read = now_ms.saturating_add(self.config.poll_ms.max(1));
+        self.answered(now_ms);
+        self.next_read = self.clock.after(self.config.poll_ms.max(1));
         let entries = match answer {
-            ReadAnswer::Trimmed { first } => return self.handle_trimmed(first),
+            ReadAnswer::Trimmed { first } => return self.handle_trimmed(from, first),
             ReadAnswer::Entries(entries) => entries,
         };
+        let mut least = from;
+        for &(slot, _) in &entries {
+            if slot < least {
+                return self.refuse(from, InvalidAnswer::Order);
+            }
+            least = slot.saturating_add(1);
+        }
+        if entries.len() > limit.entries {
+            return self.refuse(from, InvalidAnswer::TooManyEntries);
+        }
         let next = self.window.next();
-        let mut read_up_to = if entries.len() < limit.entries { self.claimed } else { 0 };
-        let mut nearest = None;
+        // Otherwise there may be more than the limit in bytes lets through.
+        let is_all = entries.len() < limit.entries.min(2);
+        let searched = self.search.note_read(from, entries.iter().map(|&(slot, _)| slot), is_all);
+        let mut read_up_to = if is_all { self.claimed } else { 0 };
+        let (mut nearest, mut kept_up_to) = (None, u64::MAX);
         for (slot, entry) in entries {
             read_up_to = read_up_to.max(slot);
             nearest = nearest.or((slot > next).then_some(slot));
-            self.handle_entry(slot, entry)?;
+            if self.accept(slot, entry)? == Inserted::Dropped {
+                kept_up_to = kept_up_to.min(slot - 1); // not below the next slot
+            }
         }
-        if from > next {
-            return Ok(()); // says nothing about the next slot
+        if from <= next {
+            self.covered = self.covered.max(read_up_to.min(kept_up_to).min(self.window.last()));
         }
-        // Beyond the window, entries were dropped.
-        self.covered = self.covered.max(read_up_to.min(self.window.last()));
-        if self.has_next() {
-            self.next_read = 0; // there may be more behind it
-        } else if next <= self.covered {
+        if self.is_stuck() {
+            if searched.unwrap_or_else(|| !self.search.is_for(next)) {
+                self.next_read = 0;
+            }
+        } else if self.has_next() {
+            self.next_read = 0; // there may be more after it
+        } else if from <= next && next <= self.covered {
             let nearest = nearest.or_else(|| self.window.nearest()).unwrap_or(self.claimed + 1);
             if nearest - next > self.config.jump {
                 self.covered = next - 1; // not to be filled
                 return Err(SubscribeError::Jump { next, slot: nearest });
             }
-            self.patience.begin(next, self.claimed, now_ms);
+            self.patience.begin(next, self.claimed, self.clock.after(0));
         }
         Ok(())
     }
@@ -530,35 +633,71 @@ impl<I: NodeId, P> Subscriber<I, P> {
     where
         P: PartialEq + Clone,
     {
-        self.answered();
-        self.next_read = now_ms;
+        self.answered(now_ms);
+        self.next_read = 0;
         match answer {
-            WriteAnswer::Written => self.handle_entry(slot, Entry::fill(epoch)),
-            WriteAnswer::Occupied(entry) => self.handle_entry(slot, entry),
-            WriteAnswer::Sealed { epoch } => {
-                self.sealed = self.sealed.max(epoch);
-                Ok(())
-            }
-            WriteAnswer::Trimmed { first } => self.handle_trimmed(first),
-            WriteAnswer::NumberUsed { .. } => Ok(()), // a fill has no number
+            WriteAnswer::Written => self.handle_filled(slot, Entry::fill(epoch)),
+            WriteAnswer::Occupied(entry) => self.handle_filled(slot, entry),
+            WriteAnswer::Sealed { epoch: lowest } => self.handle_sealed(slot, epoch, lowest),
+            WriteAnswer::Trimmed { first } => self.handle_trimmed(slot, first),
+            WriteAnswer::NumberUsed { .. } => self.refuse(slot, InvalidAnswer::NumberUsed),
         }
     }
 
-    fn handle_trimmed(&mut self, first: u64) -> Result<(), SubscribeError<I, P>> {
+    fn handle_filled(&mut self, slot: u64, entry: Entry<I, P>) -> Result<(), SubscribeError<I, P>>
+    where
+        P: PartialEq + Clone,
+    {
+        self.refusals = 0;
+        self.handle_entry(slot, entry)
+    }
+
+    /// A fill of `epoch` is refused: `lowest` is the lowest epoch that may write.
+    fn handle_sealed(&mut self, slot: u64, epoch: u64, lowest: u64) -> Result<(), SubscribeError<I, P>> {
+        if lowest <= epoch {
+            return self.refuse(slot, InvalidAnswer::Sealed);
+        } else if lowest > self.sealed {
+            self.sealed = lowest;
+            self.refusals += 1; // up to a limit
+        }
+        if self.refusals > REFUSALS {
+            self.refusals = 0;
+            return self.refuse(slot, InvalidAnswer::Sealed);
+        }
+        Ok(())
+    }
+
+    /// `slot` is trimmed, and the log begins at `first`.
+    fn handle_trimmed(&mut self, slot: u64, first: u64) -> Result<(), SubscribeError<I, P>> {
         let next = self.window.next();
+        if first <= slot {
+            return self.refuse(slot, InvalidAnswer::Trimmed);
+        }
         if first > next { Err(SubscribeError::Trimmed { next, first }) } else { Ok(()) }
+    }
+
+    /// Uses nothing of an answer about `slot`, and asks again after a pause.
+    fn refuse(&mut self, slot: u64, kind: InvalidAnswer) -> Result<(), SubscribeError<I, P>> {
+        self.fail();
+        Err(SubscribeError::InvalidAnswer { slot, kind })
     }
 
     /// Hands in that the last request failed, or was not answered. O(1).
     ///
     /// It is not repeated as it was: the log is read again first, after a pause.
     pub fn handle_failure(&mut self, now_ms: u64) {
+        self.clock.advance(now_ms);
+        self.fail();
+    }
+
+    fn fail(&mut self) {
         self.pending = false;
-        self.quiet_until = now_ms.saturating_add(self.config.poll_ms.max(1));
+        self.quiet_until = self.clock.after(self.config.poll_ms.max(1));
         self.covered = self.window.next() - 1; // slots begin at 1
     }
 
-    fn answered(&mut self) {
+    fn answered(&mut self, now_ms: u64) {
+        self.clock.advance(now_ms);
         (self.pending, self.quiet_until) = (false, 0);
     }
 
@@ -585,28 +724,8 @@ enum Wanted {
     Now,
     /// To be read now and then: nothing is known of it.
     Poll,
-    /// To be filled, then; until then to be read now and then.
+    /// To be filled once the clock reaches `at`. Until then to be read now and then: its publisher may only be slow.
     Fill { at: u64, slot: u64 },
+    /// A `Skip` of it, to be looked for.
+    Skip,
 }
-
-/// A message is of a node that there is no room for in the table of what is delivered; it is not delivered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TooManyNodes<I> {
-    /// The node.
-    pub node: I,
-    /// How many there may be.
-    pub limit: usize,
-}
-
-impl<I: fmt::Debug> fmt::Display for TooManyNodes<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is one node more than {}; allow more, or retire those that are over",
-            self.node, self.limit
-        )
-    }
-}
-
-impl<I: fmt::Debug> core::error::Error for TooManyNodes<I> {}

@@ -92,8 +92,19 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
     /// Makes a replica that goes on from a snapshot.
     #[must_use]
     pub fn resume(snapshot: ReplicaSnapshot<I, M>, config: SubscriberConfig) -> Self {
+        Self::measured(snapshot, config, |_| 0)
+    }
+
+    /// Makes a replica that goes on from a snapshot, and counts the bytes of the commands that wait; as
+    /// [`Subscriber::measured`].
+    #[must_use]
+    pub fn measured(
+        snapshot: ReplicaSnapshot<I, M>,
+        config: SubscriberConfig,
+        measure: fn(&M::Command) -> usize,
+    ) -> Self {
         let ReplicaSnapshot { place, machine } = snapshot;
-        Self { subscriber: Subscriber::resume(place, config), machine }
+        Self { subscriber: Subscriber::measured(place, config, measure), machine }
     }
 
     /// Returns from where another replica can go on, and with what. O(n) for n nodes, and what cloning the state costs.
@@ -225,6 +236,11 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         self.subscriber.handle_fill(now_ms, slot, epoch, answer)
     }
 
+    /// Returns the reason why nothing is applied from the next slot on; as [`Subscriber::obstacle`].
+    pub fn obstacle(&self) -> Option<SubscribeError<I, M::Command>> {
+        self.subscriber.obstacle()
+    }
+
     /// Hands in that the last request failed; as [`Subscriber::handle_failure`].
     pub fn handle_failure(&mut self, now_ms: u64) {
         self.subscriber.handle_failure(now_ms);
@@ -233,11 +249,6 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
     /// Sets how many nodes may have sent commands; as [`Subscriber::set_nodes`].
     pub fn set_nodes(&mut self, nodes: usize) {
         self.subscriber.set_nodes(nodes);
-    }
-
-    /// Forgets a node that will never send again, at every replica after the same command; as [`Subscriber::retire`].
-    pub fn retire(&mut self, node: &I) -> u64 {
-        self.subscriber.retire(node)
     }
 
     #[doc(hidden)]

@@ -256,11 +256,13 @@ const JUMP: u64 = 64;
 fn subscriber_config() -> SubscriberConfig {
     SubscriberConfig {
         window: 4,
+        bytes: 1 << 20,
         poll_ms: 5,
         write_timeout_ms: 20,
         max_fill_timeout_ms: 400,
         jump: 100_000,
         nodes: 1_000,
+        skips: 16,
     }
 }
 

@@ -81,6 +81,7 @@ use crate::delivery::message::Message;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::stability::Stability;
 use crate::delivery::{CausalBuffer, Limits, TooManyNodes};
+use crate::elapsed::Clock;
 use crate::node::{Dot, DotRange};
 use crate::version::VersionVector;
 
@@ -88,7 +89,7 @@ use asking::Ask;
 pub use config::{AdmitError, BroadcastError, BroadcastErrorKind, EndpointConfig, PacketError, RestoreError};
 use log::Log;
 use packet::{MAX_RANGES, encode_message, message_len, put_head, put_message};
-use peer::{Clock, Peer};
+use peer::Peer;
 pub use receiving::Received;
 
 /// Reliable causal broadcast to the members of a group, over any transport.
