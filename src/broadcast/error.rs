@@ -74,7 +74,7 @@ pub enum SubscribeError<I, P> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InvalidAnswer {
-    /// A read returned slots that do not go up from the one asked for.
+    /// A read returned slots that do not go up from the one asked for, or that do not exist.
     Order,
     /// A read returned more entries than asked for.
     TooManyEntries,
@@ -90,7 +90,7 @@ pub enum InvalidAnswer {
 impl fmt::Display for InvalidAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Order => "slots that do not go up from the one asked for",
+            Self::Order => "slots that do not go up from there, or do not exist",
             Self::TooManyEntries => "more entries than asked for",
             Self::Trimmed => "trimmed, although the log begins at or below the slot",
             Self::Sealed => "sealed, although the epoch is the lowest that may write, or too often in a row",

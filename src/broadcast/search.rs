@@ -21,7 +21,7 @@ pub(super) struct Search {
     from: u64,
     /// The first hole of this pass: a `Skip` may still be written there.
     hole: Option<u64>,
-    /// Whether to look first whether the slot can be passed by now.
+    /// Whether to look first if the slot can be read by now.
     again: bool,
     /// Reads since the last pause.
     reads: u32,
@@ -29,13 +29,12 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// Where to read for a `Skip` of `slot`: from the slot itself on, or further on. Begins anew if it is another slot.
-    pub(super) fn begin(&mut self, slot: u64) -> u64 {
+    /// Where to read for a `Skip` of `slot`; `None` if the slot itself is to be read first. Begins anew if it is another slot.
+    pub(super) fn begin(&mut self, slot: u64) -> Option<u64> {
         if self.slot != slot {
-            // Slots end at `MAX_SLOT`.
-            *self = Self { slot, from: slot + 1, ..Self::default() };
+            *self = Self { slot, from: slot + 1, ..Self::default() }; // slots end at `MAX_SLOT`
         }
-        if self.again { slot } else { self.from }
+        (!self.again).then_some(self.from)
     }
 
     /// Whether it has begun for `slot`.
@@ -61,7 +60,7 @@ impl Search {
         slots: impl Iterator<Item = u64>,
         is_all: bool,
     ) -> Option<bool> {
-        if from == self.slot && self.again {
+        if self.again && from <= self.slot {
             self.again = false;
             return Some(true);
         } else if from != self.from {
@@ -71,7 +70,7 @@ impl Search {
             if slot > self.from && self.hole.is_none() {
                 self.hole = Some(self.from);
             }
-            self.from = slot.saturating_add(1);
+            self.from = slot + 1; // slots end at `MAX_SLOT`
         }
         if is_all {
             self.from = self.hole.take().unwrap_or(self.from);

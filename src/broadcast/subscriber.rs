@@ -304,8 +304,9 @@ impl<I: NodeId, P> Subscriber<I, P> {
         match self.window.front().map(Entry::content) {
             None if self.window.is_over() => Some(SubscribeError::Halted { slot }),
             Some(&Content::Unreadable(kind)) => Some(SubscribeError::Unreadable { slot, kind }),
-            Some(&Content::Skip { slot: skipped, .. }) if skipped < slot && !self.skipped.contains(skipped) => {
-                Some(SubscribeError::NotSkipped { slot: skipped, by: slot })
+            Some(&Content::Skip { slot: skipped, .. }) => {
+                let is_obeyed = !(1..slot).contains(&skipped) || self.skipped.contains(skipped);
+                (!is_obeyed).then_some(SubscribeError::NotSkipped { slot: skipped, by: slot })
             }
             _ => None,
         }
@@ -489,26 +490,32 @@ impl<I: NodeId, P> Subscriber<I, P> {
             self.fail();
             return None;
         }
-        let (next, is_due) = (self.window.next(), self.clock.is_due(self.next_read));
-        let (entries, bytes) = (self.window.limit(), self.window.room());
-        let read = |from, entries, bytes| SubscribeRequest::Read { from, limit: ReadLimit { entries, bytes } };
+        let (is_due, all) = (self.clock.is_due(self.next_read), self.window.limit());
         let request = match self.wanted()? {
             Wanted::Fill { at, slot } if self.clock.is_due(at) => {
                 SubscribeRequest::Fill { slot, epoch: self.epoch.max(self.sealed) }
             }
-            Wanted::Now => read(next, entries, bytes),
+            Wanted::Now => self.read(all),
             // Only whether the hole is still one: what stands above it is read already, or will be.
-            Wanted::Fill { .. } if is_due => read(next, 1, bytes),
-            Wanted::Poll if is_due => read(next, entries, bytes),
-            Wanted::Skip if is_due => match self.search.begin(next) {
-                from if from > next => read(from, entries, self.config.bytes),
-                from => read(from, 1, bytes),
+            Wanted::Fill { .. } if is_due => self.read(1),
+            Wanted::Poll if is_due => self.read(all),
+            Wanted::Skip if is_due => match self.search.begin(self.window.next()) {
+                Some(from) => {
+                    SubscribeRequest::Read { from, limit: ReadLimit { entries: all, bytes: self.config.bytes } }
+                }
+                None => self.read(1),
             },
             Wanted::Fill { .. } | Wanted::Poll | Wanted::Skip => return None,
         };
         self.pending = true;
         self.quiet_until = self.clock.after(self.config.write_timeout_ms.max(1));
         Some(request)
+    }
+
+    /// A request for so many entries from the next slot on, and for no more bytes than there is room for.
+    fn read(&self, entries: usize) -> SubscribeRequest {
+        let limit = ReadLimit { entries, bytes: self.window.room() };
+        SubscribeRequest::Read { from: self.window.next(), limit }
     }
 
     /// Returns when to call [`poll_request`](Self::poll_request) again, by the clock of the last call with a time; `None` if
@@ -577,10 +584,10 @@ impl<I: NodeId, P> Subscriber<I, P> {
         };
         let mut least = from;
         for &(slot, _) in &entries {
-            if slot < least {
+            if slot < least || slot > MAX_SLOT {
                 return self.refuse(from, InvalidAnswer::Order);
             }
-            least = slot.saturating_add(1);
+            least = slot + 1;
         }
         if entries.len() > limit.entries {
             return self.refuse(from, InvalidAnswer::TooManyEntries);
