@@ -167,8 +167,6 @@ mod compat;
 pub mod counter;
 #[cfg(feature = "alloc")]
 pub mod delivery;
-#[cfg(feature = "alloc")]
-mod elapsed;
 #[cfg(any(feature = "arbitrary", feature = "quickcheck"))]
 mod generators;
 #[cfg(all(loom, test))]

@@ -66,7 +66,6 @@ use super::{
     SubscriberConfig, TooManyNodes, WriteAnswer,
 };
 use crate::compat::vec;
-use crate::elapsed::Clock;
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
@@ -167,13 +166,15 @@ pub struct Subscriber<I, P> {
     /// How often in a row a fill was refused for its epoch.
     refusals: u32,
 
-    /// All times below, and those of `patience`, are by this clock.
-    clock: Clock,
+    /// The last time that the owner has named; `None` before the first. All other times are what is left to wait, so that
+    /// a clock that goes back only loses what would have been the next step.
+    last_ms: Option<u64>,
     /// Whether an answer is waited for.
     pending: bool,
-    /// No request before: an answer is waited for until then, or a failure was just now.
-    quiet_until: u64,
-    next_read: u64,
+    /// No request for so long: an answer is waited for, or a failure was just now.
+    quiet_ms: u64,
+    /// No read for so long, unless something is known to be there.
+    next_read_ms: u64,
 }
 
 #[derive(Debug)]
@@ -234,10 +235,10 @@ impl<I: NodeId, P> Subscriber<I, P> {
             config,
             sealed: 0,
             refusals: 0,
-            clock: Clock::default(),
+            last_ms: None,
             pending: false,
-            quiet_until: 0,
-            next_read: 0,
+            quiet_ms: 0,
+            next_read_ms: 0,
         }
     }
 
@@ -267,7 +268,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.delivered = Delivered::new(&snapshot.delivered);
         self.skipped = Skipped::new(snapshot.skipped, self.config.skips);
         self.patience.skip_to(self.window.next());
-        (self.begun, self.next_read) = (None, 0);
+        (self.begun, self.next_read_ms) = (None, 0);
         Ok(())
     }
 
@@ -482,17 +483,17 @@ impl<I: NodeId, P> Subscriber<I, P> {
     ///
     /// One request at a time: until it is answered, or the write time-out has passed, there is no other.
     pub fn poll_request(&mut self, now_ms: u64) -> Option<SubscribeRequest> {
-        self.clock.advance(now_ms);
-        if !self.clock.is_due(self.quiet_until) {
+        self.advance(now_ms);
+        if self.quiet_ms > 0 {
             return None;
         }
         if self.pending {
             self.fail();
             return None;
         }
-        let (is_due, all) = (self.clock.is_due(self.next_read), self.window.limit());
+        let (is_due, all) = (self.next_read_ms == 0, self.window.limit());
         let request = match self.wanted()? {
-            Wanted::Fill { at, slot } if self.clock.is_due(at) => {
+            Wanted::Fill { left_ms: 0, slot } => {
                 SubscribeRequest::Fill { slot, epoch: self.epoch.max(self.sealed) }
             }
             Wanted::Now => self.read(all),
@@ -508,7 +509,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
             Wanted::Fill { .. } | Wanted::Poll | Wanted::Skip => return None,
         };
         self.pending = true;
-        self.quiet_until = self.clock.after(self.config.write_timeout_ms.max(1));
+        self.quiet_ms = self.config.write_timeout_ms.max(1);
         Some(request)
     }
 
@@ -523,15 +524,14 @@ impl<I: NodeId, P> Subscriber<I, P> {
     ///
     /// Call `poll_request` also after the clock was set back, for this time may be far away then.
     pub fn poll_timeout(&self) -> Option<u64> {
-        if self.pending {
-            return Some(self.clock.owners_time(self.quiet_until));
-        }
-        let due = match self.wanted()? {
-            Wanted::Now => 0,
-            Wanted::Poll | Wanted::Skip => self.next_read,
-            Wanted::Fill { at, .. } => at.min(self.next_read),
+        let left_ms = match self.wanted() {
+            _ if self.pending => 0,
+            None => return None,
+            Some(Wanted::Now) => 0,
+            Some(Wanted::Poll | Wanted::Skip) => self.next_read_ms,
+            Some(Wanted::Fill { left_ms, .. }) => left_ms.min(self.next_read_ms),
         };
-        Some(self.clock.owners_time(due.max(self.quiet_until)))
+        Some(self.last_ms.unwrap_or(0).saturating_add(left_ms.max(self.quiet_ms)))
     }
 
     /// What the next slot needs.
@@ -542,8 +542,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
             return None;
         }
         let slot = self.window.next();
-        Some(match self.patience.over_at(slot) {
-            Some(at) if slot <= self.covered => Wanted::Fill { at, slot },
+        Some(match self.patience.left_ms(slot) {
+            Some(left_ms) if slot <= self.covered => Wanted::Fill { left_ms, slot },
             _ if self.covered < slot && slot <= self.unread => Wanted::Now,
             _ => Wanted::Poll,
         })
@@ -577,7 +577,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         P: PartialEq + Clone,
     {
         self.answered(now_ms);
-        self.next_read = self.clock.after(self.config.poll_ms.max(1));
+        self.next_read_ms = self.config.poll_ms.max(1);
         let entries = match answer {
             ReadAnswer::Trimmed { first } => return self.handle_trimmed(from, first),
             ReadAnswer::Entries(entries) => entries,
@@ -610,17 +610,17 @@ impl<I: NodeId, P> Subscriber<I, P> {
         }
         if self.is_stuck() {
             if searched.unwrap_or_else(|| !self.search.is_for(next)) {
-                self.next_read = 0;
+                self.next_read_ms = 0;
             }
         } else if self.has_next() {
-            self.next_read = 0; // there may be more after it
+            self.next_read_ms = 0; // there may be more after it
         } else if from <= next && next <= self.covered {
             let nearest = nearest.or_else(|| self.window.nearest()).unwrap_or(self.claimed + 1);
             if nearest - next > self.config.jump {
                 self.covered = next - 1; // not to be filled
                 return Err(SubscribeError::Jump { next, slot: nearest });
             }
-            self.patience.begin(next, self.claimed, self.clock.after(0));
+            self.patience.begin(next, self.claimed);
         }
         Ok(())
     }
@@ -641,7 +641,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         P: PartialEq + Clone,
     {
         self.answered(now_ms);
-        self.next_read = 0;
+        self.next_read_ms = 0;
         match answer {
             WriteAnswer::Written => self.handle_filled(slot, Entry::fill(epoch)),
             WriteAnswer::Occupied(entry) => self.handle_filled(slot, entry),
@@ -693,19 +693,28 @@ impl<I: NodeId, P> Subscriber<I, P> {
     ///
     /// It is not repeated as it was: the log is read again first, after a pause.
     pub fn handle_failure(&mut self, now_ms: u64) {
-        self.clock.advance(now_ms);
+        self.advance(now_ms);
         self.fail();
     }
 
     fn fail(&mut self) {
         self.pending = false;
-        self.quiet_until = self.clock.after(self.config.poll_ms.max(1));
+        self.quiet_ms = self.config.poll_ms.max(1);
         self.covered = self.window.next() - 1; // slots begin at 1
     }
 
     fn answered(&mut self, now_ms: u64) {
-        self.clock.advance(now_ms);
-        (self.pending, self.quiet_until) = (false, 0);
+        self.advance(now_ms);
+        (self.pending, self.quiet_ms) = (false, 0);
+    }
+
+    /// Lets the time pass that has passed by the owner's clock.
+    fn advance(&mut self, now_ms: u64) {
+        let passed_ms = self.last_ms.map_or(0, |last_ms| now_ms.saturating_sub(last_ms));
+        self.last_ms = Some(now_ms);
+        self.quiet_ms = self.quiet_ms.saturating_sub(passed_ms);
+        self.next_read_ms = self.next_read_ms.saturating_sub(passed_ms);
+        self.patience.advance(passed_ms);
     }
 
     /// Sets how many nodes may have delivered messages.
@@ -731,8 +740,8 @@ enum Wanted {
     Now,
     /// To be read now and then: nothing is known of it.
     Poll,
-    /// To be filled once the clock reaches `at`. Until then to be read now and then: its publisher may only be slow.
-    Fill { at: u64, slot: u64 },
+    /// To be filled once no time is left to wait. Until then to be read now and then: its publisher may only be slow.
+    Fill { left_ms: u64, slot: u64 },
     /// A `Skip` of it, to be looked for.
     Skip,
 }

@@ -16,12 +16,11 @@
 use crate::codec::DecodeId;
 use crate::compat::Vec;
 use crate::delivery::message::Message;
-use crate::elapsed::Clock;
 use crate::node::{Dot, DotRange};
 use crate::version::VersionVector;
 
 use super::packet::MAX_RANGES;
-use super::peer::{BackOff, Peer};
+use super::peer::{BackOff, Clock, Peer};
 use super::{Author, Endpoint, EndpointConfig};
 
 /// What is looked for of one author.

@@ -81,7 +81,6 @@ use crate::delivery::message::Message;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::stability::Stability;
 use crate::delivery::{CausalBuffer, Limits, TooManyNodes};
-use crate::elapsed::Clock;
 use crate::node::{Dot, DotRange};
 use crate::version::VersionVector;
 
@@ -89,7 +88,7 @@ use asking::Ask;
 pub use config::{AdmitError, BroadcastError, BroadcastErrorKind, EndpointConfig, PacketError, RestoreError};
 use log::Log;
 use packet::{MAX_RANGES, encode_message, message_len, put_head, put_message};
-use peer::Peer;
+use peer::{Clock, Peer};
 pub use receiving::Received;
 
 /// Reliable causal broadcast to the members of a group, over any transport.

@@ -1,12 +1,51 @@
 //! What an endpoint knows of one other member: what to tell it, what it has asked for, and when to speak.
 
 use crate::compat::{BTreeMap, Vec, VecDeque};
-use crate::elapsed::Clock;
 use crate::node::{DotRange, NodeId};
 use crate::version::VersionVector;
 
 use super::packet::MAX_RANGES;
 use super::{Author, EndpointConfig};
+
+/// The time that has passed, as far as the owner has told it.
+///
+/// A clock that goes back only loses what would have been the next step: deadlines are reached by time that passes,
+/// not by a time of day.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Clock {
+    /// The last time that the owner has named, by its own clock.
+    last_ms: u64,
+    elapsed_ms: u64,
+    started: bool,
+}
+
+/// The longest step, 34 years, so that no clock brings the time that has passed to its end.
+const MAX_STEP_MS: u64 = 1 << 40;
+
+impl Clock {
+    pub(super) fn advance(&mut self, now_ms: u64) {
+        if self.started {
+            let step = now_ms.saturating_sub(self.last_ms).min(MAX_STEP_MS);
+            self.elapsed_ms = self.elapsed_ms.saturating_add(step);
+        }
+        self.last_ms = now_ms;
+        self.started = true;
+    }
+
+    /// When `after_ms` milliseconds have passed from now.
+    pub(super) fn after(&self, after_ms: u64) -> u64 {
+        self.elapsed_ms.saturating_add(after_ms)
+    }
+
+    pub(super) fn is_due(&self, deadline_ms: u64) -> bool {
+        deadline_ms <= self.elapsed_ms
+    }
+
+    /// Returns a deadline by the owner's clock.
+    pub(super) fn owners_time(&self, deadline_ms: u64) -> u64 {
+        self.last_ms.saturating_add(deadline_ms.saturating_sub(self.elapsed_ms))
+    }
+}
 
 /// A time-out that doubles each time it is used in vain, from the configured first one to the longest.
 #[derive(Clone, Copy, Debug, Default)]
