@@ -31,6 +31,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod epoch;
+
 use core::convert::Infallible;
 use core::fmt;
 
@@ -40,6 +42,8 @@ use super::{
 };
 use crate::counter::Counter;
 use crate::node::NodeId;
+
+pub use epoch::{BeginEpochError, Begun, begin_epoch, begin_epoch_append};
 
 /// What became of driving an entry; `None` if none was outstanding. `C` and `L` are the errors of the counter and of the log.
 pub type Settled<I, P, C, L> = Result<Option<Published<I>>, SettleError<I, P, C, L>>;

@@ -109,6 +109,8 @@ mod delivered;
 #[cfg(feature = "alloc")]
 mod entry;
 #[cfg(feature = "alloc")]
+pub mod epoch;
+#[cfg(feature = "alloc")]
 mod error;
 pub mod fence;
 #[cfg(feature = "alloc")]
@@ -141,6 +143,8 @@ pub use appender::{AppendRequest, Appender};
 pub use config::SubscriberConfig;
 #[cfg(feature = "alloc")]
 pub use entry::{BatchError, BatchErrorKind, Content, Entry, Payloads, Unreadable};
+#[cfg(feature = "alloc")]
+pub use epoch::{EpochBegun, EpochError, EpochRequest, NewEpoch};
 #[cfg(feature = "alloc")]
 pub use error::{InvalidAnswer, SubscribeError, TooManyNodes};
 pub use fence::{Fence, FencingToken, StaleToken};

@@ -339,7 +339,7 @@ where
         if replica.has_passed(&published.id) {
             return Err(WaitError::Passed { id: published.id.clone() });
         }
-        match replica.poll_applied().map_err(WaitError::TooManyNodes)? {
+        match replica.poll_applied()? {
             Some(applied) if applied.id != published.id => {}
             own_or_none => return Ok(own_or_none),
         }
@@ -424,7 +424,7 @@ where
     let current = counter.current().await.map_err(WaitError::Counter)?;
     replica.observe_current(current);
     while replica.next() <= current {
-        if replica.poll_applied().map_err(WaitError::TooManyNodes)?.is_none() && replica.next() <= current {
+        if replica.poll_applied()?.is_none() && replica.next() <= current {
             let now_ms = wait(due(replica.poll_timeout(), replica.next())?).await;
             follow(replica, log, now_ms).await.map_err(WaitError::Step)?;
         }
