@@ -33,6 +33,14 @@ pub enum SubscribeError<I, P> {
         /// What was seen then.
         second: Entry<I, P>,
     },
+    /// The log does not hold any more what was passed in this slot: it was restored from a backup, or fails to keep what
+    /// it acknowledged. What it holds now has another past than what was delivered here, so nothing more is delivered.
+    ///
+    /// [Install](super::Subscriber::install) a snapshot of a subscriber of the log as it is now, or start anew.
+    RolledBack {
+        /// The slot.
+        slot: u64,
+    },
     /// Two contents were seen in this slot before; nothing is taken from there on.
     Halted {
         /// The slot.
@@ -83,6 +91,8 @@ pub enum InvalidAnswer {
     /// An epoch is said to be over, and the lowest one that may write is not above it; or a fill was refused for its
     /// epoch again and again, each time for a higher one.
     Sealed,
+    /// A slot is said to be occupied, and one read after another leaves it out.
+    Missing,
     /// The number of a fill is said to be used; a fill has none.
     NumberUsed,
 }
@@ -94,6 +104,7 @@ impl fmt::Display for InvalidAnswer {
             Self::TooManyEntries => "more entries than asked for",
             Self::Trimmed => "trimmed, although the log begins at or below the slot",
             Self::Sealed => "sealed, although the epoch is the lowest that may write, or too often in a row",
+            Self::Missing => "an entry that reads leave out",
             Self::NumberUsed => "a used number, although a fill has none",
         })
     }
@@ -116,6 +127,10 @@ impl<I: fmt::Debug, P: fmt::Debug> fmt::Display for SubscribeError<I, P> {
                     f,
                     "slot {slot} held {first:?} and now holds {second:?}; the log does not write once, stop"
                 )
+            }
+            SubscribeError::RolledBack { slot } => {
+                write!(f, "the log has lost what was delivered from slot {slot}, as after a restore; ")?;
+                write!(f, "install a snapshot of a subscriber of the log as it is now")
             }
             SubscribeError::Halted { slot } => write!(f, "two contents were seen in slot {slot}; stop"),
             SubscribeError::Unreadable { slot, kind: Unreadable::LaterVersion } => {

@@ -114,6 +114,8 @@ pub mod epoch;
 mod error;
 pub mod fence;
 #[cfg(feature = "alloc")]
+mod history;
+#[cfg(feature = "alloc")]
 mod ids;
 #[cfg(feature = "alloc")]
 pub mod log;
@@ -148,6 +150,8 @@ pub use epoch::{EpochBegun, EpochError, EpochRequest, NewEpoch};
 #[cfg(feature = "alloc")]
 pub use error::{InvalidAnswer, SubscribeError, TooManyNodes};
 pub use fence::{Fence, FencingToken, StaleToken};
+#[cfg(feature = "alloc")]
+pub use history::Passed;
 #[cfg(feature = "alloc")]
 pub use ids::{PublishRefused, PublishRefusedKind};
 #[cfg(feature = "alloc")]

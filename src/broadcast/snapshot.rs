@@ -1,5 +1,6 @@
 //! The place in the order from which a subscriber goes on.
 
+use super::Passed;
 use crate::compat::Vec;
 use crate::node::NodeId;
 use crate::version::VersionVector;
@@ -19,11 +20,15 @@ pub struct Snapshot<I> {
     /// The slots that were skipped because of a [`Skip`](super::Content::Skip), in increasing order: what makes the
     /// `Skip` known as one that was obeyed when its own slot comes.
     pub skipped: Vec<u64>,
+    /// The last entry passed: in the slot below the next one, or in the next one if a part of it is still to be delivered.
+    /// By it a subscriber notices that the log was [rolled back](super::SubscribeError::RolledBack). `None` if nothing
+    /// was passed, or if that need not be noticed before something more is.
+    pub passed: Option<Passed<I>>,
 }
 
 impl<I: NodeId> Default for Snapshot<I> {
     /// Before the first slot.
     fn default() -> Self {
-        Self { next: 1, epoch: 0, delivered: VersionVector::new(), skipped: Vec::new() }
+        Self { next: 1, epoch: 0, delivered: VersionVector::new(), skipped: Vec::new(), passed: None }
     }
 }

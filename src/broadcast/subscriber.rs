@@ -58,6 +58,7 @@
 use core::iter::Enumerate;
 
 use super::delivered::Delivered;
+use super::history::{History, Verdict};
 use super::patience::Patience;
 use super::search::{Search, Skipped};
 use super::window::{Inserted, Window};
@@ -148,6 +149,7 @@ pub struct Subscriber<I, P> {
     config: SubscriberConfig,
     epoch: u64,
     delivered: Delivered<I>,
+    history: History<I>,
     window: Window<I, P>,
     /// What is left of the entry in the slot that was passed last.
     begun: Option<Begun<I, P>>,
@@ -224,6 +226,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         Self {
             epoch: snapshot.epoch,
             delivered: Delivered::new(&snapshot.delivered),
+            history: History::new(snapshot.passed, window.next()),
             begun: None,
             search: Search::default(),
             skipped: Skipped::new(snapshot.skipped, config.skips),
@@ -249,21 +252,32 @@ impl<I: NodeId, P> Subscriber<I, P> {
             epoch: self.epoch,
             delivered: self.delivered(),
             skipped: self.skipped.iter().collect(),
+            passed: self.history.passed(),
         }
     }
 
     /// Goes on from a snapshot of another subscriber, ahead of this one; what is in between is not delivered here.
     ///
-    /// What to do when the log is [trimmed](SubscribeError::Trimmed) below what this one would need next.
+    /// What to do when the log is [trimmed](SubscribeError::Trimmed) below what this one would need next, or was
+    /// [rolled back](SubscribeError::RolledBack). In that case alone the snapshot may be of a lower slot: install the state
+    /// with it, since what was delivered here may be delivered again, or never was there.
     ///
     /// # Errors
     ///
     /// The snapshot is handed back if it is not ahead.
     #[expect(clippy::result_large_err, reason = "what was moved in is moved out")]
     pub fn install(&mut self, snapshot: Snapshot<I>) -> Result<(), Snapshot<I>> {
-        if snapshot.next <= self.next() || !self.window.skip_to(snapshot.next) {
+        let asked = self.window.next();
+        if self.history.rolled_back().is_some() {
+            self.window.restart(snapshot.next);
+            let (write_ms, most_ms) = (self.config.write_timeout_ms, self.config.max_fill_timeout_ms);
+            self.patience = Patience::new(self.window.next(), write_ms, most_ms);
+            (self.claimed, self.unread, self.covered) = (0, 0, 0);
+            (self.pending, self.quiet_ms) = (false, 0);
+        } else if snapshot.next <= self.next() || !self.window.skip_to(snapshot.next) {
             return Err(snapshot);
         }
+        self.history.install(snapshot.passed, self.window.next(), asked);
         self.epoch = snapshot.epoch;
         self.delivered = Delivered::new(&snapshot.delivered);
         self.skipped = Skipped::new(snapshot.skipped, self.config.skips);
@@ -299,7 +313,11 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// [`Halted`](SubscribeError::Halted). The first two go away when a [`Skip`](Content::Skip) of the slot is found.
     pub fn obstacle(&self) -> Option<SubscribeError<I, P>> {
         let slot = self.window.next();
-        if self.begun.is_some() || self.search.has_found(slot) {
+        if self.begun.is_some() {
+            return None;
+        } else if let Some(slot) = self.history.rolled_back() {
+            return Some(SubscribeError::RolledBack { slot });
+        } else if self.search.has_found(slot) {
             return None;
         }
         match self.window.front().map(Entry::content) {
@@ -346,6 +364,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
                     return Ok(None);
                 }
             }
+            self.history.note(self.window.next(), entry);
             let Some(entry) = self.window.pop() else { return Ok(None) };
             self.epoch = self.epoch.max(entry.epoch());
             let (id, payload) = match entry.into_content() {
@@ -374,6 +393,9 @@ impl<I: NodeId, P> Subscriber<I, P> {
     fn pass_note(&mut self) -> Result<bool, TooManyNodes<I>> {
         let (slot, limit) = (self.window.next(), self.config.nodes);
         if self.search.has_found(slot) {
+            if let Some(entry) = self.window.front() {
+                self.history.note(slot, entry);
+            }
             self.window.pop();
             self.skipped.insert(slot);
             return Ok(true);
@@ -389,6 +411,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         if let Some(id) = entry.id().filter(|_| !has_room) {
             return Err(TooManyNodes { node: id.node().clone(), limit });
         }
+        self.history.note(slot, entry);
         let Some(entry) = self.window.pop() else { return Ok(false) };
         self.epoch = self.epoch.max(entry.epoch());
         match entry.into_content() {
@@ -434,18 +457,32 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// Hands in that the entry stands in `slot`, as its publisher has announced after it was written, or as a read of one's
     /// own has shown. O(1); a slot whose entry is here already is compared, in O(payloads).
     ///
-    /// Beyond the window, in slots or in bytes, the entry is dropped, to be read from the log when it is its turn.
+    /// Beyond the window, in slots or in bytes, the entry is dropped, to be read from the log when it is its turn. So is an
+    /// entry of another epoch than what was delivered last: an epoch begins where a log was restored, and only a read can
+    /// tell.
     ///
     /// # Errors
     ///
-    /// [`SubscribeError::Conflict`], [`Halted`](SubscribeError::Halted), or
+    /// [`SubscribeError::Conflict`], [`Halted`](SubscribeError::Halted), [`RolledBack`](SubscribeError::RolledBack), or
     /// [`Jump`](SubscribeError::Jump) if there is no such slot.
     #[inline]
     pub fn handle_entry(&mut self, slot: u64, entry: Entry<I, P>) -> Result<(), SubscribeError<I, P>>
     where
         P: PartialEq + Clone,
     {
+        let is_ahead = (self.window.next()..=MAX_SLOT).contains(&slot);
+        if is_ahead && entry.epoch() != self.epoch && !self.is_over() {
+            self.note_dropped(slot);
+            return Ok(());
+        }
         self.accept(slot, entry).map(drop)
+    }
+
+    /// Notes that an entry was dropped that has to be read.
+    fn note_dropped(&mut self, slot: u64) {
+        self.claimed = self.claimed.max(slot);
+        self.unread = self.unread.max(slot);
+        self.covered = self.covered.min(slot - 1); // not below the next slot
     }
 
     /// As `handle_entry`; says what became of the entry.
@@ -454,14 +491,15 @@ impl<I: NodeId, P> Subscriber<I, P> {
     where
         P: PartialEq + Clone,
     {
+        if let Some(slot) = self.history.rolled_back() {
+            return Err(SubscribeError::RolledBack { slot });
+        }
         let skipped = if let Content::Skip { slot, .. } = entry.content() { Some(*slot) } else { None };
         let inserted = self.window.insert(slot, entry)?;
-        if inserted != Inserted::Passed {
-            self.claimed = self.claimed.max(slot);
-        }
-        if inserted == Inserted::Dropped {
-            self.unread = self.unread.max(slot);
-            self.covered = self.covered.min(slot - 1); // not below the next slot
+        match inserted {
+            Inserted::Passed => {}
+            Inserted::Kept => self.claimed = self.claimed.max(slot),
+            Inserted::Dropped => self.note_dropped(slot),
         }
         if let Some(skipped) = skipped {
             self.search.note_skip(slot, skipped);
@@ -513,14 +551,17 @@ impl<I: NodeId, P> Subscriber<I, P> {
         Some(request)
     }
 
-    /// A request for so many entries from the next slot on, and for no more bytes than there is room for.
-    fn read(&self, entries: usize) -> SubscribeRequest {
-        let limit = ReadLimit { entries, bytes: self.window.room() };
-        SubscribeRequest::Read { from: self.window.next(), limit }
+    /// A request for so many entries from the next slot on, and before them for the one that was passed last, and for no
+    /// more bytes than there is room for.
+    fn read(&mut self, entries: usize) -> SubscribeRequest {
+        let next = self.window.next();
+        let from = self.history.read_from(next);
+        let entries = entries.saturating_add(usize::from(from < next));
+        SubscribeRequest::Read { from, limit: ReadLimit { entries, bytes: self.window.room() } }
     }
 
     /// Returns when to call [`poll_request`](Self::poll_request) again, by the clock of the last call with a time; `None` if
-    /// there is something to deliver first, or after two contents were seen in the next slot. O(1).
+    /// there is something to deliver first, or if nothing will be delivered any more. O(1).
     ///
     /// Call `poll_request` also after the clock was set back, for this time may be far away then.
     pub fn poll_timeout(&self) -> Option<u64> {
@@ -538,7 +579,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
     fn wanted(&self) -> Option<Wanted> {
         if self.is_stuck() {
             return Some(Wanted::Skip);
-        } else if self.has_next() || self.window.is_over() {
+        } else if self.has_next() || self.is_over() {
             return None;
         }
         let slot = self.window.next();
@@ -547,6 +588,11 @@ impl<I: NodeId, P> Subscriber<I, P> {
             _ if self.covered < slot && slot <= self.unread => Wanted::Now,
             _ => Wanted::Poll,
         })
+    }
+
+    /// Whether nothing is accepted any more.
+    fn is_over(&self) -> bool {
+        self.window.is_over() || self.history.rolled_back().is_some()
     }
 
     /// Whether there is something to deliver or to pass.
@@ -579,7 +625,13 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.answered(now_ms);
         self.next_read_ms = self.config.poll_ms.max(1);
         let entries = match answer {
-            ReadAnswer::Trimmed { first } => return self.handle_trimmed(from, first),
+            ReadAnswer::Trimmed { first } => {
+                self.handle_trimmed(from, first)?;
+                if self.history.note_trimmed(from, first) {
+                    self.next_read_ms = 0;
+                }
+                return Ok(());
+            }
             ReadAnswer::Entries(entries) => entries,
         };
         let mut least = from;
@@ -592,7 +644,16 @@ impl<I: NodeId, P> Subscriber<I, P> {
         if entries.len() > limit.entries {
             return self.refuse(from, InvalidAnswer::TooManyEntries);
         }
+        match self.history.compare(from, &entries) {
+            Verdict::Same => {}
+            Verdict::Unknown => return Ok(()),
+            Verdict::RolledBack { slot } => {
+                self.window.restart(self.window.next());
+                return Err(SubscribeError::RolledBack { slot });
+            }
+        }
         let next = self.window.next();
+        let from = from.max(next); // what was passed says no more
         // Otherwise there may be more than the limit in bytes lets through.
         let is_all = entries.len() < limit.entries.min(2);
         let searched = self.search.note_read(from, entries.iter().map(|&(slot, _)| slot), is_all);
@@ -613,7 +674,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
                 self.next_read_ms = 0;
             }
         } else if self.has_next() {
-            self.next_read_ms = 0; // there may be more after it
+            (self.next_read_ms, self.refusals) = (0, 0); // there may be more after it
         } else if from <= next && next <= self.covered {
             let nearest = nearest.or_else(|| self.window.nearest()).unwrap_or(self.claimed + 1);
             if nearest - next > self.config.jump {
@@ -644,7 +705,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.next_read_ms = 0;
         match answer {
             WriteAnswer::Written => self.handle_filled(slot, Entry::fill(epoch)),
-            WriteAnswer::Occupied(entry) => self.handle_filled(slot, entry),
+            WriteAnswer::Occupied(entry) => self.handle_occupied(slot, entry),
             WriteAnswer::Sealed { epoch: lowest } => self.handle_sealed(slot, epoch, lowest),
             WriteAnswer::Trimmed { first } => self.handle_trimmed(slot, first),
             WriteAnswer::NumberUsed { .. } => self.refuse(slot, InvalidAnswer::NumberUsed),
@@ -656,6 +717,22 @@ impl<I: NodeId, P> Subscriber<I, P> {
         P: PartialEq + Clone,
     {
         self.refusals = 0;
+        self.accept(slot, entry).map(drop)
+    }
+
+    /// A fill found another entry. It is read once more if it is of another epoch, as an announced one is.
+    fn handle_occupied(&mut self, slot: u64, entry: Entry<I, P>) -> Result<(), SubscribeError<I, P>>
+    where
+        P: PartialEq + Clone,
+    {
+        if entry.epoch() == self.epoch || slot != self.window.next() {
+            return self.handle_filled(slot, entry);
+        }
+        self.refusals += 1; // up to a limit
+        if self.refusals > REFUSALS {
+            self.refusals = 0;
+            return self.refuse(slot, InvalidAnswer::Missing);
+        }
         self.handle_entry(slot, entry)
     }
 
@@ -671,6 +748,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
             self.refusals = 0;
             return self.refuse(slot, InvalidAnswer::Sealed);
         }
+        // The epoch may have begun because the log was restored: reads before it fills.
+        self.covered = self.covered.min(self.window.next() - 1);
         Ok(())
     }
 

@@ -40,6 +40,11 @@ impl<I, P> Window<I, P> {
         Self { ring, end: MAX_SLOT + 1, max_bytes: max_bytes.min(usize::MAX / 2), bytes: 0, measure }
     }
 
+    /// Begins anew at `next`, with nothing kept.
+    pub(super) fn restart(&mut self, next: u64) {
+        *self = Self::new(next, self.limit(), self.max_bytes, self.measure);
+    }
+
     pub(super) fn next(&self) -> u64 {
         self.ring.first()
     }

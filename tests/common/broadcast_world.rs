@@ -755,7 +755,9 @@ impl<C: FnMut(u64) -> u64> World<C> {
                     self.seen.installed += 1;
                 }
                 // Subscribers that skip see it when the slow message is announced.
-                SubscribeError::Conflict { .. } | SubscribeError::Halted { .. }
+                SubscribeError::Conflict { .. }
+                | SubscribeError::Halted { .. }
+                | SubscribeError::RolledBack { .. }
                     if self.conduct.repair == Repair::Skip => {}
                 error => panic!("{error}"),
             }
