@@ -102,7 +102,8 @@ pub trait Log<I, P> {
 
     /// Forgets the slots below `below`, and returns the first that is kept, which is higher if more was trimmed before.
     ///
-    /// Only what every subscriber has delivered, or has in a snapshot, may be trimmed.
+    /// Only what every subscriber has delivered, or has in a snapshot, may be trimmed. Keep the last such slot if you can:
+    /// by it a subscriber notices that the log was restored from a backup.
     ///
     /// # Errors
     ///

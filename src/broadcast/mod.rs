@@ -62,9 +62,11 @@
 //! | ten publishers die at once | only the first hole of a range is waited for |
 //! | the counter goes back | whoever knows a higher occupied slot takes the difference at once ([`handle_numbers`](Publisher::handle_numbers)); that is not being filled away |
 //! | the counter leaps | holes, up to a limit that publishers and subscribers keep; then an error |
-//! | the counter is lost | [`seal`](Log::seal) the log: no entry of an earlier epoch gets in any more; the new counter starts above the tail, and slots number on; a late number of the old one is spent ([`Take`]) |
+//! | the counter is lost | begin a [new epoch](NewEpoch): no entry of an earlier epoch gets in any more; the new counter starts above the tail, and slots number on; a late number of the old one is spent ([`Take`]) |
+//! | the log is restored from a backup | begin a new epoch before anything is written; subscribers that were ahead say that it was [rolled back](SubscribeError::RolledBack), and no token is granted twice |
 //! | one publisher sends two messages | one after the other, or both in one slot, so that their order is kept |
-//! | a publisher restarts | it takes a new id (incarnation), or first [settles](Publisher::resume) what was outstanding |
+//! | a publisher restarts | it takes a new id (incarnation), or first [settles](Publisher::resume) what was outstanding; under its old id without either, its first message is [refused](PublishErrorKind::NumberUsed), and the next ones are delivered |
+//! | each restart takes a new id | a [retirement](Publisher::publish_retirement) removes those that are over from every table |
 //! | a subscriber lags, or joins late | its window is bounded, the rest is read again; a [`Snapshot`] has the place and the table of ids; a trimmed log says where it begins |
 //! | the log does not write once after all | two contents of one slot are fatal, with [both as proof](SubscribeError::Conflict) |
 //!

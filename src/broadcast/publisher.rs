@@ -62,12 +62,16 @@ impl Default for PublisherConfig {
 ///
 /// # What must survive a restart
 ///
-/// Nothing, if the node comes back under a new id (a new incarnation). To keep the id, either of
+/// Nothing. Whatever is acknowledged is delivered, in each of these ways:
 ///
-/// - what is [`outstanding`](Self::outstanding), saved before each write is sent; [`resume`](Self::resume) settles it
-///   before anything else;
-/// - the log itself: seal it, so that no write of before can still land, deliver all up to the tail, and resume with
-///   the node's number in the table of what is delivered.
+/// - The node comes back under a new id (a new incarnation). [Retire](Self::publish_retirement) the old one later.
+/// - It keeps its id, and what is [`outstanding`](Self::outstanding) is saved before each write is sent.
+///   [`resume`](Self::resume) settles that before anything else, so that it is published once.
+/// - It keeps its id and remembers nothing. The log refuses its first message, with
+///   [`NumberUsed`](PublishErrorKind::NumberUsed), unless the number is above all that it has stored of the node. Publish
+///   the payload again: the publisher goes on above. It stays unknown whether what was outstanding before is stored.
+///
+/// Have one publisher of an id at a time. Two are refused now and then, as if each had been restarted.
 ///
 /// # Examples
 ///

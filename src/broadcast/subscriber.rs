@@ -36,6 +36,22 @@
 //! So two histories never both go on after a `Skip`. Either those subscribers go on that have obeyed it; or, if it was a
 //! mistake and a second `Skip` names the slot of the first, those that have not.
 //!
+//! # Logs that were rolled back
+//!
+//! A log that is restored from a backup writes slots a second time. A subscriber that has passed them must not go on.
+//!
+//! 1. A subscriber remembers the last entry that it has passed: slot, epoch and id. Each read from the next slot on begins
+//!    with that slot.
+//! 2. If the answer holds another entry there, or none, the log was [rolled back](SubscribeError::RolledBack). Nothing of
+//!    the answer is delivered, and nothing ever after, up to [`install`](Subscriber::install). If the slot is trimmed,
+//!    there is nothing to compare, and the next read begins at the next slot.
+//! 3. An announcement is believed if it is of the epoch of what was delivered last. Any other is read from the log.
+//! 4. A fill that was refused for its epoch is preceded by another read.
+//!
+//! If a [new epoch](super::NewEpoch) has begun before anything is written into the restored log, every entry of then on
+//! is of a later epoch than all that was passed, and the comparison is certain. If none has, an entry in the passed slot
+//! may have the same epoch and id by chance, and announcements of the same epoch are believed.
+//!
 //! # Nodes that are over
 //!
 //! A [`Retire`](super::Content::Retire) removes a node from the table of numbers, at one place in the order, so that
@@ -52,6 +68,7 @@
 //! - S5: the window holds no more slots than its limit, and no more bytes beside those of the next entry.
 //! - S6: positions increase.
 //! - S7: what cannot be read, and a `Skip` that was not obeyed, is passed if a `Skip` of its slot was found, and only then.
+//! - S8: once the log was rolled back, nothing is accepted.
 //!
 //! The algorithm and its sources are described where the module [`broadcast`](crate::broadcast) begins.
 
@@ -217,7 +234,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// // There is room for slot 3, and for slot 1, which is the next.
     /// assert_eq!(subscriber.poll_delivery()?.unwrap().position.sequence, 1);
     /// assert_eq!(subscriber.poll_delivery()?, None);
-    /// assert!(matches!(subscriber.poll_request(0), Some(SubscribeRequest::Read { from: 2, .. })));
+    /// // Slot 2 is to be read, after the slot that was passed last.
+    /// assert!(matches!(subscriber.poll_request(0), Some(SubscribeRequest::Read { from: 1, .. })));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -309,8 +327,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// Returns the reason why nothing is delivered from the next slot on, until something is done about it; `None` if
     /// there is something to deliver, or nothing is known of the next slot. O(log skips).
     ///
-    /// It is [`Unreadable`](SubscribeError::Unreadable), [`NotSkipped`](SubscribeError::NotSkipped) or
-    /// [`Halted`](SubscribeError::Halted). The first two go away when a [`Skip`](Content::Skip) of the slot is found.
+    /// It is [`Unreadable`](SubscribeError::Unreadable), [`NotSkipped`](SubscribeError::NotSkipped),
+    /// [`RolledBack`](SubscribeError::RolledBack) or [`Halted`](SubscribeError::Halted). The first two go away when a [`Skip`](Content::Skip) of the slot is found.
     pub fn obstacle(&self) -> Option<SubscribeError<I, P>> {
         let slot = self.window.next();
         if self.begun.is_some() {
@@ -611,7 +629,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
     ///
     /// [`SubscribeError::Trimmed`], [`Jump`](SubscribeError::Jump),
     /// [`Conflict`](SubscribeError::Conflict) or [`Halted`](SubscribeError::Halted); what was read before that is
-    /// kept. [`InvalidAnswer`](SubscribeError::InvalidAnswer): nothing is kept, and the log is read again after a pause.
+    /// kept. [`RolledBack`](SubscribeError::RolledBack): nothing is kept, and nothing is accepted any more. [`InvalidAnswer`](SubscribeError::InvalidAnswer): nothing is kept, and the log is read again after a pause.
     pub fn handle_read(
         &mut self,
         now_ms: u64,
@@ -808,6 +826,9 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.patience.internal_validate(self.claimed)?;
         if self.covered > self.claimed && self.covered >= self.window.next() {
             return Err("S2: only claimed slots are covered");
+        }
+        if self.history.rolled_back().is_some() && self.window.front().is_some() {
+            return Err("S8: once the log was rolled back, nothing is accepted");
         }
         Ok(())
     }
