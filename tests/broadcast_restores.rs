@@ -296,3 +296,44 @@ fn a_counter_that_does_not_count_up_and_a_log_that_does_not_seal_end_in_errors()
     let error = machine.handle_numbers(NonZeroU64::MIN, 2).unwrap_err();
     assert_eq!(error, EpochError::CounterBehind { number: 2, tail: 9 });
 }
+
+/// A backup of a moment when a write was under way has a hole. What was written there is passed by some, and is a fill in
+/// the restored log.
+#[test]
+fn a_hole_of_the_backup_that_was_passed_as_a_message_is_noticed_with_the_first_entry_of_the_new_epoch() {
+    for limit in [1_000, 30] {
+        // A payload takes ten bytes: read in pieces, or in one.
+        let log: Shared = RefCell::new(MemoryLog::measured(100, |_| 10));
+        for slot in (1..=20).filter(|&slot| slot != 7) {
+            log.write(slot, &Entry::message(0, id('a', slot), "x")).unwrap();
+        }
+        let backup = log.borrow().clone();
+        log.write(7, &Entry::message(0, id('b', 1), "lost")).unwrap();
+        let config = SubscriberConfig { bytes: limit, ..SubscriberConfig::default() };
+        let follow = |subscriber: &mut Subscriber<_, _>, now_ms| {
+            blocking::follow(subscriber, &log, now_ms)?;
+            while subscriber.poll_delivery().unwrap().is_some() {
+                blocking::follow(subscriber, &log, now_ms)?;
+            }
+            Followed::Ok(())
+        };
+        let new = || Subscriber::measured(Default::default(), config, |_: &&str| 10);
+        let (mut old, mut honest) = (new(), new());
+        follow(&mut old, 0).unwrap();
+        assert_eq!(old.next(), 21);
+
+        log.replace(backup);
+        Log::seal(&log, 3).unwrap();
+        follow(&mut old, 1_000).unwrap();
+        for now_ms in (0..10_000).step_by(50) {
+            follow(&mut honest, now_ms).unwrap(); // fills the hole, in the new epoch
+        }
+        assert_eq!(honest.next(), 21);
+        follow(&mut old, 2_000).unwrap();
+        log.write(21, &Entry::message(3, id('a', 21), "new")).unwrap();
+        assert_eq!(follow(&mut old, 3_000), rolled_back(7), "limit {limit}");
+        // It has passed the same, and goes on.
+        follow(&mut honest, 11_000).unwrap();
+        assert_eq!(honest.next(), 22);
+    }
+}

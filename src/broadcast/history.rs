@@ -8,6 +8,11 @@
 //! ```
 //!
 //! Every read begins with the slot that was passed last, so that each answer can be compared with what was passed there.
+//!
+//! That is enough where the backup has no hole below its last slot. If it has one, a subscriber may have passed that hole
+//! when it held a message, and have passed last what the backup holds too. So before the first entry of a later epoch is
+//! accepted, the slots that were passed before are read once more, as many as the window has: none may be empty, and
+//! none of a later epoch than what was passed.
 
 use super::{Content, Entry};
 use crate::node::{Dot, NodeId};
@@ -30,9 +35,17 @@ pub(super) enum Verdict {
     Same,
     /// The answer leaves out what was passed, and may be of a read that began before it was written. It is dropped.
     Unknown,
+    /// The slots that were passed are being read once more; there is more to read of them, or what follows.
+    ReadOn,
     /// The log does not hold any more what was passed in this slot.
     RolledBack { slot: u64 },
 }
+
+/// So many epochs are checked without a pause and without an entry that is passed.
+const CHECKS: u32 = 8;
+
+/// So many answers in a row that leave out a slot which was passed are not all late.
+const GAPS: u32 = 8;
 
 #[derive(Debug)]
 pub(super) struct History<I> {
@@ -47,7 +60,16 @@ pub(super) struct History<I> {
     unchecked: u64,
     /// The log has trimmed that slot, so that the next read begins above it.
     trimmed: bool,
-    rolled_back: bool,
+    /// Where to read on of the slots that were passed; 0 if they need not be read.
+    back: u64,
+    /// Up to this epoch, what was passed was read once more.
+    checked: u64,
+    /// How often that was done since an entry was passed.
+    checks: u32,
+    /// How often in a row such a read has left out a slot that was passed.
+    gaps: u32,
+    /// A slot that the log does not hold any more as it was passed.
+    rolled_back: Option<u64>,
 }
 
 impl<I: NodeId> History<I> {
@@ -58,7 +80,19 @@ impl<I: NodeId> History<I> {
             .unwrap_or(Passed { slot: 0, epoch: 0, id: None });
         let number = id.as_ref().map_or(0, Dot::counter);
         let node = id.map(|id| id.node().clone());
-        Self { slot, epoch, node, number, unchecked: 0, trimmed: false, rolled_back: false }
+        Self {
+            slot,
+            epoch,
+            node,
+            number,
+            unchecked: 0,
+            trimmed: false,
+            back: 0,
+            checked: 0,
+            checks: 0,
+            gaps: 0,
+            rolled_back: None,
+        }
     }
 
     /// Goes on elsewhere; answers to reads from up to `asked` may still come.
@@ -72,7 +106,7 @@ impl<I: NodeId> History<I> {
     pub(super) fn note(&mut self, slot: u64, entry: &Entry<I, impl Sized>) {
         // Whatever panics below leaves nothing to compare, and nothing wrong.
         self.slot = 0;
-        self.trimmed = false;
+        (self.trimmed, self.back, self.checks) = (false, 0, 0);
         self.epoch = entry.epoch();
         self.number = 0;
         if let Some(id) = entry.id() {
@@ -97,24 +131,83 @@ impl<I: NodeId> History<I> {
             self.unchecked = self.unchecked.max(next);
             return next;
         }
-        self.slot.min(next)
+        if self.back > 0 { self.back } else { self.slot.min(next) }
     }
 
-    /// Compares the answer to a read from `from` on.
-    pub(super) fn compare(&mut self, from: u64, entries: &[(u64, Entry<I, impl Sized>)]) -> Verdict {
+    /// Whether `epoch`, that of an entry to come, is later than all that was passed, of which the last is of `passed`.
+    /// Begins to read the last `depth` slots once more then, unless that was done for this epoch.
+    pub(super) fn begin_check(&mut self, epoch: u64, passed: u64, depth: u64) -> bool {
+        let begins = self.slot > 0 && epoch > passed.max(self.checked);
+        if begins {
+            self.back = self.slot.saturating_sub(depth).max(1);
+            self.checked = epoch;
+            self.checks = self.checks.saturating_add(1);
+        }
+        begins
+    }
+
+    /// Whether epochs follow one another without an entry that is passed, so that there should be a pause.
+    pub(super) fn is_hasty(&self) -> bool {
+        self.checks > CHECKS
+    }
+
+    /// Compares the answer to a read from `from` on; `epoch` is the highest that was passed.
+    pub(super) fn compare(
+        &mut self,
+        from: u64,
+        epoch: u64,
+        entries: &[(u64, Entry<I, impl Sized>)],
+    ) -> Verdict {
+        if self.back > 0 && from == self.back && from < self.slot {
+            return self.check(epoch, entries);
+        }
         if self.slot == 0 || from > self.slot {
             self.trimmed = false;
             return Verdict::Same;
         }
         let found = entries.iter().find(|(slot, _)| *slot == self.slot);
         match found {
-            Some((_, entry)) if self.is_passed(entry) => Verdict::Same,
-            None if from < self.slot || from <= self.unchecked => Verdict::Unknown,
-            _ => {
-                self.rolled_back = true;
-                Verdict::RolledBack { slot: self.slot }
+            Some((_, entry)) if self.is_passed(entry) => {
+                self.back = 0;
+                Verdict::Same
             }
+            None if from < self.slot || from <= self.unchecked => Verdict::Unknown,
+            _ => self.roll_back(self.slot),
         }
+    }
+
+    /// Compares slots below the one passed last, from `back` on: each is occupied, and of no later epoch than `epoch`.
+    fn check(&mut self, epoch: u64, entries: &[(u64, Entry<I, impl Sized>)]) -> Verdict {
+        let mut back = self.back;
+        for (slot, entry) in entries.iter().take_while(|(slot, _)| *slot < self.slot) {
+            if entry.epoch() > epoch {
+                return self.roll_back(*slot);
+            } else if *slot != back {
+                return self.note_gap(back);
+            }
+            back += 1;
+        }
+        let is_cut =
+            back < self.slot && (entries.len() < 2 || entries.iter().any(|(slot, _)| *slot >= self.slot));
+        if is_cut {
+            return self.note_gap(back);
+        }
+        (self.back, self.gaps) = (back, 0);
+        Verdict::ReadOn
+    }
+
+    /// Notes that a slot was empty that was passed; or that the answer is an old one, if it does not come often.
+    fn note_gap(&mut self, slot: u64) -> Verdict {
+        self.gaps += 1;
+        if self.gaps < GAPS {
+            return Verdict::Unknown;
+        }
+        self.roll_back(slot)
+    }
+
+    fn roll_back(&mut self, slot: u64) -> Verdict {
+        self.rolled_back = Some(slot);
+        Verdict::RolledBack { slot }
     }
 
     /// Whether an entry in that slot is the one that was passed; what cannot be read may be.
@@ -128,15 +221,19 @@ impl<I: NodeId> History<I> {
     }
 
     /// Notes that a read from `from` on has found that the log begins at `first`, which is not above the next slot;
-    /// whether only what was passed is trimmed, so that a read from the next slot on will find what follows.
+    /// whether only what was passed is trimmed, so that another read will find what follows.
     pub(super) fn note_trimmed(&mut self, from: u64, first: u64) -> bool {
         let passed = (1..first).contains(&self.slot) && from <= self.slot;
+        let back = self.back > 0 && from == self.back;
         self.trimmed |= passed;
-        passed
+        if back {
+            self.back = if passed { 0 } else { first };
+        }
+        passed || back
     }
 
-    /// The slot that the log does not hold any more as it was passed, once that was seen.
+    /// A slot that the log does not hold any more as it was passed, once one was seen.
     pub(super) fn rolled_back(&self) -> Option<u64> {
-        self.rolled_back.then_some(self.slot)
+        self.rolled_back
     }
 }

@@ -574,7 +574,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
     fn read(&mut self, entries: usize) -> SubscribeRequest {
         let next = self.window.next();
         let from = self.history.read_from(next);
-        let entries = entries.saturating_add(usize::from(from < next));
+        let before = usize::try_from(next.saturating_sub(from)).unwrap_or(usize::MAX);
+        let entries = if before > 1 { before } else { entries.saturating_add(before) };
         SubscribeRequest::Read { from, limit: ReadLimit { entries, bytes: self.window.room() } }
     }
 
@@ -662,9 +663,13 @@ impl<I: NodeId, P> Subscriber<I, P> {
         if entries.len() > limit.entries {
             return self.refuse(from, InvalidAnswer::TooManyEntries);
         }
-        match self.history.compare(from, &entries) {
+        match self.history.compare(from, self.epoch, &entries) {
             Verdict::Same => {}
             Verdict::Unknown => return Ok(()),
+            Verdict::ReadOn => {
+                self.next_read = 0;
+                return Ok(());
+            }
             Verdict::RolledBack { slot } => {
                 self.window.restart(self.window.next());
                 return Err(SubscribeError::RolledBack { slot });
@@ -672,6 +677,12 @@ impl<I: NodeId, P> Subscriber<I, P> {
         }
         let next = self.window.next();
         let from = from.max(next); // what was passed says no more
+        let ahead = entries.iter().filter(|&&(slot, _)| slot >= next);
+        let (epoch, depth) = (ahead.map(|(_, entry)| entry.epoch()).max(), self.window.limit() as u64);
+        if epoch.is_some_and(|epoch| self.history.begin_check(epoch, self.epoch, depth)) {
+            self.next_read = if self.history.is_hasty() { self.next_read } else { 0 };
+            return Ok(());
+        }
         // Otherwise there may be more than the limit in bytes lets through.
         let is_all = entries.len() < limit.entries.min(2);
         let searched = self.search.note_read(from, entries.iter().map(|&(slot, _)| slot), is_all);
