@@ -164,6 +164,31 @@ fn whatever_the_log_answers_no_call_of_a_driver_makes_more_than_a_hundred_reques
     );
 }
 
+#[test]
+fn a_log_that_leaves_out_what_it_has_shown_keeps_no_driver_busy() {
+    for known in [0, 1, 5] {
+        let shown = Cell::new(true);
+        let log = Oracle {
+            read: |from, _| {
+                ReadAnswer::Entries(if shown.get() { vec![(from, message(from, 1))] } else { vec![] })
+            },
+            write: |_, _: &E| WriteAnswer::Occupied(message(2, 1)),
+            requests: Cell::new(0),
+        };
+        let (mut machine, mut errors) = (measured(CONFIG), 0);
+        follow(&mut machine, &log, 0).unwrap();
+        assert!(machine.poll_delivery().unwrap().is_some());
+        shown.set(false);
+        machine.observe_current(known);
+        for now_ms in (1..10_000).step_by(10) {
+            let before = log.requests.get();
+            errors += u32::from(follow(&mut machine, &log, now_ms).is_err());
+            assert!(log.requests.get() - before <= MAX_REQUESTS, "with {known} known");
+        }
+        println!("{known} known: {errors} errors");
+    }
+}
+
 /// Answers that break a rule, each for ever; every call ends, and with this error.
 #[test]
 fn an_answer_that_breaks_the_contract_is_an_error_at_every_call() {

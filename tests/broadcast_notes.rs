@@ -198,6 +198,21 @@ fn a_slot_that_can_be_read_again_is_delivered() {
 }
 
 #[test]
+fn a_slot_that_was_skipped_and_can_be_read_again_is_no_rollback() {
+    let log = log([message(1), skip(2, 1)]);
+    let (mut machine, mut now_ms) = (Machine::new(SubscriberConfig { window: 1, ..CONFIG }), 0);
+    let blind = Blind::new(&log, [1]);
+    while machine.next() < 2 {
+        run(&mut machine, &blind, &mut now_ms, 1);
+    }
+    assert_eq!(machine.next(), 2);
+    for mut machine in [Machine::resume(machine.snapshot(), CONFIG), machine] {
+        assert_eq!(run(&mut machine, &Blind::new(&log, []), &mut now_ms, 5), (vec![], None));
+        assert_eq!(machine.next(), 3);
+    }
+}
+
+#[test]
 fn what_was_announced_is_delivered_even_if_the_log_cannot_be_read_there() {
     let log = log([message(1), message(2)]);
     let blind = Blind::new(&log, [1, 2]);

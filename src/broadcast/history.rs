@@ -105,8 +105,7 @@ impl<I: NodeId> History<I> {
     #[inline]
     pub(super) fn note(&mut self, slot: u64, entry: &Entry<I, impl Sized>) {
         // Whatever panics below leaves nothing to compare, and nothing wrong.
-        self.slot = 0;
-        (self.trimmed, self.back, self.checks) = (false, 0, 0);
+        self.forget();
         self.epoch = entry.epoch();
         self.number = 0;
         if let Some(id) = entry.id() {
@@ -118,6 +117,12 @@ impl<I: NodeId> History<I> {
             self.number = id.counter();
         }
         self.slot = slot;
+    }
+
+    /// Notes that something is passed of which nothing is known.
+    pub(super) fn forget(&mut self) {
+        self.slot = 0;
+        (self.trimmed, self.back, self.checks) = (false, 0, 0);
     }
 
     pub(super) fn passed(&self) -> Option<Passed<I>> {

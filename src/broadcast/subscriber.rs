@@ -87,7 +87,7 @@ use crate::compat::vec;
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
-/// So many times in a row a fill may be refused because an epoch has begun.
+/// So many times in a row, while no time passes, a fill may be refused because an epoch has begun.
 const REFUSALS: u32 = 8;
 
 /// A message at its place in the order.
@@ -182,7 +182,7 @@ pub struct Subscriber<I, P> {
     patience: Patience,
     /// The lowest epoch that may write, as far as known.
     sealed: u64,
-    /// How often in a row a fill was refused for its epoch.
+    /// How often in a row, while no time has passed, a fill was refused for its epoch.
     refusals: u32,
 
     /// The last time that the owner has named; `None` before the first. All other times are what is left to wait, so that
@@ -411,9 +411,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
     fn pass_note(&mut self) -> Result<bool, TooManyNodes<I>> {
         let (slot, limit) = (self.window.next(), self.config.nodes);
         if self.search.has_found(slot) {
-            if let Some(entry) = self.window.front() {
-                self.history.note(slot, entry);
-            }
+            self.history.forget(); // the slot may be restored
             self.window.pop();
             self.skipped.insert(slot);
             return Ok(true);
@@ -665,9 +663,12 @@ impl<I: NodeId, P> Subscriber<I, P> {
         }
         match self.history.compare(from, self.epoch, &entries) {
             Verdict::Same => {}
-            Verdict::Unknown => return Ok(()),
+            Verdict::Unknown => {
+                self.fail(); // so that there is a pause
+                return Ok(());
+            }
             Verdict::ReadOn => {
-                self.next_read = 0;
+                self.next_read_ms = 0;
                 return Ok(());
             }
             Verdict::RolledBack { slot } => {
@@ -680,7 +681,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         let ahead = entries.iter().filter(|&&(slot, _)| slot >= next);
         let (epoch, depth) = (ahead.map(|(_, entry)| entry.epoch()).max(), self.window.limit() as u64);
         if epoch.is_some_and(|epoch| self.history.begin_check(epoch, self.epoch, depth)) {
-            self.next_read = if self.history.is_hasty() { self.next_read } else { 0 };
+            self.next_read_ms = if self.history.is_hasty() { self.next_read_ms } else { 0 };
             return Ok(());
         }
         // Otherwise there may be more than the limit in bytes lets through.
@@ -823,6 +824,9 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.quiet_ms = self.quiet_ms.saturating_sub(passed_ms);
         self.next_read_ms = self.next_read_ms.saturating_sub(passed_ms);
         self.patience.advance(passed_ms);
+        if passed_ms > 0 {
+            self.refusals = 0;
+        }
     }
 
     /// Sets how many nodes may have delivered messages.
