@@ -189,6 +189,31 @@ fn a_log_that_leaves_out_what_it_has_shown_keeps_no_driver_busy() {
     }
 }
 
+#[test]
+fn a_log_that_reads_two_entries_at_a_time_keeps_no_driver_busy_when_an_epoch_begins() {
+    let mut slots: Vec<E> = (1..=2_000).map(|slot| message(slot, 1)).collect();
+    slots.push(Entry::message(7, Dot::new(3, 2_003).unwrap(), vec![]));
+    let log = Oracle {
+        read: |from: u64, limit: ReadLimit| {
+            let at = (from as usize - 1).min(slots.len());
+            let found = (from..).zip(slots[at..].iter().cloned());
+            ReadAnswer::Entries(found.take(limit.entries.min(2)).collect())
+        },
+        write: |_, _: &E| WriteAnswer::Written,
+        requests: Cell::new(0),
+    };
+    let mut machine = measured(SubscriberConfig { window: 1_024, bytes: 1 << 20, ..CONFIG });
+    let mut now_ms = 0;
+    while machine.next() <= 2_001 {
+        let before = log.requests.get();
+        follow(&mut machine, &log, now_ms).unwrap();
+        assert!(log.requests.get() - before <= MAX_REQUESTS);
+        while machine.poll_delivery().unwrap().is_some() {}
+        now_ms += 1;
+        assert!(now_ms < 20_000, "it gets on");
+    }
+}
+
 /// Answers that break a rule, each for ever; every call ends, and with this error.
 #[test]
 fn an_answer_that_breaks_the_contract_is_an_error_at_every_call() {

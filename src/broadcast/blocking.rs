@@ -122,10 +122,13 @@ where
 /// Does what the subscriber asks for at `now_ms`, until there is something to deliver, or nothing to do before
 /// [`poll_timeout`](Subscriber::poll_timeout).
 ///
+/// A call makes at most 100 requests, whatever the log answers; a search for a [`Skip`](super::Content::Skip) goes on in
+/// the next call.
+///
 /// # Errors
 ///
-/// [`FollowError`]; the subscriber goes on when this is called again, except after two contents were seen in one slot:
-/// then, when everything below is delivered, it is [`Halted`](SubscribeError::Halted) each time.
+/// [`FollowError`]; the subscriber goes on when this is called again. If there is an
+/// [obstacle](Subscriber::obstacle) in the next slot, everything below being delivered, it is the error of each call.
 pub fn follow<I, P, L>(
     subscriber: &mut Subscriber<I, P>,
     log: &L,

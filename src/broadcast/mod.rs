@@ -67,8 +67,11 @@
 //! | one publisher sends two messages | one after the other, or both in one slot, so that their order is kept |
 //! | a publisher restarts | it takes a new id (incarnation), or first [settles](Publisher::resume) what was outstanding; under its old id without either, its first message is [refused](PublishErrorKind::NumberUsed), and the next ones are delivered |
 //! | each restart takes a new id | a [retirement](Publisher::publish_retirement) removes those that are over from every table |
-//! | a subscriber lags, or joins late | its window is bounded, the rest is read again; a [`Snapshot`] has the place and the table of ids; a trimmed log says where it begins |
+//! | a subscriber lags, or joins late | its window is bounded in slots and in bytes, the rest is read again; a [`Snapshot`] has the place and the table of ids; a trimmed log says where it begins |
+//! | a slot cannot be read | subscribers deliver what is below it, and stop there until it is restored, or until a [`Skip`](Content::Skip) asks all of them to pass it; those that have delivered it [stop at the `Skip`](SubscribeError::NotSkipped) |
 //! | the log does not write once after all | two contents of one slot are fatal, with [both as proof](SubscribeError::Conflict) |
+//! | the log answers nonsense | the answer is [refused](SubscribeError::InvalidAnswer), and the log is asked again after a pause; no driver asks for ever |
+//! | a clock is set back | waits are about time that passes, and go on from there |
 //!
 //! # Engines that number by themselves
 //!
@@ -90,7 +93,7 @@
 //! Publisher and subscriber do no input or output: requests come out, answers go in, time is an argument. [`blocking`] has
 //! the loops for engines that block; for one that is asynchronous they are the same, with `.await`. Read the modules in
 //! this order: [`log`] (what an engine promises), `entry` (what stands in a slot), `publisher`, `subscriber` with its
-//! `window` (what has come, in a `ring`) and `patience` (how long a hole is waited for), [`fence`] (what a position is good for).
+//! `window` (what has come, in a `ring`), `patience` (how long a hole is waited for) and `search` (for the note that lets a slot be passed), [`fence`] (what a position is good for).
 //!
 //! # Sources
 //!

@@ -9,9 +9,6 @@
 
 use crate::compat::BTreeSet;
 
-/// So many reads follow one another without a pause.
-const BURST: u32 = 64;
-
 /// How far the log was searched for a `Skip` of one slot.
 #[derive(Debug, Default)]
 pub(super) struct Search {
@@ -23,8 +20,6 @@ pub(super) struct Search {
     hole: Option<u64>,
     /// Whether to look first if the slot can be read by now.
     again: bool,
-    /// Reads since the last pause.
-    reads: u32,
     found: bool,
 }
 
@@ -76,8 +71,7 @@ impl Search {
             self.from = self.hole.take().unwrap_or(self.from);
             self.again = true;
         }
-        self.reads = if is_all || self.reads >= BURST { 0 } else { self.reads + 1 };
-        Some(self.reads > 0)
+        Some(!is_all)
     }
 }
 

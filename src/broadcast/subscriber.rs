@@ -87,6 +87,9 @@ use crate::compat::vec;
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
+/// So many requests are made without a pause, while no time and no slot passes.
+const BURST: u32 = 64;
+
 /// So many times in a row, while no time passes, a fill may be refused because an epoch has begun.
 const REFUSALS: u32 = 8;
 
@@ -184,6 +187,10 @@ pub struct Subscriber<I, P> {
     sealed: u64,
     /// How often in a row, while no time has passed, a fill was refused for its epoch.
     refusals: u32,
+    /// How many requests were made since time has passed, or the slot of the last one.
+    requests: u32,
+    /// The slot that was the next one at the last request.
+    requested: u64,
 
     /// The last time that the owner has named; `None` before the first. All other times are what is left to wait, so that
     /// a clock that goes back only loses what would have been the next step.
@@ -256,6 +263,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
             config,
             sealed: 0,
             refusals: 0,
+            requests: 0,
+            requested: 0,
             last_ms: None,
             pending: false,
             quiet_ms: 0,
@@ -545,6 +554,12 @@ impl<I: NodeId, P> Subscriber<I, P> {
             self.fail();
             return None;
         }
+        if self.requested != self.window.next() {
+            (self.requested, self.requests) = (self.window.next(), 0);
+        } else if self.requests >= BURST {
+            (self.requests, self.quiet_ms) = (0, self.config.poll_ms.max(1));
+            return None;
+        }
         let (is_due, all) = (self.next_read_ms == 0, self.window.limit());
         let request = match self.wanted()? {
             Wanted::Fill { left_ms: 0, slot } => {
@@ -562,6 +577,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
             },
             Wanted::Fill { .. } | Wanted::Poll | Wanted::Skip => return None,
         };
+        self.requests += 1; // up to a limit
         self.pending = true;
         self.quiet_ms = self.config.write_timeout_ms.max(1);
         Some(request)
@@ -825,7 +841,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.next_read_ms = self.next_read_ms.saturating_sub(passed_ms);
         self.patience.advance(passed_ms);
         if passed_ms > 0 {
-            self.refusals = 0;
+            (self.requests, self.refusals) = (0, 0);
         }
     }
 
