@@ -125,6 +125,9 @@ fn positions_go_up_even_where_a_fill_is_of_a_later_epoch_than_what_follows() {
     assert_eq!(deliver(&mut machine), [""; 0], "an epoch begins with a read");
     let answer = ReadAnswer::Entries(vec![(1, Entry::fill(1)), (2, message('a', 1))]);
     machine.handle_read(0, 1, ReadLimit::entries(4), answer).unwrap();
+    assert_eq!(deliver(&mut machine), [""; 0], "what was announced before is read again");
+    let answer = ReadAnswer::Entries(vec![(2, message('a', 1))]);
+    machine.handle_read(0, 2, ReadLimit::entries(4), answer).unwrap();
     assert_eq!(deliver(&mut machine), ["a1@1:2:0"]);
 }
 
@@ -349,6 +352,8 @@ fn a_fill_is_of_the_epoch_that_the_log_asks_for() {
     answer(&mut machine, 200, &[2]); // a new epoch is a reason to look whether the log was restored
     assert_eq!(poll(&mut machine, 200), Some(SubscribeRequest::Fill { slot: 1, epoch: 3 }));
     machine.handle_fill(200, 1, 3, WriteAnswer::Written).unwrap();
+    assert_eq!(deliver(&mut machine), [""; 0]);
+    answer(&mut machine, 200, &[2]);
     assert_eq!(deliver(&mut machine), ["a2@3:2:0"]);
 }
 

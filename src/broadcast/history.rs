@@ -41,9 +41,6 @@ pub(super) enum Verdict {
     RolledBack { slot: u64 },
 }
 
-/// So many epochs are checked without a pause and without an entry that is passed.
-const CHECKS: u32 = 8;
-
 /// So many answers in a row that leave out a slot which was passed are not all late.
 const GAPS: u32 = 8;
 
@@ -64,8 +61,6 @@ pub(super) struct History<I> {
     back: u64,
     /// Up to this epoch, what was passed was read once more.
     checked: u64,
-    /// How often that was done since an entry was passed.
-    checks: u32,
     /// How often in a row such a read has left out a slot that was passed.
     gaps: u32,
     /// A slot that the log does not hold any more as it was passed.
@@ -89,15 +84,14 @@ impl<I: NodeId> History<I> {
             trimmed: false,
             back: 0,
             checked: 0,
-            checks: 0,
             gaps: 0,
             rolled_back: None,
         }
     }
 
-    /// Goes on elsewhere; answers to reads from up to `asked` may still come.
+    /// Goes on elsewhere. Answers to reads from up to `asked` may still come, unless the log was rolled back.
     pub(super) fn install(&mut self, passed: Option<Passed<I>>, next: u64, asked: u64) {
-        let unchecked = self.unchecked.max(asked);
+        let unchecked = if self.rolled_back.is_some() { 0 } else { self.unchecked.max(asked) };
         *self = Self { unchecked, ..Self::new(passed, next) };
     }
 
@@ -105,7 +99,7 @@ impl<I: NodeId> History<I> {
     #[inline]
     pub(super) fn note(&mut self, slot: u64, entry: &Entry<I, impl Sized>) {
         // Whatever panics below leaves nothing to compare, and nothing wrong.
-        self.forget();
+        (self.slot, self.trimmed) = (0, false);
         self.epoch = entry.epoch();
         self.number = 0;
         if let Some(id) = entry.id() {
@@ -121,8 +115,7 @@ impl<I: NodeId> History<I> {
 
     /// Notes that something is passed of which nothing is known.
     pub(super) fn forget(&mut self) {
-        self.slot = 0;
-        (self.trimmed, self.back, self.checks) = (false, 0, 0);
+        (self.slot, self.trimmed, self.back) = (0, false, 0);
     }
 
     pub(super) fn passed(&self) -> Option<Passed<I>> {
@@ -146,14 +139,8 @@ impl<I: NodeId> History<I> {
         if begins {
             self.back = self.slot.saturating_sub(depth).max(1);
             self.checked = epoch;
-            self.checks = self.checks.saturating_add(1);
         }
         begins
-    }
-
-    /// Whether epochs follow one another without an entry that is passed, so that there should be a pause.
-    pub(super) fn is_hasty(&self) -> bool {
-        self.checks > CHECKS
     }
 
     /// Compares the answer to a read from `from` on; `epoch` is the highest that was passed.

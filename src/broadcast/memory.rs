@@ -84,6 +84,12 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
         self.numbers.get(id.node()).copied().filter(|&(highest, _)| id.counter() <= highest)
     }
 
+    /// The highest number of the entry's node, if that, or its slot, is not below those of the entry.
+    fn used_below(&self, slot: u64, entry: &Entry<I, P>) -> Option<u64> {
+        let &(highest, last) = self.numbers.get(entry.id()?.node())?;
+        (entry.id()?.counter() <= highest || slot < last).then_some(highest)
+    }
+
     fn note(&mut self, slot: u64, entry: &Entry<I, P>) {
         if let (Some(id), Some(last)) = (entry.id(), entry.last_number()) {
             match self.numbers.get_mut(id.node()) {
@@ -105,13 +111,13 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
     pub fn write(&mut self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, LogFull> {
         let first = self.slots.first();
         self.slots.reach(slot);
-        let used = self.used(entry);
+        let used = self.used_below(slot, entry);
         Ok(match (self.slots.get_mut(slot), used) {
             _ if slot < first => WriteAnswer::Trimmed { first },
             (None, _) => return Err(self.full(slot)),
             (Some(Some(occupied)), _) => WriteAnswer::Occupied(occupied.clone()),
             (Some(None), _) if entry.epoch() < self.epoch => WriteAnswer::Sealed { epoch: self.epoch },
-            (Some(None), Some((highest, _))) => WriteAnswer::NumberUsed { highest },
+            (Some(None), Some(highest)) => WriteAnswer::NumberUsed { highest },
             (Some(place), None) => {
                 *place = Some(entry.clone());
                 self.tail = self.tail.max(slot);

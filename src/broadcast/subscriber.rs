@@ -45,8 +45,11 @@
 //! 2. If the answer holds another entry there, or none, the log was [rolled back](SubscribeError::RolledBack). Nothing of
 //!    the answer is delivered, and nothing ever after, up to [`install`](Subscriber::install). If the slot is trimmed,
 //!    there is nothing to compare, and the next read begins at the next slot.
-//! 3. An announcement is believed if it is of the epoch of what was delivered last. Any other is read from the log.
-//! 4. A fill that was refused for its epoch is preceded by another read.
+//! 3. An announcement is believed if it is of the epoch of what was delivered last, and until an entry of a later epoch
+//!    is passed. Any other is read from the log.
+//! 4. Before the first entry of a later epoch is accepted, the slots that were passed are read once more, as many as the
+//!    window has. If one is of a later epoch than what was passed, or stays empty, the log was rolled back.
+//! 5. A fill that was refused for its epoch is preceded by another read.
 //!
 //! If a [new epoch](super::NewEpoch) has begun before anything is written into the restored log, every entry of then on
 //! is of a later epoch than all that was passed, and the comparison is certain. If none has, an entry in the passed slot
@@ -287,7 +290,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
     ///
     /// What to do when the log is [trimmed](SubscribeError::Trimmed) below what this one would need next, or was
     /// [rolled back](SubscribeError::RolledBack). In that case alone the snapshot may be of a lower slot: install the state
-    /// with it, since what was delivered here may be delivered again, or never was there.
+    /// with it, since what was delivered here may be delivered again, or never was there. Drop the answers to requests of
+    /// before.
     ///
     /// # Errors
     ///
@@ -393,7 +397,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
             }
             self.history.note(self.window.next(), entry);
             let Some(entry) = self.window.pop() else { return Ok(None) };
-            self.epoch = self.epoch.max(entry.epoch());
+            self.pass_epoch(entry.epoch());
             let (id, payload) = match entry.into_content() {
                 Content::Marker { id } => (id, None),
                 Content::Messages { first: id, payloads } => match payloads.into_single() {
@@ -438,7 +442,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         }
         self.history.note(slot, entry);
         let Some(entry) = self.window.pop() else { return Ok(false) };
-        self.epoch = self.epoch.max(entry.epoch());
+        self.pass_epoch(entry.epoch());
         match entry.into_content() {
             Content::Skip { id, .. } => drop(self.delivered.note(&id)),
             // A second copy may stand after messages of a node that has come back.
@@ -451,6 +455,24 @@ impl<I: NodeId, P> Subscriber<I, P> {
             _ => {}
         }
         Ok(true)
+    }
+
+    /// Notes that an entry of that epoch is passed.
+    #[inline]
+    fn pass_epoch(&mut self, epoch: u64) {
+        if epoch > self.epoch {
+            self.epoch = epoch;
+            self.drop_kept();
+        }
+    }
+
+    /// Drops what is kept, to be read from the log: it may have been announced before the log was restored.
+    #[cold]
+    fn drop_kept(&mut self) {
+        self.window.clear();
+        self.unread = self.unread.max(self.claimed);
+        self.covered = self.covered.min(self.window.next() - 1);
+        self.next_read_ms = 0;
     }
 
     /// The position of the first message in the slot that was passed last.
@@ -697,7 +719,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         let ahead = entries.iter().filter(|&&(slot, _)| slot >= next);
         let (epoch, depth) = (ahead.map(|(_, entry)| entry.epoch()).max(), self.window.limit() as u64);
         if epoch.is_some_and(|epoch| self.history.begin_check(epoch, self.epoch, depth)) {
-            self.next_read_ms = if self.history.is_hasty() { self.next_read_ms } else { 0 };
+            self.drop_kept();
             return Ok(());
         }
         // Otherwise there may be more than the limit in bytes lets through.

@@ -45,6 +45,11 @@ impl<I, P> Window<I, P> {
         *self = Self::new(next, self.limit(), self.max_bytes, self.measure);
     }
 
+    /// Drops what is kept.
+    pub(super) fn clear(&mut self) {
+        (self.ring, self.bytes) = (Ring::new(self.next(), self.limit()), 0);
+    }
+
     pub(super) fn next(&self) -> u64 {
         self.ring.first()
     }
