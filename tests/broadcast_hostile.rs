@@ -103,7 +103,7 @@ fn any_slot(choose: &mut impl FnMut(u64) -> u64, around: u64) -> u64 {
 #[test]
 fn whatever_the_log_answers_no_call_of_a_driver_makes_more_than_a_hundred_requests() {
     let random = RefCell::new(random());
-    let choose = |limit: u64| below(&mut *random.borrow_mut(), limit);
+    let choose = |limit: u64| below(&mut random.borrow_mut(), limit);
     let (mut refused, mut delivered, mut most) = (0, 0, 0);
     for _ in 0..3_000 {
         // Some logs tell the truth about everything but one thing.

@@ -408,7 +408,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
                     }
                 },
                 // No other: notes are passed above.
-                _ => {
+                Content::Fill | Content::Skip { .. } | Content::Retire { .. } | Content::Unreadable(_) => {
                     self.patience.note_fill(self.window.next() - 1);
                     continue;
                 }
@@ -435,7 +435,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         let has_room = match entry.content() {
             Content::Retire { id, node } => self.delivered.has_room(id.node(), node, limit),
             Content::Skip { id, .. } => self.delivered.highest(id.node(), limit).is_some(),
-            _ => true,
+            Content::Messages { .. } | Content::Marker { .. } | Content::Fill | Content::Unreadable(_) => true,
         };
         if let Some(id) = entry.id().filter(|_| !has_room) {
             return Err(TooManyNodes { node: id.node().clone(), limit });
@@ -452,7 +452,11 @@ impl<I: NodeId, P> Subscriber<I, P> {
                     self.delivered.note(&id);
                 }
             }
-            _ => {}
+            Content::Messages { .. }
+            | Content::Marker { .. }
+            | Content::Fill
+            | Content::Retire { .. }
+            | Content::Unreadable(_) => {}
         }
         Ok(true)
     }
