@@ -94,11 +94,13 @@ struct World {
 
 const CONFIG: SubscriberConfig = SubscriberConfig {
     window: 4,
+    bytes: 1 << 20,
     poll_ms: 10,
     write_timeout_ms: 10,
     max_fill_timeout_ms: 20,
     jump: 10,
     nodes: 9,
+    skips: 16,
 };
 
 /// How often the subscriber may come in between, before it goes on alone; and how much may go wrong in one run.

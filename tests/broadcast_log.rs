@@ -28,9 +28,16 @@ struct Model {
     epoch: u64,
     /// The highest slot that was ever occupied or trimmed.
     tail: u64,
+    /// Of each node the highest number stored, and its slot.
+    numbers: BTreeMap<u8, (u64, u64)>,
 }
 
 impl Model {
+    /// The highest number of the entry's node, and its slot.
+    fn highest(&self, entry: &E) -> (u64, u64) {
+        self.numbers.get(entry.id().unwrap().node()).copied().unwrap_or((0, 0))
+    }
+
     fn write(&mut self, slot: u64, entry: &E) -> WriteAnswer<u8, u64> {
         if slot < self.trimmed_below {
             return WriteAnswer::Trimmed { first: self.trimmed_below };
@@ -41,6 +48,11 @@ impl Model {
         if entry.epoch() < self.epoch {
             return WriteAnswer::Sealed { epoch: self.epoch };
         }
+        let (id, (highest, last)) = (entry.id().unwrap(), self.highest(entry));
+        if id.counter() <= highest || slot < last {
+            return WriteAnswer::NumberUsed { highest };
+        }
+        self.numbers.insert(*id.node(), (id.counter(), slot));
         self.slots.insert(slot, entry.clone());
         self.tail = self.tail.max(slot);
         WriteAnswer::Written
@@ -51,13 +63,14 @@ impl Model {
 fn the_log_in_memory_does_what_a_map_does() {
     const LIMIT: u64 = 24;
     let mut random = random();
-    let (mut full, mut refusals) = (0, 0);
+    let (mut full, mut refusals, mut already, mut used) = (0, 0, 0, 0);
     for _ in 0..300 {
         let log = RefCell::new(MemoryLog::new(LIMIT as usize));
         let mut model = Model { trimmed_below: 1, ..Model::default() };
-        for number in 1..80 {
+        for _ in 1..80 {
             let slot = below(&mut random, 30) + model.trimmed_below.saturating_sub(4);
-            let entry = message(below(&mut random, 4), 0, number);
+            let (node, number) = (below(&mut random, 3) as u8, 1 + below(&mut random, 40));
+            let entry = message(below(&mut random, 4), node, number);
             match below(&mut random, 16) {
                 0 => {
                     let epoch = below(&mut random, 4);
@@ -73,8 +86,15 @@ fn the_log_in_memory_does_what_a_map_does() {
                 }
                 2..6 => {
                     let append = log.append(&entry);
-                    if entry.epoch() < model.epoch {
+                    let (highest, slot) = model.highest(&entry);
+                    if model.slots.get(&slot) == Some(&entry) {
+                        assert_eq!(append, Ok(AppendAnswer::AlreadyAppended { slot }));
+                        already += 1;
+                    } else if entry.epoch() < model.epoch {
                         assert_eq!(append, Ok(AppendAnswer::Sealed { epoch: model.epoch }));
+                    } else if number <= highest {
+                        assert_eq!(append, Ok(AppendAnswer::NumberUsed { highest }));
+                        used += 1;
                     } else if model.tail + 1 - model.trimmed_below >= LIMIT {
                         assert_eq!(append.unwrap_err().slot, model.tail + 1);
                         full += 1;
@@ -110,6 +130,7 @@ fn the_log_in_memory_does_what_a_map_does() {
         }
     }
     assert!(full > 100 && refusals > 1_000, "{full} full, {refusals} refused");
+    assert!(already > 5 && used > 500, "{already} appended already, {used} numbers used");
 }
 
 #[test]
@@ -461,5 +482,7 @@ fn after_an_error_of_the_log_it_is_read_again_soon_and_a_hole_is_filled_in_the_n
     log.broken.set("");
     blocking::follow(&mut subscriber, &log, 220).unwrap();
     assert_eq!(log.write(1, &Entry::fill(9)), Ok(WriteAnswer::Occupied(Entry::fill(3))));
+    assert_eq!(subscriber.poll_delivery(), Ok(None), "after a new epoch has begun it reads first");
+    blocking::follow(&mut subscriber, &log, 220).unwrap();
     assert_eq!(subscriber.poll_delivery().unwrap().unwrap().position.to_string(), "3:2:0");
 }

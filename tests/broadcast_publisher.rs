@@ -1,7 +1,12 @@
 //! Each rule of the sending side, by name; over a counter and slots, and over an engine that appends.
 #![cfg(feature = "alloc")]
 
+mod common;
+
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
+
+use common::{below, random};
 
 use happens_before::Dot;
 use happens_before::broadcast::{
@@ -595,4 +600,145 @@ fn a_batch_of_one_is_a_message() {
     assert_eq!(payloads.into_vec(), ["x"]);
     assert_eq!(Entry::<_, ()>::marker(7, id(1)).numbers(), 1);
     assert_eq!(Entry::<char, ()>::fill(7).numbers(), 0);
+}
+
+#[test]
+fn a_skip_and_a_retirement_take_a_number_each_and_a_refusal_hands_back_what_they_name() {
+    let mut publisher = publisher();
+    assert_eq!(publisher.publish_skip(7), Ok(id(1)));
+    assert_eq!(publisher.outstanding().unwrap().0, &Entry::skip(0, id(1), 7));
+    assert_eq!(publisher.publish_skip(8).unwrap_err().payload, 8);
+    assert_eq!(publisher.publish_retirement('b').unwrap_err().payload, 'b');
+    number(&mut publisher, 9);
+    hear(&mut publisher, 9, WriteAnswer::Written).unwrap().unwrap();
+    assert_eq!(publisher.publish_retirement('b'), Ok(id(2)));
+    assert_eq!(publisher.outstanding().unwrap().0, &Entry::retire(0, id(2), 'b'));
+
+    let mut appender: Appender<_, ()> = Appender::resume('a', 4, None).unwrap();
+    appender.enter(3);
+    assert_eq!(appender.publish_skip(7), Ok(id(5)));
+    assert_eq!(appender.outstanding(), Some(&Entry::skip(3, id(5), 7)));
+    assert_eq!(appender.publish_retirement('b').unwrap_err().payload, 'b');
+    appender.abandon();
+    assert_eq!(appender.publish_retirement('b'), Ok(id(6)));
+    assert_eq!(appender.outstanding(), Some(&Entry::retire(3, id(6), 'b')));
+    assert_eq!(appender.publish_skip(8).unwrap_err().payload, 8);
+}
+
+#[test]
+fn a_number_that_is_used_ends_in_an_error_with_the_message_and_the_next_one_goes_above() {
+    let mut publisher = publisher();
+    publisher.publish("mine").unwrap();
+    number(&mut publisher, 7);
+    let error = hear(&mut publisher, 7, WriteAnswer::NumberUsed { highest: 5 }).unwrap_err();
+    assert_eq!(error.entry, Entry::message(0, id(1), "mine"));
+    assert_eq!(error.kind, PublishErrorKind::NumberUsed { highest: 5 });
+    assert_eq!(publisher.publish("mine"), Ok(id(6)));
+
+    let mut appender = Appender::new('a');
+    appender.publish("mine").unwrap();
+    let error = appender.handle_append(&id(1), AppendAnswer::NumberUsed { highest: 5 }).unwrap_err();
+    assert_eq!(error.kind, PublishErrorKind::NumberUsed { highest: 5 });
+    assert_eq!(appender.publish("mine"), Ok(id(6)));
+    appender.poll_request();
+    let error = appender.handle_append(&id(6), AppendAnswer::AlreadyAppended { slot: 9 }).unwrap_err();
+    assert_eq!(
+        error.kind,
+        PublishErrorKind::NumberUsed { highest: 6 },
+        "another has appended it: it is sent once"
+    );
+    assert_eq!(appender.publish("mine"), Ok(id(7)));
+}
+
+#[test]
+fn a_slot_below_that_of_an_earlier_message_is_given_up_for_a_higher_one() {
+    let mut publisher = publisher();
+    publisher.publish("x").unwrap();
+    number(&mut publisher, 7);
+    let (_, entry) = write(&mut publisher);
+    assert_eq!(hear(&mut publisher, 7, WriteAnswer::NumberUsed { highest: 0 }), Ok(None));
+    number(&mut publisher, 9);
+    assert_eq!(write(&mut publisher), (9, entry));
+}
+
+/// A log that answers with what it never may. Whatever it says, an entry is settled, or comes back in an error, within
+/// the number of answers that the documentation of the module names.
+#[test]
+fn answers_that_make_no_sense_end_in_an_error_with_the_message() {
+    let mut random = random();
+    let mut seen = BTreeMap::<_, u32>::new();
+    for _ in 0..3_000 {
+        let attempts = below(&mut random, 5) as u32;
+        let mut publisher = Publisher::new('a', PublisherConfig { attempts, jump: 1 << 20 });
+        // Each run prefers some answers, so that each is met for ever.
+        let preferred = below(&mut random, 6);
+        let most = (attempts + 1) * (attempts + 2);
+        let published = publisher.publish("hello").unwrap();
+        let mut answers = 0;
+        let kind = loop {
+            publisher.internal_validate().unwrap();
+            answers += 1;
+            assert!(answers <= most, "{answers} answers, {attempts} attempts");
+            let kind = if below(&mut random, 4) == 0 { below(&mut random, 6) } else { preferred };
+            let small = below(&mut random, 3);
+            match publisher.poll_request() {
+                Some(PublishRequest::Take(take)) => {
+                    let first = if kind == 0 { small } else { publisher.tail() + small };
+                    if let Err(error) = publisher.handle_numbers(&take, first) {
+                        break Some(error);
+                    }
+                }
+                Some(PublishRequest::Write { slot, .. }) => {
+                    let answer = match kind {
+                        0 => WriteAnswer::Occupied(Entry::fill(0)),
+                        1 => WriteAnswer::Sealed { epoch: 0 },
+                        2 => WriteAnswer::Trimmed { first: slot },
+                        3 => WriteAnswer::NumberUsed { highest: small },
+                        4 => WriteAnswer::Occupied(other()),
+                        _ if small == 0 => WriteAnswer::Written,
+                        _ => WriteAnswer::Trimmed { first: 0 },
+                    };
+                    match publisher.handle_write(&published, slot, answer) {
+                        Ok(None) => {}
+                        Ok(Some(_)) => break None,
+                        Err(error) => break Some(error),
+                    }
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(publisher.poll_request(), None);
+        if let Some(error) = &kind {
+            assert_eq!(error.entry, Entry::message(0, published, "hello"));
+        }
+        let name = kind.map_or("published".to_string(), |error| format!("{:?}", error.kind));
+        *seen.entry(name.split([' ', '{']).next().unwrap().to_string()).or_default() += 1;
+    }
+    for kind in ["published", "FilledAway", "Sealed", "NumberUsed", "CounterBehind", "OutcomeTrimmed"] {
+        assert!(seen.get(kind).is_some_and(|&times| times >= 10), "{kind}: {seen:?}");
+    }
+}
+
+#[test]
+fn appends_whose_answers_make_no_sense_end_in_an_error_with_the_message() {
+    for slot in [0, u64::MAX] {
+        for answer in [AppendAnswer::Appended { slot }, AppendAnswer::AlreadyAppended { slot }] {
+            let mut appender = Appender::new('a');
+            let hello = appender.publish("hello").unwrap();
+            appender.poll_request();
+            appender.poll_request();
+            let error = appender.handle_append(&hello, answer).unwrap_err();
+            assert_eq!(error.entry, Entry::message(0, hello, "hello"));
+            assert_eq!(error.kind, PublishErrorKind::NoSuchSlot { slot });
+        }
+    }
+    let mut appender = Appender::new('a');
+    let hello = appender.publish("hello").unwrap();
+    for _ in 0..16 {
+        assert!(appender.poll_request().is_some());
+        assert_eq!(appender.handle_append(&hello, AppendAnswer::Sealed { epoch: 0 }), Ok(None));
+    }
+    let error = appender.handle_append(&hello, AppendAnswer::Sealed { epoch: 0 }).unwrap_err();
+    assert_eq!(error.kind, PublishErrorKind::Sealed { epoch: 0, times: 17 });
+    assert_eq!(appender.poll_request(), None);
 }

@@ -41,7 +41,7 @@ fn under_every_mix_of_faults_there_is_one_order_and_nothing_is_lost() {
     }
     // It saw something of everything.
     let Seen { acknowledged, delivered, fills, filled_away, crashes, resumed, restarts, installed, .. } = all;
-    let Seen { seals, trims, lost, behind, given_up, late_writes, late_numbers, appended, .. } = all;
+    let Seen { seals, trims, lost, behind, given_up, late_writes, late_numbers, appended, clock_set, .. } = all;
     let least = runs() / 10;
     for (what, times) in [
         ("acknowledged", acknowledged),
@@ -60,6 +60,7 @@ fn under_every_mix_of_faults_there_is_one_order_and_nothing_is_lost() {
         ("writes of the dead", late_writes),
         ("numbers of counters that are over", late_numbers),
         ("appended", appended),
+        ("clock set", clock_set),
     ] {
         assert!(times > least, "{what}: only {times} in {} runs: {all:?}", runs());
     }
@@ -87,6 +88,7 @@ fn add(a: Seen, b: Seen) -> Seen {
         appended: a.appended + b.appended,
         suspected: a.suspected + b.suspected,
         outcome_trimmed: a.outcome_trimmed + b.outcome_trimmed,
+        clock_set: a.clock_set + b.clock_set,
     }
 }
 

@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::num::NonZeroU64;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use happens_before::broadcast::blocking::{FollowError, settle, settle_append};
 use happens_before::broadcast::{
@@ -11,7 +12,7 @@ use happens_before::broadcast::{
     SlotLog, SubscribeError, SubscriberConfig,
 };
 use happens_before::replicated::blocking::{WaitError, follow, follow_appends, outcome, sync};
-use happens_before::replicated::{Claims, Lock, Register, claims, lock, register};
+use happens_before::replicated::{ApplyError, Claims, Lock, Register, ReplicaSnapshot, claims, lock, register};
 use happens_before::{Counter, Dot, Fence, LamportClock, LamportTimestamp, Publisher, Replica, StateMachine};
 
 fn at(sequence: u64) -> Position {
@@ -86,7 +87,7 @@ fn a_snapshot_in_the_middle_of_an_entry_applies_the_rest_once() {
     let run = |mut replica: Replica<_, _>| {
         follow_appends(&mut replica, &log, 0).unwrap();
         while replica.poll_applied().unwrap().is_some() {}
-        replica.snapshot()
+        replica.snapshot().unwrap()
     };
     let whole = run(journal());
     for taken in 0..=4 {
@@ -95,7 +96,7 @@ fn a_snapshot_in_the_middle_of_an_entry_applies_the_rest_once() {
         for _ in 0..taken {
             replica.poll_applied().unwrap().unwrap();
         }
-        let snapshot = replica.snapshot();
+        let snapshot = replica.snapshot().unwrap();
         assert_eq!(snapshot.machine.0.len(), taken);
         assert_eq!(run(Replica::resume(snapshot, SubscriberConfig::default())), whole, "after {taken}");
     }
@@ -114,9 +115,9 @@ fn who_lags_behind_a_trimmed_log_goes_on_from_a_snapshot() {
 
     let trimmed = follow_appends(&mut behind, &log, 0).unwrap_err();
     assert_eq!(trimmed, FollowError::Subscribe(SubscribeError::Trimmed { next: 1, first: 3 }));
-    behind.install(ahead.snapshot()).unwrap();
+    behind.install(ahead.snapshot().unwrap()).unwrap();
     assert_eq!(behind.machine(), ahead.machine());
-    assert_eq!(behind.install(ahead.snapshot()), Err(ahead.snapshot()), "not ahead");
+    assert_eq!(behind.install(ahead.snapshot().unwrap()), Err(ahead.snapshot().unwrap()), "not ahead");
 
     // What became of its own command, nobody tells it any more.
     let published = Published { id: Dot::new("b", 1).unwrap(), slot: 2 };
@@ -134,12 +135,12 @@ fn a_snapshot_behind_is_refused_and_changes_nothing() {
     let log = RefCell::new(MemoryLog::new(100));
     append(&log, "a", 1, &[1]);
     let mut replica = journal();
-    let old = replica.snapshot();
+    let old = replica.snapshot().unwrap();
     follow_appends(&mut replica, &log, 0).unwrap();
     replica.poll_applied().unwrap().unwrap();
-    let before = replica.snapshot();
+    let before = replica.snapshot().unwrap();
     assert_eq!(replica.install(old.clone()), Err(old));
-    assert_eq!(replica.snapshot(), before);
+    assert_eq!(replica.snapshot().unwrap(), before);
 }
 
 #[test]
@@ -251,7 +252,7 @@ fn a_node_too_many_stops_a_wait_until_there_is_room() {
     let published = Published { id: Dot::new("b", 1).unwrap(), slot: 2 };
     let Err(WaitError::TooManyNodes(error)) = outcome(&mut replica, &published, step(&log)) else { panic!() };
     assert_eq!((error.node, replica.machine().0.len()), ("b", 1));
-    assert_eq!(replica.retire(&"a"), 1);
+    replica.set_nodes(2);
     assert_eq!(outcome(&mut replica, &published, step(&log)).unwrap().output, Some(2));
 }
 
@@ -470,4 +471,66 @@ fn with_a_raised_fence_no_update_is_lost_whenever_a_holder_wakes_up() {
     };
     assert_eq!(lost(true), 0);
     assert!(lost(false) > 0, "without raising, the old holder writes between the new one's read and its write");
+}
+
+/// A state machine that panics at the commands that it is told to, at this replica alone.
+#[derive(Clone, Debug, PartialEq)]
+struct Unlucky {
+    sum: u64,
+    panics_at: Option<u64>,
+}
+
+impl StateMachine for Unlucky {
+    type Command = u64;
+    type Output = u64;
+
+    fn apply(&mut self, _: Position, command: u64) -> u64 {
+        assert_ne!(self.panics_at, Some(command), "out of luck");
+        self.sum += command;
+        self.sum
+    }
+}
+
+#[test]
+fn after_a_panic_of_the_state_machine_nothing_is_applied_before_a_snapshot_is_installed() {
+    let log = RefCell::new(MemoryLog::new(100));
+    for (number, command) in [(1, 100), (2, 500), (3, 20)] {
+        log.append(&Entry::message(0, Dot::new("a", number).unwrap(), command)).unwrap();
+    }
+    let start = |panics_at| {
+        let machine = Unlucky { sum: 0, panics_at };
+        let mut replica = Replica::new(machine, SubscriberConfig::default());
+        follow_appends(&mut replica, &log, 0).unwrap();
+        replica
+    };
+    let mut replica = start(Some(500));
+    assert_eq!(replica.poll_applied().unwrap().unwrap().output, Some(100));
+    let before = replica.snapshot().unwrap();
+    assert!(catch_unwind(AssertUnwindSafe(|| replica.poll_applied())).is_err());
+    for _ in 0..3 {
+        let Err(ApplyError::Panicked(error)) = replica.poll_applied() else { panic!("it goes on") };
+        assert_eq!((error.position.sequence, error.id), (2, Dot::new("a", 2).unwrap()));
+        assert_eq!(replica.snapshot(), Err(error));
+        follow_appends(&mut replica, &log, 1_000).unwrap();
+    }
+    let published = Published { id: Dot::new("a", 3).unwrap(), slot: 3 };
+    let waited = outcome(&mut replica, &published, |_| Ok::<_, Infallible>(()));
+    let error = waited.unwrap_err();
+    assert!(matches!(error, WaitError::ApplyPanicked(_)));
+    let text = "the state machine panicked at command (\"a\", 2) at 0:2:0; go on from a snapshot";
+    assert_eq!(error.to_string(), text);
+
+    // Where it did not panic.
+    let mut other = start(None);
+    while other.poll_applied().unwrap().is_some() {}
+    let snapshot = other.snapshot().unwrap();
+    replica.install(snapshot.clone()).unwrap();
+    assert_eq!(replica.snapshot(), Ok(snapshot));
+    assert_eq!(replica.poll_applied(), Ok(None));
+
+    // Or again from before, when the reason for it is gone.
+    let machine = Unlucky { panics_at: None, ..before.machine };
+    let mut replica = Replica::resume(ReplicaSnapshot { machine, ..before }, SubscriberConfig::default());
+    follow_appends(&mut replica, &log, 0).unwrap();
+    assert_eq!(replica.poll_applied().unwrap().unwrap().output, Some(600));
 }

@@ -78,11 +78,13 @@ struct Client<T: Subject> {
 
 const CONFIG: SubscriberConfig = SubscriberConfig {
     window: 4,
+    bytes: 1 << 20,
     poll_ms: 3,
     write_timeout_ms: 10,
     max_fill_timeout_ms: 100,
     jump: 1 << 20,
     nodes: 1 << 12,
+    skips: 16,
 };
 
 impl<T: Subject> Client<T> {
@@ -111,7 +113,7 @@ fn history<T: Subject>(seed: u64, faults: Faults, seen: &mut Seen) -> Vec<Call<T
     let (counter, log) = (Cell::new(0_u64), RefCell::new(MemoryLog::new(10_000)));
     let mut late: Vec<(u64, Entry<u64, CommandOf<T>>)> = Vec::new();
     let mut calls: Vec<Call<T::Op, T::Ret>> = Vec::new();
-    let saved = Replica::new(T::machine(), CONFIG).snapshot();
+    let saved = Replica::new(T::machine(), CONFIG).snapshot().unwrap();
     let mut clients: Vec<Client<T>> = (0..3).map(|node| Client::new(node, saved.clone())).collect();
     let mut nodes = 3;
     for now in 0..4_000_u64 {
@@ -129,7 +131,7 @@ fn history<T: Subject>(seed: u64, faults: Faults, seen: &mut Seen) -> Vec<Call<T
         }
         let (at, from) = (random.below(3) as usize, random.below(3) as usize);
         if random.per_mille(faults.install) {
-            let snapshot = clients[from].replica.snapshot();
+            let snapshot = clients[from].replica.snapshot().unwrap();
             seen.installed += usize::from(clients[at].replica.install(snapshot).is_ok());
         }
         let client = &mut clients[at];
@@ -139,7 +141,7 @@ fn history<T: Subject>(seed: u64, faults: Faults, seen: &mut Seen) -> Vec<Call<T
             (nodes, seen.crashes) = (nodes + 1, seen.crashes + 1);
         }
         if random.per_mille(20) {
-            client.saved = client.replica.snapshot();
+            client.saved = client.replica.snapshot().unwrap();
         }
         if random.per_mille(faults.abandon) && client.publisher.abandon().is_some() {
             client.stage = Stage::Idle;

@@ -190,7 +190,8 @@ impl Heard {
         let table = transaction.open_table(PLACE).expect("a table");
         let Some(place) = table.get(()).expect("read") else { return Snapshot::default() };
         let (next, epoch, delivered) = place.value();
-        Snapshot { next, epoch, delivered: codec::decode(delivered).expect("a vector") }
+        let delivered = codec::decode(delivered).expect("a vector");
+        Snapshot { next, epoch, delivered, ..Snapshot::default() }
     }
 
     /// Takes out what there is, and keeps it with the place after it: both, or neither.
@@ -209,7 +210,7 @@ impl Heard {
                     None => break,
                 };
             }
-            let Snapshot { next, epoch, delivered } = subscriber.snapshot();
+            let Snapshot { next, epoch, delivered, .. } = subscriber.snapshot();
             let mut bytes = Vec::new();
             codec::encode(&delivered, &mut bytes);
             let place = (next, epoch, &*bytes);
@@ -333,11 +334,13 @@ fn judge_heard(heard: &[(u64, u64)], order: &[(u64, u64)]) {
 /// Looks that are a millisecond apart fill every hole at once.
 const JUDGE: SubscriberConfig = SubscriberConfig {
     window: 1_024,
+    bytes: 1 << 20,
     poll_ms: 1,
     write_timeout_ms: 1,
     max_fill_timeout_ms: 100,
     jump: 1 << 20,
     nodes: 1 << 20,
+    skips: 16,
 };
 
 fn fill_slots<L: SlotLog<u64, Payload>>(log: &L) -> impl Fn(&mut Subscriber<u64, Payload>, u64)

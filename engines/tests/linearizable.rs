@@ -200,11 +200,13 @@ const CALLS: u64 = 8;
 /// A look is a millisecond, and so a hole is filled after a few.
 const CONFIG: SubscriberConfig = SubscriberConfig {
     window: 16,
+    bytes: 1 << 20,
     poll_ms: 1,
     write_timeout_ms: 2,
     max_fill_timeout_ms: 8,
     jump: 1 << 20,
     nodes: 1 << 12,
+    skips: 16,
 };
 
 #[derive(Clone, Copy, PartialEq)]

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use world::{Conduct, End, World};
 
 fuzz_target!(|input: &[u8]| {
-    let Some((faults, mut steps)) = input.split_at_checked(10) else { return };
+    let Some((faults, mut steps)) = input.split_at_checked(11) else { return };
     let fault = |index: usize| u64::from(faults[index] % 8) * 10;
     let conduct = Conduct {
         lose: fault(0),
@@ -21,6 +21,7 @@ fuzz_target!(|input: &[u8]| {
         seal: fault(7) / 2,
         trim: fault(8),
         abandon: fault(9),
+        clock: fault(10),
         ..Conduct::default()
     };
     let count = (steps.len() as u32).min(2_000);

@@ -1,7 +1,7 @@
 //! The sending side over an engine that numbers and stores in one step.
 
 use super::ids::{Ids, PublishRefused};
-use super::{Abandoned, AppendAnswer, Entry, Fate, PublishError, PublishErrorKind, Published};
+use super::{Abandoned, AppendAnswer, Entry, Fate, MAX_SLOT, PublishError, PublishErrorKind, Published};
 use crate::compat::Vec;
 use crate::node::{Dot, NodeId};
 
@@ -38,9 +38,14 @@ struct Outstanding<I, P> {
     /// How often it was asked for, also before a restart: from the second time on, an earlier one may have been carried
     /// out.
     sent: u32,
+    /// How often an answer has settled nothing, and named no later epoch.
+    lost: u32,
     /// The lowest epoch that may append, if that is not its own any more.
     sealed: Option<u64>,
 }
+
+/// How often an answer may settle nothing: as often as for a publisher that is not told otherwise.
+const ATTEMPTS: u32 = 16;
 
 /// What an [`Appender`] wants done.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,7 +83,7 @@ impl<I: NodeId, P> Appender<I, P> {
                 return Err(entry);
             }
             appender.epoch = entry.epoch();
-            appender.outstanding = Some(Outstanding { entry, sent: 1, sealed: None });
+            appender.outstanding = Some(Outstanding { entry, sent: 1, lost: 0, sealed: None });
         }
         Ok(appender)
     }
@@ -89,7 +94,8 @@ impl<I: NodeId, P> Appender<I, P> {
     ///
     /// [`PublishRefused`] with the payload: an entry is outstanding, or the numbers are used up. Nothing is changed.
     pub fn publish(&mut self, payload: P) -> Result<Dot<I>, PublishRefused<P>> {
-        let entry = self.ids.message(self.epoch, self.outstanding.is_some(), payload)?;
+        let (epoch, busy) = (self.epoch, self.outstanding.is_some());
+        let entry = self.ids.single(busy, payload, |id, payload| Entry::message(epoch, id, payload))?;
         Ok(self.begin(entry))
     }
 
@@ -112,12 +118,44 @@ impl<I: NodeId, P> Appender<I, P> {
     ///
     /// As [`publish`](Self::publish).
     pub fn publish_marker(&mut self) -> Result<Dot<I>, PublishRefused<()>> {
-        let entry = self.ids.marker(self.epoch, self.outstanding.is_some())?;
+        let (epoch, busy) = (self.epoch, self.outstanding.is_some());
+        let entry = self.ids.single(busy, (), |id, ()| Entry::marker(epoch, id))?;
+        Ok(self.begin(entry))
+    }
+
+    /// Begins to ask every subscriber to pass a slot that cannot be read, and returns the id of that request.
+    ///
+    /// Publish it when the slot is [damaged](super::Unreadable::Damaged) and cannot be restored. It is the decision of an
+    /// operator: what the slot held is lost, and a subscriber that has delivered it stops when it meets the request.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish), with the slot.
+    pub fn publish_skip(&mut self, slot: u64) -> Result<Dot<I>, PublishRefused<u64>> {
+        let (epoch, busy) = (self.epoch, self.outstanding.is_some());
+        let entry = self.ids.single(busy, slot, |id, slot| Entry::skip(epoch, id, slot))?;
+        Ok(self.begin(entry))
+    }
+
+    /// Begins to ask every subscriber, and the log, to forget `node`, and returns the id of that request.
+    ///
+    /// A publisher that takes a new incarnation at each start leaves an entry in every table of nodes; this removes it.
+    /// Publish it when nothing of the node can be written any more: its last entry is settled and its writer is gone, or
+    /// a new [epoch](super::NewEpoch) has begun since its writer was last seen. A publisher may retire its own node with
+    /// its last entry. If the node publishes later all the same, all its numbers count as new, at every subscriber
+    /// alike: a message that was written twice may be delivered twice.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish), with the node.
+    pub fn publish_retirement(&mut self, node: I) -> Result<Dot<I>, PublishRefused<I>> {
+        let (epoch, busy) = (self.epoch, self.outstanding.is_some());
+        let entry = self.ids.single(busy, node, |id, node| Entry::retire(epoch, id, node))?;
         Ok(self.begin(entry))
     }
 
     fn begin(&mut self, (id, entry): (Dot<I>, Entry<I, P>)) -> Dot<I> {
-        self.outstanding = Some(Outstanding { entry, sent: 0, sealed: None });
+        self.outstanding = Some(Outstanding { entry, sent: 0, lost: 0, sealed: None });
         id
     }
 
@@ -126,7 +164,7 @@ impl<I: NodeId, P> Appender<I, P> {
     /// Poll when the last request was answered, or when its answer is no longer waited for: then it is the same request
     /// again.
     pub fn poll_request(&mut self) -> Option<AppendRequest<'_, I, P>> {
-        let Outstanding { entry, sent, sealed } = self.outstanding.as_mut()?;
+        let Outstanding { entry, sent, sealed, .. } = self.outstanding.as_mut()?;
         Some(match *sealed {
             Some(epoch) => AppendRequest::EnterEpoch { epoch },
             None => {
@@ -143,8 +181,9 @@ impl<I: NodeId, P> Appender<I, P> {
     ///
     /// # Errors
     ///
-    /// [`PublishError`] with the entry: [`NumberUsed`](PublishErrorKind::NumberUsed). Nothing is
-    /// outstanding then.
+    /// [`PublishError`] with the entry: [`NumberUsed`](PublishErrorKind::NumberUsed), or, from a log that does not do what
+    /// it promises, [`NoSuchSlot`](PublishErrorKind::NoSuchSlot), or [`Sealed`](PublishErrorKind::Sealed) after 17
+    /// answers that settle nothing and name no later epoch. Nothing is outstanding then.
     pub fn handle_append(
         &mut self,
         id: &Dot<I>,
@@ -155,6 +194,11 @@ impl<I: NodeId, P> Appender<I, P> {
             return Ok(None);
         }
         match answer {
+            AppendAnswer::Appended { slot } | AppendAnswer::AlreadyAppended { slot }
+                if !(1..=MAX_SLOT).contains(&slot) =>
+            {
+                return self.fail(PublishErrorKind::NoSuchSlot { slot });
+            }
             AppendAnswer::Appended { slot } => {
                 self.outstanding = None;
                 return Ok(Some(Published { id: id.clone(), slot }));
@@ -175,7 +219,12 @@ impl<I: NodeId, P> Appender<I, P> {
                 outstanding.sealed = Some(epoch);
                 self.enter(self.epoch);
             }
-            AppendAnswer::Sealed { .. } => {} // of before this epoch was entered
+            // Of before this epoch was entered; again and again, it makes no sense.
+            AppendAnswer::Sealed { epoch } if outstanding.lost >= ATTEMPTS => {
+                let times = outstanding.lost.saturating_add(1);
+                return self.fail(PublishErrorKind::Sealed { epoch, times });
+            }
+            AppendAnswer::Sealed { .. } => outstanding.lost += 1,
         }
         Ok(None)
     }

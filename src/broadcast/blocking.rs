@@ -31,6 +31,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod epoch;
+
 use core::convert::Infallible;
 use core::fmt;
 
@@ -40,6 +42,8 @@ use super::{
 };
 use crate::counter::Counter;
 use crate::node::NodeId;
+
+pub use epoch::{BeginEpochError, Begun, begin_epoch, begin_epoch_append};
 
 /// What became of driving an entry; `None` if none was outstanding. `C` and `L` are the errors of the counter and of the log.
 pub type Settled<I, P, C, L> = Result<Option<Published<I>>, SettleError<I, P, C, L>>;
@@ -118,10 +122,13 @@ where
 /// Does what the subscriber asks for at `now_ms`, until there is something to deliver, or nothing to do before
 /// [`poll_timeout`](Subscriber::poll_timeout).
 ///
+/// A call makes at most 100 requests, whatever the log answers; a search for a [`Skip`](super::Content::Skip) goes on in
+/// the next call.
+///
 /// # Errors
 ///
-/// [`FollowError`]; the subscriber goes on when this is called again, except after two contents were seen in one slot:
-/// then, when everything below is delivered, it is [`Halted`](SubscribeError::Halted) each time.
+/// [`FollowError`]; the subscriber goes on when this is called again. If there is an
+/// [obstacle](Subscriber::obstacle) in the next slot, everything below being delivered, it is the error of each call.
 pub fn follow<I, P, L>(
     subscriber: &mut Subscriber<I, P>,
     log: &L,
@@ -146,7 +153,7 @@ where
             },
         }
     }
-    subscriber.go_on().map_err(FollowError::Subscribe)
+    subscriber.obstacle().map_or(Ok(()), |obstacle| Err(FollowError::Subscribe(obstacle)))
 }
 
 /// As [`follow`], over an engine that numbers by itself: a hole is reported, and never skipped.
@@ -173,7 +180,7 @@ where
             }
         }
     }
-    subscriber.go_on().map_err(FollowError::Subscribe)
+    subscriber.obstacle().map_or(Ok(()), |obstacle| Err(FollowError::Subscribe(obstacle)))
 }
 
 fn read<I, P, L>(

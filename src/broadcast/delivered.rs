@@ -1,58 +1,81 @@
 //! What is delivered: the highest number of every node.
 
-use crate::compat::Vec;
+use crate::compat::{BTreeMap, Vec};
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
-/// A version vector in a form that is quick where one node has many messages in a row.
+/// A version vector in a form that is quick where one node has many messages in a row, and that no order of new nodes
+/// makes slow.
 #[derive(Debug)]
 pub(super) struct Delivered<I> {
-    /// Sorted by node; no number is 0.
-    numbers: Vec<(I, u64)>,
+    /// In any order; no number is 0. Where a node was removed there is nothing.
+    numbers: Vec<Option<(I, u64)>>,
+    /// Where each node is in `numbers`.
+    places: BTreeMap<I, usize>,
+    /// Where nothing is.
+    free: Vec<usize>,
     /// Where the last one was.
     recent: usize,
 }
 
 impl<I: NodeId> Delivered<I> {
     pub(super) fn new(vector: &VersionVector<I>) -> Self {
-        Self { numbers: vector.iter().map(|(node, number)| (node.clone(), number)).collect(), recent: 0 }
+        let numbers = vector.iter().map(|(node, number)| Some((node.clone(), number))).collect();
+        let places = vector.iter().zip(0..).map(|((node, _), place)| (node.clone(), place)).collect();
+        Self { numbers, places, free: Vec::new(), recent: 0 }
     }
 
     pub(super) fn vector(&self) -> VersionVector<I> {
-        self.numbers.iter().cloned().collect()
-    }
-
-    /// Where a node is, or would be.
-    fn find(&self, node: &I) -> Result<usize, usize> {
-        self.numbers.binary_search_by(|(known, _)| known.cmp(node))
+        self.places.iter().map(|(node, &place)| (node.clone(), self.at(place))).collect()
     }
 
     pub(super) fn get(&self, node: &I) -> u64 {
-        self.find(node).ok().and_then(|at| self.numbers.get(at)).map_or(0, |&(_, number)| number)
+        self.places.get(node).map_or(0, |&place| self.at(place))
     }
 
-    pub(super) fn remove(&mut self, node: &I) -> u64 {
-        self.find(node).map_or(0, |at| self.numbers.remove(at).1)
+    fn at(&self, place: usize) -> u64 {
+        self.numbers.get(place).and_then(Option::as_ref).map_or(0, |&(_, number)| number)
+    }
+
+    /// Forgets a node. O(log n).
+    pub(super) fn remove(&mut self, node: &I) {
+        if let Some(place) = self.places.remove(node) {
+            self.free.push(place);
+            self.numbers[place] = None; // a place of the table
+        }
+    }
+
+    /// Whether there is room for a node, once another one is removed.
+    pub(super) fn has_room(&self, node: &I, without: &I, limit: usize) -> bool {
+        let removed = usize::from(self.places.contains_key(without));
+        node == without || self.places.len() - removed < limit || self.places.contains_key(node)
     }
 
     /// The highest number of a node, 0 if it is new; `None` if that would make more than `limit` nodes.
     #[inline]
     pub(super) fn highest(&mut self, node: &I, limit: usize) -> Option<&mut u64> {
-        if self.numbers.get(self.recent).is_none_or(|(known, _)| known != node) {
+        if !matches!(self.numbers.get(self.recent), Some(Some((known, _))) if known == node) {
             self.recent = self.place(node, limit)?;
         }
-        self.numbers.get_mut(self.recent).map(|(_, number)| number)
+        self.numbers.get_mut(self.recent)?.as_mut().map(|(_, number)| number)
     }
 
     #[cold]
     fn place(&mut self, node: &I, limit: usize) -> Option<usize> {
-        match self.find(node) {
-            Ok(at) => Some(at),
-            Err(at) => (self.numbers.len() < limit).then(|| {
-                self.numbers.insert(at, (node.clone(), 0));
-                at
-            }),
+        if let Some(&place) = self.places.get(node) {
+            return Some(place);
+        } else if self.places.len() >= limit {
+            return None;
         }
+        // The caller's code first, so that nothing is changed if it panics.
+        let (key, new) = (node.clone(), Some((node.clone(), 0)));
+        let place = self.free.last().copied().unwrap_or(self.numbers.len());
+        self.places.insert(key, place);
+        match self.free.pop() {
+            Some(free) => self.numbers[free] = new, // a place of the table
+            None => self.numbers.push(new),
+        }
+        Some(place)
     }
 
     /// Notes a message of a node that there is room for; whether its number is above the highest of its node.
@@ -67,11 +90,52 @@ impl<I: NodeId> Delivered<I> {
     }
 
     pub(super) fn internal_validate(&self) -> Result<(), &'static str> {
-        let sorted = self.numbers.is_sorted_by(|a, b| a.0 < b.0);
-        if sorted && self.numbers.iter().all(|&(_, number)| number > 0) {
-            Ok(())
+        let is_at =
+            |(node, &place): (&I, &usize)| matches!(self.numbers.get(place), Some(Some((at, _))) if at == node);
+        if !self.places.iter().all(is_at) || self.places.len() + self.free.len() != self.numbers.len() {
+            Err("S4: every node is in the table once")
+        } else if self.numbers.iter().flatten().any(|&(_, number)| number == 0) {
+            Err("S4: no number is 0")
         } else {
-            Err("S4: the table is sorted by node, and no number is 0")
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap as Model;
+
+    use quickcheck::quickcheck;
+
+    use super::*;
+
+    quickcheck! {
+        /// Any sequence of steps does what it does to a map.
+        fn does_what_a_map_does(steps: Vec<(u8, u8, u8)>, limit: u8) -> bool {
+            let limit = usize::from(limit % 8);
+            let (mut table, mut model) = (Delivered::new(&VersionVector::new()), Model::new());
+            for (kind, node, number) in steps {
+                let (node, number) = (node % 10, u64::from(number % 8) + 1);
+                if kind % 4 == 0 {
+                    table.remove(&node);
+                    model.remove(&node);
+                } else if model.contains_key(&node) || model.len() < limit {
+                    let highest = model.entry(node).or_insert(0);
+                    assert_eq!(*table.highest(&node, limit).unwrap(), *highest);
+                    assert_eq!(table.note(&Dot::new(node, number).unwrap()), number > *highest);
+                    *highest = number.max(*highest);
+                } else {
+                    assert_eq!(table.highest(&node, limit), None);
+                    assert!(model.keys().all(|other| table.has_room(&node, other, limit)));
+                    assert!(!table.has_room(&node, &99, limit));
+                }
+                assert_eq!(table.internal_validate(), Ok(()));
+                assert!((0..10).all(|node| table.get(&node) == model.get(&node).copied().unwrap_or(0)));
+            }
+            let vector = table.vector();
+            assert_eq!(Delivered::new(&vector).internal_validate(), Ok(()));
+            vector == model.into_iter().collect()
         }
     }
 }

@@ -55,11 +55,17 @@ impl<I: NodeId> Ids<I> {
         next.ok_or(PublishRefusedKind::CounterExhausted(CounterExhausted { limit: u64::MAX }))
     }
 
-    pub(super) fn message<P>(&mut self, epoch: u64, busy: bool, payload: P) -> Numbered<I, P, P> {
+    /// Makes an entry with one number out of `payload`, which a refusal hands back.
+    pub(super) fn single<P, T>(
+        &mut self,
+        busy: bool,
+        payload: T,
+        make: impl FnOnce(Dot<I>, T) -> Entry<I, P>,
+    ) -> Numbered<I, P, T> {
         match self.next(busy) {
             Ok(id) => {
                 self.last = id.counter();
-                Ok((id.clone(), Entry::message(epoch, id, payload)))
+                Ok((id.clone(), make(id, payload)))
             }
             Err(kind) => Err(PublishRefused { payload, kind }),
         }
@@ -91,23 +97,13 @@ impl<I: NodeId> Ids<I> {
             }
         }
     }
-
-    pub(super) fn marker<P>(&mut self, epoch: u64, busy: bool) -> Numbered<I, P, ()> {
-        match self.next(busy) {
-            Ok(id) => {
-                self.last = id.counter();
-                Ok((id.clone(), Entry::marker(epoch, id)))
-            }
-            Err(kind) => Err(PublishRefused { payload: (), kind }),
-        }
-    }
 }
 
 /// A message cannot be published now; hands the payload back, and nothing is changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PublishRefused<T> {
-    /// What was to be published: a payload, or a `Vec` of them.
+    /// What was to be published: a payload, a `Vec` of them, the slot to skip or the node to retire.
     pub payload: T,
     /// Why not.
     pub kind: PublishRefusedKind,

@@ -38,7 +38,8 @@
 //! - L6, **the numbers of a node go up**: for each node the log keeps the highest number that it has stored, also of what
 //!   is trimmed by now. An entry whose first number is not above it is not stored: subscribers would take it for a
 //!   duplicate and drop it. So a publisher that was started a second time under one name is told so, instead of being
-//!   acknowledged for what nobody delivers. An entry that [retires](super::Content::Retire) a node removes the number of
+//!   acknowledged for what nobody delivers. Over slots, neither is an entry stored in a slot below that of the highest
+//!   number: subscribers would deliver it first, and drop the one that is stored already. An entry that [retires](super::Content::Retire) a node removes the number of
 //!   that node, so that the table does not grow with every restart.
 //! - L7, **what cannot be read is said so**: a slot whose stored bytes are damaged, or of a later version, is read as
 //!   [`Content::Unreadable`](super::Content::Unreadable), and the slots beyond it are read as ever.
@@ -102,7 +103,8 @@ pub trait Log<I, P> {
 
     /// Forgets the slots below `below`, and returns the first that is kept, which is higher if more was trimmed before.
     ///
-    /// Only what every subscriber has delivered, or has in a snapshot, may be trimmed.
+    /// Only what every subscriber has delivered, or has in a snapshot, may be trimmed. Keep the last such slot if you can:
+    /// by it a subscriber notices that the log was restored from a backup.
     ///
     /// # Errors
     ///
@@ -164,7 +166,8 @@ pub enum WriteAnswer<I, P> {
         /// The first slot that is not.
         first: u64,
     },
-    /// The slot is empty, and the log holds an entry of the same node whose number is not lower.
+    /// The slot is empty, and the log holds an entry of the same node whose number is not lower, or whose slot is higher.
+    /// The entry will never be stored in this slot.
     NumberUsed {
         /// The highest number of the node.
         highest: u64,

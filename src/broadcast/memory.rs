@@ -3,11 +3,12 @@
 use core::cell::RefCell;
 use core::fmt;
 
+use super::measure::size;
 use super::ring::Ring;
 use super::{
     AppendAnswer, AppendLog, Content, Entry, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer,
 };
-use crate::compat::BTreeMap;
+use crate::compat::{BTreeMap, Vec};
 use crate::node::NodeId;
 
 /// A log in memory: for one process, for tests, and as the model of what an engine does.
@@ -18,6 +19,9 @@ use crate::node::NodeId;
 /// It keeps the slots from the first that is not trimmed up to the highest occupied one, holes included, and is full
 /// when that would be more than its limit. Writing is O(1), amortised over the slots that are kept: a write far ahead makes
 /// room for all below it. Reading and trimming are O(slots passed), holes included.
+///
+/// The bytes of a [`ReadLimit`] are those in memory: the size of the entries, and what [`measured`](Self::measured) says of
+/// their payloads.
 ///
 /// # Examples
 ///
@@ -47,13 +51,22 @@ pub struct MemoryLog<I, P> {
     epoch: u64,
     /// Of each node the highest number stored, and the slot in which it is.
     numbers: BTreeMap<I, (u64, u64)>,
+    measure: fn(&P) -> usize,
 }
 
 impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
     /// Makes an empty log that keeps at most `limit` slots, in epoch 0. Does not allocate.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
-        Self { slots: Ring::new(1, limit), tail: 0, epoch: 0, numbers: BTreeMap::new() }
+        Self::measured(limit, |_| 0)
+    }
+
+    /// Makes an empty log that counts, towards [`ReadLimit::bytes`], for each payload the bytes that `measure` says.
+    ///
+    /// Without it payloads count for their size in memory alone, without what they own elsewhere.
+    #[must_use]
+    pub const fn measured(limit: usize, measure: fn(&P) -> usize) -> Self {
+        Self { slots: Ring::new(1, limit), tail: 0, epoch: 0, numbers: BTreeMap::new(), measure }
     }
 
     /// Returns the highest occupied slot, or the highest trimmed one if all are trimmed; 0 if there is none.
@@ -69,6 +82,12 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
     fn used(&self, entry: &Entry<I, P>) -> Option<(u64, u64)> {
         let id = entry.id()?;
         self.numbers.get(id.node()).copied().filter(|&(highest, _)| id.counter() <= highest)
+    }
+
+    /// The highest number of the entry's node, if that, or its slot, is not below those of the entry.
+    fn used_below(&self, slot: u64, entry: &Entry<I, P>) -> Option<u64> {
+        let &(highest, last) = self.numbers.get(entry.id()?.node())?;
+        (entry.id()?.counter() <= highest || slot < last).then_some(highest)
     }
 
     fn note(&mut self, slot: u64, entry: &Entry<I, P>) {
@@ -92,13 +111,13 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
     pub fn write(&mut self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, LogFull> {
         let first = self.slots.first();
         self.slots.reach(slot);
-        let used = self.used(entry);
+        let used = self.used_below(slot, entry);
         Ok(match (self.slots.get_mut(slot), used) {
             _ if slot < first => WriteAnswer::Trimmed { first },
             (None, _) => return Err(self.full(slot)),
             (Some(Some(occupied)), _) => WriteAnswer::Occupied(occupied.clone()),
             (Some(None), _) if entry.epoch() < self.epoch => WriteAnswer::Sealed { epoch: self.epoch },
-            (Some(None), Some((highest, _))) => WriteAnswer::NumberUsed { highest },
+            (Some(None), Some(highest)) => WriteAnswer::NumberUsed { highest },
             (Some(place), None) => {
                 *place = Some(entry.clone());
                 self.tail = self.tail.max(slot);
@@ -144,8 +163,16 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
         if from < first {
             return ReadAnswer::Trimmed { first };
         }
-        let occupied = (from..=self.tail).filter_map(|slot| Some((slot, self.slots.get(slot)?.clone())));
-        ReadAnswer::Entries(occupied.take(limit.entries).collect())
+        let occupied = (from..=self.tail).filter_map(|slot| Some((slot, self.slots.get(slot)?)));
+        let (mut found, mut bytes) = (Vec::new(), 0_usize);
+        for (slot, entry) in occupied.take(limit.entries) {
+            bytes = bytes.saturating_add(size(entry, self.measure));
+            if bytes > limit.bytes && found.len() >= 2 {
+                break;
+            }
+            found.push((slot, entry.clone()));
+        }
+        ReadAnswer::Entries(found)
     }
 
     /// As [`Log::seal`].

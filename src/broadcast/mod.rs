@@ -62,11 +62,16 @@
 //! | ten publishers die at once | only the first hole of a range is waited for |
 //! | the counter goes back | whoever knows a higher occupied slot takes the difference at once ([`handle_numbers`](Publisher::handle_numbers)); that is not being filled away |
 //! | the counter leaps | holes, up to a limit that publishers and subscribers keep; then an error |
-//! | the counter is lost | [`seal`](Log::seal) the log: no entry of an earlier epoch gets in any more; the new counter starts above the tail, and slots number on; a late number of the old one is spent ([`Take`]) |
+//! | the counter is lost | begin a [new epoch](NewEpoch): no entry of an earlier epoch gets in any more; the new counter starts above the tail, and slots number on; a late number of the old one is spent ([`Take`]) |
+//! | the log is restored from a backup | begin a new epoch before anything is written; subscribers that were ahead say that it was [rolled back](SubscribeError::RolledBack), and no token is granted twice |
 //! | one publisher sends two messages | one after the other, or both in one slot, so that their order is kept |
-//! | a publisher restarts | it takes a new id (incarnation), or first [settles](Publisher::resume) what was outstanding |
-//! | a subscriber lags, or joins late | its window is bounded, the rest is read again; a [`Snapshot`] has the place and the table of ids; a trimmed log says where it begins |
+//! | a publisher restarts | it takes a new id (incarnation), or first [settles](Publisher::resume) what was outstanding; under its old id without either, its first message is [refused](PublishErrorKind::NumberUsed), and the next ones are delivered |
+//! | each restart takes a new id | a [retirement](Publisher::publish_retirement) removes those that are over from every table |
+//! | a subscriber lags, or joins late | its window is bounded in slots and in bytes, the rest is read again; a [`Snapshot`] has the place and the table of ids; a trimmed log says where it begins |
+//! | a slot cannot be read | subscribers deliver what is below it, and stop there until it is restored, or until a [`Skip`](Content::Skip) asks all of them to pass it; those that have delivered it [stop at the `Skip`](SubscribeError::NotSkipped) |
 //! | the log does not write once after all | two contents of one slot are fatal, with [both as proof](SubscribeError::Conflict) |
+//! | the log answers nonsense | the answer is [refused](SubscribeError::InvalidAnswer), and the log is asked again after a pause; no driver asks for ever |
+//! | a clock is set back | waits are about time that passes, and go on from there |
 //!
 //! # Engines that number by themselves
 //!
@@ -88,7 +93,7 @@
 //! Publisher and subscriber do no input or output: requests come out, answers go in, time is an argument. [`blocking`] has
 //! the loops for engines that block; for one that is asynchronous they are the same, with `.await`. Read the modules in
 //! this order: [`log`] (what an engine promises), `entry` (what stands in a slot), `publisher`, `subscriber` with its
-//! `window` (what has come, in a `ring`) and `patience` (how long a hole is waited for), [`fence`] (what a position is good for).
+//! `window` (what has come, in a `ring`), `patience` (how long a hole is waited for) and `search` (for the note that lets a slot be passed), [`fence`] (what a position is good for).
 //!
 //! # Sources
 //!
@@ -103,14 +108,24 @@ mod appender;
 #[cfg(feature = "alloc")]
 pub mod blocking;
 #[cfg(feature = "alloc")]
+mod config;
+#[cfg(feature = "alloc")]
 mod delivered;
 #[cfg(feature = "alloc")]
 mod entry;
+#[cfg(feature = "alloc")]
+pub mod epoch;
+#[cfg(feature = "alloc")]
+mod error;
 pub mod fence;
+#[cfg(feature = "alloc")]
+mod history;
 #[cfg(feature = "alloc")]
 mod ids;
 #[cfg(feature = "alloc")]
 pub mod log;
+#[cfg(feature = "alloc")]
+mod measure;
 #[cfg(feature = "alloc")]
 mod memory;
 #[cfg(feature = "alloc")]
@@ -121,6 +136,10 @@ pub mod publisher;
 #[cfg(feature = "alloc")]
 mod ring;
 #[cfg(feature = "alloc")]
+mod search;
+#[cfg(feature = "alloc")]
+mod snapshot;
+#[cfg(feature = "alloc")]
 pub mod subscriber;
 #[cfg(feature = "alloc")]
 mod window;
@@ -128,8 +147,16 @@ mod window;
 #[cfg(feature = "alloc")]
 pub use appender::{AppendRequest, Appender};
 #[cfg(feature = "alloc")]
+pub use config::SubscriberConfig;
+#[cfg(feature = "alloc")]
 pub use entry::{BatchError, BatchErrorKind, Content, Entry, Payloads, Unreadable};
+#[cfg(feature = "alloc")]
+pub use epoch::{EpochBegun, EpochError, EpochRequest, NewEpoch};
+#[cfg(feature = "alloc")]
+pub use error::{InvalidAnswer, SubscribeError, TooManyNodes};
 pub use fence::{Fence, FencingToken, StaleToken};
+#[cfg(feature = "alloc")]
+pub use history::Passed;
 #[cfg(feature = "alloc")]
 pub use ids::{PublishRefused, PublishRefusedKind};
 #[cfg(feature = "alloc")]
@@ -143,9 +170,9 @@ pub use publisher::{
     Take,
 };
 #[cfg(feature = "alloc")]
-pub use subscriber::{Delivery, Snapshot, SubscribeRequest, Subscriber, SubscriberConfig, TooManyNodes};
+pub use snapshot::Snapshot;
 #[cfg(feature = "alloc")]
-pub use window::SubscribeError;
+pub use subscriber::{Delivery, SubscribeRequest, Subscriber};
 
 /// The last slot that there is: 2^63 - 1, as for numbers of a counter.
 #[cfg(feature = "alloc")]

@@ -31,7 +31,7 @@ struct Wait {
     first: u64,
     /// Claimed when the wait began.
     up_to: u64,
-    over_at: u64,
+    left_ms: u64,
 }
 
 impl Patience {
@@ -50,16 +50,22 @@ impl Patience {
 
     /// The slot is a hole, and all up to `claimed` are claimed: begins to wait, unless it was waited for with an earlier
     /// one.
-    pub(super) fn begin(&mut self, slot: u64, claimed: u64, now_ms: u64) {
-        if self.over_at(slot).is_none() {
-            let over_at = now_ms.saturating_add(self.timeout_ms(slot));
-            self.wait = Some(Wait { first: slot, up_to: claimed, over_at });
+    pub(super) fn begin(&mut self, slot: u64, claimed: u64) {
+        if self.left_ms(slot).is_none() {
+            self.wait = Some(Wait { first: slot, up_to: claimed, left_ms: self.timeout_ms(slot) });
         }
     }
 
-    /// When the wait for this hole is over, if it has begun.
-    pub(super) fn over_at(&self, slot: u64) -> Option<u64> {
-        self.wait.filter(|wait| slot <= wait.up_to).map(|wait| wait.over_at)
+    /// Lets time pass.
+    pub(super) fn advance(&mut self, passed_ms: u64) {
+        if let Some(wait) = &mut self.wait {
+            wait.left_ms = wait.left_ms.saturating_sub(passed_ms);
+        }
+    }
+
+    /// How long this hole is still waited for, if that has begun.
+    pub(super) fn left_ms(&self, slot: u64) -> Option<u64> {
+        self.wait.filter(|wait| slot <= wait.up_to).map(|wait| wait.left_ms)
     }
 
     /// Begins anew, at another place, ahead.

@@ -16,7 +16,9 @@
 //! - P3: another slot is tried only when it is known that the last one does not hold the entry and never will.
 //! - P4: a number is used for a slot above the highest occupied one known, not beyond the jump above it, and only for
 //!   the entry that it was taken for, in the epoch whose counter gave it.
-//! - P5: what is tried again is counted, and given up after so many attempts.
+//! - P5: whatever is tried again is counted, and given up after so many attempts, also when the answers make no sense.
+//!   With `a` attempts an entry is settled, or an error hands it back, within (a + 1) (a + 2) answers, not counting
+//!   those that name a later epoch: each of these is for the caller to act on.
 //! - P6: it waits only for a later epoch than its own.
 //!
 //! The algorithm and its sources are described where the module [`broadcast`](crate::broadcast) begins.
@@ -32,7 +34,8 @@ use crate::node::{Dot, NodeId};
 /// What a [`Publisher`] puts up with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublisherConfig {
-    /// How often a message may be filled away, and how often in a row the counter may be behind; the default is 16.
+    /// How often the slot of a message may be lost, to a fill or otherwise, and how often in a row the counter may be
+    /// behind; the default is 16.
     pub attempts: u32,
     /// How far above the highest occupied slot known a number may be; the default is 2^20.
     ///
@@ -59,12 +62,16 @@ impl Default for PublisherConfig {
 ///
 /// # What must survive a restart
 ///
-/// Nothing, if the node comes back under a new id (a new incarnation). To keep the id, either of
+/// Nothing. Whatever is acknowledged is delivered, in each of these ways:
 ///
-/// - what is [`outstanding`](Self::outstanding), saved before each write is sent; [`resume`](Self::resume) settles it
-///   before anything else;
-/// - the log itself: seal it, so that no write of before can still land, deliver all up to the tail, and resume with
-///   the node's number in the table of what is delivered.
+/// - The node comes back under a new id (a new incarnation). [Retire](Self::publish_retirement) the old one later.
+/// - It keeps its id, and what is [`outstanding`](Self::outstanding) is saved before each write is sent.
+///   [`resume`](Self::resume) settles that before anything else, so that it is published once.
+/// - It keeps its id and remembers nothing. The log refuses its first message, with
+///   [`NumberUsed`](PublishErrorKind::NumberUsed), unless the number is above all that it has stored of the node. Publish
+///   the payload again: the publisher goes on above. It stays unknown whether what was outstanding before is stored.
+///
+/// Have one publisher of an id at a time. Two are refused now and then, as if each had been restarted.
 ///
 /// # Examples
 ///
@@ -108,10 +115,21 @@ pub struct Publisher<I, P> {
 struct Outstanding<I, P> {
     entry: Entry<I, P>,
     stage: Stage,
-    /// How often another was in its slot.
-    filled: u32,
+    /// How often an answer to a write has settled nothing.
+    lost: u32,
     /// How often in a row the counter was behind the tail.
     behind: u32,
+}
+
+impl<I, P> Outstanding<I, P> {
+    /// Counts a write that has settled nothing; returns how many there were if that is more than `attempts`.
+    fn lose(&mut self, attempts: u32) -> Option<u32> {
+        if self.lost >= attempts {
+            return Some(self.lost.saturating_add(1));
+        }
+        self.lost += 1;
+        None
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,7 +237,7 @@ impl<I: NodeId, P> Publisher<I, P> {
             publisher.epoch = entry.epoch();
             // It may have been sent before.
             let stage = slot.map_or(ONE, |slot| Stage::Write { slot, sent: 1 });
-            publisher.outstanding = Some(Outstanding { entry, stage, filled: 0, behind: 0 });
+            publisher.outstanding = Some(Outstanding { entry, stage, lost: 0, behind: 0 });
         }
         Ok(publisher)
     }
@@ -230,7 +248,8 @@ impl<I: NodeId, P> Publisher<I, P> {
     ///
     /// [`PublishRefused`] with the payload: an entry is outstanding, or the numbers are used up. Nothing is changed.
     pub fn publish(&mut self, payload: P) -> Result<Dot<I>, PublishRefused<P>> {
-        let entry = self.ids.message(self.epoch, self.outstanding.is_some(), payload)?;
+        let (epoch, busy) = (self.epoch, self.outstanding.is_some());
+        let entry = self.ids.single(busy, payload, |id, payload| Entry::message(epoch, id, payload))?;
         Ok(self.begin(entry))
     }
 
@@ -253,12 +272,44 @@ impl<I: NodeId, P> Publisher<I, P> {
     ///
     /// As [`publish`](Self::publish).
     pub fn publish_marker(&mut self) -> Result<Dot<I>, PublishRefused<()>> {
-        let entry = self.ids.marker(self.epoch, self.outstanding.is_some())?;
+        let (epoch, busy) = (self.epoch, self.outstanding.is_some());
+        let entry = self.ids.single(busy, (), |id, ()| Entry::marker(epoch, id))?;
+        Ok(self.begin(entry))
+    }
+
+    /// Begins to ask every subscriber to pass a slot that cannot be read, and returns the id of that request.
+    ///
+    /// Publish it when the slot is [damaged](super::Unreadable::Damaged) and cannot be restored. It is the decision of an
+    /// operator: what the slot held is lost, and a subscriber that has delivered it stops when it meets the request.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish), with the slot.
+    pub fn publish_skip(&mut self, slot: u64) -> Result<Dot<I>, PublishRefused<u64>> {
+        let (epoch, busy) = (self.epoch, self.outstanding.is_some());
+        let entry = self.ids.single(busy, slot, |id, slot| Entry::skip(epoch, id, slot))?;
+        Ok(self.begin(entry))
+    }
+
+    /// Begins to ask every subscriber, and the log, to forget `node`, and returns the id of that request.
+    ///
+    /// A publisher that takes a new incarnation at each start leaves an entry in every table of nodes; this removes it.
+    /// Publish it when nothing of the node can be written any more: its last entry is settled and its writer is gone, or
+    /// a new [epoch](super::NewEpoch) has begun since its writer was last seen. A publisher may retire its own node with
+    /// its last entry. If the node publishes later all the same, all its numbers count as new, at every subscriber
+    /// alike: a message that was written twice may be delivered twice.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish), with the node.
+    pub fn publish_retirement(&mut self, node: I) -> Result<Dot<I>, PublishRefused<I>> {
+        let (epoch, busy) = (self.epoch, self.outstanding.is_some());
+        let entry = self.ids.single(busy, node, |id, node| Entry::retire(epoch, id, node))?;
         Ok(self.begin(entry))
     }
 
     fn begin(&mut self, (id, entry): (Dot<I>, Entry<I, P>)) -> Dot<I> {
-        self.outstanding = Some(Outstanding { entry, stage: ONE, filled: 0, behind: 0 });
+        self.outstanding = Some(Outstanding { entry, stage: ONE, lost: 0, behind: 0 });
         id
     }
 
@@ -317,9 +368,9 @@ impl<I: NodeId, P> Publisher<I, P> {
             outstanding.stage = Stage::Write { slot, sent: 0 };
             return Ok(());
         }
-        outstanding.behind += 1;
         match (tail - last).checked_add(1).and_then(NonZeroU64::new) {
-            Some(n) if outstanding.behind <= attempts => {
+            Some(n) if outstanding.behind < attempts => {
+                outstanding.behind += 1;
                 outstanding.stage = Stage::Take { n };
                 Ok(())
             }
@@ -335,9 +386,10 @@ impl<I: NodeId, P> Publisher<I, P> {
     ///
     /// # Errors
     ///
-    /// [`PublishError`] with the entry: [`FilledAway`](PublishErrorKind::FilledAway), which is not stored,
-    /// [`Conflict`](PublishErrorKind::Conflict), or [`OutcomeTrimmed`](PublishErrorKind::OutcomeTrimmed), where it is
-    /// unknown. Nothing is outstanding then.
+    /// [`PublishError`] with the entry, which is not stored: [`FilledAway`](PublishErrorKind::FilledAway),
+    /// [`Conflict`](PublishErrorKind::Conflict), [`NumberUsed`](PublishErrorKind::NumberUsed); or of which it is unknown:
+    /// [`OutcomeTrimmed`](PublishErrorKind::OutcomeTrimmed), [`Sealed`](PublishErrorKind::Sealed). Nothing is outstanding
+    /// then.
     pub fn handle_write(
         &mut self,
         id: &Dot<I>,
@@ -371,32 +423,39 @@ impl<I: NodeId, P> Publisher<I, P> {
                 outstanding.stage = Stage::Sealed { epoch: other.epoch() };
                 Ok(None)
             }
-            WriteAnswer::Occupied(_) => {
-                outstanding.filled += 1;
-                if outstanding.filled > attempts {
-                    let times = outstanding.filled;
-                    return self.fail(PublishErrorKind::FilledAway { times });
-                }
-                outstanding.stage = ONE;
-                Ok(None)
-            }
+            WriteAnswer::Occupied(_) => self.lose_slot(),
             // The slot is empty, and will not be written to in that epoch: nothing is open any more.
             WriteAnswer::Sealed { epoch: lowest } if lowest > outstanding.entry.epoch() => {
                 outstanding.stage = if lowest > epoch { Stage::Sealed { epoch: lowest } } else { ONE };
                 Ok(None)
             }
-            WriteAnswer::Sealed { .. } => Ok(None), // of before this epoch was entered
-            WriteAnswer::NumberUsed { highest } => {
+            // Of before this epoch was entered; again and again, it makes no sense.
+            WriteAnswer::Sealed { epoch } => match outstanding.lose(attempts) {
+                None => Ok(None),
+                Some(times) => self.fail(PublishErrorKind::Sealed { epoch, times }),
+            },
+            WriteAnswer::NumberUsed { highest } if highest >= id.counter() => {
                 self.ids.observe(highest);
                 self.fail(PublishErrorKind::NumberUsed { highest })
             }
+            // The slot is below that of an earlier message of this node, and is not written to.
+            WriteAnswer::NumberUsed { .. } => self.lose_slot(),
             WriteAnswer::Trimmed { first } if sent > 1 => {
                 self.fail(PublishErrorKind::OutcomeTrimmed { slot, first })
             }
-            WriteAnswer::Trimmed { .. } => {
+            WriteAnswer::Trimmed { .. } => self.lose_slot(),
+        }
+    }
+
+    /// The slot does not hold the entry and never will: takes a new number, unless that was tried too often.
+    fn lose_slot(&mut self) -> Result<Option<Published<I>>, PublishError<I, P>> {
+        let Some(outstanding) = &mut self.outstanding else { return Ok(None) };
+        match outstanding.lose(self.config.attempts) {
+            None => {
                 outstanding.stage = ONE;
                 Ok(None)
             }
+            Some(times) => self.fail(PublishErrorKind::FilledAway { times }),
         }
     }
 
@@ -478,12 +537,12 @@ impl<I: NodeId, P> Publisher<I, P> {
 
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
-        let Some(Outstanding { entry, stage, filled, behind }) = &self.outstanding else { return Ok(()) };
+        let Some(Outstanding { entry, stage, lost, behind }) = &self.outstanding else { return Ok(()) };
         match *stage {
             _ if !self.ids.used(entry) => {
                 Err("P2: the outstanding entry has numbers of its node that are used")
             }
-            _ if (*filled).max(*behind) > self.config.attempts => Err("P5: attempts are bounded"),
+            _ if (*lost).max(*behind) > self.config.attempts => Err("P5: attempts are bounded"),
             Stage::Write { slot: 0, .. } => Err("P4: slots begin at 1"),
             Stage::Sealed { epoch } if epoch <= self.epoch => Err("P6: it waits only for a later epoch"),
             Stage::Take { .. } | Stage::Write { .. } | Stage::Sealed { .. } => Ok(()),
@@ -505,11 +564,25 @@ pub struct PublishError<I, P> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublishErrorKind<I, P> {
-    /// Each slot that it took a number for was occupied when it was written; it is **not stored**. Either writes take
-    /// longer than subscribers wait, or the counter repeats numbers faster than this publisher learns of them.
+    /// Each slot that it took a number for was occupied, or trimmed, when it was written; it is **not stored**. Either
+    /// writes take longer than subscribers wait, or the counter repeats numbers faster than this publisher learns of them.
     FilledAway {
         /// How often.
         times: u32,
+    },
+    /// The log answered again and again that its epoch is over, although the entry is of no earlier one; **unknown**
+    /// whether it is stored. The log does not do what it promises; find out what is wrong with it.
+    Sealed {
+        /// The lowest epoch that may write, as the log says.
+        epoch: u64,
+        /// How often a write settled nothing.
+        times: u32,
+    },
+    /// The log says that the entry is stored in a slot that does not exist; **unknown** whether it is stored. The log does
+    /// not do what it promises; find out what is wrong with it.
+    NoSuchSlot {
+        /// The slot.
+        slot: u64,
     },
     /// The counter gave a number absurdly far above the log; it is **not stored**. Find out whether the counter is
     /// right; if so, tell the tail to the publisher ([`Publisher::observe_tail`]), otherwise start a new counter in a
@@ -562,6 +635,16 @@ impl<I: fmt::Debug, P: fmt::Debug> fmt::Display for PublishError<I, P> {
         match &self.kind {
             PublishErrorKind::FilledAway { times } => {
                 write!(f, "{entry:?} found its slot occupied {times} times; let subscribers wait longer")
+            }
+            PublishErrorKind::Sealed { epoch, times } => {
+                write!(
+                    f,
+                    "unknown whether {entry:?} is stored: {times} writes settled nothing, and the log says "
+                )?;
+                write!(f, "that only epochs below {epoch} are over; check the log")
+            }
+            PublishErrorKind::NoSuchSlot { slot } => {
+                write!(f, "unknown whether {entry:?} is stored: the log says in slot {slot}; check the log")
             }
             PublishErrorKind::Jump { number, tail } => {
                 write!(f, "the counter gave {number} although the last slot known is {tail}; check the counter")

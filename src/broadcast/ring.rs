@@ -100,6 +100,11 @@ impl<T> Ring<T> {
         self.slots().filter(|&slot| self.get(slot).is_some())
     }
 
+    /// What stands in them, in any order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &T> {
+        self.places.iter().flatten()
+    }
+
     fn clear(&mut self, slots: impl Iterator<Item = u64>) {
         for slot in slots {
             let index = self.index(slot);

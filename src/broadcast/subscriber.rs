@@ -16,6 +16,51 @@
 //! any announcement, all is read from the log. Every answer is a fact about the log that stays true, so that answers
 //! may come late, twice and in any order.
 //!
+//! Times are milliseconds of any clock of the owner's. One that goes back does no harm: waits go on from there, and end
+//! when enough time has passed.
+//!
+//! # Slots that cannot be passed
+//!
+//! A slot may hold what this reader [cannot read](super::Content::Unreadable). An entry that is published later, a
+//! [`Skip`](super::Content::Skip) of the slot, asks every subscriber to pass it.
+//!
+//! 1. A subscriber delivers what is below the slot, and stops there. [`obstacle`](Subscriber::obstacle) names the slot.
+//! 2. A subscriber that cannot pass a slot looks on in the log for a `Skip` of it, also beyond the window, and keeps
+//!    nothing of what it looks at. Once it has found one, it passes the slot as if it were empty, and remembers that it
+//!    has skipped it.
+//! 3. A `Skip` counts if its own slot is above the one that it names, whatever its id. Otherwise it has no effect.
+//! 4. When the turn of the `Skip` itself comes, a subscriber that has skipped the slot passes the `Skip`. Any other could
+//!    read the slot, or had it from an announcement, and has another history. It cannot pass the `Skip`, so rules 1 and 2
+//!    hold for the slot of the `Skip`.
+//!
+//! So two histories never both go on after a `Skip`. Either those subscribers go on that have obeyed it; or, if it was a
+//! mistake and a second `Skip` names the slot of the first, those that have not.
+//!
+//! # Logs that were rolled back
+//!
+//! A log that is restored from a backup writes slots a second time. A subscriber that has passed them must not go on.
+//!
+//! 1. A subscriber remembers the last entry that it has passed: slot, epoch and id. Each read from the next slot on begins
+//!    with that slot.
+//! 2. If the answer holds another entry there, or none, the log was [rolled back](SubscribeError::RolledBack). Nothing of
+//!    the answer is delivered, and nothing ever after, up to [`install`](Subscriber::install). If the slot is trimmed,
+//!    there is nothing to compare, and the next read begins at the next slot.
+//! 3. An announcement is believed if it is of the epoch of what was delivered last, and until an entry of a later epoch
+//!    is passed. Any other is read from the log.
+//! 4. Before the first entry of a later epoch is accepted, the slots that were passed are read once more, as many as the
+//!    window has. If one is of a later epoch than what was passed, or stays empty, the log was rolled back.
+//! 5. A fill that was refused for its epoch is preceded by another read.
+//!
+//! If a [new epoch](super::NewEpoch) has begun before anything is written into the restored log, every entry of then on
+//! is of a later epoch than all that was passed, and the comparison is certain. If none has, an entry in the passed slot
+//! may have the same epoch and id by chance, and announcements of the same epoch are believed.
+//!
+//! # Nodes that are over
+//!
+//! A [`Retire`](super::Content::Retire) removes a node from the table of numbers, at one place in the order, so that
+//! every subscriber removes it there. A message of the node that comes later is delivered as new, at every subscriber
+//! alike. So publish a `Retire` only when nothing of the node can still be written.
+//!
 //! # Invariants
 //!
 //! - S1: a slot is passed when its entry is taken from the log or the announcements, and only then.
@@ -23,75 +68,33 @@
 //!   the counter's current number.
 //! - S3: a fill waits longer than a write may take, once for all holes that were claimed when the wait began.
 //! - S4: a message is delivered if its number is above the highest delivered of its node, and only then.
-//! - S5: the window holds no more slots than its limit; its last one is occupied.
+//! - S5: the window holds no more slots than its limit, and no more bytes beside those of the next entry.
 //! - S6: positions increase.
+//! - S7: what cannot be read, and a `Skip` that was not obeyed, is passed if a `Skip` of its slot was found, and only then.
+//! - S8: once the log was rolled back, nothing is accepted.
 //!
 //! The algorithm and its sources are described where the module [`broadcast`](crate::broadcast) begins.
 
-use core::fmt;
 use core::iter::Enumerate;
 
 use super::delivered::Delivered;
+use super::history::{History, Verdict};
 use super::patience::Patience;
+use super::search::{Search, Skipped};
 use super::window::{Inserted, Window};
-use super::{Content, Entry, MAX_SLOT, Position, ReadAnswer, ReadLimit, SubscribeError, WriteAnswer};
+use super::{
+    Content, Entry, InvalidAnswer, MAX_SLOT, Position, ReadAnswer, ReadLimit, Snapshot, SubscribeError,
+    SubscriberConfig, TooManyNodes, WriteAnswer,
+};
 use crate::compat::vec;
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
-/// What a [`Subscriber`] waits for, and what it lets others make it remember. Times are in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SubscriberConfig {
-    /// How many slots from the next one on are kept; the default is 1,024, the least 1.
-    pub window: usize,
-    /// How long until the log is read again where nothing is new, or where a hole is waited for; the default is 50.
-    pub poll_ms: u64,
-    /// How long a publisher's write, or an answer to this subscriber, may take; the default is 1,000.
-    ///
-    /// A hole is waited for twice as long at first. A sender that takes longer finds its slot filled, and takes a new
-    /// number.
-    pub write_timeout_ms: u64,
-    /// Up to where the wait for a hole grows as slots are filled; the default is 60,000.
-    pub max_fill_timeout_ms: u64,
-    /// How many holes in a row are believed; the default is 2^20.
-    pub jump: u64,
-    /// How many nodes may have delivered messages; the default is 4,096.
-    pub nodes: usize,
-}
+/// So many requests are made without a pause, while no time and no slot passes.
+const BURST: u32 = 64;
 
-impl Default for SubscriberConfig {
-    fn default() -> Self {
-        Self {
-            window: 1024,
-            poll_ms: 50,
-            write_timeout_ms: 1_000,
-            max_fill_timeout_ms: 60_000,
-            jump: 1 << 20,
-            nodes: 1 << 12,
-        }
-    }
-}
-
-/// A place in the order from which a subscriber can go on: for restarts, and for those who join late.
-///
-/// Store it together with the state that the deliveries up to here have made. It is taken between two deliveries, also
-/// of one entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot<I> {
-    /// The slot to deliver next; slots below it may be trimmed.
-    pub next: u64,
-    /// The highest epoch of an entry so far.
-    pub epoch: u64,
-    /// The highest number delivered of every node: what makes a second copy of a message known as one.
-    pub delivered: VersionVector<I>,
-}
-
-impl<I: NodeId> Default for Snapshot<I> {
-    /// Before the first slot.
-    fn default() -> Self {
-        Self { next: 1, epoch: 0, delivered: VersionVector::new() }
-    }
-}
+/// So many times in a row, while no time passes, a fill may be refused because an epoch has begun.
+const REFUSALS: u32 = 8;
 
 /// A message at its place in the order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,9 +172,12 @@ pub struct Subscriber<I, P> {
     config: SubscriberConfig,
     epoch: u64,
     delivered: Delivered<I>,
+    history: History<I>,
     window: Window<I, P>,
     /// What is left of the entry in the slot that was passed last.
     begun: Option<Begun<I, P>>,
+    search: Search,
+    skipped: Skipped,
 
     /// The highest slot that is known to be claimed.
     claimed: u64,
@@ -182,12 +188,22 @@ pub struct Subscriber<I, P> {
     patience: Patience,
     /// The lowest epoch that may write, as far as known.
     sealed: u64,
+    /// How often in a row, while no time has passed, a fill was refused for its epoch.
+    refusals: u32,
+    /// How many requests were made since time has passed, or the slot of the last one.
+    requests: u32,
+    /// The slot that was the next one at the last request.
+    requested: u64,
 
+    /// The last time that the owner has named; `None` before the first. All other times are what is left to wait, so that
+    /// a clock that goes back only loses what would have been the next step.
+    last_ms: Option<u64>,
     /// Whether an answer is waited for.
     pending: bool,
-    /// No request before: an answer is waited for until then, or a failure was just now.
-    quiet_until: u64,
-    next_read: u64,
+    /// No request for so long: an answer is waited for, or a failure was just now.
+    quiet_ms: u64,
+    /// No read for so long, unless something is known to be there.
+    next_read_ms: u64,
 }
 
 #[derive(Debug)]
@@ -207,11 +223,41 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// Makes a subscriber that goes on from a snapshot.
     #[must_use]
     pub fn resume(snapshot: Snapshot<I>, config: SubscriberConfig) -> Self {
-        let window = Window::new(snapshot.next, config.window);
+        Self::measured(snapshot, config, |_| 0)
+    }
+
+    /// Makes a subscriber that goes on from a snapshot, and counts, towards [`SubscriberConfig::bytes`], for each payload
+    /// the bytes that `measure` says.
+    ///
+    /// Without it payloads count for their size in memory alone, without what they own elsewhere.
+    ///
+    /// ```
+    /// use happens_before::Dot;
+    /// use happens_before::broadcast::{Entry, Snapshot, SubscribeRequest, Subscriber, SubscriberConfig};
+    ///
+    /// let config = SubscriberConfig { bytes: 1_000, ..SubscriberConfig::default() };
+    /// let mut subscriber = Subscriber::measured(Snapshot::default(), config, |payload: &String| payload.len());
+    /// for slot in (1..=3).rev() {
+    ///     let id = Dot::new("a", slot).unwrap();
+    ///     subscriber.handle_entry(slot, Entry::message(0, id, "x".repeat(600)))?;
+    /// }
+    /// // There is room for slot 3, and for slot 1, which is the next.
+    /// assert_eq!(subscriber.poll_delivery()?.unwrap().position.sequence, 1);
+    /// assert_eq!(subscriber.poll_delivery()?, None);
+    /// // Slot 2 is to be read, after the slot that was passed last.
+    /// assert!(matches!(subscriber.poll_request(0), Some(SubscribeRequest::Read { from: 1, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn measured(snapshot: Snapshot<I>, config: SubscriberConfig, measure: fn(&P) -> usize) -> Self {
+        let window = Window::new(snapshot.next, config.window, config.bytes, measure);
         Self {
             epoch: snapshot.epoch,
             delivered: Delivered::new(&snapshot.delivered),
+            history: History::new(snapshot.passed, window.next()),
             begun: None,
+            search: Search::default(),
+            skipped: Skipped::new(snapshot.skipped, config.skips),
             claimed: 0,
             unread: 0,
             covered: 0,
@@ -219,37 +265,59 @@ impl<I: NodeId, P> Subscriber<I, P> {
             window,
             config,
             sealed: 0,
+            refusals: 0,
+            requests: 0,
+            requested: 0,
+            last_ms: None,
             pending: false,
-            quiet_until: 0,
-            next_read: 0,
+            quiet_ms: 0,
+            next_read_ms: 0,
         }
     }
 
     /// Returns from where, and with what, another subscriber can go on. O(n): the table is copied.
     pub fn snapshot(&self) -> Snapshot<I> {
-        Snapshot { next: self.next(), epoch: self.epoch, delivered: self.delivered() }
+        Snapshot {
+            next: self.next(),
+            epoch: self.epoch,
+            delivered: self.delivered(),
+            skipped: self.skipped.iter().collect(),
+            passed: self.history.passed(),
+        }
     }
 
     /// Goes on from a snapshot of another subscriber, ahead of this one; what is in between is not delivered here.
     ///
-    /// What to do when the log is [trimmed](SubscribeError::Trimmed) below what this one would need next.
+    /// What to do when the log is [trimmed](SubscribeError::Trimmed) below what this one would need next, or was
+    /// [rolled back](SubscribeError::RolledBack). In that case alone the snapshot may be of a lower slot: install the state
+    /// with it, since what was delivered here may be delivered again, or never was there. Drop the answers to requests of
+    /// before.
     ///
     /// # Errors
     ///
     /// The snapshot is handed back if it is not ahead.
     #[expect(clippy::result_large_err, reason = "what was moved in is moved out")]
     pub fn install(&mut self, snapshot: Snapshot<I>) -> Result<(), Snapshot<I>> {
-        if snapshot.next <= self.next() || !self.window.skip_to(snapshot.next) {
+        let asked = self.window.next();
+        if self.history.rolled_back().is_some() {
+            self.window.restart(snapshot.next);
+            let (write_ms, most_ms) = (self.config.write_timeout_ms, self.config.max_fill_timeout_ms);
+            self.patience = Patience::new(self.window.next(), write_ms, most_ms);
+            (self.claimed, self.unread, self.covered) = (0, 0, 0);
+            (self.pending, self.quiet_ms) = (false, 0);
+        } else if snapshot.next <= self.next() || !self.window.skip_to(snapshot.next) {
             return Err(snapshot);
         }
+        self.history.install(snapshot.passed, self.window.next(), asked);
         self.epoch = snapshot.epoch;
         self.delivered = Delivered::new(&snapshot.delivered);
+        self.skipped = Skipped::new(snapshot.skipped, self.config.skips);
         self.patience.skip_to(self.window.next());
-        (self.begun, self.next_read) = (None, 0);
+        (self.begun, self.next_read_ms) = (None, 0);
         Ok(())
     }
 
-    /// Returns the slot to deliver next: everything below is delivered, or was a fill.
+    /// Returns the slot to deliver next: everything below is delivered, or had nothing to deliver.
     pub fn next(&self) -> u64 {
         self.window.next() - u64::from(self.begun.is_some())
     }
@@ -269,20 +337,39 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.claimed
     }
 
-    /// Forgets a node that will never publish again, to make room for another: an incarnation that is over.
+    /// Returns the reason why nothing is delivered from the next slot on, until something is done about it; `None` if
+    /// there is something to deliver, or nothing is known of the next slot. O(log skips).
     ///
-    /// All subscribers must do it at the same position, when a message of the application says so, and when nothing of
-    /// the node can still be written. Returns its highest number delivered.
-    pub fn retire(&mut self, node: &I) -> u64 {
-        self.delivered.remove(node)
+    /// It is [`Unreadable`](SubscribeError::Unreadable), [`NotSkipped`](SubscribeError::NotSkipped),
+    /// [`RolledBack`](SubscribeError::RolledBack) or [`Halted`](SubscribeError::Halted). The first two go away when a [`Skip`](Content::Skip) of the slot is found.
+    pub fn obstacle(&self) -> Option<SubscribeError<I, P>> {
+        let slot = self.window.next();
+        if self.begun.is_some() {
+            return None;
+        } else if let Some(slot) = self.history.rolled_back() {
+            return Some(SubscribeError::RolledBack { slot });
+        } else if self.search.has_found(slot) {
+            return None;
+        }
+        match self.window.front().map(Entry::content) {
+            None if self.window.is_over() => Some(SubscribeError::Halted { slot }),
+            Some(&Content::Unreadable(kind)) => Some(SubscribeError::Unreadable { slot, kind }),
+            Some(&Content::Skip { slot: skipped, .. }) => {
+                let is_obeyed = !(1..slot).contains(&skipped) || self.skipped.contains(skipped);
+                (!is_obeyed).then_some(SubscribeError::NotSkipped { slot: skipped, by: slot })
+            }
+            _ => None,
+        }
     }
 
-    /// Takes out the next message, if there is one. O(log n) a message, and O(n) for the first of a node; O(1) a fill.
+    /// Takes out the next message, if there is one. O(log n) a message; O(1) a fill.
+    ///
+    /// If there is none although the next slot is here, [`obstacle`](Self::obstacle) has the reason.
     ///
     /// # Errors
     ///
-    /// [`TooManyNodes`] if the message is of a node that there is no room for. Nothing is changed; make the limit higher
-    /// with [`set_nodes`](Self::set_nodes), or [retire](Self::retire) a node.
+    /// [`TooManyNodes`] if the entry is of a node that there is no room for. Nothing is changed; make the limit higher
+    /// with [`set_nodes`](Self::set_nodes), and publish a [`Retire`](Content::Retire) of each node that is over.
     #[inline]
     pub fn poll_delivery(&mut self) -> Result<Option<Delivery<I, P>>, TooManyNodes<I>> {
         loop {
@@ -294,28 +381,24 @@ impl<I: NodeId, P> Subscriber<I, P> {
             }
             let Some(entry) = self.window.front() else { return Ok(None) };
             let limit = self.config.nodes;
-            if let Some(id) = entry.id()
-                && self.delivered.highest(id.node(), limit).is_none()
-            {
-                return Err(TooManyNodes { node: id.node().clone(), limit });
-            }
-            let Some(entry) = self.window.pop() else { return Ok(None) };
-            self.epoch = self.epoch.max(entry.epoch());
-            let (id, payload) = match entry.into_content() {
-                Content::Fill | Content::Unreadable(_) => {
-                    self.patience.note_fill(self.window.next() - 1);
-                    continue;
-                }
-                Content::Skip { id, .. } => {
-                    self.delivered.note(&id);
-                    continue;
-                }
-                Content::Retire { id, node } => {
-                    if self.delivered.note(&id) {
-                        self.delivered.remove(&node);
+            match entry.content() {
+                Content::Messages { first: id, .. } | Content::Marker { id } => {
+                    if self.delivered.highest(id.node(), limit).is_none() {
+                        return Err(TooManyNodes { node: id.node().clone(), limit });
                     }
-                    continue;
                 }
+                Content::Fill => {}
+                Content::Skip { .. } | Content::Retire { .. } | Content::Unreadable(_) => {
+                    if self.pass_note()? {
+                        continue;
+                    }
+                    return Ok(None);
+                }
+            }
+            self.history.note(self.window.next(), entry);
+            let Some(entry) = self.window.pop() else { return Ok(None) };
+            self.pass_epoch(entry.epoch());
+            let (id, payload) = match entry.into_content() {
                 Content::Marker { id } => (id, None),
                 Content::Messages { first: id, payloads } => match payloads.into_single() {
                     Ok(payload) => (id, Some(payload)),
@@ -324,11 +407,76 @@ impl<I: NodeId, P> Subscriber<I, P> {
                         continue;
                     }
                 },
+                // No other: notes are passed above.
+                Content::Fill | Content::Skip { .. } | Content::Retire { .. } | Content::Unreadable(_) => {
+                    self.patience.note_fill(self.window.next() - 1);
+                    continue;
+                }
             };
             if self.delivered.note(&id) {
                 return Ok(Some(Delivery { position: self.position(), id, payload }));
             }
         }
+    }
+
+    /// Passes the next entry, which delivers nothing, if it can be passed; whether it is.
+    #[cold]
+    fn pass_note(&mut self) -> Result<bool, TooManyNodes<I>> {
+        let (slot, limit) = (self.window.next(), self.config.nodes);
+        if self.search.has_found(slot) {
+            self.history.forget(); // the slot may be restored
+            self.window.pop();
+            self.skipped.insert(slot);
+            return Ok(true);
+        } else if self.is_stuck() {
+            return Ok(false);
+        }
+        let Some(entry) = self.window.front() else { return Ok(false) };
+        let has_room = match entry.content() {
+            Content::Retire { id, node } => self.delivered.has_room(id.node(), node, limit),
+            Content::Skip { id, .. } => self.delivered.highest(id.node(), limit).is_some(),
+            Content::Messages { .. } | Content::Marker { .. } | Content::Fill | Content::Unreadable(_) => true,
+        };
+        if let Some(id) = entry.id().filter(|_| !has_room) {
+            return Err(TooManyNodes { node: id.node().clone(), limit });
+        }
+        self.history.note(slot, entry);
+        let Some(entry) = self.window.pop() else { return Ok(false) };
+        self.pass_epoch(entry.epoch());
+        match entry.into_content() {
+            Content::Skip { id, .. } => drop(self.delivered.note(&id)),
+            // A second copy may stand after messages of a node that has come back.
+            Content::Retire { id, node } if id.counter() > self.delivered.get(id.node()) => {
+                self.delivered.remove(&node);
+                if id.node() != &node {
+                    self.delivered.note(&id);
+                }
+            }
+            Content::Messages { .. }
+            | Content::Marker { .. }
+            | Content::Fill
+            | Content::Retire { .. }
+            | Content::Unreadable(_) => {}
+        }
+        Ok(true)
+    }
+
+    /// Notes that an entry of that epoch is passed.
+    #[inline]
+    fn pass_epoch(&mut self, epoch: u64) {
+        if epoch > self.epoch {
+            self.epoch = epoch;
+            self.drop_kept();
+        }
+    }
+
+    /// Drops what is kept, to be read from the log: it may have been announced before the log was restored.
+    #[cold]
+    fn drop_kept(&mut self) {
+        self.window.clear();
+        self.unread = self.unread.max(self.claimed);
+        self.covered = self.covered.min(self.window.next() - 1);
+        self.next_read_ms = 0;
     }
 
     /// The position of the first message in the slot that was passed last.
@@ -360,25 +508,54 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// Hands in that the entry stands in `slot`, as its publisher has announced after it was written, or as a read of one's
     /// own has shown. O(1); a slot whose entry is here already is compared, in O(payloads).
     ///
-    /// Beyond the window the entry is dropped, to be read from the log when it is its turn.
+    /// Beyond the window, in slots or in bytes, the entry is dropped, to be read from the log when it is its turn. So is an
+    /// entry of another epoch than what was delivered last: an epoch begins where a log was restored, and only a read can
+    /// tell.
     ///
     /// # Errors
     ///
-    /// [`SubscribeError::Conflict`], [`Halted`](SubscribeError::Halted), or
+    /// [`SubscribeError::Conflict`], [`Halted`](SubscribeError::Halted), [`RolledBack`](SubscribeError::RolledBack), or
     /// [`Jump`](SubscribeError::Jump) if there is no such slot.
     #[inline]
     pub fn handle_entry(&mut self, slot: u64, entry: Entry<I, P>) -> Result<(), SubscribeError<I, P>>
     where
         P: PartialEq + Clone,
     {
+        let is_ahead = (self.window.next()..=MAX_SLOT).contains(&slot);
+        if is_ahead && entry.epoch() != self.epoch && !self.is_over() {
+            self.note_dropped(slot);
+            return Ok(());
+        }
+        self.accept(slot, entry).map(drop)
+    }
+
+    /// Notes that an entry was dropped that has to be read.
+    fn note_dropped(&mut self, slot: u64) {
+        self.claimed = self.claimed.max(slot);
+        self.unread = self.unread.max(slot);
+        self.covered = self.covered.min(slot - 1); // not below the next slot
+    }
+
+    /// As `handle_entry`; says what became of the entry.
+    #[inline]
+    fn accept(&mut self, slot: u64, entry: Entry<I, P>) -> Result<Inserted, SubscribeError<I, P>>
+    where
+        P: PartialEq + Clone,
+    {
+        if let Some(slot) = self.history.rolled_back() {
+            return Err(SubscribeError::RolledBack { slot });
+        }
+        let skipped = if let Content::Skip { slot, .. } = entry.content() { Some(*slot) } else { None };
         let inserted = self.window.insert(slot, entry)?;
-        if inserted != Inserted::Passed {
-            self.claimed = self.claimed.max(slot);
+        match inserted {
+            Inserted::Passed => {}
+            Inserted::Kept => self.claimed = self.claimed.max(slot),
+            Inserted::Dropped => self.note_dropped(slot),
         }
-        if inserted == Inserted::Dropped {
-            self.unread = self.unread.max(slot);
+        if let Some(skipped) = skipped {
+            self.search.note_skip(slot, skipped);
         }
-        Ok(())
+        Ok(inserted)
     }
 
     /// Hands in the counter's current number: every slot up to there is claimed, and waited for if it is empty. O(1).
@@ -395,84 +572,105 @@ impl<I: NodeId, P> Subscriber<I, P> {
     ///
     /// One request at a time: until it is answered, or the write time-out has passed, there is no other.
     pub fn poll_request(&mut self, now_ms: u64) -> Option<SubscribeRequest> {
-        if now_ms < self.quiet_until {
+        self.advance(now_ms);
+        if self.quiet_ms > 0 {
             return None;
         }
         if self.pending {
-            self.handle_failure(now_ms);
+            self.fail();
             return None;
         }
+        if self.requested != self.window.next() {
+            (self.requested, self.requests) = (self.window.next(), 0);
+        } else if self.requests >= BURST {
+            (self.requests, self.quiet_ms) = (0, self.config.poll_ms.max(1));
+            return None;
+        }
+        let (is_due, all) = (self.next_read_ms == 0, self.window.limit());
         let request = match self.wanted()? {
-            Wanted::Fill { at, slot } if at <= now_ms => {
+            Wanted::Fill { left_ms: 0, slot } => {
                 SubscribeRequest::Fill { slot, epoch: self.epoch.max(self.sealed) }
             }
-            Wanted::Now => SubscribeRequest::Read { from: self.window.next(), limit: self.limit() },
+            Wanted::Now => self.read(all),
             // Only whether the hole is still one: what stands above it is read already, or will be.
-            Wanted::Fill { .. } if self.next_read <= now_ms => SubscribeRequest::Read {
-                from: self.window.next(),
-                limit: ReadLimit { entries: 1, ..self.limit() },
+            Wanted::Fill { .. } if is_due => self.read(1),
+            Wanted::Poll if is_due => self.read(all),
+            Wanted::Skip if is_due => match self.search.begin(self.window.next()) {
+                Some(from) => {
+                    SubscribeRequest::Read { from, limit: ReadLimit { entries: all, bytes: self.config.bytes } }
+                }
+                None => self.read(1),
             },
-            Wanted::Poll if self.next_read <= now_ms => {
-                SubscribeRequest::Read { from: self.window.next(), limit: self.limit() }
-            }
-            Wanted::Fill { .. } | Wanted::Poll => return None,
+            Wanted::Fill { .. } | Wanted::Poll | Wanted::Skip => return None,
         };
+        self.requests += 1; // up to a limit
         self.pending = true;
-        self.quiet_until = now_ms.saturating_add(self.config.write_timeout_ms.max(1));
+        self.quiet_ms = self.config.write_timeout_ms.max(1);
         Some(request)
     }
 
-    fn limit(&self) -> ReadLimit {
-        ReadLimit { entries: self.window.limit(), bytes: usize::MAX }
+    /// A request for so many entries from the next slot on, and before them for the one that was passed last, and for no
+    /// more bytes than there is room for.
+    fn read(&mut self, entries: usize) -> SubscribeRequest {
+        let next = self.window.next();
+        let from = self.history.read_from(next);
+        let before = usize::try_from(next.saturating_sub(from)).unwrap_or(usize::MAX);
+        let entries = if before > 1 { before } else { entries.saturating_add(before) };
+        SubscribeRequest::Read { from, limit: ReadLimit { entries, bytes: self.window.room() } }
     }
 
-    /// Returns when to call [`poll_request`](Self::poll_request) again; `None` if there is something to deliver first, or
-    /// after two contents were seen in the next slot. O(1).
+    /// Returns when to call [`poll_request`](Self::poll_request) again, by the clock of the last call with a time; `None` if
+    /// there is something to deliver first, or if nothing will be delivered any more. O(1).
+    ///
+    /// Call `poll_request` also after the clock was set back, for this time may be far away then.
     pub fn poll_timeout(&self) -> Option<u64> {
-        if self.pending {
-            return Some(self.quiet_until);
-        }
-        let due = match self.wanted()? {
-            Wanted::Now => 0,
-            Wanted::Poll => self.next_read,
-            Wanted::Fill { at, .. } => at.min(self.next_read),
+        let left_ms = match self.wanted() {
+            _ if self.pending => 0,
+            None => return None,
+            Some(Wanted::Now) => 0,
+            Some(Wanted::Poll | Wanted::Skip) => self.next_read_ms,
+            Some(Wanted::Fill { left_ms, .. }) => left_ms.min(self.next_read_ms),
         };
-        Some(due.max(self.quiet_until))
-    }
-
-    /// Says so if nothing will ever be delivered again.
-    pub(super) fn go_on(&self) -> Result<(), SubscribeError<I, P>> {
-        if self.window.is_over() && !self.has_next() {
-            return Err(SubscribeError::Halted { slot: self.window.next() });
-        }
-        Ok(())
+        Some(self.last_ms.unwrap_or(0).saturating_add(left_ms.max(self.quiet_ms)))
     }
 
     /// What the next slot needs.
     fn wanted(&self) -> Option<Wanted> {
-        if self.has_next() || self.window.is_over() {
+        if self.is_stuck() {
+            return Some(Wanted::Skip);
+        } else if self.has_next() || self.is_over() {
             return None;
         }
         let slot = self.window.next();
-        Some(match self.patience.over_at(slot) {
-            Some(at) if slot <= self.covered => Wanted::Fill { at, slot },
+        Some(match self.patience.left_ms(slot) {
+            Some(left_ms) if slot <= self.covered => Wanted::Fill { left_ms, slot },
             _ if self.covered < slot && slot <= self.unread => Wanted::Now,
             _ => Wanted::Poll,
         })
     }
 
-    /// Whether there is something to deliver, or a fill to pass.
-    fn has_next(&self) -> bool {
-        self.begun.is_some() || self.window.front().is_some()
+    /// Whether nothing is accepted any more.
+    fn is_over(&self) -> bool {
+        self.window.is_over() || self.history.rolled_back().is_some()
     }
 
-    /// Hands in what a read of `limit` entries from `from` on has found. O(entries).
+    /// Whether there is something to deliver or to pass.
+    fn has_next(&self) -> bool {
+        self.begun.is_some() || self.window.front().is_some() && !self.is_stuck()
+    }
+
+    /// Whether the next slot is here and cannot be passed.
+    fn is_stuck(&self) -> bool {
+        self.window.front().is_some() && self.obstacle().is_some()
+    }
+
+    /// Hands in what a read from `from` on within `limit` has found. O(entries).
     ///
     /// # Errors
     ///
     /// [`SubscribeError::Trimmed`], [`Jump`](SubscribeError::Jump),
     /// [`Conflict`](SubscribeError::Conflict) or [`Halted`](SubscribeError::Halted); what was read before that is
-    /// kept.
+    /// kept. [`RolledBack`](SubscribeError::RolledBack): nothing is kept, and nothing is accepted any more. [`InvalidAnswer`](SubscribeError::InvalidAnswer): nothing is kept, and the log is read again after a pause.
     pub fn handle_read(
         &mut self,
         now_ms: u64,
@@ -483,34 +681,79 @@ impl<I: NodeId, P> Subscriber<I, P> {
     where
         P: PartialEq + Clone,
     {
-        self.answered();
-        self.next_read = now_ms.saturating_add(self.config.poll_ms.max(1));
+        self.answered(now_ms);
+        self.next_read_ms = self.config.poll_ms.max(1);
         let entries = match answer {
-            ReadAnswer::Trimmed { first } => return self.handle_trimmed(first),
+            ReadAnswer::Trimmed { first } => {
+                self.handle_trimmed(from, first)?;
+                if self.history.note_trimmed(from, first) {
+                    self.next_read_ms = 0;
+                }
+                return Ok(());
+            }
             ReadAnswer::Entries(entries) => entries,
         };
+        let mut least = from;
+        for &(slot, _) in &entries {
+            if slot < least || slot > MAX_SLOT {
+                return self.refuse(from, InvalidAnswer::Order);
+            }
+            least = slot + 1;
+        }
+        if entries.len() > limit.entries {
+            return self.refuse(from, InvalidAnswer::TooManyEntries);
+        }
+        match self.history.compare(from, self.epoch, &entries) {
+            Verdict::Same => {}
+            Verdict::Unknown => {
+                self.fail(); // so that there is a pause
+                return Ok(());
+            }
+            Verdict::ReadOn => {
+                self.next_read_ms = 0;
+                return Ok(());
+            }
+            Verdict::RolledBack { slot } => {
+                self.window.restart(self.window.next());
+                return Err(SubscribeError::RolledBack { slot });
+            }
+        }
         let next = self.window.next();
-        let mut read_up_to = if entries.len() < limit.entries { self.claimed } else { 0 };
-        let mut nearest = None;
+        let from = from.max(next); // what was passed says no more
+        let ahead = entries.iter().filter(|&&(slot, _)| slot >= next);
+        let (epoch, depth) = (ahead.map(|(_, entry)| entry.epoch()).max(), self.window.limit() as u64);
+        if epoch.is_some_and(|epoch| self.history.begin_check(epoch, self.epoch, depth)) {
+            self.drop_kept();
+            return Ok(());
+        }
+        // Otherwise there may be more than the limit in bytes lets through.
+        let is_all = entries.len() < limit.entries.min(2);
+        let searched = self.search.note_read(from, entries.iter().map(|&(slot, _)| slot), is_all);
+        let mut read_up_to = if is_all { self.claimed } else { 0 };
+        let (mut nearest, mut kept_up_to) = (None, u64::MAX);
         for (slot, entry) in entries {
             read_up_to = read_up_to.max(slot);
             nearest = nearest.or((slot > next).then_some(slot));
-            self.handle_entry(slot, entry)?;
+            if self.accept(slot, entry)? == Inserted::Dropped {
+                kept_up_to = kept_up_to.min(slot - 1); // not below the next slot
+            }
         }
-        if from > next {
-            return Ok(()); // says nothing about the next slot
+        if from <= next {
+            self.covered = self.covered.max(read_up_to.min(kept_up_to).min(self.window.last()));
         }
-        // Beyond the window, entries were dropped.
-        self.covered = self.covered.max(read_up_to.min(self.window.last()));
-        if self.has_next() {
-            self.next_read = 0; // there may be more behind it
-        } else if next <= self.covered {
+        if self.is_stuck() {
+            if searched.unwrap_or_else(|| !self.search.is_for(next)) {
+                self.next_read_ms = 0;
+            }
+        } else if self.has_next() {
+            (self.next_read_ms, self.refusals) = (0, 0); // there may be more after it
+        } else if from <= next && next <= self.covered {
             let nearest = nearest.or_else(|| self.window.nearest()).unwrap_or(self.claimed + 1);
             if nearest - next > self.config.jump {
                 self.covered = next - 1; // not to be filled
                 return Err(SubscribeError::Jump { next, slot: nearest });
             }
-            self.patience.begin(next, self.claimed, now_ms);
+            self.patience.begin(next, self.claimed);
         }
         Ok(())
     }
@@ -530,36 +773,102 @@ impl<I: NodeId, P> Subscriber<I, P> {
     where
         P: PartialEq + Clone,
     {
-        self.answered();
-        self.next_read = now_ms;
+        self.answered(now_ms);
+        self.next_read_ms = 0;
         match answer {
-            WriteAnswer::Written => self.handle_entry(slot, Entry::fill(epoch)),
-            WriteAnswer::Occupied(entry) => self.handle_entry(slot, entry),
-            WriteAnswer::Sealed { epoch } => {
-                self.sealed = self.sealed.max(epoch);
-                Ok(())
-            }
-            WriteAnswer::Trimmed { first } => self.handle_trimmed(first),
-            WriteAnswer::NumberUsed { .. } => Ok(()), // a fill has no number
+            WriteAnswer::Written => self.handle_filled(slot, Entry::fill(epoch)),
+            WriteAnswer::Occupied(entry) => self.handle_occupied(slot, entry),
+            WriteAnswer::Sealed { epoch: lowest } => self.handle_sealed(slot, epoch, lowest),
+            WriteAnswer::Trimmed { first } => self.handle_trimmed(slot, first),
+            WriteAnswer::NumberUsed { .. } => self.refuse(slot, InvalidAnswer::NumberUsed),
         }
     }
 
-    fn handle_trimmed(&mut self, first: u64) -> Result<(), SubscribeError<I, P>> {
+    fn handle_filled(&mut self, slot: u64, entry: Entry<I, P>) -> Result<(), SubscribeError<I, P>>
+    where
+        P: PartialEq + Clone,
+    {
+        self.refusals = 0;
+        self.accept(slot, entry).map(drop)
+    }
+
+    /// A fill found another entry. It is read once more if it is of another epoch, as an announced one is.
+    fn handle_occupied(&mut self, slot: u64, entry: Entry<I, P>) -> Result<(), SubscribeError<I, P>>
+    where
+        P: PartialEq + Clone,
+    {
+        if entry.epoch() == self.epoch || slot != self.window.next() {
+            return self.handle_filled(slot, entry);
+        }
+        self.refusals += 1; // up to a limit
+        if self.refusals > REFUSALS {
+            self.refusals = 0;
+            return self.refuse(slot, InvalidAnswer::Missing);
+        }
+        self.handle_entry(slot, entry)
+    }
+
+    /// A fill of `epoch` is refused: `lowest` is the lowest epoch that may write.
+    fn handle_sealed(&mut self, slot: u64, epoch: u64, lowest: u64) -> Result<(), SubscribeError<I, P>> {
+        if lowest <= epoch {
+            return self.refuse(slot, InvalidAnswer::Sealed);
+        } else if lowest > self.sealed {
+            self.sealed = lowest;
+            self.refusals += 1; // up to a limit
+        }
+        if self.refusals > REFUSALS {
+            self.refusals = 0;
+            return self.refuse(slot, InvalidAnswer::Sealed);
+        }
+        // The epoch may have begun because the log was restored: reads before it fills.
+        self.covered = self.covered.min(self.window.next() - 1);
+        Ok(())
+    }
+
+    /// `slot` is trimmed, and the log begins at `first`.
+    fn handle_trimmed(&mut self, slot: u64, first: u64) -> Result<(), SubscribeError<I, P>> {
         let next = self.window.next();
+        if first <= slot {
+            return self.refuse(slot, InvalidAnswer::Trimmed);
+        }
         if first > next { Err(SubscribeError::Trimmed { next, first }) } else { Ok(()) }
+    }
+
+    /// Uses nothing of an answer about `slot`, and asks again after a pause.
+    fn refuse(&mut self, slot: u64, kind: InvalidAnswer) -> Result<(), SubscribeError<I, P>> {
+        self.fail();
+        Err(SubscribeError::InvalidAnswer { slot, kind })
     }
 
     /// Hands in that the last request failed, or was not answered. O(1).
     ///
     /// It is not repeated as it was: the log is read again first, after a pause.
     pub fn handle_failure(&mut self, now_ms: u64) {
+        self.advance(now_ms);
+        self.fail();
+    }
+
+    fn fail(&mut self) {
         self.pending = false;
-        self.quiet_until = now_ms.saturating_add(self.config.poll_ms.max(1));
+        self.quiet_ms = self.config.poll_ms.max(1);
         self.covered = self.window.next() - 1; // slots begin at 1
     }
 
-    fn answered(&mut self) {
-        (self.pending, self.quiet_until) = (false, 0);
+    fn answered(&mut self, now_ms: u64) {
+        self.advance(now_ms);
+        (self.pending, self.quiet_ms) = (false, 0);
+    }
+
+    /// Lets the time pass that has passed by the owner's clock.
+    fn advance(&mut self, now_ms: u64) {
+        let passed_ms = self.last_ms.map_or(0, |last_ms| now_ms.saturating_sub(last_ms));
+        self.last_ms = Some(now_ms);
+        self.quiet_ms = self.quiet_ms.saturating_sub(passed_ms);
+        self.next_read_ms = self.next_read_ms.saturating_sub(passed_ms);
+        self.patience.advance(passed_ms);
+        if passed_ms > 0 {
+            (self.requests, self.refusals) = (0, 0);
+        }
     }
 
     /// Sets how many nodes may have delivered messages.
@@ -575,6 +884,9 @@ impl<I: NodeId, P> Subscriber<I, P> {
         if self.covered > self.claimed && self.covered >= self.window.next() {
             return Err("S2: only claimed slots are covered");
         }
+        if self.history.rolled_back().is_some() && self.window.front().is_some() {
+            return Err("S8: once the log was rolled back, nothing is accepted");
+        }
         Ok(())
     }
 }
@@ -585,28 +897,8 @@ enum Wanted {
     Now,
     /// To be read now and then: nothing is known of it.
     Poll,
-    /// To be filled, then; until then to be read now and then.
-    Fill { at: u64, slot: u64 },
+    /// To be filled once no time is left to wait. Until then to be read now and then: its publisher may only be slow.
+    Fill { left_ms: u64, slot: u64 },
+    /// A `Skip` of it, to be looked for.
+    Skip,
 }
-
-/// A message is of a node that there is no room for in the table of what is delivered; it is not delivered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TooManyNodes<I> {
-    /// The node.
-    pub node: I,
-    /// How many there may be.
-    pub limit: usize,
-}
-
-impl<I: fmt::Debug> fmt::Display for TooManyNodes<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is one node more than {}; allow more, or retire those that are over",
-            self.node, self.limit
-        )
-    }
-}
-
-impl<I: fmt::Debug> core::error::Error for TooManyNodes<I> {}

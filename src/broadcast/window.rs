@@ -1,16 +1,26 @@
 //! The entries that have come, from the next slot on, as many as there is room for.
 
-use core::fmt;
-
+use super::measure::size;
 use super::ring::Ring;
-use super::{Entry, MAX_SLOT};
+use super::{Content, Entry, MAX_SLOT, SubscribeError};
 
 #[derive(Debug)]
 pub(super) struct Window<I, P> {
     /// From the next slot on, the first that is not taken.
-    ring: Ring<Entry<I, P>>,
+    ring: Ring<Held<I, P>>,
     /// No entry is taken from here on: beyond the last slot there is, or where two contents were seen.
     end: u64,
+    /// How many bytes the entries may have together.
+    max_bytes: usize,
+    /// How many they have.
+    bytes: usize,
+    measure: fn(&P) -> usize,
+}
+
+#[derive(Debug)]
+struct Held<I, P> {
+    entry: Entry<I, P>,
+    bytes: usize,
 }
 
 /// What became of an entry.
@@ -24,8 +34,20 @@ pub(super) enum Inserted {
 }
 
 impl<I, P> Window<I, P> {
-    pub(super) fn new(next: u64, limit: usize) -> Self {
-        Self { ring: Ring::new(next.clamp(1, MAX_SLOT + 1), limit.max(1)), end: MAX_SLOT + 1 }
+    pub(super) fn new(next: u64, limit: usize, max_bytes: usize, measure: fn(&P) -> usize) -> Self {
+        let ring = Ring::new(next.clamp(1, MAX_SLOT + 1), limit.max(1));
+        // So that the next entry and all others together do not overflow; no memory is larger.
+        Self { ring, end: MAX_SLOT + 1, max_bytes: max_bytes.min(usize::MAX / 2), bytes: 0, measure }
+    }
+
+    /// Begins anew at `next`, with nothing kept.
+    pub(super) fn restart(&mut self, next: u64) {
+        *self = Self::new(next, self.limit(), self.max_bytes, self.measure);
+    }
+
+    /// Drops what is kept.
+    pub(super) fn clear(&mut self) {
+        (self.ring, self.bytes) = (Ring::new(self.next(), self.limit()), 0);
     }
 
     pub(super) fn next(&self) -> u64 {
@@ -34,6 +56,11 @@ impl<I, P> Window<I, P> {
 
     pub(super) fn limit(&self) -> usize {
         self.ring.limit()
+    }
+
+    /// How many bytes there is room for.
+    pub(super) fn room(&self) -> usize {
+        self.max_bytes.saturating_sub(self.bytes)
     }
 
     /// The last slot that there is room for.
@@ -49,13 +76,15 @@ impl<I, P> Window<I, P> {
     /// The entry in the next slot.
     #[inline]
     pub(super) fn front(&self) -> Option<&Entry<I, P>> {
-        self.ring.get(self.next())
+        self.ring.get(self.next()).map(|held| &held.entry)
     }
 
     /// Takes the entry in the next slot; that slot is passed then.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<Entry<I, P>> {
-        self.ring.pop()
+        let held = self.ring.pop()?;
+        self.bytes -= held.bytes; // counted when it was kept
+        Some(held.entry)
     }
 
     /// Passes all slots below `next`, which is ahead; `false` if it is beyond the end.
@@ -63,6 +92,7 @@ impl<I, P> Window<I, P> {
         let ahead = (self.next()..=self.end).contains(&next);
         if ahead {
             self.ring.skip_to(next);
+            self.count();
         }
         ahead
     }
@@ -72,7 +102,14 @@ impl<I, P> Window<I, P> {
         self.ring.occupied().next()
     }
 
-    /// Takes in an entry, unless its slot is passed or too far ahead.
+    /// Counts the bytes, after entries were dropped.
+    fn count(&mut self) {
+        self.bytes = self.ring.entries().map(|held| held.bytes).sum();
+    }
+
+    /// Accepts an entry, unless its slot is passed or too far ahead, or there is no room for its bytes.
+    ///
+    /// Something that can be read takes the place of something that could not be.
     #[inline]
     pub(super) fn insert(&mut self, slot: u64, entry: Entry<I, P>) -> Result<Inserted, SubscribeError<I, P>>
     where
@@ -80,12 +117,25 @@ impl<I, P> Window<I, P> {
         P: PartialEq + Clone,
     {
         if slot < self.end
-            && let Some(place @ None) = self.ring.get_mut(slot)
+            && let Some(None) = self.ring.get_mut(slot)
         {
-            *place = Some(entry);
-            return Ok(Inserted::Kept);
+            return Ok(self.keep(slot, entry));
         }
         self.insert_elsewhere(slot, entry)
+    }
+
+    /// Keeps an entry in an empty place, if there is room for its bytes, or if it is the next one.
+    #[inline]
+    fn keep(&mut self, slot: u64, entry: Entry<I, P>) -> Inserted {
+        let bytes = size(&entry, self.measure);
+        if bytes > self.room() && slot > self.next() {
+            return Inserted::Dropped;
+        }
+        let Some(place) = self.ring.get_mut(slot) else { return Inserted::Dropped };
+        let bytes = bytes.min(self.max_bytes);
+        *place = Some(Held { entry, bytes });
+        self.bytes += bytes; // at most twice the limit
+        Inserted::Kept
     }
 
     /// As `insert`, where there is no empty place yet, or none at all.
@@ -103,18 +153,23 @@ impl<I, P> Window<I, P> {
             return Err(SubscribeError::Halted { slot: self.end });
         }
         self.ring.reach(slot);
-        match self.ring.get_mut(slot) {
-            None => return Ok(Inserted::Dropped),
-            Some(Some(first)) if *first != entry => {
+        let Some(place) = self.ring.get_mut(slot) else { return Ok(Inserted::Dropped) };
+        if let Some(held) = place {
+            let was_readable = !is_unreadable(&held.entry);
+            if held.entry == entry || was_readable && is_unreadable(&entry) {
+                return Ok(Inserted::Kept);
+            } else if was_readable {
                 // This is the end.
-                let first = first.clone();
+                let first = held.entry.clone();
                 self.ring.truncate(slot);
                 self.end = slot;
+                self.count();
                 return Err(SubscribeError::Conflict { slot, first, second: entry });
             }
-            Some(place) => *place = Some(entry),
+            *place = None;
+            self.count();
         }
-        Ok(Inserted::Kept)
+        Ok(self.keep(slot, entry))
     }
 
     pub(super) fn internal_validate(&self) -> Result<(), &'static str> {
@@ -122,69 +177,16 @@ impl<I, P> Window<I, P> {
             Err("S1: the next slot exists")
         } else if self.ring.occupied().any(|slot| slot > self.last().min(self.end - 1)) {
             Err("S5: the window is bounded, and nothing is taken from its end on")
+        } else if self.bytes != self.ring.entries().map(|held| held.bytes).sum::<usize>() {
+            Err("S5: the bytes of the window are counted")
+        } else if self.bytes - self.ring.get(self.next()).map_or(0, |held| held.bytes) > self.max_bytes {
+            Err("S5: the bytes of the window are bounded, but for the next entry")
         } else {
             Ok(())
         }
     }
 }
 
-/// Why a subscriber cannot go on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SubscribeError<I, P> {
-    /// The log no longer has what comes next. [Install](super::Subscriber::install) a snapshot that is at least as far.
-    Trimmed {
-        /// The slot to deliver next.
-        next: u64,
-        /// The first slot that the log has.
-        first: u64,
-    },
-    /// More holes in a row than are believed. Nothing is filled. Find out whether the counter or the log is right; if the
-    /// holes are real, go on with a higher limit.
-    Jump {
-        /// The slot to deliver next.
-        next: u64,
-        /// The next one that is claimed.
-        slot: u64,
-    },
-    /// Fatal: two contents in one slot, with both as proof. The log does not write once. What is below the slot can still
-    /// be delivered; the slot and what follows will not be, since others may have delivered the other content.
-    Conflict {
-        /// The slot.
-        slot: u64,
-        /// What was seen first.
-        first: Entry<I, P>,
-        /// What was seen then.
-        second: Entry<I, P>,
-    },
-    /// Two contents were seen in this slot before; nothing is taken from there on.
-    Halted {
-        /// The slot.
-        slot: u64,
-    },
+fn is_unreadable<I, P>(entry: &Entry<I, P>) -> bool {
+    matches!(entry.content(), Content::Unreadable(_))
 }
-
-impl<I: fmt::Debug, P: fmt::Debug> fmt::Display for SubscribeError<I, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SubscribeError::Trimmed { next, first } => {
-                write!(f, "slot {next} comes next, but the log begins at {first}; install a snapshot")
-            }
-            SubscribeError::Jump { next, slot } => {
-                write!(
-                    f,
-                    "slot {next} comes next, but {slot} is claimed and nothing between; check the counter"
-                )
-            }
-            SubscribeError::Conflict { slot, first, second } => {
-                write!(
-                    f,
-                    "slot {slot} held {first:?} and now holds {second:?}; the log does not write once, stop"
-                )
-            }
-            SubscribeError::Halted { slot } => write!(f, "two contents were seen in slot {slot}; stop"),
-        }
-    }
-}
-
-impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for SubscribeError<I, P> {}

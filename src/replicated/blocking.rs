@@ -44,7 +44,7 @@
 use core::convert::Infallible;
 use core::fmt;
 
-use super::{Applied, Replica, StateMachine};
+use super::{Applied, ApplyError, ApplyPanicked, Replica, StateMachine};
 use crate::broadcast::blocking::{self, FollowError};
 use crate::broadcast::{Log, Published, SlotLog, TooManyNodes};
 use crate::counter::Counter;
@@ -110,7 +110,7 @@ where
         if replica.has_passed(&published.id) {
             return Err(WaitError::Passed { id: published.id.clone() });
         }
-        match replica.poll_applied().map_err(WaitError::TooManyNodes)? {
+        match replica.poll_applied()? {
             Some(applied) if applied.id == published.id => return Ok(applied),
             Some(_) => {}
             None => step(replica).map_err(WaitError::Step)?,
@@ -140,7 +140,7 @@ where
     let current = counter.current().map_err(WaitError::Counter)?;
     replica.observe_current(current);
     while replica.next() <= current {
-        if replica.poll_applied().map_err(WaitError::TooManyNodes)?.is_none() && replica.next() <= current {
+        if replica.poll_applied()?.is_none() && replica.next() <= current {
             step(replica).map_err(WaitError::Step)?;
         }
     }
@@ -157,6 +157,8 @@ pub enum WaitError<I, C, E> {
     Step(E),
     /// There is no room for a node whose command comes next.
     TooManyNodes(TooManyNodes<I>),
+    /// The state machine has panicked; nothing is applied any more.
+    ApplyPanicked(ApplyPanicked<I>),
     /// The turn of the command is over, and what came of it was not seen: it was taken out before, or came with a snapshot.
     /// See in the state what came of it.
     Passed {
@@ -165,12 +167,22 @@ pub enum WaitError<I, C, E> {
     },
 }
 
+impl<I, C, E> From<ApplyError<I>> for WaitError<I, C, E> {
+    fn from(error: ApplyError<I>) -> Self {
+        match error {
+            ApplyError::TooManyNodes(error) => Self::TooManyNodes(error),
+            ApplyError::Panicked(error) => Self::ApplyPanicked(error),
+        }
+    }
+}
+
 impl<I: fmt::Debug, C: fmt::Display, E: fmt::Display> fmt::Display for WaitError<I, C, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Counter(error) => write!(f, "the counter failed: {error}; try again"),
             Self::Step(error) => error.fmt(f),
             Self::TooManyNodes(error) => error.fmt(f),
+            Self::ApplyPanicked(error) => error.fmt(f),
             Self::Passed { id } => {
                 write!(f, "what came of {id:?} was not seen, and its turn is over; see in the state")
             }

@@ -66,7 +66,7 @@ mod replica;
 pub use claims::Claims;
 pub use lock::Lock;
 pub use register::Register;
-pub use replica::{Applied, Replica, ReplicaSnapshot};
+pub use replica::{Applied, ApplyError, ApplyPanicked, Replica, ReplicaSnapshot};
 
 use crate::broadcast::Position;
 

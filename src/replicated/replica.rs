@@ -57,6 +57,8 @@ use crate::node::{Dot, NodeId};
 pub struct Replica<I, M: StateMachine> {
     pub(super) subscriber: Subscriber<I, M::Command>,
     machine: M,
+    /// The command that is being applied. Between two calls there is one only if the state machine has panicked.
+    applying: Option<ApplyPanicked<I>>,
 }
 
 /// A command, or a marker, that is applied.
@@ -92,16 +94,32 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
     /// Makes a replica that goes on from a snapshot.
     #[must_use]
     pub fn resume(snapshot: ReplicaSnapshot<I, M>, config: SubscriberConfig) -> Self {
+        Self::measured(snapshot, config, |_| 0)
+    }
+
+    /// Makes a replica that goes on from a snapshot, and counts the bytes of the commands that wait; as
+    /// [`Subscriber::measured`].
+    #[must_use]
+    pub fn measured(
+        snapshot: ReplicaSnapshot<I, M>,
+        config: SubscriberConfig,
+        measure: fn(&M::Command) -> usize,
+    ) -> Self {
         let ReplicaSnapshot { place, machine } = snapshot;
-        Self { subscriber: Subscriber::resume(place, config), machine }
+        Self { subscriber: Subscriber::measured(place, config, measure), machine, applying: None }
     }
 
     /// Returns from where another replica can go on, and with what. O(n) for n nodes, and what cloning the state costs.
-    pub fn snapshot(&self) -> ReplicaSnapshot<I, M>
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyPanicked`]: the state is that of no place in the order.
+    pub fn snapshot(&self) -> Result<ReplicaSnapshot<I, M>, ApplyPanicked<I>>
     where
         M: Clone,
     {
-        ReplicaSnapshot { place: self.subscriber.snapshot(), machine: self.machine.clone() }
+        self.whole()?;
+        Ok(ReplicaSnapshot { place: self.subscriber.snapshot(), machine: self.machine.clone() })
     }
 
     /// Goes on from a snapshot of another replica, ahead of this one: what to do when the log is
@@ -118,7 +136,7 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         let ReplicaSnapshot { place, machine } = snapshot;
         match self.subscriber.install(place) {
             Ok(()) => {
-                self.machine = machine;
+                (self.machine, self.applying) = (machine, None);
                 Ok(())
             }
             Err(place) => Err(ReplicaSnapshot { place, machine }),
@@ -127,7 +145,8 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
 
     /// Returns the state: that of all commands taken out by [`poll_applied`](Self::poll_applied), and of no other.
     ///
-    /// A read of it is local: never older than what this replica has shown before, but older than what others show.
+    /// A read of it is local: never older than what this replica has shown before, but older than what others show. After
+    /// the state machine [panicked](ApplyPanicked) it is whatever that left of it.
     pub fn machine(&self) -> &M {
         &self.machine
     }
@@ -137,13 +156,24 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
     ///
     /// # Errors
     ///
-    /// [`TooManyNodes`]; nothing is changed.
-    pub fn poll_applied(&mut self) -> Result<Option<Applied<I, M::Output>>, TooManyNodes<I>> {
-        let delivery = self.subscriber.poll_delivery()?;
-        Ok(delivery.map(|Delivery { position, id, payload }| {
-            let output = payload.map(|command| self.machine.apply(position, command));
-            Applied { position, id, output }
-        }))
+    /// [`ApplyError::TooManyNodes`]; nothing is changed. [`ApplyError::Panicked`] at every call after the state machine
+    /// panicked and the caller caught it: nothing is applied any more. [Resume](Self::resume) from a snapshot, or
+    /// [install](Self::install) one that is ahead.
+    pub fn poll_applied(&mut self) -> Result<Option<Applied<I, M::Output>>, ApplyError<I>> {
+        self.whole()?;
+        let Some(Delivery { position, id, payload }) = self.subscriber.poll_delivery()? else {
+            return Ok(None);
+        };
+        let Some(command) = payload else { return Ok(Some(Applied { position, id, output: None })) };
+        let ApplyPanicked { id, .. } = self.applying.insert(ApplyPanicked { position, id });
+        let applied = Applied { position, id: id.clone(), output: Some(self.machine.apply(position, command)) };
+        self.applying = None;
+        Ok(Some(applied))
+    }
+
+    /// Says so if the state machine has panicked.
+    fn whole(&self) -> Result<(), ApplyPanicked<I>> {
+        self.applying.clone().map_or(Ok(()), Err)
     }
 
     /// Returns the slot to apply next: everything below is applied, or was a fill.
@@ -225,6 +255,11 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         self.subscriber.handle_fill(now_ms, slot, epoch, answer)
     }
 
+    /// Returns the reason why nothing is applied from the next slot on; as [`Subscriber::obstacle`].
+    pub fn obstacle(&self) -> Option<SubscribeError<I, M::Command>> {
+        self.subscriber.obstacle()
+    }
+
     /// Hands in that the last request failed; as [`Subscriber::handle_failure`].
     pub fn handle_failure(&mut self, now_ms: u64) {
         self.subscriber.handle_failure(now_ms);
@@ -235,16 +270,66 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         self.subscriber.set_nodes(nodes);
     }
 
-    /// Forgets a node that will never send again, at every replica after the same command; as [`Subscriber::retire`].
-    pub fn retire(&mut self, node: &I) -> u64 {
-        self.subscriber.retire(node)
-    }
-
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         self.subscriber.internal_validate()
     }
 }
+
+/// The reason why the next command is not applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ApplyError<I> {
+    /// There is no room for the node of the next command.
+    TooManyNodes(TooManyNodes<I>),
+    /// The state machine has panicked.
+    Panicked(ApplyPanicked<I>),
+}
+
+impl<I> From<TooManyNodes<I>> for ApplyError<I> {
+    fn from(error: TooManyNodes<I>) -> Self {
+        Self::TooManyNodes(error)
+    }
+}
+
+impl<I> From<ApplyPanicked<I>> for ApplyError<I> {
+    fn from(error: ApplyPanicked<I>) -> Self {
+        Self::Panicked(error)
+    }
+}
+
+impl<I: fmt::Debug> fmt::Display for ApplyError<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyNodes(error) => error.fmt(f),
+            Self::Panicked(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<I: fmt::Debug> core::error::Error for ApplyError<I> {}
+
+/// The state machine panicked at a command, so that the replica's state may be half changed. Nothing is applied any more.
+///
+/// Go on from a snapshot of before the command, or of another replica that has applied it. If every replica panics there,
+/// the state machine is at fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ApplyPanicked<I> {
+    /// The place of the command.
+    pub position: Position,
+    /// Its id.
+    pub id: Dot<I>,
+}
+
+impl<I: fmt::Debug> fmt::Display for ApplyPanicked<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { position, id } = self;
+        write!(f, "the state machine panicked at command {id:?} at {position}; go on from a snapshot")
+    }
+}
+
+impl<I: fmt::Debug> core::error::Error for ApplyPanicked<I> {}
 
 impl<I: fmt::Debug, M: StateMachine + fmt::Debug> fmt::Debug for Replica<I, M>
 where

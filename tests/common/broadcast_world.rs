@@ -36,6 +36,8 @@ pub struct Conduct {
     pub seal: u64,
     pub trim: u64,
     pub abandon: u64,
+    /// The subscribers' clock is set forward or back.
+    pub clock: u64,
     pub repair: Repair,
     pub retry: Retry,
 }
@@ -82,6 +84,7 @@ pub struct Seen {
     pub appended: u64,
     pub suspected: u64,
     pub outcome_trimmed: u64,
+    pub clock_set: u64,
 }
 
 /// How a run ended.
@@ -192,7 +195,6 @@ struct Pub {
 struct Sub {
     machine: Subscriber<u8, Payload>,
     life: u32,
-    awaiting: bool,
     saved: (Snapshot<u8>, usize),
 }
 
@@ -227,7 +229,8 @@ enum Who {
 pub struct World<C> {
     choose: C,
     conduct: Conduct,
-    now_ms: u64,
+    /// What the subscribers take for the time.
+    clock_ms: u64,
     run: OrderRun<u8, Position>,
     log: MemoryLog<u8, Payload>,
     /// One an epoch, and the tail above which it began.
@@ -253,15 +256,22 @@ pub struct World<C> {
 const ATTEMPTS: u32 = 40;
 const JUMP: u64 = 64;
 
-fn subscriber_config() -> SubscriberConfig {
-    SubscriberConfig {
+/// Where the subscribers' clock stands at first.
+const NOON: u64 = 43_200_000;
+
+/// Makes a subscriber that has room for some payloads, and not for a window full of the largest.
+fn new_subscriber(snapshot: Snapshot<u8>) -> Subscriber<u8, Payload> {
+    let config = SubscriberConfig {
         window: 4,
+        bytes: 1_000,
         poll_ms: 5,
         write_timeout_ms: 20,
         max_fill_timeout_ms: 400,
         jump: 100_000,
         nodes: 1_000,
-    }
+        skips: 16,
+    };
+    Subscriber::measured(snapshot, config, |&(_, number)| 100 * number as usize % 700)
 }
 
 impl<C: FnMut(u64) -> u64> World<C> {
@@ -269,9 +279,9 @@ impl<C: FnMut(u64) -> u64> World<C> {
         let mut world = Self {
             choose,
             conduct,
-            now_ms: 0,
+            clock_ms: NOON,
             run: OrderRun::new(subscribers),
-            log: MemoryLog::new(100_000),
+            log: MemoryLog::measured(100_000, |_| 10),
             counters: vec![(0, 0)],
             publishers: Vec::new(),
             subscribers: Vec::new(),
@@ -292,8 +302,8 @@ impl<C: FnMut(u64) -> u64> World<C> {
             world.publishers.push(publisher);
         }
         for _ in 0..subscribers {
-            let machine = Subscriber::new(subscriber_config());
-            world.subscribers.push(Sub { machine, life: 0, awaiting: false, saved: (Snapshot::default(), 0) });
+            let machine = new_subscriber(Snapshot::default());
+            world.subscribers.push(Sub { machine, life: 0, saved: (Snapshot::default(), 0) });
         }
         world
     }
@@ -361,7 +371,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
     }
 
     fn step(&mut self) -> Result<(), Violation> {
-        self.now_ms += (self.choose)(8);
+        self.clock_ms += (self.choose)(8);
         self.fault()?;
         let (publishers, subscribers) = (self.publishers.len(), self.subscribers.len());
         let actors = (publishers + subscribers) as u64;
@@ -386,8 +396,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
             let (snapshot, count) = self.subscribers[index].saved.clone();
             self.run.resumed(index, count)?;
             let sub = &mut self.subscribers[index];
-            sub.machine = Subscriber::resume(snapshot, subscriber_config());
-            (sub.life, sub.awaiting) = (sub.life + 1, false);
+            (sub.machine, sub.life) = (new_subscriber(snapshot), sub.life + 1);
             self.seen.restarts += 1;
         }
         if self.chance(conduct.counter_back) {
@@ -405,6 +414,10 @@ impl<C: FnMut(u64) -> u64> World<C> {
             // It was one of them that has sealed.
             let index = (self.choose)(self.publishers.len() as u64) as usize;
             self.enter(index);
+        }
+        if self.chance(conduct.clock) {
+            self.clock_ms = NOON - 100_000 + (self.choose)(200_000);
+            self.seen.clock_set += 1;
         }
         if self.chance(conduct.trim) {
             let index = (self.choose)(self.subscribers.len() as u64) as usize;
@@ -556,12 +569,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
             assert_eq!(self.subscribers[index].machine.internal_validate(), Ok(()));
         }
         let sub = &mut self.subscribers[index];
-        if sub.awaiting {
-            // The machine itself decides how long it waits.
-            sub.awaiting = sub.machine.poll_timeout().is_some_and(|timeout| self.now_ms < timeout);
-            return Ok(());
-        }
-        let what = match sub.machine.poll_request(self.now_ms) {
+        let what = match sub.machine.poll_request(self.clock_ms) {
             None => return Ok(()),
             Some(SubscribeRequest::Read { from, limit }) => What::Read { from, limit },
             // The read that has left it out may be older than the announcement of what stands above: ask once more.
@@ -576,7 +584,6 @@ impl<C: FnMut(u64) -> u64> World<C> {
                 Repair::Skip => What::Filled { slot, epoch, answer: WriteAnswer::Written },
             },
         };
-        sub.awaiting = true;
         let who = Who::Sub(index, sub.life);
         self.flights.push(Flight { who, what });
         Ok(())
@@ -730,16 +737,10 @@ impl<C: FnMut(u64) -> u64> World<C> {
     }
 
     fn subscriber_hears(&mut self, index: usize, what: What) -> Result<(), Violation> {
-        let (now_ms, sub) = (self.now_ms, &mut self.subscribers[index]);
+        let (now_ms, sub) = (self.clock_ms, &mut self.subscribers[index]);
         let result = match what {
-            What::Found { from, limit, answer } => {
-                sub.awaiting = false;
-                sub.machine.handle_read(now_ms, from, limit, answer)
-            }
-            What::Filled { slot, epoch, answer } => {
-                sub.awaiting = false;
-                sub.machine.handle_fill(now_ms, slot, epoch, answer)
-            }
+            What::Found { from, limit, answer } => sub.machine.handle_read(now_ms, from, limit, answer),
+            What::Filled { slot, epoch, answer } => sub.machine.handle_fill(now_ms, slot, epoch, answer),
             What::Announce { slot, entry } => sub.machine.handle_entry(slot, entry),
             _ => unreachable!("subscribers hear of reads, fills and announcements"),
         };
@@ -753,7 +754,9 @@ impl<C: FnMut(u64) -> u64> World<C> {
                     self.seen.installed += 1;
                 }
                 // Subscribers that skip see it when the slow message is announced.
-                SubscribeError::Conflict { .. } | SubscribeError::Halted { .. }
+                SubscribeError::Conflict { .. }
+                | SubscribeError::Halted { .. }
+                | SubscribeError::RolledBack { .. }
                     if self.conduct.repair == Repair::Skip => {}
                 error => panic!("{error}"),
             }
@@ -765,7 +768,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
     /// Goes on without faults, and fairly; whether everything ends up delivered.
     fn heal(&mut self) -> Result<bool, Violation> {
         for _ in 0..2_000 {
-            self.now_ms += 3;
+            self.clock_ms += 3;
             while !self.flights.is_empty() {
                 self.flight(0, false)?;
             }
@@ -780,7 +783,6 @@ impl<C: FnMut(u64) -> u64> World<C> {
                 self.publisher(index, false)?;
             }
             for index in 0..self.subscribers.len() {
-                self.subscribers[index].awaiting = false;
                 self.subscriber(index)?;
             }
         }
@@ -815,6 +817,7 @@ pub fn swarm(seed: u64) -> Conduct {
         trim: fault(20),
         abandon: fault(20),
         appends: choose(4) == 0,
+        clock: if choose(2) == 0 { 0 } else { 1 + choose(20) },
         ..Conduct::default()
     }
 }

@@ -130,6 +130,9 @@ pub trait Follower {
 
     /// As [`Subscriber::handle_failure`].
     fn handle_failure(&mut self, now_ms: u64);
+
+    /// As [`Subscriber::obstacle`].
+    fn obstacle(&self) -> Option<SubscribeError<Self::Node, Self::Payload>>;
 }
 
 /// By the methods of the same names that the types have themselves.
@@ -165,6 +168,10 @@ macro_rules! follower {
 
             fn handle_failure(&mut self, now_ms: u64) {
                 <$machine>::handle_failure(self, now_ms);
+            }
+
+            fn obstacle(&self) -> Option<SubscribeError<I, $payload>> {
+                <$machine>::obstacle(self)
             }
         }
     };
@@ -203,7 +210,7 @@ where
             },
         }
     }
-    Ok(())
+    follower.obstacle().map_or(Ok(()), |obstacle| Err(FollowError::Subscribe(obstacle)))
 }
 
 /// As [`follow`], over an engine that numbers by itself: a hole is reported, and never skipped.
@@ -230,7 +237,7 @@ where
             }
         }
     }
-    Ok(())
+    follower.obstacle().map_or(Ok(()), |obstacle| Err(FollowError::Subscribe(obstacle)))
 }
 
 async fn read<F, L>(
@@ -332,7 +339,7 @@ where
         if replica.has_passed(&published.id) {
             return Err(WaitError::Passed { id: published.id.clone() });
         }
-        match replica.poll_applied().map_err(WaitError::TooManyNodes)? {
+        match replica.poll_applied()? {
             Some(applied) if applied.id != published.id => {}
             own_or_none => return Ok(own_or_none),
         }
@@ -417,7 +424,7 @@ where
     let current = counter.current().await.map_err(WaitError::Counter)?;
     replica.observe_current(current);
     while replica.next() <= current {
-        if replica.poll_applied().map_err(WaitError::TooManyNodes)?.is_none() && replica.next() <= current {
+        if replica.poll_applied()?.is_none() && replica.next() <= current {
             let now_ms = wait(due(replica.poll_timeout(), replica.next())?).await;
             follow(replica, log, now_ms).await.map_err(WaitError::Step)?;
         }

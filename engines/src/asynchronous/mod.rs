@@ -12,7 +12,7 @@
 //! |---|---|
 //! | [`Counter`](happens_before::Counter) | [`AsyncCounter`] |
 //! | [`Log`](happens_before::broadcast::Log), [`SlotLog`](happens_before::broadcast::SlotLog), [`AppendLog`](happens_before::broadcast::AppendLog) | [`AsyncLog`], [`AsyncSlotLog`], [`AsyncAppendLog`] |
-//! | [`broadcast::blocking`](happens_before::broadcast::blocking), [`replicated::blocking`](happens_before::replicated::blocking) | [`settle`], [`settle_append`], [`follow`], [`follow_appends`], [`next`], [`next_append`], [`outcome`], [`outcome_append`], [`sync`] |
+//! | [`broadcast::blocking`](happens_before::broadcast::blocking), [`replicated::blocking`](happens_before::replicated::blocking) | [`settle`], [`settle_append`], [`begin_epoch`], [`begin_epoch_append`], [`follow`], [`follow_appends`], [`next`], [`next_append`], [`outcome`], [`outcome_append`], [`sync`] |
 //!
 //! Promises (L1 to L7), answers and errors are those of the blocking ones, word for word. A counter or a log in memory
 //! becomes an asynchronous one by [`Blocking`]; `postgres` has one by nature. For `redb` there is none: a write waits for
@@ -67,6 +67,7 @@
 
 mod blocking;
 mod drive;
+mod epoch;
 
 use core::num::NonZeroU64;
 
@@ -77,6 +78,7 @@ pub use drive::{
     Follower, Waited, follow, follow_appends, next, next_append, outcome, outcome_append, settle,
     settle_append, sync,
 };
+pub use epoch::{begin_epoch, begin_epoch_append};
 
 /// A linearizable counter; as [`Counter`](happens_before::Counter), which says what is promised.
 ///

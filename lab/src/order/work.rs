@@ -220,7 +220,8 @@ where
 
     fn subscribe(&self, task: Subscribe) -> Result<(), Halt> {
         let Subscribe { next, epoch, delivered, mut count, timeout_ms, deaths } = task;
-        let snapshot = Snapshot { next, epoch, delivered: delivered.into_iter().collect() };
+        let delivered = delivered.into_iter().collect();
+        let snapshot = Snapshot { next, epoch, delivered, ..Snapshot::default() };
         let mut subscriber = Subscriber::resume(snapshot, subscriber_config(timeout_ms));
         let log = Seam {
             engine: self.log,
@@ -251,7 +252,7 @@ where
                     return Err(Halt::Killed);
                 }
                 if count % SAVE_EVERY == 0 {
-                    let Snapshot { next, epoch, delivered } = subscriber.snapshot();
+                    let Snapshot { next, epoch, delivered, .. } = subscriber.snapshot();
                     let delivered = delivered.iter().map(|(&node, n)| (node, n)).collect();
                     (self.say)(Event::Saved { next, epoch, delivered });
                 }

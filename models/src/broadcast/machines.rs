@@ -446,11 +446,13 @@ pub struct ReceiverView {
 /// What a subscriber waits for takes a moment, a hole takes two; and the log is read again after one.
 const CONFIG: SubscriberConfig = SubscriberConfig {
     window: 3,
+    bytes: 1 << 20,
     poll_ms: 1,
     write_timeout_ms: 1,
     max_fill_timeout_ms: 2,
     jump: 64,
     nodes: 64,
+    skips: 16,
 };
 
 impl Machine for Receiver {

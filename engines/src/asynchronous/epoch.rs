@@ -1,0 +1,99 @@
+//! Begins a new epoch of a log, as [`broadcast::blocking`](happens_before::broadcast::blocking) does.
+
+use core::convert::Infallible;
+
+use happens_before::broadcast::blocking::{BeginEpochError, Begun};
+use happens_before::broadcast::{EpochRequest, NewEpoch};
+
+use super::{AsyncAppendLog, AsyncCounter, AsyncSlotLog};
+
+/// Begins a new epoch over a counter and slots; as
+/// [`broadcast::blocking::begin_epoch`](happens_before::broadcast::blocking::begin_epoch), which says when, and which
+/// epoch to take.
+///
+/// # Errors
+///
+/// As there. If the future is dropped, the epoch may have begun: begin a higher one.
+pub async fn begin_epoch<I, P, C, L>(log: &L, counter: &C, epoch: u64) -> Begun<C::Error, L::Error>
+where
+    C: AsyncCounter,
+    L: AsyncSlotLog<I, P>,
+{
+    let mut machine = NewEpoch::new(epoch);
+    loop {
+        let begun = match machine.poll_request() {
+            EpochRequest::Seal { epoch } => {
+                let answer = log.seal(epoch).await.map_err(BeginEpochError::Log)?;
+                machine.handle_seal(answer).map_err(BeginEpochError::Epoch)?
+            }
+            EpochRequest::Current => {
+                machine.handle_current(counter.current().await.map_err(BeginEpochError::Counter)?)
+            }
+            EpochRequest::Take { n } => {
+                let first = counter.increment_and_get(n).await.map_err(BeginEpochError::Counter)?;
+                machine.handle_numbers(n, first).map_err(BeginEpochError::Epoch)?
+            }
+        };
+        if let Some(begun) = begun {
+            return Ok(begun);
+        }
+    }
+}
+
+/// Begins a new epoch over an engine that numbers by itself; as [`begin_epoch`].
+///
+/// # Errors
+///
+/// As [`begin_epoch`], but for the counter, which there is none of.
+pub async fn begin_epoch_append<I, P, L>(log: &L, epoch: u64) -> Begun<Infallible, L::Error>
+where
+    L: AsyncAppendLog<I, P>,
+{
+    let mut machine = NewEpoch::over_appends(epoch);
+    loop {
+        // It asks for nothing but seals.
+        let epoch = if let EpochRequest::Seal { epoch } = machine.poll_request() { epoch } else { 0 };
+        let answer = log.seal(epoch).await.map_err(BeginEpochError::Log)?;
+        if let Some(begun) = machine.handle_seal(answer).map_err(BeginEpochError::Epoch)? {
+            return Ok(begun);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::pin::pin;
+    use core::task::{Context, Poll, Waker};
+    use std::sync::Mutex;
+
+    use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, EpochBegun, EpochError, MemoryLog};
+    use happens_before::{AtomicCounter, Counter, Dot};
+
+    use super::super::Blocking;
+    use super::*;
+
+    fn ready<T>(future: impl Future<Output = T>) -> T {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("nothing is waited for in memory"),
+        }
+    }
+
+    #[test]
+    fn an_epoch_begins_above_the_last_one_with_the_counter_above_the_tail() {
+        let (counter, log) = (Blocking(AtomicCounter::new()), Blocking(Mutex::new(MemoryLog::new(100))));
+        let say = |epoch, number| log.0.append(&Entry::message(epoch, Dot::new("a", number).unwrap(), "x"));
+        for number in 1..=3 {
+            say(0, number).unwrap();
+        }
+        assert_eq!(ready(begin_epoch(&log, &counter, 7)), Ok(EpochBegun { epoch: 7, tail: 3 }));
+        assert_eq!(counter.0.current(), Ok(3));
+        let refused = Err(BeginEpochError::Epoch(EpochError::NotAbove { epoch: 7, sealed: 7 }));
+        assert_eq!(ready(begin_epoch(&log, &counter, 7)), refused);
+
+        assert_eq!(ready(begin_epoch_append(&log, 9)), Ok(EpochBegun { epoch: 9, tail: 3 }));
+        assert_eq!(say(8, 4), Ok(AppendAnswer::Sealed { epoch: 9 }));
+        assert_eq!(say(9, 4), Ok(AppendAnswer::Appended { slot: 4 }));
+        assert!(ready(begin_epoch_append(&log, 8)).is_err());
+    }
+}
