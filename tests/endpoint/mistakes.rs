@@ -191,24 +191,28 @@ fn a_packet_that_is_brought_to_another_member_misleads_it() {
 #[test]
 fn packets_that_are_brought_to_the_wrong_one_break_no_bound() {
     let mut random = Random(seed());
-    let mut nodes: [_; 6] = std::array::from_fn(|node| Endpoint::new(node as u8 % 3, 0..3, CONFIG).unwrap());
+    // How many are refused before all windows are full differs from group to group, so there are several.
     let (mut taken, mut refused) = (0, 0);
-    for now in (0..60_000).step_by(10) {
-        let from = random.below(6) as usize;
-        let _ = nodes[from].broadcast(vec![from as u8; random.below(9) as usize]);
-        nodes[from].handle_timeout(now);
-        deliveries(&mut nodes[from]);
-        for (_, packet) in packets(&mut nodes[from]) {
-            let node = &mut nodes[random.below(6) as usize];
-            match node.handle_packet(now, &(from as u8 % 3), &packet) {
-                Ok(_) => taken += 1,
-                Err(PacketError::NotAMember | PacketError::NeverSent) => refused += 1,
-                Err(error) => panic!("{error}"),
+    for _ in 0..3 {
+        let mut nodes: [_; 6] =
+            std::array::from_fn(|node| Endpoint::new(node as u8 % 3, 0..3, CONFIG).unwrap());
+        for now in (0..60_000).step_by(10) {
+            let from = random.below(6) as usize;
+            let _ = nodes[from].broadcast(vec![from as u8; random.below(9) as usize]);
+            nodes[from].handle_timeout(now);
+            deliveries(&mut nodes[from]);
+            for (_, packet) in packets(&mut nodes[from]) {
+                let node = &mut nodes[random.below(6) as usize];
+                match node.handle_packet(now, &(from as u8 % 3), &packet) {
+                    Ok(_) => taken += 1,
+                    Err(PacketError::NotAMember | PacketError::NeverSent) => refused += 1,
+                    Err(error) => panic!("{error}"),
+                }
+                assert_eq!(node.internal_validate(), Ok(()));
+                assert!(node.log_len() <= 24 && node.held_len() <= 24);
+                let saved = node.snapshot();
+                assert_eq!(restore(&saved).snapshot(), saved);
             }
-            assert_eq!(node.internal_validate(), Ok(()));
-            assert!(node.log_len() <= 24 && node.held_len() <= 24);
-            let saved = node.snapshot();
-            assert_eq!(restore(&saved).snapshot(), saved);
         }
     }
     assert!(taken > 300 && refused > 300, "{taken} taken, {refused} refused");
