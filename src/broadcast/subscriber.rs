@@ -413,7 +413,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
                     continue;
                 }
             };
-            if self.delivered.note(&id) {
+            if self.delivered.note_recent(id.counter()) {
                 return Ok(Some(Delivery { position: self.position(), id, payload }));
             }
         }
@@ -441,15 +441,14 @@ impl<I: NodeId, P> Subscriber<I, P> {
             return Err(TooManyNodes { node: id.node().clone(), limit });
         }
         self.history.note(slot, entry);
-        let Some(entry) = self.window.pop() else { return Ok(false) };
-        self.pass_epoch(entry.epoch());
-        match entry.into_content() {
-            Content::Skip { id, .. } => drop(self.delivered.note(&id)),
+        // The caller's code first: if it panics, the entry is still here, and is passed the next time.
+        match entry.content() {
+            Content::Skip { id, .. } => drop(self.delivered.note(id)),
             // A second copy may stand after messages of a node that has come back.
             Content::Retire { id, node } if id.counter() > self.delivered.get(id.node()) => {
-                self.delivered.remove(&node);
-                if id.node() != &node {
-                    self.delivered.note(&id);
+                self.delivered.remove(node);
+                if id.node() != node {
+                    self.delivered.note(id);
                 }
             }
             Content::Messages { .. }
@@ -457,6 +456,9 @@ impl<I: NodeId, P> Subscriber<I, P> {
             | Content::Fill
             | Content::Retire { .. }
             | Content::Unreadable(_) => {}
+        }
+        if let Some(entry) = self.window.pop() {
+            self.pass_epoch(entry.epoch());
         }
         Ok(true)
     }
@@ -494,6 +496,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
     fn continue_begun(&mut self) -> Option<Delivery<I, P>> {
         let Begun { first, payloads } = self.begun.as_mut()?;
         let (node, number) = (first.node().clone(), first.counter());
+        // The caller's code first, so that nothing is lost if it panics.
+        self.delivered.highest(&node, usize::MAX)?;
         let next = payloads.next();
         if payloads.len() == 0 {
             self.begun = None;
@@ -502,7 +506,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         let position = Position { index: index as u64, ..self.position() };
         // No overflow: `Entry::batch` has seen to it.
         let id = Dot::new(node, number + position.index)?;
-        self.delivered.note(&id).then(|| Delivery { position, id, payload: Some(payload) })
+        self.delivered.note_recent(id.counter()).then(|| Delivery { position, id, payload: Some(payload) })
     }
 
     /// Hands in that the entry stands in `slot`, as its publisher has announced after it was written, or as a read of one's
