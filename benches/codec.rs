@@ -130,7 +130,7 @@ fn deltas(criterion: &mut Criterion) {
             bencher.iter(|| {
                 bytes.clear();
                 codec::encode_delta(black_box(&newer), &base, &mut bytes);
-                assert_eq!(bytes.len(), 6);
+                assert_eq!(bytes.len(), 12);
             });
         });
         group.bench_function(BenchmarkId::new("decode", nodes), |bencher| {

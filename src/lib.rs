@@ -107,6 +107,7 @@
 //! one).
 
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 // In tests a panic is how a test fails.

@@ -15,6 +15,9 @@
 //! | `CausalContext` | a sequence of (node, first, last), sorted by node, then by counter; as few as there can be |
 //! | `Message` | (dot, dependencies sorted by node, payload) |
 //!
+//! Nothing is reserved for a length that the input claims: memory is in proportion to the elements that are there. A
+//! limit of entries is up to the format, which has the bytes.
+//!
 //! Serde promises no order of the bytes, so none of this is a sort key. A class is written to save it or to hand it
 //! over; whoever then uses both the class and its form issues numbers twice.
 
@@ -137,9 +140,54 @@ impl<'de> Deserialize<'de> for Interleaved {
 
 #[cfg(feature = "alloc")]
 mod growing {
-    use super::{Deserialize, Deserializer, Dot, DotRange, Serialize, Serializer, refuse};
+    use core::marker::PhantomData;
+
+    use serde::de::{SeqAccess, Visitor};
+    use smallvec::SmallVec;
+
+    use super::{Deserialize, Deserializer, Dot, DotRange, Serialize, Serializer, fmt, refuse};
     use crate::compat::Vec;
+    use crate::version::INLINE;
     use crate::{CausalContext, Message, NodeId, VersionVector};
+
+    /// Hands over the elements of a sequence one by one, whatever length it claims; an error says why one is refused.
+    fn for_each<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+        deserializer: D,
+        take: impl FnMut(T) -> Result<(), &'static str>,
+    ) -> Result<(), D::Error> {
+        struct Each<T, F>(F, PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>, F: FnMut(T) -> Result<(), &'static str>> Visitor<'de> for Each<T, F> {
+            type Value = ();
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a sequence")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
+                while let Some(element) = elements.next_element()? {
+                    (self.0)(element).or_else(refuse)?;
+                }
+                Ok(())
+            }
+        }
+
+        deserializer.deserialize_seq(Each(take, PhantomData))
+    }
+
+    /// A sequence for which nothing is reserved before its elements are there.
+    struct Unreserved<T>(Vec<T>);
+
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Unreserved<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let mut elements = Vec::new();
+            for_each(deserializer, |element| {
+                elements.push(element);
+                Ok(())
+            })?;
+            Ok(Self(elements))
+        }
+    }
 
     impl<I: Serialize> Serialize for VersionVector<I> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -149,15 +197,19 @@ mod growing {
 
     impl<'de, I: NodeId + Deserialize<'de>> Deserialize<'de> for VersionVector<I> {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            // Serde's `Vec` reserves little, whatever length the input claims.
-            let entries: Vec<(I, u64)> = Deserialize::deserialize(deserializer)?;
-            if !entries.is_sorted_by(|a, b| a.0 < b.0) {
-                return refuse("version vector entries that are not sorted by node, one a node");
-            }
-            if entries.iter().any(|entry| entry.1 == 0) {
-                return refuse("a version vector entry with counter 0");
-            }
-            Ok(entries.into_iter().collect())
+            let (mut ids, mut counters) = (SmallVec::<[I; INLINE]>::new(), SmallVec::new());
+            for_each(deserializer, |(node, counter): (I, u64)| {
+                if ids.last().is_some_and(|last| *last >= node) {
+                    return Err("version vector entries that are not sorted by node, one a node");
+                }
+                if counter == 0 {
+                    return Err("a version vector entry with counter 0");
+                }
+                ids.push(node);
+                counters.push(counter);
+                Ok(())
+            })?;
+            Ok(Self::from_sorted(ids, counters))
         }
     }
 
@@ -169,19 +221,26 @@ mod growing {
 
     impl<'de, I: NodeId + Deserialize<'de>> Deserialize<'de> for CausalContext<I> {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            let ranges: Vec<DotRange<I>> = Deserialize::deserialize(deserializer)?;
-            // What a context would say in other ranges, or in another order, is not its one form.
-            let sorted = ranges.is_sorted_by(|a, b| {
-                (a.node(), a.counters().into_inner()) < (b.node(), b.counters().into_inner())
-            });
-            let count = ranges.len();
-            let context: Self = ranges.into_iter().collect();
-            if !sorted {
-                return refuse("causal context ranges that are not sorted");
-            }
-            if context.len() != count {
-                return refuse("causal context ranges that touch or overlap");
-            }
+            let mut context = Self::new();
+            let mut before: Option<DotRange<I>> = None;
+            for_each(deserializer, |range: DotRange<I>| {
+                if let Some(before) = &before
+                    && before.node() >= range.node()
+                {
+                    let (first, last) = before.counters().into_inner();
+                    let (next, next_last) = range.counters().into_inner();
+                    // What a context would say in other ranges, or in another order, is not its one form.
+                    if before.node() > range.node() || (first, last) >= (next, next_last) {
+                        return Err("causal context ranges that are not sorted");
+                    }
+                    if next - 1 <= last {
+                        return Err("causal context ranges that touch or overlap");
+                    }
+                }
+                context.insert_range(&range);
+                before = Some(range);
+                Ok(())
+            })?;
             Ok(context)
         }
     }
@@ -194,7 +253,7 @@ mod growing {
 
     impl<'de, I: NodeId + Deserialize<'de>, P: Deserialize<'de>> Deserialize<'de> for Message<I, P> {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            let (dot, dependencies, payload): (Dot<I>, Vec<Dot<I>>, P) =
+            let (dot, Unreserved(dependencies), payload): (Dot<I>, Unreserved<Dot<I>>, P) =
                 Deserialize::deserialize(deserializer)?;
             if dependencies.iter().any(|dependency| dependency.node() == dot.node()) {
                 return refuse("a message that names a dependency on its own node");

@@ -101,7 +101,7 @@ fn states_are_as_small_as_documented() {
         // Eight entries inline, whether or not they are used.
         happens_before::VersionVector<u64> => 160,
         // The vector, and an ordered map that holds nothing while everything comes in order.
-        happens_before::CausalContext<u64> => size_of::<happens_before::VersionVector<u64>>() + 24,
+        happens_before::CausalContext<u64> => size_of::<happens_before::VersionVector<u64>>() + 32,
         happens_before::version::TooManyRanges => 8,
         happens_before::broadcast::Entry<u64, u64> => 48,
         Option<happens_before::broadcast::Entry<u64, u64>> => 48,

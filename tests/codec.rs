@@ -7,7 +7,7 @@ mod common;
 #[path = "common/codec_model.rs"]
 mod model;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use common::{below, check};
@@ -159,6 +159,13 @@ fn check_vector<I: AnyId>(entries: &Entries) {
     let short = bytes.len() - 1;
     assert_eq!(codec::encode_to_slice(&vector, &mut buffer[..short]).unwrap_err().needed, bytes.len());
 
+    let reader = |limit| Reader::with_limit(&bytes, limit);
+    assert_eq!(codec::decode(reader(vector.len())), Ok(vector.clone()));
+    if let Some(limit) = vector.len().checked_sub(1) {
+        let error = codec::decode::<VersionVector<I>>(reader(limit)).unwrap_err();
+        assert_eq!((error.at, error.kind), (0, DecodeErrorKind::TooManyEntries { limit }));
+    }
+
     for cut in [0, short / 2, short] {
         let error = codec::decode::<VersionVector<I>>(&bytes[..cut]).unwrap_err();
         assert_eq!((error.at, error.kind), (cut, DecodeErrorKind::Truncated));
@@ -261,10 +268,15 @@ fn a_context_survives_and_costs_its_holes() {
         assert!(bytes.len() <= encoded(&highest).len() + 1 + 6 * count);
         // Prefixes alone cost one byte more than the vector.
         assert_eq!(encoded(&CausalContext::from(highest.clone())), [encoded(&highest), vec![0]].concat());
-        let mut reader = Reader::with_limit(&bytes, highest.len().max(context.missing().count()));
+        // What it draws from the budget: each node, each node that has gaps, each gap.
+        let gaps: Vec<_> = context.missing().collect();
+        let nodes: BTreeSet<_> = gaps.iter().map(DotRange::node).collect();
+        let cost = highest.len() + nodes.len() + gaps.len();
+        let mut reader = Reader::with_limit(&bytes, cost + 3);
         assert_eq!(CausalContext::decode(&mut reader), Ok(context.clone()));
-        if let Some(limit) = context.missing().count().checked_sub(1).filter(|limit| *limit >= highest.len()) {
-            let error = CausalContext::<u16>::decode(&mut Reader::with_limit(&bytes, limit)).unwrap_err();
+        assert_eq!((reader.limit(), reader.entries_left()), (cost + 3, 3));
+        if let Some(limit) = cost.checked_sub(1) {
+            let error = codec::decode::<CausalContext<u16>>(Reader::with_limit(&bytes, limit)).unwrap_err();
             assert_eq!(error.kind, DecodeErrorKind::TooManyEntries { limit });
         }
     }
@@ -289,7 +301,7 @@ fn check_delta<I: AnyId>(parts: [&Entries; 3]) {
     }
     let mut nothing = Vec::new();
     codec::encode_delta(&base, &base, &mut nothing);
-    assert_eq!(nothing.len(), 4);
+    assert_eq!(nothing.len(), 10);
 }
 
 #[test]
@@ -322,13 +334,63 @@ fn a_delta_to_an_older_or_a_newer_base_is_refused() {
 #[test]
 fn a_delta_that_names_what_the_base_has_is_refused() {
     let base = VersionVector::from_iter([(7_u64, 3)]);
-    // No entry has grown; node 7 is new, with counter 5; the base has seen 3 events.
-    let delta = [0, 1, 7, 4, 0, 3];
-    assert_eq!(codec::decode_delta(&delta, &base).unwrap_err().kind, DecodeErrorKind::NotCanonical);
-    assert_eq!(codec::decode_delta(&delta[..4], &base).unwrap_err().kind, DecodeErrorKind::Truncated);
-    // The entry has grown beyond the range.
-    let grown = [1, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFC, 0, 0, 3];
-    assert_eq!(codec::decode_delta(&grown, &base).unwrap_err().kind, DecodeErrorKind::OutOfRange);
+    let mut nothing = Vec::new();
+    codec::encode_delta(&base, &base, &mut nothing);
+    let digest = &nothing[2..];
+    let refused = |delta: &[u8]| {
+        let error = codec::decode_delta(&[delta, digest].concat(), &base).unwrap_err();
+        (error.at, error.kind)
+    };
+    // No entry has grown; node 7 is new, with counter 5.
+    assert_eq!(refused(&[0, 1, 7, 4]), (0, DecodeErrorKind::NotCanonical));
+    assert_eq!(codec::decode_delta(&[0, 1, 7, 4], &base).unwrap_err().kind, DecodeErrorKind::Truncated);
+    // The entry has grown beyond the range; a second one, which the base has not got, has grown.
+    let most = [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFC];
+    assert_eq!(refused(&[&[1, 0], &most[..], &[0]].concat()), (0, DecodeErrorKind::OutOfRange));
+    assert_eq!(refused(&[1, 1, 0, 0]), (0, DecodeErrorKind::OutOfRange));
+}
+
+#[test]
+fn a_delta_to_any_other_base_is_refused() {
+    // All vectors of up to four nodes with counters up to 3, many of which have seen equally many events.
+    let bases: Vec<VersionVector<u8>> = (0..256)
+        .map(|digits| (0..4).map(|node| (node, u64::from(digits >> (2 * node) & 3_u32))).collect())
+        .collect();
+    let (mut refused, mut as_many) = (0, 0);
+    let events = |vector: &VersionVector<u8>| vector.iter().map(|(_, counter)| counter).sum::<u64>();
+    for base in &bases {
+        let mut vector = base.clone();
+        vector.increment(2).unwrap();
+        let mut delta = Vec::new();
+        codec::encode_delta(&vector, base, &mut delta);
+        for other in &bases {
+            match codec::decode_delta(&delta, other) {
+                Ok(read) => assert!(other == base && read == vector),
+                Err(error) => {
+                    assert_eq!((error.kind, error.at), (DecodeErrorKind::WrongBase, delta.len() - 8));
+                    refused += 1;
+                    as_many += u32::from(events(base) == events(other));
+                }
+            }
+        }
+    }
+    assert_eq!(refused, 256 * 255);
+    assert!(as_many > 4_000, "{as_many} pairs with as many events");
+
+    // Ids of other forms, of which some are a part of others, or are 0.
+    fn other_ids<I: AnyId>(ids: &[I]) {
+        let vectors: Vec<VersionVector<I>> =
+            ids.iter().map(|id| VersionVector::from_iter([(id.clone(), 5)])).collect();
+        for (at, base) in vectors.iter().enumerate() {
+            let mut delta = Vec::new();
+            codec::encode_delta(base, base, &mut delta);
+            let read = vectors.iter().map(|other| codec::decode_delta(&delta, other).is_ok());
+            assert!(read.eq((0..vectors.len()).map(|other| other == at)), "{base:?}");
+        }
+    }
+    other_ids(&[0_u128, 1, 5, 1 << 64, 5 << 64, u128::MAX]);
+    other_ids(&[[0; 4], [1, 0, 0, 0], [0, 0, 0, 1], [5; 4]]);
+    other_ids(&["", "\0", "\0\0", "a", "a\0", "eight888", "eight888\0", "eight8889"].map(String::from));
 }
 
 #[test]
@@ -491,11 +553,11 @@ fn an_error_names_the_byte_and_blocks_have_one_form() {
         assert_eq!(refusal::<Words>(&unused), (4, DecodeErrorKind::NotCanonical));
     }
 
-    // More holes than entries are allowed: two of one node, at the bytes of the second.
+    // More holes than entries are allowed: two of one node, before the bytes of the first.
     let dot = |counter| Dot::new(1_u64, counter).unwrap();
     let bytes = encoded(&CausalContext::from_iter([dot(2), dot(4)]));
-    let error = CausalContext::<u64>::decode(&mut Reader::with_limit(&bytes, 1)).unwrap_err();
-    assert_eq!((error.at, error.kind), (bytes.len() - 2, DecodeErrorKind::TooManyEntries { limit: 1 }));
+    let error = codec::decode::<CausalContext<u64>>(Reader::with_limit(&bytes, 3)).unwrap_err();
+    assert_eq!((error.at, error.kind), (bytes.len() - 4, DecodeErrorKind::TooManyEntries { limit: 3 }));
 }
 
 #[test]
@@ -513,7 +575,8 @@ fn a_claimed_length_reserves_nothing() {
     }
     let claims = [0xFE, 16, 0, 0, 0, 0, 0, 0];
     let error = codec::decode::<VersionVector<u64>>(&claims).unwrap_err();
-    assert_eq!((error.at, error.kind), (0, DecodeErrorKind::TooManyEntries { limit: Reader::DEFAULT_LIMIT }));
+    let limit = Reader::DEFAULT_ENTRIES + claims.len();
+    assert_eq!((error.at, error.kind), (0, DecodeErrorKind::TooManyEntries { limit }));
     let text = [0xFE, 16, 0, 0, 0, 0, 0, 0, b'a'];
     assert_eq!(codec::decode::<Dot<String>>(&text).unwrap_err().kind, DecodeErrorKind::Truncated);
 }
@@ -530,6 +593,57 @@ fn a_short_input_names_no_more_entries_than_the_reader_allows() {
         error.to_string(),
         "byte 0: more than 9999 entries; distrust the sender, or raise the reader's limit"
     );
+}
+
+#[test]
+fn a_vector_of_any_length_is_read_back() {
+    for count in [4_096, 4_097, (1 << 20) + 1] {
+        // Adjacent nodes with equal counters take a byte for 64: a limit must be named, unless they are few.
+        let regular: VersionVector<u64> = (0..count).map(|node| (node, 1)).collect();
+        let bytes = encoded(&regular);
+        let n = regular.len();
+        assert!(codec::decode(Reader::with_limit(&bytes, n)) == Ok(regular));
+        assert_eq!(codec::decode::<VersionVector<u64>>(&bytes).is_ok(), n <= 4_096 + bytes.len());
+        // Others take a byte each, and more.
+        let others: VersionVector<u64> = (0..count).map(|node| (node, node % 300 + 1)).collect();
+        assert!(codec::decode(&encoded(&others)) == Ok(others));
+    }
+}
+
+#[test]
+fn all_that_a_reader_reads_counts() {
+    let vector: VersionVector<u64> = (0..10).map(|node| (node, 2)).collect();
+    let dot = Dot::new(77_u64, 1).unwrap();
+    let message = Message::new(dot, (0..3).map(|node| Dot::new(node, 2).unwrap()), ()).unwrap();
+    let mut bytes = encoded(&vector).repeat(2);
+    message.encode_header(&mut Writer::growing(&mut bytes));
+    bytes.extend(encoded(&dot));
+    // Two vectors and a header: 23 entries.
+    let read = |limit| {
+        let mut reader = Reader::with_limit(&bytes, limit);
+        assert_eq!(VersionVector::decode(&mut reader)?, vector);
+        assert_eq!(VersionVector::decode(&mut reader)?, vector);
+        assert_eq!(Message::decode_header(&mut reader)?, message);
+        assert_eq!(Dot::decode(&mut reader)?, dot);
+        Ok::<_, DecodeError>(reader.entries_left())
+    };
+    assert_eq!((read(23), read(30)), (Ok(0), Ok(7)));
+    for (limit, at) in [(22, 10), (19, 5), (10, 5), (9, 0)] {
+        let error = read(limit).unwrap_err();
+        assert_eq!((error.at, error.kind), (at, DecodeErrorKind::TooManyEntries { limit }));
+    }
+}
+
+#[test]
+fn a_delta_counts_what_it_names() {
+    let base: VersionVector<u64> = (0..1_000).map(|node| (node, 1)).collect();
+    let now: VersionVector<u64> = (500..1_100).map(|node| (node, 2)).collect();
+    let mut delta = Vec::new();
+    codec::encode_delta(&now, &base, &mut delta);
+    let read = |limit| codec::decode_delta(Reader::with_limit(&delta, limit), &base);
+    assert_eq!(read(600).map(|vector| vector.len()), Ok(1_100));
+    assert_eq!(read(599).unwrap_err().kind, DecodeErrorKind::TooManyEntries { limit: 599 });
+    assert_eq!(read(499).unwrap_err().at, 0);
 }
 
 // ---------------------------------------------------------------------------------------------------------

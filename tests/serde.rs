@@ -71,7 +71,9 @@ fn every_other_form_is_refused() {
     refused::<Vector>(r#"[["b",1],["a",1]]"#, "not sorted");
     refused::<Vector>(r#"[["a",1],["a",2]]"#, "one a node");
     refused::<Vector>(r#"[["a",0]]"#, "counter 0");
+    refused::<Vector>(r#"[["b",1],["a",1],["c",1]]"#, "not sorted");
     refused::<Context>(r#"[["b",1,1],["a",1,1]]"#, "not sorted");
+    refused::<Context>(r#"[["b",1,1],["a",1,1],["c",1,1]]"#, "not sorted");
     refused::<Context>(r#"[["a",4,4],["a",1,1]]"#, "not sorted");
     refused::<Context>(r#"[["a",1,1],["a",1,1]]"#, "not sorted");
     refused::<Context>(r#"[["a",1,1],["a",2,2]]"#, "touch");

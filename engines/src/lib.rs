@@ -108,6 +108,7 @@
 //! **Redis** repeats numbers after a failover, with `appendfsync always` too: it is no counter, and a slot that was
 //! written may be empty again. **Sequences of `PostgreSQL`** repeat numbers after a crash, and `tests/postgres.rs` shows it.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::missing_errors_doc, clippy::missing_panics_doc))]

@@ -7,14 +7,17 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use happens_before::Limits;
 
+use crate::budget::Budget;
 use crate::diagram;
 use crate::history::session::{self, Shape};
 use crate::history::{History, InputError, git, trace};
+use crate::interrupt;
 use crate::output::{self, Picture};
 use crate::progress::Progress;
 use crate::replay::{self, Canary, Settings};
@@ -41,6 +44,12 @@ const LARGEST_SESSION: u64 = 100_000_000;
 
 /// The longest time that an option can name, in ticks.
 const LONGEST_TIME: u64 = 1_000_000_000;
+
+/// Most MiB of memory that can be allowed.
+const MOST_MEMORY: u64 = 1 << 20;
+
+/// Most seconds that git can be allowed: a day.
+const LONGEST_READING: u64 = 86_400;
 
 /// Tries happens-before out, on real histories and over real engines, and judges what comes out.
 #[derive(Debug, Parser)]
@@ -108,8 +117,9 @@ struct Source {
     /// Replay the commit graph of a git repository: all branches and tags.
     ///
     /// Each commit is an event and its parents are the dependencies. An author who works concurrently with
-    /// herself becomes several nodes. The program git must be installed. Where a shallow clone is cut off, its
-    /// oldest commits count as beginnings.
+    /// herself becomes several nodes. Names follow the committed .mailmap. Where a shallow clone is cut off, its
+    /// oldest commits count as beginnings. The program git must be installed; it fetches nothing, and runs no
+    /// program that the repository names.
     #[arg(long, value_name = "DIR", conflicts_with = "authors")]
     git: Option<PathBuf>,
 
@@ -121,6 +131,17 @@ struct Source {
     /// How many authors the built-in session has, at most 1000; events times authors are at most 100,000,000.
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = count(MOST_AUTHORS))]
     authors: u32,
+
+    /// How many MiB of memory the history of a trace or a repository may take while it is read, and its replay after
+    /// that; git may allocate as much.
+    #[arg(long, value_name = "MIB", default_value_t = Budget::DEFAULT_MIB as u64,
+          value_parser = clap::value_parser!(u64).range(1..=MOST_MEMORY))]
+    memory: u64,
+
+    /// How many seconds git may take, before it is stopped, to find the repository and to list its commits.
+    #[arg(long, value_name = "SECONDS", default_value_t = git::DEFAULT_TIME.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..=LONGEST_READING))]
+    time_limit: u64,
 }
 
 #[derive(Debug, Args)]
@@ -221,7 +242,10 @@ fn ticks(least: u64) -> clap::builder::RangedU64ValueParser {
 
 /// Runs the program with the arguments it was called with.
 pub fn main() -> ExitCode {
-    run(std::env::args_os())
+    match interrupt::install() {
+        Ok(()) => run(std::env::args_os()),
+        Err(error) => fail(&InputError { place: "signals".to_owned(), what: trace::describe(&error) }),
+    }
 }
 
 /// Runs the program with these arguments, the first of which is its name.
@@ -293,13 +317,20 @@ fn replay(options: &Replay) -> Result<bool, InputError> {
 }
 
 impl Source {
+    /// Returns how many bytes a recorded history may take. The options of a built-in session bound what it takes.
+    fn memory_limit(&self) -> Option<u64> {
+        (self.trace.is_some() || self.git.is_some()).then_some(self.memory << 20)
+    }
+
     fn read(&self, seed: u64) -> Result<History, InputError> {
-        let Self { trace, git, events, authors } = self;
+        let Self { trace, git, events, authors, memory, time_limit } = self;
+        let budget = Budget::of_mib(usize::try_from(*memory).unwrap_or(usize::MAX));
         let history = match (trace, git) {
-            (Some(file), _) => trace::read(file)?,
+            (Some(file), _) => trace::read(file, &budget)?,
             (None, Some(folder)) => {
                 let mut progress = Progress::new("reading", "commits", None);
-                git::read(folder, &mut |commits| progress.update(commits))?
+                let time = Duration::from_secs(*time_limit);
+                git::read(folder, time, &budget, &mut |commits| progress.update(commits))?
             }
             (None, None) => {
                 let shape = Shape { events: events.unwrap_or(SESSION_EVENTS), authors: *authors, seed };
@@ -337,6 +368,19 @@ impl Replay {
             place: option.to_owned(),
             what: format!("the history has {needed}, so it could never be delivered"),
         };
+        if let Some(memory) = self.source.memory_limit() {
+            let sites = self.run.nodes;
+            let needed = replay::memory(history, sites as usize);
+            if needed > memory {
+                let (needed, sites) = (thousands(needed.div_ceil(1 << 20)), counted(sites, "site"));
+                let what = format!(
+                    "a replay at {sites} needs about {needed} MiB; allow more, or ask for fewer --events"
+                );
+                return Err(InputError { place: "--memory".to_owned(), what });
+            }
+            // A quarter for all that is held back.
+            limits.bytes = usize::try_from(memory / 4 / sites).unwrap_or(usize::MAX);
+        }
         if limits.nodes < history.nodes() {
             return Err(too_small("--node-limit", counted(history.nodes() as u64, "node")));
         }

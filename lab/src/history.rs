@@ -30,7 +30,8 @@ use std::path::Path;
 
 use happens_before::Dot;
 
-use crate::words::{counted, printable};
+use crate::budget::{Budget, OverBudget};
+use crate::words::{counted, printable, shortened};
 
 /// An event of a history, by its number in topological order, from 0.
 pub type Event = u32;
@@ -49,6 +50,14 @@ pub(crate) struct Lists {
 impl Lists {
     pub(crate) fn new() -> Self {
         Self { starts: vec![0], items: Vec::new() }
+    }
+
+    /// Makes room for `lists` lists with `items` items in all, and takes the memory for them.
+    fn within(budget: &Budget, lists: usize, items: usize) -> Result<Self, OverBudget> {
+        budget.take((lists + 1 + items).saturating_mul(size_of::<u32>()))?;
+        let mut starts = Vec::with_capacity(lists + 1);
+        starts.push(0);
+        Ok(Self { starts, items: Vec::with_capacity(items) })
     }
 
     pub(crate) fn push(&mut self, list: impl IntoIterator<Item = u32>) {
@@ -98,6 +107,14 @@ pub enum HistoryError {
     ParentLater { event: usize, parent: u64 },
     /// Two events of one author are concurrent.
     Concurrent { author: String, events: [usize; 2] },
+    /// The history, or what is needed to check it, takes more memory than it may.
+    OverBudget(OverBudget),
+}
+
+impl From<OverBudget> for HistoryError {
+    fn from(error: OverBudget) -> Self {
+        Self::OverBudget(error)
+    }
 }
 
 impl fmt::Display for HistoryError {
@@ -130,6 +147,7 @@ impl fmt::Display for HistoryError {
                 "events {first} and {second} of {author} are concurrent; \
                  the events of one author must follow one another"
             ),
+            Self::OverBudget(error) => error.fmt(f),
         }
     }
 }
@@ -172,7 +190,8 @@ pub struct Told {
 impl History {
     /// Makes a history of authors whose events follow one another: author a is node a.
     ///
-    /// Authors who wrote nothing are left out, and the nodes renumbered without a gap.
+    /// Authors who wrote nothing are left out, and the nodes renumbered without a gap. Names are cut where they are too
+    /// long to be shown. All memory comes from `budget`.
     ///
     /// # Errors
     ///
@@ -180,11 +199,17 @@ impl History {
     ///
     /// # Complexity
     ///
-    /// O(events) plus O(authors / 32) for every merge, and for every event with several children.
-    pub fn new(source: String, authors: Vec<String>, told: &[Told]) -> Result<Self, HistoryError> {
-        let parents = check(authors.len(), told)?;
-        let assigned = assign::whole(&authors, told, &parents)?;
-        Ok(Self::from_assigned(source, &authors, parents, assigned))
+    /// O(events + parents) time and memory. A merge adds at most O(authors) time, and an event with several children
+    /// O(log authors); both add as much memory, until the last child has been visited.
+    pub fn new(
+        source: String,
+        authors: Vec<String>,
+        told: &[Told],
+        budget: &Budget,
+    ) -> Result<Self, HistoryError> {
+        let parents = check(authors.len(), told, budget)?;
+        let assigned = assign::whole(&authors, told, &parents, budget)?;
+        Ok(Self::from_assigned(source, &authors, parents, assigned, budget)?)
     }
 
     /// Makes a history of authors who may have worked concurrently with themselves: each becomes as many nodes
@@ -197,10 +222,15 @@ impl History {
     /// # Complexity
     ///
     /// As for [`new`](Self::new), with the number of nodes in the place of the authors'.
-    pub fn split(source: String, authors: Vec<String>, told: &[Told]) -> Result<Self, HistoryError> {
-        let parents = check(authors.len(), told)?;
-        let assigned = assign::split(authors.len(), told, &parents);
-        Ok(Self::from_assigned(source, &authors, parents, assigned))
+    pub fn split(
+        source: String,
+        authors: Vec<String>,
+        told: &[Told],
+        budget: &Budget,
+    ) -> Result<Self, HistoryError> {
+        let parents = check(authors.len(), told, budget)?;
+        let assigned = assign::split(authors.len(), told, &parents, budget)?;
+        Ok(Self::from_assigned(source, &authors, parents, assigned, budget)?)
     }
 
     fn from_assigned(
@@ -208,30 +238,34 @@ impl History {
         authors: &[String],
         parents: Lists,
         assign::Assigned { nodes, author_of }: assign::Assigned,
-    ) -> Self {
+        budget: &Budget,
+    ) -> Result<Self, OverBudget> {
+        budget.take(author_of.len().saturating_mul(size_of::<Vec<Event>>()))?;
+        budget.take(nodes.len().saturating_mul(size_of::<Dot<Node>>()))?;
         let mut events = vec![Vec::new(); author_of.len()];
         let mut dots = Vec::with_capacity(nodes.len());
         for (event, &node) in nodes.iter().enumerate() {
             let of_node: &mut Vec<Event> = &mut events[node as usize];
-            of_node.push(event as Event);
+            budget.push(of_node, event as Event)?;
             dots.extend(Dot::new(node, of_node.len() as u64));
         }
         // From here on every name can be printed.
         let source = printable(&source).into_owned();
-        let authors: Vec<_> = authors.iter().map(|author| printable(author)).collect();
-        // The second and later nodes of an author carry a number behind her name.
+        // The second and later nodes of an author carry a number after her name.
+        budget.take(authors.len().saturating_mul(size_of::<u32>()))?;
         let mut copies = vec![0_u32; authors.len()];
-        let names = author_of
-            .iter()
-            .map(|&author| {
-                copies[author as usize] += 1;
-                match copies[author as usize] {
-                    1 => authors[author as usize].to_string(),
-                    copy => format!("{}#{copy}", authors[author as usize]),
-                }
-            })
-            .collect();
-        Self { source, names, parents, dots, events }
+        let mut names = Vec::new();
+        for author in author_of {
+            let mut name = printable(shortened(&authors[author as usize])).into_owned();
+            let copy = &mut copies[author as usize];
+            *copy += 1;
+            if *copy > 1 {
+                name = format!("{name}#{copy}");
+            }
+            budget.take(name.capacity())?;
+            budget.push(&mut names, name)?;
+        }
+        Ok(Self { source, names, parents, dots, events })
     }
 
     /// Returns where the history comes from, in words that can be printed.
@@ -324,7 +358,7 @@ impl History {
 }
 
 /// Checks everything about the graph but who wrote what, and packs the parents.
-fn check(authors: usize, told: &[Told]) -> Result<Lists, HistoryError> {
+fn check(authors: usize, told: &[Told], budget: &Budget) -> Result<Lists, HistoryError> {
     if told.is_empty() {
         return Err(HistoryError::Empty);
     }
@@ -332,7 +366,11 @@ fn check(authors: usize, told: &[Told]) -> Result<Lists, HistoryError> {
     if told.len() > u32::MAX as usize || parents_in_all > u32::MAX as usize {
         return Err(HistoryError::TooLarge);
     }
-    let mut parents = Lists::new();
+    let mut parents = Lists::within(budget, told.len(), parents_in_all)?;
+    // The latest event that names each event as a parent. No event has the number u32::MAX.
+    let bytes = told.len().saturating_mul(size_of::<u32>());
+    budget.take(bytes)?;
+    let mut named_by = vec![u32::MAX; told.len()];
     let mut later = None;
     for (event, Told { author, parents: named }) in told.iter().enumerate() {
         if *author >= authors as u64 {
@@ -345,17 +383,17 @@ fn check(authors: usize, told: &[Told]) -> Result<Lists, HistoryError> {
             if parent >= event as u64 && later.is_none() {
                 later = Some(HistoryError::ParentLater { event, parent });
             }
-        }
-        let mut sorted = named.clone();
-        sorted.sort_unstable();
-        if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(HistoryError::ParentTwice { event, parent: pair[0] });
+            let before = std::mem::replace(&mut named_by[parent as usize], event as u32);
+            if before == event as u32 {
+                return Err(HistoryError::ParentTwice { event, parent });
+            }
         }
         // In range: checked against the number of events just above.
         parents.push(named.iter().map(|&parent| parent as u32));
     }
+    budget.give_back(bytes);
     match later {
         None => Ok(parents),
-        Some(error) => Err(assign::find_cycle(&parents).map_or(error, HistoryError::Cycle)),
+        Some(error) => Err(assign::find_cycle(&parents, budget)?.map_or(error, HistoryError::Cycle)),
     }
 }

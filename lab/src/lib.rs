@@ -12,15 +12,19 @@
 //! | [`diagram`] | the space-time diagram of a small run |
 //! | [`progress`] | what is seen while a long run goes on |
 //! | [`stream`] | which part of a run draws from which stream of random numbers |
+//! | [`budget`] | a limit on memory, counted while a history is read |
 //! | [`words`] | how numbers and names become text |
 //!
 //! The network is that of `happens-before-simulation`: virtual time, loss, duplication, delay, reordering, partitions.
 
 #![forbid(unsafe_code)]
 
+pub mod budget;
+mod child;
 pub mod cli;
 pub mod diagram;
 pub mod history;
+mod interrupt;
 pub mod order;
 mod output;
 pub mod progress;

@@ -4,10 +4,9 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
 use crate::diagram;
 use crate::history::{InputError, trace};
+use crate::interrupt;
 
 /// Prints the result.
 ///
@@ -32,9 +31,8 @@ pub(crate) fn printed(printing: io::Result<()>) -> Result<(), InputError> {
 pub(crate) struct Picture<'a> {
     /// What the user calls it.
     path: &'a Path,
-    /// Where it is: behind the link, if the path is one.
+    /// The place of the file: where the link leads, if the path is one.
     target: PathBuf,
-    file: NamedTempFile,
 }
 
 impl<'a> Picture<'a> {
@@ -53,29 +51,39 @@ impl<'a> Picture<'a> {
         if target.exists() && !target.is_file() {
             return Err(InputError::at(path, "is not a file"));
         }
-        let folder = match target.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // As for any new file: what the user's mask leaves of it.
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
-        let file = builder.prefix(".hb-").suffix(".svg").tempfile_in(folder);
-        let file = file.map_err(|error| {
-            InputError::at(path, format!("cannot be made in its folder: {}", trace::describe(&error)))
-        })?;
-        Ok(Self { path, target, file })
+        // A file without a name shows that the folder can be written to, and leaves nothing there.
+        tempfile::tempfile_in(folder(&target)).map_err(|error| cannot_be_made(path, &error))?;
+        Ok(Self { path, target })
     }
 
-    pub(crate) fn store(mut self, svg: &str) -> Result<(), InputError> {
-        let written = self.file.write_all(svg.as_bytes());
-        written.map_err(|error| InputError::at(self.path, trace::describe(&error)))?;
-        let stored = self.file.persist(self.target);
-        stored.map_err(|error| InputError::at(self.path, trace::describe(&error.error)))?;
-        Ok(())
+    /// Writes the picture, under another name at first, and puts it in its place. It is quick, and not interrupted.
+    pub(crate) fn store(self, svg: &str) -> Result<(), InputError> {
+        interrupt::undisturbed(|| {
+            let mut builder = tempfile::Builder::new();
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt;
+                // As for any new file: what the user's mask leaves of it.
+                builder.permissions(fs::Permissions::from_mode(0o666));
+            }
+            let file = builder.prefix(".hb-").suffix(".svg").tempfile_in(folder(&self.target));
+            let mut file = file.map_err(|error| cannot_be_made(self.path, &error))?;
+            let written = file.write_all(svg.as_bytes());
+            written.map_err(|error| InputError::at(self.path, trace::describe(&error)))?;
+            let stored = file.persist(self.target);
+            stored.map_err(|error| InputError::at(self.path, trace::describe(&error.error)))?;
+            Ok(())
+        })
     }
+}
+
+fn folder(target: &Path) -> &Path {
+    match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn cannot_be_made(path: &Path, error: &io::Error) -> InputError {
+    InputError::at(path, format!("cannot be made in its folder: {}", trace::describe(error)))
 }

@@ -115,6 +115,21 @@ pub fn run(history: &History, settings: &Settings, progress: &mut dyn FnMut(u64)
     }
 }
 
+/// Returns about how many bytes a run over `sites` sites keeps from its beginning to its end. What is in flight or held
+/// back comes on top; of the latter, the limits of the buffers say how much it may be.
+pub fn memory(history: &History, sites: usize) -> u64 {
+    let (events, nodes, sites) = (history.len() as u64, history.nodes() as u64, sites as u64);
+    // An event has a message, its place in several lists, and its entry in the oracle.
+    let an_event = 300;
+    // A parent is a dependency of a message, a cause in the oracle, and has a child.
+    let a_parent = 40;
+    // A site has several vectors, and the oracle notes what it has delivered.
+    let (a_node_at_a_site, an_event_at_a_site) = (64, 2);
+    (events * an_event)
+        .saturating_add(history.parents_in_all() as u64 * a_parent)
+        .saturating_add(sites.saturating_mul(nodes * a_node_at_a_site + events * an_event_at_a_site))
+}
+
 /// Returns how many ticks a run of the history takes on a network that loses nothing and delays all alike.
 ///
 /// Partitions are spread over this time, so that they fall into the run.

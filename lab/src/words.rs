@@ -19,6 +19,14 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// Most characters that are shown of a name, or of another program's message.
+const SHOWN: usize = 200;
+
+/// Returns the beginning of a text, which may be of any length and come from anybody.
+pub fn shortened(text: &str) -> &str {
+    text.char_indices().nth(SHOWN).map_or(text, |(end, _)| &text[..end])
+}
+
 /// Whether a terminal takes the character for a command.
 fn is_command(letter: char) -> bool {
     let turns = ['\u{61c}', '\u{200e}', '\u{200f}'].contains(&letter)
@@ -62,6 +70,14 @@ mod tests {
             [0, 1, 2000].map(|number| counted(number, "event")),
             ["0 events", "1 event", "2,000 events"]
         );
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_two_characters() {
+        let long = "\u{1f44d}".repeat(SHOWN + 1);
+        assert_eq!(shortened(&long), "\u{1f44d}".repeat(SHOWN));
+        assert_eq!(shortened(&long[4..]), &long[4..]);
+        assert_eq!(shortened(""), "");
     }
 
     #[test]

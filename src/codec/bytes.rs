@@ -1,5 +1,8 @@
 //! Bytes out and bytes in: a writer, a reader, and the number that both know.
 
+#[cfg(feature = "alloc")]
+use core::mem;
+
 use super::error::{DecodeError, DecodeErrorKind};
 #[cfg(feature = "alloc")]
 use crate::compat::Vec;
@@ -72,7 +75,7 @@ impl Draft {
 
     /// Returns what was written, and starts again.
     pub(super) fn take(&mut self) -> &[u8] {
-        self.bytes.get(..core::mem::take(&mut self.len)).unwrap_or_default()
+        self.bytes.get(..mem::take(&mut self.len)).unwrap_or_default()
     }
 }
 
@@ -175,7 +178,11 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Reads values one after another from the front of some bytes.
+/// A reader of values, one after another, from the front of some bytes.
+///
+/// It has one budget of entries for everything that it reads, which bounds the memory: entries of adjacent nodes with
+/// equal counters take next to no bytes, so that a short input can name many. What is beyond the budget is refused
+/// before it is allocated. See [the table](crate::codec#limits) for what a value draws from the budget.
 ///
 /// # Examples
 ///
@@ -194,28 +201,52 @@ pub struct Reader<'a> {
     input: &'a [u8],
     at: usize,
     limit: usize,
+    /// How many entries are left of the limit.
+    entries: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// The limit of a reader that was not told another: 2^20 entries a value.
+    /// The entries that a reader made by [`new`](Self::new) accepts beyond one for each byte of its input: 4,096.
+    pub const DEFAULT_ENTRIES: usize = 1 << 12;
+
+    /// Makes a reader that accepts one entry for each byte of `input`, and
+    /// [`DEFAULT_ENTRIES`](Self::DEFAULT_ENTRIES) more, so that memory is in proportion to the bytes.
     ///
-    /// Entries of adjacent nodes with equal counters take next to no bytes, so that a short input can name many:
-    /// this is what keeps it from filling the memory.
-    pub const DEFAULT_LIMIT: usize = 1 << 20;
-
-    /// Reads from the front of `input`, values of at most [`DEFAULT_LIMIT`](Self::DEFAULT_LIMIT) entries.
+    /// A vector of up to 4,096 nodes is always within that. A larger one is, if its entries take a byte each on average,
+    /// as they do unless ids are adjacent and counters nearly equal. Where there may be more nodes, say how many with
+    /// [`with_limit`](Self::with_limit).
     pub const fn new(input: &'a [u8]) -> Self {
-        Self::with_limit(input, Self::DEFAULT_LIMIT)
+        // No overflow: a slice has at most `isize::MAX` bytes.
+        Self::with_limit(input, Self::DEFAULT_ENTRIES + input.len())
     }
 
-    /// Reads from the front of `input`, and refuses values with more than `limit` entries.
+    /// Makes a reader that accepts at most `limit` entries in all.
+    ///
+    /// ```
+    /// # #[cfg(feature = "alloc")] {
+    /// use happens_before::VersionVector;
+    /// use happens_before::codec::{self, Reader};
+    ///
+    /// let vector: VersionVector<u32> = (0..100_000).map(|node| (node, 1)).collect();
+    /// let mut bytes = Vec::new();
+    /// codec::encode(&vector, &mut bytes);
+    /// assert_eq!(bytes.len(), 1_567);
+    /// assert!(codec::decode::<VersionVector<u32>>(&bytes).is_err());
+    /// assert_eq!(codec::decode(Reader::with_limit(&bytes, 100_000)), Ok(vector));
+    /// # }
+    /// ```
     pub const fn with_limit(input: &'a [u8], limit: usize) -> Self {
-        Self { input, at: 0, limit }
+        Self { input, at: 0, limit, entries: limit }
     }
 
-    /// Returns how many entries a value may have.
+    /// Returns how many entries the reader accepts in all.
     pub const fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// Returns how many entries are left of the [`limit`](Self::limit).
+    pub const fn entries_left(&self) -> usize {
+        self.entries
     }
 
     /// Returns how many bytes were read.
@@ -287,14 +318,28 @@ impl<'a> Reader<'a> {
         Ok(number)
     }
 
-    /// Checks a claimed number of entries against the limit.
+    /// Takes so many entries, which the bytes from `at` on claim, from the budget.
     #[cfg(feature = "alloc")]
-    pub(super) fn count(&self, at: usize, claimed: usize) -> Result<usize, DecodeError> {
-        if claimed <= self.limit {
-            Ok(claimed)
-        } else {
-            self.refuse(at, DecodeErrorKind::TooManyEntries { limit: self.limit })
+    pub(crate) fn draw(&mut self, at: usize, entries: u64) -> Result<(), DecodeError> {
+        // What is no `usize` is more than the budget.
+        match self.entries.checked_sub(usize::try_from(entries).unwrap_or(usize::MAX)) {
+            Some(left) => self.entries = left,
+            None => return self.refuse(at, DecodeErrorKind::TooManyEntries { limit: self.limit }),
         }
+        Ok(())
+    }
+
+    /// Reads a part with a budget of its own, of at most `limit` entries.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn part<T, E>(
+        &mut self,
+        limit: usize,
+        read: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let budget = (mem::replace(&mut self.limit, limit), mem::replace(&mut self.entries, limit));
+        let part = read(self);
+        (self.limit, self.entries) = budget;
+        part
     }
 
     /// Ends reading.
@@ -314,5 +359,12 @@ impl<'a> Reader<'a> {
     #[expect(clippy::unused_self, reason = "an error is about the input of a reader")]
     pub(crate) fn refuse<T>(&self, at: usize, kind: DecodeErrorKind) -> Result<T, DecodeError> {
         Err(DecodeError { at, kind })
+    }
+}
+
+/// A reader made by [`Reader::new`].
+impl<'a, B: AsRef<[u8]> + ?Sized> From<&'a B> for Reader<'a> {
+    fn from(input: &'a B) -> Self {
+        Self::new(input.as_ref())
     }
 }

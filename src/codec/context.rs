@@ -1,13 +1,15 @@
 //! A causal context: the highest counters as entries, then the holes below them.
 
+use core::mem;
+use core::ops::Range;
+
 use super::bytes::{Reader, Writer};
 use super::entries::{put_entries, take_entries};
 use super::error::{DecodeError, DecodeErrorKind};
 use super::id::{DecodeId, EncodeId};
 use super::{Decode, Encode};
-use crate::compat::Vec;
-use crate::node::DotRange;
-use crate::version::CausalContext;
+use crate::compat::{BTreeMap, Vec};
+use crate::version::{CausalContext, VersionVector, context};
 
 impl<I: EncodeId> Encode for CausalContext<I> {
     fn encode(&self, out: &mut Writer<'_>) {
@@ -18,7 +20,7 @@ impl<I: EncodeId> Encode for CausalContext<I> {
             let (first, last) = range.counters().into_inner();
             let place = highest.len() as u64;
             let (place, seen) = match highest.last_mut() {
-                Some((node, seen)) if node == range.node() => (place - 1, core::mem::replace(seen, last)),
+                Some((node, seen)) if node == range.node() => (place - 1, mem::replace(seen, last)),
                 _ => {
                     highest.push((range.into_node(), last));
                     (place, 0)
@@ -51,40 +53,80 @@ impl<I: EncodeId> Encode for CausalContext<I> {
 
 impl<I: DecodeId> Decode for CausalContext<I> {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let (nodes, highest) = take_entries::<I>(reader)?;
+        let (mut nodes, mut counters) = take_entries::<I>(reader)?;
         let holed_at = reader.at();
         let (places, counts) = take_entries::<u64>(reader)?;
-        let mut holed = places.into_iter().zip(counts).peekable();
-        let mut left = reader.limit();
-        let mut ranges = Vec::new();
-        for ((node, highest), place) in nodes.into_iter().zip(highest).zip(0..) {
-            let holes = holed.next_if(|holed| holed.0 == place).map_or(0, |holed| holed.1);
-            // The counter after the last hole.
-            let mut first = 1_u64;
-            for at in 0..holes {
-                let hole_at = reader.at();
-                left = match left.checked_sub(1) {
-                    Some(left) => left,
-                    None => {
-                        return reader
-                            .refuse(hole_at, DecodeErrorKind::TooManyEntries { limit: reader.limit() });
-                    }
-                };
-                let [before, missing] = [reader.take_number()?, reader.take_number()?];
-                // The counters from `first` on that are there, then those that are not: one, and `missing` more.
-                let hole = first.checked_add(before).and_then(|hole| hole.checked_add(u64::from(at > 0)));
-                let next = hole.and_then(|hole| hole.checked_add(missing)?.checked_add(1));
-                let (Some(hole), Some(next)) = (hole, next.filter(|&next| next <= highest)) else {
-                    return reader.refuse(hole_at, DecodeErrorKind::OutOfRange);
-                };
-                ranges.extend(DotRange::new(node.clone(), first..=hole - 1));
-                first = next;
+        // Before any of them is read.
+        let holes = counts.iter().fold(0, |all: u64, &holes| all.saturating_add(holes));
+        reader.draw(reader.at(), holes)?;
+        let mut above = BTreeMap::new();
+        for (place, holes) in places.into_iter().zip(counts) {
+            let place = usize::try_from(place).unwrap_or(usize::MAX);
+            let (Some(node), Some(counter)) = (nodes.get(place), counters.get_mut(place)) else {
+                return reader.refuse(holed_at, DecodeErrorKind::OutOfRange);
+            };
+            let (highest, mut refused) = (mem::take(counter), None);
+            let mut runs =
+                Runs { reader, holes: 0..holes, first: 1, highest, refused: &mut refused }.peekable();
+            if let Some((_, last)) = runs.next_if(|run| run.0 == 1) {
+                *counter = last;
             }
-            ranges.extend(DotRange::new(node, first..=highest));
+            let runs = context::Runs::from_sorted(runs);
+            if let Some(refused) = refused {
+                return Err(refused);
+            }
+            above.extend(runs.map(|runs| (node.clone(), runs)));
         }
-        if holed.next().is_some() {
-            return reader.refuse(holed_at, DecodeErrorKind::OutOfRange);
+        let mut prefixes = counters.iter().map(|&counter| counter > 0);
+        nodes.retain(|_| prefixes.next() == Some(true));
+        counters.retain(|counter| *counter > 0);
+        Ok(Self::from_parts(VersionVector::from_sorted(nodes, counters), above))
+    }
+}
+
+/// What has been seen of one node, between its holes, which are read one by one.
+struct Runs<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    /// The numbers of the holes that are still to be read.
+    holes: Range<u64>,
+    /// The counter after the last hole.
+    first: u64,
+    /// The highest counter seen; 0 at the end.
+    highest: u64,
+    /// What was wrong with a hole; nothing comes after it.
+    refused: &'r mut Option<DecodeError>,
+}
+
+impl Runs<'_, '_> {
+    /// Reads the next hole; returns what was seen before it.
+    fn take_hole(&mut self, number: u64) -> Result<Range<u64>, DecodeError> {
+        let at = self.reader.at();
+        let [before, missing] = [self.reader.take_number()?, self.reader.take_number()?];
+        // The counters from `first` on that are there, then those that are not: one, and `missing` more.
+        let hole = self.first.checked_add(before).and_then(|hole| hole.checked_add(u64::from(number > 0)));
+        let next = hole.and_then(|hole| hole.checked_add(missing)?.checked_add(1));
+        match (hole, next) {
+            (Some(hole), Some(next)) if next <= self.highest => Ok(mem::replace(&mut self.first, next)..hole),
+            _ => self.reader.refuse(at, DecodeErrorKind::OutOfRange),
         }
-        Ok(ranges.into_iter().collect())
+    }
+}
+
+impl Iterator for Runs<'_, '_> {
+    type Item = (u64, u64);
+
+    fn next(&mut self) -> Option<(u64, u64)> {
+        while let Some(number) = self.holes.next() {
+            match self.take_hole(number) {
+                Ok(run) if run.is_empty() => {} // the first hole, at counter 1
+                Ok(run) => return Some((run.start, run.end - 1)),
+                Err(error) => {
+                    (self.holes, self.highest) = (0..0, 0);
+                    *self.refused = Some(error);
+                }
+            }
+        }
+        let last = mem::take(&mut self.highest);
+        (last > 0).then_some((self.first, last))
     }
 }

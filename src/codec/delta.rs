@@ -1,16 +1,19 @@
 //! A vector, relative to one that the receiver has.
 
+use smallvec::SmallVec;
+
 use super::bytes::{Reader, Writer};
 use super::entries::{put_entries, take_entries};
 use super::error::{DecodeError, DecodeErrorKind};
-use super::id::{DecodeId, EncodeId};
+use super::id::{DecodeId, EncodeId, Form};
 use crate::compat::Vec;
 use crate::version::VersionVector;
 
 /// Writes what `vector` has seen and `base` has not. O(n + m).
 ///
 /// [`decode_delta`] makes of it and of `base` the merge of both: `vector` itself, if it has seen all that `base`
-/// has. An entry that has grown takes its place in `base` and by how much, two bytes as a rule, and no id.
+/// has. An entry that has grown takes its place in `base` and by how much, two bytes as a rule, and no id. Eight bytes more say
+/// which vector the base is.
 ///
 /// `base` is something that the receiver is *known* to have, such as the last vector that it has acknowledged.
 ///
@@ -26,7 +29,7 @@ use crate::version::VersionVector;
 ///
 /// let mut delta = Vec::new();
 /// codec::encode_delta(&now, &known, &mut delta);
-/// assert_eq!(delta.len(), 6);
+/// assert_eq!(delta.len(), 12);
 /// assert_eq!(codec::decode_delta(&delta, &known), Ok(now));
 /// # Ok::<(), happens_before::CounterExhausted>(())
 /// ```
@@ -44,54 +47,79 @@ pub fn encode_delta<I: EncodeId>(vector: &VersionVector<I>, base: &VersionVector
     let mut writer = Writer::growing(out);
     put_entries::<u64>(grown.len(), grown.iter().copied(), &mut writer);
     super::put_entries(new.len(), new.iter().copied(), &mut writer);
-    writer.put(&check(base));
+    writer.put(&digest(base).to_be_bytes());
 }
 
 /// Merges into `base` what [`encode_delta`] has written relative to it. O(n + m).
 ///
+/// The input is bytes or a reader, as that of [`decode`](super::decode). What the delta names is drawn from its budget;
+/// the entries of `base`, which are there already, are not.
+///
 /// # Errors
 ///
 /// [`DecodeError`] if the bytes are not a delta, or are one to another vector
-/// ([`WrongBase`](DecodeErrorKind::WrongBase)). Of two vectors of which one is before the other, the wrong one
-/// is always noticed if they are less than 65,536 events apart, and otherwise as a rule: this guards against
-/// mistakes, not against malice.
-pub fn decode_delta<I: DecodeId>(
-    bytes: &[u8],
+/// ([`WrongBase`](DecodeErrorKind::WrongBase)): ask the sender for the whole vector then. Every other base is noticed,
+/// but for a chance of one in 2^64. This guards against mistakes, not against malice: a sender can claim anything of
+/// itself in any case.
+pub fn decode_delta<'a, I: DecodeId>(
+    input: impl Into<Reader<'a>>,
     base: &VersionVector<I>,
 ) -> Result<VersionVector<I>, DecodeError> {
-    let mut reader = Reader::new(bytes);
+    let mut reader = input.into();
     let (places, grown) = take_entries::<u64>(&mut reader)?;
     let (nodes, counters) = take_entries::<I>(&mut reader)?;
-    let check_at = reader.at();
-    if reader.take(2)? != check(base) {
-        return reader.refuse(check_at, DecodeErrorKind::WrongBase);
+    let digest_at = reader.at();
+    if reader.take(8)? != digest(base).to_be_bytes() {
+        return reader.refuse(digest_at, DecodeErrorKind::WrongBase);
     }
     reader.clone().finish()?;
     if nodes.iter().any(|node| base.get(node) > 0) {
         return reader.refuse(0, DecodeErrorKind::NotCanonical);
     }
 
-    let mut grown = places.into_iter().zip(grown).peekable();
-    let mut entries = Vec::new();
-    for ((node, seen), place) in base.iter().zip(0_u64..) {
-        if let Some((_, by)) = grown.next_if(|entry| entry.0 == place) {
-            let Some(counter) = seen.checked_add(by) else {
-                return reader.refuse(0, DecodeErrorKind::OutOfRange);
-            };
-            entries.push((node.clone(), counter));
-        }
-    }
-    if grown.next().is_some() {
-        return reader.refuse(0, DecodeErrorKind::WrongBase);
+    let mut entries = base.iter().zip(0_u64..);
+    let (mut ids, mut raised) = (SmallVec::new(), SmallVec::new());
+    for (place, by) in places.into_iter().zip(grown) {
+        // Of the right base, so the bytes are wrong and not the base.
+        let Some(((node, seen), _)) = entries.find(|entry| entry.1 == place) else {
+            return reader.refuse(0, DecodeErrorKind::OutOfRange);
+        };
+        let Some(counter) = seen.checked_add(by) else {
+            return reader.refuse(0, DecodeErrorKind::OutOfRange);
+        };
+        ids.push(node.clone());
+        raised.push(counter);
     }
     let mut vector = base.clone();
-    vector.merge(&entries.into_iter().chain(nodes.into_iter().zip(counters)).collect());
+    vector.merge(&VersionVector::from_sorted(ids, raised));
+    vector.merge(&VersionVector::from_sorted(nodes, counters));
     Ok(vector)
 }
 
-/// The number of events that a vector has seen, modulo 65,536: it grows with every event.
-fn check<I>(vector: &VersionVector<I>) -> [u8; 2] {
-    let events = vector.iter().fold(0_u64, |events, (_, counter)| events.wrapping_add(counter));
-    let [.., high, low] = events.to_be_bytes();
-    [high, low]
+/// Returns a number that tells a vector from every other, but for a chance of one in 2^64. O(n).
+///
+/// The sum over the entries, so that each is mixed while the one before still is.
+fn digest<I: EncodeId>(vector: &VersionVector<I>) -> u64 {
+    vector.iter().fold(0, |sum: u64, (node, counter)| {
+        sum.wrapping_add(mix(id_digest::<I::Form>(node.to_form()), counter))
+    })
+}
+
+fn id_digest<F: Form>(id: F::Ref<'_>) -> u64 {
+    if F::COLUMNS > 0 {
+        return F::numbers(id)[2 - F::COLUMNS..].iter().fold(0, |digest, &number| mix(digest, number));
+    }
+    let bytes = F::bytes(&id);
+    let (words, rest) = bytes.as_chunks();
+    let digest = words.iter().fold(0, |digest, word| mix(digest, u64::from_le_bytes(*word)));
+    let last = rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
+    mix(mix(digest, last), bytes.len() as u64)
+}
+
+/// Mixes a number into a digest: a step of `SplitMix64` (Steele, Lea, Flood, 2014).
+const fn mix(digest: u64, number: u64) -> u64 {
+    let sum = digest.wrapping_add(number).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mixed = (sum ^ sum >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ mixed >> 31
 }

@@ -188,7 +188,8 @@ pub(super) fn take_entries<I: DecodeId>(reader: &mut Reader<'_>) -> Result<Entri
     // What is no `usize` is more than there can be.
     let head = usize::try_from(reader.take_number()?).unwrap_or(usize::MAX);
     if head > many + FEW {
-        let len = reader.count(head_at, head - many)?;
+        let len = head - many;
+        reader.draw(head_at, len as u64)?;
         if len <= SMALL {
             take_blocks::<I, SMALL>(&mut entries, len, reader)?;
         } else {
@@ -207,7 +208,7 @@ fn take_few<I: DecodeId>(
     reader: &mut Reader<'_>,
 ) -> Result<(), DecodeError> {
     let (len, gap_len) = ((head - 1) % FEW + 1, (head - 1) / FEW);
-    reader.count(head_at, len)?;
+    reader.draw(head_at, len as u64)?;
     if I::Form::COLUMNS > 0 {
         let mut before = take_first(ids, reader)?;
         let mut all = 0;
@@ -244,15 +245,16 @@ fn take_blocks<I: DecodeId, const N: usize>(
 ) -> Result<(), DecodeError> {
     // `len` is a claim: more than the bytes that are there is reserved only when the entries are.
     let likely = len.min(reader.rest().len());
-    ids.reserve_exact(likely);
-    counters.reserve_exact(likely);
-
     let mut block = Block::<N>::new();
     let mut before = if I::Form::COLUMNS > 0 { Some(take_first(ids, reader)?) } else { None };
     while counters.len() < len {
         let at = reader.at();
         block.len = (len - counters.len()).min(N);
         block.first_gap = usize::from(counters.is_empty());
+        // A block takes a byte at least.
+        let possible = len.min(counters.len().saturating_add(BLOCK.saturating_mul(reader.rest().len())));
+        reserve(ids, possible, likely);
+        reserve(counters, possible, likely);
         take_block(&mut block, ids, reader)?;
         if let Some(before) = &mut before {
             take_gaps(&block, before, at, ids, reader)?;
@@ -260,6 +262,15 @@ fn take_blocks<I: DecodeId, const N: usize>(
         counters.extend(block.counters[..block.len].iter().map(|&counter| counter.wrapping_add(1)));
     }
     Ok(())
+}
+
+/// Makes room for the next block, of `possible` items in all, of which at first `likely` are believed: at most twice what
+/// has been read, and never more than there can be in the end.
+fn reserve<T>(items: &mut SmallVec<[T; INLINE]>, possible: usize, likely: usize) {
+    if items.capacity() - items.len() < BLOCK {
+        let room = (2 * items.len()).max(likely).max(items.len() + BLOCK).min(possible);
+        items.reserve_exact(room.saturating_sub(items.len()));
+    }
 }
 
 /// Reads the columns of a block, and ids that are written in full.

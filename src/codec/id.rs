@@ -73,6 +73,12 @@ pub trait Form: Clone + sealed::Sealed {
     #[doc(hidden)]
     fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
 
+    /// Returns the bytes of an id that is written in full, without its length.
+    #[doc(hidden)]
+    fn bytes<'b>(_form: &'b Self::Ref<'_>) -> &'b [u8] {
+        &[]
+    }
+
     /// Returns the numbers as which an id that is an integer is written, the last [`COLUMNS`](Self::COLUMNS) of these.
     #[doc(hidden)]
     fn numbers(_form: Self::Ref<'_>) -> [u64; 2] {
@@ -177,6 +183,10 @@ impl<const N: usize> Form for [u8; N] {
         out.put(form);
     }
 
+    fn bytes<'b>(form: &'b &Self) -> &'b [u8] {
+        *form
+    }
+
     fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let start = reader.at();
         match Self::try_from(reader.take(N)?) {
@@ -195,6 +205,10 @@ impl Form for Vec<u8> {
     fn put(form: &[u8], out: &mut Writer<'_>) {
         out.put_number(form.len() as u64);
         out.put(form);
+    }
+
+    fn bytes<'b>(form: &'b &[u8]) -> &'b [u8] {
+        form
     }
 
     fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {

@@ -33,12 +33,36 @@
 //! # What it guarantees
 //!
 //! - C1: equal values have equal bytes, and every other string of bytes is refused: `encode(decode(b)) == b`.
-//! - C2: memory follows the bytes that are there, up to [`Reader::DEFAULT_LIMIT`] entries a value or a limit of
-//!   your own; nothing is reserved from a length that is claimed.
+//! - C2: memory is in proportion to the bytes that are there and to the entries that the reader accepts; nothing is
+//!   reserved for a length that is claimed.
 //! - C3: an error says at which byte, and why.
-//! - C4: what this version writes, every later one reads. `tests/golden/codec.txt` holds it to that.
+//! - C4: what this version writes, every later one reads, but for deltas, which nobody keeps.
+//!   `tests/golden/codec.txt` holds it to that.
 //!
 //! It does not say which type it is: the reader has to know, as it has to know the type of the ids.
+//!
+//! # Limits
+//!
+//! A [`Reader`] has one budget of entries for everything that it reads, however the values are nested. A value of n
+//! entries is read by a reader with a limit of n, and refused by one with less, with
+//! [`TooManyEntries`](DecodeErrorKind::TooManyEntries), before memory is taken for it. [`Reader::new`], and with it
+//! [`decode`] of bytes, accepts one entry for each byte and [`Reader::DEFAULT_ENTRIES`] more;
+//! [`Reader::with_limit`] takes a number. In memory an entry drawn and a byte read take at most so many bytes each, with
+//! ids of type `u64` on a 64-bit machine:
+//!
+//! | value | entries | held | at the peak |
+//! |---|---|---|---|
+//! | dot, range, timestamp | none | 1, for the id | 1 |
+//! | version vector | one a node | 16 | 24 |
+//! | causal context | one a node, one a node with gaps, one a gap | 40 | 40 |
+//! | message header | one a dependency | 32 | 64 |
+//! | delta | one for each entry that has grown or is new | 16, and a copy of the base | 56, also for the base |
+//! | snapshot of a node | up to [`Limits::nodes`](crate::Limits::nodes) for each vector and each header | what its limits allow | one header more |
+//! | packet of an [`Endpoint`](crate::delivery::Endpoint) | up to [`EndpointConfig::nodes`](crate::delivery::EndpointConfig::nodes) for each vector and each header | what the endpoint keeps | two vectors and one header more |
+//! | snapshot of an endpoint | the same | what the endpoint keeps | a vector for each member, and one header, more |
+//!
+//! Ids of other types take what they take: a `String` 24 bytes, and the bytes of the text. Serde's forms have no budget:
+//! each of their entries takes a byte of input at least. `tests/memory.rs` holds all of this to hostile inputs.
 //!
 #![doc = include_str!("FORMAT.md")]
 
@@ -103,13 +127,30 @@ pub fn encode_to_slice<T: Encode + ?Sized>(value: &T, buffer: &mut [u8]) -> Resu
     if needed <= room { Ok(needed) } else { Err(BufferTooSmall { needed }) }
 }
 
-/// Reads a value that takes up all of `bytes`.
+/// Reads a value that takes up all of the input: bytes, within the limit of [`Reader::new`], or the rest of a reader,
+/// within its own.
 ///
 /// # Errors
 ///
 /// [`DecodeError`] says at which byte the input is not what [`Encode`] writes, and why.
-pub fn decode<T: Decode>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let mut reader = Reader::new(bytes);
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "alloc")] {
+/// use happens_before::VersionVector;
+/// use happens_before::codec::{self, DecodeErrorKind, Reader};
+///
+/// let bytes = [2, 7, 0, 0]; // two adjacent nodes
+/// let vector = VersionVector::from_iter([(7_u64, 1), (8, 1)]);
+/// assert_eq!(codec::decode(&bytes), Ok(vector.clone()));
+/// assert_eq!(codec::decode(Reader::with_limit(&bytes, 2)), Ok(vector));
+/// let error = codec::decode::<VersionVector<u64>>(Reader::with_limit(&bytes, 1)).unwrap_err();
+/// assert_eq!(error.kind, DecodeErrorKind::TooManyEntries { limit: 1 });
+/// # }
+/// ```
+pub fn decode<'a, T: Decode>(input: impl Into<Reader<'a>>) -> Result<T, DecodeError> {
+    let mut reader = input.into();
     let value = T::decode(&mut reader)?;
     reader.finish()?;
     Ok(value)

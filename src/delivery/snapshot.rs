@@ -93,15 +93,17 @@ pub fn decode_snapshot<I: DecodeId, P: PartialEq>(
     mut payload: impl FnMut(&[u8]) -> Option<P>,
 ) -> Result<(CausalBuffer<I, P>, Outbox<I>), DecodeError> {
     let mut buffer = empty;
-    let mut reader = Reader::with_limit(bytes, buffer.limits.nodes);
+    // No part has more entries than there may be nodes, and of the messages only one is here that the buffer has not.
+    let nodes = buffer.limits.nodes;
+    let mut reader = Reader::with_limit(bytes, nodes);
 
-    let delivered = VersionVector::decode(&mut reader)?;
+    let delivered = reader.part(nodes, VersionVector::decode)?;
     if buffer.advance_to(&delivered).is_err() {
         return reader.refuse(0, DecodeErrorKind::BeyondLimits);
     }
 
     let at = reader.at();
-    for (node, last) in &VersionVector::<I>::decode(&mut reader)? {
+    for (node, last) in &reader.part(nodes, VersionVector::<I>::decode)? {
         match buffer.close(node, last - 1) {
             Ok(_) => {} // nothing is held yet, so nothing is doomed
             Err(CloseError::Delivered { .. }) => return reader.refuse(at, DecodeErrorKind::Contradiction),
@@ -116,7 +118,7 @@ pub fn decode_snapshot<I: DecodeId, P: PartialEq>(
         return reader.refuse(at, DecodeErrorKind::Contradiction);
     }
     let at = reader.at();
-    let frontier = VersionVector::decode(&mut reader)?;
+    let frontier = reader.part(nodes, VersionVector::decode)?;
     if frontier.get(&node) > 0 {
         return reader.refuse(at, DecodeErrorKind::OwnDependency);
     }
@@ -127,7 +129,7 @@ pub fn decode_snapshot<I: DecodeId, P: PartialEq>(
     let mut before = None;
     for _ in 0..reader.take_number()? {
         let at = reader.at();
-        let header = Message::<I, ()>::decode_header(&mut reader)?;
+        let header = reader.part(nodes, Message::<I, ()>::decode_header)?;
         // A length that is no `usize` is more than there is.
         let len = usize::try_from(reader.take_number()?).unwrap_or(usize::MAX);
         let payload_at = reader.at();

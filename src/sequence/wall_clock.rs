@@ -203,7 +203,8 @@ pub struct WallClock {
     layout: Layout,
 }
 
-const _: () = assert!(size_of::<WallClock>() == 56);
+// Less where 64-bit numbers are aligned to 4 bytes, as on i686.
+const _: () = assert!(size_of::<WallClock>() <= 56);
 
 impl WallClock {
     /// Makes the allocator of a node that has issued nothing yet. After a restart,

@@ -18,10 +18,10 @@
 //!    node c   ■ ■ ■ ■ ■ · · · ·     5
 //! ```
 //!
-//! The prefixes are a [`VersionVector`], at its speed. The ranges above them, of all nodes, are in one ordered
-//! map from first dot to last counter; it is empty, and costs nothing, while everything comes in order. When a
-//! gap is filled, its neighbours become one range. So the cost is by ranges, never by dots: a dot far ahead is
-//! one range, and what is missing below it another.
+//! The prefixes are a [`VersionVector`], at its speed. The ranges above them are in an ordered map, by node; it is
+//! empty, and costs nothing, while everything comes in order. When a gap is filled, its neighbours become one range. So
+//! the cost is by ranges, never by dots: a dot far ahead is one range, and what is missing below it another. An id is
+//! there once for the prefix and once for all ranges above, however many there are.
 //!
 //! | operation | of the sets |
 //! |---|---|
@@ -125,12 +125,14 @@
 //!
 //! # Invariants
 //!
-//! - C1: ranges above are not empty.
+//! - C1: ranges above are not empty, and a node without any is not in the map.
 //! - C2: between the prefix of a node and its first range above at least one counter is missing.
 //! - C3: between two ranges above of one node at least one counter is missing.
+//! - C4: the number of ranges above is known.
 //!
 //! Together with those of the [`VersionVector`] of prefixes. So equal sets of dots have one representation, and
-//! `==` and `Hash` mean what they should.
+//! `==` and `Hash` mean what they should. They hold even after a panic of the caller's code, as
+//! [there](crate::version::vector#panics).
 //!
 //! # Sources
 //!
@@ -142,17 +144,19 @@
 
 mod algebra;
 mod ranges;
+mod runs;
 
-use core::{fmt, mem, ops};
+use core::{fmt, mem};
 
-use crate::compat::{BTreeMap, Vec};
+use crate::compat::{BTreeMap, Vec, btree_map};
 use crate::node::{CounterExhausted, Dot, DotRange, NodeId};
 use crate::version::VersionVector;
 
 pub use ranges::Ranges;
+pub(crate) use runs::Runs;
 
-/// The ranges above the prefixes: first dot, last counter.
-type Above<I> = BTreeMap<Dot<I>, u64>;
+/// The ranges above the prefixes, of each node that has any.
+pub(crate) type Above<I> = BTreeMap<I, Runs>;
 
 /// One side of a merge is taken in range by range where the other has more than this many times as many ranges.
 ///
@@ -187,6 +191,8 @@ const MUCH_LONGER: usize = 8;
 pub struct CausalContext<I> {
     prefix: VersionVector<I>,
     above: Above<I>,
+    /// How many ranges are above the prefixes.
+    count: usize,
 }
 
 impl<I> CausalContext<I> {
@@ -198,7 +204,7 @@ impl<I> CausalContext<I> {
 
     /// Returns the number of ranges: what the context costs. O(1).
     pub fn len(&self) -> usize {
-        self.prefix.len() + self.above.len()
+        self.prefix.len() + self.count
     }
 
     /// Returns whether nothing has been seen.
@@ -216,15 +222,17 @@ impl<I> CausalContext<I> {
 
     /// Forgets everything.
     pub fn clear(&mut self) {
+        // Ids are dropped when all else is done: a panic there finds nothing half-way, here and below.
+        let _above = mem::take(&mut self.above);
+        self.count = 0;
         self.prefix.clear();
-        self.above.clear();
     }
 }
 
 impl<I: NodeId> CausalContext<I> {
     /// Returns whether the event `dot` has been seen. O(log n + log r).
     pub fn contains(&self, dot: &Dot<I>) -> bool {
-        self.prefix.contains(dot) || self.above_at(dot).is_some_and(|last| dot.counter() <= last)
+        self.prefix.contains(dot) || self.above(dot.node()).is_some_and(|runs| runs.contains(dot.counter()))
     }
 
     /// Returns the counter of `node`'s latest event seen, 0 for none. O(log n + log r).
@@ -236,20 +244,12 @@ impl<I: NodeId> CausalContext<I> {
     /// assert_eq!((seen.highest(&"a"), seen.highest(&"b")), (9, 0));
     /// ```
     pub fn highest(&self, node: &I) -> u64 {
-        // Without a range above there is no need to clone the node.
-        if !self.above.is_empty()
-            && let Some(end) = Dot::new(node.clone(), u64::MAX)
-            && let Some(last) = self.above_at(&end)
-        {
-            return last;
-        }
-        self.prefix.get(node)
+        self.above(node).map_or_else(|| self.prefix.get(node), Runs::highest)
     }
 
-    /// Returns the last counter of the range above, of `dot`'s node, that starts at `dot` or next before it.
-    fn above_at(&self, dot: &Dot<I>) -> Option<u64> {
-        let (first, &last) = self.above.range(..=dot).next_back()?;
-        (first.node() == dot.node()).then_some(last)
+    /// Returns the ranges of `node` above its prefix.
+    fn above(&self, node: &I) -> Option<&Runs> {
+        self.above.get(node)
     }
 
     /// Sees `dot`; returns whether it is new.
@@ -273,7 +273,7 @@ impl<I: NodeId> CausalContext<I> {
     /// assert_eq!(seen.len(), 1);
     /// ```
     pub fn insert(&mut self, dot: &Dot<I>) -> bool {
-        self.insert_from(dot, dot.counter())
+        self.insert_from(dot.node(), dot.counter(), dot.counter())
     }
 
     /// Sees all dots of `range`; returns whether any of them is new.
@@ -284,51 +284,44 @@ impl<I: NodeId> CausalContext<I> {
     /// many as earlier calls have added.
     pub fn insert_range(&mut self, range: &DotRange<I>) -> bool {
         let (first, last) = range.counters().into_inner();
-        Dot::new(range.node().clone(), first).is_some_and(|first| self.insert_from(&first, last))
+        self.insert_from(range.node(), first, last)
     }
 
-    /// Sees the dots from `first` to counter `last`, which is not lower; returns whether any of them is new.
-    fn insert_from(&mut self, first: &Dot<I>, last: u64) -> bool {
-        // No underflow, here and below: counters are at least 1.
-        let (node, before) = (first.node(), first.counter() - 1);
+    /// Sees the dots of `node` from `first` to `last`, which is not lower; returns whether any of them is new.
+    fn insert_from(&mut self, node: &I, first: u64, last: u64) -> bool {
         let prefix = self.prefix.get(node);
-        // Whichever it touches grows: the prefix, or the range above that starts at or before it.
-        let grows = if before <= prefix { Some(prefix) } else { self.above_at(first) };
-        let grows = grows.filter(|&end| before <= end);
-        if grows.is_some_and(|end| last <= end) {
+        if last <= prefix {
             return false;
         }
-
-        let mut end = last;
-        let behind = (ops::Bound::Excluded(first), ops::Bound::Unbounded);
-        while let Some((next, &next_last)) = self.above.range(behind).next()
-            && next.node() == node
-            && next.counter() - 1 <= end
-        {
-            end = end.max(next_last);
-            let next = next.clone();
-            self.above.remove(&next);
-        }
-
-        if before <= prefix {
-            self.raise_prefix(first, end);
-        } else if grows.is_some()
-            && let Some((_, last)) = self.above.range_mut(..=first).next_back()
-        {
-            *last = end;
+        // No underflow: counters are at least 1.
+        if first - 1 <= prefix {
+            self.raise_prefix(node, last);
+        } else if let Some(runs) = self.above.get_mut(node) {
+            let before = runs.len();
+            let is_new = runs.insert(first, last);
+            self.count = self.count - before + runs.len();
+            return is_new;
         } else {
-            self.above.insert(first.clone(), end);
+            self.above.insert(node.clone(), Runs::new(first, last));
+            self.count += 1;
         }
         true
     }
 
-    /// Raises the prefix of `dot`'s node.
-    fn raise_prefix(&mut self, dot: &Dot<I>, counter: u64) {
-        if dot.counter() == counter {
-            // In order, one by one: no need to clone the node.
-            self.prefix.observe(dot);
-        } else if let Some(dot) = Dot::new(dot.node().clone(), counter) {
-            self.prefix.observe(&dot);
+    /// Raises the prefix of a node to `counter`, and beyond if a range above goes on from there.
+    ///
+    /// First comes whatever calls code of the caller, then what changes the ranges above.
+    fn raise_prefix(&mut self, node: &I, counter: u64) {
+        let Some(runs) = self.above.get_mut(node) else { return self.prefix.raise(node, counter) };
+        let (before, end) = (runs.len(), runs.reached_by(counter));
+        if end < runs.highest() {
+            self.prefix.raise(node, end);
+            runs.remove_up_to(end);
+            self.count = self.count - before + runs.len();
+        } else if let btree_map::Entry::Occupied(runs) = self.above.entry(node.clone()) {
+            self.prefix.raise(node, end);
+            let _gone = runs.remove_entry();
+            self.count -= before;
         }
     }
 
@@ -361,8 +354,15 @@ impl<I: NodeId> CausalContext<I> {
 
     /// Returns whether `dot` or one of its neighbours has been seen, so that it adds no range.
     fn touches(&self, dot: &Dot<I>) -> bool {
-        let next = dot.counter().checked_add(1).and_then(|next| Dot::new(dot.node().clone(), next));
-        self.contains(dot) || [dot.previous(), next].iter().flatten().any(|dot| self.contains(dot))
+        self.touching(dot.node(), dot.counter(), dot.counter()) > 0
+    }
+
+    /// Returns how many ranges have a dot of `node` from `first` to `last`, or one next to these. O(log n + log r), and
+    /// O(1) for each.
+    fn touching(&self, node: &I, first: u64, last: u64) -> usize {
+        let prefix = self.prefix.get(node);
+        let above = self.above(node).map_or(0, |runs| runs.touching(first, last));
+        above + usize::from(prefix > 0 && first - 1 <= prefix)
     }
 
     /// Counts one more event of `node`, after the latest seen, and names it. O(log n + log r).
@@ -414,46 +414,58 @@ impl<I: NodeId> CausalContext<I> {
     /// assert_eq!(odd.to_string(), "{(a, 1..=4)}");
     /// ```
     pub fn merge(&mut self, other: &Self) {
-        if other.len().saturating_mul(MUCH_LONGER) < self.above.len() {
+        if other.len().saturating_mul(MUCH_LONGER) < self.count {
             for range in other {
-                self.insert_range(&range.cloned());
+                let (first, last) = range.counters().into_inner();
+                self.insert_from(range.node(), first, last);
             }
         } else {
-            self.prefix.merge(&other.prefix);
             if !(self.above.is_empty() && other.above.is_empty()) {
-                let ours = mem::take(&mut self.above).into_iter();
-                let theirs = other.above.iter().map(|(first, &last)| (first.clone(), last));
-                self.insert_above(ours.chain(theirs).collect());
+                self.merge_above(other);
             }
+            self.prefix.merge(&other.prefix);
         }
         self.debug_validate();
     }
 
-    /// Merges ranges, in any order, into a context that has none above its prefixes. O(k log k + k log n) for k
-    /// ranges, O(k log n) where they are two sorted runs.
-    fn insert_above(&mut self, mut ranges: Vec<(Dot<I>, u64)>) {
-        debug_assert!(self.above.is_empty());
-        // Finds sorted runs, and merges two of them in one pass.
-        ranges.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut above: Vec<(Dot<I>, u64)> = Vec::with_capacity(ranges.len());
-        for (first, last) in ranges {
-            let before = first.counter() - 1; // counters are at least 1
-            // Where the node has a range above, what comes later does not touch its prefix.
-            if let Some((start, end)) = above.last_mut()
-                && start.node() == first.node()
-            {
-                if before <= *end {
-                    *end = last.max(*end);
-                } else {
-                    above.push((first, last));
+    /// Merges in all that `other` has seen of nodes that have ranges above on either side.
+    fn merge_above(&mut self, other: &Self) {
+        let raised = self.above.keys().filter(|node| other.prefix.get(node) > self.prefix.get(node));
+        for node in raised.cloned().collect::<Vec<_>>() {
+            self.raise_prefix(&node, other.prefix.get(&node));
+        }
+        for (node, theirs) in &other.above {
+            let mut left = theirs.iter().peekable();
+            while let Some((first, last)) = left.next_if(|run| run.0 - 1 <= self.prefix.get(node)) {
+                self.insert_from(node, first, last);
+            }
+            match self.above.get_mut(node) {
+                Some(ours) if theirs.len().saturating_mul(MUCH_LONGER) < ours.len() => {
+                    left.for_each(|(first, last)| {
+                        self.insert_from(node, first, last);
+                    });
                 }
-            } else if before <= self.prefix.get(first.node()) {
-                self.raise_prefix(&first, last);
-            } else {
-                above.push((first, last));
+                Some(ours) => {
+                    let union = ours.union(left);
+                    self.count = self.count - ours.len() + union.len();
+                    *ours = union;
+                }
+                None => {
+                    let Some(theirs) = Runs::from_sorted(left) else { continue };
+                    let count = theirs.len();
+                    self.above.insert(node.clone(), theirs);
+                    self.count += count;
+                }
             }
         }
-        self.above = above.into_iter().collect();
+    }
+
+    /// Makes a context of its prefixes and of the ranges above them, for which C1 to C3 hold.
+    pub(crate) fn from_parts(prefix: VersionVector<I>, above: Above<I>) -> Self {
+        let count = above.values().map(Runs::len).sum();
+        let context = Self { prefix, above, count };
+        context.debug_validate();
+        context
     }
 
     /// Merges `other`, as [`merge`](Self::merge) does, unless that takes more than `limit` ranges.
@@ -467,7 +479,8 @@ impl<I: NodeId> CausalContext<I> {
     ///
     /// # Complexity
     ///
-    /// As [`merge`](Self::merge). Where both together have more ranges than the limit, it works on a copy.
+    /// As [`merge`](Self::merge). Where both together have more ranges than the limit, counting those of the union costs
+    /// O((m + s)(log n + log r)) before.
     ///
     /// # Examples
     ///
@@ -485,13 +498,24 @@ impl<I: NodeId> CausalContext<I> {
             self.merge(other);
             return Ok(());
         }
-        let mut union = self.clone();
-        union.merge(other);
-        if union.len() > limit.max(self.len()) {
+        if self.union_len(other) > limit.max(self.len()) {
             return Err(TooManyRanges { limit });
         }
-        *self = union;
+        self.merge(other);
         Ok(())
+    }
+
+    /// Returns how many ranges the union with `other` has.
+    ///
+    /// Join each range of ours by a line with each of theirs that it touches: the ranges of the union are what hangs
+    /// together, and nothing hangs together in two ways. So each line takes one away. Of a union that is longer than
+    /// `self`, there are fewer lines than ranges of theirs.
+    fn union_len(&self, other: &Self) -> usize {
+        let touching = |range: DotRange<&I>| {
+            let (first, last) = range.counters().into_inner();
+            self.touching(range.node(), first, last)
+        };
+        self.len() + other.len() - other.iter().map(touching).sum::<usize>()
     }
 
     /// Names the gaps: what is not seen of each node, below the latest seen, in order. O(r + g log n) for the
@@ -506,31 +530,67 @@ impl<I: NodeId> CausalContext<I> {
     /// assert!(seen.missing().eq([DotRange::new("a", 2..=u64::MAX - 1).unwrap()]));
     /// ```
     pub fn missing(&self) -> impl Iterator<Item = DotRange<I>> {
-        let mut before: Option<(&Dot<I>, u64)> = None;
-        self.above.iter().filter_map(move |(first, &last)| {
-            let seen = match before.replace((first, last)) {
-                Some((before, last)) if before.node() == first.node() => last,
-                _ => self.prefix.get(first.node()),
-            };
-            // No overflow, and never empty: `seen + 1` is missing, by C2 and C3.
-            DotRange::new(first.node().clone(), seen + 1..=first.counter() - 1)
+        self.above.iter().flat_map(|(node, runs)| {
+            let mut seen = self.prefix.get(node);
+            runs.iter().filter_map(move |(first, last)| {
+                // No overflow, and never empty: `seen + 1` is missing, by C2 and C3.
+                let gap = mem::replace(&mut seen, last) + 1..=first - 1;
+                DotRange::new(node.clone(), gap)
+            })
         })
     }
 
-    /// Forgets `node`, and returns whether anything had been seen of it. O(n + r).
+    /// Forgets `node`, and returns whether anything had been seen of it. O(n + log r).
     ///
     /// Only where the node is known to be gone for good and forgotten by everyone: a forgotten node counts as
     /// never seen.
     pub fn remove(&mut self, node: &I) -> bool {
-        let before = self.len();
-        self.retain(|other| other != node);
-        self.len() < before
+        let above = self.above.remove_entry(node);
+        self.count -= above.as_ref().map_or(0, |(_, runs)| runs.len());
+        self.prefix.remove(node) > 0 || above.is_some()
     }
 
-    /// Keeps the nodes for which `keep` says so, and forgets the others. O(n + r), and as many questions.
-    pub fn retain(&mut self, keep: impl Fn(&I) -> bool) {
-        self.prefix.retain(|node, _| keep(node));
-        self.above.retain(|first, _| keep(first.node()));
+    /// Keeps the nodes for which `keep` says so, and forgets the others. O(n + r).
+    ///
+    /// `keep` is asked once for each node, in order, before anything changes.
+    ///
+    /// ```
+    /// use happens_before::{CausalContext, Dot};
+    ///
+    /// let mut seen = CausalContext::from_iter(["a", "b", "c"].map(|node| Dot::new(node, 2).unwrap()));
+    /// let mut forgotten = Vec::new();
+    /// seen.retain(|node| {
+    ///     let keep = *node != "b";
+    ///     if !keep {
+    ///         forgotten.push(*node);
+    ///     }
+    ///     keep
+    /// });
+    /// assert_eq!((seen.to_string(), forgotten), ("{(a, 2..=2), (c, 2..=2)}".into(), vec!["b"]));
+    /// ```
+    pub fn retain(&mut self, mut keep: impl FnMut(&I) -> bool) {
+        let (mut prefixes, mut above) = (Vec::new(), Vec::new());
+        let mut nodes = self.above.keys().peekable();
+        for (node, _) in &self.prefix {
+            while let Some(node) = nodes.next_if(|above| *above < node) {
+                above.push(keep(node));
+            }
+            let keeps = keep(node);
+            prefixes.push(keeps);
+            above.extend(nodes.next_if(|above| *above == node).map(|_| keeps));
+        }
+        above.extend(nodes.map(keep));
+
+        let mut answers = above.into_iter();
+        self.above.retain(|_, runs| {
+            let keeps = answers.next() == Some(true);
+            if !keeps {
+                self.count -= runs.len();
+            }
+            keeps
+        });
+        let mut answers = prefixes.into_iter();
+        self.prefix.retain(|_, _| answers.next() == Some(true));
         self.debug_validate();
     }
 
@@ -538,18 +598,16 @@ impl<I: NodeId> CausalContext<I> {
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         self.prefix.internal_validate()?;
-        let mut before: Option<(&Dot<I>, u64)> = None;
-        for (first, &last) in &self.above {
-            if last < first.counter() {
-                return Err("C1: ranges above are not empty");
+        for (node, runs) in &self.above {
+            if !runs.are_apart() {
+                return Err("C1 and C3: no range above is empty, and a gap between any two");
             }
-            if first.counter() - 1 <= self.prefix.get(first.node()) {
+            if runs.iter().next().is_some_and(|(first, _)| first - 1 <= self.prefix.get(node)) {
                 return Err("C2: a gap between a prefix and what is above it");
             }
-            if before.is_some_and(|(at, end)| at.node() == first.node() && first.counter() - 1 <= end) {
-                return Err("C3: a gap between two ranges above");
-            }
-            before = Some((first, last));
+        }
+        if self.above.values().map(Runs::len).sum::<usize>() != self.count {
+            return Err("C4: the number of ranges above is known");
         }
         Ok(())
     }
@@ -587,6 +645,6 @@ impl<I> Default for CausalContext<I> {
 /// What the vector has seen: a prefix for each node. O(1).
 impl<I> From<VersionVector<I>> for CausalContext<I> {
     fn from(prefix: VersionVector<I>) -> Self {
-        Self { prefix, above: Above::new() }
+        Self { prefix, above: Above::new(), count: 0 }
     }
 }

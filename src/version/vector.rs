@@ -40,6 +40,13 @@
 //! entries, after single new ones were added: then comparing takes a step an entry, until an operation that goes
 //! through all of them, such as [`shrink_to_fit`](VersionVector::shrink_to_fit), moves them into the arrays.
 //!
+//! # Panics
+//!
+//! Nothing here panics by itself. The caller's code may: the closure of [`retain`](VersionVector::retain), and the
+//! order, the clones and the drops of ids. If such a panic is caught, the invariants hold, and each entry is as it was or
+//! as it would have become. An operation on single entries has changed all or nothing. A merge may have raised some
+//! counters and not others: merge again, or drop the vector.
+//!
 //! # Sources
 //!
 //! Parker et al., *Detection of Mutual Inconsistency in Distributed Systems* (1983); Fidge, *Timestamps in
@@ -122,9 +129,10 @@ impl<I> VersionVector<I> {
 
     /// Forgets everything; keeps the memory.
     pub fn clear(&mut self) {
-        self.ids.change().clear();
+        // Ids are dropped last, here and below: a panic there finds as many counters as ids.
         self.counters.clear();
-        self.recent.take();
+        let _recent = self.recent.take();
+        self.ids.change().drain(..);
     }
 
     /// Gives back memory that is not needed. Moves the entries inline if they fit. O(n).
@@ -231,10 +239,16 @@ impl<I: NodeId> VersionVector<I> {
     /// ```
     #[inline]
     pub fn observe(&mut self, dot: &Dot<I>) {
+        self.raise(dot.node(), dot.counter());
+    }
+
+    /// Raises the counter of `node`, at least to `counter`, which is not 0. Changes all or nothing if an id panics.
+    #[inline]
+    pub(crate) fn raise(&mut self, node: &I, counter: u64) {
         let counters = self.counters.as_mut_slice();
-        match self.ids.binary_search(dot.node()) {
-            Ok(at) => counters[at] = counters[at].max(dot.counter()),
-            Err(before) => self.raise_recent(before, dot.node(), dot.counter()),
+        match self.ids.binary_search(node) {
+            Ok(at) => counters[at] = counters[at].max(counter),
+            Err(before) => self.raise_recent(before, node, counter),
         }
     }
 
@@ -264,8 +278,8 @@ impl<I: NodeId> VersionVector<I> {
     where
         I: 'a,
     {
-        let mut new = SmallVec::<[(usize, (&I, u64)); INLINE]>::new();
-        for (node, counter) in entries {
+        let mut new = SmallVec::<[(usize, (I, u64)); INLINE]>::new();
+        for (node, counter) in entries.clone() {
             match self.ids.search_from(from, node) {
                 Ok(at) => {
                     self.counters[at] = self.counters[at].max(counter);
@@ -275,7 +289,7 @@ impl<I: NodeId> VersionVector<I> {
                     from = before;
                     match self.recent.get_mut(node) {
                         Some(ours) => *ours = counter.max(*ours),
-                        None => new.push((before, (node, counter))),
+                        None => new.push((before, (node.clone(), counter))),
                     }
                 }
             }
@@ -284,9 +298,12 @@ impl<I: NodeId> VersionVector<I> {
         if count == 0 {
             return;
         }
-        let new = new.into_iter().map(|(before, (node, counter))| (before, (node.clone(), counter)));
         if self.recent.is_empty() && (self.len() < LARGE || count > self.len() / RECENT) {
-            self.insert_all(count, new);
+            self.insert_all(count, new.into_iter());
+        } else if self.recent.len() + count > self.ids.len() / RECENT {
+            // More than there may be (V5). There are recent ones, or this would be the first case.
+            self.settle();
+            self.merge_entries(0, entries);
         } else {
             let end = self.ids.len();
             for (before, (node, counter)) in new {
@@ -297,7 +314,6 @@ impl<I: NodeId> VersionVector<I> {
                     self.recent.insert(node, counter, before);
                 }
             }
-            self.settle_if_many();
         }
     }
 
@@ -319,13 +335,9 @@ impl<I: NodeId> VersionVector<I> {
             self.counters.insert(before, counter);
         } else {
             self.recent.insert(node.clone(), counter, before);
-            self.settle_if_many();
-        }
-    }
-
-    fn settle_if_many(&mut self) {
-        if self.recent.len() > self.ids.len() / RECENT {
-            self.settle();
+            if self.recent.len() > self.ids.len() / RECENT {
+                self.settle();
+            }
         }
     }
 
@@ -409,12 +421,16 @@ impl<I: NodeId> VersionVector<I> {
     pub fn remove(&mut self, node: &I) -> u64 {
         self.settle();
         self.ids.binary_search(node).map_or(0, |at| {
+            let counter = self.counters.remove(at);
             self.ids.change().remove(at);
-            self.counters.remove(at)
+            counter
         })
     }
 
     /// Keeps the entries for which `keep` says so, and forgets the others. O(n).
+    ///
+    /// `keep` is asked once for each entry, in order. If it panics, what it was asked before is kept or forgotten as it
+    /// said, and the rest stays.
     pub fn retain(&mut self, mut keep: impl FnMut(&I, u64) -> bool) {
         self.settle();
         self.filter_map(0, |node, counter| if keep(node, counter) { counter } else { 0 });
@@ -424,17 +440,11 @@ impl<I: NodeId> VersionVector<I> {
     fn filter_map(&mut self, from: usize, mut new_counter: impl FnMut(&I, u64) -> u64) {
         if from < self.ids.len() {
             let ids = self.ids.change();
-            let mut kept = from;
-            for at in from..ids.len() {
-                let counter = new_counter(&ids[at], self.counters[at]);
-                if counter > 0 {
-                    ids.swap(kept, at);
-                    self.counters[kept] = counter;
-                    kept += 1;
-                }
+            let mut kept = Kept { ids, counters: &mut self.counters, kept: from, seen: from };
+            while kept.seen < kept.counters.len() {
+                let counter = new_counter(&kept.ids[kept.seen], kept.counters[kept.seen]);
+                kept.next(counter);
             }
-            ids.truncate(kept);
-            self.counters.truncate(kept);
         }
         self.debug_validate();
     }
@@ -482,6 +492,35 @@ impl<I: NodeId> VersionVector<I> {
 fn dot_after<I>(seen: u64, node: I) -> Result<Dot<I>, CounterExhausted> {
     let next = seen.checked_add(1).and_then(|next| Dot::new(node, next));
     next.ok_or(CounterExhausted { limit: u64::MAX })
+}
+
+/// Entries of the arrays while some are taken out: first those that stay, then a gap, then those still to be seen.
+///
+/// The gap is closed at the end, also when the caller's code has panicked.
+struct Kept<'a, I> {
+    ids: &'a mut SmallVec<[I; INLINE]>,
+    counters: &'a mut SmallVec<[u64; INLINE]>,
+    kept: usize,
+    seen: usize,
+}
+
+impl<I> Kept<'_, I> {
+    /// Gives the next entry a new counter, or takes it out if that is 0.
+    fn next(&mut self, counter: u64) {
+        if counter > 0 {
+            self.ids.swap(self.kept, self.seen);
+            self.counters[self.kept] = counter;
+            self.kept += 1;
+        }
+        self.seen += 1;
+    }
+}
+
+impl<I> Drop for Kept<'_, I> {
+    fn drop(&mut self) {
+        self.counters.drain(self.kept..self.seen);
+        self.ids.drain(self.kept..self.seen);
+    }
 }
 
 /// Looks up nodes in increasing order.

@@ -21,10 +21,13 @@
 //!
 //! # Complexity
 //!
-//! Reaches are cut into blocks that are shared until one side writes, and merging skips blocks that both sides
-//! share. An event with one parent that has no other child takes over its parent's reach: O(1). Every other
-//! event costs O(nodes / 32) for the pointers and O(32) for every block that really differs. A reach is given
-//! back once the last child has been visited.
+//! A reach is a tree whose parts are shared until one side writes, with parts only where an entry is not 0. An event with
+//! one parent that has no other child takes over its parent's reach: O(1). An event with several children costs each
+//! child a path, O(log nodes). A merge looks only at parts that differ, and makes new ones only where neither side has
+//! the maximum. A reach is given back once the last child has been visited.
+//!
+//! Many open branches with truly different pasts still take branches times nodes. So every
+//! part is counted in the [`Budget`], which is looked at after each merge.
 //!
 //! # Sources
 //!
@@ -33,12 +36,17 @@
 use std::rc::Rc;
 
 use super::{HistoryError, Lists, Node, Told};
+use crate::budget::{Budget, OverBudget};
+use crate::words::shortened;
 
 /// How many nodes of an author are tried before she gets a new one.
 const LOOKED_AT: usize = 64;
 
-/// Entries a block of a reach.
-const BLOCK: usize = 32;
+/// Entries a leaf of a reach; a leaf is as large as a branch.
+const LEAF: usize = 64;
+
+/// Children a branch of a reach.
+const BRANCH: usize = 32;
 
 /// Which node each event belongs to, and which author each node belongs to.
 pub(super) struct Assigned {
@@ -50,30 +58,44 @@ pub(super) struct Assigned {
 ///
 /// # Errors
 ///
-/// [`HistoryError::Concurrent`] if an author's events are not totally ordered.
-pub(super) fn whole(authors: &[String], told: &[Told], parents: &Lists) -> Result<Assigned, HistoryError> {
-    let mut walk = Walk::new(authors.len(), parents);
+/// [`HistoryError::Concurrent`] if an author's events are not totally ordered; [`HistoryError::OverBudget`].
+pub(super) fn whole(
+    authors: &[String],
+    told: &[Told],
+    parents: &Lists,
+    budget: &Budget,
+) -> Result<Assigned, HistoryError> {
+    let mut walk = Walk::new(authors.len(), authors.len(), parents, budget)?;
     for (event, Told { author, .. }) in told.iter().enumerate() {
-        let reach = walk.reach(event as u32);
+        let reach = walk.reach(event as u32)?;
         let node = match walk.nodes_of[*author as usize].first() {
-            None => walk.begin(*author),
+            None => walk.begin(*author)?,
             Some(&node) if walk.may_extend(node, &reach) => node,
             Some(&node) => {
                 let latest = walk.latest[node as usize] as usize;
-                let author = authors[*author as usize].clone();
+                let author = shortened(&authors[*author as usize]).to_owned();
                 return Err(HistoryError::Concurrent { author, events: [latest, event] });
             }
         };
-        walk.extend(node, event as u32, reach);
+        walk.extend(node, event as u32, reach)?;
     }
     Ok(walk.done())
 }
 
 /// As many nodes an author as it takes.
-pub(super) fn split(authors: usize, told: &[Told], parents: &Lists) -> Assigned {
-    let mut walk = Walk::new(authors, parents);
+///
+/// # Errors
+///
+/// [`OverBudget`].
+pub(super) fn split(
+    authors: usize,
+    told: &[Told],
+    parents: &Lists,
+    budget: &Budget,
+) -> Result<Assigned, OverBudget> {
+    let mut walk = Walk::new(authors, told.len(), parents, budget)?;
     for (event, Told { author, .. }) in told.iter().enumerate() {
-        let reach = walk.reach(event as u32);
+        let reach = walk.reach(event as u32)?;
         let of_parent = parents.get(event as u32).iter().map(|&parent| walk.nodes[parent as usize]);
         let mut of_parent = of_parent.filter(|&node| u64::from(walk.author_of[node as usize]) == *author);
         let node = of_parent.find(|&node| walk.may_extend(node, &reach));
@@ -81,17 +103,26 @@ pub(super) fn split(authors: usize, told: &[Told], parents: &Lists) -> Assigned 
             let recent = walk.nodes_of[*author as usize].iter().rev().take(LOOKED_AT);
             recent.copied().find(|&node| walk.may_extend(node, &reach))
         });
-        let node = node.unwrap_or_else(|| walk.begin(*author));
-        walk.extend(node, event as u32, reach);
+        let node = match node {
+            Some(node) => node,
+            None => walk.begin(*author)?,
+        };
+        walk.extend(node, event as u32, reach)?;
     }
-    walk.done()
+    Ok(walk.done())
 }
 
 /// Finds events that depend on each other in a circle, each on the next, if there are any.
-pub(super) fn find_cycle(parents: &Lists) -> Option<Vec<usize>> {
+///
+/// # Errors
+///
+/// [`OverBudget`].
+pub(super) fn find_cycle(parents: &Lists, budget: &Budget) -> Result<Option<Vec<usize>>, OverBudget> {
     const UNSEEN: u8 = 0;
     const OPEN: u8 = 1;
     const DONE: u8 = 2;
+    // A state an event, a path that may have all of them, and a circle that may be the whole path.
+    budget.take(parents.len().saturating_mul(1 + 2 * size_of::<(u32, usize)>() + 2 * size_of::<usize>()))?;
     let mut state = vec![UNSEEN; parents.len()];
     for root in 0..parents.len() as u32 {
         // Depth first without recursion: the open events, each with the number of the parent to look at next.
@@ -109,7 +140,7 @@ pub(super) fn find_cycle(parents: &Lists) -> Option<Vec<usize>> {
             *next += 1;
             if state[parent as usize] == OPEN {
                 let circle = path.iter().map(|&(event, _)| event as usize);
-                return Some(circle.skip_while(|&event| event != parent as usize).collect());
+                return Ok(Some(circle.skip_while(|&event| event != parent as usize).collect()));
             }
             if state[parent as usize] == UNSEEN {
                 state[parent as usize] = OPEN;
@@ -117,16 +148,19 @@ pub(super) fn find_cycle(parents: &Lists) -> Option<Vec<usize>> {
             }
         }
     }
-    None
+    Ok(None)
 }
 
 /// A walk over the events in topological order.
 struct Walk<'a> {
+    budget: &'a Budget,
     parents: &'a Lists,
     /// How many children of an event are still to be visited.
     children_left: Vec<u32>,
     /// The reach of every visited event that has children left.
-    reaches: Vec<Option<Reach>>,
+    reaches: Vec<Reach<'a>>,
+    /// The number of nodes that a reach has room for.
+    room: u64,
     nodes: Vec<Node>,
     author_of: Vec<u32>,
     /// How many events a node has.
@@ -138,54 +172,65 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(authors: usize, parents: &'a Lists) -> Self {
+    fn new(
+        authors: usize,
+        most_nodes: usize,
+        parents: &'a Lists,
+        budget: &'a Budget,
+    ) -> Result<Self, OverBudget> {
+        let an_event = 2 * size_of::<u32>() + size_of::<Reach<'_>>();
+        budget.take(parents.len().saturating_mul(an_event))?;
+        budget.take(authors.saturating_mul(size_of::<Vec<Node>>()))?;
         let mut children_left = vec![0; parents.len()];
         for event in 0..parents.len() as u32 {
             parents.get(event).iter().for_each(|&parent| children_left[parent as usize] += 1);
         }
-        Self {
+        let mut room = LEAF as u64;
+        while room < most_nodes as u64 {
+            room *= BRANCH as u64;
+        }
+        Ok(Self {
+            budget,
             parents,
             children_left,
-            reaches: (0..parents.len()).map(|_| None).collect(),
+            reaches: vec![None; parents.len()],
+            room,
             nodes: Vec::with_capacity(parents.len()),
             author_of: Vec::new(),
             lengths: Vec::new(),
             latest: Vec::new(),
             nodes_of: vec![Vec::new(); authors],
-        }
+        })
     }
 
     /// Returns the maximum of the parents' reaches, and gives back those that nobody needs any more.
-    fn reach(&mut self, event: u32) -> Reach {
-        let mut reach: Option<Reach> = None;
+    fn reach(&mut self, event: u32) -> Result<Reach<'a>, OverBudget> {
+        let mut reach = None;
         for &parent in self.parents.get(event) {
             let parent = parent as usize;
             self.children_left[parent] -= 1;
             let slot = &mut self.reaches[parent];
             let of_parent = if self.children_left[parent] == 0 { slot.take() } else { slot.clone() };
-            let of_parent = of_parent.unwrap_or_default();
-            match &mut reach {
-                None => reach = Some(of_parent),
-                Some(reach) => reach.merge(of_parent),
-            }
+            reach = merged(reach, of_parent);
+            self.budget.check()?;
         }
-        reach.unwrap_or_default()
+        Ok(reach)
     }
 
-    fn may_extend(&self, node: Node, reach: &Reach) -> bool {
-        reach.get(node) == self.lengths[node as usize]
+    fn may_extend(&self, node: Node, reach: &Reach<'_>) -> bool {
+        length(reach, node) == self.lengths[node as usize]
     }
 
-    fn begin(&mut self, author: u64) -> Node {
+    fn begin(&mut self, author: u64) -> Result<Node, OverBudget> {
         let node = self.author_of.len() as Node;
-        self.author_of.push(author as u32);
-        self.lengths.push(0);
-        self.latest.push(0);
-        self.nodes_of[author as usize].push(node);
-        node
+        self.budget.push(&mut self.author_of, author as u32)?;
+        self.budget.push(&mut self.lengths, 0)?;
+        self.budget.push(&mut self.latest, 0)?;
+        self.budget.push(&mut self.nodes_of[author as usize], node)?;
+        Ok(node)
     }
 
-    fn extend(&mut self, node: Node, event: u32, mut reach: Reach) {
+    fn extend(&mut self, node: Node, event: u32, mut reach: Reach<'a>) -> Result<(), OverBudget> {
         self.lengths[node as usize] += 1;
         self.latest[node as usize] = event;
         self.nodes.push(node);
@@ -196,9 +241,10 @@ impl<'a> Walk<'a> {
             nodes[recent + at..].rotate_left(1);
         }
         if self.children_left[event as usize] > 0 {
-            reach.set(node, self.lengths[node as usize]);
-            self.reaches[event as usize] = Some(reach);
+            set_length(&mut reach, self.room, u64::from(node), self.lengths[node as usize], self.budget);
+            self.reaches[event as usize] = reach;
         }
+        self.budget.check()
     }
 
     fn done(self) -> Assigned {
@@ -206,45 +252,117 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// For every node, how many of its events are in the past; in blocks that are shared until one side writes.
-#[derive(Clone, Default)]
-struct Reach {
-    blocks: Vec<Rc<[u32; BLOCK]>>,
+/// For every node, how many of its events are in the past: a tree, all of whose entries are 0 where there is none.
+///
+/// All reaches of a walk have room for the same number of nodes, so their leaves are equally deep.
+type Reach<'b> = Option<Rc<Part<'b>>>;
+
+/// A part of a reach, counted in the budget for as long as it lives.
+struct Part<'b> {
+    entries: Entries<'b>,
+    budget: &'b Budget,
 }
 
-impl Reach {
-    fn get(&self, node: Node) -> u32 {
-        let node = node as usize;
-        self.blocks.get(node / BLOCK).map_or(0, |block| block[node % BLOCK])
+#[derive(Clone)]
+enum Entries<'b> {
+    /// The number of events of each node.
+    Leaf([u32; LEAF]),
+    /// Each child has `span` nodes.
+    Branch { span: u64, children: [Reach<'b>; BRANCH] },
+}
+
+impl<'b> Part<'b> {
+    fn new(entries: Entries<'b>, budget: &'b Budget) -> Self {
+        budget.count(size_of::<Self>());
+        Self { entries, budget }
     }
 
-    fn set(&mut self, node: Node, length: u32) {
-        let node = node as usize;
-        while self.blocks.len() <= node / BLOCK {
-            self.blocks.push(Rc::new([0; BLOCK]));
-        }
-        Rc::make_mut(&mut self.blocks[node / BLOCK])[node % BLOCK] = length;
+    /// Makes a part for `room` nodes without events.
+    fn empty(room: u64, budget: &'b Budget) -> Self {
+        let entries = match room / BRANCH as u64 {
+            _ if room <= LEAF as u64 => Entries::Leaf([0; LEAF]),
+            span => Entries::Branch { span, children: [const { None }; BRANCH] },
+        };
+        Self::new(entries, budget)
     }
+}
 
-    fn merge(&mut self, other: Self) {
-        for (at, theirs) in other.blocks.into_iter().enumerate() {
-            let Some(ours) = self.blocks.get_mut(at) else {
-                self.blocks.push(theirs);
-                continue;
-            };
-            if Rc::ptr_eq(ours, &theirs) || theirs.iter().zip(ours.iter()).all(|(theirs, ours)| theirs <= ours)
-            {
-                continue;
-            }
-            if theirs.iter().zip(ours.iter()).all(|(theirs, ours)| theirs >= ours) {
-                *ours = theirs; // shared again
-                continue;
-            }
-            for (ours, &theirs) in Rc::make_mut(ours).iter_mut().zip(theirs.iter()) {
-                *ours = (*ours).max(theirs);
+impl Clone for Part<'_> {
+    fn clone(&self) -> Self {
+        Self::new(self.entries.clone(), self.budget)
+    }
+}
+
+impl Drop for Part<'_> {
+    fn drop(&mut self) {
+        self.budget.give_back(size_of::<Self>());
+    }
+}
+
+/// Returns how many events of the node are in the past.
+fn length(mut reach: &Reach<'_>, node: Node) -> u32 {
+    while let Some(part) = reach {
+        match &part.entries {
+            Entries::Leaf(lengths) => return lengths[node as usize % LEAF],
+            Entries::Branch { span, children } => {
+                reach = &children[(u64::from(node) / span) as usize % BRANCH];
             }
         }
     }
+    0
+}
+
+/// Sets how many events of the node are in the past, in a reach with room for `room` nodes.
+fn set_length<'b>(reach: &mut Reach<'b>, room: u64, node: u64, length: u32, budget: &'b Budget) {
+    let part = reach.get_or_insert_with(|| Rc::new(Part::empty(room, budget)));
+    match &mut Rc::make_mut(part).entries {
+        Entries::Leaf(lengths) => lengths[node as usize % LEAF] = length,
+        Entries::Branch { span, children } => {
+            let child = &mut children[(node / *span) as usize % BRANCH];
+            set_length(child, *span, node, length, budget);
+        }
+    }
+}
+
+/// Returns the maximum of two reaches, entry by entry. It is one of them, part by part, where that is the maximum.
+fn merged<'b>(a: Reach<'b>, b: Reach<'b>) -> Reach<'b> {
+    let (Some(ours), Some(theirs)) = (&a, &b) else { return a.or(b) };
+    if Rc::ptr_eq(ours, theirs) {
+        return a;
+    }
+    let entries = match (&ours.entries, &theirs.entries) {
+        (Entries::Leaf(x), Entries::Leaf(y)) => {
+            let most = std::array::from_fn(|at| x[at].max(y[at]));
+            if most == *x {
+                return a;
+            }
+            if most == *y {
+                return b;
+            }
+            Entries::Leaf(most)
+        }
+        (Entries::Branch { span, children: x }, Entries::Branch { children: y, .. }) => {
+            let children = std::array::from_fn(|at| merged(x[at].clone(), y[at].clone()));
+            if same(&children, x) {
+                return a;
+            }
+            if same(&children, y) {
+                return b;
+            }
+            Entries::Branch { span: *span, children }
+        }
+        _ => unreachable!("all reaches of a walk have room for the same number of nodes"),
+    };
+    Some(Rc::new(Part::new(entries, ours.budget)))
+}
+
+/// Returns whether the children are the same parts.
+fn same(a: &[Reach<'_>], b: &[Reach<'_>]) -> bool {
+    a.iter().zip(b).all(|pair| match pair {
+        (Some(a), Some(b)) => Rc::ptr_eq(a, b),
+        (None, None) => true,
+        _ => false,
+    })
 }
 
 #[cfg(test)]
@@ -299,7 +417,7 @@ mod tests {
         let mut split = 0;
         for seed in 0..60 {
             let told = random_graph(seed, 300, 1 + seed % 7);
-            let history = History::split(String::new(), names(7), &told).expect("a graph");
+            let history = History::split(String::new(), names(7), &told, &Budget::default()).expect("a graph");
             let pasts = pasts(&history);
             let mut seen = 0;
             for node in 0..history.nodes() as u32 {
@@ -314,7 +432,7 @@ mod tests {
             assert_eq!(seen, told.len());
             split += usize::from(history.nodes() > 7);
             // What `split` leaves whole, `new` accepts; what it splits, `new` refuses with a true reason.
-            match History::new(String::new(), names(7), &told) {
+            match History::new(String::new(), names(7), &told, &Budget::default()) {
                 Ok(whole) => assert_eq!(whole.nodes(), history.nodes()),
                 Err(HistoryError::Concurrent { author, events: [first, second] }) => {
                     assert!(!pasts[second][first], "seed {seed}");
@@ -333,14 +451,113 @@ mod tests {
         let mut events = vec![Told { author: 0, parents: vec![] }];
         events.extend((0..200).map(|_| Told { author: 0, parents: vec![0] }));
         events.extend((1..=200).map(|branch| Told { author: 0, parents: vec![branch] }));
-        let history = History::split(String::new(), names(1), &events).expect("a graph");
+        let history = History::split(String::new(), names(1), &events, &Budget::default()).expect("a graph");
         assert_eq!(history.nodes(), 200, "one a branch; the root is the beginning of the first");
         assert_eq!(history.name(199), "author 0#200");
     }
 
+    /// Sets and merges at random, with plain vectors beside it, where a reach has one, two and three levels.
+    #[test]
+    fn reaches_are_the_vectors_that_they_stand_for() {
+        for (seed, nodes) in [(1, 1), (2, 64), (3, 65), (4, 2048), (5, 2049), (6, 5000)] {
+            let budget = Budget::default();
+            let levels = [LEAF, LEAF * BRANCH, LEAF * BRANCH * BRANCH];
+            let room = levels.into_iter().find(|&room| room >= nodes).expect("enough levels") as u64;
+            let mut random = Random::new(seed, stream::SESSION);
+            let mut reaches: Vec<(Reach<'_>, Vec<u32>)> = vec![(None, vec![0; nodes]); 8];
+            let mut shared = 0;
+            for _ in 0..2000 {
+                let (at, other) = (random.index(reaches.len()), random.index(reaches.len()));
+                if random.chance(0.6) {
+                    let (node, set) = (random.index(nodes), random.below(1000) as u32);
+                    let (reach, plain) = &mut reaches[at];
+                    set_length(reach, room, node as u64, set, &budget);
+                    plain[node] = set;
+                } else {
+                    let (other, theirs) = reaches[other].clone();
+                    let (reach, ours) = &mut reaches[at];
+                    ours.iter_mut().zip(&theirs).for_each(|(ours, theirs)| *ours = (*ours).max(*theirs));
+                    *reach = merged(reach.take(), other.clone());
+                    shared += usize::from(same(std::slice::from_ref(reach), &[other]));
+                }
+                let (reach, plain) = &reaches[at];
+                let differs = (0..nodes).find(|&node| length(reach, node as Node) != plain[node]);
+                assert_eq!(differs, None, "seed {seed}, {nodes} nodes");
+            }
+            assert!(shared > 50, "only {shared} merges took over the other side");
+            assert!(budget.used() > 0);
+            drop(reaches);
+            assert_eq!(budget.used(), 0, "every part is given back");
+        }
+    }
+
+    /// Many beginnings, and one event that follows them all: each beginning has a path, and not an entry for all others.
+    #[test]
+    fn many_beginnings_take_linear_memory() {
+        let taken = |events: u64| {
+            let mut told: Vec<_> = (0..events).map(|author| Told { author, parents: vec![] }).collect();
+            told.push(Told { author: 0, parents: (0..events).collect() });
+            let budget = Budget::default();
+            let history = History::new(String::new(), names(events as usize), &told, &budget).expect("a graph");
+            assert_eq!(history.nodes() as u64, events);
+            budget.used()
+        };
+        // What is still counted at the end is linear, and so is what was counted on the way.
+        let (small, large) = (taken(2_000), taken(20_000));
+        assert!(large < 12 * small, "{small} and {large} bytes");
+        let mut told: Vec<_> = (0..20_000).map(|author| Told { author, parents: vec![] }).collect();
+        told.push(Told { author: 0, parents: (0..20_000).collect() });
+        let budget = Budget::new(40 << 20);
+        assert!(History::new(String::new(), names(20_000), &told, &budget).is_ok());
+    }
+
+    /// Branches that differ in most entries cannot share: where they do not fit, they are refused before they are all
+    /// there.
+    #[test]
+    fn pasts_that_truly_differ_are_refused_where_they_do_not_fit() {
+        // In every round each of 2000 authors follows herself and another one, who is drawn.
+        let (authors, rounds) = (2000, 14);
+        let mut random = Random::new(7, stream::SESSION);
+        let mut graph: Vec<_> = (0..authors).map(|author| Told { author, parents: vec![] }).collect();
+        for round in 1..rounds {
+            for author in 0..authors {
+                let (own, other) =
+                    ((round - 1) * authors + author, (round - 1) * authors + random.below(authors));
+                let parents = if own == other { vec![own] } else { vec![own, other] };
+                graph.push(Told { author, parents });
+            }
+        }
+        let names = || names(authors as usize);
+        let little = Budget::new(8 << 20);
+        let refused = History::new(String::new(), names(), &graph, &little).err();
+        assert_eq!(refused, Some(HistoryError::OverBudget(OverBudget { limit: 8 << 20 })));
+        // No more was counted than one merge, of a tree with all authors, too many.
+        assert!(little.used() < (8 << 20) + 20_000, "{}", little.used());
+        let enough = History::new(String::new(), names(), &graph, &Budget::new(64 << 20));
+        assert_eq!(enough.map(|history| history.nodes()).ok(), Some(2000));
+    }
+
+    #[test]
+    fn an_error_leaves_no_part_counted() {
+        let budget = Budget::default();
+        let graph = told(&[(0, &[]), (1, &[0]), (0, &[1]), (1, &[0])]);
+        let before = || budget.used();
+        assert!(whole(&names(2), &graph, &check(&graph), &budget).is_err());
+        let once = before();
+        assert!(whole(&names(2), &graph, &check(&graph), &budget).is_err());
+        assert_eq!(before(), 2 * once, "the lists are counted again, the parts are gone");
+    }
+
+    fn check(told: &[Told]) -> Lists {
+        let mut lists = Lists::new();
+        told.iter().for_each(|event| lists.push(event.parents.iter().map(|&parent| parent as u32)));
+        lists
+    }
+
     #[test]
     fn authors_without_events_are_left_out() {
-        let history = History::new(String::new(), names(3), &told(&[(2, &[]), (0, &[0])])).expect("a graph");
+        let history = History::new(String::new(), names(3), &told(&[(2, &[]), (0, &[0])]), &Budget::default())
+            .expect("a graph");
         assert_eq!(history.nodes(), 2);
         assert_eq!((history.name(0), history.name(1)), ("author 2", "author 0"));
     }
@@ -348,7 +565,7 @@ mod tests {
     #[test]
     fn of_two_parents_by_one_node_the_later_is_the_dependency() {
         let graph = told(&[(0, &[]), (1, &[0]), (1, &[1]), (0, &[2, 1, 0])]);
-        let history = History::new(String::new(), names(2), &graph).expect("a graph");
+        let history = History::new(String::new(), names(2), &graph, &Budget::default()).expect("a graph");
         let dependencies: Vec<String> = history.dependencies(3).iter().map(ToString::to_string).collect();
         assert_eq!(dependencies, ["(0, 1)", "(1, 2)"]);
     }
@@ -356,7 +573,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let wrong = |events: &[(u64, &[u64])]| {
-            History::new(String::new(), names(2), &told(events)).expect_err("wrong").to_string()
+            History::new(String::new(), names(2), &told(events), &Budget::default())
+                .expect_err("wrong")
+                .to_string()
         };
         assert_eq!(wrong(&[]), "there are no events in it");
         assert_eq!(wrong(&[(2, &[])]), "event 0 is by author 2, but there are only 2, from 0");
@@ -380,7 +599,7 @@ mod tests {
     #[test]
     fn truncation_keeps_a_beginning() {
         let told = random_graph(3, 200, 5);
-        let whole = History::split(String::new(), names(5), &told).expect("a graph");
+        let whole = History::split(String::new(), names(5), &told, &Budget::default()).expect("a graph");
         for events in [1, 2, 50, 199, 200, 900] {
             let short = whole.clone().truncated(events);
             assert_eq!(short.len(), events.min(200));

@@ -3,146 +3,263 @@
 //! Read by running the program `git`, so every kind of repository that it can read will do: bare, worktrees,
 //! alternates, packed or not. All branches, tags and other refs count, not only what is checked out.
 //!
-//! - An *author* is a name and a mail address, after the repository's `.mailmap`. One who works concurrently
-//!   with herself becomes several nodes ([`History::split`]).
+//! - An *author* is a name and a mail address, after the `.mailmap` of the commit that is checked out. One who works
+//!   concurrently with herself becomes several nodes ([`History::split`]).
 //! - In a *shallow clone* the history is cut: git itself then shows the commits at the cut without parents, and
 //!   they are replayed as beginnings. What is replayed is what is there.
 //! - Replacements (`git replace`) are ignored: the graph is the one that the commits themselves name.
+//!
+//! # A repository is untrusted
+//!
+//! Its configuration can name programs to be run, and files to be read; a partial clone can make git fetch, which runs
+//! programs as well. Reading must do none of that, so there is one function that makes every command, and
+//!
+//! 1. the environment is empty but for a few variables that say where programs and the user's own files are;
+//! 2. nothing is fetched: no lazy fetch, no protocol, no prompt;
+//! 3. only objects are read, as if the repository were bare: no file of a working tree, no hook, no file monitor. The
+//!    mailmap is the one in the commit, and not a file that the repository names;
+//! 4. the user's own configuration holds, with its `safe.directory`: git still refuses other people's repositories.
+//!
+//! A repository may still hold a pipe in the place of a file, or be huge. So git runs under limits of time and memory,
+//! and its output is counted in the [`Budget`].
 
-use std::collections::HashMap;
-use std::io::{self, Read, Seek};
+use std::collections::BTreeMap;
+use std::io::BufRead;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use super::{History, InputError, Told, trace};
+use crate::budget::{Budget, OverBudget};
+use crate::child::{self, Allowance, Failure};
+use crate::words::{counted, shortened};
 
-/// Environment variables that would lead git to another repository than the one asked for.
-const ELSEWHERE: [&str; 6] =
-    ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"];
+/// Default of the longest time that git may take for one command.
+pub const DEFAULT_TIME: Duration = Duration::from_secs(120);
 
-/// How many fields git is asked for, a commit.
-const FIELDS: u64 = 3;
+/// The environment variables that git gets from the caller: where programs are, the user's own configuration, and what
+/// Windows needs.
+const PASSED_ON: [&str; 6] = ["PATH", "HOME", "XDG_CONFIG_HOME", "USERPROFILE", "SYSTEMROOT", "TMPDIR"];
 
-/// Reads the commit graph of the repository at or above `folder`; `progress` is told now and then how many commits have been read.
+/// The environment variables that git gets from here.
+const READ_ONLY: [(&str, &str); 9] = [
+    // English messages, since one of them may be shown.
+    ("LC_ALL", "C"),
+    // A missing object is missing. The first is for git 2.45 and later, the second for every version.
+    ("GIT_NO_LAZY_FETCH", "1"),
+    ("GIT_ALLOW_PROTOCOL", "none"),
+    ("GIT_PROTOCOL_FROM_USER", "0"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("GIT_PAGER", "cat"),
+    ("GIT_OPTIONAL_LOCKS", "0"),
+    ("GIT_ATTR_NOSYSTEM", "1"),
+    ("GIT_NO_REPLACE_OBJECTS", "1"),
+];
+
+/// Configuration that takes precedence over the repository's.
+const SETTINGS: [&str; 10] = [
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "core.alternateRefsCommand=false",
+    "core.sshCommand=false",
+    "core.askPass=false",
+    "credential.helper=",
+    "gpg.program=false",
+    "protocol.allow=never",
+    "mailmap.file=",
+    "mailmap.blob=HEAD:.mailmap",
+];
+
+/// Reads the commit graph of the repository at or above `folder`, for which git may take `time` for each of two
+/// commands; `progress` is told now and then how many commits have been read.
 ///
 /// # Errors
 ///
-/// [`InputError`]: the folder is not there, `git` is not installed, there is no repository, or no commit in it.
-pub fn read(folder: &Path, progress: &mut dyn FnMut(u64)) -> Result<History, InputError> {
+/// [`InputError`]: the folder is not there, `git` is not installed, there is no repository, or no commit in it; an object
+/// is missing; it takes more time or memory than it may.
+pub fn read(
+    folder: &Path,
+    time: Duration,
+    budget: &Budget,
+    progress: &mut dyn FnMut(u64),
+) -> Result<History, InputError> {
     let at = |what: String| InputError::at(folder, what);
     let meta = std::fs::metadata(folder).map_err(|error| at(trace::describe(&error)))?;
     if !meta.is_dir() {
         return Err(at("is a file, not a folder".to_owned()));
     }
+    let git = Git { folder, time, budget };
+    let mut find = command();
+    find.arg("-C").arg(folder).args(["rev-parse", "--absolute-git-dir"]);
+    let place = git.run(find, |output| {
+        let mut line = Vec::new();
+        read_field(output, &mut line, budget).map(|_| line)
+    })?;
+    // A path may hold line ends, too.
+    let place = path(place.strip_suffix(b"\n").unwrap_or(&place))
+        .ok_or_else(|| at("the path of the repository is no text".to_owned()))?;
     // Parents before children; every field ends in a NUL, which no name can hold: hash, parents, author.
-    let log = git(
-        folder,
-        &[
-            "log",
-            "--all",
-            "--topo-order",
-            "--reverse",
-            "-z",
-            "--no-show-signature",
-            "--no-notes",
-            "--no-color",
-            "--format=tformat:%H%x00%P%x00%aN <%aE>",
-            "--",
-        ],
-        progress,
-    )?;
-    let (told, authors) = parse(&log).map_err(&at)?;
+    let mut log = command();
+    log.arg("--git-dir").arg(place).args(["--bare", "log", "--all", "--topo-order", "--reverse", "-z"]);
+    log.args(["--no-show-signature", "--no-notes", "--no-color", "--no-decorate", "--encoding=UTF-8"]);
+    log.args(["--format=tformat:%H%x00%P%x00%aN <%aE>", "--"]);
+    let (told, authors) = git.run(log, |output| parse(output, budget, progress))?;
     if told.is_empty() {
         return Err(at("a git repository without a commit".to_owned()));
     }
     let name = folder.canonicalize().ok();
     let name = name.as_deref().and_then(Path::file_name).unwrap_or(folder.as_os_str()).to_string_lossy();
-    History::split(format!("git repository {name}"), authors, &told).map_err(|error| at(error.to_string()))
+    let source = format!("git repository {}", shortened(&name));
+    History::split(source, authors, &told, budget).map_err(|error| at(error.to_string()))
 }
 
-/// Runs git and returns what it prints; `progress` is told now and then how many commits that is.
-fn git(folder: &Path, arguments: &[&str], progress: &mut dyn FnMut(u64)) -> Result<Vec<u8>, InputError> {
-    let failed = |what: String| InputError { place: "git".to_owned(), what };
-    let cannot_run = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            failed("the program is not installed, or not on the PATH; --git needs it".to_owned())
-        }
-        _ => failed(format!("cannot be run: {error}")),
-    };
-    // Complaints go to a file: a pipe that nobody reads while the other is read could fill up and block git.
-    let mut complaints = tempfile::tempfile().map_err(cannot_run)?;
+/// Makes a path of what git printed.
+fn path(printed: &[u8]) -> Option<&Path> {
+    #[cfg(unix)]
+    return Some(Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(printed)));
+    #[cfg(not(unix))]
+    return std::str::from_utf8(printed).ok().map(Path::new);
+}
+
+/// Makes a command that only reads; see the [module](self).
+fn command() -> Command {
     let mut command = Command::new("git");
-    ELSEWHERE.iter().for_each(|variable| _ = command.env_remove(variable));
-    // English messages, since one of them may be shown; and no lock is taken in somebody's repository.
-    command.env("LC_ALL", "C").env("GIT_OPTIONAL_LOCKS", "0");
-    command.arg("--no-replace-objects").arg("-C").arg(folder).args(arguments);
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
-    command.stderr(complaints.try_clone().map_err(cannot_run)?);
-    let mut child = command.spawn().map_err(cannot_run)?;
-
-    let mut log = Vec::new();
-    let mut fields = 0;
-    if let Some(stdout) = &mut child.stdout {
-        let mut chunk = vec![0; 1 << 16];
-        loop {
-            match stdout.read(&mut chunk) {
-                Ok(0) => break,
-                Ok(read) => {
-                    log.extend_from_slice(&chunk[..read]);
-                    fields += chunk[..read].iter().filter(|&&byte| byte == 0).count() as u64;
-                    progress(fields / FIELDS);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(failed(format!("its output cannot be read: {error}"))),
-            }
-        }
-    }
-    if child.wait().map_err(cannot_run)?.success() {
-        return Ok(log);
-    }
-    let mut said = Vec::new();
-    let read = complaints.seek(io::SeekFrom::Start(0)).and_then(|_| complaints.read_to_end(&mut said));
-    read.map_err(cannot_run)?;
-    let said = String::from_utf8_lossy(&said);
-    let said = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
-    let said = said.strip_prefix("fatal: ").unwrap_or(said);
-    let what = if said.starts_with("not a git repository") {
-        "not a git repository, nor inside one".to_owned()
-    } else {
-        format!("git cannot read it: {said}")
-    };
-    Err(InputError::at(folder, what))
+    command.env_clear().envs(READ_ONLY);
+    command.envs(PASSED_ON.iter().filter_map(|&name| Some((name, std::env::var_os(name)?))));
+    command.args(["--no-pager", "--no-replace-objects", "--literal-pathspecs"]);
+    SETTINGS.iter().for_each(|setting| _ = command.args(["-c", setting]));
+    command
 }
 
-/// Makes events of what `git log` printed, and names their authors.
-fn parse(log: &[u8]) -> Result<(Vec<Told>, Vec<String>), String> {
-    let mut fields = log.split(|&byte| byte == 0);
-    let mut commits: HashMap<&[u8], u64> = HashMap::new();
-    let mut authors: HashMap<&[u8], u64> = HashMap::new();
-    let (mut told, mut names) = (Vec::new(), Vec::new());
-    while let Some(hash) = fields.next().filter(|hash| !hash.is_empty()) {
-        let (Some(parents), Some(name)) = (fields.next(), fields.next()) else {
-            return Err("the output of git ends in the middle of a commit".to_owned());
+/// A folder, and the limits under which git runs for it.
+struct Git<'a> {
+    folder: &'a Path,
+    time: Duration,
+    budget: &'a Budget,
+}
+
+impl Git<'_> {
+    /// Runs git; `read` makes a value of what it prints.
+    fn run<T>(
+        &self,
+        mut command: Command,
+        read: impl FnOnce(&mut dyn BufRead) -> Result<T, String>,
+    ) -> Result<T, InputError> {
+        let failed = |what: String| InputError { place: "git".to_owned(), what };
+        let at = |what: String| InputError::at(self.folder, what);
+        let allowance = Allowance { time: self.time, memory: self.budget.limit() };
+        let ended = child::run(&mut command, allowance, read).map_err(|failure| match failure {
+            Failure::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                failed("the program is not installed, or not on the PATH; --git needs it".to_owned())
+            }
+            Failure::Io(error) => failed(format!("cannot be run: {error}")),
+            Failure::Late => {
+                let seconds = counted(self.time.as_secs(), "second");
+                at(format!(
+                    "git did not come to an end within {seconds} and was stopped; --time-limit allows more"
+                ))
+            }
+            Failure::Refused(what) => at(what),
+        })?;
+        if ended.success {
+            return Ok(ended.value);
+        }
+        // Warnings may come before what is fatal.
+        let said = |line: &&str| !line.trim().is_empty();
+        let fatal = ended.complaints.lines().find_map(|line| line.strip_prefix("fatal: "));
+        let said = fatal.or_else(|| ended.complaints.lines().find(said)).unwrap_or("it said nothing");
+        Err(at(match said {
+            _ if said.starts_with("not a git repository") => "not a git repository, nor inside one".to_owned(),
+            _ if said.starts_with("Out of memory") => format!("git {}", OverBudget { limit: allowance.memory }),
+            _ => format!("git cannot read it: {}", shortened(said)),
+        }))
+    }
+}
+
+/// Reads up to a NUL and drops it, or up to the end of the output. Returns whether there was a NUL.
+fn read_field(output: &mut dyn BufRead, field: &mut Vec<u8>, budget: &Budget) -> Result<bool, String> {
+    field.clear();
+    loop {
+        let chunk = match output.fill_buf() {
+            Ok(chunk) => chunk,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(format!("the output of git cannot be read: {error}")),
         };
-        let author = *authors.entry(name).or_insert_with(|| {
-            names.push(String::from_utf8_lossy(name).into_owned());
-            names.len() as u64 - 1
-        });
+        let length = chunk.iter().position(|&byte| byte == 0);
+        let part = &chunk[..length.unwrap_or(chunk.len())];
+        budget.extend(field, part).map_err(|error| error.to_string())?;
+        let (read, last) = (part.len() + usize::from(length.is_some()), chunk.is_empty());
+        output.consume(read);
+        if length.is_some() || last {
+            return Ok(length.is_some());
+        }
+    }
+}
+
+/// The numbers of things by their names, counted in a budget.
+struct Numbers<'a> {
+    budget: &'a Budget,
+    numbers: BTreeMap<Box<[u8]>, u64>,
+}
+
+impl Numbers<'_> {
+    /// Numbers a thing that has no number.
+    fn add(&mut self, name: &[u8]) -> Result<u64, String> {
+        // Of a node of the map, half may be empty, and it has pointers too: three times the entry is enough.
+        let bytes = name.len() + 3 * size_of::<(Box<[u8]>, u64)>();
+        self.budget.take(bytes).map_err(|error| error.to_string())?;
+        let number = self.numbers.len() as u64;
+        self.numbers.insert(name.into(), number);
+        Ok(number)
+    }
+
+    fn get(&self, name: &[u8]) -> Option<u64> {
+        self.numbers.get(name).copied()
+    }
+}
+
+/// Makes events of what `git log` prints, and names their authors.
+fn parse(
+    output: &mut dyn BufRead,
+    budget: &Budget,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(Vec<Told>, Vec<String>), String> {
+    let over = |error: OverBudget| error.to_string();
+    let mut commits = Numbers { budget, numbers: BTreeMap::new() };
+    let mut authors = Numbers { budget, numbers: BTreeMap::new() };
+    let (mut told, mut names) = (Vec::new(), Vec::new());
+    let (mut hash, mut parents, mut name) = (Vec::new(), Vec::new(), Vec::new());
+    while read_field(output, &mut hash, budget)? || !hash.is_empty() {
+        // The last field before the end of the output has its NUL, as all others have.
+        if !read_field(output, &mut parents, budget)? || !read_field(output, &mut name, budget)? {
+            return Err("the output of git ends in the middle of a commit".to_owned());
+        }
+        let author = match authors.get(&name) {
+            Some(author) => author,
+            None => {
+                let shown = shortened(&String::from_utf8_lossy(&name)).to_owned();
+                budget.take(shown.capacity()).map_err(over)?;
+                budget.push(&mut names, shown).map_err(over)?;
+                authors.add(&name)?
+            }
+        };
         let mut known = Vec::new();
         for parent in parents.split(|&byte| byte == b' ').filter(|parent| !parent.is_empty()) {
-            let parent = commits.get(parent).copied().ok_or_else(|| {
-                let (commit, parent) = (String::from_utf8_lossy(hash), String::from_utf8_lossy(parent));
+            let parent = commits.get(parent).ok_or_else(|| {
+                let (commit, parent) = (String::from_utf8_lossy(&hash), String::from_utf8_lossy(parent));
                 format!("commit {commit} names the parent {parent}, which git did not list before it")
             })?;
-            // Git lets a commit name the same parent twice.
-            if !known.contains(&parent) {
-                known.push(parent);
-            }
+            budget.push(&mut known, parent).map_err(over)?;
         }
-        if commits.insert(hash, told.len() as u64).is_some() {
-            return Err(format!("git listed commit {} twice", String::from_utf8_lossy(hash)));
+        // Git lets a commit name the same parent twice. The first stays where it is.
+        let mut seen = std::collections::BTreeSet::new();
+        known.retain(|&parent| seen.insert(parent));
+        if commits.get(&hash).is_some() {
+            return Err(format!("git listed commit {} twice", String::from_utf8_lossy(&hash)));
         }
-        told.push(Told { author, parents: known });
+        commits.add(&hash)?;
+        budget.push(&mut told, Told { author, parents: known }).map_err(over)?;
+        progress(told.len() as u64);
     }
     Ok((told, names))
 }
@@ -150,6 +267,10 @@ fn parse(log: &[u8]) -> Result<(Vec<Told>, Vec<String>), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(log: &[u8]) -> Result<(Vec<Told>, Vec<String>), String> {
+        super::parse(&mut { log }, &Budget::default(), &mut |_| {})
+    }
 
     #[test]
     fn odd_names_are_names() {
@@ -169,5 +290,37 @@ mod tests {
         );
         assert_eq!(parse(b"aa\0\0n\0aa\0\0n\0").err().as_deref(), Some("git listed commit aa twice"));
         assert_eq!(parse(b""), Ok((vec![], vec![])));
+        assert_eq!(
+            parse(b"aa\0\0n").err().as_deref(),
+            Some("the output of git ends in the middle of a commit")
+        );
+    }
+
+    #[test]
+    fn what_git_prints_is_counted() {
+        let wide = [&b"aa\0\0"[..], &[b'x'; 5000], b"\0"].concat();
+        let deep: Vec<u8> = (0..1000).flat_map(|commit| format!("{commit}\0\0n\0").into_bytes()).collect();
+        let many: Vec<u8> = (0..1000).flat_map(|name| format!("{name}\0\0{name}\0").into_bytes()).collect();
+        for log in [&wide, &deep, &many] {
+            let budget = Budget::new(4000);
+            let refused = super::parse(&mut &log[..], &budget, &mut |_| {});
+            assert!(refused.expect_err("too much").contains("needs more than"), "{} bytes", log.len());
+            assert!(parse(log).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_command_has_nothing_of_the_callers_environment_that_git_would_obey() {
+        let command = command();
+        let given: Vec<_> =
+            command.get_envs().filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?))).collect();
+        for (name, value) in READ_ONLY {
+            assert!(given.contains(&(name, value)), "{name}");
+        }
+        assert!(
+            given
+                .iter()
+                .all(|(name, _)| PASSED_ON.contains(name) || READ_ONLY.iter().any(|(own, _)| own == name))
+        );
     }
 }

@@ -22,6 +22,7 @@ use happens_before::{CausalBuffer, Limits, Message, Outbox};
 use happens_before_simulation::Random;
 
 use super::{Event, History, HistoryError, Node, Told};
+use crate::budget::Budget;
 use crate::stream;
 
 /// How likely the author of the last event writes the next one too.
@@ -76,7 +77,8 @@ pub fn generate(shape: Shape) -> Result<History, HistoryError> {
         None => format!("author {author}"),
     });
     let source = format!("built-in session of {authors} {}", if authors == 1 { "author" } else { "authors" });
-    History::new(source, names.collect(), &session.told)
+    // The shape bounds what it takes.
+    History::new(source, names.collect(), &session.told, &Budget::new(usize::MAX))
 }
 
 fn simulate(Shape { events, authors, seed }: Shape) -> Session {

@@ -9,109 +9,310 @@
 //!     {"agent": 0, "parents": []}, {"agent": 1, "parents": [0]}, {"agent": 0, "parents": [0, 1]} ]}
 //! ```
 //!
-//! The file is untrusted: whatever is wrong with it becomes one line that says what and where. No more than 1 GiB
-//! is read of it, and no more than 1 GiB of what it unpacks to.
+//! # Limits
+//!
+//! The file is untrusted: whatever is wrong with it becomes one line that says what and where.
+//!
+//! - Only a regular file is opened. A pipe could keep the program waiting for ever.
+//! - No more than 1 GiB is read of it, and no more than 1 GiB of what it unpacks to. It is parsed as it is read, so none
+//!   of that is kept.
+//! - Events and parents are counted in a [`Budget`] as they come.
+//! - The parser itself keeps, or quotes in an error, one text at most, and a byte for each list that it is in. Both are
+//!   limited before the parser sees them, and a quarter of the budget is set aside for it.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Cursor, Read};
+mod bounds;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{History, InputError, Told};
-use crate::words::counted;
+use crate::budget::{Budget, OverBudget};
+use crate::words::shortened;
 
-/// The first two bytes of every gzip file.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-
-/// How many bytes of a trace are read at most, of the file and of what it unpacks to: neither an endless file nor a
-/// small one that unpacks to a huge one may fill the memory.
+/// Most bytes of a trace that are read, of the file and of what it unpacks to.
 const LARGEST: u64 = 1 << 30;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Trace {
-    num_agents: u32,
-    txns: Vec<Transaction>,
-}
-
-#[derive(Deserialize)]
-struct Transaction {
-    agent: u64,
-    parents: Vec<u64>,
-}
-
-/// The one field that tells whether the others can be expected.
-#[derive(Deserialize)]
-struct Kind {
-    kind: Option<String>,
-}
 
 /// Reads a trace from a file.
 ///
 /// # Errors
 ///
 /// [`InputError`] with the file's name, and the line and column, or the number of the transaction, from 0.
-pub fn read(path: &Path) -> Result<History, InputError> {
+pub fn read(path: &Path, budget: &Budget) -> Result<History, InputError> {
+    let failed = |error: std::io::Error| InputError::at(path, describe(&error));
+    let meta = fs::metadata(path).map_err(failed)?;
+    if meta.is_dir() {
+        return Err(InputError::at(path, "is a folder, not a file"));
+    }
+    if !meta.is_file() {
+        return Err(InputError::at(path, "is not a regular file"));
+    }
+    decode(path, File::open(path).map_err(failed)?, budget)
+}
+
+/// Reads a trace from what a file with this name holds.
+///
+/// # Errors
+///
+/// As for [`read`].
+pub fn decode(path: &Path, content: impl Read, budget: &Budget) -> Result<History, InputError> {
     let at = |what: String| InputError::at(path, what);
-    let file = File::open(path).map_err(|error| at(describe(&error)))?;
-    let json = content(file, LARGEST).map_err(&at)?;
-    let trace = parse(&json).map_err(&at)?;
-    let name =
-        path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into());
-    // A file can claim four thousand million agents in ten bytes, so only those who wrote something count.
-    let mut authors: HashMap<u64, u64> = HashMap::new();
+    let aside = budget.limit() / 4;
+    budget.take(aside).map_err(|error| at(error.to_string()))?;
+    let Trace { agents, mut told } = parse(content, budget).map_err(at)?;
+    budget.give_back(aside);
+    let names = name_authors(agents, &mut told, budget).map_err(at)?;
+    let name = path.file_name().map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy());
+    let source = format!("editing trace {}", shortened(&name));
+    History::new(source, names, &told, budget).map_err(|error| at(error.to_string()))
+}
+
+/// Numbers the agents who wrote something, in the order of their first events, and names them.
+///
+/// A file can claim four thousand million agents in ten bytes, so the others do not count.
+fn name_authors(agents: u32, told: &mut [Told], budget: &Budget) -> Result<Vec<String>, String> {
+    let mut authors: BTreeMap<u64, u64> = BTreeMap::new();
     let mut names = Vec::new();
-    let mut told = Vec::with_capacity(trace.txns.len());
-    for (event, Transaction { agent, parents }) in trace.txns.into_iter().enumerate() {
-        if agent >= u64::from(trace.num_agents) {
-            let agents = trace.num_agents;
-            return Err(at(format!("event {event} is by agent {agent}, but there are only {agents}, from 0")));
+    for (event, Told { author, .. }) in told.iter_mut().enumerate() {
+        let agent = *author;
+        if agent >= u64::from(agents) {
+            return Err(format!("event {event} is by agent {agent}, but there are only {agents}, from 0"));
         }
-        let author = *authors.entry(agent).or_insert_with(|| {
-            names.push(format!("agent {agent}"));
-            names.len() as u64 - 1
-        });
-        told.push(Told { author, parents });
+        *author = match authors.get(&agent) {
+            Some(&author) => author,
+            None => {
+                let name = format!("agent {agent}");
+                // Of a node of the map, half may be empty, and it has pointers too: three times the entry is enough.
+                let bytes = name.capacity() + 3 * size_of::<(u64, u64)>();
+                let counted = budget.take(bytes).and_then(|()| budget.push(&mut names, name));
+                counted.map_err(|error| error.to_string())?;
+                authors.insert(agent, names.len() as u64 - 1);
+                names.len() as u64 - 1
+            }
+        };
     }
-    History::new(format!("editing trace {name}"), names, &told).map_err(|error| at(error.to_string()))
+    Ok(names)
 }
 
-/// Reads a file to its end and unpacks what is packed, unless either is more than `largest` bytes.
-fn content(file: impl Read, largest: u64) -> Result<Vec<u8>, String> {
-    let mut file = file.take(largest + 1);
-    let mut content = Vec::new();
-    let mut head = Vec::new();
-    file.by_ref().take(GZIP.len() as u64).read_to_end(&mut head).map_err(|error| describe(&error))?;
-    let packed = head == GZIP;
-    let mut whole = Cursor::new(head).chain(&mut file);
-    let read = match packed {
-        true => MultiGzDecoder::new(whole).take(largest + 1).read_to_end(&mut content),
-        false => whole.read_to_end(&mut content),
-    };
-    // Before the error: a file that was not read to its end looks broken.
-    if file.limit() == 0 || content.len() as u64 > largest {
-        return Err(format!("larger than {} GiB, or unpacks to more; no more is read", LARGEST >> 30));
-    }
-    match read {
-        Ok(_) => Ok(content),
-        Err(error) if packed => {
-            Err(format!("broken gzip, after {}: {error}", counted(content.len() as u64, "byte")))
-        }
-        Err(error) => Err(describe(&error)),
-    }
+/// A trace as it stands in the file: an event's author is an agent's number.
+#[derive(Debug)]
+struct Trace {
+    agents: u32,
+    told: Vec<Told>,
 }
 
-fn parse(json: &[u8]) -> Result<Trace, String> {
-    serde_json::from_slice(json).map_err(|error| match serde_json::from_slice::<Kind>(json) {
-        Ok(Kind { kind: Some(kind) }) if kind != "concurrent" => {
-            format!("a trace of kind {kind:?}; only concurrent traces say what happened before what")
+fn parse(content: impl Read, budget: &Budget) -> Result<Trace, String> {
+    let parser = Parser { budget, refusal: RefCell::default() };
+    let content = bounds::unpacked(content, LARGEST).map_err(|error| describe(&error))?;
+    let content = bounds::Bounded::new(content, budget.limit() / 64);
+    let mut json = serde_json::Deserializer::from_reader(BufReader::new(content));
+    let parsed = TraceSeed(&parser).deserialize(&mut json).and_then(|trace| json.end().map(|()| trace));
+    parsed.map_err(|error| match parser.refusal.take() {
+        Some(refusal) => refusal,
+        None if error.is_io() => describe(&error.into()),
+        None if error.is_eof() && error.column() == 0 && error.line() <= 1 => "the file is empty".to_owned(),
+        None => {
+            let (line, column, error) = (error.line(), error.column(), error.to_string());
+            // It may quote a long text.
+            match shortened(&error) {
+                whole if whole == error => format!("no concurrent editing trace: {error}"),
+                part => format!("no concurrent editing trace: {part}... at line {line} column {column}"),
+            }
         }
-        _ if json.is_empty() => "the file is empty".to_owned(),
-        _ => format!("no concurrent editing trace: {error}"),
     })
+}
+
+/// The state that all parts of the parser share.
+struct Parser<'a> {
+    budget: &'a Budget,
+    /// The reason why a part of the parser gave up, if that is no mistake in the JSON.
+    refusal: RefCell<Option<String>>,
+}
+
+impl Parser<'_> {
+    fn refuse<E: serde::de::Error>(&self, refusal: String) -> E {
+        *self.refusal.borrow_mut() = Some(refusal);
+        E::custom("refused")
+    }
+
+    fn over<E: serde::de::Error>(&self, error: OverBudget) -> E {
+        self.refuse(error.to_string())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum TraceField {
+    Kind,
+    NumAgents,
+    Txns,
+    #[serde(other)]
+    Other,
+}
+
+struct TraceSeed<'a>(&'a Parser<'a>);
+
+impl<'de> DeserializeSeed<'de> for TraceSeed<'_> {
+    type Value = Trace;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Trace, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TraceSeed<'_> {
+    type Value = Trace;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with numAgents and txns")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Trace, A::Error> {
+        let (mut agents, mut told) = (None, None);
+        while let Some(field) = fields.next_key()? {
+            match field {
+                TraceField::Kind => match fields.next_value::<Option<String>>()? {
+                    Some(kind) if kind != "concurrent" => {
+                        let kind = shortened(&kind);
+                        return Err(self.0.refuse(format!(
+                            "a trace of kind {kind:?}; only concurrent traces say what happened before what"
+                        )));
+                    }
+                    _ => {}
+                },
+                TraceField::NumAgents if agents.is_some() => {
+                    return Err(A::Error::duplicate_field("numAgents"));
+                }
+                TraceField::NumAgents => agents = Some(fields.next_value()?),
+                TraceField::Txns if told.is_some() => return Err(A::Error::duplicate_field("txns")),
+                TraceField::Txns => told = Some(fields.next_value_seed(Transactions(self.0))?),
+                TraceField::Other => _ = fields.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(Trace {
+            agents: agents.ok_or_else(|| A::Error::missing_field("numAgents"))?,
+            told: told.ok_or_else(|| A::Error::missing_field("txns"))?,
+        })
+    }
+}
+
+struct Transactions<'a>(&'a Parser<'a>);
+
+impl<'de> DeserializeSeed<'de> for Transactions<'_> {
+    type Value = Vec<Told>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Told>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Transactions<'_> {
+    type Value = Vec<Told>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of transactions")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<Told>, A::Error> {
+        let mut told = Vec::new();
+        while let Some(event) = items.next_element_seed(Transaction { parser: self.0, event: told.len() })? {
+            self.0.budget.push(&mut told, event).map_err(|error| self.0.over(error))?;
+        }
+        Ok(told)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum TransactionField {
+    Agent,
+    Parents,
+    #[serde(other)]
+    Other,
+}
+
+struct Transaction<'a> {
+    parser: &'a Parser<'a>,
+    /// The event's number.
+    event: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Transaction<'_> {
+    type Value = Told;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Told, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Transaction<'_> {
+    type Value = Told;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with agent and parents")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Told, A::Error> {
+        let (mut agent, mut parents) = (None, None);
+        while let Some(field) = fields.next_key()? {
+            match field {
+                TransactionField::Agent if agent.is_some() => return Err(A::Error::duplicate_field("agent")),
+                TransactionField::Agent => agent = Some(fields.next_value()?),
+                TransactionField::Parents if parents.is_some() => {
+                    return Err(A::Error::duplicate_field("parents"));
+                }
+                TransactionField::Parents => {
+                    let seed = Parents { parser: self.parser, most: self.event + 1 };
+                    parents = Some(fields.next_value_seed(seed)?);
+                }
+                TransactionField::Other => _ = fields.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(Told {
+            author: agent.ok_or_else(|| A::Error::missing_field("agent"))?,
+            parents: parents.ok_or_else(|| A::Error::missing_field("parents"))?,
+        })
+    }
+}
+
+struct Parents<'a> {
+    parser: &'a Parser<'a>,
+    /// One more than there are events before this one. So many parents are enough to prove a mistake: two are the same,
+    /// or one does not come earlier. No more are kept.
+    most: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Parents<'_> {
+    type Value = Vec<u64>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<u64>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Parents<'_> {
+    type Value = Vec<u64>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of the indexes of earlier transactions")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<u64>, A::Error> {
+        let mut parents = Vec::new();
+        while let Some(parent) = items.next_element()? {
+            if parents.len() < self.most {
+                let counted = self.parser.budget.push(&mut parents, parent);
+                counted.map_err(|error| self.parser.over(error))?;
+            }
+        }
+        Ok(parents)
+    }
 }
 
 /// Puts an error of the file system in words, without its number.
@@ -121,53 +322,47 @@ pub(crate) fn describe(error: &std::io::Error) -> String {
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         std::io::ErrorKind::IsADirectory => "is a folder, not a file".to_owned(),
         std::io::ErrorKind::NotADirectory => "not a folder".to_owned(),
-        // Behind the words may come the number, and the name of a file that the user has never heard of.
+        // After the words may come the number, and the name of a file that the user has never heard of.
         _ => error.to_string().split(" (os error").next().unwrap_or_default().to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Write, repeat};
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-
     use super::*;
 
-    fn gzip(content: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        encoder.write_all(content).expect("memory");
-        encoder.finish().expect("memory")
+    fn decoded(json: &str, limit: usize) -> Result<History, String> {
+        decode(Path::new("a.json"), json.as_bytes(), &Budget::new(limit)).map_err(|error| error.what)
     }
 
-    /// Gives the same bytes for ever, and fails a reader who has no end.
-    struct Endless(Vec<u8>, usize);
-
-    impl Read for Endless {
-        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-            assert!(self.1 < 1 << 20, "read without end");
-            for byte in &mut *buffer {
-                *byte = self.0[self.1 % self.0.len()];
-                self.1 += 1;
-            }
-            Ok(buffer.len())
+    #[test]
+    fn each_field_comes_once_and_in_any_order() {
+        let good =
+            r#"{"txns":[{"parents":[],"x":[{}],"agent":4}], "more":{"txns":1}, "numAgents":5, "kind":null}"#;
+        assert_eq!(decoded(good, 1 << 20).map(|history| history.len()), Ok(1));
+        for (json, expected) in [
+            (r#"{"numAgents":1,"numAgents":1}"#, "duplicate field `numAgents`"),
+            (r#"{"numAgents":1,"txns":[],"txns":[]}"#, "duplicate field `txns`"),
+            (r#"{"txns":[{"agent":0,"agent":0}]}"#, "duplicate field `agent`"),
+            (r#"{"txns":[{"parents":[],"parents":[]}]}"#, "duplicate field `parents`"),
+            (r#"{"txns":[{"parents":[]}]}"#, "missing field `agent`"),
+            (r#"{"txns":[{"agent":0}]}"#, "missing field `parents`"),
+            (r#"{"txns":[]}"#, "missing field `numAgents`"),
+            (r#"{"txns":[0]}"#, "expected an object with agent and parents"),
+            (r#"{"txns":0}"#, "expected a list of transactions"),
+            (r#"{"txns":[{"parents":0}]}"#, "expected a list of the indexes of earlier transactions"),
+            ("[]", "expected an object with numAgents and txns"),
+        ] {
+            let what = decoded(json, 1 << 20).expect_err(json);
+            assert!(what.starts_with("no concurrent editing trace: ") && what.contains(expected), "{what}");
         }
     }
 
     #[test]
-    fn neither_the_file_nor_what_it_unpacks_to_is_read_without_end() {
-        let most = 5000;
-        let refused = Err("larger than 1 GiB, or unpacks to more; no more is read".to_owned());
-        assert_eq!(content(Endless(vec![0], 0), most), refused);
-        assert_eq!(content(&gzip(&[7; 5001])[..], most), refused);
-        // Gzip of nothing, again and again: nothing is unpacked, and yet there is no end.
-        assert_eq!(content(Endless(gzip(b""), 0), most), refused);
-
-        assert_eq!(content(repeat(7).take(most), most), Ok(vec![7; 5000]));
-        assert_eq!(content(&gzip(&[7; 5000])[..], most), Ok(vec![7; 5000]));
-        let packed = gzip(&[7; 5000]);
-        let broken = content(&packed[..packed.len() - 3], most).expect_err("cut off");
-        assert!(broken.starts_with("broken gzip, after 5,000 bytes: "), "{broken}");
+    fn an_event_keeps_no_more_parents_than_prove_that_it_is_wrong() {
+        let many = "0,".repeat(100_000);
+        let json = format!(r#"{{"numAgents":1,"txns":[{{"agent":0,"parents":[{many}0]}}]}}"#);
+        let wrong = Err("events depend on each other in a circle: 0 on 0".to_owned());
+        assert_eq!(decoded(&json, 10_000).map(|history| history.len()), wrong);
     }
 }

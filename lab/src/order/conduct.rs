@@ -34,7 +34,7 @@ pub struct Tally {
     pub killed: u64,
     /// Of these, with a number in the hand that nobody else knew: a hole.
     pub killed_with_number: u64,
-    /// Of these, after a write that nobody else knew of: the message stands in the log twice.
+    /// Of these, after a write that nobody else knew of: the log holds the message, and refuses it to the successor.
     pub killed_after_write: u64,
     /// Subscribers killed.
     pub subscribers_killed: u64,

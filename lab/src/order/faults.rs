@@ -25,7 +25,7 @@ pub enum Fault {
     /// The publisher is killed with a number in its hand that nobody else knows: a hole.
     KilledWithNumber,
     /// The publisher is killed after it has written into a slot that it has not noted: its successor takes a new number,
-    /// and the message stands in the log twice.
+    /// and the log refuses the message, since it holds it already.
     KilledAfterWrite,
     /// The publisher is killed while it writes into a slot that it has noted: its successor finds out whether the message is
     /// there by writing it once more.

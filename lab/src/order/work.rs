@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use happens_before::Dot;
 use happens_before::broadcast::blocking::{FollowError, SettleError, follow, settle};
 use happens_before::broadcast::{
-    Entry, Publisher, PublisherConfig, ReadAnswer, ReadLimit, SlotLog, Snapshot, Subscriber, WriteAnswer,
+    Entry, PublishError, PublishErrorKind, Publisher, PublisherConfig, ReadAnswer, ReadLimit, SlotLog,
+    Snapshot, Subscriber, WriteAnswer,
 };
 
 use super::engine::SetBack;
@@ -148,6 +149,15 @@ where
                 Err(SettleError::EnterEpoch { epoch }) => return Err(taken_over(epoch)),
                 Err(SettleError::Counter(Trouble::Engine(error))) => patience.fails(error)?,
                 Err(SettleError::Log(Trouble::Engine(error))) => patience.fails(error)?,
+                // Its predecessor was killed after a write that nobody else knew of.
+                Err(SettleError::Publish(PublishError {
+                    entry,
+                    kind: PublishErrorKind::NumberUsed { highest },
+                    ..
+                })) if entry.last_number() == Some(highest) => {
+                    (self.say)(Event::Acknowledged { n: highest });
+                    patience = Patience::new(self.until);
+                }
                 Err(SettleError::Publish(error)) => return Err(refused(error)),
                 Err(other) => return Err(refused(other)),
             }

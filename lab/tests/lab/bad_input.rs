@@ -125,3 +125,41 @@ fn a_graph_that_is_none() {
         assert_eq!(refused("a.json", &trace(agents, transactions)), expected);
     }
 }
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_is_not_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (pipe, svg) = (folder.path().join("pipe.json"), folder.path().join("run.svg"));
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is installed");
+    assert!(made.success());
+    assert_eq!(refused_file(&pipe, &svg), "is not a regular file");
+    assert_eq!(refused_file(Path::new("/dev/zero"), &svg), "is not a regular file");
+}
+
+#[test]
+fn what_takes_more_memory_than_it_may_is_refused_in_reading_and_before_the_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.json");
+    let row = |events: u64| -> Vec<u8> {
+        let parents: Vec<_> =
+            (0..events).map(|event| event.checked_sub(1).into_iter().collect::<Vec<_>>()).collect();
+        trace(1, &parents.iter().map(|parents| (0, parents.as_slice())).collect::<Vec<_>>())
+    };
+    let within_one_mib = |events: u64| {
+        fs::write(&file, row(events)).expect("a file");
+        hb(&["replay", "--trace", text(&file), "--nodes", "2", "--memory", "1"])
+    };
+    let ended = within_one_mib(2000);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let ended = within_one_mib(4000);
+    let line = "hb: --memory: a replay at 2 sites needs about 2 MiB; allow more, or ask for fewer --events\n";
+    assert_eq!((ended.code, ended.err.as_str()), (Some(2), line));
+    let ended = within_one_mib(40_000);
+    let line = format!("hb: {}: needs more than 1 MiB of memory; --memory allows more\n", text(&file));
+    assert_eq!((ended.code, ended.err), (Some(2), line));
+    // Fewer of the same are enough.
+    fs::write(&file, row(4000)).expect("a file");
+    let ended = hb(&["replay", "--trace", text(&file), "--nodes", "2", "--memory", "1", "--events", "1000"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+}

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use happens_before::codec;
 use happens_before::delivery::{Endpoint, EndpointConfig};
+use happens_before_lab::budget::Budget;
 use happens_before_lab::history::{Event, History, Node, trace};
 
 use super::helpers::data;
@@ -112,13 +113,13 @@ fn metadata(history: &History) -> (f64, f64) {
 fn an_editing_session_through_endpoints() {
     let Some(file) = data("friendsforever.json.gz") else { return };
     let events = if cfg!(debug_assertions) { 4_000 } else { 26_078 };
-    let (ours, full) = metadata(&trace::read(&file).expect("a trace").truncated(events));
+    let (ours, full) = metadata(&trace::read(&file, &Budget::default()).expect("a trace").truncated(events));
     assert!(ours <= 12.0 && ours < full, "{ours} of {full}");
 }
 
 #[test]
 fn a_file_with_two_hundred_authors_through_endpoints() {
     let Some(file) = data("node_nodecc.dag.json.gz") else { return };
-    let (ours, full) = metadata(&trace::read(&file).expect("a trace"));
+    let (ours, full) = metadata(&trace::read(&file, &Budget::default()).expect("a trace"));
     assert!(ours <= 12.0 && 10.0 * ours < full, "{ours} of {full}");
 }

@@ -1,10 +1,13 @@
-//! The lab from the outside: real histories, generated repositories, orders over engines, bad input, and the program's
+//! The lab from the outside: real histories, generated and hostile repositories, orders over engines, bad input, and the program's
 //! manners.
 
 mod bad_input;
 mod command_line;
 mod endpoints;
 mod helpers;
+mod hostile_repositories;
+#[cfg(unix)]
+mod interrupted;
 mod order;
 mod real_histories;
 mod repositories;

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::helpers::{Shape, assert_complete, git, graph, hb, replay, repository, text};
+use happens_before_lab::budget::Budget;
 use happens_before_lab::history;
 
 #[test]
@@ -33,7 +34,8 @@ fn the_graph_that_is_read_is_the_graph_that_was_written() {
     let folder = tempfile::tempdir().expect("a folder");
     let commits = graph(&Shape { commits: 300, authors: 5, branches: 6, seed: 9 });
     repository(folder.path(), &commits);
-    let read = history::git::read(folder.path(), &mut |_| {}).expect("a repository");
+    let read = history::git::read(folder.path(), history::git::DEFAULT_TIME, &Budget::default(), &mut |_| {})
+        .expect("a repository");
     // Git lists in an order of its own, so compare what does not depend on it.
     let shape = |parents: &mut Vec<usize>| {
         parents.sort_unstable();

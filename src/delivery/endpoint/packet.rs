@@ -1,5 +1,8 @@
 //! What endpoints send each other, in bytes: see `FORMAT.md`.
 
+use core::iter;
+use core::marker::PhantomData;
+
 use crate::codec::{
     Decode, DecodeError, DecodeErrorKind, DecodeId, Encode, EncodeId, Reader, Writer, put_entries,
 };
@@ -17,7 +20,8 @@ pub(super) const MAX_RANGES: usize = 64;
 pub(super) type Taken<'a, I> = (Message<I, &'a [u8]>, &'a [u8]);
 
 /// What a packet says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub(super) struct Packet<'a, I> {
     /// The revision of the receiver's vector that the sender knows.
     pub(super) confirmed: u64,
@@ -31,8 +35,16 @@ pub(super) struct Packet<'a, I> {
     pub(super) forgotten: VersionVector<I>,
     /// What the sender asks for.
     pub(super) requests: Vec<DotRange<I>>,
-    /// The messages, with their length in bytes.
-    pub(super) messages: Vec<Message<I, &'a [u8]>>,
+    /// The messages.
+    pub(super) messages: Messages<'a, I>,
+}
+
+/// Messages that were checked, up to the end of the input. They are read once more, one by one, so that no more than one
+/// takes memory at a time: what a message depends on may take very few bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Messages<'a, I> {
+    reader: Reader<'a>,
+    ids: PhantomData<fn() -> I>,
 }
 
 /// Returns how many bytes a message takes in a packet, without the number that says so.
@@ -78,8 +90,33 @@ pub(super) fn put_message(message: &[u8], out: &mut Writer<'_>) {
     out.put(message);
 }
 
-/// Reads what [`put_message`] has written; also returns the bytes that it was given.
-pub(super) fn take_message<'a, I: DecodeId>(reader: &mut Reader<'a>) -> Result<Taken<'a, I>, DecodeError> {
+impl<'a, I: DecodeId> Messages<'a, I> {
+    /// Checks all that is left to read.
+    pub(super) fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let messages = Self { reader: reader.clone(), ids: PhantomData };
+        while !reader.rest().is_empty() {
+            take_message::<I>(reader)?;
+        }
+        Ok(messages)
+    }
+
+    /// Reads the messages, each with the bytes in which it stands.
+    pub(super) fn taken(mut self) -> impl Iterator<Item = Taken<'a, I>> {
+        // They were read before, without an error.
+        iter::from_fn(move || take_message(&mut self.reader).ok())
+    }
+}
+
+impl<'a, I: DecodeId> Iterator for Messages<'a, I> {
+    type Item = Message<I, &'a [u8]>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        take_message(&mut self.reader).ok().map(|(message, _)| message)
+    }
+}
+
+/// Reads what [`put_message`] has written, within the limit of the reader; also returns the bytes that it was given.
+fn take_message<'a, I: DecodeId>(reader: &mut Reader<'a>) -> Result<Taken<'a, I>, DecodeError> {
     let len = usize::try_from(reader.take_number()?).unwrap_or(usize::MAX);
     let start = reader.at();
     let bytes = reader.take(len)?;
@@ -90,7 +127,7 @@ pub(super) fn take_message<'a, I: DecodeId>(reader: &mut Reader<'a>) -> Result<T
 }
 
 impl<'a, I: DecodeId> Packet<'a, I> {
-    /// Reads a packet, no part of which has more than `limit` entries.
+    /// Reads a packet, no part of which, and no message, has more than `limit` entries.
     pub(super) fn decode(bytes: &'a [u8], limit: usize) -> Result<Self, DecodeError> {
         let mut reader = Reader::with_limit(bytes, limit);
         if reader.take(1)? != [VERSION] {
@@ -106,17 +143,14 @@ impl<'a, I: DecodeId> Packet<'a, I> {
         let mut news = VersionVector::new();
         if grown > 0 {
             let at = reader.at();
-            news = VersionVector::decode(&mut reader)?;
+            news = reader.part(limit, VersionVector::decode)?;
             if news.is_empty() {
                 return reader.refuse(at, DecodeErrorKind::NotCanonical);
             }
         }
-        let forgotten = VersionVector::decode(&mut reader)?;
+        let forgotten = reader.part(limit, VersionVector::decode)?;
         let requests = take_requests(&mut reader)?;
-        let mut messages = Vec::new();
-        while !reader.rest().is_empty() {
-            messages.push(take_message(&mut reader)?.0);
-        }
+        let messages = Messages::decode(&mut reader)?;
         Ok(Self { confirmed, base, revision, news, forgotten, requests, messages })
     }
 }
@@ -175,12 +209,28 @@ mod tests {
         let news: Vec<_> = packet.news.iter().collect();
         let revisions = [packet.confirmed, packet.base, packet.revision];
         put_head(revisions, &news, &packet.forgotten, &packet.requests, &mut out);
-        for message in &packet.messages {
-            let message = message.clone();
+        for message in packet.messages.clone() {
             let payload = message.payload().to_vec();
             put_message(&encode_message(&message.with_payload(payload)), &mut out);
         }
         bytes
+    }
+
+    impl<I> PartialEq for Messages<'_, I> {
+        fn eq(&self, other: &Self) -> bool {
+            self.reader.rest() == other.reader.rest()
+        }
+    }
+
+    impl<I> Eq for Messages<'_, I> {}
+
+    fn messages(messages: Vec<Message<u8, &'static [u8]>>) -> Messages<'static, u8> {
+        let mut bytes = Vec::new();
+        for message in messages {
+            let payload = message.payload().to_vec();
+            put_message(&encode_message(&message.with_payload(payload)), &mut Writer::growing(&mut bytes));
+        }
+        Messages::decode(&mut Reader::new(bytes.leak())).unwrap()
     }
 
     /// Packets with and without each part.
@@ -192,7 +242,7 @@ mod tests {
             news: VersionVector::new(),
             forgotten: VersionVector::new(),
             requests: vec![],
-            messages: vec![],
+            messages: messages(vec![]),
         };
         let news = VersionVector::from_iter([(1, 3), (2, 200)]);
         let range = |node, counters| DotRange::new(node, counters).unwrap();
@@ -205,10 +255,10 @@ mod tests {
                 ..empty.clone()
             },
             Packet {
-                messages: vec![
+                messages: messages(vec![
                     Message::new(dot(1, 4), [dot(2, 1), dot(9, 70)], &b"tea?"[..]).unwrap(),
                     Message::new(dot(1, 5), [], &b""[..]).unwrap(),
-                ],
+                ]),
                 ..empty
             },
         ]

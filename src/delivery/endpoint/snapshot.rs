@@ -8,11 +8,11 @@ use crate::compat::{BTreeMap, Vec};
 use crate::delivery::TooManyNodes;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::stability::Stability;
-use crate::node::DotRange;
+use crate::node::{Dot, DotRange};
 use crate::version::VersionVector;
 
 use super::log::Log;
-use super::packet::{Taken, put_message, take_message};
+use super::packet::{Messages, put_message};
 use super::{Author, Endpoint, EndpointConfig, RestoreError};
 
 const VERSION: u8 = 1;
@@ -31,7 +31,7 @@ struct Snapshot<'a, I> {
     known: Vec<(I, u64)>,
     /// Nodes that have left.
     left: Vec<I>,
-    messages: Vec<Taken<'a, I>>,
+    messages: Messages<'a, I>,
 }
 
 impl<I: DecodeId> Endpoint<I> {
@@ -145,20 +145,20 @@ impl<'a, I: DecodeId> Snapshot<'a, I> {
         let node: I = take_id(&mut reader)?;
         let sent = reader.take_number()?;
         let at = reader.at();
-        let delivered = VersionVector::<I>::decode(&mut reader)?;
+        let delivered = reader.part(limit, VersionVector::<I>::decode)?;
         let events = delivered.iter().try_fold(sent, |events, (_, counter)| events.checked_add(counter));
         if events.is_none_or(|events| events > MAX_EVENTS) || delivered.get(&node) > sent {
             return Err(refuse(at, DecodeErrorKind::OutOfRange));
         }
         let at = reader.at();
-        let frontier = VersionVector::<I>::decode(&mut reader)?;
+        let frontier = reader.part(limit, VersionVector::<I>::decode)?;
         if frontier.get(&node) > 0 || frontier.iter().any(|(node, counter)| counter > delivered.get(node)) {
             return Err(refuse(at, DecodeErrorKind::OutOfRange));
         }
 
         let rows = take_sorted(&mut reader, |reader| {
             let member: I = take_id(reader)?;
-            let row = VersionVector::<I>::decode(reader)?;
+            let row = reader.part(limit, VersionVector::<I>::decode)?;
             Ok((member, (row, reader.take_number()?)))
         })?;
         let members = rows.iter().map(|(member, _)| member.clone());
@@ -183,10 +183,7 @@ impl<'a, I: DecodeId> Snapshot<'a, I> {
             observed.map_err(|_| TooManyNodes { limit })?;
         }
 
-        let mut messages = Vec::new();
-        while !reader.rest().is_empty() {
-            messages.push(take_message(&mut reader)?);
-        }
+        let messages = Messages::decode(&mut reader)?;
         let known = rows.into_iter().map(|(member, (_, known))| (member, known)).collect();
         let snapshot = Self { node, sent, delivered, frontier, stability, known, left, messages };
         snapshot.check_messages(reader.at())?;
@@ -202,22 +199,26 @@ impl<'a, I: DecodeId> Snapshot<'a, I> {
     /// Checks that exactly those messages are there that are not stable, in order, that they build on what is delivered,
     /// and that nobody has more of the node's own than it has sent.
     fn check_messages(&self, at: usize) -> Result<(), RestoreError> {
-        let mut causes = self.messages.iter().flat_map(|(message, _)| message.dependencies());
-        if causes.any(|cause| cause.counter() > self.delivered.get(cause.node())) {
-            return Err(refuse(at, DecodeErrorKind::OutOfRange));
+        let is_delivered = |cause: &Dot<I>| self.delivered.contains(cause);
+        let mut count = 0;
+        for message in self.messages.clone() {
+            if !message.dependencies().iter().all(is_delivered) {
+                return Err(refuse(at, DecodeErrorKind::OutOfRange));
+            }
+            count += 1;
         }
-        let mut messages = self.messages.iter().map(|(message, _)| message.dot());
+        let mut messages = self.messages.clone().map(|message| message.dot().clone());
         for author in self.authors().into_keys() {
             let is_own = *author == self.node;
             let last = if is_own { self.sent } else { self.delivered.get(author) };
             let stable = self.stability.stable_up_to(author);
             // Own entries were checked before, so that what is stable is at most what is delivered.
-            let count = usize::try_from(last - stable.min(last)).unwrap_or(usize::MAX);
-            if count > self.messages.len() || (is_own && self.stability.highest(author) > last) {
+            let expected = usize::try_from(last - stable.min(last)).unwrap_or(usize::MAX);
+            if expected > count || (is_own && self.stability.highest(author) > last) {
                 return Err(refuse(at, DecodeErrorKind::OutOfRange));
             }
             let expected = DotRange::new(author.clone(), stable.saturating_add(1)..=last);
-            if !expected.iter().flat_map(DotRange::dots).all(|dot| messages.next() == Some(&dot)) {
+            if !expected.iter().flat_map(DotRange::dots).all(|dot| messages.next() == Some(dot)) {
                 return Err(refuse(at, DecodeErrorKind::OutOfRange));
             }
         }
@@ -230,13 +231,9 @@ impl<'a, I: DecodeId> Snapshot<'a, I> {
             self.delivered.iter().filter(|(node, _)| *node != outbox.node()).map(|(_, counter)| counter);
         let revision = revision.fold(outbox.counter(), u64::saturating_add);
         let mut authors = self.authors();
-        let mut undelivered = Vec::new();
-        for (message, bytes) in &self.messages {
+        for (message, bytes) in self.messages.clone().taken() {
             let dot = message.dot();
-            let is_delivered = dot.counter() <= self.delivered.get(dot.node());
-            if !is_delivered {
-                undelivered.push(message.clone());
-            }
+            let is_delivered = self.delivered.contains(dot);
             if let Some(log) =
                 authors.get_mut(dot.node()).filter(|_| is_delivered || dot.node() == outbox.node())
             {
@@ -260,7 +257,7 @@ impl<'a, I: DecodeId> Snapshot<'a, I> {
             }
         }
         endpoint.buffer.advance_to(&self.delivered)?;
-        for message in undelivered {
+        for message in self.messages.filter(|message| !self.delivered.contains(message.dot())) {
             if message.dot().node() == endpoint.node() {
                 let (header, payload) = (message.clone().with_payload(()), message.payload().to_vec());
                 if endpoint.buffer.accept(header.with_payload(payload)).is_err() {

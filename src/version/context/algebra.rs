@@ -2,14 +2,14 @@
 //! over both.
 
 use core::cmp::Ordering;
-use core::iter;
+use core::{iter, mem};
 
-use super::CausalContext;
-use crate::node::{Dot, DotRange, NodeId};
+use super::{Above, CausalContext, Runs};
+use crate::node::{DotRange, NodeId};
 use crate::order::CausalOrder;
 
 impl<I: NodeId> CausalContext<I> {
-    /// Keeps only what both have seen: the intersection. O(n + m + r + s), or that of
+    /// Keeps only what both have seen: the intersection. O((n + m + r + s) log n), or that of
     /// [`VersionVector::meet`](crate::VersionVector::meet) where r = s = 0.
     ///
     /// ```
@@ -21,12 +21,22 @@ impl<I: NodeId> CausalContext<I> {
     /// ```
     pub fn meet(&mut self, other: &Self) {
         if !(self.above.is_empty() && other.above.is_empty()) {
-            let above = self.common(other).filter_map(|range| {
+            let mut above = Above::<I>::new();
+            for range in self.common(other) {
                 let (first, last) = range.counters().into_inner();
-                // What starts at 1 is common prefix.
-                (first > 1).then(|| Some((Dot::new(range.into_node().clone(), first)?, last))).flatten()
-            });
-            self.above = above.collect();
+                if first == 1 {
+                    // Common prefix.
+                } else if let Some(runs) = above.get_mut(range.node()) {
+                    runs.insert(first, last);
+                } else {
+                    above.insert(range.into_node().clone(), Runs::new(first, last));
+                }
+            }
+            let mut prefix = self.prefix.clone();
+            prefix.meet(&other.prefix);
+            // All at once, since the old prefixes and the new ranges do not fit together.
+            let _before = mem::replace(self, Self::from_parts(prefix, above));
+            return;
         }
         self.prefix.meet(&other.prefix);
         self.debug_validate();
@@ -132,21 +142,12 @@ impl<I: NodeId> CausalContext<I> {
 
     /// Returns whether `other` has seen every dot above the prefixes of `self`.
     fn above_is_within(&self, other: &Self) -> bool {
-        let mut theirs = other.above.iter().peekable();
-        let mut known: Option<(&I, u64)> = None;
-        self.above.iter().all(|(first, &last)| {
-            let prefix = match known {
-                Some((node, prefix)) if node == first.node() => prefix,
-                _ => other.prefix.get(first.node()),
-            };
-            known = Some((first.node(), prefix));
-            if last <= prefix {
-                return true;
+        self.above.iter().all(|(node, runs)| {
+            let prefix = other.prefix.get(node);
+            match other.above(node) {
+                Some(theirs) => theirs.includes(runs.iter().skip_while(|&(_, last)| last <= prefix)),
+                None => runs.highest() <= prefix,
             }
-            while theirs.next_if(|&(start, &end)| (start.node(), end) < (first.node(), last)).is_some() {}
-            // The first of theirs that does not end too early: what starts early enough has all of the range.
-            // Of another node it would be a later one.
-            theirs.peek().is_some_and(|(start, _)| *start <= first)
         })
     }
 }

@@ -3,9 +3,12 @@
 use core::iter::{self, Peekable};
 use core::{fmt, mem};
 
-use super::{Above, CausalContext};
+use smallvec::SmallVec;
+
+use super::{Above, CausalContext, Runs, runs};
+use crate::compat::{Vec, btree_map};
 use crate::node::{Dot, DotRange, NodeId};
-use crate::version::VersionVector;
+use crate::version::{Entries, VersionVector};
 
 impl<I: NodeId> CausalContext<I> {
     /// Visits what has been seen, in order: one range for each run of consecutive counters.
@@ -21,35 +24,52 @@ impl<I: NodeId> CausalContext<I> {
     /// }
     /// ```
     pub fn iter(&self) -> Ranges<'_, I> {
-        Ranges { prefix: self.prefix.into_iter().peekable(), above: self.above.iter().peekable() }
+        Ranges {
+            prefix: self.prefix.iter().peekable(),
+            above: self.above.iter().peekable(),
+            runs: None,
+            left: self.len(),
+        }
     }
 }
 
 /// Visits the ranges of a [`CausalContext`], in order.
 pub struct Ranges<'a, I> {
-    prefix: Peekable<<&'a VersionVector<I> as IntoIterator>::IntoIter>,
-    above: Peekable<<&'a Above<I> as IntoIterator>::IntoIter>,
+    prefix: Peekable<Entries<'a, I>>,
+    above: Peekable<btree_map::Iter<'a, I, Runs>>,
+    /// What is left above the prefix of the node that was visited last.
+    runs: Option<(&'a I, runs::Iter<'a>)>,
+    /// How many ranges are left.
+    left: usize,
 }
 
 impl<'a, I: Ord> Iterator for Ranges<'a, I> {
     type Item = DotRange<&'a I>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let prefix_first = match (self.prefix.peek(), self.above.peek()) {
-            (Some((node, _)), Some((first, _))) => *node <= first.node(),
-            (prefix, _) => prefix.is_some(),
-        };
-        // Every range is one: prefixes are not 0, by V2, and ranges above not empty, by C1.
-        if prefix_first {
-            self.prefix.next().and_then(|(node, counter)| DotRange::new(node, 1..=counter))
-        } else {
-            self.above.next().and_then(|(first, &last)| DotRange::new(first.node(), first.counter()..=last))
+        self.left = self.left.saturating_sub(1);
+        loop {
+            // Every range is one: prefixes are not 0, by V2, and ranges above not empty, by C1.
+            if let Some((node, runs)) = &mut self.runs {
+                if let Some((first, last)) = runs.next() {
+                    return DotRange::new(*node, first..=last);
+                }
+                self.runs = None;
+            }
+            let prefix_first = match (self.prefix.peek(), self.above.peek()) {
+                (Some((node, _)), Some((above, _))) => *node <= *above,
+                (prefix, _) => prefix.is_some(),
+            };
+            if prefix_first {
+                return self.prefix.next().and_then(|(node, counter)| DotRange::new(node, 1..=counter));
+            }
+            let (node, runs) = self.above.next()?;
+            self.runs = Some((node, runs.iter()));
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let count = self.prefix.len() + self.above.len();
-        (count, Some(count))
+        (self.left, Some(self.left))
     }
 }
 
@@ -59,7 +79,12 @@ impl<I: Ord> iter::FusedIterator for Ranges<'_, I> {}
 
 impl<I> Clone for Ranges<'_, I> {
     fn clone(&self) -> Self {
-        Self { prefix: self.prefix.clone(), above: self.above.clone() }
+        Self {
+            prefix: self.prefix.clone(),
+            above: self.above.clone(),
+            runs: self.runs.clone(),
+            left: self.left,
+        }
     }
 }
 
@@ -81,14 +106,45 @@ impl<'a, I: NodeId> IntoIterator for &'a CausalContext<I> {
 /// The ranges may overlap and come in any order. O(k log k) for k ranges.
 impl<I: NodeId> FromIterator<DotRange<I>> for CausalContext<I> {
     fn from_iter<T: IntoIterator<Item = DotRange<I>>>(ranges: T) -> Self {
-        let ranges = ranges.into_iter().filter_map(|range| {
+        let ranges = ranges.into_iter().map(|range| {
             let (first, last) = range.counters().into_inner();
-            Some((Dot::new(range.into_node(), first)?, last))
+            (range.into_node(), first, last)
         });
-        let mut context = Self::new();
-        context.insert_above(ranges.collect());
-        context.debug_validate();
-        context
+        let mut ranges: Vec<_> = ranges.collect();
+        ranges.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.cmp(&b.1)));
+        let mut ranges = ranges.into_iter().peekable();
+
+        let (mut ids, mut counters, mut all_above) = (SmallVec::new(), SmallVec::new(), Above::new());
+        while let Some((node, first, last)) = ranges.next() {
+            let mut next = Some((first, last));
+            let runs = iter::from_fn(|| {
+                let (first, mut last) = next.take()?;
+                while let Some((_, start, end)) = ranges.next_if(|other| other.0 == node) {
+                    // No underflow: counters are at least 1.
+                    if last < start - 1 {
+                        next = Some((start, end));
+                        break;
+                    }
+                    last = last.max(end);
+                }
+                Some((first, last))
+            });
+            let mut runs = runs.peekable();
+            let prefix = runs.next_if(|run| run.0 == 1);
+            let above = Runs::from_sorted(runs);
+            if let Some((_, last)) = prefix {
+                counters.push(last);
+                let Some(above) = above else {
+                    ids.push(node);
+                    continue;
+                };
+                ids.push(node.clone());
+                all_above.insert(node, above);
+            } else if let Some(above) = above {
+                all_above.insert(node, above);
+            }
+        }
+        Self::from_parts(VersionVector::from_sorted(ids, counters), all_above)
     }
 }
 

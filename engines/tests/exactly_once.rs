@@ -1,6 +1,6 @@
 //! The example `exactly_once` under fire: a process of its own is killed at every step, starts again, gets everything
 //! once more, and has done everything once.
-#![cfg(feature = "alloc")]
+#![cfg(feature = "redb")]
 
 #[allow(dead_code, reason = "a program of its own")]
 #[path = "../examples/exactly_once.rs"]

@@ -12,7 +12,7 @@
 //! it: the message was not acknowledged, comes again, and finds everything as it was. A crash behind the commit forgets
 //! the acknowledgement at most: the message comes again, and is a duplicate.
 //!
-//! `cargo run --example exactly_once`. `tests/exactly_once.rs` kills the process at every step.
+//! `cargo run -p happens-before-engines --example exactly_once`. `tests/exactly_once.rs` kills the process at every step.
 
 use std::error::Error;
 use std::path::Path;

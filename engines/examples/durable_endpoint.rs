@@ -14,9 +14,9 @@
 //! A crash before the commit forgets a delivery together with its effect; nobody was told of it, so it comes again. A
 //! crash after it forgets nothing but packets, and those get lost anyway.
 //!
-//! `cargo run --example durable_endpoint` tells one run, and repeats it with a crash at every tenth step; in a release
-//! build, with `-- SEED 1`, at every step of every node. The databases are those of `redb`, in memory, for speed: they
-//! survive the crashes, all else of a node does not.
+//! `cargo run -p happens-before-engines --example durable_endpoint` tells one run, and repeats it with a crash at every
+//! tenth step; in a release build, with `-- SEED 1`, at every step of every node. The databases are those of `redb`, in
+//! memory, for speed: they survive the crashes, all else of a node does not.
 
 use std::collections::BTreeMap;
 use std::error::Error;

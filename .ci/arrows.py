@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+"""Finds arrows that point upwards, and circles, among the source files of each crate.
+
+An arrow leads from a file to the one that defines what it names, in a `use` or in a path that begins with `crate`,
+`self` or `super`. Names that are passed on by `pub use` are followed to where they are defined. Passing on a name is no
+arrow, and tests may name what they like. A module within a file counts as the file. Run from the root of the project:
+`python3 .ci/arrows.py`.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+CRATES = ["src", "engines/src", "simulation/src", "lab/src", "models/src"]
+
+# The core, from the bottom to the top: a module may name those below it, and those on its own floor.
+FLOORS = [
+    ["atomic", "compat", "elapsed", "node", "order"],
+    ["scalar", "version"],
+    ["codec"],
+    ["counter", "sequence"],
+    ["delivery", "broadcast"],
+    ["replicated"],
+]
+# What shares no code with what it judges.
+ORACLE, SEEN_BY_ORACLE = "check", {"check", "compat", "node", "order", "version"}
+
+# Circles that stand: each arrow closes one. This list gets shorter, never longer: an arrow that no longer closes a
+# circle has to go.
+KNOWN = {
+    ("src", "delivery/shares.rs", "delivery/buffer.rs"),
+    ("src", "delivery/lanes.rs", "delivery/hold_back.rs"),
+    ("src", "delivery/endpoint/asking.rs", "delivery/endpoint/mod.rs"),
+    ("src", "delivery/endpoint/peer.rs", "delivery/endpoint/mod.rs"),
+    ("engines/src", "postgres/appends.rs", "postgres/blocking.rs"),
+    ("engines/src", "postgres/counter.rs", "postgres/blocking.rs"),
+    ("engines/src", "postgres/slots.rs", "postgres/blocking.rs"),
+    ("simulation/src", "shrink.rs", "search.rs"),
+    ("lab/src", "replay/site.rs", "replay.rs"),
+}
+
+
+class Crate:
+    """The source files of a crate: what each of them names, and what it passes on."""
+
+    def __init__(self, root):
+        """`root` is a folder, or a dictionary from file names to their text."""
+        texts = root if isinstance(root, dict) else {
+            str(path.relative_to(root)): path.read_text() for path in sorted(Path(root).rglob("*.rs"))
+        }
+        self.files = {module_of(name): name for name in texts if name != "main.rs"}
+        self.exports = {module: {} for module in self.files}
+        self.named = {module: [] for module in self.files}
+        for module, name in self.files.items():
+            self.read(module, code(texts[name]))
+
+    def read(self, module, text):
+        for public, tree in re.findall(r"\b(pub(?:\([^)]*\))?\s+)?use\s+([^;]+);", text):
+            for path, name in expand(tree):
+                target = self.absolute(module, path)
+                if target and public:
+                    self.exports[module].setdefault(name, []).append(target)
+                elif target:
+                    self.named[module].append(target)
+        text = re.sub(r"\buse\s+[^;]+;", "", text)
+        for path in re.findall(r"\b(?:crate|self|super)(?:::\w+)+", text):
+            self.named[module].append(self.absolute(module, path.split("::")))
+
+    def absolute(self, module, path):
+        """The segments of `path` from the root of the crate; None if it leads into another crate."""
+        if path[0] == "crate":
+            return tuple(path[1:])
+        base, relative = module, path[0] in ("self", "super") or module + (path[0],) in self.files
+        while path and path[0] in ("self", "super"):
+            base, path = base[:-1] if path[0] == "super" else base, path[1:]
+        return base + tuple(path) if relative else None
+
+    def definition(self, path, seen=()):
+        """The module whose file defines what `path` names."""
+        module = path
+        while module not in self.files:
+            module = module[:-1]
+        if len(path) == len(module) or (module, path) in seen:
+            return module
+        name, rest = path[len(module)], path[len(module) + 1 :]
+        exports = self.exports[module]
+        for target in exports.get(name, []):
+            return self.definition(target + rest, (*seen, (module, path)))
+        for target in exports.get("*", []):
+            found = self.definition(target[:-1] + path[len(module) :], (*seen, (module, path)))
+            if found != target[:-1] or len(exports["*"]) == 1:
+                return found
+        return module
+
+    def arrows(self):
+        """From each module to those it names."""
+        return {
+            module: {self.definition(path) for path in paths} - {module, ()}
+            for module, paths in self.named.items()
+            if module
+        }
+
+
+def module_of(name):
+    """`a/b.rs` and `a/b/mod.rs` are both the module a::b; `lib.rs` is the root."""
+    parts = name.removesuffix(".rs").split("/")
+    return tuple(parts[:-1] if parts[-1] in ("mod", "lib") else parts)
+
+
+def code(text):
+    """Without comments, strings and the modules of tests, which stand at the end of a file."""
+    text = re.split(r"#\[cfg\((?:all\()?(?:test|loom)\b[^\n]*\]\s*(?:#\[[^\n]*\]\s*)*(?:pub\S* )?mod \w+ \{", text)[0]
+    return re.sub(r'//[^\n]*|/\*.*?\*/|b?"(?:\\.|[^"\\])*"', "", text, flags=re.S)
+
+
+def expand(tree, before=()):
+    """The paths in the tree of a `use`, each with the name that it gets."""
+    tree = tree.strip()
+    head, brace, inside = tree.partition("{")
+    before += tuple(part.strip() for part in head.split("::") if part.strip())
+    if not brace:
+        path, renamed, name = before[-1].partition(" as ") if before else ("", "", "")
+        path = (*before[:-1], path.strip())
+        if path[-1] == "self" and len(path) > 1:
+            path = path[:-1]
+        yield list(path), name.strip() if renamed else path[-1]
+        return
+    depth, start, inside = 0, 0, inside[: inside.rindex("}")] + ","
+    for at, letter in enumerate(inside):
+        depth += (letter == "{") - (letter == "}")
+        if letter == "," and depth == 0:
+            if inside[start:at].strip():
+                yield from expand(inside[start:at], before)
+            start = at + 1
+
+
+def circle(arrows):
+    """A circle, as the list of its members; None if there is none."""
+    done = set()
+
+    def walk(module, way):
+        if module in way:
+            return way[way.index(module) :]
+        if module in done:
+            return None
+        for target in sorted(arrows.get(module, ())):
+            if found := walk(target, [*way, module]):
+                return found
+        done.add(module)
+        return None
+
+    return next(filter(None, (walk(module, []) for module in sorted(arrows))), None)
+
+
+def upwards(arrows):
+    """The arrows of the core that the floors do not allow."""
+    floor = {module: number for number, modules in enumerate(FLOORS) for module in modules}
+    top = len(FLOORS)  # where everything is that has no floor
+    for module, targets in arrows.items():
+        for target in targets:
+            here, there = module[0], target[0]
+            if here == ORACLE:
+                wrong = there not in SEEN_BY_ORACLE
+            else:
+                wrong = here in floor and floor.get(there, top) > floor[here]
+            if wrong:
+                yield module, target
+
+
+def faults(root, known, floors):
+    """What is wrong with one crate, a line each."""
+    crate = Crate(root)
+    arrows = crate.arrows()
+    file = lambda module: crate.files[module]
+    if floors:
+        for module, target in upwards(arrows):
+            yield f"{file(module)} names {file(target)}, which is on a higher floor, or on none"
+    allowed = {(a, b) for a in arrows for b in arrows[a] if (file(a), file(b)) in known}
+    for a, b in allowed:
+        arrows[a].discard(b)
+    if found := circle(arrows):
+        yield "a circle: " + " -> ".join(map(file, [*found, found[0]]))
+        return
+    closing = set()
+    for a, b in allowed:
+        arrows[a].add(b)
+        if circle(arrows):
+            closing.add((file(a), file(b)))
+        arrows[a].discard(b)
+    for a, b in sorted(known - closing):
+        yield f"the arrow {a} -> {b} closes no circle: take it off the list of known ones"
+
+
+def canaries():
+    """Each must be noticed, or this script proves nothing."""
+    circle_of_two = {
+        "lib.rs": "mod node; mod order; pub use node::Node;",
+        "node.rs": "use crate::order::{self, Order};",
+        "order.rs": "pub struct Order; fn f(node: super::Node) {}",
+    }
+    upward = {"lib.rs": "", "node.rs": "use crate::delivery::Buffer;", "delivery/mod.rs": ""}
+    nosy = {"lib.rs": "", "check/causal.rs": "use crate::{delivery::Buffer};", "delivery/mod.rs": ""}
+    tested = {
+        "lib.rs": "",
+        "node.rs": "#[cfg(test)]\nmod tests { use crate::order::Order; }",
+        "order.rs": "use crate::node;",
+    }
+    one = {("node.rs", "order.rs")}
+    cases = [
+        ("a circle", circle_of_two, set(), ["circle"]),
+        ("a known circle", circle_of_two, one, []),
+        ("an arrow upwards", upward, set(), ["higher floor"]),
+        ("an oracle that looks", nosy, set(), ["higher floor"]),
+        ("tests that look", tested, set(), []),
+        ("a circle that is no more", tested, one, ["closes no circle"]),
+    ]
+    for name, texts, known, expected in cases:
+        found = list(faults(texts, known, True))
+        if len(found) != len(expected) or not all(e in f for e, f in zip(expected, found)):
+            sys.exit(f"the canary '{name}' was not judged right: {found}")
+    print(f"{len(cases)} canaries noticed")
+
+
+def main():
+    canaries()
+    wrong = [
+        f"{root}: {fault}"
+        for root in CRATES
+        for fault in faults(Path(root), {pair[1:] for pair in KNOWN if pair[0] == root}, root == "src")
+    ]
+    sys.exit("\n".join(wrong) if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
