@@ -5,7 +5,8 @@
 #   engines/with-postgres.sh cargo test -p happens-before-engines --features postgres
 #
 # The command finds the server by HAPPENS_BEFORE_POSTGRES, a connection string. "$HAPPENS_BEFORE_POSTGRES_CRASH", run as a
-# command, kills all its processes at once with signal 9, and starts it again.
+# command, kills all its processes at once with signal 9, and starts it again. HAPPENS_BEFORE_PGBOUNCER is the connection
+# string of a PgBouncer in front of it, in transaction mode, if there is a PgBouncer or it can be installed.
 #
 # The server is that of HAPPENS_BEFORE_POSTGRES_BIN, of Debian's package, or of the PATH; where there is none, it is
 # installed if that is possible. Else this fails if CI is set, and without it says that it skips.
@@ -26,7 +27,7 @@ if [ "${1:-}" = --crash ]; then
   exec "${as[@]}" "$binaries/pg_ctl" -s -w -t 60 -D "$directory/data" -l "$directory/log" start
 fi
 
-[ $# -gt 0 ] || { sed -n '2,12s/^# \?//p' "$0"; exit 2; }
+[ $# -gt 0 ] || { sed -n '2,13s/^# \?//p' "$0"; exit 2; }
 
 find_binaries() {
   local candidate
@@ -40,13 +41,20 @@ find_binaries() {
 if ! find_binaries; then
   export DEBIAN_FRONTEND=noninteractive
   apt=(apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
-  { "${apt[@]}" update && "${apt[@]}" -y --no-install-recommends install postgresql >/dev/null; } || true
+  { "${apt[@]}" update && "${apt[@]}" -y --no-install-recommends install postgresql pgbouncer >/dev/null; } || true
   if ! find_binaries; then
     echo "with-postgres.sh: there is no PostgreSQL here, and it cannot be installed (package postgresql)" >&2
     [ -z "${CI:-}" ] || exit 1
     echo "with-postgres.sh: SKIPPED: $*" >&2
     exit 0
   fi
+fi
+
+# A pooler is nice to have: without one, the tests that need it say that they skip.
+find_pooler() { pooler=$(command -v pgbouncer || ls /usr/sbin/pgbouncer 2>/dev/null); }
+if ! find_pooler && [ -n "${CI:-}" ]; then
+  apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -y --no-install-recommends install pgbouncer >/dev/null || true
+  find_pooler || true
 fi
 
 # The server refuses to run as root.
@@ -60,6 +68,7 @@ fi
 directory=$(mktemp -d "${TMPDIR:-/tmp}/happens-before-postgres.XXXXXX")
 stop() {
   local status=$?
+  [ ! -s "$directory/pooler/pid" ] || kill "$(cat "$directory/pooler/pid")" || true
   if [ -f "$directory/data/postmaster.pid" ]; then
     "${as[@]}" "$binaries/pg_ctl" -s -m immediate -w -D "$directory/data" stop || true
   fi
@@ -77,18 +86,20 @@ cd /
 sync -f "$directory"
 # Below the ports that the system gives to clients: one that calls a server which is down could be given the server's own
 # port, and would be connected to itself, for ever.
-port=$(python3 - <<'PORT'
+ports=$(python3 - <<'PORT'
 import random, socket
-while True:
+ports = set()
+while len(ports) < 2:
     with socket.socket() as candidate:
         try:
             candidate.bind(("127.0.0.1", port := random.randrange(10_000, 32_000)))
-            break
+            ports.add(port)
         except OSError:
             pass
-print(port)
+print(*ports)
 PORT
 )
+read -r port pooler_port <<<"$ports"
 # The log writer sleeps long, so that what was not committed is not on the disk by chance when the server is killed.
 cat >>"$directory/data/postgresql.conf" <<CONF
 listen_addresses = '127.0.0.1'
@@ -107,5 +118,33 @@ printf '#!/bin/sh\nexec "%s" --crash "%s"\n' "$script" "$directory/crash.env" >"
 chmod +x "$directory/crash"
 export HAPPENS_BEFORE_POSTGRES="host=127.0.0.1 port=$port user=postgres dbname=postgres connect_timeout=10"
 export HAPPENS_BEFORE_POSTGRES_CRASH=$directory/crash
+
+# Few connections to the server, so that they change hands all the time.
+if [ -n "$pooler" ]; then
+  mkdir "$directory/pooler"
+  cat >"$directory/pooler/ini" <<INI
+[databases]
+postgres = host=127.0.0.1 port=$port user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $pooler_port
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 4
+min_pool_size = 4
+max_client_conn = 500
+ignore_startup_parameters = extra_float_digits
+pidfile = $directory/pooler/pid
+logfile = $directory/pooler/log
+INI
+  [ ${#as[@]} = 0 ] || chown -R "$user" "$directory/pooler"
+  if "${as[@]}" "$pooler" -q -d "$directory/pooler/ini"; then
+    export HAPPENS_BEFORE_PGBOUNCER="host=127.0.0.1 port=$pooler_port user=postgres dbname=postgres connect_timeout=10"
+  else
+    echo "with-postgres.sh: PgBouncer does not start" >&2
+    [ -z "${CI:-}" ] || exit 1
+  fi
+fi
 cd "$OLDPWD"
 "$@"

@@ -5,6 +5,10 @@
 //! was removed; one that it has never heard of is news. A change travels as a small list with a small context, and
 //! merges in the same way; it may be lost, come twice, and in any order.
 //!
+//! What was lost is made up for when two phones meet. A removal makes no dot, so comparing contexts does not find one
+//! that was lost: equal contexts do not mean equal lists. So each phone says which dots it has beside what it has heard
+//! of, and the other answers with a change: what the first lacks, and what the first still has although it was removed.
+//!
 //! `cargo run --example grow_and_remove_set`
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +48,24 @@ impl List {
         self.seen.merge(&other.seen);
     }
 
+    /// Returns the change for a phone that has these dots and has heard of these: what it lacks and what it still has
+    /// although it was removed here.
+    fn answer(&self, dots: &BTreeSet<Dot<Phone>>, seen: &CausalContext<Phone>) -> Self {
+        let lacks = self.entries.iter().filter(|(dot, _)| !seen.contains(dot));
+        let entries: BTreeMap<_, _> = lacks.map(|(dot, item)| (*dot, *item)).collect();
+        let removed = dots.iter().filter(|dot| self.seen.contains(dot) && !self.entries.contains_key(dot));
+        let mut news: CausalContext<Phone> = removed.copied().collect();
+        // What was added and removed before the other phone heard of it, too.
+        self.seen.difference(seen).for_each(|range| {
+            news.insert_range(&range);
+        });
+        Self { entries, seen: news }
+    }
+
+    fn dots(&self) -> BTreeSet<Dot<Phone>> {
+        self.entries.keys().copied().collect()
+    }
+
     fn items(&self) -> BTreeSet<&str> {
         self.entries.values().copied().collect()
     }
@@ -78,6 +100,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     ann.merge(&cleo);
     let milk = |list: &List| list.entries.values().filter(|item| **item == "milk").count();
     assert_eq!(milk(&ann), 1, "only the milk that was added once more");
+
+    // Ben takes the tea off, and the change is lost. Both have heard of the same dots, and still the lists differ.
+    ben.merge(&ann);
+    drop(ben.remove("tea"));
+    assert_eq!(ann.seen.compare(&ben.seen), CausalOrder::Equal);
+    assert_ne!(ann.items(), ben.items());
+    // When they meet, Ann says what she has. The answer is the removal alone.
+    let answer = ben.answer(&ann.dots(), &ann.seen);
+    assert_eq!((answer.entries.len(), answer.seen.len()), (0, 1));
+    ann.merge(&answer);
+    println!("ann has met ben, and has {:?}", ann.items());
+    assert_eq!(ann, ben);
+    // Cleo was off nearly all the time: the answer to her brings what she lacks, and what she need not ask for.
+    let answer = ann.answer(&cleo.dots(), &cleo.seen);
+    cleo.merge(&answer);
+    assert_eq!(cleo, ann);
+    ann.add("ann", "sugar")?;
 
     // In the end everyone tells everyone else. The context is one number, whatever happened before.
     ann.merge(&ben);

@@ -21,7 +21,7 @@ use core::fmt;
 use core::num::NonZeroU64;
 use core::ops::RangeInclusive;
 
-/// What may name a node: any type that can be cloned and has a total order.
+/// An id of a node: any type that can be cloned and has a total order.
 ///
 /// Implemented for every such type, so there is nothing to implement: `u16` to `u128`, `[u8; 16]` for UUIDs,
 /// strings, tuples of those. Ids are cloned often, so prefer ids that are cheap to clone.

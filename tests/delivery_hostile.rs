@@ -267,7 +267,7 @@ fn neighbours_that_come_and_go_leave_nothing_behind() {
 #[test]
 fn a_measure_that_lies_makes_the_bytes_wrong_and_nothing_else() {
     thread_local! {
-        static SAYS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+        static SAYS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
     }
     let mut random = common::random();
     for bytes in [500, usize::MAX - 1, usize::MAX] {
@@ -281,7 +281,7 @@ fn a_measure_that_lies_makes_the_bytes_wrong_and_nothing_else() {
                     0 => usize::MAX,
                     1 => usize::MAX / 2,
                     2..5 => 0,
-                    _ => says >> 54,
+                    _ => (says >> 54) as usize,
                 }
             });
             for _ in 0..60 {

@@ -2,7 +2,9 @@
 //! nothing.
 #![cfg(feature = "alloc")]
 
-use happens_before::delivery::{AcceptErrorKind, Accepted, CloseError, MessageErrorKind};
+use happens_before::delivery::{
+    AcceptErrorKind, Accepted, CloseError, MessageErrorKind, StampErrorKind, decode_snapshot, encode_snapshot,
+};
 use happens_before::{CausalBuffer, Dot, DotRange, Limits, Message, Outbox, VersionVector};
 
 type Buffer = CausalBuffer<&'static str, &'static str>;
@@ -237,10 +239,66 @@ fn an_outbox_at_the_end_of_its_range_hands_the_payload_back() {
     outbox.advance_to(&VersionVector::from_iter([("b", 2)]));
     for _ in 0..2 {
         let error = outbox.stamp("one more").unwrap_err();
-        assert_eq!((error.payload, error.reason.limit), ("one more", u64::MAX));
+        assert_eq!((error.payload, error.kind), ("one more", StampErrorKind::CounterExhausted));
         assert!(error.to_string().contains("continue under a new node id"));
-        assert_eq!(outbox.frontier(), &VersionVector::from_iter([("b", 2)]), "an error changes nothing");
+        assert_eq!(outbox.frontier(), VersionVector::from_iter([("b", 2)]), "an error changes nothing");
     }
+}
+
+#[test]
+fn an_outbox_makes_no_message_that_a_buffer_with_the_same_limit_refuses() {
+    let limit = Limits::default().dependencies;
+    let heads = limit as u64 + 1;
+    let hello = |node: u64| Message::new(Dot::new(node, 1).unwrap(), [], "hello").unwrap();
+    let mut sender = Outbox::new(0);
+    let mut receiver = CausalBuffer::new(Limits::default());
+    for node in 1..=heads {
+        sender.observe(&hello(node));
+        receiver.accept(hello(node)).unwrap();
+        receiver.pop().unwrap();
+    }
+    let refused = sender.stamp("welcome").unwrap_err();
+    assert_eq!(refused.kind, StampErrorKind::TooManyDependencies { limit });
+    assert!(refused.to_string().contains("made by `stamp_part`, or raise the limit"), "{refused}");
+    assert_eq!((sender.counter(), sender.frontier().len() as u64), (0, heads), "an error changes nothing");
+
+    // A message without content names what there is room for. The next one implies that, and names the rest.
+    let part = sender.stamp_part("").unwrap();
+    let welcome = sender.stamp(refused.payload).unwrap();
+    assert_eq!((part.dependencies().len(), welcome.dependencies().len()), (limit, 1));
+    let mut late = CausalBuffer::new(Limits::default());
+    for message in [welcome.clone(), part.clone()] {
+        assert_eq!(late.accept(message), Ok(Accepted::Held), "it follows what is not delivered");
+    }
+    for message in [welcome, part] {
+        receiver.accept(message).unwrap();
+    }
+    assert_eq!(receiver.pop().map(Message::into_payload), Some(""));
+    assert_eq!(receiver.pop().map(Message::into_payload), Some("welcome"));
+
+    // With wider limits on both sides, it is one message.
+    let wide = limits(|limits| limits.dependencies = 2 * limit);
+    let mut sender = Outbox::new(0).with_dependencies(wide.dependencies);
+    sender.advance_to(&receiver.delivered());
+    let mut receiver_with_room = CausalBuffer::new(wide);
+    receiver_with_room.advance_to(&receiver.delivered()).unwrap();
+    assert_eq!(receiver_with_room.accept(sender.stamp("").unwrap()), Ok(Accepted::Ready));
+}
+
+#[test]
+fn an_outbox_of_a_saved_node_has_the_limit_of_its_buffer() {
+    let wide = limits(|limits| limits.dependencies = 2_000);
+    let delivered: VersionVector<u64> = (1..=1_500).map(|node| (node, 1)).collect();
+    let mut outbox = Outbox::new(0).with_dependencies(wide.dependencies);
+    let mut buffer = CausalBuffer::<u64, Vec<u8>>::new(wide);
+    buffer.advance_to(&delivered).unwrap();
+    outbox.advance_to(&delivered);
+    let mut bytes = Vec::new();
+    encode_snapshot(&buffer, &outbox, &mut bytes);
+    let payload = |bytes: &[u8]| Some(bytes.to_vec());
+    let empty = CausalBuffer::<u64, Vec<u8>>::new(wide);
+    let (mut buffer, mut outbox) = decode_snapshot(&bytes, empty, payload).unwrap();
+    assert_eq!(buffer.accept(outbox.stamp(vec![]).unwrap()), Ok(Accepted::Ready));
 }
 
 #[test]

@@ -7,6 +7,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use happens_before::Counter;
 use happens_before::counter::{Coalescing, Redeemed, Request, ResponseRefused};
 
+/// How often a call asks for numbers, each of which is given up if it wakes up too late.
+const TRIES: usize = 100;
+
 /// A counter shared by threads, whose calls become one request to the counter within while that is busy.
 ///
 /// As linearizable as the counter within: see [`coalescing`](happens_before::counter::coalescing). A call waits for at
@@ -78,10 +81,12 @@ impl<C: Counter> Counter for Coalesced<C> {
             return self.counter.increment_and_get(n).map_err(CoalescedError::Counter);
         }
         let mut front = self.lock();
-        loop {
-            let Ok(mut ticket) = front.join(n) else {
-                front = self.answered.wait(front).unwrap_or_else(PoisonError::into_inner);
-                continue;
+        for _ in 0..TRIES {
+            let mut ticket = loop {
+                match front.join(n) {
+                    Ok(ticket) => break ticket,
+                    Err(_) => front = self.answered.wait(front).unwrap_or_else(PoisonError::into_inner),
+                }
             };
             loop {
                 ticket = match front.redeem(ticket) {
@@ -99,6 +104,7 @@ impl<C: Counter> Counter for Coalesced<C> {
                 }
             }
         }
+        Err(CoalescedError::TooLate)
     }
 
     fn current(&self) -> Result<u64, Self::Error> {
@@ -115,6 +121,9 @@ pub enum CoalescedError<E> {
     Counter(E),
     /// The counter failed, at a request that another caller sent for this one too.
     Shared,
+    /// The counter answered, and each time the numbers were given up before this thread had woken up. Give it more time
+    /// of the processor.
+    TooLate,
     /// The counter answered with numbers that it cannot have: it has gone back. Stop using it.
     Refused(ResponseRefused),
 }
@@ -124,6 +133,7 @@ impl<E: fmt::Display> fmt::Display for CoalescedError<E> {
         match self {
             Self::Counter(error) => error.fmt(f),
             Self::Shared => f.write_str("the counter failed for all who waited; call again"),
+            Self::TooLate => f.write_str("the thread wakes up too late for its numbers, each time; call again"),
             Self::Refused(error) => error.fmt(f),
         }
     }
@@ -134,7 +144,7 @@ impl<E: core::error::Error + 'static> core::error::Error for CoalescedError<E> {
         match self {
             Self::Counter(error) => Some(error),
             Self::Refused(error) => Some(error),
-            Self::Shared => None,
+            Self::Shared | Self::TooLate => None,
         }
     }
 }

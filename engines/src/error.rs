@@ -2,8 +2,6 @@
 
 use core::fmt;
 
-use crate::entry::NotAnEntry;
-
 /// The last number, slot or epoch that engines keep: 2^63 - 1.
 #[cfg(any(feature = "postgres", feature = "redb"))]
 pub(crate) const MAX: u64 = i64::MAX as u64;
@@ -15,7 +13,7 @@ pub(crate) const MAX: u64 = i64::MAX as u64;
 /// | [`outcome`](Self::outcome) | was it carried out? | how to find out |
 /// |---|---|---|
 /// | [`NotDone`](Outcome::NotDone) | no, and it will not be | nothing to find out |
-/// | [`Unknown`](Outcome::Unknown) | it was, or was not, or still will be | repeat it unchanged: a write, a seal, a trim then says what stands; an append may be stored twice, and readers remove the second by its id; the numbers of a counter are spent or not, and nobody else gets them |
+/// | [`Unknown`](Outcome::Unknown) | it was, or was not, or still will be | repeat it unchanged: a write, an append, a seal, a trim then says what stands; the numbers of a counter are spent or not, and nobody else gets them |
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EngineError<E> {
@@ -32,14 +30,6 @@ pub enum EngineError<E> {
     Exhausted {
         /// The last number taken, or the last slot occupied.
         last: u64,
-    },
-    /// **Not done.** A slot that is to be returned holds what is not an entry of these types. It is not what this
-    /// request wrote.
-    Damaged {
-        /// The slot.
-        slot: u64,
-        /// What is wrong with it.
-        error: NotAnEntry,
     },
     /// **Not done.** The counter, or the log, was removed from the database behind our back.
     Missing,
@@ -59,11 +49,9 @@ impl<E> EngineError<E> {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Unknown(_) => Outcome::Unknown,
-            Self::NotDone(_)
-            | Self::OutOfRange { .. }
-            | Self::Exhausted { .. }
-            | Self::Damaged { .. }
-            | Self::Missing => Outcome::NotDone,
+            Self::NotDone(_) | Self::OutOfRange { .. } | Self::Exhausted { .. } | Self::Missing => {
+                Outcome::NotDone
+            }
         }
     }
 
@@ -83,7 +71,6 @@ impl<E: fmt::Display> fmt::Display for EngineError<E> {
                 write!(f, "not done: {number} is above 2^63 - 1; distrust the number")
             }
             Self::Exhausted { last } => write!(f, "not done: too few numbers are left above {last}"),
-            Self::Damaged { slot, error } => write!(f, "not done: slot {slot} cannot be read: {error}"),
             Self::Missing => write!(f, "not done: the counter or the log was removed from the database"),
         }
     }
@@ -93,7 +80,6 @@ impl<E: core::error::Error + 'static> core::error::Error for EngineError<E> {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::NotDone(error) | Self::Unknown(error) => Some(error),
-            Self::Damaged { error, .. } => Some(error),
             Self::OutOfRange { .. } | Self::Exhausted { .. } | Self::Missing => None,
         }
     }

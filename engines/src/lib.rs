@@ -35,7 +35,7 @@
 //!
 //! # What every engine promises
 //!
-//! What [`Counter`](happens_before::Counter) and [`broadcast::log`](happens_before::broadcast::log) ask for, L1 to L5;
+//! What [`Counter`](happens_before::Counter) and [`broadcast::log`](happens_before::broadcast::log) ask for, L1 to L7;
 //! `conformance` checks it, for these and for an engine of your own. What was answered survives the end of the process
 //! and of the machine at any moment.
 //!
@@ -52,8 +52,9 @@
 //! | what fails | which requests | the caller knows | and then |
 //! |---|---|---|---|
 //! | a number above 2^63 - 1; numbers or slots used up | all | not done ([`OutOfRange`](EngineError::OutOfRange), [`Exhausted`](EngineError::Exhausted)) | distrust the number; begin an epoch, or another counter `[conformance]` |
-//! | a slot whose bytes are no entry | read; a write that finds it there | not done ([`Damaged`](EngineError::Damaged)) | find out who else writes `[postgres_errors]` |
-//! | **redb**: the file is in use, or is no database, or cannot be read | open | not done | `[redb_crash]` |
+//! | a slot whose bytes are damaged, or of a later version | read; a write that finds it there | no error: the slot is answered as [`Unreadable`](happens_before::broadcast::Content::Unreadable) | restore it, update, or skip it `[conformance, damage]` |
+//! | **redb**: the file is in use, or is no database, or cannot be read, or is of an earlier version | open | not done | `[redb_crash, damage]` |
+//! | redb: the file is damaged, so that redb says so or panics | all | not done, in the commit **unknown** | restore the file from a copy; until it is opened again all requests are refused `[damage]` |
 //! | redb: the disk, before the commit | all | not done | open the file again; until then all requests are refused `[redb_crash, disk_full]` |
 //! | redb: the disk, in the commit | what changes something | **unknown** | open the file again, repeat the request unchanged `[redb_crash, disk_full]` |
 //! | redb: a payload of the caller's panics | write, append | not done; nobody else notices | `[redb_crash]` |
@@ -63,6 +64,7 @@
 //! | PostgreSQL: connection, process or server end before the answer, or it cannot be read | what changes something | **unknown** | repeat it unchanged `[postgres_errors, kill]` |
 //! | the same | read, `current` | not done: nothing is changed by it | repeat it |
 //! | PostgreSQL: the second of two statements | `seal`, `trim` | **unknown**, although it is done in part | repeat it; both only go forward |
+//! | PostgreSQL: `fsync = off`, or a table that is `UNLOGGED` or of an earlier version | open | not done | see to what the error says `[postgres_settings]` |
 //! | PostgreSQL: the row of a counter or a log is gone | all | not done ([`Missing`](EngineError::Missing)) | find out who removed it `[postgres_errors]` |
 //! | PostgreSQL: a future is dropped | what changes something | **unknown** | repeat it unchanged `[postgres_errors, asynchronous]` |
 //! | **file**: the disk, in a write | `write` | old or new, whole | [read](FileStore) it, which makes what it finds durable `[file, disk_full]` |
@@ -71,7 +73,7 @@
 //! | **coalesced**: the counter within fails, or panics, or goes back | `increment_and_get` | numbers are spent or not ([`CoalescedError`]) | call again `[coalesced]` |
 //!
 //! *Repeat it unchanged* means: a write to the same slot with the same entry, which then finds itself there; an append with
-//! the same id, which may be stored twice, and is delivered once; a seal or a trim as it was. The numbers of a counter are
+//! the same id, which then says where the first is; a seal or a trim as it was. The numbers of a counter are
 //! spent or not, and nobody else gets them: take others. The drivers of
 //! [`broadcast::blocking`](happens_before::broadcast::blocking) and [`asynchronous`] do all of this when they are called
 //! again.
@@ -114,6 +116,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::missing_errors_doc, clippy::missing_panics_doc))]
 
 pub mod asynchronous;
+mod checksum;
 mod coalesced;
 #[cfg(feature = "conformance")]
 pub mod conformance;

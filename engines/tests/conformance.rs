@@ -36,6 +36,8 @@ mod memory {
 mod redb {
     use std::sync::atomic::{AtomicU64, Ordering};
 
+    use ::redb::{Database, ReadableTable, TableDefinition};
+    use happens_before::broadcast::{SlotLog, WriteAnswer};
     use happens_before_engines::redb::{Redb, RedbCounter, RedbLog};
 
     use super::*;
@@ -99,6 +101,31 @@ mod redb {
     }
 
     #[test]
+    fn a_damaged_slot_is_said_to_be_so() {
+        let databases = Databases::new();
+        let damage = |log: RedbLog<u64, Vec<u8>>, slot: u64| {
+            drop(log);
+            let slots: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("checked slots");
+            let path = databases.directory.path().join("1.redb");
+            let database = Database::open(path).unwrap();
+            let transaction = database.begin_write().unwrap();
+            {
+                let mut slots = transaction.open_table(slots).unwrap();
+                let mut row = slots.get(("log", slot)).unwrap().unwrap().value().to_vec();
+                *row.last_mut().unwrap() ^= 0x10;
+                slots.insert(("log", slot), &*row).unwrap();
+            }
+            transaction.commit().unwrap();
+            drop(database);
+            databases.open().log("log")
+        };
+        let put = |log: &RedbLog<u64, Vec<u8>>, slot, entry: &_| {
+            assert_eq!(log.write(slot, entry).unwrap(), WriteAnswer::Written);
+        };
+        conformance::unreadable(databases.log(), put, damage);
+    }
+
+    #[test]
     fn carries_a_broadcast() {
         let databases = Databases::new();
         let database = databases.next();
@@ -112,10 +139,11 @@ mod redb {
 
 #[cfg(feature = "postgres")]
 mod postgres {
-    use happens_before_engines::postgres::Postgres;
+    use happens_before::broadcast::{AppendAnswer, AppendLog, SlotLog, WriteAnswer};
+    use happens_before_engines::postgres::{Postgres, PostgresAppends, PostgresSlots};
 
     use super::*;
-    use crate::common::{name, server};
+    use crate::common::{connect, name, server};
 
     #[test]
     fn is_a_counter() {
@@ -149,6 +177,34 @@ mod postgres {
             open(&last)
         };
         conformance::appends(new, |_| open(&last.lock().unwrap()));
+    }
+
+    #[test]
+    fn a_damaged_slot_is_said_to_be_so() {
+        let Some(url) = server() else { return };
+        let (database, slots, appends) = (Postgres::open(&url).unwrap(), name(), name());
+        let flip = |name: &str, slot: u64| {
+            let flip = "UPDATE happens_before_slots SET entry = set_bit(entry, 100, 1 - get_bit(entry, 100))
+                        WHERE log = $1 AND slot = $2";
+            let changed = connect(&url).execute(flip, &[&name, &i64::try_from(slot).unwrap()]).unwrap();
+            assert_eq!(changed, 1);
+        };
+        let log = database.slots::<u64, Vec<u8>>(&slots).unwrap();
+        let put = |log: &PostgresSlots<u64, Vec<u8>>, slot, entry: &_| {
+            assert_eq!(log.write(slot, entry).unwrap(), WriteAnswer::Written);
+        };
+        conformance::unreadable(log, put, |log, slot| {
+            flip(&slots, slot);
+            log
+        });
+        let log = database.appends::<u64, Vec<u8>>(&appends).unwrap();
+        let put = |log: &PostgresAppends<u64, Vec<u8>>, slot, entry: &_| {
+            assert_eq!(log.append(entry).unwrap(), AppendAnswer::Appended { slot });
+        };
+        conformance::unreadable(log, put, |log, slot| {
+            flip(&appends, slot);
+            log
+        });
     }
 
     #[test]

@@ -17,7 +17,9 @@ use std::thread;
 use ::postgres::{Client, NoTls};
 use common::{alone, awaited, connect, crash, message, name, server, until_waiting};
 use happens_before::Counter;
-use happens_before::broadcast::{AppendAnswer, AppendLog, Log, ReadAnswer, ReadLimit, SlotLog, WriteAnswer};
+use happens_before::broadcast::{
+    AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit, SlotLog, Unreadable, WriteAnswer,
+};
 use happens_before_engines::asynchronous::AsyncSlotLog;
 use happens_before_engines::postgres::{AsyncPostgres, Postgres, PostgresConfig, PostgresError, ServerError};
 use happens_before_engines::{EngineError, Outcome};
@@ -73,8 +75,10 @@ fn an_error_says_whether_it_is_done() {
 
     // What somebody else wrote.
     client.batch_execute("INSERT INTO happens_before_slots VALUES ('errors', 2, 'no entry')").unwrap();
-    assert!(matches!(log.read(1, ReadLimit::entries(9)), Err(EngineError::Damaged { slot: 2, .. })));
-    assert!(matches!(log.write(2, &message(1)), Err(EngineError::Damaged { slot: 2, .. })));
+    let damaged = Entry::unreadable(Unreadable::Damaged);
+    let both = vec![(1, message(1)), (2, damaged.clone())];
+    assert_eq!(log.read(1, ReadLimit::entries(9)).unwrap(), ReadAnswer::Entries(both));
+    assert_eq!(log.write(2, &message(1)).unwrap(), WriteAnswer::Occupied(damaged));
     let error = database.appends::<u64, Vec<u8>>("errors").unwrap_err();
     assert!(matches!(error, PostgresError::NotDone(ServerError::OtherKind)), "{error}");
     client.batch_execute("DELETE FROM happens_before_logs WHERE name = 'errors'").unwrap();

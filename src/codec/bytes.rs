@@ -79,7 +79,7 @@ impl Draft {
     }
 }
 
-/// Where encoders put their bytes: at the end of a `Vec`, or into a slice of fixed length.
+/// A writer of bytes, for encoders: to the end of a `Vec`, or into a slice of fixed length.
 ///
 /// # Examples
 ///

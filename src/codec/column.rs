@@ -15,7 +15,7 @@ pub(super) type Words<const N: usize> = [[u8; 8]; N];
 /// The shorter way to write a column.
 #[derive(Clone, Copy)]
 pub(super) struct Plan {
-    /// What names the way: the bits of the widest number for packed, or [`ONE_BY_ONE`].
+    /// The name of the way: the bits of the widest number for packed, or [`ONE_BY_ONE`].
     pub(super) code: u8,
     /// How many bytes it takes.
     pub(super) len: usize,
@@ -50,7 +50,7 @@ fn one_by_one_len(numbers: &[u64]) -> usize {
     numbers.iter().map(|&number| number_len(number)).sum()
 }
 
-/// Whether numbers one by one take at least as many bytes as packed, found at a quarter of the cost of
+/// Returns whether numbers one by one surely take at least as many bytes as packed, at a quarter of the cost of
 /// [`one_by_one_len`]; `false` where it needs a closer look.
 ///
 /// A number takes a byte, and one more for every k at which it has more than 7k bits. Those who do at one k do at
@@ -157,7 +157,7 @@ fn unpack<const N: usize>(
     if packed.last().is_some_and(|last| (last.leading_zeros() as usize) < unused) {
         return reader.refuse(reader.at() - 1, DecodeErrorKind::NotCanonical);
     }
-    // At most N numbers of at most 64 bits. Whatever is in the scratch behind them is shifted or masked out.
+    // At most N numbers of at most 64 bits. Whatever is in the scratch after them is shifted or masked out.
     scratch.as_flattened_mut()[..packed.len()].copy_from_slice(packed);
     let mask = u64::MAX.checked_shr(64 - u32::from(width)).unwrap_or(0);
     let mut from = 0_usize;

@@ -84,7 +84,7 @@ impl<I: DecodeId> Decode for CausalContext<I> {
     }
 }
 
-/// What has been seen of one node, between its holes, which are read one by one.
+/// The runs that have been seen of one node, between its holes, which are read one by one.
 struct Runs<'r, 'a> {
     reader: &'r mut Reader<'a>,
     /// The numbers of the holes that are still to be read.
@@ -93,7 +93,7 @@ struct Runs<'r, 'a> {
     first: u64,
     /// The highest counter seen; 0 at the end.
     highest: u64,
-    /// What was wrong with a hole; nothing comes after it.
+    /// The error that a hole has met with; nothing comes after it.
     refused: &'r mut Option<DecodeError>,
 }
 

@@ -20,7 +20,7 @@ const SMALL: usize = 16;
 /// Added to a block's code if columns of gaps follow; without it, every id is the one after the one before.
 const GAPS: u8 = 0x80;
 
-/// What is added to the number of entries if there are more than [`FEW`]: below are as many numbers as few entries
+/// Added to the number of entries if there are more than [`FEW`]: below are as many numbers as few entries
 /// have of gaps of different length.
 const fn many<F: Form>() -> usize {
     FEW * 8 * F::COLUMNS

@@ -1,4 +1,4 @@
-//! What can be wrong with bytes, and where.
+//! Errors of decoding: the byte at which it ended, and the fault that was found there.
 
 use core::fmt;
 
@@ -12,11 +12,11 @@ pub struct DecodeError {
     /// The first byte of what could not be accepted, counted from the start of the input; for
     /// [`Truncated`](DecodeErrorKind::Truncated) the length of the input.
     pub at: usize,
-    /// What was wrong there.
+    /// The fault that was found there.
     pub kind: DecodeErrorKind,
 }
 
-/// What was wrong with the bytes.
+/// A fault of bytes that are no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeErrorKind {

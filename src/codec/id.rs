@@ -1,4 +1,4 @@
-//! What can name a node in the format.
+//! Ids of nodes in the format.
 
 use super::bytes::{Reader, Writer};
 use super::error::{DecodeError, DecodeErrorKind};

@@ -30,7 +30,7 @@
 //! # }
 //! ```
 //!
-//! # What it guarantees
+//! # Guarantees
 //!
 //! - C1: equal values have equal bytes, and every other string of bytes is refused: `encode(decode(b)) == b`.
 //! - C2: memory is in proportion to the bytes that are there and to the entries that the reader accepts; nothing is

@@ -13,6 +13,10 @@
 //! - B4: at most [`Limits::nodes`] nodes are known.
 //! - B5: no message that is here is closed, nor names what is.
 //!
+//! The caller's code, `clone`, `cmp` and `drop` of ids, `==` and `drop` of payloads and their measure, may panic. Every
+//! call does what needs it first and changes the buffer afterwards, step by step: so all invariants hold after a panic
+//! that XX
+//!
 //! The algorithm and its sources are described where the module [`delivery`](crate::delivery) begins.
 
 use core::mem;
@@ -23,7 +27,7 @@ use crate::delivery::lanes::{Lane, LaneId, Lanes};
 use crate::delivery::limits::Limits;
 use crate::delivery::message::Message;
 use crate::delivery::refusal::{AcceptError, AcceptErrorKind, Accepted, TooManyNodes};
-use crate::delivery::shares::{Shares, SourceId};
+use crate::delivery::shares::{Charged, Shares};
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
@@ -101,7 +105,7 @@ use crate::version::VersionVector;
 pub struct CausalBuffer<I, P> {
     pub(super) limits: Limits,
     pub(super) lanes: Lanes<I, Message<I, P>>,
-    /// The lanes with a ready message, in the order of arrival.
+    /// The lanes with a ready message, there or among the held ones, in the order in which they became so.
     pub(super) ready: VecDeque<LaneId>,
     pub(super) held: HoldBack<Message<I, P>>,
     /// Whether held messages are charged at all: else it need not be known how many bytes they have.
@@ -180,7 +184,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
 
     /// Returns how many messages are here: held back, or ready and not popped.
     pub fn len(&self) -> usize {
-        self.held.len() + self.ready.len()
+        self.held.waiting() + self.ready.len()
     }
 
     /// Returns whether no message is here.
@@ -196,10 +200,29 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         })
     }
 
-    /// Visits what is held, parked or released, by dot.
+    /// Visits what is held, parked or released but not ready, by dot.
     pub(super) fn parked(&self) -> impl Iterator<Item = (SlotId, &Held<Message<I, P>>)> {
         let slots = self.lanes.iter().flat_map(|(_, lane)| lane.cells()).filter_map(|(_, cell)| cell.held);
-        slots.filter_map(|slot| Some((slot, self.held.at(slot)?)))
+        slots.filter_map(|slot| Some((slot, self.held.at(slot).filter(|held| !held.is_ready())?)))
+    }
+
+    /// Finds the slot of the ready message of a node, if it was held.
+    fn ready_slot(&self, lane: &Lane<Message<I, P>>) -> Option<SlotId> {
+        let slot = lane.cell(lane.delivered.checked_add(1)?).held?;
+        self.held.at(slot)?.is_ready().then_some(slot)
+    }
+
+    /// Returns the ready message of a node.
+    pub(super) fn ready(&self, id: LaneId) -> Option<&Message<I, P>> {
+        let lane = &self.lanes[id];
+        let held = || Some(&self.held.at(self.ready_slot(lane)?)?.message);
+        lane.ready.as_ref().or_else(held)
+    }
+
+    /// Takes out the ready message of a node as if it had not come. The caller takes the lane out of the queue.
+    pub(super) fn take_ready(&mut self, id: LaneId) -> Option<Message<I, P>> {
+        let lane = &mut self.lanes[id];
+        lane.ready.take().or_else(|| self.take_out(self.ready_slot(&self.lanes[id])?))
     }
 
     /// Finds the slot of a held message.
@@ -208,7 +231,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         lane.cell(dot.counter()).held
     }
 
-    /// Takes in a message that has arrived. O(d log n), and O(n) for each node that was not known.
+    /// Takes in a message that has arrived. O(d log n), amortised over the nodes that were not known.
     ///
     /// A message that is delivered already is a [`Duplicate`](Accepted::Duplicate) whatever its content; one that
     /// is held already is one if its content is equal. Give the payload an `==` that compares a fingerprint, if
@@ -265,6 +288,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     where
         P: PartialEq,
     {
+        self.settle();
         let dot = message.dot();
         let own = self.find(dot.node());
         if let Some(lane) = own.map(|own| &self.lanes[own]) {
@@ -293,9 +317,9 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
             }
             Ok(Some(wait)) => match self.admit(&message, own, source) {
                 Err(kind) => Err(AcceptError { message, kind }),
-                Ok(source) => {
+                Ok(charge) => {
                     let own = own.unwrap_or_else(|| self.lanes.find_or_add(message.dot().node()));
-                    self.hold(message, own, wait, [source; 2]);
+                    self.hold(message, own, wait, charge);
                     Ok(Accepted::Held)
                 }
             },
@@ -343,23 +367,6 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         Ok(wait)
     }
 
-    /// Finds room for a new message that has to wait, and who is charged for it.
-    fn admit(
-        &mut self,
-        message: &Message<I, P>,
-        own: Option<LaneId>,
-        source: Option<&I>,
-    ) -> Result<SourceId, AcceptErrorKind<I>> {
-        let source = if source.is_some() { self.source(source)? } else { SourceId::UNNAMED };
-        let size = if self.charges { self.size(message) } else { 0 };
-        let too_large = self.charges && size > self.limits.bytes.saturating_sub(self.bytes);
-        if self.held.len() >= self.limits.messages || too_large {
-            let delivered = own.map_or(0, |own| self.lanes[own].delivered);
-            self.make_room(source, message.dot().counter() - delivered, size)?;
-        }
-        Ok(source)
-    }
-
     /// Takes in a message that can be delivered.
     pub(super) fn make_ready(&mut self, message: Message<I, P>, own: LaneId) {
         let lane = &mut self.lanes[own];
@@ -369,85 +376,170 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     }
 
     /// Takes in a message that has to wait, and for which there is room.
-    fn hold(&mut self, message: Message<I, P>, own: LaneId, wait: Wait, announced: [SourceId; 2]) {
+    fn hold(&mut self, message: Message<I, P>, own: LaneId, wait: Wait, charge: Charged) {
         let Wait { first, news } = wait;
         // The dependencies from there on; the cause that it waits for is learnt where it is parked.
         for named in message.dependencies().get(news..).unwrap_or_default() {
             let lane = self.lanes.find_or_add(named.node());
             self.lanes[lane].learn(named.counter());
         }
-        let on = self.lane_of(first, &message);
+        let node = || message.cause(first.at()).map_or(message.dot().node(), |(node, _)| node);
+        let on = first.lane.unwrap_or_else(|| self.lanes.find_or_add(node()));
+        self.hold_on(message, own, (first, on), charge);
+    }
+
+    /// Takes in a message that has to wait for one of its causes, of the lane `on`. Calls nothing of the caller's.
+    fn hold_on(&mut self, message: Message<I, P>, own: LaneId, (first, on): (Cause, LaneId), charge: Charged) {
         let slot = self.held.add_slot();
         self.lanes[own].cell_mut(message.dot().counter()).held = Some(slot);
         self.held.hold(slot, message, own, first, self.lanes[on].cell_mut(first.counter));
         if self.charges {
-            self.charge(slot, announced);
+            self.charge(slot, charge);
         }
     }
 
     /// Delivers the next message all of whose causes are delivered; `None` if there is none now.
     ///
-    /// Those that waited come first, then those that were ready when they came, each in the order in which they
-    /// became so: the same calls give the same order everywhere. O(d log n) for each message, counted over its
-    /// whole life.
+    /// They come in the order in which they became so; those that became so at once, in the order in which they came.
+    /// The same calls give the same order everywhere, and a call that returns an error changes nothing in it. O(d log n)
+    /// for each message, counted over its whole life.
     pub fn pop(&mut self) -> Option<Message<I, P>> {
-        let lane = match self.next_deliverable() {
-            Some((_, lane)) => lane,
+        let mut alone = None;
+        while let Some(slot) = self.held.first_released() {
+            alone = self.settle_first(slot, true);
+        }
+        // Calls nothing of the caller's from here on: what counts as delivered is returned.
+        let id = match alone {
+            Some(id) => id,
             None => self.ready.pop_front()?,
         };
-        let cell = self.lanes[lane].deliver();
+        let cell = self.lanes[id].deliver();
         self.held.release(cell);
-        let Some(slot) = cell.held else { return self.lanes[lane].ready.take() };
-        if self.charges {
-            self.discharge(slot);
+        match cell.held {
+            Some(slot) => self.held.take(slot),
+            None => self.lanes[id].ready.take(),
         }
-        self.held.take(slot)
     }
 
-    /// Finds the next of those that were released that need not wait again, and the lane of its node. The caller takes
-    /// it out at once.
+    /// Looks at everything that was released: what can be delivered gets ready, the rest is parked again.
+    ///
+    /// Every call that changes the buffer begins with it. So the order of delivery is that of the releases, whatever
+    /// is called in between.
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        if self.held.first_released().is_some() {
+            self.settle_released();
+        }
+    }
+
+    #[inline(never)]
+    fn settle_released(&mut self) {
+        while let Some(slot) = self.held.first_released() {
+            self.settle_first(slot, false);
+        }
+    }
+
+    /// Looks at the first that was released. All that calls the caller's code comes first, and changes nothing.
+    ///
+    /// If `takes` says so and nothing else is ready or released, a message that can be delivered does not go through the
+    /// queue: returns its lane, and the caller delivers it at once.
     #[inline(always)]
-    pub(super) fn next_deliverable(&mut self) -> Option<(SlotId, LaneId)> {
-        loop {
-            let slot = self.held.next_released()?;
-            let held = self.held.at(slot)?;
-            // The key to linear time: what it waited for is delivered, so it goes on behind it.
-            match self.first_undelivered(&held.message, held.lane, held.cause() + 1) {
-                Some(cause) => self.park(slot, cause),
-                None => return Some((slot, held.lane)),
+    fn settle_first(&mut self, slot: SlotId, takes: bool) -> Option<LaneId> {
+        let Some(held) = self.held.at(slot) else {
+            self.held.take_released();
+            return None;
+        };
+        let own = held.lane;
+        // The key to linear time: what it waited for is delivered, so it goes on after it.
+        match self.first_undelivered(&held.message, own, held.cause() + 1) {
+            Some(cause) => {
+                // Its lane is known: what it names was learnt when it came.
+                let on = &mut self.lanes[cause.lane.unwrap_or(own)];
+                self.held.take_released();
+                self.held.park(slot, cause, on.cell_mut(cause.counter));
+                None
+            }
+            None => {
+                if self.charges {
+                    let size = self.size(&held.message);
+                    self.discharge(slot, size);
+                }
+                if takes && self.ready.is_empty() && self.held.take_last_released(slot) {
+                    return Some(own);
+                }
+                // It stays where it is, and counts as held no more.
+                self.held.ready_released();
+                self.ready.push_back(own);
+                None
             }
         }
+    }
+
+    /// Takes out every message that is here, ready ones too, sorted by dot. O(n + h) for h messages.
+    ///
+    /// The buffer goes on as if none of them had come: they are [`missing`](Self::missing) and may be accepted again.
+    /// What they named stays known, and so do [sources](Self::accept_from), which are charged for nothing then.
+    ///
+    /// ```
+    /// use happens_before::delivery::Accepted;
+    /// use happens_before::{CausalBuffer, Dot, Limits, Message};
+    ///
+    /// let mut buffer = CausalBuffer::new(Limits::default());
+    /// for counter in [2, 3, 5] {
+    ///     buffer.accept(Message::new(Dot::new("a", counter).unwrap(), [], counter)?)?;
+    /// }
+    /// let held = buffer.drain_held();
+    /// assert!(held.iter().map(Message::payload).eq(&[2, 3, 5]));
+    /// assert!(buffer.is_empty());
+    /// assert_eq!(buffer.missing().next().map(|gap| gap.to_string()), Some("(a, 1..=5)".into()));
+    ///
+    /// for message in held {
+    ///     assert_eq!(buffer.accept(message)?, Accepted::Held);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn drain_held(&mut self) -> Vec<Message<I, P>> {
+        let ids: Vec<LaneId> = self.lanes.ids().collect();
+        // Calls nothing of the caller's from here on.
+        let mut drained = Vec::with_capacity(self.len());
+        for id in ids {
+            let lane = &mut self.lanes[id];
+            drained.extend(lane.ready.take());
+            drained.extend(lane.cells().filter_map(|(_, cell)| self.held.take(cell.held?)));
+            lane.clear_cells();
+        }
+        self.ready.clear();
+        self.held = HoldBack::new();
+        self.discharge_all();
+        drained
     }
 
     /// Finds the first of the causes of a message that is not delivered, from the cause with number `from` on; `own` is
     /// the lane of its node.
     #[inline]
     fn first_undelivered(&self, message: &Message<I, P>, own: LaneId, from: usize) -> Option<Cause> {
+        self.first_beyond(message, own, from, |lane| self.lanes[lane].delivered)
+    }
+
+    /// The same if `delivered` says how far the node of a lane is delivered.
+    #[inline(always)]
+    fn first_beyond(
+        &self,
+        message: &Message<I, P>,
+        own: LaneId,
+        from: usize,
+        delivered: impl Fn(LaneId) -> u64,
+    ) -> Option<Cause> {
         let dependencies = message.dependencies();
         for (at, named) in (from..).zip(dependencies.get(from..)?) {
             let lane = self.find(named.node());
-            if named.counter() > lane.map_or(0, |lane| self.lanes[lane].delivered) {
+            if named.counter() > lane.map_or(0, &delivered) {
                 return Some(Cause::new(at, lane, named.counter()));
             }
         }
         self.note_check();
         let previous = message.dot().counter() - 1;
-        (previous > self.lanes[own].delivered).then(|| Cause::new(dependencies.len(), Some(own), previous))
-    }
-
-    /// Parks the message in `slot` under one of its causes, whose node is known by now.
-    #[inline]
-    pub(super) fn park(&mut self, slot: SlotId, cause: Cause) {
-        let find = || self.held.at(slot)?.message.cause(cause.at()).and_then(|(node, _)| self.lanes.find(node));
-        if let Some(lane) = cause.lane.or_else(find) {
-            self.held.park(slot, cause, self.lanes[lane].cell_mut(cause.counter));
-        }
-    }
-
-    /// Returns the lane of the node of a cause, which is known from now on.
-    fn lane_of(&mut self, cause: Cause, message: &Message<I, P>) -> LaneId {
-        let node = || message.cause(cause.at()).map_or(message.dot().node(), |(node, _)| node);
-        cause.lane.unwrap_or_else(|| self.lanes.find_or_add(node()))
+        (previous > delivered(own)).then(|| Cause::new(dependencies.len(), Some(own), previous))
     }
 
     /// Looks up the lane of a node, to see how far it is delivered.
@@ -466,7 +558,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// beyond the horizon.
     ///
     /// Held messages that the vector covers are dropped, the others look at their causes again.
-    /// O((n + h d) log n) for h held messages, and O(n) for each node that was not known. Call
+    /// O((n + h d) log n) for h held messages. Call
     /// [`Outbox::advance_to`](crate::Outbox::advance_to) with the same vector.
     ///
     /// The vector must be causally closed, as every [`delivered`](Self::delivered) is: with an event it names all
@@ -491,27 +583,49 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         if self.lanes.len() + new_nodes > self.limits.nodes {
             return Err(TooManyNodes { limit: self.limits.nodes });
         }
-        let ready = mem::take(&mut self.ready);
-        let ready = ready.into_iter().filter_map(|lane| self.lanes[lane].ready.take());
+        self.settle();
+        // All that calls the caller's code comes first. At most it makes nodes known.
+        let news = vector.iter().map(|(node, counter)| (self.lanes.find_or_add(node), counter));
+        let news: Vec<(LaneId, u64)> = news.collect();
+        let mut delivered: Vec<u64> = self.lanes.by_number().map(|lane| lane.delivered).collect();
+        for &(lane, counter) in &news {
+            delivered[lane.index()] = counter.max(delivered[lane.index()]);
+        }
+        let delivered = |lane: LaneId| delivered[lane.index()];
+        let parked = self.parked().map(|(slot, held)| {
+            let own = held.lane;
+            let first = self.first_beyond(&held.message, own, 0, delivered);
+            let size = if self.charges { self.size(&held.message) } else { 0 };
+            (slot, own, first, Charged { announced: self.announced(slot), size })
+        });
+        let parked: Vec<_> = parked.collect();
+
+        // Calls nothing of the caller's from here on, until what is covered is dropped.
+        let mut covered = Vec::new();
         // What is ready stays ready, and is charged to no one.
-        let mut here: Vec<_> = ready.map(|message| (message, [SourceId::UNNAMED; 2])).collect();
-        let slots: Vec<_> = self.parked().map(|(slot, _)| (slot, self.announced(slot))).collect();
-        here.extend(slots.into_iter().filter_map(|(slot, announced)| Some((self.held.take(slot)?, announced))));
-        self.held = HoldBack::new();
+        let ready: Vec<_> =
+            mem::take(&mut self.ready).into_iter().map(|own| (own, self.take_ready(own))).collect();
+        let mut held = mem::replace(&mut self.held, HoldBack::new());
         self.lanes.iter_mut().for_each(Lane::clear_cells);
         self.discharge_all();
-        for (node, counter) in vector {
-            let lane = self.lanes.find_or_add(node);
+        for (lane, counter) in news {
             self.lanes[lane].advance_to(counter);
         }
-        for (message, announced) in here {
-            let own = self.lanes.find_or_add(message.dot().node());
-            if message.dot().counter() > self.lanes[own].delivered {
-                match self.first_undelivered(&message, own, 0) {
-                    None => self.make_ready(message, own),
-                    // What it names has been learnt when it came.
-                    Some(first) => self.hold(message, own, Wait { first, news: usize::MAX }, announced),
-                }
+        for (own, ready) in ready {
+            match ready {
+                Some(ready) if ready.dot().counter() > self.lanes[own].delivered => self.make_ready(ready, own),
+                ready => covered.extend(ready),
+            }
+        }
+        for (slot, own, first, charge) in parked {
+            let Some(message) = held.take(slot) else { continue };
+            if message.dot().counter() <= self.lanes[own].delivered {
+                covered.push(message);
+            } else if let Some(first) = first {
+                // What it names was learnt when it came.
+                self.hold_on(message, own, (first, first.lane.unwrap_or(own)), charge);
+            } else {
+                self.make_ready(message, own);
             }
         }
         Ok(())
@@ -523,8 +637,9 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         self.lanes.validate()?;
         self.held.validate(self.lanes.iter().flat_map(|(_, lane)| lane.cells()).map(|(_, cell)| cell))?;
         self.validate_shares()?;
-        let ready = self.lanes.iter().filter(|(_, lane)| lane.ready.is_some()).count();
-        if self.held.len() > self.limits.messages || ready != self.ready.len() {
+        let ready = self.lanes.iter().filter(|(_, lane)| lane.ready.is_some()).count() + self.held.ready();
+        let queued = self.ready.iter().filter(|&&lane| self.ready(lane).is_some()).count();
+        if self.held.waiting() > self.limits.messages || ready != queued || ready != self.ready.len() {
             return Err("B3: no more messages than the limit, and every ready one is queued");
         }
         if self.bytes > self.limits.bytes {

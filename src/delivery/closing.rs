@@ -29,13 +29,22 @@
 //! and then taken from the end. There is no standing index of it: nodes leave seldom, messages come all the time. While
 //! it lasts, it takes 16 bytes for each name. With nothing held only a node that was not known costs more than O(log n).
 
-use crate::compat::{BTreeMap, Vec};
+use core::mem;
+
+use crate::compat::{BTreeMap, BTreeSet, Vec};
 use crate::delivery::buffer::CausalBuffer;
 use crate::delivery::hold_back::SlotId;
 use crate::delivery::lanes::LaneId;
 use crate::delivery::message::Message;
 use crate::delivery::refusal::{CloseError, TooManyNodes};
+use crate::delivery::shares::Found;
 use crate::node::NodeId;
+
+/// The place of a message that is doomed.
+enum Doomed {
+    Ready(LaneId),
+    Held(Found),
+}
 
 /// For each node the counters that held messages have or name, in order, each with the message.
 type Named = BTreeMap<LaneId, Vec<(u64, SlotId)>>;
@@ -97,29 +106,54 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
             _ => {}
         }
         self.settle();
+        // All that calls the caller's code comes first, and changes nothing.
+        let known = self.lanes.find(node);
+        let (lasts, doomed) = self.doomed(known, last);
+        let at = known.unwrap_or_else(|| self.lanes.find_or_add(node));
+        self.lanes[at].close(last);
+        for (lane, last) in lasts {
+            self.lanes[lane].close(last);
+        }
+        let take = |at| match at {
+            Doomed::Ready(lane) => self.take_ready(lane),
+            Doomed::Held(found) => self.withdraw(found),
+        };
+        let doomed = doomed.into_iter().filter_map(take).collect();
+        let ready = mem::take(&mut self.ready);
+        self.ready = ready.into_iter().filter(|&lane| self.ready(lane).is_some()).collect();
+        Ok(doomed)
+    }
+
+    /// Finds what is doomed if the node of `lane` is closed at `last`: the lanes to be closed, each with the number, and
+    /// the messages sorted by dot.
+    fn doomed(&self, lane: Option<LaneId>, last: u64) -> (BTreeMap<LaneId, u64>, Vec<Doomed>) {
         let mut named = self.named();
-        let mut doomed = Vec::new();
-        let mut closing: Vec<_> = [(self.lanes.find_or_add(node), last)].into();
+        let mut lasts = BTreeMap::new();
+        let mut slots = BTreeSet::new();
+        let mut closing: Vec<_> = lane.map(|lane| (lane, last)).into_iter().collect();
         while let Some((at, last)) = closing.pop() {
-            let lane = &mut self.lanes[at];
-            lane.close(last);
-            if lane.ready.as_ref().is_some_and(|ready| ready.dot().counter() > last) {
-                doomed.extend(lane.ready.take());
-            }
+            let lowest = lasts.entry(at).or_insert(last);
+            *lowest = last.min(*lowest);
             let Some(named) = named.get_mut(&at) else { continue };
             while let Some((_, slot)) = named.pop_if(|(counter, _)| *counter > last) {
-                // Not held any more if it was doomed for another reason before.
-                let Some(held) = self.held.at(slot) else { continue };
-                closing.push((held.lane, held.message.dot().counter() - 1));
-                if self.charges {
-                    self.discharge(slot);
+                // It may be doomed already, for another reason.
+                if let Some(held) = self.held.at(slot).filter(|_| slots.insert(slot)) {
+                    closing.push((held.lane, held.message.dot().counter() - 1));
                 }
-                doomed.extend(self.withdraw(slot));
             }
         }
-        self.ready.retain(|&lane| self.lanes[lane].ready.is_some());
-        doomed.sort_unstable_by(|a, b| a.dot().cmp(b.dot()));
-        Ok(doomed)
+        let ready = lasts.iter().filter_map(|(&lane, &last)| {
+            let dot = self.ready(lane)?.dot();
+            (dot.counter() > last).then_some((dot, Doomed::Ready(lane)))
+        });
+        let held = slots.iter().filter_map(|&slot| {
+            let found = self.find_held(slot)?;
+            Some((self.held.at(slot)?.message.dot(), Doomed::Held(found)))
+        });
+        let mut doomed: Vec<_> = ready.chain(held).collect();
+        doomed.sort_unstable_by_key(|&(dot, _)| dot);
+        let doomed = doomed.into_iter().map(|(_, doomed)| doomed).collect();
+        (lasts, doomed)
     }
 
     /// Visits the closed nodes in their order, each with the counter of its last message, 0 for none. O(n).
@@ -130,7 +164,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// Collects what the held messages are and depend on, less what is delivered.
     fn named(&self) -> Named {
         let mut named = Named::new();
-        if self.held.len() == 0 {
+        if self.held.waiting() == 0 {
             return named; // without a look at every node: a snapshot closes one after another
         }
         for (slot, held) in self.parked() {

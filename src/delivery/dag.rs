@@ -19,6 +19,9 @@
 //!    event that loses its last one is ready.
 //! 3. [`forget`](DagBuffer::forget) follows the links from an event, and takes out all that it reaches.
 //!
+//! Ids that are here or waited for are numbered, and links join numbers: so what an id's `clone` and `cmp` do is done
+//! before anything changes.
+//!
 //! Every link is made once and removed once, whatever the order of arrival. The buffer for dots
 //! ([`CausalBuffer`](crate::CausalBuffer)) does with one link a message, because it can look up at no cost how far
 //! a node is delivered. Here the links are the memory of what the store has answered; and they say what is missing,
@@ -34,18 +37,25 @@
 //!
 //! # Invariants
 //!
-//! - G1: every event that is here has an id of its own and an arrival number of its own.
+//! - G1: every event that is here has an id of its own, which has a number of its own.
 //! - G2: a link leads from a parent that is not delivered to an event that is here and names it; every event
 //!   counts its links.
 //! - G3: ready are exactly the events without links.
 //! - G4: at most `events` events are here when one comes that has to wait, at most that many are ready when one
 //!   comes that is ready, and there are at most `links` links.
+//! - G5: an id without event and without links is *unused*. It is counted how many are, or more; they are dropped when
+//!   they may be more than half of all.
+//!
+//! The caller's code, `clone`, `cmp` and `drop` of ids, the question to the store, `==` and `drop` of payloads, may panic.
+//! All invariants hold after a panic that was caught, no event is lost, and a call cut short has changed nothing, but that
+//! `advance_to` may have come as far as one of several ids. That is why unused ids stay for a while: nothing of the caller's is called after the first
+//! change.
 //!
 //! # Sources
 //!
 //! Kahn, *Topological Sorting of Large Networks* (1962), with arrival in place of a list that is known beforehand.
 
-use core::fmt;
+use core::{fmt, mem};
 
 use crate::compat::{BTreeMap, BTreeSet, Vec};
 use crate::delivery::Accepted;
@@ -104,8 +114,8 @@ impl Default for DagLimits {
 
 /// Holds events back until their parents are delivered, then releases them.
 ///
-/// Ids are of any type that can be cloned and has a total order: hashes, UUIDs, strings. They are cloned for every
-/// link, so share long ones (`Arc<str>`).
+/// Ids are of any type that can be cloned and has a total order: hashes, UUIDs, strings. One that is here or waited for
+/// is cloned once.
 ///
 /// # Whose is the set of delivered events?
 ///
@@ -155,20 +165,51 @@ impl Default for DagLimits {
 #[derive(Clone, Debug)]
 pub struct DagBuffer<I, P> {
     limits: DagLimits,
-    /// How many events have been taken in; the number of the next one.
+    /// How many events have been taken in; the arrival of the next one.
     arrivals: u64,
-    /// Which events are here.
-    ids: BTreeMap<I, u64>,
+    /// The ids that are here or waited for, and unused ones.
+    ids: BTreeMap<I, Number>,
+    /// How many of them are unused, at most.
+    unused: usize,
+    /// What the ids are used for, by number.
+    uses: Vec<Use>,
+    /// The numbers that no id has.
+    free: Vec<Number>,
     /// The events by arrival.
     events: BTreeMap<u64, Held<I, P>>,
-    /// From a parent that is not delivered, to the events that name it.
-    links: BTreeSet<(I, u64)>,
+    /// From a parent that is not delivered, to the arrivals of the events that name it.
+    links: BTreeSet<(Number, u64)>,
     ready: BTreeSet<u64>,
+}
+
+/// The number of an id.
+type Number = usize;
+
+/// What an id is used for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Use {
+    /// When the event has arrived, if it is here.
+    arrival: Option<u64>,
+    /// How many links lead from it.
+    links: usize,
+}
+
+impl Use {
+    const fn is_unused(self) -> bool {
+        self.arrival.is_none() && self.links == 0
+    }
+
+    const fn is_missing(self) -> bool {
+        self.arrival.is_none() && self.links > 0
+    }
 }
 
 #[derive(Clone, Debug)]
 struct Held<I, P> {
     event: DagEvent<I, P>,
+    number: Number,
+    /// The parents for which it had to wait when it came, each once.
+    parents: Vec<Number>,
     /// How many links lead to it.
     links: usize,
 }
@@ -181,6 +222,9 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
             limits,
             arrivals: 0,
             ids: BTreeMap::new(),
+            unused: 0,
+            uses: Vec::new(),
+            free: Vec::new(),
             events: BTreeMap::new(),
             links: BTreeSet::new(),
             ready: BTreeSet::new(),
@@ -239,12 +283,12 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         }
     }
 
-    /// Checks a new event against the limits, and finds the parents that are not delivered.
+    /// Checks a new event against the limits, and finds which of its parents are not delivered.
     fn check(
         &self,
         event: &DagEvent<I, P>,
         mut delivered: impl FnMut(&I) -> bool,
-    ) -> Result<Vec<I>, AcceptErrorKind> {
+    ) -> Result<Vec<usize>, AcceptErrorKind> {
         let limits = &self.limits;
         if event.parents.len() > limits.parents {
             return Err(AcceptErrorKind::TooManyParents { limit: limits.parents });
@@ -252,7 +296,8 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         if event.parents.contains(&event.id) {
             return Err(AcceptErrorKind::OwnParent);
         }
-        let undelivered: Vec<I> = event.parents.iter().filter(|parent| !delivered(parent)).cloned().collect();
+        let undelivered = event.parents.iter().enumerate().filter(|(_, parent)| !delivered(parent));
+        let undelivered: Vec<usize> = undelivered.map(|(at, _)| at).collect();
         let full = if undelivered.is_empty() {
             self.ready.len() >= limits.events.max(1)
         } else {
@@ -267,20 +312,83 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         }
     }
 
-    /// Takes in an event that has passed every check.
-    fn hold(&mut self, event: DagEvent<I, P>, undelivered: Vec<I>) -> Accepted {
+    /// Takes in an event that has passed every check, and of whose parents these are not delivered.
+    fn hold(&mut self, event: DagEvent<I, P>, undelivered: Vec<usize>) -> Accepted {
+        self.tidy();
+        let ids = self.ids.len();
+        let number = self.number(&event.id);
+        let parents = undelivered.into_iter().filter_map(|at| event.parents.get(at));
+        let mut parents: Vec<Number> = parents.map(|parent| self.number(parent)).collect();
+        // A parent that is named twice has one link.
+        parents.sort_unstable();
+        parents.dedup();
+        // Calls nothing of the caller's from here on.
+        self.unused = self.unused.saturating_sub(self.ids.len() - ids);
         let arrival = self.arrivals;
         self.arrivals += 1; // at one a nanosecond, it lasts for five centuries
-        // A parent that is named twice has one link.
-        let new_links = undelivered.into_iter().filter(|parent| self.links.insert((parent.clone(), arrival)));
-        let links = new_links.count();
-        self.ids.insert(event.id.clone(), arrival);
-        self.events.insert(arrival, Held { event, links });
+        for &parent in &parents {
+            self.links.insert((parent, arrival));
+            self.uses[parent].links += 1;
+        }
+        let links = parents.len();
+        self.uses[number].arrival = Some(arrival);
+        self.events.insert(arrival, Held { event, number, parents, links });
         if links > 0 {
             return Accepted::Held;
         }
         self.ready.insert(arrival);
         Accepted::Ready
+    }
+
+    /// Returns the number of an id, which has one from now on. It is unused, until the caller uses it.
+    fn number(&mut self, id: &I) -> Number {
+        if let Some(&number) = self.ids.get(id) {
+            return number;
+        }
+        let number = self.free.last().copied().unwrap_or(self.uses.len());
+        // First, because it calls the id's `clone` and `cmp`, which may panic.
+        self.ids.insert(id.clone(), number);
+        if self.free.pop().is_none() {
+            self.uses.push(Use::default());
+        }
+        self.unused += 1;
+        number
+    }
+
+    /// Drops the unused ids, if they may be more than half of all. O(1) for each, amortised.
+    fn tidy(&mut self) {
+        if self.unused > self.ids.len() / 2 {
+            let Self { ids, uses, free, .. } = self;
+            ids.retain(|_, &mut number| {
+                let is_unused = uses[number].is_unused();
+                free.extend(is_unused.then_some(number));
+                !is_unused
+            });
+            self.unused = 0;
+        }
+    }
+
+    /// Takes out every event that is here, ready ones too, in the order in which they came. O(h).
+    ///
+    /// Nothing remembers them: nothing is [`missing`](Self::missing) then, and any of them may be accepted again.
+    ///
+    /// ```
+    /// use happens_before::{DagBuffer, DagEvent, DagLimits};
+    ///
+    /// let mut buffer = DagBuffer::new(DagLimits::default());
+    /// buffer.accept(DagEvent { id: 3, parents: vec![2], payload: () }, |_| false)?;
+    /// buffer.accept(DagEvent { id: 1, parents: vec![], payload: () }, |_| false)?;
+    /// let held = buffer.drain_held();
+    /// assert!(held.iter().map(|event| event.id).eq([3, 1]));
+    /// assert!(buffer.is_empty() && buffer.missing().next().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn drain_held(&mut self) -> Vec<DagEvent<I, P>> {
+        self.unused = self.ids.len();
+        self.uses.fill(Use::default());
+        self.links.clear();
+        self.ready.clear();
+        mem::take(&mut self.events).into_values().map(|held| held.event).collect()
     }
 
     /// Returns the event that [`pop`](Self::pop) would deliver, all of whose parents are delivered: the moment to
@@ -313,9 +421,11 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     ///
     /// Put it into the store before the next [`accept`](Self::accept).
     pub fn pop(&mut self) -> Option<DagEvent<I, P>> {
+        self.tidy();
         let arrival = *self.ready.first()?;
+        let number = self.events.get(&arrival)?.number;
         let event = self.remove(arrival)?;
-        self.release(&event.id);
+        self.release(number);
         Some(event)
     }
 
@@ -324,9 +434,7 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     ///
     /// It changes only with `accept`, `advance_to` and `forget`, not with `pop`.
     pub fn missing(&self) -> impl Iterator<Item = &I> {
-        let mut last = None;
-        let awaited = self.links.iter().map(|(parent, _)| parent);
-        awaited.filter(move |&parent| last.replace(parent) != Some(parent) && !self.ids.contains_key(parent))
+        self.ids.iter().filter(|&(_, &number)| self.uses[number].is_missing()).map(|(id, _)| id)
     }
 
     /// Visits the parents for which the event `id` still waits, in its order. O(p log h).
@@ -334,10 +442,13 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     /// Nothing if it is not here, or ready. To learn why an event does not come, follow these: what is here waits
     /// in its turn, what is not is [`missing`](Self::missing), and who comes back to where she was has found a cycle.
     pub fn blocked_on(&self, id: &I) -> impl Iterator<Item = &I> {
-        let arrival = self.ids.get(id).copied();
+        let arrival = self.arrival(id);
         let held = arrival.and_then(|arrival| Some((arrival, self.events.get(&arrival)?)));
         held.into_iter().flat_map(move |(arrival, held)| {
-            held.event.parents.iter().filter(move |&parent| self.links.contains(&(parent.clone(), arrival)))
+            let waits = move |parent| {
+                self.ids.get(parent).is_some_and(|&number| self.links.contains(&(number, arrival)))
+            };
+            held.event.parents.iter().filter(move |&parent| waits(parent))
         })
     }
 
@@ -364,10 +475,11 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         I: 'a,
     {
         for id in ids {
-            if let Some(&arrival) = self.ids.get(id) {
-                self.remove(arrival);
-            }
-            self.release(id);
+            self.tidy();
+            let Some(&number) = self.ids.get(id) else { continue };
+            let event = self.uses[number].arrival.and_then(|arrival| self.remove(arrival));
+            self.release(number);
+            drop(event);
         }
     }
 
@@ -392,48 +504,67 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn forget(&mut self, id: &I) -> Vec<DagEvent<I, P>> {
-        let itself = self.ids.get(id).copied().and_then(|arrival| self.remove(arrival));
+        self.tidy();
+        let Some(&number) = self.ids.get(id) else { return Vec::new() };
+        // Calls nothing of the caller's from here on.
+        let itself = self.uses[number].arrival.and_then(|arrival| self.remove(arrival));
         let mut forgotten: Vec<_> = itself.into_iter().collect();
+        let mut numbers: Vec<_> = [number].into();
         let mut followed = 0;
-        let mut next = Some(id.clone());
-        while let Some(parent) = next {
-            while let Some(child) = self.first_child(&parent) {
+        while let Some(&parent) = numbers.get(followed) {
+            while let Some(child) = self.first_child(parent) {
+                numbers.extend(self.events.get(&child).map(|held| held.number));
                 forgotten.extend(self.remove(child)); // with the link that led to it
             }
-            next = forgotten.get(followed).map(|event| event.id.clone());
             followed += 1;
         }
         forgotten
     }
 
+    /// Returns when the event `id` has arrived, if it is here.
+    fn arrival(&self, id: &I) -> Option<u64> {
+        self.uses[*self.ids.get(id)?].arrival
+    }
+
     fn get(&self, id: &I) -> Option<&Held<I, P>> {
-        self.events.get(self.ids.get(id)?)
+        self.events.get(&self.arrival(id)?)
     }
 
     /// Finds the first to arrive of the events that wait for `parent`.
-    fn first_child(&self, parent: &I) -> Option<u64> {
-        let links = (parent.clone(), 0)..=(parent.clone(), u64::MAX);
-        self.links.range(links).next().map(|&(_, child)| child)
+    fn first_child(&self, parent: Number) -> Option<u64> {
+        if self.uses[parent].links == 0 {
+            return None;
+        }
+        self.links.range((parent, 0)..=(parent, u64::MAX)).next().map(|&(_, child)| child)
     }
 
-    /// Takes an event out, and the links that lead to it.
+    /// Takes an event out, and the links that lead to it. Calls nothing of the caller's.
     fn remove(&mut self, arrival: u64) -> Option<DagEvent<I, P>> {
-        let Held { event, links } = self.events.remove(&arrival)?;
-        self.ids.remove(&event.id);
+        let Held { event, number, parents, links } = self.events.remove(&arrival)?;
+        self.uses[number].arrival = None;
+        self.unused += usize::from(self.uses[number].is_unused());
         if links == 0 {
             self.ready.remove(&arrival);
-        } else {
-            for parent in &event.parents {
-                self.links.remove(&(parent.clone(), arrival));
-            }
+            return Some(event);
+        }
+        for parent in parents {
+            self.remove_link(parent, arrival);
         }
         Some(event)
     }
 
-    /// Takes away the links that lead from `parent`, which is delivered.
-    fn release(&mut self, parent: &I) {
+    /// Takes away the link from a parent to an event, if there is one.
+    fn remove_link(&mut self, parent: Number, child: u64) {
+        if self.links.remove(&(parent, child)) {
+            self.uses[parent].links -= 1;
+            self.unused += usize::from(self.uses[parent].is_unused());
+        }
+    }
+
+    /// Takes away the links that lead from an id, which is delivered and not here. Calls nothing of the caller's.
+    fn release(&mut self, parent: Number) {
         while let Some(child) = self.first_child(parent) {
-            self.links.remove(&(parent.clone(), child));
+            self.remove_link(parent, child);
             let Some(held) = self.events.get_mut(&child) else { continue };
             held.links -= 1; // G2
             if held.links == 0 {
@@ -445,15 +576,32 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     /// Checks the invariants, and says which one is broken. O(everything).
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
-        let at_id = |(&arrival, held): (&u64, &Held<I, P>)| self.ids.get(&held.event.id) == Some(&arrival);
-        if self.ids.len() != self.events.len() || !self.events.iter().all(at_id) {
-            return Err("G1: every event has an id and an arrival of its own");
+        let number_of = |id: &I| self.ids.get(id).copied();
+        let at_id = |(&arrival, held): (&u64, &Held<I, P>)| {
+            number_of(&held.event.id) == Some(held.number) && self.uses[held.number].arrival == Some(arrival)
+        };
+        let here = self.uses.iter().filter(|used| used.arrival.is_some()).count();
+        if here != self.events.len() || !self.events.iter().all(at_id) {
+            return Err("G1: every event that is here has an id of its own");
+        }
+        let mut numbers: Vec<_> = self.ids.values().chain(&self.free).copied().collect();
+        numbers.sort_unstable();
+        if !numbers.into_iter().eq(0..self.uses.len()) {
+            return Err("G1: every id has a number of its own");
+        }
+        if self.ids.values().filter(|&&number| self.uses[number].is_unused()).count() > self.unused
+            || !self.free.iter().all(|&number| self.uses[number].is_unused())
+        {
+            return Err("G5: unused ids are counted");
+        }
+        let from = |parent| self.links.range((parent, 0)..=(parent, u64::MAX)).count();
+        if !self.uses.iter().enumerate().all(|(number, used)| used.links == from(number)) {
+            return Err("G2: every id counts the links that lead from it");
         }
         let mut links = 0;
         for (&arrival, held) in &self.events {
-            let named: BTreeSet<&I> = held.event.parents.iter().collect();
-            let here =
-                named.into_iter().filter(|&parent| self.links.contains(&(parent.clone(), arrival))).count();
+            let named: BTreeSet<_> = held.event.parents.iter().filter_map(number_of).collect();
+            let here = named.into_iter().filter(|&parent| self.links.contains(&(parent, arrival))).count();
             if here != held.links {
                 return Err("G2: every event counts its links");
             }

@@ -19,10 +19,11 @@
 //!
 //! # Invariants
 //!
-//! - H1: a held message is in exactly one list: the waiters of one cell, or `released`; linked the same both ways.
+//! - H1: a held message that is not ready is in exactly one list: the waiters of one cell, or `released`; linked the same
+//!   both ways. One that is ready is in none, and it is counted how many are.
 //! - H2: a cell that the caller keeps holds a message or has waiters.
 //! - H3: a cell is kept by the name of its message.
-//! - H4: at most [`HoldBack::MAX`] messages are held.
+//! - H4: at most [`HoldBack::MAX`] messages wait, and as many are ready.
 //! - H5: every slot is free or that of one cell.
 
 use core::iter;
@@ -90,6 +91,9 @@ impl Cause {
     }
 }
 
+/// In place of the number of a cause: the message waits for none.
+const READY: u32 = u32::MAX;
+
 /// A held message.
 #[derive(Clone, Debug)]
 pub(super) struct Held<M> {
@@ -107,6 +111,11 @@ impl<M> Held<M> {
     pub(super) fn cause(&self) -> usize {
         self.cause as usize
     }
+
+    /// Returns whether it has become ready: all its causes are delivered.
+    pub(super) fn is_ready(&self) -> bool {
+        self.cause == READY
+    }
 }
 
 /// The slots and their links. Every operation is O(1), amortised over the lists that it moves.
@@ -116,6 +125,8 @@ pub(super) struct HoldBack<M> {
     /// Those that held a message and are free again. Behind these and those that hold one, none was ever used.
     free_slots: Vec<SlotId>,
     len: usize,
+    /// How many of the held messages are ready.
+    ready: usize,
     /// The list of the messages whose cause was delivered, in that order: its first, and its last. They search on: not
     /// yet ready, and parked no more.
     released: Option<(SlotId, SlotId)>,
@@ -129,12 +140,17 @@ impl<M> HoldBack<M> {
     pub(super) const MAX_CAUSES: usize = 1 << 30;
 
     pub(super) const fn new() -> Self {
-        Self { slots: Vec::new(), free_slots: Vec::new(), len: 0, released: None }
+        Self { slots: Vec::new(), free_slots: Vec::new(), len: 0, ready: 0, released: None }
     }
 
-    /// Returns how many messages are held.
-    pub(super) fn len(&self) -> usize {
-        self.len
+    /// Returns how many held messages are not ready.
+    pub(super) fn waiting(&self) -> usize {
+        self.len - self.ready
+    }
+
+    /// Returns how many held messages are ready.
+    pub(super) fn ready(&self) -> usize {
+        self.ready
     }
 
     /// Returns what is held in `slot`.
@@ -209,23 +225,51 @@ impl<M> HoldBack<M> {
         }
     }
 
-    /// Takes out the message in `slot`, which is in no list: it was the [`next_released`](Self::next_released), or
+    /// Takes out the message in `slot`, which is in no list: it is ready, or
     /// [unparked](Self::unpark), or all is taken out. The caller takes the slot out of its cell.
     #[inline]
     pub(super) fn take(&mut self, slot: SlotId) -> Option<M> {
         let held = self.at_mut(slot).take()?;
         self.free_slots.push(slot);
         self.len -= 1;
+        self.ready -= usize::from(held.is_ready());
         Some(held.message)
+    }
+
+    /// Returns the next released message.
+    #[inline]
+    pub(super) fn first_released(&self) -> Option<SlotId> {
+        self.released.map(|(first, _)| first)
+    }
+
+    /// Takes the released message in `slot` out of its list if it is the last one; says whether it was.
+    #[inline]
+    pub(super) fn take_last_released(&mut self, slot: SlotId) -> bool {
+        let is_last = self.released == Some((slot, slot));
+        if is_last {
+            self.released = None;
+        }
+        is_last
     }
 
     /// Takes the next released message out of its list. The caller parks or delivers it at once (H1).
     #[inline]
-    pub(super) fn next_released(&mut self) -> Option<SlotId> {
-        let (first, last) = self.released?;
+    pub(super) fn take_released(&mut self) {
+        let Some((first, last)) = self.released else { return };
         let next = self.at(first).and_then(|held| held.next);
         self.released = next.map(|next| (next, last));
-        Some(first)
+    }
+
+    /// Makes the next released message ready.
+    #[inline]
+    pub(super) fn ready_released(&mut self) {
+        let Some((first, last)) = self.released else { return };
+        let next = self.at_mut(first).as_mut().and_then(|held| {
+            held.cause = READY;
+            held.next
+        });
+        self.ready += 1;
+        self.released = next.map(|next| (next, last));
     }
 
     /// Releases all that waited for the event of `cell`, which is delivered.
@@ -282,15 +326,24 @@ impl<M> HoldBack<M> {
         if released.into_iter().any(|slot| mem::replace(&mut listed[slot.index()], true)) {
             return Err("H1: what is released is not parked");
         }
-        if slots != listed {
-            return Err("H1: the held messages are those in the lists");
+        let mut ready = 0;
+        for (slot, listed) in self.slots.iter().flat_map(|block| block.iter()).zip(&mut listed) {
+            if slot.as_ref().is_some_and(Held::is_ready) {
+                ready += 1;
+                if mem::replace(listed, true) {
+                    return Err("H1: what is ready waits for nothing");
+                }
+            }
+        }
+        if slots != listed || ready != self.ready {
+            return Err("H1: the held messages are those in the lists, and those that are ready");
         }
         let held = slots.iter().filter(|&&held| held).count();
         let used = held + self.free_slots.len();
         if slots != owned || held != self.len || slots.get(used..).is_none_or(|rest| rest.contains(&true)) {
             return Err("H5: every slot is free or that of a held message");
         }
-        if self.len > Self::MAX {
+        if self.waiting() > Self::MAX || self.ready > Self::MAX {
             return Err("H4: no more than can be numbered");
         }
         Ok(())

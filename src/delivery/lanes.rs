@@ -23,7 +23,7 @@
 //!
 //! # Invariants
 //!
-//! - L1: nodes are strictly increasing; there are as many ids, all different, and as many lanes.
+//! - L1: every node has a lane of its own, and every lane a node.
 //! - L2: no cell has a counter above `highest`, and `delivered` is at most `highest`.
 //! - L3: the row has the cells from `delivered + 1` to `end`, and nothing else; all in `far` lie behind, and none is
 //!   empty.
@@ -38,6 +38,7 @@ use core::ops::{Index, IndexMut};
 
 use crate::compat::{BTreeMap, Box, Vec};
 use crate::delivery::hold_back::Cell;
+use crate::delivery::lane_index::LaneIndex;
 use crate::node::NodeId;
 
 /// How many cells the row may have when it grows, if so many are in use. There are at most two for each held message,
@@ -51,7 +52,8 @@ const fn reach(used: usize) -> usize {
 pub(super) struct LaneId(NonZeroU32);
 
 impl LaneId {
-    fn index(self) -> usize {
+    /// Returns the number of the lane, from 0 on.
+    pub(super) fn index(self) -> usize {
         self.0.get() as usize - 1
     }
 }
@@ -59,8 +61,7 @@ impl LaneId {
 /// A lane for every node known.
 #[derive(Clone, Debug)]
 pub(super) struct Lanes<I, M> {
-    nodes: Vec<I>,
-    ids: Vec<LaneId>,
+    index: LaneIndex<I>,
     lanes: Vec<Lane<M>>,
 }
 
@@ -99,18 +100,18 @@ impl<I: NodeId, M> Lanes<I, M> {
     pub(super) const MAX: usize = 1 << 30;
 
     pub(super) const fn new() -> Self {
-        Self { nodes: Vec::new(), ids: Vec::new(), lanes: Vec::new() }
+        Self { index: LaneIndex::new(), lanes: Vec::new() }
     }
 
     /// Returns how many nodes are known.
     pub(super) fn len(&self) -> usize {
-        self.nodes.len()
+        self.lanes.len()
     }
 
     /// Finds the lane of `node`. O(log n) for n nodes.
     #[inline]
     pub(super) fn find(&self, node: &I) -> Option<LaneId> {
-        self.nodes.binary_search(node).ok().map(|at| self.ids[at])
+        self.index.get(node)
     }
 
     /// Returns what is known of `node`. O(log n).
@@ -118,30 +119,37 @@ impl<I: NodeId, M> Lanes<I, M> {
         self.find(node).map(|id| &self[id])
     }
 
-    /// Finds the lane of `node`, which is known from now on. O(log n), and O(n) for a new node.
+    /// Finds the lane of `node`, which is known from now on. O(log n), amortised for a new node.
     pub(super) fn find_or_add(&mut self, node: &I) -> LaneId {
-        let at = match self.nodes.binary_search(node) {
-            Ok(at) => return self.ids[at],
-            Err(at) => at,
-        };
-        self.lanes.push(Lane::new());
-        let number = u32::try_from(self.lanes.len()).ok().and_then(NonZeroU32::new);
+        if let Some(id) = self.find(node) {
+            return id;
+        }
+        let number = u32::try_from(self.lanes.len() + 1).ok().and_then(NonZeroU32::new);
         #[expect(clippy::expect_used, reason = "L4: at most MAX nodes are known, so their numbers fit")]
         let id = LaneId(number.expect("L4"));
-        self.nodes.insert(at, node.clone());
-        self.ids.insert(at, id);
+        // First, because it calls the id's `clone` and `cmp`, which may panic.
+        self.index.insert(node, id);
+        self.lanes.push(Lane::new());
         id
     }
 
     /// Visits the nodes in their order, with what is known of each.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&I, &Lane<M>)> {
-        self.nodes.iter().zip(&self.ids).map(|(node, &id)| (node, &self[id]))
+        self.index.iter().map(|(node, id)| (node, &self[id]))
+    }
+
+    /// Visits the lanes in the order of their nodes.
+    pub(super) fn ids(&self) -> impl Iterator<Item = LaneId> {
+        self.index.iter().map(|(_, id)| id)
     }
 
     /// Checks L1 to L3, L5 and L6. O(everything).
     pub(super) fn validate(&self) -> Result<(), &'static str> {
-        if !self.nodes.is_sorted_by(|a, b| a < b) || self.nodes.len() != self.lanes.len() {
-            return Err("L1: nodes are strictly increasing, one lane each");
+        self.index.validate()?;
+        let mut numbers: Vec<_> = self.index.iter().map(|(_, id)| id.index()).collect();
+        numbers.sort_unstable();
+        if !numbers.into_iter().eq(0..self.lanes.len()) {
+            return Err("L1: every node has a lane of its own");
         }
         for (_, lane) in self.iter() {
             let last = lane.cells().last().map_or(0, |(counter, _)| counter);
@@ -161,7 +169,12 @@ impl<I: NodeId, M> Lanes<I, M> {
         Ok(())
     }
 
-    /// Visits the lanes, in no particular order.
+    /// Visits the lanes, in the order of their numbers.
+    pub(super) fn by_number(&self) -> impl Iterator<Item = &Lane<M>> {
+        self.lanes.iter()
+    }
+
+    /// The same, to change them.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Lane<M>> {
         self.lanes.iter_mut()
     }

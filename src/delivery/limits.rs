@@ -46,7 +46,9 @@ pub struct Limits {
     pub horizon: u64,
     /// How many nodes may be known, delivered or only named; the default is 4,096, and no more than 2^30 are.
     pub nodes: usize,
-    /// How many dependencies a message may have; the default is 1,024.
+    /// How many dependencies a message may have; the default is 1,024, in an [`Outbox`](crate::Outbox) too. No buffer of
+    /// a group may have a smaller limit than an outbox has, see
+    /// [`with_dependencies`](crate::Outbox::with_dependencies).
     pub dependencies: usize,
     /// How many sources may be known at a time; the default is 64, and no more than 65,535 are.
     ///
@@ -57,6 +59,11 @@ pub struct Limits {
     pub sources: usize,
 }
 
+impl Limits {
+    /// How many dependencies a message may have by default, where it is sent and where it is received.
+    pub(super) const DEPENDENCIES: usize = 1 << 10;
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -64,7 +71,7 @@ impl Default for Limits {
             bytes: usize::MAX,
             horizon: 1 << 20,
             nodes: 1 << 12,
-            dependencies: 1 << 10,
+            dependencies: Self::DEPENDENCIES,
             sources: 1 << 6,
         }
     }

@@ -88,8 +88,12 @@ impl<I: NodeId, P> Message<I, P> {
 
     /// Makes the message that follows everything in `frontier`, which has no entry for the message's own node.
     pub(crate) fn after(dot: Dot<I>, frontier: &VersionVector<I>, payload: P) -> Self {
-        let dependencies =
-            frontier.iter().filter_map(|(node, counter)| Dot::new(node.clone(), counter)).collect();
+        Self::naming(dot, frontier.iter().map(|(node, counter)| (node.clone(), counter)), payload)
+    }
+
+    /// The same for entries in increasing order of the nodes.
+    pub(super) fn naming(dot: Dot<I>, names: impl Iterator<Item = (I, u64)>, payload: P) -> Self {
+        let dependencies = names.filter_map(|(node, counter)| Dot::new(node, counter)).collect();
         Self { dot, dependencies, payload }
     }
 }

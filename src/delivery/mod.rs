@@ -30,9 +30,9 @@
 //! 5. The receiver hands every delivered message to its own outbox ([`Outbox::observe`]), whose next message
 //!    then depends on it.
 //!
-//! Read the modules in this order: `message` (what travels), `outbox` (step 1), `buffer` (steps 2 to 4, and
+//! Read the modules in this order: `message` (what travels), `outbox` (step 1) on `frontier`, `buffer` (steps 2 to 4, and
 //! everything that a remote can get wrong), `hold_back` (the links between the parked messages), `lanes` (what is
-//! known of each node, and from a dot to its place among the held). Then what surrounds it, in any order: `missing` (what
+//! known of each node, and from a dot to its place among the held) on `lane_index` (from a node to what is known of it). Then what surrounds it, in any order: `missing` (what
 //! to ask for), `shares` (who may fill how much), `closing` (nodes that have gone), `snapshot` (what is saved). [`Stability`] is
 //! what all members have, and [`endpoint`] all of it in one machine, with retransmission.
 //! For events that are named by hashes and not by dots there is [`DagBuffer`], in the module [`dag`], which stands on
@@ -69,7 +69,9 @@ mod buffer;
 mod closing;
 pub mod dag;
 pub mod endpoint;
+mod frontier;
 mod hold_back;
+mod lane_index;
 mod lanes;
 mod limits;
 #[cfg(test)]
@@ -88,7 +90,7 @@ pub use dag::{DagBuffer, DagEvent, DagLimits};
 pub use endpoint::{Endpoint, EndpointConfig};
 pub use limits::Limits;
 pub use message::{Message, MessageError, MessageErrorKind};
-pub use outbox::{Outbox, StampError};
+pub use outbox::{Outbox, StampError, StampErrorKind};
 pub use refusal::{AcceptError, AcceptErrorKind, Accepted, CloseError, TooManyNodes};
 pub use snapshot::{decode_snapshot, encode_snapshot};
 pub use stability::{ObserveError, Stability};

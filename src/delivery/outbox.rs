@@ -12,9 +12,17 @@
 //! Delivery is causal, so whatever m follows was delivered before m, and the frontier is exact: no name that a
 //! message carries follows from another one.
 //!
+//! The frontier is as wide as the number of nodes that have written concurrently. Receivers refuse a message with more
+//! names than [`Limits::dependencies`](crate::Limits::dependencies), so the outbox has the same limit and does not make
+//! one. No name can be left out, but names can be spread: a node's own earlier message is implied, so a message without
+//! content can name a part of the frontier first ([`Outbox::stamp_part`]).
+//!
 //! # Invariants
 //!
 //! - O1: the frontier holds no dot of the own node.
+//!
+//! A panic of an id's `clone`, `cmp` or `drop` never makes a later message name too little: names enter the frontier
+//! before others leave it, and a number is used only when its message is complete.
 //!
 //! # Sources
 //!
@@ -22,6 +30,8 @@
 
 use core::fmt;
 
+use crate::delivery::frontier::Frontier;
+use crate::delivery::limits::Limits;
 use crate::delivery::message::Message;
 use crate::node::{CounterExhausted, Dot, NodeId};
 use crate::version::VersionVector;
@@ -65,14 +75,16 @@ use crate::version::VersionVector;
 pub struct Outbox<I> {
     node: I,
     counter: u64,
-    frontier: VersionVector<I>,
+    frontier: Frontier<I>,
+    /// How many dependencies a message may have.
+    dependencies: usize,
 }
 
 impl<I: NodeId> Outbox<I> {
     /// Makes the outbox of a node that has neither sent nor delivered anything.
     #[must_use]
     pub fn new(node: I) -> Self {
-        Self { node, counter: 0, frontier: VersionVector::new() }
+        Self { node, counter: 0, frontier: Frontier::new(), dependencies: Limits::DEPENDENCIES }
     }
 
     /// Takes up the work of an earlier outbox of `node` from what it has saved.
@@ -81,9 +93,21 @@ impl<I: NodeId> Outbox<I> {
     /// is needed, once.
     #[must_use]
     pub fn restore(node: I, counter: u64, frontier: VersionVector<I>) -> Self {
-        let mut outbox = Self { node, counter, frontier: VersionVector::new() };
+        let mut outbox = Self::new(node);
+        outbox.counter = counter;
         outbox.advance_to(&frontier);
         outbox
+    }
+
+    /// Sets how many dependencies a message may have; 0 counts as 1. The default is that of
+    /// [`Limits::dependencies`].
+    ///
+    /// It must not be larger than the limit of any buffer in the group: a message with more dependencies is refused
+    /// there for ever, and everything later from this node waits for it.
+    #[must_use]
+    pub fn with_dependencies(mut self, limit: usize) -> Self {
+        self.dependencies = limit.max(1);
+        self
     }
 
     /// Returns the node that sends.
@@ -96,12 +120,12 @@ impl<I: NodeId> Outbox<I> {
         self.counter
     }
 
-    /// Returns the dependencies of the next message.
-    pub fn frontier(&self) -> &VersionVector<I> {
-        &self.frontier
+    /// Returns the dependencies of the next message: a copy. O(f) for f concurrent heads.
+    pub fn frontier(&self) -> VersionVector<I> {
+        self.frontier.iter().map(|(node, counter)| (node.clone(), counter)).collect()
     }
 
-    /// Makes the node's next message, which depends on everything delivered here so far. O(d) for d concurrent
+    /// Makes the node's next message, which depends on everything delivered here so far. O(f) for f concurrent
     /// heads.
     ///
     /// The number is used from now on, whether the message is sent or not: a message that is dropped holds back
@@ -109,56 +133,130 @@ impl<I: NodeId> Outbox<I> {
     ///
     /// # Errors
     ///
-    /// [`StampError`], with the payload in it, once the counter has reached `u64::MAX`. The outbox is unchanged.
+    /// [`StampError`], with the payload in it; the outbox is unchanged, and its [`kind`](StampErrorKind) says what to do.
     pub fn stamp<P>(&mut self, payload: P) -> Result<Message<I, P>, StampError<P>> {
-        let dot = self.counter.checked_add(1).and_then(|next| Dot::new(self.node.clone(), next));
-        let Some(dot) = dot else {
-            return Err(StampError { payload, reason: CounterExhausted { limit: u64::MAX } });
-        };
-        self.counter = dot.counter();
-        let message = Message::after(dot, &self.frontier, payload);
-        self.frontier.clear();
-        Ok(message)
+        if self.frontier.len() > self.dependencies {
+            let kind = StampErrorKind::TooManyDependencies { limit: self.dependencies };
+            return Err(StampError { payload, kind });
+        }
+        self.stamp_part(payload)
     }
 
-    /// Notes that the node has delivered `message`. O(n log d) for d dependencies and n concurrent heads.
+    /// Makes the node's next message, which depends on as much of what was delivered here as its limit of dependencies
+    /// allows; the rest is left to the messages after it. O(d log f) for d dependencies and f concurrent heads.
+    ///
+    /// For a message *without content*, where [`stamp`](Self::stamp) refuses one because more nodes than the limit have
+    /// written concurrently. The message after it implies what this one names, so repeat it until `stamp` succeeds:
+    ///
+    /// ```
+    /// use happens_before::delivery::StampErrorKind;
+    /// use happens_before::{Dot, Message, Outbox};
+    ///
+    /// let mut alice = Outbox::new(0).with_dependencies(2);
+    /// for node in 1..=5 {
+    ///     alice.observe(&Message::new(Dot::new(node, 1).unwrap(), [], "hello").unwrap());
+    /// }
+    /// let refused = alice.stamp("welcome").unwrap_err();
+    /// assert_eq!(refused.kind, StampErrorKind::TooManyDependencies { limit: 2 });
+    ///
+    /// let names = |message: &Message<i32, _>| message.dependencies().iter().map(|dot| *dot.node()).collect::<Vec<_>>();
+    /// assert_eq!(names(&alice.stamp_part("")?), [1, 2]);
+    /// assert_eq!(names(&alice.stamp_part("")?), [3, 4]);
+    /// assert_eq!(names(&alice.stamp(refused.payload)?), [5]); // and follows all five
+    /// # Ok::<(), happens_before::delivery::StampError<&str>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StampError`], with the payload in it, once the counter has reached `u64::MAX`. The outbox is unchanged.
+    pub fn stamp_part<P>(&mut self, payload: P) -> Result<Message<I, P>, StampError<P>> {
+        let dot = self.counter.checked_add(1).and_then(|next| Dot::new(self.node.clone(), next));
+        let Some(dot) = dot else {
+            return Err(StampError { payload, kind: StampErrorKind::CounterExhausted });
+        };
+        // No code of the caller's from here on.
+        self.counter = dot.counter();
+        let names = self.frontier.take_first(self.dependencies);
+        Ok(Message::naming(dot, names, payload))
+    }
+
+    /// Notes that the node has delivered `message`. O(d log f) for d dependencies and f concurrent heads.
     pub fn observe<P>(&mut self, message: &Message<I, P>) {
-        let named = message.dependencies();
-        self.frontier.retain(|node, counter| {
-            let same_node = named.binary_search_by(|dependency| dependency.node().cmp(node));
-            same_node.map_or(true, |at| named[at].counter() < counter)
-        });
         let dot = message.dot();
         if *dot.node() == self.node {
             // Counted when it was stamped; or now, after a restart with an old counter.
             self.counter = self.counter.max(dot.counter());
         } else {
-            self.frontier.observe(dot);
+            self.frontier.raise(dot.node(), dot.counter());
+        }
+        for named in message.dependencies() {
+            self.frontier.remove_up_to(named.node(), named.counter());
         }
     }
 
     /// Notes that the node has everything that `vector` names, from a snapshot: the next message depends on it.
+    /// O(n log f) for n entries.
     ///
     /// Call it together with [`CausalBuffer::advance_to`](crate::CausalBuffer::advance_to).
     pub fn advance_to(&mut self, vector: &VersionVector<I>) {
-        self.frontier.merge(vector);
-        self.counter = self.counter.max(self.frontier.remove(&self.node));
+        for (node, counter) in vector {
+            if *node == self.node {
+                self.counter = self.counter.max(counter);
+            } else {
+                self.frontier.raise(node, counter);
+            }
+        }
+    }
+
+    /// Makes the message that [`stamp`](Self::stamp) would make, without using its number.
+    pub(super) fn preview<P>(&self, dot: Dot<I>, payload: P) -> Message<I, P> {
+        Message::naming(dot, self.frontier.iter().map(|(node, counter)| (node.clone(), counter)), payload)
+    }
+
+    /// Checks the invariant of the module's opening comment. O(f).
+    #[doc(hidden)]
+    pub fn internal_validate(&self) -> Result<(), &'static str> {
+        if self.frontier.iter().any(|(node, _)| *node == self.node) {
+            return Err("O1: the frontier holds no dot of the own node");
+        }
+        self.frontier.validate()
     }
 }
 
-/// The node's last counter is used; hands the payload back.
+/// A message that was not made; hands the payload back. The outbox is as before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StampError<P> {
     /// What the message would have carried.
     pub payload: P,
-    /// Why it cannot be numbered.
-    pub reason: CounterExhausted,
+    /// Why it was not made.
+    pub kind: StampErrorKind,
+}
+
+/// Why a message was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StampErrorKind {
+    /// The node has used its last counter; continue under a new id.
+    CounterExhausted,
+    /// More nodes than a message may name have written concurrently. First send messages without content, made by
+    /// [`Outbox::stamp_part`]; or raise the limit here and in the buffers of all nodes.
+    TooManyDependencies {
+        /// The limit, see [`Outbox::with_dependencies`].
+        limit: usize,
+    },
 }
 
 impl<P> fmt::Display for StampError<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.fmt(f)
+        match self.kind {
+            StampErrorKind::CounterExhausted => CounterExhausted { limit: u64::MAX }.fmt(f),
+            StampErrorKind::TooManyDependencies { limit } => write!(
+                f,
+                "the message would have more than {limit} dependencies, which receivers refuse; \
+                 send messages without content first, made by `stamp_part`, or raise the limit everywhere"
+            ),
+        }
     }
 }
 

@@ -22,7 +22,7 @@
 //!
 //! # Cost
 //!
-//! Nothing until a second source comes. Then a tree with an entry for every held message, sorted by source and
+//! Nothing until a source is named. Then a tree with an entry for every held message, sorted by source and
 //! distance. The distance is the one at which the message came; it can only have become shorter, so the search for
 //! the furthest corrects what it meets on top. An entry that was j below the top when it was corrected is not met again
 //! before the top has come down by j; so each delivery or eviction makes it correct O(log h) entries for h held,
@@ -33,15 +33,22 @@
 //! - Q1: what is charged to the sources is what is held, in messages and in bytes.
 //! - Q2: the tree has one entry for every held message, under the source that is charged, at its noted distance.
 //! - Q3: no noted distance is shorter than the true one.
+//! - Q4: a second tree has one entry for every held message that two have brought, under the one that is not charged.
+//!
+//! A refusal leaves all that is held where it is, and makes no source known. Only who is charged for a message that two
+//! have brought may have changed.
 //!
 //! # Sources
 //!
 //! Shares by peer with eviction from the worst offender are those of Bitcoin Core's orphan transactions. Deviation: the
 //! furthest ahead is evicted, not the oldest.
 
+use core::mem;
+
 use crate::compat::{BTreeMap, BTreeSet, Box, Vec};
 use crate::delivery::buffer::CausalBuffer;
 use crate::delivery::hold_back::SlotId;
+use crate::delivery::lanes::LaneId;
 use crate::delivery::message::Message;
 use crate::delivery::refusal::AcceptErrorKind;
 use crate::node::{Dot, NodeId};
@@ -53,6 +60,24 @@ pub(super) struct SourceId(u16);
 impl SourceId {
     /// All that comes by [`accept`](CausalBuffer::accept).
     pub(super) const UNNAMED: Self = Self(0);
+}
+
+/// For what a held message is charged, and to whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Charged {
+    /// The source that is charged, and another one that has brought the message too; twice the same if none has.
+    pub(super) announced: [SourceId; 2],
+    /// How many bytes of the limit it takes up.
+    pub(super) size: usize,
+}
+
+/// A held message that is about to be taken out: what calls the caller's code to find it out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    slot: SlotId,
+    /// The cause that it waits for.
+    on: (LaneId, u64),
+    size: usize,
 }
 
 /// What is noted of a held message.
@@ -84,6 +109,8 @@ pub(super) struct Shares<I> {
     /// By slot; of slots that hold nothing, without meaning.
     charges: Vec<Charge>,
     order: BTreeSet<Rank>,
+    /// The messages that two have brought, by the one that is not charged.
+    seconds: BTreeSet<(SourceId, SlotId)>,
 }
 
 impl<I: NodeId> Shares<I> {
@@ -94,6 +121,7 @@ impl<I: NodeId> Shares<I> {
             free: Vec::new(),
             charges: Vec::new(),
             order: BTreeSet::new(),
+            seconds: BTreeSet::new(),
         }
     }
 
@@ -105,16 +133,36 @@ impl<I: NodeId> Shares<I> {
         if self.ids.len() >= limit {
             return None;
         }
-        let id = match self.free.pop() {
-            Some(id) => id,
-            None => {
-                let id = SourceId(u16::try_from(self.used.len()).ok()?);
-                self.used.push(Used::default());
-                id
-            }
-        };
+        let free = self.free.last().copied();
+        let new = || u16::try_from(self.used.len()).ok().map(SourceId);
+        let id = free.or_else(new)?;
+        // First, because it calls the id's `clone` and `cmp`, which may panic.
         self.ids.insert(source.clone(), id);
+        if self.free.pop().is_none() {
+            self.used.push(Used::default());
+        }
         Some(id)
+    }
+
+    /// Forgets a source that is charged for nothing and has brought nothing that is held.
+    fn remove(&mut self, source: &I) {
+        // The id goes at the end: its `drop` may panic.
+        if let Some((_id, number)) = self.ids.remove_entry(source) {
+            self.free.push(number);
+        }
+    }
+
+    /// Notes who has brought a held message, in place of what was noted.
+    fn announce(&mut self, slot: SlotId, announced: [SourceId; 2]) {
+        let [charged, other] = self.charges[slot.index()].announced;
+        if charged != other {
+            self.seconds.remove(&(other, slot));
+        }
+        let [charged, other] = announced;
+        if charged != other {
+            self.seconds.insert((other, slot));
+        }
+        self.charges[slot.index()].announced = announced;
     }
 
     fn add(&mut self, slot: SlotId, charge: Charge, bytes: usize) {
@@ -123,7 +171,9 @@ impl<I: NodeId> Shares<I> {
             self.charges.reserve_exact(more.max(self.charges.len() / 4));
             self.charges.resize(slot.index() + 1, Charge::default());
         }
-        self.charges[slot.index()] = charge;
+        let Charge { announced, distance } = charge;
+        self.charges[slot.index()] = Charge { announced: [announced[0]; 2], distance };
+        self.announce(slot, announced);
         let used = &mut self.used[usize::from(charge.announced[0].0)];
         *used = Used { messages: used.messages + 1, bytes: used.bytes.saturating_add(bytes) };
         self.order.insert((charge.announced[0], charge.distance, slot));
@@ -134,6 +184,7 @@ impl<I: NodeId> Shares<I> {
         let used = &mut self.used[usize::from(charge.announced[0].0)];
         *used = Used { messages: used.messages - 1, bytes: used.bytes.saturating_sub(bytes) };
         self.order.remove(&(charge.announced[0], charge.distance, slot));
+        self.announce(slot, [charge.announced[0]; 2]);
     }
 
     /// Returns the source that holds most, if `newcomer` held `more` than it does; in doubt the newcomer.
@@ -155,7 +206,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// Forgets a source, a neighbour that has gone, and drops what only it had brought; returns how many messages.
     ///
     /// What another source has brought too stays, and is charged to that one. What is dropped is
-    /// [`missing`](Self::missing) again. What can be delivered now stays. O(h log h) for h held messages.
+    /// [`missing`](Self::missing) again. What can be delivered now stays. O(log h) for each of the held messages that it
+    /// has brought.
     ///
     /// ```
     /// use happens_before::{CausalBuffer, Dot, Limits, Message};
@@ -171,50 +223,124 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// ```
     pub fn remove_source(&mut self, source: &I) -> usize {
         self.settle();
-        let Some(shares) = &mut self.shares else { return 0 };
-        let Some(gone) = shares.ids.remove(source) else { return 0 };
-        shares.free.push(gone);
-        let slots: Vec<_> = shares.order.iter().map(|&(.., slot)| slot).collect();
-        let mut dropped = 0;
-        for slot in slots {
-            let [charged, other] = self.announced(slot);
-            if charged == gone {
-                self.discharge(slot);
-                if other == gone {
-                    self.withdraw(slot);
-                    dropped += 1;
-                } else {
-                    self.charge(slot, [other; 2]);
-                }
-            } else if let Some(shares) = self.shares.as_mut().filter(|_| other == gone) {
-                shares.charges[slot.index()].announced = [charged; 2];
+        let Some(shares) = &self.shares else { return 0 };
+        let Some(&gone) = shares.ids.get(source) else { return 0 };
+        let charged = shares.order.range((gone, 0, SlotId::MIN)..=(gone, u32::MAX, SlotId::MAX));
+        let charged: Vec<SlotId> = charged.map(|&(.., slot)| slot).collect();
+        let mut dropped = Vec::new();
+        for slot in charged {
+            let Some(found) = self.find_held(slot) else { continue };
+            let [_, other] = self.announced(slot);
+            if other == gone {
+                dropped.extend(self.withdraw(found));
+            } else {
+                self.discharge(slot, found.size);
+                self.charge(slot, Charged { announced: [other; 2], size: found.size });
             }
         }
-        dropped
+        if let Some(shares) = &mut self.shares {
+            let second = shares.seconds.range((gone, SlotId::MIN)..=(gone, SlotId::MAX));
+            let second: Vec<SlotId> = second.map(|&(_, slot)| slot).collect();
+            for slot in second {
+                let [charged, _] = shares.charges[slot.index()].announced;
+                shares.announce(slot, [charged; 2]);
+            }
+            shares.remove(source);
+        }
+        dropped.len()
+    }
+
+    /// Finds room for a new message that has to wait, and who is charged for it.
+    #[inline]
+    pub(super) fn admit(
+        &mut self,
+        message: &Message<I, P>,
+        own: Option<LaneId>,
+        source: Option<&I>,
+    ) -> Result<Charged, AcceptErrorKind<I>> {
+        if !self.charges && source.is_none() && self.held.waiting() < self.limits.messages {
+            return Ok(Charged { announced: [SourceId::UNNAMED; 2], size: 0 });
+        }
+        self.admit_charged(message, own, source)
+    }
+
+    #[inline(never)]
+    fn admit_charged(
+        &mut self,
+        message: &Message<I, P>,
+        own: Option<LaneId>,
+        source: Option<&I>,
+    ) -> Result<Charged, AcceptErrorKind<I>> {
+        let size = if self.charges || source.is_some() { self.size(message) } else { 0 };
+        let (had_shares, sources) = (self.shares.is_some(), self.sources());
+        let id = self.source(source)?;
+        let too_large = self.charges && size > self.limits.bytes.saturating_sub(self.bytes);
+        if self.held.waiting() >= self.limits.messages || too_large {
+            let delivered = own.map_or(0, |own| self.lanes[own].delivered);
+            let room = self.make_room(id, message.dot().counter() - delivered, size);
+            if let Err(kind) = room {
+                if !had_shares {
+                    self.stop_sharing();
+                } else if self.sources() > sources
+                    && let Some((shares, source)) = self.shares.as_mut().zip(source)
+                {
+                    shares.remove(source);
+                }
+                return Err(kind);
+            }
+        }
+        Ok(Charged { announced: [id; 2], size })
+    }
+
+    /// Returns how many sources are known.
+    fn sources(&self) -> usize {
+        self.shares.as_ref().map_or(0, |shares| shares.ids.len())
     }
 
     /// Finds the source of a message that has to wait; from the first one on, what is held is charged.
-    pub(super) fn source(&mut self, source: Option<&I>) -> Result<SourceId, AcceptErrorKind<I>> {
+    fn source(&mut self, source: Option<&I>) -> Result<SourceId, AcceptErrorKind<I>> {
         let Some(source) = source else { return Ok(SourceId::UNNAMED) };
         let limit = self.limits.sources;
         if self.shares.is_none() && limit > 0 {
-            self.shares = Some(Box::new(Shares::new()));
-            (self.charges, self.bytes) = (true, 0);
-            let parked: Vec<_> = self.parked().map(|(slot, _)| slot).collect();
-            parked.into_iter().for_each(|slot| self.charge(slot, [SourceId::UNNAMED; 2]));
+            self.start_sharing();
         }
         let id = self.shares.as_mut().and_then(|shares| shares.find_or_add(source, limit));
         id.ok_or(AcceptErrorKind::TooManySources { limit })
     }
 
+    /// Charges all that is held to the source without a name. O(h log h).
+    #[cold]
+    fn start_sharing(&mut self) {
+        let (mut shares, mut bytes) = (Shares::new(), 0_usize);
+        for (slot, held) in self.parked() {
+            let size = self.size(&held.message);
+            let Some(distance) = self.distance(slot) else { continue };
+            shares.add(slot, Charge { announced: [SourceId::UNNAMED; 2], distance }, size);
+            bytes = bytes.saturating_add(size);
+        }
+        self.shares = Some(Box::new(shares));
+        (self.charges, self.bytes) = (true, bytes);
+    }
+
+    /// Goes on as if no source had ever been named.
+    #[cold]
+    fn stop_sharing(&mut self) {
+        self.charges = self.limits.bytes < usize::MAX;
+        if !self.charges {
+            self.bytes = 0;
+        }
+        self.shares = None;
+    }
+
     /// Notes that a source has brought a message that is held already.
     pub(super) fn announce(&mut self, slot: SlotId, source: Option<&I>) {
-        let Some(shares) = self.shares.as_mut().filter(|_| self.held.at(slot).is_some()) else { return };
+        let waits = self.held.at(slot).is_some_and(|held| !held.is_ready());
+        let Some(shares) = self.shares.as_mut().filter(|_| waits) else { return };
         let id =
             source.map_or(Some(SourceId::UNNAMED), |source| shares.find_or_add(source, self.limits.sources));
-        let [charged, other] = &mut shares.charges[slot.index()].announced;
+        let [charged, other] = shares.charges[slot.index()].announced;
         if other == charged {
-            *other = id.unwrap_or(*charged);
+            shares.announce(slot, [charged, id.unwrap_or(charged)]);
         }
     }
 
@@ -239,20 +365,18 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
 
     /// Charges a held message to the first of those who announced it.
     #[cold]
-    pub(super) fn charge(&mut self, slot: SlotId, announced: [SourceId; 2]) {
-        let Some((held, distance)) = self.held.at(slot).zip(self.distance(slot)) else { return };
-        let size = self.size(&held.message);
+    pub(super) fn charge(&mut self, slot: SlotId, charged: Charged) {
+        let Charged { announced, size } = charged;
+        let Some(distance) = self.distance(slot) else { return };
         self.bytes = self.bytes.saturating_add(size);
         if let Some(shares) = &mut self.shares {
             shares.add(slot, Charge { announced, distance }, size);
         }
     }
 
-    /// Takes a held message off what its source is charged for.
+    /// Takes a held message of this size off what its source is charged for.
     #[cold]
-    pub(super) fn discharge(&mut self, slot: SlotId) {
-        let Some(held) = self.held.at(slot) else { return };
-        let size = self.size(&held.message);
+    pub(super) fn discharge(&mut self, slot: SlotId, size: usize) {
         self.bytes = self.bytes.saturating_sub(size);
         if let Some(shares) = &mut self.shares {
             shares.subtract(slot, size);
@@ -266,49 +390,35 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         Some(u32::try_from(distance).unwrap_or(u32::MAX))
     }
 
-    /// Makes room for a message that has to wait, of this size and this far ahead; or changes nothing.
+    /// Makes room for a message that has to wait, of this size and this far ahead; or drops nothing.
     #[cold]
-    pub(super) fn make_room(
-        &mut self,
-        source: SourceId,
-        distance: u64,
-        size: usize,
-    ) -> Result<(), AcceptErrorKind<I>> {
-        // What waits for nothing any more needs no room.
-        self.settle();
+    fn make_room(&mut self, source: SourceId, distance: u64, size: usize) -> Result<(), AcceptErrorKind<I>> {
         let limits = self.limits;
-        let mut evicted = Vec::new();
-        let refused = loop {
-            let victim = if self.held.len() - evicted.len() >= limits.messages {
-                let victim = self.victim(source, distance, 1, |used| used.messages);
+        let mut eviction = Eviction { buffer: self, evicted: Vec::new() };
+        loop {
+            let Eviction { buffer, evicted } = &mut eviction;
+            let victim = if buffer.held.waiting() - evicted.len() >= limits.messages {
+                let victim = buffer.victim(source, distance, 1, |used| used.messages);
                 victim.ok_or(AcceptErrorKind::BufferFull { limit: limits.messages })
-            } else if size > limits.bytes.saturating_sub(self.bytes) {
-                let victim = self.victim(source, distance, size, |used| used.bytes);
+            } else if size > limits.bytes.saturating_sub(buffer.bytes) {
+                let victim = buffer.victim(source, distance, size, |used| used.bytes);
                 victim.ok_or(AcceptErrorKind::BytesFull { limit: limits.bytes })
             } else {
-                break None;
+                break;
             };
-            match victim {
-                Ok(slot) => {
-                    let [charged, other] = self.announced(slot);
-                    self.discharge(slot);
-                    if other == charged {
-                        evicted.push(slot);
-                    } else {
-                        self.charge(slot, [other; 2]); // and stays so: each takes over once only
-                    }
-                }
-                Err(refused) => break Some(refused),
-            }
-        };
-        for slot in evicted {
-            if refused.is_none() {
-                self.withdraw(slot);
+            let slot = victim?;
+            let Some(found) = buffer.find_held(slot) else { break };
+            let [charged, other] = buffer.announced(slot);
+            buffer.discharge(slot, found.size);
+            if other == charged {
+                evicted.push((found, charged));
             } else {
-                self.charge(slot, self.announced(slot));
+                // And stays so: each takes over once only.
+                buffer.charge(slot, Charged { announced: [other; 2], size: found.size });
             }
         }
-        refused.map_or(Ok(()), Err)
+        eviction.carry_out();
+        Ok(())
     }
 
     /// Finds what must give way to a new message: of the source that holds most, the one furthest ahead. `None` if
@@ -336,39 +446,41 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         }
     }
 
-    /// Looks at everything that was released: what can be delivered gets ready, the rest is parked again.
-    pub(super) fn settle(&mut self) {
-        while let Some((slot, lane)) = self.next_deliverable() {
-            if self.charges {
-                self.discharge(slot);
-            }
-            if let Some(message) = self.take_out(slot) {
-                self.make_ready(message, lane);
-            }
-        }
+    /// Finds out what is needed to take out a held message.
+    pub(super) fn find_held(&self, slot: SlotId) -> Option<Found> {
+        let message = &self.held.at(slot)?.message;
+        let (node, counter) = message.cause(self.held.at(slot)?.cause())?;
+        let on = (self.lanes.find(node)?, counter);
+        Some(Found { slot, on, size: if self.charges { self.size(message) } else { 0 } })
     }
 
-    /// Takes out a held message, which is discharged, as if it had not come. Nothing may be released:
+    /// Takes out a held message as if it had not come. Calls nothing of the caller's. Nothing may be released:
     /// [`settle`](Self::settle) first.
-    pub(super) fn withdraw(&mut self, slot: SlotId) -> Option<Message<I, P>> {
-        let held = self.held.at(slot)?;
-        let (node, counter) = held.message.cause(held.cause())?;
-        let lane = self.lanes.find(node)?;
-        self.lanes[lane].change(counter, |on| self.held.unpark(slot, on));
-        self.take_out(slot)
+    pub(super) fn withdraw(&mut self, found: Found) -> Option<Message<I, P>> {
+        if self.charges {
+            self.discharge(found.slot, found.size);
+        }
+        self.withdraw_discharged(found)
+    }
+
+    /// The same for a message that is charged to no one any more.
+    fn withdraw_discharged(&mut self, found: Found) -> Option<Message<I, P>> {
+        let (lane, counter) = found.on;
+        self.lanes[lane].change(counter, |on| self.held.unpark(found.slot, on));
+        self.take_out(found.slot)
     }
 
     /// Takes out a held message that is in no list.
-    fn take_out(&mut self, slot: SlotId) -> Option<Message<I, P>> {
+    pub(super) fn take_out(&mut self, slot: SlotId) -> Option<Message<I, P>> {
         let lane = self.held.at(slot)?.lane;
         let message = self.held.take(slot)?;
         self.lanes[lane].change(message.dot().counter(), |cell| cell.held = None);
         Some(message)
     }
 
-    /// Checks Q1 to Q3. O(everything).
+    /// Checks Q1 to Q4. O(everything).
     pub(super) fn validate_shares(&self) -> Result<(), &'static str> {
-        let (mut bytes, mut ranks) = (0_usize, 0);
+        let (mut bytes, mut ranks, mut seconds) = (0_usize, 0, 0);
         let mut used: Vec<Used> = Vec::new();
         for (slot, held) in self.parked() {
             let size = self.size(&held.message);
@@ -379,6 +491,10 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
             if !shares.order.contains(&(charged, distance, slot)) {
                 return Err("Q2: every held message has its place in the order of eviction");
             }
+            if charged != other && !shares.seconds.contains(&(other, slot)) {
+                return Err("Q4: every message that two have brought is noted under the second");
+            }
+            seconds += usize::from(charged != other);
             if self.distance(slot).is_none_or(|truly| truly > distance) {
                 return Err("Q3: no distance grows");
             }
@@ -397,6 +513,9 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
             if used != shares.used || shares.ids.len() + shares.free.len() + 1 != used.len() {
                 return Err("Q1: what is charged is what is held");
             }
+            if seconds != shares.seconds.len() {
+                return Err("Q4: nothing else is noted");
+            }
             if ranks != shares.order.len() {
                 return Err("Q2: nothing else is in the order of eviction");
             }
@@ -409,8 +528,33 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         self.bytes = 0;
         if let Some(shares) = &mut self.shares {
             shares.order.clear();
+            shares.seconds.clear();
             shares.used.fill(Used::default());
             shares.charges.clear();
+        }
+    }
+}
+
+/// Messages that are to give way and are discharged already. Unless it is carried out, they are charged again: also if
+/// the caller's code panics.
+struct Eviction<'a, I: NodeId, P> {
+    buffer: &'a mut CausalBuffer<I, P>,
+    evicted: Vec<(Found, SourceId)>,
+}
+
+impl<I: NodeId, P> Eviction<'_, I, P> {
+    /// Drops the messages.
+    fn carry_out(mut self) {
+        // All are taken out before the first is dropped.
+        let evicted = mem::take(&mut self.evicted).into_iter();
+        let _messages: Vec<_> = evicted.map(|(found, _)| self.buffer.withdraw_discharged(found)).collect();
+    }
+}
+
+impl<I: NodeId, P> Drop for Eviction<'_, I, P> {
+    fn drop(&mut self) {
+        for (found, charged) in mem::take(&mut self.evicted) {
+            self.buffer.charge(found.slot, Charged { announced: [charged; 2], size: found.size });
         }
     }
 }

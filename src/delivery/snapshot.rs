@@ -1,4 +1,4 @@
-//! What a node saves, as one string of bytes, and how it is read again: as if it came from outside.
+//! The snapshot of a node: all that it saves, as one string of bytes, which is read as if it came from outside.
 //!
 //! ```text
 //!   delivered | closed | own id, counter | frontier | how many are held | (header, length, payload) each
@@ -151,5 +151,6 @@ pub fn decode_snapshot<I: DecodeId, P: PartialEq>(
         }
     }
     reader.finish()?;
-    Ok((buffer, Outbox::restore(node, counter, frontier)))
+    let outbox = Outbox::restore(node, counter, frontier).with_dependencies(buffer.limits.dependencies);
+    Ok((buffer, outbox))
 }

@@ -48,12 +48,16 @@
 //! - S1: members are strictly increasing, and every column has one counter for each.
 //! - S2: if there are members, what is stable is the lowest counter of the column, and it is counted how many are there.
 //!
+//! The ids' `clone`, `cmp` and `drop` may panic. Both invariants hold after a panic that was caught. A vector may have been
+//! noted in part then, as if it had been a part, and what has become stable by that is not returned:
+//! [`stable`](Stability::stable) tells it.
+//!
 //! # Sources
 //!
 //! Baquero, Almeida, Shoker, *Making Operation-Based CRDTs Operation-Based* (2014), causal stability; Wuu, Bernstein,
 //! *Efficient Solutions to the Replicated Log and Dictionary Problems* (1984), the matrix.
 
-use core::{fmt, mem};
+use core::{fmt, iter, mem};
 
 use crate::compat::{BTreeMap, Vec};
 use crate::delivery::TooManyNodes;
@@ -302,15 +306,18 @@ impl<I: NodeId> Stability<I> {
     /// Nothing if it was no member. What the last member leaves behind stays as stable as it was.
     pub fn remove(&mut self, member: &I) -> VersionVector<I> {
         let Ok(at) = self.members.binary_search(member) else { return VersionVector::new() };
-        self.members.remove(at);
         self.mark = None; // what it alone has claimed may never come
-        let moved = self.columns.iter_mut().filter_map(|(author, column)| {
+        // It is dropped at the end, and the authors are cloned after the change: both may panic.
+        let _gone = self.members.remove(at);
+        let moved = self.columns.values_mut().map(|column| {
             if column.counters.remove(at) == column.stable {
                 column.lowest -= 1;
             }
-            Some((author.clone(), column.settle()?))
+            column.settle()
         });
-        moved.collect()
+        let moved: Vec<Option<u64>> = moved.collect();
+        let moved = iter::zip(self.columns.keys(), moved);
+        moved.filter_map(|(author, stable)| Some((author.clone(), stable?))).collect()
     }
 
     /// Checks that there is room for the authors that `vector` names. O(k log m) for k entries.

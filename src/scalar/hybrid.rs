@@ -317,7 +317,7 @@ impl<I: fmt::Display> fmt::Display for HybridTimestamp<I> {
     }
 }
 
-/// Where the time of day comes from.
+/// A source of the time of day.
 ///
 /// A `u64` is the simplest source: the milliseconds that it says. That is how a simulation, a test or a caller who
 /// has just read the time passes it on. Under `std`, [`SystemTime`] asks the operating system.
@@ -518,9 +518,9 @@ impl<I: NodeId> HybridClock<I> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimeExhausted {
-    /// Where the clock stands.
+    /// The last timestamp of the clock.
     pub clock: HybridTime,
-    /// What the wall clock shows.
+    /// The milliseconds that the wall clock shows.
     pub now_ms: u64,
 }
 
@@ -545,7 +545,7 @@ impl core::error::Error for TimeExhausted {}
 pub struct ClockDrift {
     /// The time that the remote claims.
     pub claimed: HybridTime,
-    /// What the wall clock here shows.
+    /// The milliseconds that the wall clock here shows.
     pub now_ms: u64,
     /// How far ahead would have been believed.
     pub max_drift_ms: u64,

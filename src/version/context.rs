@@ -31,12 +31,12 @@
 //! | [`missing`](CausalContext::missing) | the gaps below what has been seen |
 //! | [`compare`](CausalContext::compare) | inclusion: before = proper subset |
 //!
-//! # What it tells you
+//! # Guarantees
 //!
 //! Whether an event has been seen, exactly, even if earlier ones of its node have not. It does not tell whether
 //! the *causes* of an event have been seen: that is what [`CausalBuffer`](crate::CausalBuffer) waits for.
 //!
-//! # Who bounds it
+//! # Bounds
 //!
 //! Every dot taken in can add one range, and [`merge`](CausalContext::merge) at most the ranges of the other
 //! side: growth is by what was really received, never by a number that was claimed. Still, a remote that sends
@@ -47,12 +47,17 @@
 //!
 //! # A set that elements can be added to and removed from
 //!
-//! What a causal context is for in a CRDT: it tells "removed here" from "not yet heard of", without a
+//! This is the use of a causal context in a CRDT: it tells "removed here" from "not yet heard of", without a
 //! tombstone. Adding an element makes a new dot for it; removing it forgets the dot and keeps the context. In
 //! a merge, a dot that only one side has is new if the other has not seen it, and removed if it has.
 //!
 //! A state and a change to one (a *delta*) are the same type and merge the same way. The context of a delta
 //! names dots from the middle of a node's events, which is where a version vector would not do.
+//!
+//! A removal makes no dot. So two contexts may be equal while the elements differ, and comparing them does not find a
+//! removal that was lost: send the change until it has arrived, or tell the other side, beside the context, which dots
+//! are here. The other side answers with the dots that it has seen and has no more; the example `grow_and_remove_set`
+//! does so.
 //!
 //! ```
 //! use happens_before::{CausalContext, CounterExhausted, Dot};
@@ -470,7 +475,7 @@ impl<I: NodeId> CausalContext<I> {
 
     /// Merges `other`, as [`merge`](Self::merge) does, unless that takes more than `limit` ranges.
     ///
-    /// What makes the context no longer than it is is merged even beyond the limit.
+    /// A context that makes this one no longer than it is, is merged even beyond the limit.
     ///
     /// # Errors
     ///
@@ -642,7 +647,7 @@ impl<I> Default for CausalContext<I> {
     }
 }
 
-/// What the vector has seen: a prefix for each node. O(1).
+/// The events that the vector has seen, as a prefix for each node. O(1).
 impl<I> From<VersionVector<I>> for CausalContext<I> {
     fn from(prefix: VersionVector<I>) -> Self {
         Self { prefix, above: Above::new(), count: 0 }

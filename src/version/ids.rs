@@ -13,8 +13,8 @@
 //!
 //! - S1: ids with the same shape, other than [`Shape::UNKNOWN`], are the same.
 //!
-//! A shape is written behind a shared reference only to ids that are the same as those from which it was read, or for
-//! which it was made; and ids change only behind an exclusive one, which comes after all such writes. So whatever shape
+//! A shape is written through a shared reference only to ids that are the same as those from which it was read, or for
+//! which it was made; and ids change only through an exclusive one, which comes after all such writes. So whatever shape
 //! a thread reads of some ids stands for them, in whatever order threads see each other write.
 
 use core::cmp::Ordering;

@@ -1,4 +1,4 @@
-//! What has been seen: sets of events, compact because nodes number their events one after another.
+//! Sets of events that have been seen, compact because nodes number their events one after another.
 
 #[cfg(feature = "alloc")]
 pub mod context;

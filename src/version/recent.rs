@@ -1,6 +1,6 @@
 //! The entries that were lately added to a large vector, one by one.
 //!
-//! Putting an entry into sorted arrays moves everything behind it. For short arrays that is the fastest way there
+//! Putting an entry into sorted arrays moves everything after it. For short arrays that is the fastest way there
 //! is; a million entries in a bad order would take minutes. So a large vector takes new entries into a tree, and
 //! moves them into the arrays when enough have come together: each move is paid for by the entries that were added
 //! since the one before. An entry remembers its place in the arrays, so that going through both in order compares
@@ -10,7 +10,7 @@ use core::iter::Peekable;
 
 use crate::compat::{BTreeMap, Box, btree_map};
 
-/// What is known of an entry that was added.
+/// An entry that was added, without its id.
 #[derive(Clone, Copy, Debug)]
 struct Added {
     counter: u64,

@@ -23,7 +23,7 @@
 //! Up to eight entries live inline, without an allocation. A large vector takes new entries into a tree beside the
 //! arrays first, so that a million of them, in any order, cost O(log n) each and not O(n).
 //!
-//! # What it tells you
+//! # Guarantees
 //!
 //! With one entry a node and every event counted, comparison *is* causality, both ways: x is before y exactly
 //! if x's state was known where y was made.
@@ -33,7 +33,7 @@
 //! - V1: ids are strictly increasing, and none is in two places.
 //! - V2: no counter is 0.
 //! - V3: as many counters as ids.
-//! - V4: no recent entry lies behind the arrays.
+//! - V4: no recent entry lies after the arrays.
 //! - V5: recent entries are few: at most one for 16 in the arrays.
 //!
 //! `==` and `Hash` see the entries, wherever they are. Recent ones are there only in vectors of more than a thousand
@@ -67,8 +67,8 @@ use crate::compat::Vec;
 use crate::node::{CounterExhausted, Dot, DotRange, NodeId};
 use crate::order::CausalOrder;
 
-/// From how many entries on a vector takes new ones into a tree first. Below, moving up the entries behind is as
-/// fast.
+/// From how many entries on a vector takes new ones into a tree first. Below, moving up the entries after them is
+/// as fast.
 const LARGE: usize = 1024;
 
 /// How many times as many entries must be in the arrays as in the tree.
@@ -317,7 +317,7 @@ impl<I: NodeId> VersionVector<I> {
         }
     }
 
-    /// Increments the counter of a node that is not in the arrays, where it would stand behind `before` others.
+    /// Increments the counter of a node that is not in the arrays, where it would stand after `before` others.
     #[inline(never)]
     fn increment_recent(&mut self, before: usize, node: I) -> Result<Dot<I>, CounterExhausted> {
         let dot = dot_after(self.recent.get(&node), node)?;
@@ -325,7 +325,7 @@ impl<I: NodeId> VersionVector<I> {
         Ok(dot)
     }
 
-    /// Raises the counter of a node that is not in the arrays, where it would stand behind `before` others.
+    /// Raises the counter of a node that is not in the arrays, where it would stand after `before` others.
     #[inline(never)]
     fn raise_recent(&mut self, before: usize, node: &I, counter: u64) {
         if let Some(ours) = self.recent.get_mut(node) {
@@ -475,7 +475,7 @@ impl<I: NodeId> VersionVector<I> {
         } else if self.iter().any(|(_, counter)| counter == 0) {
             Err("V2: no counter is 0")
         } else if recent.any(|(before, _)| before >= self.ids.len()) {
-            Err("V4: no recent entry lies behind the arrays")
+            Err("V4: no recent entry lies after the arrays")
         } else if self.recent.len() > self.ids.len() / RECENT {
             Err("V5: recent entries are few")
         } else {
@@ -570,8 +570,8 @@ impl<I: PartialEq> PartialEq for VersionVector<I> {
 
 impl<I: Eq> Eq for VersionVector<I> {}
 
-/// As the key of a map, a vector makes clippy's `mutable_key_type` ask whether its hash can change behind a shared
-/// reference. It cannot: what can is a note of which ids have been found to be the same, and that is not hashed.
+/// As the key of a map, a vector makes clippy's `mutable_key_type` ask whether its hash can change through a
+/// shared reference. It cannot: what can is a note of which ids have been found to be the same, and that is not hashed.
 impl<I: Hash> Hash for VersionVector<I> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.len().hash(state);

@@ -188,7 +188,7 @@ fn differ<I: PartialEq, const B: usize>(ours: &[I; B], theirs: &[I; B]) -> bool 
     iter::zip(ours, theirs).fold(0, |differ, (a, b)| differ | u64::from(a != b)) != 0
 }
 
-/// What is done to a block of counters.
+/// The operations on a block of counters.
 trait Lanes: Copy {
     /// Raises our counters to theirs.
     fn raise<const B: usize>(self, ours: &mut [u64; B], theirs: &[u64; B]);
@@ -300,7 +300,7 @@ mod tests {
         (0..=70).chain(127..=130).chain(1023..=1025)
     }
 
-    /// What each way of computing says.
+    /// The results of one way of computing.
     type Results = (usize, Vec<u64>, usize, Vec<u64>, CausalOrder);
 
     #[inline(always)]

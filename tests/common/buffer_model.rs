@@ -141,14 +141,10 @@ impl BufferModel {
         self.here = here;
     }
 
-    /// Notes a source; `false` if there are too many.
-    fn source(&mut self, source: Option<Node>) -> bool {
-        let Some(source) = source else { return true };
-        let known = self.sources.contains(&source) || self.sources.len() < self.limits.sources;
-        if known {
-            self.sources.insert(source);
-        }
-        known
+    /// Whether a source is known or there is room for it.
+    fn has_room_for(&self, source: Option<Node>) -> bool {
+        let full = self.sources.len() >= self.limits.sources;
+        source.is_none_or(|source| self.sources.contains(&source) || !full)
     }
 
     /// Accepts a message, which `source` has brought. `outcome` and `evicted` are what the buffer did: which one of
@@ -187,6 +183,8 @@ impl BufferModel {
         evicted: &BTreeSet<Dot<Node>>,
         charged: impl Fn(&Dot<Node>) -> Option<Node>,
     ) -> Outcome {
+        // What was released is looked at first, whatever comes of the message.
+        self.settle();
         let dot = *message.dot();
         if self.has(&dot) {
             return Outcome::Duplicate;
@@ -195,7 +193,8 @@ impl BufferModel {
             if first.message != *message {
                 return Outcome::Equivocation;
             }
-            if self.evicts && !first.ready && self.source(source) {
+            if self.evicts && !first.ready && self.has_room_for(source) {
+                self.sources.extend(source);
                 let announced = &mut self.here.get_mut(&dot).unwrap().announced;
                 if announced[0] == announced[1] {
                     announced[1] = source;
@@ -222,14 +221,15 @@ impl BufferModel {
         if self.deliverable(message) {
             return Outcome::Ready;
         }
-        if !self.source(source) {
+        if !self.has_room_for(source) {
             return Outcome::TooManySources;
         }
-        self.evicts |= source.is_some();
-        if self.full(&BTreeSet::new(), message).is_some() {
-            self.settle();
-        }
         let possible = self.make_room(message, source);
+        if outcome == Outcome::Held {
+            // A refusal makes no source known.
+            self.sources.extend(source);
+            self.evicts |= source.is_some();
+        }
         let did = if outcome == Outcome::Held { Ok(()) } else { Err(outcome) };
         let as_charged =
             |way: &GaveWay| self.waiting(evicted).all(|held| charged(held.message.dot()) == way.charged(held));
@@ -260,6 +260,7 @@ impl BufferModel {
 
     /// All that may be done to make room for a message: what gives way, and why it is refused for all that.
     fn make_room(&self, message: &Msg, source: Option<Node>) -> Vec<(Result<(), Outcome>, GaveWay)> {
+        let evicts = self.evicts || source.is_some();
         let ahead = |message: &Msg| message.dot().counter() - self.delivered(*message.dot().node());
         let mut possible = Vec::new();
         let mut open = BTreeSet::from([GaveWay::default()]);
@@ -282,7 +283,7 @@ impl BufferModel {
             for most in sources {
                 let of: Vec<_> = self.waiting(&way.evicted).filter(|held| way.charged(held) == most).collect();
                 let furthest = of.iter().map(|held| ahead(&held.message)).max().unwrap_or(0);
-                if !self.evicts || (most == source && furthest <= ahead(message)) {
+                if !evicts || (most == source && furthest <= ahead(message)) {
                     possible.push((Err(full), way.clone()));
                     continue;
                 }

@@ -14,7 +14,7 @@
 //! | [`Log`](happens_before::broadcast::Log), [`SlotLog`](happens_before::broadcast::SlotLog), [`AppendLog`](happens_before::broadcast::AppendLog) | [`AsyncLog`], [`AsyncSlotLog`], [`AsyncAppendLog`] |
 //! | [`broadcast::blocking`](happens_before::broadcast::blocking), [`replicated::blocking`](happens_before::replicated::blocking) | [`settle`], [`settle_append`], [`begin_epoch`], [`begin_epoch_append`], [`follow`], [`follow_appends`], [`next`], [`next_append`], [`outcome`], [`outcome_append`], [`sync`] |
 //!
-//! Promises (L1 to L5), answers and errors are those of the blocking ones, word for word. A counter or a log in memory
+//! Promises (L1 to L7), answers and errors are those of the blocking ones, word for word. A counter or a log in memory
 //! becomes an asynchronous one by [`Blocking`]; `postgres` has one by nature. For `redb` there is none: a write waits for
 //! the disk, which no file system lets one wait for without a thread; so give it a thread of the runtime
 //! (`spawn_blocking`, or what it is called there).

@@ -8,7 +8,7 @@ use std::thread;
 
 use happens_before::Dot;
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Entry, Log, MemoryLog, ReadAnswer, ReadLimit, SlotLog, WriteAnswer,
+    AppendAnswer, AppendLog, Entry, Log, MemoryLog, ReadAnswer, ReadLimit, SlotLog, Unreadable, WriteAnswer,
 };
 
 type Node = u64;
@@ -46,6 +46,19 @@ where
         }
     });
     trimmed_is_trimmed(&new());
+    numbers_go_up(new(), &restart, &|log, slot, entry| match log.write(slot, entry).expect("write") {
+        WriteAnswer::Written => Stored::Yes,
+        WriteAnswer::Sealed { .. } => Stored::Sealed,
+        WriteAnswer::NumberUsed { highest } => Stored::Used(highest),
+        other => panic!("{other:?} for slot {slot}, which is empty"),
+    });
+    a_number_is_stored_once(&new(), &|log, thread, number, entry| {
+        matches!(log.write(4 * number + thread, entry).expect("write"), WriteAnswer::Written)
+    });
+    a_refused_write_uses_no_number(&new());
+    a_read_within_few_bytes_gets_on(&new(), &|log, slot, entry| {
+        assert_eq!(log.write(2 * slot, entry).expect("write"), WriteAnswer::Written);
+    });
 }
 
 /// Checks an [`AppendLog`]: see [the table](super).
@@ -72,6 +85,206 @@ where
     assert_eq!(append(&log, 0, 0, &message(2, 1, 1)), Some(10), "the slot after those that are trimmed");
     sealed_is_sealed(&new(), &append);
     no_hole_at_any_moment(&new());
+    numbers_go_up(new(), &restart, &|log, _, entry| match log.append(entry).expect("append") {
+        AppendAnswer::Appended { .. } => Stored::Yes,
+        AppendAnswer::Sealed { .. } => Stored::Sealed,
+        AppendAnswer::NumberUsed { highest } => Stored::Used(highest),
+        AppendAnswer::AlreadyAppended { slot } => panic!("{entry:?} was not appended in slot {slot}"),
+    });
+    let log = new();
+    a_number_is_stored_once(&log, &|log, _, _, entry| {
+        matches!(log.append(entry).expect("append"), AppendAnswer::Appended { .. })
+    });
+    let numbers: Vec<u64> = entries(&log, 1).iter().filter_map(|(_, entry)| entry.last_number()).collect();
+    assert!(numbers.is_sorted(), "the numbers of a node go down: {numbers:?}");
+    a_repeated_append_says_where_the_first_is(&new());
+    a_read_within_few_bytes_gets_on(&new(), &|log, _, entry| {
+        assert!(matches!(log.append(entry).expect("append"), AppendAnswer::Appended { .. }));
+    });
+}
+
+/// Checks that a slot which cannot be read is said to be so, and harms nothing else; for logs of either kind.
+///
+/// `log` is new. `put` stores an entry in the slot, which is the next one; `damage` changes the bytes that are stored in the
+/// slot, and returns the same log.
+///
+/// # Panics
+///
+/// If it breaks a promise.
+pub fn unreadable<L>(log: L, put: impl Fn(&L, u64, &Entry<u64, Vec<u8>>), damage: impl FnOnce(L, u64) -> L)
+where
+    L: Log<Node, Payload>,
+    L::Error: Debug,
+{
+    let mut said: Vec<(u64, Said)> = (1..=5).map(|slot| (slot, message(0, 1, slot))).collect();
+    for (slot, entry) in &said {
+        put(&log, *slot, entry);
+    }
+    let log = damage(log, 3);
+    said[2].1 = Entry::unreadable(Unreadable::Damaged);
+    for from in 1..=6 {
+        assert_eq!(entries(&log, from), said[from as usize - 1..], "read from {from}");
+    }
+    let one = log.read(3, ReadLimit::entries(1)).expect("read");
+    assert_eq!(one, ReadAnswer::Entries(vec![said[2].clone()]));
+    // Everything else goes on.
+    put(&log, 6, &message(0, 1, 6));
+    assert_eq!(log.seal(0).expect("seal").tail, 6);
+    assert_eq!(log.trim(4).expect("trim"), 4);
+    assert_eq!(entries(&log, 4)[..2], said[3..]);
+}
+
+/// What a request to store came to.
+#[derive(Debug, PartialEq)]
+enum Stored {
+    Yes,
+    Sealed,
+    Used(u64),
+}
+
+/// L6, one request after another, over restarts; `put` is given a slot that is empty.
+fn numbers_go_up<L>(mut log: L, restart: &impl Fn(L) -> L, put: &dyn Fn(&L, u64, &Said) -> Stored)
+where
+    L: Log<Node, Payload>,
+    L::Error: Debug,
+{
+    let id = |node, number| Dot::new(node, number).expect("not 0");
+    let batch = |first| Entry::batch(0, first, [vec![1], vec![2], vec![3]]).expect("not empty");
+    let cases = [
+        (message(0, 1, 5), Stored::Yes),
+        (message(0, 1, 4), Stored::Used(5)),
+        (Entry::marker(0, id(1, 5)), Stored::Used(5)),
+        (message(0, 2, 5), Stored::Yes), // another node has numbers of its own
+        (batch(id(1, 6)), Stored::Yes),
+        (message(0, 1, 8), Stored::Used(8)), // the last of the batch
+        (batch(id(1, 7)), Stored::Used(8)),
+        (Entry::skip(0, id(1, 8), 1), Stored::Used(8)),
+        (Entry::fill(0), Stored::Yes), // no number
+        (message(0, 1, 9), Stored::Yes),
+        // A node that is retired has used no number; one that is not retired after all, has.
+        (Entry::retire(0, id(1, 9), 2), Stored::Used(9)),
+        (message(0, 2, 3), Stored::Used(5)),
+        (Entry::retire(0, id(1, 10), 2), Stored::Yes),
+        (message(0, 2, 3), Stored::Yes),
+        (message(0, 2, 3 + u64::from(u32::MAX)), Stored::Yes),
+        (Entry::retire(0, id(2, 4), 2), Stored::Used(3 + u64::from(u32::MAX))),
+        (Entry::retire(0, id(2, u64::MAX), 2), Stored::Yes), // itself
+        (message(0, 2, 1), Stored::Yes),
+        (message(0, 3, u64::MAX), Stored::Yes),
+        (Entry::marker(0, id(3, u64::MAX)), Stored::Used(u64::MAX)),
+    ];
+    for (slot, (entry, expected)) in (1..).zip(&cases) {
+        assert_eq!(put(&log, slot, entry), *expected, "{entry:?} as request {slot}");
+        log = restart(log);
+    }
+    // What is trimmed has used its number all the same.
+    log.trim(1_000).expect("trim");
+    assert_eq!(put(&log, 1_000, &message(0, 1, 10)), Stored::Used(10));
+    // The epoch goes before the number.
+    log.seal(1).expect("seal");
+    assert_eq!(put(&log, 1_000, &message(0, 1, 10)), Stored::Sealed);
+    assert_eq!(put(&log, 1_000, &message(1, 1, 10)), Stored::Used(10));
+    assert_eq!(put(&log, 1_000, &message(1, 1, 11)), Stored::Yes);
+}
+
+/// L6, between threads: several publishers of one name, each with all numbers; each number is stored once at most.
+///
+/// `put` takes a thread, a number, and what to store, and returns whether it is stored.
+fn a_number_is_stored_once<L>(log: &L, put: &(impl Fn(&L, u64, u64, &Said) -> bool + Sync))
+where
+    L: Log<Node, Payload> + Sync,
+    L::Error: Debug,
+{
+    let mut told: Vec<u64> = thread::scope(|scope| {
+        let publisher = |thread| {
+            move || {
+                // Each in its own words, so that nobody takes the entry of another for its own.
+                let said = |number| Entry::message(0, Dot::new(7, number).expect("not 0"), vec![thread as u8]);
+                (1..=EACH).filter(|&number| put(log, thread, number, &said(number))).collect::<Vec<u64>>()
+            }
+        };
+        let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(publisher(thread))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("no thread panics")).collect()
+    });
+    let mut stored: Vec<u64> = entries(log, 1).iter().filter_map(|(_, entry)| entry.last_number()).collect();
+    told.sort_unstable();
+    stored.sort_unstable();
+    assert_eq!(stored, told, "what is stored is what was answered");
+    stored.dedup();
+    assert_eq!(stored.len(), told.len(), "a number is stored twice: {told:?}");
+    assert_eq!(stored.last(), Some(&EACH), "somebody stored the last number");
+}
+
+/// L6: a number is used when its entry is stored, and not before.
+fn a_refused_write_uses_no_number<L>(log: &L)
+where
+    L: SlotLog<Node, Payload>,
+    L::Error: Debug,
+{
+    assert_eq!(log.write(1, &message(0, 1, 1)).expect("write"), WriteAnswer::Written);
+    let refused = log.write(1, &message(0, 2, 9)).expect("write");
+    assert_eq!(refused, WriteAnswer::Occupied(message(0, 1, 1)));
+    assert_eq!(log.write(2, &message(0, 2, 3)).expect("write"), WriteAnswer::Written);
+    // Occupied goes before the number.
+    let repeated = log.write(2, &message(0, 2, 3)).expect("write");
+    assert_eq!(repeated, WriteAnswer::Occupied(message(0, 2, 3)));
+    log.trim(3).expect("trim");
+    let refused = log.write(1, &message(0, 2, 9)).expect("write");
+    assert_eq!(refused, WriteAnswer::Trimmed { first: 3 });
+    assert_eq!(log.write(3, &message(0, 2, 4)).expect("write"), WriteAnswer::Written);
+}
+
+/// What was appended is found by whoever appends it again, as long as it is the last of its node and not trimmed.
+fn a_repeated_append_says_where_the_first_is<L>(log: &L)
+where
+    L: AppendLog<Node, Payload> + Sync,
+    L::Error: Debug,
+{
+    let append = |entry: &Said| log.append(entry).expect("append");
+    let answers: Vec<AppendAnswer> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| append(&message(0, 1, 1)))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no thread panics")).collect()
+    });
+    let appended = answers.iter().filter(|&&answer| answer == AppendAnswer::Appended { slot: 1 }).count();
+    let found = answers.iter().filter(|&&answer| answer == AppendAnswer::AlreadyAppended { slot: 1 }).count();
+    assert_eq!((appended, found as u64), (1, THREADS - 1), "{answers:?}");
+
+    assert_eq!(append(&message(0, 2, 1)), AppendAnswer::Appended { slot: 2 });
+    let other = Entry::message(0, Dot::new(1, 1).expect("not 0"), b"other".to_vec());
+    assert_eq!(append(&other), AppendAnswer::NumberUsed { highest: 1 });
+    assert_eq!(append(&message(1, 1, 1)), AppendAnswer::NumberUsed { highest: 1 }, "of another epoch");
+    // It goes before the epoch, which is over by now.
+    log.seal(1).expect("seal");
+    assert_eq!(append(&message(0, 1, 1)), AppendAnswer::AlreadyAppended { slot: 1 });
+    assert_eq!(append(&other), AppendAnswer::Sealed { epoch: 1 });
+    assert_eq!(append(&message(1, 1, 2)), AppendAnswer::Appended { slot: 3 });
+    assert_eq!(append(&message(1, 1, 1)), AppendAnswer::NumberUsed { highest: 2 }, "not the last any more");
+    log.trim(4).expect("trim");
+    assert_eq!(append(&message(1, 1, 2)), AppendAnswer::NumberUsed { highest: 2 }, "nobody knows what it was");
+}
+
+/// However few bytes a read may take, it returns two entries, or all there are; and reading on comes to the end.
+fn a_read_within_few_bytes_gets_on<L>(log: &L, put: &dyn Fn(&L, u64, &Said))
+where
+    L: Log<Node, Payload>,
+    L::Error: Debug,
+{
+    for number in 1..=7 {
+        put(log, number, &Entry::message(0, Dot::new(1, number).expect("not 0"), vec![7; 1_000]));
+    }
+    let all = entries(log, 1);
+    for bytes in [0, 1, 1_500, 2_500, 3_300, 100_000] {
+        let (mut found, mut from) = (Vec::new(), 1);
+        loop {
+            let read = log.read(from, ReadLimit { entries: 5, bytes }).expect("read");
+            let ReadAnswer::Entries(some) = read else { panic!("nobody trims") };
+            let Some(&(slot, _)) = some.last() else { break };
+            assert!(some.len() >= 2.min(all.len() - found.len()) && some.len() <= 5, "{some:?}");
+            found.extend(some);
+            from = slot + 1;
+        }
+        assert_eq!(found, all, "within {bytes} bytes a read");
+    }
 }
 
 fn message(epoch: u64, node: u64, number: u64) -> Said {
@@ -99,18 +312,23 @@ where
     println!("HAPPENS_BEFORE_SEED={seed}");
     let random = &mut fastrand::Rng::with_seed(seed);
     let (mut log, model) = (new(), RefCell::new(MemoryLog::new(1_000)));
-    let mut first = 1;
+    let (mut first, mut last) = (1, Entry::fill(0));
     for request in 1..=REQUESTS as u64 {
         match random.u8(..100) {
             0..60 => {
-                let (epoch, id) = (random.u64(..4), Dot::new(random.u64(..3), 3 * request).expect("not 0"));
-                let entry = match random.u8(..4) {
-                    0 => Entry::fill(epoch),
-                    1 => Entry::marker(epoch, id),
-                    2 => Entry::batch(epoch, id, [vec![1], vec![], vec![2, 3]]).expect("not empty"),
+                // Most numbers are new, some are used already.
+                let (epoch, number) = (random.u64(..4), (8 + 3 * request).saturating_sub(random.u64(..10)));
+                let id = Dot::new(random.u64(..3), number).expect("not 0");
+                last = match random.u8(..20) {
+                    0..3 => last, // once more
+                    3..6 => Entry::fill(epoch),
+                    6..9 => Entry::marker(epoch, id),
+                    9..13 => Entry::batch(epoch, id, [vec![1], vec![], vec![2, 3]]).expect("not empty"),
+                    13 => Entry::skip(epoch, id, random.u64(..20)),
+                    14 => Entry::retire(epoch, id, random.u64(..3)),
                     _ => Entry::message(epoch, id, vec![0; 300]),
                 };
-                write(&log, &model, &entry, random);
+                write(&log, &model, &last, random);
             }
             60..90 => {
                 let (from, limit) = (random.u64(..first + 14), ReadLimit::entries(random.usize(..5)));
@@ -266,7 +484,7 @@ where
     let written: Vec<u64> = thread::scope(|scope| {
         let writer = |node| {
             move || {
-                let mut written = Vec::new();
+                let (mut written, mut number) = (Vec::new(), 0);
                 loop {
                     let slot = next.fetch_add(1, Ordering::SeqCst);
                     if slot > last {
@@ -278,7 +496,8 @@ where
                     }
                     for slot in [slot, slot.saturating_sub(6).max(1), slot.saturating_sub(9).max(1)] {
                         let first = mark.load(Ordering::SeqCst);
-                        match log.write(slot, &message(0, node, slot)).expect("write") {
+                        number += 1;
+                        match log.write(slot, &message(0, node, number)).expect("write") {
                             WriteAnswer::Written => {
                                 assert!(
                                     slot >= first,

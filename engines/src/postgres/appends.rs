@@ -4,13 +4,14 @@ use ::postgres::Client;
 use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit, SealAnswer};
 use happens_before::codec::DecodeId;
 use tokio_postgres::Client as AsyncClient;
+use tokio_postgres::types::Type;
 
 use super::blocking::block_on;
-use super::error::{PostgresError, Result, after_done, number};
-use super::log::{Shared, a_log};
-use super::pool::Connection;
+use super::error::{PostgresError, Result, after_done, foreign, highest, number, overtaken};
+use super::log::{Sent, Shared, a_log, numbered};
+use super::pool::{Connection, Parameter};
 use crate::asynchronous::{AsyncAppendLog, AsyncLog};
-use crate::entry;
+use crate::error::MAX;
 
 /// A log that numbers and stores in one step, in a [`Postgres`](super::Postgres), or with the other client in an
 /// [`AsyncPostgres`](super::AsyncPostgres); clones are the same log.
@@ -21,46 +22,59 @@ use crate::entry;
 /// # Errors
 ///
 /// [`PostgresError`], which says whether it is done. Where that is [`Unknown`](crate::Outcome::Unknown), append the same
-/// entry again: readers deliver it once.
+/// entry again: it says where the first is.
 pub struct PostgresAppends<I, P, C = Client>(pub(super) Shared<I, P, C>);
 
 a_log!(PostgresAppends);
 
 impl<I, P, C: Connection> PostgresAppends<I, P, C> {
-    async fn put(&self, epoch: u64, bytes: Vec<u8>) -> Result<AppendAnswer> {
-        const APPEND: &str = "
-            WITH place AS (
+    async fn put(&self, entry: Sent) -> Result<AppendAnswer> {
+        const APPEND: &str = numbered!(
+            "place AS (
                 UPDATE happens_before_logs SET tail = tail + 1
-                WHERE name = $1 AND epoch <= $2 AND tail < 9223372036854775807
+                FROM durable WHERE durable.how IS NOT NULL AND name = $1 AND epoch <= $2 AND tail < 9223372036854775807
                 RETURNING tail
-            )
-            INSERT INTO happens_before_slots (log, slot, entry) SELECT $1, tail, $3 FROM place
-            RETURNING slot, CASE WHEN $4 THEN pg_notify('happens_before', $1)::text END";
-        const STANDS: &str = "SELECT epoch, tail FROM happens_before_logs WHERE name = $1";
-        let Shared { pool, name, .. } = &self.0;
-        let of = PostgresError::in_range(epoch)?;
-        let rows = pool.query(APPEND, &[&&**name, &of, &bytes, &pool.config.notify]).await?;
-        if let Some(row) = rows.first() {
-            return Ok(AppendAnswer::Appended { slot: after_done(number(row, 0))? });
+            )",
+            "INSERT INTO happens_before_slots (log, slot, entry) SELECT $1, tail, $3 FROM place"
+        );
+        const STANDS: &str = "
+            SELECT log.epoch, log.tail, known.highest::text, known.slot, found.entry = $3
+            FROM happens_before_logs AS log
+            LEFT JOIN happens_before_publishers AS known ON known.log = log.name AND known.node = $2
+            LEFT JOIN happens_before_slots AS found
+            ON found.log = log.name AND found.slot = known.slot AND found.slot >= log.first
+            WHERE log.name = $1";
+        if let Some(row) = self.0.store(APPEND, &entry, None).await? {
+            return Ok(AppendAnswer::Appended { slot: after_done(number(&row, 0))? });
         }
-        let rows = pool.look(STANDS, &[&&**name]).await?;
+        let parameters: [Parameter<'_>; 3] =
+            [(&&*self.0.name, Type::TEXT), (&entry.node(), Type::BYTEA), (&entry.bytes, Type::BYTEA)];
+        let rows = self.0.pool.look(STANDS, &parameters).await?;
         let row = rows.first().ok_or(PostgresError::Missing)?;
-        let (lowest, last) = (number(row, 0)?, number(row, 1)?);
-        if epoch < lowest {
+        let (lowest, last, used) = (number(row, 0)?, number(row, 1)?, entry.used(highest(row, 2)?));
+        if used.is_some() && row.try_get::<_, Option<bool>>(4).map_err(foreign)? == Some(true) {
+            return Ok(AppendAnswer::AlreadyAppended { slot: number(row, 3)? });
+        }
+        if entry.epoch < lowest {
             return Ok(AppendAnswer::Sealed { epoch: lowest });
         }
-        Err(PostgresError::Exhausted { last })
+        match used {
+            Some(highest) => Ok(AppendAnswer::NumberUsed { highest }),
+            None if last >= MAX => Err(PostgresError::Exhausted { last }),
+            // What refused has gone meanwhile: a retired node is forgotten.
+            None => Err(overtaken()),
+        }
     }
 }
 
 impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> AppendLog<I, P> for PostgresAppends<I, P> {
     fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer> {
-        block_on(self.put(entry.epoch(), entry::encode(entry)))
+        block_on(self.put(Sent::new(&self.0.name, entry)))
     }
 }
 
 impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> AsyncAppendLog<I, P> for PostgresAppends<I, P, AsyncClient> {
     fn append(&self, entry: &Entry<I, P>) -> impl Future<Output = Result<AppendAnswer>> + Send {
-        self.put(entry.epoch(), entry::encode(entry))
+        self.put(Sent::new(&self.0.name, entry))
     }
 }

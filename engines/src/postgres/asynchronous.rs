@@ -3,24 +3,20 @@
 use core::fmt;
 use std::sync::Arc;
 
-use tokio_postgres::{Client, Error, Row, Statement};
+use tokio_postgres::{Client, Error, Row};
 
 use super::error::Result;
 use super::log::Shared;
-use super::pool::{Connection, Parameters, Pool};
+use super::pool::{Connection, Parameter, Pool};
 use super::{PostgresAppends, PostgresConfig, PostgresCounter, PostgresSlots};
 
 impl Connection for Client {
-    async fn prepare(&mut self, sql: &str) -> core::result::Result<Statement, Error> {
-        Client::prepare(self, sql).await
-    }
-
     async fn query(
         &mut self,
-        statement: &Statement,
-        parameters: Parameters<'_>,
+        sql: &str,
+        parameters: &[Parameter<'_>],
     ) -> core::result::Result<Vec<Row>, Error> {
-        Client::query(self, statement, parameters).await
+        Client::query_typed(self, sql, parameters).await
     }
 
     async fn batch_execute(&mut self, sql: &str) -> core::result::Result<(), Error> {

@@ -10,24 +10,20 @@ use std::time::Duration;
 
 use ::postgres::fallible_iterator::FallibleIterator;
 use ::postgres::{Client, NoTls};
-use tokio_postgres::{Error, Row, Statement};
+use tokio_postgres::{Error, Row};
 
 use super::error::{Result, not_done};
 use super::log::Shared;
-use super::pool::{Connection, Parameters, Pool, Prepared};
+use super::pool::{Connection, Parameter, Pool, Ready};
 use super::{PostgresAppends, PostgresConfig, PostgresCounter, PostgresSlots};
 
 impl Connection for Client {
-    async fn prepare(&mut self, sql: &str) -> core::result::Result<Statement, Error> {
-        Client::prepare(self, sql)
-    }
-
     async fn query(
         &mut self,
-        statement: &Statement,
-        parameters: Parameters<'_>,
+        sql: &str,
+        parameters: &[Parameter<'_>],
     ) -> core::result::Result<Vec<Row>, Error> {
-        Client::query(self, statement, parameters)
+        Client::query_typed(self, sql, parameters)
     }
 
     async fn batch_execute(&mut self, sql: &str) -> core::result::Result<(), Error> {
@@ -149,7 +145,7 @@ impl Postgres {
     ///
     /// [`NotDone`](crate::EngineError::NotDone).
     pub fn listen(&self, name: &str) -> Result<Listener> {
-        let Prepared { mut client, .. } = block_on(self.pool.connect())?;
+        let Ready { mut client, .. } = block_on(self.pool.connect())?;
         client.batch_execute("LISTEN happens_before").map_err(not_done)?;
         Ok(Listener { client, name: name.into() })
     }

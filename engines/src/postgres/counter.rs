@@ -10,9 +10,10 @@ use std::sync::Arc;
 use ::postgres::Client;
 use happens_before::Counter;
 use tokio_postgres::Client as AsyncClient;
+use tokio_postgres::types::Type;
 
 use super::blocking::block_on;
-use super::error::{PostgresError, Result, after_done, number};
+use super::error::{PostgresError, Result, after_done, durable, number};
 use super::pool::{Connection, Pool};
 use crate::asynchronous::AsyncCounter;
 
@@ -50,12 +51,14 @@ impl<C: Connection> PostgresCounter<C> {
     }
 
     async fn take(&self, n: NonZeroU64) -> Result<u64> {
-        const TAKE: &str = "
-            UPDATE happens_before_counters SET last = last + $2
-            WHERE name = $1 AND last <= 9223372036854775807 - $2
-            RETURNING last - $2 + 1";
+        const TAKE: &str = durable!(
+            "UPDATE happens_before_counters SET last = last + $2
+            FROM durable WHERE durable.how IS NOT NULL
+            AND name = $1 AND last <= 9223372036854775807 - $2
+            RETURNING last - $2 + 1"
+        );
         let n = PostgresError::in_range(n.get())?;
-        match self.pool.query(TAKE, &[&&*self.name, &n]).await?.first() {
+        match self.pool.query(TAKE, &[(&&*self.name, Type::TEXT), (&n, Type::INT8)]).await?.first() {
             Some(row) => after_done(number(row, 0)),
             None => Err(PostgresError::Exhausted { last: self.last().await? }),
         }
@@ -63,15 +66,17 @@ impl<C: Connection> PostgresCounter<C> {
 
     async fn last(&self) -> Result<u64> {
         const LAST: &str = "SELECT last FROM happens_before_counters WHERE name = $1";
-        let rows = self.pool.look(LAST, &[&&*self.name]).await?;
+        let rows = self.pool.look(LAST, &[(&&*self.name, Type::TEXT)]).await?;
         number(rows.first().ok_or(PostgresError::Missing)?, 0)
     }
 
     async fn raise_to(&self, last: u64) -> Result<()> {
-        const RAISE: &str =
-            "UPDATE happens_before_counters SET last = greatest(last, $2) WHERE name = $1 RETURNING last";
+        const RAISE: &str = durable!(
+            "UPDATE happens_before_counters SET last = greatest(last, $2)
+            FROM durable WHERE durable.how IS NOT NULL AND name = $1 RETURNING last"
+        );
         let last = PostgresError::in_range(last)?;
-        let rows = self.pool.query(RAISE, &[&&*self.name, &last]).await?;
+        let rows = self.pool.query(RAISE, &[(&&*self.name, Type::TEXT), (&last, Type::INT8)]).await?;
         rows.first().map(drop).ok_or(PostgresError::Missing)
     }
 }

@@ -23,8 +23,15 @@ pub enum ServerError {
     Client(tokio_postgres::Error),
     /// The server runs with `fsync = off`: what it answers does not survive a crash. Turn it on.
     NotDurable,
+    /// A table is `UNLOGGED` or temporary: the server empties it in a crash. Make it `LOGGED`.
+    Unlogged,
+    /// The tables are of an earlier version, whose entries have no checksums. Read them with that version, and write
+    /// what they hold to other tables.
+    EarlierVersion,
     /// There is a log of that name, of the other kind.
     OtherKind,
+    /// What refused the request was removed before it could be looked at. Repeat the request.
+    Overtaken,
     /// A row is not as this engine leaves it: somebody else changed it.
     Foreign,
 }
@@ -39,9 +46,17 @@ impl fmt::Display for ServerError {
             Self::NotDurable => {
                 f.write_str("the server has fsync = off, and would forget in a crash; turn it on")
             }
+            Self::Unlogged => {
+                f.write_str("a table is unlogged, and would be emptied in a crash; alter it to be logged")
+            }
+            Self::EarlierVersion => f.write_str(
+                "the tables are of an earlier version, whose entries have no checksums; \
+                 read them with that version, and write what they hold to other tables",
+            ),
             Self::OtherKind => {
                 f.write_str("the log exists, of the other kind; a log is of slots or of appends")
             }
+            Self::Overtaken => f.write_str("what refused the request is gone meanwhile; repeat it"),
             Self::Foreign => f.write_str("a row is not as this engine leaves it; find out who else writes it"),
         }
     }
@@ -51,9 +66,44 @@ impl core::error::Error for ServerError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Client(error) => Some(error),
-            Self::NotDurable | Self::OtherKind | Self::Foreign => None,
+            Self::NotDurable
+            | Self::Unlogged
+            | Self::EarlierVersion
+            | Self::OtherKind
+            | Self::Overtaken
+            | Self::Foreign => None,
         }
     }
+}
+
+/// Begins a statement that changes something: its commit then waits for the disk, also where the default is
+/// `synchronous_commit = off`. It holds for this transaction, and is part of the statement, so that it arrives whichever
+/// connection of a pooler the statement takes. What is changed comes `FROM durable`.
+macro_rules! durable {
+    ($sql:literal) => {
+        concat!(
+            "WITH durable AS MATERIALIZED (
+                SELECT CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')
+                    THEN set_config('synchronous_commit', 'on', true)
+                    ELSE current_setting('synchronous_commit') END AS how
+            )",
+            $sql
+        )
+    };
+}
+
+pub(super) use durable;
+
+/// What refused a request was removed before it could be looked at.
+pub(super) fn overtaken() -> PostgresError {
+    PostgresError::NotDone(ServerError::Overtaken)
+}
+
+/// Whether the statement was rolled back because the number of the entry is not above those of its node: it divides by 0
+/// then, see [`numbered`](super::log::numbered).
+pub(super) fn number_used(error: &PostgresError) -> bool {
+    let PostgresError::NotDone(ServerError::Client(error)) = error else { return false };
+    error.code() == Some(&SqlState::DIVISION_BY_ZERO)
 }
 
 /// Whether the server has refused, and lives on. What it refuses it rolls back; but for what says itself that it does not
@@ -98,4 +148,10 @@ pub(super) fn text(row: &Row, column: usize) -> Result<&str> {
 
 pub(super) fn number(row: &Row, column: usize) -> Result<u64> {
     u64::try_from(row.try_get::<_, i64>(column).map_err(foreign)?).map_err(foreign)
+}
+
+/// A number of a node, which takes all 64 bits; as text, since the client has no type for it. None where there is no row.
+pub(super) fn highest(row: &Row, column: usize) -> Result<Option<u64>> {
+    let text = row.try_get::<_, Option<&str>>(column).map_err(foreign)?;
+    text.map(|text| text.parse().map_err(foreign)).transpose()
 }

@@ -12,6 +12,7 @@
 //! | `happens_before_counters` | name | the last number taken |
 //! | `happens_before_logs` | name | its kind, the lowest epoch that may write, the first slot kept, the highest appended or trimmed |
 //! | `happens_before_slots` | log and slot | an [`entry`] |
+//! | `happens_before_publishers` | log and node | the highest number of the node that is stored, and its slot |
 //!
 //! # The problem
 //!
@@ -39,9 +40,21 @@
 //!    says the first of them that refuses.
 //! 3. Trimming moves the mark, commits, and only then deletes: nobody waits for the deletion. If that is cut off, the next
 //!    trim does it; what lies below the mark is not read.
+//! 4. The number of a node is noted after the slot, in the same statement: the newest version of the node's row is locked,
+//!    and if its number is not lower, the statement divides by zero, which rolls all of it back. The server's own log shows
+//!    that error; the caller is told that the number is used.
 //!
-//! Every statement is a transaction of its own, at `READ COMMITTED`, whatever the default of the database is.
-//! `synchronous_commit` is raised to `on` where it is lower, and a server with `fsync = off` is refused.
+//! # Settings
+//!
+//! Every statement is a transaction of its own, at `READ COMMITTED`, whatever the default of the database is; where that is
+//! another level, a request takes two round trips more. A statement that changes something raises `synchronous_commit` to
+//! `on` itself where it is lower. A server with `fsync = off` is refused, and so are tables that are `UNLOGGED`, which a
+//! crash empties.
+//!
+//! # Poolers
+//!
+//! A pooler may be between, such as PgBouncer, also in transaction mode: nothing is set, prepared or kept on a connection,
+//! and what a write needs is part of its statement. A [`Listener`] alone needs a connection of its own, past the pooler.
 //!
 //! # What it tells you
 //!

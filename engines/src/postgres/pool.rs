@@ -3,28 +3,28 @@
 //! Written once, for both kinds of connections, as asynchronous functions. Over blocking connections they never wait for
 //! anything but a place; see [`block_on`](super::blocking::block_on).
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error, Row, Statement};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Row};
 
 use super::PostgresConfig;
-use super::error::{PostgresError, Result, ServerError, executed, not_done, refused, text};
+use super::error::{PostgresError, Result, ServerError, executed, foreign, not_done, refused, text};
 
-pub(super) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
+/// A parameter of a statement, with its type.
+pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// What a client does, blocking or not. Public in a module that is not: nobody else has one.
 pub trait Connection: Send {
-    fn prepare(&mut self, sql: &str) -> impl Future<Output = core::result::Result<Statement, Error>> + Send;
-
+    /// Executes a statement without a name, in one round trip.
+    ///
     /// Is over when the server is ready again, and not when it has answered: it answers before it commits.
     fn query(
         &mut self,
-        statement: &Statement,
-        parameters: Parameters<'_>,
+        sql: &str,
+        parameters: &[Parameter<'_>],
     ) -> impl Future<Output = core::result::Result<Vec<Row>, Error>> + Send;
 
     fn batch_execute(&mut self, sql: &str) -> impl Future<Output = core::result::Result<(), Error>> + Send;
@@ -40,26 +40,34 @@ pub(super) struct Pool<C> {
     /// One for each connection that may be used now.
     places: Semaphore,
     /// Whoever has a place takes one of these, or connects; so there are never more than places.
-    idle: Mutex<Vec<Prepared<C>>>,
+    idle: Mutex<Vec<Ready<C>>>,
 }
 
-/// A connection with the statements that it knows already.
-pub(super) struct Prepared<C> {
+/// A connection to a server that keeps the promises.
+pub(super) struct Ready<C> {
     pub(super) client: C,
-    statements: HashMap<&'static str, Statement>,
+    /// Whether transactions have another level of isolation by default than `READ COMMITTED`.
+    isolated: bool,
 }
 
-impl<C: Connection> Prepared<C> {
-    pub(super) async fn query(&mut self, sql: &'static str, parameters: Parameters<'_>) -> Result<Vec<Row>> {
-        let statement = match self.statements.get(sql) {
-            Some(statement) => statement.clone(),
-            None => {
-                let statement = self.client.prepare(sql).await.map_err(not_done)?;
-                self.statements.insert(sql, statement.clone());
-                statement
+impl<C: Connection> Ready<C> {
+    /// Executes one statement, which is committed when this returns.
+    pub(super) async fn query(&mut self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
+        if !self.isolated {
+            return self.client.query(sql, parameters).await.map_err(executed);
+        }
+        self.client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(not_done)?;
+        match self.client.query(sql, parameters).await {
+            Ok(rows) => {
+                self.client.batch_execute("COMMIT").await.map_err(executed)?;
+                Ok(rows)
             }
-        };
-        self.client.query(&statement, parameters).await.map_err(executed)
+            Err(error) => {
+                // Whatever this says, nothing is committed that was not before.
+                drop(self.client.batch_execute("ROLLBACK").await);
+                Err(executed(error))
+            }
+        }
     }
 }
 
@@ -72,28 +80,32 @@ impl<C: Connection> Pool<C> {
         Self { connect: Box::new(connect), config, places, idle: Mutex::new(Vec::new()) }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Prepared<C>>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Ready<C>>> {
         // Nothing panics while it is held.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a connection, with settings that keep the promises.
-    pub(super) async fn connect(&self) -> Result<Prepared<C>> {
-        const SETTINGS: &str = "SELECT current_setting('fsync'), current_setting('synchronous_commit')";
-        const ISOLATION: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
-        let client = (self.connect)().await.map_err(not_done)?;
-        let mut connection = Prepared { client, statements: HashMap::new() };
-        let statement = connection.client.prepare(SETTINGS).await.map_err(not_done)?;
-        let rows = connection.client.query(&statement, &[]).await.map_err(not_done)?;
+    /// Makes a connection to a server that keeps the promises.
+    ///
+    /// Nothing is set on it: a pooler may execute each statement on another connection of its own.
+    pub(super) async fn connect(&self) -> Result<Ready<C>> {
+        const SETTINGS: &str = "
+            SELECT current_setting('fsync'),
+                EXISTS (SELECT FROM pg_class WHERE relpersistence <> 'p' AND oid IN (
+                    to_regclass('happens_before_counters'), to_regclass('happens_before_logs'),
+                    to_regclass('happens_before_publishers'), to_regclass('happens_before_slots')
+                )),
+                current_setting('default_transaction_isolation') <> 'read committed'";
+        let mut client = (self.connect)().await.map_err(not_done)?;
+        let rows = client.query(SETTINGS, &[]).await.map_err(not_done)?;
         let row = rows.first().ok_or(PostgresError::NotDone(ServerError::Foreign))?;
         if text(row, 0)? == "off" {
             return Err(PostgresError::NotDone(ServerError::NotDurable));
         }
-        if matches!(text(row, 1)?, "off" | "local") {
-            connection.client.batch_execute("SET synchronous_commit = on").await.map_err(not_done)?;
+        if row.try_get(1).map_err(foreign)? {
+            return Err(PostgresError::NotDone(ServerError::Unlogged));
         }
-        connection.client.batch_execute(ISOLATION).await.map_err(not_done)?;
-        Ok(connection)
+        Ok(Ready { client, isolated: row.try_get(2).map_err(foreign)? })
     }
 
     async fn place(&self) -> Place<'_, C> {
@@ -103,12 +115,12 @@ impl<C: Connection> Pool<C> {
     }
 
     /// Keeps a new connection for those who come.
-    pub(super) fn put(&self, connection: Prepared<C>) {
+    pub(super) fn put(&self, connection: Ready<C>) {
         self.idle().push(connection);
     }
 
     /// Executes one statement on a connection that nobody else uses.
-    pub(super) async fn query(&self, sql: &'static str, parameters: Parameters<'_>) -> Result<Vec<Row>> {
+    pub(super) async fn query(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
         let mut place = self.place().await;
         // Out of its place, so that it is closed if this future is dropped before the answer.
         let mut connection = match place.connection.take() {
@@ -132,7 +144,7 @@ impl<C: Connection> Pool<C> {
     }
 
     /// Executes a statement that only reads: if there is no answer, nothing is done all the same.
-    pub(super) async fn look(&self, sql: &'static str, parameters: Parameters<'_>) -> Result<Vec<Row>> {
+    pub(super) async fn look(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
         self.query(sql, parameters).await.map_err(|error| match error {
             PostgresError::Unknown(error) => PostgresError::NotDone(error),
             other => other,
@@ -143,7 +155,7 @@ impl<C: Connection> Pool<C> {
 /// A caller's place among the connections; given back in any case, with the connection if it is still good.
 struct Place<'a, C: Connection> {
     pool: &'a Pool<C>,
-    connection: Option<Prepared<C>>,
+    connection: Option<Ready<C>>,
     /// Dropped last: whoever gets it finds the connection.
     _permit: Option<SemaphorePermit<'a>>,
 }

@@ -2,15 +2,15 @@
 
 use ::postgres::Client;
 use happens_before::broadcast::{Entry, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer};
-use happens_before::codec::{DecodeId, EncodeId};
+use happens_before::codec::DecodeId;
 use tokio_postgres::Client as AsyncClient;
+use tokio_postgres::types::Type;
 
 use super::blocking::block_on;
-use super::error::{PostgresError, Result, foreign, number};
-use super::log::{Shared, a_log, decode};
-use super::pool::Connection;
+use super::error::{PostgresError, Result, foreign, highest, number, overtaken};
+use super::log::{Sent, Shared, a_log, numbered};
+use super::pool::{Connection, Parameter};
 use crate::asynchronous::{AsyncLog, AsyncSlotLog};
-use crate::entry;
 
 /// A log whose slots are written by number, in a [`Postgres`](super::Postgres), or with the other client in an
 /// [`AsyncPostgres`](super::AsyncPostgres); clones are the same log.
@@ -25,64 +25,55 @@ pub struct PostgresSlots<I, P, C = Client>(pub(super) Shared<I, P, C>);
 
 a_log!(PostgresSlots);
 
-/// An entry as it is sent. Made before anything is awaited, so that nothing else of the entry is needed later.
-struct Write {
-    slot: u64,
-    epoch: u64,
-    bytes: Vec<u8>,
-}
-
-impl Write {
-    fn new<I: EncodeId, P: AsRef<[u8]>>(slot: u64, entry: &Entry<I, P>) -> Self {
-        Self { slot, epoch: entry.epoch(), bytes: entry::encode(entry) }
-    }
-}
-
 impl<I: DecodeId, P: From<Vec<u8>>, C: Connection> PostgresSlots<I, P, C> {
-    async fn put(&self, Write { slot, epoch, bytes }: Write) -> Result<WriteAnswer<I, P>> {
-        const WRITE: &str = "
-            WITH log AS MATERIALIZED (
+    async fn put(&self, slot: u64, entry: Sent) -> Result<WriteAnswer<I, P>> {
+        const WRITE: &str = numbered!(
+            "log AS MATERIALIZED (
                 SELECT epoch, first FROM happens_before_logs WHERE name = $1 FOR SHARE
-            )
-            INSERT INTO happens_before_slots (log, slot, entry)
-            SELECT $1, $2, $4 FROM log WHERE log.first <= $2 AND log.epoch <= $3
-            ON CONFLICT DO NOTHING
-            RETURNING CASE WHEN $5 THEN pg_notify('happens_before', $1)::text END";
+            )",
+            "INSERT INTO happens_before_slots (log, slot, entry)
+            SELECT $1, $9, $3 FROM log, durable
+            WHERE durable.how IS NOT NULL AND log.first <= $9 AND log.epoch <= $2
+            ON CONFLICT DO NOTHING"
+        );
         const STANDS: &str = "
-            SELECT log.first, log.epoch, found.entry
-            FROM happens_before_logs AS log LEFT JOIN happens_before_slots AS found
-            ON found.log = log.name AND found.slot = $2
+            SELECT log.first, log.epoch, found.entry, known.highest::text
+            FROM happens_before_logs AS log
+            LEFT JOIN happens_before_slots AS found ON found.log = log.name AND found.slot = $2
+            LEFT JOIN happens_before_publishers AS known ON known.log = log.name AND known.node = $3
             WHERE log.name = $1";
-        let Shared { pool, name, .. } = &self.0;
+        let name: &str = &self.0.name;
         let place = PostgresError::in_range(slot)?;
-        let of = PostgresError::in_range(epoch)?;
-        let written = pool.query(WRITE, &[&&**name, &place, &of, &bytes, &pool.config.notify]).await?;
-        if !written.is_empty() {
+        if self.0.store(WRITE, &entry, Some(place)).await?.is_some() {
             return Ok(WriteAnswer::Written);
         }
-        let rows = pool.look(STANDS, &[&&**name, &place]).await?;
+        let parameters: [Parameter<'_>; 3] =
+            [(&name, Type::TEXT), (&place, Type::INT8), (&entry.node(), Type::BYTEA)];
+        let rows = self.0.pool.look(STANDS, &parameters).await?;
         let row = rows.first().ok_or(PostgresError::Missing)?;
-        let (first, lowest) = (number(row, 0)?, number(row, 1)?);
+        let (first, lowest, highest) = (number(row, 0)?, number(row, 1)?, highest(row, 3)?);
         if slot < first {
             return Ok(WriteAnswer::Trimmed { first });
         }
         match row.try_get::<_, Option<&[u8]>>(2).map_err(foreign)? {
-            Some(occupied) => Ok(WriteAnswer::Occupied(decode(slot, occupied)?)),
-            None if epoch < lowest => Ok(WriteAnswer::Sealed { epoch: lowest }),
-            // What refused has gone, though only a trim takes anything away.
-            None => Err(foreign(())),
+            Some(occupied) => Ok(WriteAnswer::Occupied(self.0.stored(occupied))),
+            None if entry.epoch < lowest => Ok(WriteAnswer::Sealed { epoch: lowest }),
+            // What refused may have gone meanwhile: a retired node is forgotten.
+            None => {
+                entry.used(highest).map(|highest| WriteAnswer::NumberUsed { highest }).ok_or_else(overtaken)
+            }
         }
     }
 }
 
 impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> SlotLog<I, P> for PostgresSlots<I, P> {
     fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>> {
-        block_on(self.put(Write::new(slot, entry)))
+        block_on(self.put(slot, Sent::new(&self.0.name, entry)))
     }
 }
 
 impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> AsyncSlotLog<I, P> for PostgresSlots<I, P, AsyncClient> {
     fn write(&self, slot: u64, entry: &Entry<I, P>) -> impl Future<Output = Result<WriteAnswer<I, P>>> + Send {
-        self.put(Write::new(slot, entry))
+        self.put(slot, Sent::new(&self.0.name, entry))
     }
 }

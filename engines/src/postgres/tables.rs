@@ -1,13 +1,19 @@
 //! The tables, and the rows by which counters and logs are known.
 
-use super::error::{PostgresError, Result, ServerError, executed, text};
+use tokio_postgres::types::Type;
+
+use super::error::{PostgresError, Result, ServerError, durable, executed, foreign, text};
 use super::pool::{Connection, Pool};
 
-const MISSING: &str = "SELECT to_regclass('happens_before_slots') IS NULL";
+/// Whether there is a table of before entries had checksums, and the one that there is since then. In this order, so that
+/// tables which are made meanwhile are not taken for earlier ones.
+const FOUND: &str = "SELECT to_regclass('happens_before_slots') IS NOT NULL, to_regclass('happens_before_publishers') IS NOT NULL";
 
 /// Two at once would both find nothing, so one waits; the lock goes with the transaction.
 const MAKE: &str = "
     BEGIN;
+    SELECT CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')
+        THEN set_config('synchronous_commit', 'on', true) END;
     SELECT pg_advisory_xact_lock(7521960452217341);
     CREATE TABLE IF NOT EXISTS happens_before_counters (
         name text PRIMARY KEY,
@@ -19,6 +25,13 @@ const MAKE: &str = "
         epoch bigint NOT NULL DEFAULT 0 CHECK (epoch >= 0),
         first bigint NOT NULL DEFAULT 1 CHECK (first >= 1),
         tail bigint NOT NULL DEFAULT 0 CHECK (tail >= first - 1)
+    );
+    CREATE TABLE IF NOT EXISTS happens_before_publishers (
+        log text NOT NULL,
+        node bytea NOT NULL,
+        highest numeric(20) NOT NULL CHECK (highest >= 1),
+        slot bigint NOT NULL CHECK (slot >= 1),
+        PRIMARY KEY (log, node)
     );
     CREATE TABLE IF NOT EXISTS happens_before_slots (
         log text NOT NULL,
@@ -32,9 +45,12 @@ impl<C: Connection> Pool<C> {
     /// Connects for the first time, and makes the tables if there are none.
     pub(super) async fn open(&self) -> Result<()> {
         let mut connection = self.connect().await?;
-        let missing = connection.query(MISSING, &[]).await?.first().is_some_and(|row| row.get(0));
-        if missing {
-            connection.client.batch_execute(MAKE).await.map_err(executed)?;
+        let rows = connection.query(FOUND, &[]).await?;
+        let row = rows.first().ok_or(PostgresError::NotDone(ServerError::Foreign))?;
+        match (row.try_get(0).map_err(foreign)?, row.try_get(1).map_err(foreign)?) {
+            (_, true) => {}
+            (false, false) => connection.client.batch_execute(MAKE).await.map_err(executed)?,
+            (true, false) => return Err(PostgresError::NotDone(ServerError::EarlierVersion)),
         }
         self.put(connection);
         Ok(())
@@ -42,18 +58,22 @@ impl<C: Connection> Pool<C> {
 
     /// Makes a counter, unless there is one.
     pub(super) async fn make_counter(&self, name: &str) -> Result<()> {
-        const MAKE: &str =
-            "INSERT INTO happens_before_counters (name, last) VALUES ($1, 0) ON CONFLICT DO NOTHING";
-        self.query(MAKE, &[&name]).await.map(drop)
+        const MAKE: &str = durable!(
+            "INSERT INTO happens_before_counters (name, last)
+            SELECT $1, 0 FROM durable WHERE durable.how IS NOT NULL ON CONFLICT DO NOTHING"
+        );
+        self.query(MAKE, &[(&name, Type::TEXT)]).await.map(drop)
     }
 
     /// Makes a log of that kind, unless there is one.
     pub(super) async fn make_log(&self, name: &str, kind: &str) -> Result<()> {
-        const MAKE: &str =
-            "INSERT INTO happens_before_logs (name, kind) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        const MAKE: &str = durable!(
+            "INSERT INTO happens_before_logs (name, kind)
+            SELECT $1, $2 FROM durable WHERE durable.how IS NOT NULL ON CONFLICT DO NOTHING"
+        );
         const KIND: &str = "SELECT kind FROM happens_before_logs WHERE name = $1";
-        self.query(MAKE, &[&name, &kind]).await?;
-        let rows = self.look(KIND, &[&name]).await?;
+        self.query(MAKE, &[(&name, Type::TEXT), (&kind, Type::TEXT)]).await?;
+        let rows = self.look(KIND, &[(&name, Type::TEXT)]).await?;
         if text(rows.first().ok_or(PostgresError::Missing)?, 0)? == kind {
             Ok(())
         } else {

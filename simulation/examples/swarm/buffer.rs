@@ -115,8 +115,7 @@ impl Replica {
                 vector.observe(dot);
                 vector
             });
-        let frontier =
-            if self.settings.saves_frontier { self.outbox.frontier().clone() } else { delivered.clone() };
+        let frontier = if self.settings.saves_frontier { self.outbox.frontier() } else { delivered.clone() };
         let mut restored = Self::new(self.node, *self.outbox.node(), self.settings, now);
         restored.outbox = Outbox::restore(*self.outbox.node(), self.outbox.counter(), frontier);
         if let Err(error) = restored.buffer.advance_to(&delivered) {

@@ -217,7 +217,10 @@ impl<I: DecodeId> Endpoint<I> {
         authors: BTreeMap<I, Author<I>>,
     ) -> Self {
         config.window = config.window.max(1);
-        let buffer = CausalBuffer::new(limits(&config));
+        let limits = limits(&config);
+        // As many as there are nodes: so no message has too many.
+        let outbox = outbox.with_dependencies(limits.dependencies);
+        let buffer = CausalBuffer::new(limits);
         let (clock, node) = (Clock::default(), outbox.node());
         let peers = stability.members().filter(|&member| member != node);
         let peers = peers
@@ -307,7 +310,7 @@ impl<I: DecodeId> Endpoint<I> {
         let (Some(dot), Some(own)) = (next, self.authors.get_mut(&node)) else {
             return refuse(payload, BroadcastErrorKind::CounterExhausted);
         };
-        let len = message_len(&Message::after(dot, self.outbox.frontier(), ()), &payload);
+        let len = message_len(&self.outbox.preview(dot, ()), &payload);
         if len > self.config.window_bytes {
             return refuse(payload, BroadcastErrorKind::TooLong { limit: self.config.window_bytes });
         }
@@ -318,6 +321,7 @@ impl<I: DecodeId> Endpoint<I> {
         }
         let message = match self.outbox.stamp(payload) {
             Ok(message) => message,
+            // Only for this: there are no more dependencies than nodes.
             Err(error) => return refuse(error.payload, BroadcastErrorKind::CounterExhausted),
         };
         own.log.push(encode_message(&message));

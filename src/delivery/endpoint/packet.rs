@@ -19,7 +19,7 @@ pub(super) const MAX_RANGES: usize = 64;
 /// A message that was read, and the bytes in which it stood.
 pub(super) type Taken<'a, I> = (Message<I, &'a [u8]>, &'a [u8]);
 
-/// What a packet says.
+/// The content of a packet.
 #[derive(Clone, Debug)]
 #[cfg_attr(test, derive(PartialEq, Eq))]
 pub(super) struct Packet<'a, I> {
@@ -29,11 +29,11 @@ pub(super) struct Packet<'a, I> {
     pub(super) base: u64,
     /// The revision of the sender's vector.
     pub(super) revision: u64,
-    /// What has changed between the two.
+    /// The changes between the two.
     pub(super) news: VersionVector<I>,
     /// Up to where the sender no longer has what the receiver has asked for.
     pub(super) forgotten: VersionVector<I>,
-    /// What the sender asks for.
+    /// The ranges that the sender asks for.
     pub(super) requests: Vec<DotRange<I>>,
     /// The messages.
     pub(super) messages: Messages<'a, I>,
@@ -84,7 +84,7 @@ pub(super) fn put_head<'a, I: EncodeId + 'a>(
     }
 }
 
-/// Writes a message that [`encode_message`] has made, behind its length.
+/// Writes a message that [`encode_message`] has made, after its length.
 pub(super) fn put_message(message: &[u8], out: &mut Writer<'_>) {
     out.put_number(message.len() as u64);
     out.put(message);

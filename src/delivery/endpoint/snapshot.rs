@@ -20,7 +20,7 @@ const VERSION: u8 = 1;
 /// The most events that a snapshot may have seen: half of what can be counted, so that nothing ever counts to the end.
 const MAX_EVENTS: u64 = u64::MAX / 2;
 
-/// What stands in a snapshot.
+/// The content of a snapshot.
 struct Snapshot<'a, I> {
     node: I,
     sent: u64,

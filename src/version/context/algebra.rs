@@ -85,7 +85,7 @@ impl<I: NodeId> CausalContext<I> {
     /// ```
     pub fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = DotRange<I>> + 'a {
         let (mut ours, mut theirs) = (self.iter(), other.iter().peekable());
-        // What is left of one of our ranges, behind what they have seen of it.
+        // The rest of one of our ranges, after what they have seen of it.
         let mut rest = None;
         iter::from_fn(move || {
             loop {
@@ -95,7 +95,7 @@ impl<I: NodeId> CausalContext<I> {
                 while theirs.next_if(|their| (*their.node(), *their.counters().end()) < (node, first)).is_some()
                 {
                 }
-                // The first of theirs that ends at or behind our first.
+                // The first of theirs that ends at or after our first.
                 let (their_first, their_last) = match theirs.peek() {
                     Some(their) if *their.node() == node => their.counters().into_inner(),
                     _ => return Some(our.cloned()),

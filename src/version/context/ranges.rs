@@ -37,7 +37,7 @@ impl<I: NodeId> CausalContext<I> {
 pub struct Ranges<'a, I> {
     prefix: Peekable<Entries<'a, I>>,
     above: Peekable<btree_map::Iter<'a, I, Runs>>,
-    /// What is left above the prefix of the node that was visited last.
+    /// The rest of the ranges above the prefix of the node that was visited last.
     runs: Option<(&'a I, runs::Iter<'a>)>,
     /// How many ranges are left.
     left: usize,

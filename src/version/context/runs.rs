@@ -1,4 +1,4 @@
-//! What has been seen of one node above its prefix: runs of consecutive counters.
+//! The counters of one node that have been seen above its prefix: runs of consecutive ones.
 //!
 //! Only numbers: nothing here calls code of the caller, so that nothing can stop a change half-way.
 

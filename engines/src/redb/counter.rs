@@ -1,0 +1,74 @@
+//! The counter: one row, changed in a transaction by whoever takes numbers.
+
+use core::num::NonZeroU64;
+use std::sync::Arc;
+
+use ::redb::ReadableTable;
+use happens_before::Counter;
+
+use super::guarded::Done;
+use super::rows::{COUNTERS, Place, Row};
+use super::{Redb, RedbError};
+use crate::error::MAX;
+
+/// A linearizable counter in a [`Redb`]; clones are the same counter.
+///
+/// Taking numbers costs a synchronous write, after those of all others in the file; [`Coalesced`](crate::Coalesced) shares
+/// it among threads. `current` waits for nobody. Both O(log n) for n counters.
+///
+/// # Errors
+///
+/// [`RedbError`]; where the outcome of a take is [`Unknown`](crate::Outcome::Unknown), its numbers are spent or not.
+#[derive(Clone, Debug)]
+pub struct RedbCounter {
+    pub(super) redb: Redb,
+    pub(super) name: Arc<str>,
+}
+
+impl RedbCounter {
+    fn last(&self, counters: &impl ReadableTable<&'static str, Row>) -> Result<u64, RedbError> {
+        let Some(row) = counters.get(&*self.name)? else { return Ok(0) };
+        let [last] = Place::counter(&self.name).decode(row.value())?;
+        Ok(last)
+    }
+
+    /// Changes the last number taken to what `change` makes of it, and returns the one before.
+    fn change(&self, change: impl FnOnce(u64) -> Result<u64, RedbError>) -> Result<u64, RedbError> {
+        self.redb.database.write(|transaction| {
+            let mut counters = transaction.open_table(COUNTERS)?;
+            let last = self.last(&counters)?;
+            let next = change(last)?;
+            if next == last {
+                return Ok(Done::Nothing(last));
+            }
+            counters.insert(&*self.name, &*Place::counter(&self.name).encode(&[next]))?;
+            Ok(Done::Changed(last))
+        })
+    }
+
+    /// Sees to it that only numbers above `last` are taken from now on: what a new epoch does with the tail that
+    /// [`seal`](Log::seal) returned. A second time changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`RedbError`] says whether it is done.
+    pub fn raise(&self, last: u64) -> Result<(), RedbError> {
+        RedbError::in_range(last)?;
+        self.change(|before| Ok(before.max(last))).map(drop)
+    }
+}
+
+impl Counter for RedbCounter {
+    type Error = RedbError;
+
+    fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, RedbError> {
+        let next = |last: u64| last.checked_add(n.get()).filter(|&next| next <= MAX);
+        let last = self.change(|last| next(last).ok_or(RedbError::Exhausted { last }))?;
+        // No overflow: the next one was in range.
+        Ok(last + 1)
+    }
+
+    fn current(&self) -> Result<u64, RedbError> {
+        self.redb.database.read(|transaction| self.last(&transaction.open_table(COUNTERS)?))
+    }
+}

@@ -1,0 +1,103 @@
+//! The boundary to redb: a panic in there becomes an error here, and ends the handle.
+//!
+//! On a file that was damaged redb may panic instead of refusing it, wherever it meets the damage: when it opens the file,
+//! in a request, when it closes. What a transaction had changed until then is not committed, and the file is as it was;
+//! what redb has in memory is no longer to be trusted. So the first panic is the last: every later request is refused, until
+//! the file is opened again.
+//!
+//! The panic hook of the program is left alone. It reports that one panic, as any other.
+
+use core::any::Any;
+use core::cell::Cell;
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+
+use ::redb::{Database, Error, ReadTransaction, ReadableDatabase, WriteTransaction};
+
+use super::{RedbError, corrupted};
+
+/// Calls redb; a panic is an error.
+pub(super) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Error> {
+    // What the call leaves half done is not looked at again.
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
+        Error::Corrupted(format!("redb has panicked ({}); the file may be damaged", message(&*panic)))
+    })
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
+}
+
+/// A transaction's answer, and whether it changed anything.
+pub(super) enum Done<T> {
+    Changed(T),
+    Nothing(T),
+}
+
+/// A database behind the boundary.
+pub(super) struct Guarded {
+    /// There until it is dropped.
+    database: Option<Database>,
+    /// Held by whoever writes, so that nobody begins to write between a panic and the end of the handle.
+    writing: Mutex<()>,
+    /// Whether redb has panicked.
+    over: AtomicBool,
+}
+
+impl Guarded {
+    pub(super) fn new(database: Database) -> Self {
+        Self { database: Some(database), writing: Mutex::new(()), over: AtomicBool::new(false) }
+    }
+
+    fn database(&self) -> Result<&Database, RedbError> {
+        let database = self.database.as_ref().filter(|_| !self.over.load(Ordering::SeqCst));
+        database.ok_or_else(|| corrupted("redb has panicked before; open the file again"))
+    }
+
+    /// Reads at one instant.
+    pub(super) fn read<T>(
+        &self,
+        work: impl FnOnce(&ReadTransaction) -> Result<T, RedbError>,
+    ) -> Result<T, RedbError> {
+        let database = self.database()?;
+        guarded(|| work(&database.begin_read()?)).unwrap_or_else(|panic| {
+            self.over.store(true, Ordering::SeqCst);
+            Err(RedbError::NotDone(panic))
+        })
+    }
+
+    /// Changes something in one step, which is on the disk when this returns.
+    pub(super) fn write<T>(
+        &self,
+        work: impl FnOnce(&WriteTransaction) -> Result<Done<T>, RedbError>,
+    ) -> Result<T, RedbError> {
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (database, committing) = (self.database()?, Cell::new(false));
+        let transact = || {
+            // Durable at the commit, which is the default.
+            let transaction = database.begin_write()?;
+            match work(&transaction)? {
+                Done::Changed(answer) => {
+                    committing.set(true);
+                    transaction.commit().map_err(|error| RedbError::Unknown(error.into()))?;
+                    Ok(answer)
+                }
+                Done::Nothing(answer) => Ok(answer),
+            }
+        };
+        guarded(transact).unwrap_or_else(|panic| {
+            self.over.store(true, Ordering::SeqCst);
+            Err(if committing.get() { RedbError::Unknown(panic) } else { RedbError::NotDone(panic) })
+        })
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // redb writes when it closes. Without that, opening takes longer, and nothing is lost.
+        let database = self.database.take();
+        drop(guarded(|| drop(database)));
+    }
+}

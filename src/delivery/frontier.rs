@@ -1,0 +1,166 @@
+//! The delivered messages that no other delivered or sent one follows: at most one of each node, by node.
+//!
+//! # The problem
+//!
+//! Usually there are few, and then nothing is faster than a short sorted array. But others choose which names enter and
+//! leave, and how many: in a long array each would move all that come after it.
+//!
+//! # The structure
+//!
+//! A sorted array for up to [`FEW`] entries. More are in a tree, until all have gone.
+//!
+//! # Invariants
+//!
+//! - F1: nodes are strictly increasing, and no counter is 0.
+//! - F2: the array has at most [`FEW`] entries, and none if the tree has any.
+//!
+//! A panic of a caller's `clone`, `cmp` or `drop` loses no entry but one that was to be removed.
+
+use core::{iter, mem};
+
+use smallvec::SmallVec;
+
+use crate::compat::BTreeMap;
+use crate::node::NodeId;
+
+/// The most entries that are in the array.
+const FEW: usize = 32;
+
+/// For each node, the counter of its message.
+#[derive(Clone, Debug)]
+pub(super) struct Frontier<I> {
+    few: SmallVec<[(I, u64); 4]>,
+    many: BTreeMap<I, u64>,
+}
+
+impl<I> Frontier<I> {
+    pub(super) fn new() -> Self {
+        Self { few: SmallVec::new(), many: BTreeMap::new() }
+    }
+
+    /// Returns how many entries there are.
+    pub(super) fn len(&self) -> usize {
+        self.few.len() + self.many.len()
+    }
+
+    /// Visits the entries in the order of the nodes.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&I, u64)> {
+        let few = self.few.iter().map(|(node, counter)| (node, *counter));
+        few.chain(self.many.iter().map(|(node, &counter)| (node, counter)))
+    }
+}
+
+impl<I: NodeId> Frontier<I> {
+    /// Takes out the first entries, at most `count`, in the order of the nodes. Calls nothing of the caller's.
+    pub(super) fn take_first(&mut self, count: usize) -> impl Iterator<Item = (I, u64)> {
+        let few = self.few.drain(..count.min(self.few.len()));
+        few.chain(iter::from_fn(|| self.many.pop_first()).take(count))
+    }
+
+    #[inline]
+    fn search(&self, node: &I) -> Result<usize, usize> {
+        self.few.binary_search_by(|(known, _)| known.cmp(node))
+    }
+
+    /// Adds a message of `node`, or raises the counter of the one that is there. O(log f) for f entries.
+    pub(super) fn raise(&mut self, node: &I, counter: u64) {
+        if !self.many.is_empty() {
+            return self.raise_in_tree(node, counter);
+        }
+        match self.search(node) {
+            Ok(at) => self.few[at].1 = counter.max(self.few[at].1),
+            Err(at) if self.few.len() < FEW => self.few.insert(at, (node.clone(), counter)),
+            Err(_) => {
+                // Copied, not moved: a comparison that panics would lose what is on its way.
+                let mut many: BTreeMap<I, u64> = self.few.iter().cloned().collect();
+                many.insert(node.clone(), counter);
+                self.many = many;
+                drop(mem::take(&mut self.few));
+            }
+        }
+    }
+
+    #[cold]
+    fn raise_in_tree(&mut self, node: &I, counter: u64) {
+        match self.many.get_mut(node) {
+            Some(before) => *before = counter.max(*before),
+            None => drop(self.many.insert(node.clone(), counter)),
+        }
+    }
+
+    /// Takes out the message of `node`, unless its counter is above `counter`. O(log f) for f entries.
+    #[inline]
+    pub(super) fn remove_up_to(&mut self, node: &I, counter: u64) {
+        if !self.many.is_empty() {
+            self.remove_from_tree(node, counter);
+        } else if let Ok(at) = self.search(node)
+            && self.few[at].1 <= counter
+        {
+            self.few.remove(at);
+        }
+    }
+
+    #[cold]
+    fn remove_from_tree(&mut self, node: &I, counter: u64) {
+        if self.many.get(node).is_some_and(|&ours| ours <= counter) {
+            self.many.remove(node);
+        }
+    }
+
+    /// Checks F1 and F2. O(f).
+    pub(super) fn validate(&self) -> Result<(), &'static str> {
+        if !self.iter().is_sorted_by(|a, b| a.0 < b.0) || self.iter().any(|(_, counter)| counter == 0) {
+            return Err("F1: nodes are strictly increasing, and no counter is 0");
+        }
+        if self.few.len() > FEW || !(self.few.is_empty() || self.many.is_empty()) {
+            return Err("F2: the entries are in the array or in the tree");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn random(state: &mut u64, bound: u64) -> u64 {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*state >> 33) % bound
+    }
+
+    #[test]
+    fn a_frontier_has_what_a_tree_has_whether_narrow_or_wide() {
+        let (mut state, mut wide, mut narrow_again) = (1, 0, 0);
+        for _ in 0..200 {
+            let (mut frontier, mut tree) = (Frontier::new(), BTreeMap::<u64, u64>::new());
+            let nodes = [3, FEW as u64, 3 * FEW as u64][random(&mut state, 3) as usize];
+            for _ in 0..300 {
+                let (node, counter) = (random(&mut state, nodes), 1 + random(&mut state, 9));
+                match random(&mut state, 32) {
+                    0..20 => {
+                        frontier.raise(&node, counter);
+                        let ours = tree.entry(node).or_default();
+                        *ours = counter.max(*ours);
+                    }
+                    20..31 => {
+                        frontier.remove_up_to(&node, counter);
+                        tree.retain(|&known, &mut ours| known != node || ours > counter);
+                    }
+                    _ => {
+                        let was_wide = !frontier.many.is_empty();
+                        let count = random(&mut state, 2 * nodes) as usize;
+                        let first: Vec<_> = frontier.take_first(count).collect();
+                        assert!(first.into_iter().eq(iter::from_fn(|| tree.pop_first()).take(count)));
+                        narrow_again += u32::from(was_wide && frontier.many.is_empty());
+                    }
+                }
+                wide += u32::from(!frontier.many.is_empty());
+                assert_eq!((frontier.len(), frontier.validate()), (tree.len(), Ok(())));
+                assert!(frontier.iter().eq(tree.iter().map(|(node, &counter)| (node, counter))));
+            }
+        }
+        assert!(wide > 1_000 && narrow_again > 20, "{wide} {narrow_again}");
+    }
+}
