@@ -174,6 +174,8 @@ pub struct Subscriber<I, P> {
     delivered: Delivered<I>,
     history: History<I>,
     window: Window<I, P>,
+    /// Whether something in the window was announced, and not read.
+    announced: bool,
     /// What is left of the entry in the slot that was passed last.
     begun: Option<Begun<I, P>>,
     search: Search,
@@ -255,6 +257,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
             epoch: snapshot.epoch,
             delivered: Delivered::new(&snapshot.delivered),
             history: History::new(snapshot.passed, window.next()),
+            announced: false,
             begun: None,
             search: Search::default(),
             skipped: Skipped::new(snapshot.skipped, config.skips),
@@ -468,7 +471,9 @@ impl<I: NodeId, P> Subscriber<I, P> {
     fn pass_epoch(&mut self, epoch: u64) {
         if epoch > self.epoch {
             self.epoch = epoch;
-            self.drop_kept();
+            if self.announced {
+                self.drop_kept();
+            }
         }
     }
 
@@ -476,6 +481,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
     #[cold]
     fn drop_kept(&mut self) {
         self.window.clear();
+        self.announced = false;
         self.unread = self.unread.max(self.claimed);
         self.covered = self.covered.min(self.window.next() - 1);
         self.next_read_ms = 0;
@@ -530,7 +536,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
             self.note_dropped(slot);
             return Ok(());
         }
-        self.accept(slot, entry).map(drop)
+        self.announced |= self.accept(slot, entry)? == Inserted::Kept;
+        Ok(())
     }
 
     /// Notes that an entry was dropped that has to be read.
