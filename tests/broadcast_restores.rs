@@ -5,11 +5,11 @@
 use std::cell::RefCell;
 use std::num::NonZeroU64;
 
-use happens_before::broadcast::blocking::{self, BeginEpochError, FollowError};
+use happens_before::broadcast::blocking::{self, BeginEpochError, FollowError, SettleError};
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Entry, EpochBegun, EpochError, EpochRequest, Fence, Log, LogFull, MemoryLog,
-    NewEpoch, Passed, Publisher, PublisherConfig, ReadAnswer, ReadLimit, SealAnswer, SlotLog, SubscribeError,
-    SubscribeRequest, Subscriber, SubscriberConfig,
+    AppendAnswer, AppendLog, Appender, Content, Entry, EpochBegun, EpochError, EpochRequest, Fence, Log,
+    LogFull, MemoryLog, NewEpoch, Passed, PublishErrorKind, Publisher, PublisherConfig, ReadAnswer, ReadLimit,
+    SealAnswer, SlotLog, SubscribeError, SubscribeRequest, Subscriber, SubscriberConfig,
 };
 use happens_before::replicated::{Lock, lock};
 use happens_before::{AtomicCounter, Counter, Dot, StateMachine};
@@ -336,4 +336,71 @@ fn a_hole_of_the_backup_that_was_passed_as_a_message_is_noticed_with_the_first_e
         follow(&mut honest, 11_000).unwrap();
         assert_eq!(honest.next(), 22);
     }
+}
+
+/// A program that takes a new name at each start, and retires the one that it had before.
+#[test]
+fn a_new_name_at_each_start_goes_on_for_ever_if_the_old_ones_are_retired() {
+    let log = RefCell::new(MemoryLog::new(20_000));
+    let config = SubscriberConfig { nodes: 4, ..SubscriberConfig::default() };
+    let mut subscriber = Subscriber::new(config);
+    let mut delivered = 0;
+    for start in 1..=5_000_u32 {
+        let mut appender = Appender::new(("web", start));
+        if start > 1 {
+            appender.publish_retirement(("web", start - 1)).unwrap();
+            blocking::settle_append(&mut appender, &log).unwrap().unwrap();
+        }
+        appender.publish(start).unwrap();
+        blocking::settle_append(&mut appender, &log).unwrap().unwrap();
+        blocking::follow_appends(&mut subscriber, &log, u64::from(start) * 100).unwrap();
+        while let Some(delivery) = subscriber.poll_delivery().unwrap() {
+            delivered += 1;
+            assert_eq!(delivery.payload, Some(delivered));
+        }
+    }
+    assert_eq!(delivered, 5_000);
+    assert_eq!(subscriber.delivered().iter().count(), 1);
+    // A name that is retired may come back as if it were new.
+    let mut again = Appender::new(("web", 1));
+    again.publish(0).unwrap();
+    assert!(blocking::settle_append(&mut again, &log).unwrap().is_some());
+}
+
+/// A service that restarts and makes its publisher as it did the first time.
+#[test]
+fn a_publisher_made_again_under_its_name_is_refused_once_and_then_delivered() {
+    let (counter, log) = (AtomicCounter::new(), RefCell::new(MemoryLog::new(100)));
+    let mut invoices = 0;
+    for _ in 0..3 {
+        let mut billing = Publisher::new("billing", PublisherConfig::default());
+        let mut refused = 0;
+        for _ in 0..3 {
+            let mut invoice = invoices + 1;
+            loop {
+                billing.publish(invoice).unwrap();
+                match blocking::settle(&mut billing, &counter, &log) {
+                    Ok(published) => break assert!(published.is_some()),
+                    Err(SettleError::Publish(error)) => {
+                        assert!(matches!(error.kind, PublishErrorKind::NumberUsed { .. }));
+                        let Content::Messages { payloads, .. } = error.entry.into_content() else { panic!() };
+                        invoice = payloads.into_vec()[0];
+                        refused += 1;
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            invoices += 1;
+        }
+        assert_eq!(refused, u32::from(invoices > 3), "once a start");
+    }
+    let mut subscriber = Subscriber::new(SubscriberConfig::default());
+    let mut delivered = Vec::new();
+    for now_ms in (0..20_000).step_by(50) {
+        blocking::follow(&mut subscriber, &log, now_ms).unwrap();
+        while let Some(delivery) = subscriber.poll_delivery().unwrap() {
+            delivered.extend(delivery.payload);
+        }
+    }
+    assert_eq!(delivered, (1..=9).collect::<Vec<u32>>());
 }

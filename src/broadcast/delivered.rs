@@ -78,15 +78,23 @@ impl<I: NodeId> Delivered<I> {
         Some(place)
     }
 
+    /// Notes a message of the node that was looked for last; whether its number is above the highest of its node. Calls
+    /// nothing of the caller's, so that what is taken out before is not lost.
+    #[inline]
+    pub(super) fn note_recent(&mut self, number: u64) -> bool {
+        match self.numbers.get_mut(self.recent) {
+            Some(Some((_, highest))) if number > *highest => {
+                *highest = number;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Notes a message of a node that there is room for; whether its number is above the highest of its node.
     #[inline]
     pub(super) fn note(&mut self, id: &Dot<I>) -> bool {
-        let Some(highest) = self.highest(id.node(), usize::MAX) else { return false }; // not reached
-        let new = id.counter() > *highest;
-        if new {
-            *highest = id.counter();
-        }
-        new
+        self.highest(id.node(), usize::MAX).is_some() && self.note_recent(id.counter())
     }
 
     pub(super) fn internal_validate(&self) -> Result<(), &'static str> {

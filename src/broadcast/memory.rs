@@ -90,15 +90,24 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
         (entry.id()?.counter() <= highest || slot < last).then_some(highest)
     }
 
-    fn note(&mut self, slot: u64, entry: &Entry<I, P>) {
-        if let (Some(id), Some(last)) = (entry.id(), entry.last_number()) {
+    /// Stores an entry in an empty place. The caller's code first, so that nothing is stored if it panics.
+    fn store(&mut self, slot: u64, entry: &Entry<I, P>) {
+        let stored = entry.clone();
+        let retired = if let Content::Retire { node, .. } = entry.content() { Some(node) } else { None };
+        if let Some(node) = retired {
+            self.numbers.remove(node);
+        }
+        if let (Some(id), Some(last)) = (entry.id(), entry.last_number())
+            && retired != Some(id.node())
+        {
             match self.numbers.get_mut(id.node()) {
                 Some(number) => *number = (last, slot),
                 None => drop(self.numbers.insert(id.node().clone(), (last, slot))),
             }
         }
-        if let Content::Retire { node, .. } = entry.content() {
-            self.numbers.remove(node);
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Some(stored);
+            self.tail = self.tail.max(slot);
         }
     }
 
@@ -118,10 +127,8 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
             (Some(Some(occupied)), _) => WriteAnswer::Occupied(occupied.clone()),
             (Some(None), _) if entry.epoch() < self.epoch => WriteAnswer::Sealed { epoch: self.epoch },
             (Some(None), Some(highest)) => WriteAnswer::NumberUsed { highest },
-            (Some(place), None) => {
-                *place = Some(entry.clone());
-                self.tail = self.tail.max(slot);
-                self.note(slot, entry);
+            (Some(None), None) => {
+                self.store(slot, entry);
                 WriteAnswer::Written
             }
         })
@@ -148,12 +155,10 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
         // Saturated, it is trimmed or occupied.
         let slot = self.tail.saturating_add(1);
         self.slots.reach(slot);
-        match self.slots.get_mut(slot) {
-            Some(place @ None) => *place = Some(entry.clone()),
-            _ => return Err(self.full(slot)),
+        if !matches!(self.slots.get_mut(slot), Some(None)) {
+            return Err(self.full(slot));
         }
-        self.tail = slot;
-        self.note(slot, entry);
+        self.store(slot, entry);
         Ok(AppendAnswer::Appended { slot })
     }
 

@@ -174,6 +174,8 @@ pub struct Subscriber<I, P> {
     delivered: Delivered<I>,
     history: History<I>,
     window: Window<I, P>,
+    /// Whether something in the window was announced, and not read.
+    announced: bool,
     /// What is left of the entry in the slot that was passed last.
     begun: Option<Begun<I, P>>,
     search: Search,
@@ -255,6 +257,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
             epoch: snapshot.epoch,
             delivered: Delivered::new(&snapshot.delivered),
             history: History::new(snapshot.passed, window.next()),
+            announced: false,
             begun: None,
             search: Search::default(),
             skipped: Skipped::new(snapshot.skipped, config.skips),
@@ -413,7 +416,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
                     continue;
                 }
             };
-            if self.delivered.note(&id) {
+            if self.delivered.note_recent(id.counter()) {
                 return Ok(Some(Delivery { position: self.position(), id, payload }));
             }
         }
@@ -441,15 +444,14 @@ impl<I: NodeId, P> Subscriber<I, P> {
             return Err(TooManyNodes { node: id.node().clone(), limit });
         }
         self.history.note(slot, entry);
-        let Some(entry) = self.window.pop() else { return Ok(false) };
-        self.pass_epoch(entry.epoch());
-        match entry.into_content() {
-            Content::Skip { id, .. } => drop(self.delivered.note(&id)),
+        // The caller's code first: if it panics, the entry is still here, and is passed the next time.
+        match entry.content() {
+            Content::Skip { id, .. } => drop(self.delivered.note(id)),
             // A second copy may stand after messages of a node that has come back.
             Content::Retire { id, node } if id.counter() > self.delivered.get(id.node()) => {
-                self.delivered.remove(&node);
-                if id.node() != &node {
-                    self.delivered.note(&id);
+                self.delivered.remove(node);
+                if id.node() != node {
+                    self.delivered.note(id);
                 }
             }
             Content::Messages { .. }
@@ -457,6 +459,9 @@ impl<I: NodeId, P> Subscriber<I, P> {
             | Content::Fill
             | Content::Retire { .. }
             | Content::Unreadable(_) => {}
+        }
+        if let Some(entry) = self.window.pop() {
+            self.pass_epoch(entry.epoch());
         }
         Ok(true)
     }
@@ -466,7 +471,9 @@ impl<I: NodeId, P> Subscriber<I, P> {
     fn pass_epoch(&mut self, epoch: u64) {
         if epoch > self.epoch {
             self.epoch = epoch;
-            self.drop_kept();
+            if self.announced {
+                self.drop_kept();
+            }
         }
     }
 
@@ -474,6 +481,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
     #[cold]
     fn drop_kept(&mut self) {
         self.window.clear();
+        self.announced = false;
         self.unread = self.unread.max(self.claimed);
         self.covered = self.covered.min(self.window.next() - 1);
         self.next_read_ms = 0;
@@ -494,6 +502,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
     fn continue_begun(&mut self) -> Option<Delivery<I, P>> {
         let Begun { first, payloads } = self.begun.as_mut()?;
         let (node, number) = (first.node().clone(), first.counter());
+        // The caller's code first, so that nothing is lost if it panics.
+        self.delivered.highest(&node, usize::MAX)?;
         let next = payloads.next();
         if payloads.len() == 0 {
             self.begun = None;
@@ -502,7 +512,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         let position = Position { index: index as u64, ..self.position() };
         // No overflow: `Entry::batch` has seen to it.
         let id = Dot::new(node, number + position.index)?;
-        self.delivered.note(&id).then(|| Delivery { position, id, payload: Some(payload) })
+        self.delivered.note_recent(id.counter()).then(|| Delivery { position, id, payload: Some(payload) })
     }
 
     /// Hands in that the entry stands in `slot`, as its publisher has announced after it was written, or as a read of one's
@@ -526,7 +536,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
             self.note_dropped(slot);
             return Ok(());
         }
-        self.accept(slot, entry).map(drop)
+        self.announced |= self.accept(slot, entry)? == Inserted::Kept;
+        Ok(())
     }
 
     /// Notes that an entry was dropped that has to be read.

@@ -37,7 +37,7 @@ impl<I: DecodeId, P: From<Vec<u8>>, C: Connection> PostgresSlots<I, P, C> {
             ON CONFLICT DO NOTHING"
         );
         const STANDS: &str = "
-            SELECT log.first, log.epoch, found.entry, known.highest::text
+            SELECT log.first, log.epoch, found.entry, known.highest::text, coalesce(known.slot > $2, false)
             FROM happens_before_logs AS log
             LEFT JOIN happens_before_slots AS found ON found.log = log.name AND found.slot = $2
             LEFT JOIN happens_before_publishers AS known ON known.log = log.name AND known.node = $3
@@ -60,7 +60,11 @@ impl<I: DecodeId, P: From<Vec<u8>>, C: Connection> PostgresSlots<I, P, C> {
             None if entry.epoch < lowest => Ok(WriteAnswer::Sealed { epoch: lowest }),
             // What refused may have gone meanwhile: a retired node is forgotten.
             None => {
-                entry.used(highest).map(|highest| WriteAnswer::NumberUsed { highest }).ok_or_else(overtaken)
+                let is_higher = row.try_get(4).map_err(foreign)?;
+                entry
+                    .used(highest, is_higher)
+                    .map(|highest| WriteAnswer::NumberUsed { highest })
+                    .ok_or_else(overtaken)
             }
         }
     }
