@@ -129,8 +129,10 @@ impl State {
         }
         for (index, receiver) in self.receivers.iter().enumerate() {
             let receiver = receiver.view();
-            let fill = receiver.fill.filter(|&slot| !bounds.timely || !self.is_in_hand(slot));
-            for when in [Some(When::Soon), fill.map(|_| When::Late)].into_iter().flatten() {
+            // Time passes also where it is asked soon.
+            let is_early = bounds.timely && receiver.fill.is_some_and(|slot| self.is_in_hand(slot));
+            let late = receiver.fill.filter(|_| !is_early).map(|_| When::Late);
+            for when in [(!is_early).then_some(When::Soon), late].into_iter().flatten() {
                 actions.push(Action::Exchange(Who::Receiver(index, when)));
                 if left.lost > 0 {
                     actions.push(Action::Lose(Who::Receiver(index, when)));
