@@ -4,11 +4,8 @@ use super::{Content, Entry, Payloads};
 
 /// Returns how many bytes an entry counts for: its size in memory, and what `measure` says of its payloads.
 pub(super) fn size<I, P>(entry: &Entry<I, P>, measure: Option<fn(&P) -> usize>) -> usize {
-    let owned = match entry.content() {
-        Content::Messages { payloads, .. } => owned(payloads, measure),
-        _ => 0,
-    };
-    size_of::<Entry<I, P>>().saturating_add(owned)
+    let Content::Messages { payloads, .. } = entry.content() else { return size_of::<Entry<I, P>>() };
+    size_of::<Entry<I, P>>().saturating_add(owned(payloads, measure))
 }
 
 /// Returns how many bytes the payloads of an entry count for beside the entry.
