@@ -14,7 +14,8 @@
 //! and when the time of [`poll_timeout`](Subscriber::poll_timeout) has come: take out all of
 //! [`poll_delivery`](Subscriber::poll_delivery), then do what [`poll_request`](Subscriber::poll_request) says. Without
 //! any announcement, all is read from the log. Every answer is a fact about the log that stays true, so that answers
-//! may come late, twice and in any order.
+//! may come late, twice and in any order. Only those to requests of a former life of the subscriber, before it was resumed
+//! from a snapshot, must not be handed in.
 //!
 //! Times are milliseconds of any clock of the owner's. One that goes back does no harm: waits go on from there, and end
 //! when enough time has passed.
