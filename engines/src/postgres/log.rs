@@ -41,7 +41,12 @@ impl<I, P, C: Connection> Shared<I, P, C> {
     }
 
     /// Executes a [`numbered`] statement, and returns its row: none if it was refused.
-    pub(super) async fn store(&self, sql: &str, entry: &Sent, slot: Option<i64>) -> Result<Option<Row>> {
+    pub(super) async fn store(
+        &self,
+        sql: &'static str,
+        entry: &Sent,
+        slot: Option<i64>,
+    ) -> Result<Option<Row>> {
         let of = PostgresError::in_range(entry.epoch)?;
         let numbers = entry.numbers.as_ref();
         let last = numbers.map(|numbers| numbers.last.to_string());
