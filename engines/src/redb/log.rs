@@ -169,7 +169,7 @@ impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> SlotLog<I, P> for RedbLog<I, P
             if entry.epoch() < state.epoch {
                 return refused(WriteAnswer::Sealed { epoch: state.epoch });
             }
-            if let Some(Used { highest, .. }) = tables.used(&self.name, numbers.as_ref())? {
+            if let Some(Used { highest, .. }) = tables.used(&self.name, numbers.as_ref(), slot)? {
                 return refused(WriteAnswer::NumberUsed { highest });
             }
             state.tail = state.tail.max(slot);
@@ -197,7 +197,7 @@ impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> AppendLog<I, P> for RedbLog<I,
         self.redb.database.write(|transaction| {
             let mut tables = Tables::open(transaction)?;
             let mut state = State::of(&tables.logs, &self.name)?;
-            let used = tables.used(&self.name, numbers.as_ref())?;
+            let used = tables.used(&self.name, numbers.as_ref(), u64::MAX)?;
             if let Some(Used { slot, .. }) = used
                 && tables.slots.get((&*self.name, slot))?.is_some_and(|stored| stored.value() == row_at(slot))
             {
@@ -244,12 +244,12 @@ impl<'a> Tables<'a> {
         })
     }
 
-    /// Returns the highest number of the node, if the first of these is not above it.
-    fn used(&self, name: &str, numbers: Option<&Numbers>) -> Result<Option<Used>, RedbError> {
+    /// Returns the highest number of the node, if the first of these is not above it, or `at` is below its slot.
+    fn used(&self, name: &str, numbers: Option<&Numbers>, at: u64) -> Result<Option<Used>, RedbError> {
         let Some(Numbers { node, first, .. }) = numbers else { return Ok(None) };
         let Some(row) = self.publishers.get((name, &**node))? else { return Ok(None) };
         let [highest, slot] = Place::publisher(name, node).decode(row.value())?;
-        Ok((*first <= highest).then_some(Used { highest, slot }))
+        Ok((*first <= highest || at < slot).then_some(Used { highest, slot }))
     }
 
     fn store(
