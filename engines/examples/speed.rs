@@ -46,7 +46,8 @@ fn rate_awaited(url: &str) -> Result<f64, Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let url = url.to_string();
     runtime.block_on(async move {
-        let config = PostgresConfig { connections: CALLERS as usize, notify: false };
+        let config =
+            PostgresConfig { connections: CALLERS as usize, prepare: true, ..PostgresConfig::default() };
         let database = AsyncPostgres::open_with(config, move || {
             let url = url.clone();
             async move {
@@ -81,7 +82,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::var("HAPPENS_BEFORE_POSTGRES").map_err(|_| "run this by engines/with-postgres.sh")?;
     let open = |notify: bool| {
         let url = url.clone();
-        let config = PostgresConfig { connections: CALLERS as usize, notify };
+        let config = PostgresConfig { connections: CALLERS as usize, notify, prepare: true };
         Postgres::open_with(config, move || Client::connect(&url, NoTls))
     };
     let (quiet, loud) = (open(false)?, open(true)?);

@@ -135,21 +135,31 @@ fn transactions_are_read_committed_whatever_the_default_is() {
     let Some(url) = server() else { return };
     let _alone = alone();
     let isolated = format!("{url} options='-c default_transaction_isolation=serializable'");
-    work(&Postgres::open(&isolated).unwrap());
+    for prepare in [false, true] {
+        let config = PostgresConfig { prepare, ..PostgresConfig::default() };
+        let settings: ::postgres::Config = isolated.parse().unwrap();
+        work(&Postgres::open_with(config, move || settings.connect(::postgres::NoTls)).unwrap());
+    }
 }
 
 /// What the server has prepared or planned is not relied on: it may forget it, or change what it was made for.
 #[test]
-fn nothing_is_kept_on_a_connection() {
+fn a_statement_may_be_forgotten() {
     let Some(url) = server() else { return };
     let _alone = alone();
-    let config = PostgresConfig { connections: 1, ..PostgresConfig::default() };
+    for prepare in [false, true] {
+        let config = PostgresConfig { connections: 1, prepare, ..PostgresConfig::default() };
+        forget_statements(&url, config);
+    }
+}
+
+fn forget_statements(url: &str, config: PostgresConfig) {
     let settings: ::postgres::Config = url.parse().unwrap();
     let database = Postgres::open_with(config, move || settings.connect(::postgres::NoTls)).unwrap();
     let name = name();
     let log = database.slots::<u64, Vec<u8>>(&name).unwrap();
     assert_eq!(log.write(1, &message(1)).unwrap(), WriteAnswer::Written);
-    let mut client = connect(&url);
+    let mut client = connect(url);
     client
         .batch_execute(
             "CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS

@@ -8,7 +8,7 @@ use core::num::NonZeroU64;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use ::redb::{Database, StorageBackend};
+use ::redb::{Database, StorageBackend, TableDefinition};
 use happens_before::broadcast::{
     AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit, SlotLog, WriteAnswer,
 };
@@ -184,6 +184,78 @@ fn nothing_answered_is_lost_between_any_two_operations() {
     assert!(operations > 50 && unknown > 20, "{operations} {unknown}");
 }
 
+/// A disk at which redb panics, from some operation on.
+#[derive(Clone, Debug, Default)]
+struct Panics {
+    disk: Disk,
+    /// What panics.
+    at: Arc<Mutex<&'static str>>,
+}
+
+impl Panics {
+    fn pass(&self, operation: &str) {
+        let panics = *self.at.lock().unwrap() == operation;
+        assert!(!panics, "on purpose");
+    }
+}
+
+impl StorageBackend for Panics {
+    fn len(&self) -> io::Result<u64> {
+        self.disk.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.pass("read");
+        self.disk.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.disk.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.pass("sync");
+        self.disk.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.disk.write(offset, data)
+    }
+}
+
+/// A panic in redb, as over a file that was damaged, is an error; the handle is over then, for all threads, and the file as
+/// good as before.
+#[test]
+fn a_panic_in_redb_is_an_error_and_ends_the_handle() {
+    for (at, outcome) in [("sync", Outcome::Unknown), ("read", Outcome::NotDone)] {
+        let disk = Panics::default();
+        let database = Database::builder().set_cache_size(0).create_with_backend(disk.clone()).unwrap();
+        let redb = Redb::with(database).unwrap();
+        let counter = redb.counter("c");
+        assert_eq!(counter.increment_and_get(NonZeroU64::MIN).unwrap(), 1);
+        *disk.at.lock().unwrap() = at;
+        let errors: Vec<RedbError> = std::thread::scope(|scope| {
+            let take = || counter.increment_and_get(NonZeroU64::MIN).unwrap_err();
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let (first, others): (Vec<_>, Vec<_>) =
+            errors.iter().partition(|error| error.to_string().contains("(on purpose)"));
+        assert_eq!(first.len(), 1, "{errors:?}");
+        assert_eq!(first[0].outcome(), outcome, "{}", first[0]);
+        for error in others {
+            assert_eq!(error.outcome(), Outcome::NotDone, "{error}");
+            assert!(error.to_string().contains("open the file again"), "{error}");
+        }
+        *disk.at.lock().unwrap() = "";
+        assert!(counter.current().is_err(), "it is over");
+        drop((redb, counter));
+        let content = disk.disk.0.lock().unwrap().content.clone();
+        let last = open(Disk::holding(&content, None)).unwrap().counter("c").current().unwrap();
+        assert!(last == 1 || (outcome == Outcome::Unknown && last == 2), "{last}");
+    }
+}
+
 #[test]
 fn a_new_file_is_whole_or_not_there() {
     let directory = tempfile::tempdir().unwrap();
@@ -240,4 +312,45 @@ fn a_payload_that_panics_poisons_nothing() {
     assert!(matches!(log.append(&entry(1, b"fine")), Ok(AppendAnswer::Appended { slot: 1 })));
     assert!(matches!(log.write(2, &entry(2, b"fine")), Ok(WriteAnswer::Written)));
     assert_eq!(redb.counter("c").increment_and_get(NonZeroU64::MIN).unwrap(), 1);
+}
+
+/// A file whose rows have no checksums is not read as if they had, and not written to; nor is one that has lost a table.
+#[test]
+fn a_file_of_an_earlier_version_is_refused() {
+    let refused = |database: Database| Redb::with(database).map(drop).unwrap_err().to_string();
+    let new = || Database::builder().create_with_backend(Disk::default()).unwrap();
+    let make = |database: &Database, names: &[&'static str]| {
+        let transaction = database.begin_write().unwrap();
+        for name in names {
+            transaction.open_table(TableDefinition::<&str, u64>::new(name)).unwrap();
+        }
+        transaction.commit().unwrap();
+    };
+    let earlier = new();
+    make(&earlier, &["counters", "logs", "slots"]);
+    let error = refused(earlier);
+    assert!(error.contains("earlier version") && error.contains("write what it holds to a new one"), "{error}");
+
+    let database = new();
+    make(&database, &["checked counters", "checked logs"]);
+    let error = refused(database);
+    assert!(error.contains("a table is gone"), "{error}");
+
+    // A table of the caller's own is none of ours.
+    let database = new();
+    make(&database, &["logs"]);
+    assert_eq!(Redb::with(database).unwrap().counter("c").current().unwrap(), 0);
+}
+
+#[test]
+fn a_read_takes_no_more_bytes_than_its_limit() {
+    let log: RedbLog<u8, Vec<u8>> = open(Disk::default()).unwrap().log("log");
+    let entry = |number| Entry::message(0, Dot::new(1, number).unwrap(), vec![7; 1_000]);
+    for number in 1..=9 {
+        assert_eq!(log.append(&entry(number)).unwrap(), AppendAnswer::Appended { slot: number });
+    }
+    for (bytes, count) in [(0, 2), (2_999, 2), (3_200, 3), (5_500, 5), (usize::MAX, 8)] {
+        let read = log.read(1, ReadLimit { entries: 8, bytes }).unwrap();
+        assert_eq!(read, ReadAnswer::Entries((1..=count).map(|number| (number, entry(number))).collect()));
+    }
 }

@@ -225,6 +225,11 @@ where
     let refused = log.write(1, &message(0, 2, 9)).expect("write");
     assert_eq!(refused, WriteAnswer::Occupied(message(0, 1, 1)));
     assert_eq!(log.write(2, &message(0, 2, 3)).expect("write"), WriteAnswer::Written);
+    // Nor is a later number stored in an earlier slot.
+    assert_eq!(log.write(9, &message(0, 4, 1)).expect("write"), WriteAnswer::Written);
+    assert_eq!(log.write(8, &message(0, 4, 2)).expect("write"), WriteAnswer::NumberUsed { highest: 1 });
+    assert_eq!(log.write(8, &message(0, 5, 1)).expect("write"), WriteAnswer::Written);
+    assert_eq!(log.write(10, &message(0, 4, 2)).expect("write"), WriteAnswer::Written);
     // Occupied goes before the number.
     let repeated = log.write(2, &message(0, 2, 3)).expect("write");
     assert_eq!(repeated, WriteAnswer::Occupied(message(0, 2, 3)));
@@ -496,8 +501,9 @@ where
                     }
                     for slot in [slot, slot.saturating_sub(6).max(1), slot.saturating_sub(9).max(1)] {
                         let first = mark.load(Ordering::SeqCst);
+                        // Each of a node of its own: those of one node would have to go up.
                         number += 1;
-                        match log.write(slot, &message(0, node, number)).expect("write") {
+                        match log.write(slot, &message(0, THREADS * number + node, 1)).expect("write") {
                             WriteAnswer::Written => {
                                 assert!(
                                     slot >= first,

@@ -3,7 +3,8 @@
 use core::fmt;
 use std::sync::Arc;
 
-use tokio_postgres::{Client, Error, Row};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::error::Result;
 use super::log::Shared;
@@ -17,6 +18,18 @@ impl Connection for Client {
         parameters: &[Parameter<'_>],
     ) -> core::result::Result<Vec<Row>, Error> {
         Client::query_typed(self, sql, parameters).await
+    }
+
+    async fn prepare(&mut self, sql: &str, types: &[Type]) -> core::result::Result<Statement, Error> {
+        Client::prepare_typed(self, sql, types).await
+    }
+
+    async fn query_prepared(
+        &mut self,
+        statement: &Statement,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> core::result::Result<Vec<Row>, Error> {
+        Client::query(self, statement, parameters).await
     }
 
     async fn batch_execute(&mut self, sql: &str) -> core::result::Result<(), Error> {

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use ::postgres::fallible_iterator::FallibleIterator;
 use ::postgres::{Client, NoTls};
-use tokio_postgres::{Error, Row};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Row, Statement};
 
 use super::error::{Result, not_done};
 use super::log::Shared;
@@ -24,6 +25,18 @@ impl Connection for Client {
         parameters: &[Parameter<'_>],
     ) -> core::result::Result<Vec<Row>, Error> {
         Client::query_typed(self, sql, parameters)
+    }
+
+    async fn prepare(&mut self, sql: &str, types: &[Type]) -> core::result::Result<Statement, Error> {
+        Client::prepare_typed(self, sql, types)
+    }
+
+    async fn query_prepared(
+        &mut self,
+        statement: &Statement,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> core::result::Result<Vec<Row>, Error> {
+        Client::query(self, statement, parameters)
     }
 
     async fn batch_execute(&mut self, sql: &str) -> core::result::Result<(), Error> {

@@ -106,6 +106,12 @@ pub(super) fn number_used(error: &PostgresError) -> bool {
     error.code() == Some(&SqlState::DIVISION_BY_ZERO)
 }
 
+/// Whether the server has forgotten a prepared statement, or cannot execute it any more since a table has changed.
+pub(super) fn forgotten(error: &PostgresError) -> bool {
+    let PostgresError::NotDone(ServerError::Client(error)) = error else { return false };
+    matches!(error.code(), Some(&SqlState::INVALID_SQL_STATEMENT_NAME | &SqlState::FEATURE_NOT_SUPPORTED))
+}
+
 /// Whether the server has refused, and lives on. What it refuses it rolls back; but for what says itself that it does not
 /// know. A server, or a process of it, that dies (`FATAL`, `PANIC`), or says nothing, may have committed before.
 pub(super) fn refused(error: &tokio_postgres::Error) -> bool {
@@ -150,8 +156,9 @@ pub(super) fn number(row: &Row, column: usize) -> Result<u64> {
     u64::try_from(row.try_get::<_, i64>(column).map_err(foreign)?).map_err(foreign)
 }
 
-/// A number of a node, which takes all 64 bits; as text, since the client has no type for it. None where there is no row.
-pub(super) fn highest(row: &Row, column: usize) -> Result<Option<u64>> {
-    let text = row.try_get::<_, Option<&str>>(column).map_err(foreign)?;
-    text.map(|text| text.parse().map_err(foreign)).transpose()
+/// The highest number of a node and its slot; `None` where there is no row. The number takes all 64 bits, and is read as
+/// text, since the client has no type for it.
+pub(super) fn known(row: &Row, column: usize) -> Result<Option<(u64, u64)>> {
+    let Some(text) = row.try_get::<_, Option<&str>>(column).map_err(foreign)? else { return Ok(None) };
+    Ok(Some((text.parse().map_err(foreign)?, number(row, column + 1)?)))
 }

@@ -41,7 +41,12 @@ impl<I, P, C: Connection> Shared<I, P, C> {
     }
 
     /// Executes a [`numbered`] statement, and returns its row: none if it was refused.
-    pub(super) async fn store(&self, sql: &str, entry: &Sent, slot: Option<i64>) -> Result<Option<Row>> {
+    pub(super) async fn store(
+        &self,
+        sql: &'static str,
+        entry: &Sent,
+        slot: Option<i64>,
+    ) -> Result<Option<Row>> {
         let of = PostgresError::in_range(entry.epoch)?;
         let numbers = entry.numbers.as_ref();
         let last = numbers.map(|numbers| numbers.last.to_string());
@@ -148,7 +153,7 @@ impl<I, P, C: Connection> Shared<I, P, C> {
 /// number, `$6` its first one, `$7` the node that it retires; `NULL` where there is none.
 ///
 /// Only when the slot is inserted is the node's row changed, and its newest version locked; if the number there is not
-/// below the first one, or its slot not below this one, the statement divides by 0, and all of it is rolled back. A node that retires itself has its row
+/// below the first one, or the slot there is higher, the statement divides by 0, and all of it is rolled back. A node that retires itself has its row
 /// removed only, by the same rule.
 macro_rules! numbered {
     ($with:literal, $insert:literal) => {
@@ -163,13 +168,11 @@ macro_rules! numbered {
                 SELECT $1, $4, $5::numeric, slot FROM inserted
                 WHERE $4 IS NOT NULL AND $4 IS DISTINCT FROM $7
                 ON CONFLICT (log, node) DO UPDATE SET slot = excluded.slot,
-                    highest = excluded.highest
-                        / (known.highest < $6::numeric AND known.slot < excluded.slot)::int
+                    highest = excluded.highest / (known.highest < $6::numeric AND known.slot <= excluded.slot)::int
             ), retired AS (
                 DELETE FROM happens_before_publishers AS known USING inserted
                 WHERE known.log = $1 AND known.node = $7
-                RETURNING 1 / (known.node <> $4
-                    OR known.highest < $6::numeric AND known.slot < inserted.slot)::int
+                RETURNING 1 / (known.node <> $4 OR known.highest < $6::numeric AND known.slot <= inserted.slot)::int
             )
             SELECT slot, (SELECT count(*) FROM retired),
                 CASE WHEN $8 THEN pg_notify('happens_before', $1)::text END FROM inserted"
@@ -196,10 +199,10 @@ impl Sent {
         self.numbers.as_ref().map(|numbers| &*numbers.node)
     }
 
-    /// Returns the highest number of its node, if its own is not above it, or if that one is in a higher slot.
-    pub(super) fn used(&self, highest: Option<u64>, is_higher: bool) -> Option<u64> {
+    /// Returns the highest number of its node, if its own is not above it, or `at` is below its slot.
+    pub(super) fn used(&self, known: Option<(u64, u64)>, at: u64) -> Option<u64> {
         let first = self.numbers.as_ref()?.first;
-        highest.filter(|&highest| first <= highest || is_higher)
+        known.filter(|&(highest, slot)| first <= highest || at < slot).map(|(highest, _)| highest)
     }
 }
 

@@ -53,8 +53,9 @@
 //!
 //! # Poolers
 //!
-//! A pooler may be between, such as PgBouncer, also in transaction mode: nothing is set, prepared or kept on a connection,
-//! and what a write needs is part of its statement. A [`Listener`] alone needs a connection of its own, past the pooler.
+//! A pooler may be between, such as PgBouncer, also in transaction mode: nothing is set or kept on a connection, what a
+//! write needs is part of its statement, and statements have no names, unless [`prepare`](PostgresConfig::prepare) is on. A
+//! [`Listener`] alone needs a connection of its own, past the pooler.
 //!
 //! # What it tells you
 //!
@@ -121,10 +122,16 @@ pub struct PostgresConfig {
     /// It saves readers the wait for their next poll, and costs writers dearly: PostgreSQL commits transactions that
     /// notify one after another, so that they no longer share their writes to the disk.
     pub notify: bool,
+    /// Whether each connection keeps the statements that it has prepared; off by default.
+    ///
+    /// It saves the server the planning of each request, which is most of its work where many share a trip to the disk. For
+    /// direct connections alone: behind a pooler that is not in session mode, a statement may be executed that somebody
+    /// else has prepared under the same name.
+    pub prepare: bool,
 }
 
 impl Default for PostgresConfig {
     fn default() -> Self {
-        Self { connections: 16, notify: false }
+        Self { connections: 16, notify: false, prepare: false }
     }
 }

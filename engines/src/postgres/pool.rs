@@ -3,15 +3,16 @@
 //! Written once, for both kinds of connections, as asynchronous functions. Over blocking connections they never wait for
 //! anything but a place; see [`block_on`](super::blocking::block_on).
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Error, Row};
+use tokio_postgres::{Error, Row, Statement};
 
 use super::PostgresConfig;
-use super::error::{PostgresError, Result, ServerError, executed, foreign, not_done, refused, text};
+use super::error::{PostgresError, Result, ServerError, executed, foreign, forgotten, not_done, refused, text};
 
 /// A parameter of a statement, with its type.
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -25,6 +26,19 @@ pub trait Connection: Send {
         &mut self,
         sql: &str,
         parameters: &[Parameter<'_>],
+    ) -> impl Future<Output = core::result::Result<Vec<Row>, Error>> + Send;
+
+    fn prepare(
+        &mut self,
+        sql: &str,
+        types: &[Type],
+    ) -> impl Future<Output = core::result::Result<Statement, Error>> + Send;
+
+    /// As [`query`](Self::query), of a statement that this connection has prepared.
+    fn query_prepared(
+        &mut self,
+        statement: &Statement,
+        parameters: &[&(dyn ToSql + Sync)],
     ) -> impl Future<Output = core::result::Result<Vec<Row>, Error>> + Send;
 
     fn batch_execute(&mut self, sql: &str) -> impl Future<Output = core::result::Result<(), Error>> + Send;
@@ -48,16 +62,29 @@ pub(super) struct Ready<C> {
     pub(super) client: C,
     /// Whether transactions have another level of isolation by default than `READ COMMITTED`.
     isolated: bool,
+    /// What it has prepared; `None` if it prepares nothing.
+    prepared: Option<BTreeMap<&'static str, Statement>>,
 }
 
 impl<C: Connection> Ready<C> {
     /// Executes one statement, which is committed when this returns.
-    pub(super) async fn query(&mut self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
+    pub(super) async fn query(&mut self, sql: &'static str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
+        let answer = self.transact(sql, parameters).await;
+        if answer.as_ref().is_err_and(forgotten)
+            && self.prepared.as_mut().is_some_and(|prepared| prepared.remove(sql).is_some())
+        {
+            // Rolled back, and so it is tried once more, with a statement that is prepared anew.
+            return self.transact(sql, parameters).await;
+        }
+        answer
+    }
+
+    async fn transact(&mut self, sql: &'static str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
         if !self.isolated {
-            return self.client.query(sql, parameters).await.map_err(executed);
+            return self.execute(sql, parameters).await;
         }
         self.client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(not_done)?;
-        match self.client.query(sql, parameters).await {
+        match self.execute(sql, parameters).await {
             Ok(rows) => {
                 self.client.batch_execute("COMMIT").await.map_err(executed)?;
                 Ok(rows)
@@ -65,9 +92,26 @@ impl<C: Connection> Ready<C> {
             Err(error) => {
                 // Whatever this says, nothing is committed that was not before.
                 drop(self.client.batch_execute("ROLLBACK").await);
-                Err(executed(error))
+                Err(error)
             }
         }
+    }
+
+    async fn execute(&mut self, sql: &'static str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
+        let Some(prepared) = &mut self.prepared else {
+            return self.client.query(sql, parameters).await.map_err(executed);
+        };
+        let statement = match prepared.get(sql) {
+            Some(statement) => statement.clone(),
+            None => {
+                let types: Vec<Type> = parameters.iter().map(|(_, of)| of.clone()).collect();
+                let statement = self.client.prepare(sql, &types).await.map_err(not_done)?;
+                prepared.insert(sql, statement.clone());
+                statement
+            }
+        };
+        let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|(value, _)| *value).collect();
+        self.client.query_prepared(&statement, &parameters).await.map_err(executed)
     }
 }
 
@@ -105,7 +149,8 @@ impl<C: Connection> Pool<C> {
         if row.try_get(1).map_err(foreign)? {
             return Err(PostgresError::NotDone(ServerError::Unlogged));
         }
-        Ok(Ready { client, isolated: row.try_get(2).map_err(foreign)? })
+        let prepared = self.config.prepare.then(BTreeMap::new);
+        Ok(Ready { client, isolated: row.try_get(2).map_err(foreign)?, prepared })
     }
 
     async fn place(&self) -> Place<'_, C> {
@@ -120,7 +165,7 @@ impl<C: Connection> Pool<C> {
     }
 
     /// Executes one statement on a connection that nobody else uses.
-    pub(super) async fn query(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
+    pub(super) async fn query(&self, sql: &'static str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
         let mut place = self.place().await;
         // Out of its place, so that it is closed if this future is dropped before the answer.
         let mut connection = match place.connection.take() {
@@ -144,7 +189,7 @@ impl<C: Connection> Pool<C> {
     }
 
     /// Executes a statement that only reads: if there is no answer, nothing is done all the same.
-    pub(super) async fn look(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
+    pub(super) async fn look(&self, sql: &'static str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
         self.query(sql, parameters).await.map_err(|error| match error {
             PostgresError::Unknown(error) => PostgresError::NotDone(error),
             other => other,

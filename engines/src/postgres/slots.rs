@@ -7,7 +7,7 @@ use tokio_postgres::Client as AsyncClient;
 use tokio_postgres::types::Type;
 
 use super::blocking::block_on;
-use super::error::{PostgresError, Result, foreign, highest, number, overtaken};
+use super::error::{PostgresError, Result, foreign, known, number, overtaken};
 use super::log::{Sent, Shared, a_log, numbered};
 use super::pool::{Connection, Parameter};
 use crate::asynchronous::{AsyncLog, AsyncSlotLog};
@@ -37,7 +37,7 @@ impl<I: DecodeId, P: From<Vec<u8>>, C: Connection> PostgresSlots<I, P, C> {
             ON CONFLICT DO NOTHING"
         );
         const STANDS: &str = "
-            SELECT log.first, log.epoch, found.entry, known.highest::text, coalesce(known.slot > $2, false)
+            SELECT log.first, log.epoch, found.entry, known.highest::text, known.slot
             FROM happens_before_logs AS log
             LEFT JOIN happens_before_slots AS found ON found.log = log.name AND found.slot = $2
             LEFT JOIN happens_before_publishers AS known ON known.log = log.name AND known.node = $3
@@ -51,7 +51,7 @@ impl<I: DecodeId, P: From<Vec<u8>>, C: Connection> PostgresSlots<I, P, C> {
             [(&name, Type::TEXT), (&place, Type::INT8), (&entry.node(), Type::BYTEA)];
         let rows = self.0.pool.look(STANDS, &parameters).await?;
         let row = rows.first().ok_or(PostgresError::Missing)?;
-        let (first, lowest, highest) = (number(row, 0)?, number(row, 1)?, highest(row, 3)?);
+        let (first, lowest, known) = (number(row, 0)?, number(row, 1)?, known(row, 3)?);
         if slot < first {
             return Ok(WriteAnswer::Trimmed { first });
         }
@@ -60,11 +60,7 @@ impl<I: DecodeId, P: From<Vec<u8>>, C: Connection> PostgresSlots<I, P, C> {
             None if entry.epoch < lowest => Ok(WriteAnswer::Sealed { epoch: lowest }),
             // What refused may have gone meanwhile: a retired node is forgotten.
             None => {
-                let is_higher = row.try_get(4).map_err(foreign)?;
-                entry
-                    .used(highest, is_higher)
-                    .map(|highest| WriteAnswer::NumberUsed { highest })
-                    .ok_or_else(overtaken)
+                entry.used(known, slot).map(|highest| WriteAnswer::NumberUsed { highest }).ok_or_else(overtaken)
             }
         }
     }

@@ -47,7 +47,7 @@ impl RedbCounter {
     }
 
     /// Sees to it that only numbers above `last` are taken from now on: what a new epoch does with the tail that
-    /// [`seal`](Log::seal) returned. A second time changes nothing.
+    /// [`seal`](happens_before::broadcast::Log::seal) returned. A second time changes nothing.
     ///
     /// # Errors
     ///

@@ -244,12 +244,12 @@ impl<'a> Tables<'a> {
         })
     }
 
-    /// Returns the highest number of the node, if the first of these is not above it, or `below` is below its slot.
-    fn used(&self, name: &str, numbers: Option<&Numbers>, below: u64) -> Result<Option<Used>, RedbError> {
+    /// Returns the highest number of the node, if the first of these is not above it, or `at` is below its slot.
+    fn used(&self, name: &str, numbers: Option<&Numbers>, at: u64) -> Result<Option<Used>, RedbError> {
         let Some(Numbers { node, first, .. }) = numbers else { return Ok(None) };
         let Some(row) = self.publishers.get((name, &**node))? else { return Ok(None) };
         let [highest, slot] = Place::publisher(name, node).decode(row.value())?;
-        Ok((*first <= highest || below < slot).then_some(Used { highest, slot }))
+        Ok((*first <= highest || at < slot).then_some(Used { highest, slot }))
     }
 
     fn store(

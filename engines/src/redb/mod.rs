@@ -13,6 +13,11 @@
 //! after another, which is what makes the counter linearizable and the slots written once; those that read see the last
 //! that was committed, and wait for nobody.
 //!
+//! # Earlier versions
+//!
+//! A file of a version whose rows had no checksums is refused, and stays as it is: read it with that version, and write
+//! what it holds to a new one.
+//!
 //! # Damage
 //!
 //! Every row begins with a checksum of table, key and value, and a panic of redb over a damaged file is an error; so what
