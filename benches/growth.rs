@@ -300,7 +300,9 @@ fn others(growth: &mut Growth) {
         "context: new nodes, descending",
         |_| CausalContext::new(),
         |n, context| {
-            (0..n).rev().for_each(|node| assert_eq!(context.insert_within(&dot(node, 1), usize::MAX), Ok(true)));
+            (0..n)
+                .rev()
+                .for_each(|node| assert_eq!(context.insert_within(&dot(node, 1), usize::MAX), Ok(true)));
         },
     );
     let snapshot = |n: u64| {
