@@ -233,6 +233,11 @@ where
     // Occupied goes before the number.
     let repeated = log.write(2, &message(0, 2, 3)).expect("write");
     assert_eq!(repeated, WriteAnswer::Occupied(message(0, 2, 3)));
+    // A later number goes into a higher slot alone.
+    assert_eq!(log.write(5, &message(0, 1, 2)).expect("write"), WriteAnswer::Written);
+    let refused = log.write(4, &message(0, 1, 3)).expect("write");
+    assert_eq!(refused, WriteAnswer::NumberUsed { highest: 2 });
+    assert_eq!(log.write(6, &message(0, 1, 3)).expect("write"), WriteAnswer::Written);
     log.trim(3).expect("trim");
     let refused = log.write(1, &message(0, 2, 9)).expect("write");
     assert_eq!(refused, WriteAnswer::Trimmed { first: 3 });
@@ -517,6 +522,10 @@ where
                             }
                             WriteAnswer::Occupied(_) => {
                                 assert!(slot >= first, "L3: trimmed goes before occupied")
+                            }
+                            // Below a slot that this thread has written.
+                            WriteAnswer::NumberUsed { .. } => {
+                                assert!(slot >= first, "L3: trimmed goes before a used number")
                             }
                             other => panic!("{other:?}"),
                         }
