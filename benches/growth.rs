@@ -12,6 +12,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use happens_before::broadcast::{Entry, Subscriber, SubscriberConfig};
 use happens_before::delivery::{Stability, decode_snapshot, encode_snapshot};
 use happens_before::{
     CausalBuffer, CausalContext, DagBuffer, DagEvent, DagLimits, Dot, Limits, Message, Outbox, VersionVector,
@@ -315,6 +316,19 @@ fn others(growth: &mut Growth) {
         encode_snapshot(&buffer, &Outbox::new(5), &mut bytes);
         bytes
     };
+    let ranges = |n: u64| (1..=n).map(|at| dot(1, 2 * at)).collect::<CausalContext<u64>>();
+    growth.case("context: merge_within is refused, again and again", ranges, |n, context| {
+        let other: CausalContext<u64> = [dot(2, 7)].into_iter().collect();
+        (0..n).for_each(|_| assert!(context.merge_within(&other, n as usize).is_err()));
+    });
+    let subscriber =
+        |n: u64| Subscriber::new(SubscriberConfig { nodes: n as usize, ..SubscriberConfig::default() });
+    growth.case("subscriber: new nodes, descending", subscriber, |n, subscriber| {
+        for (node, slot) in (0..n).rev().zip(1..) {
+            subscriber.handle_entry(slot, Entry::message(0, dot(node, 1), 0_u64)).unwrap();
+            assert!(subscriber.poll_delivery().unwrap().is_some());
+        }
+    });
     growth.case("decode_snapshot: as many held as delivered", snapshot, |n, bytes| {
         let empty = CausalBuffer::<u64, Vec<u8>>::new(WIDE);
         let (buffer, _) = decode_snapshot(bytes, empty, |payload| Some(payload.to_vec())).unwrap();
