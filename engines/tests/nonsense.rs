@@ -165,6 +165,9 @@ fn an_appender_gives_up() {
     }
 }
 
+/// A call of a driver at a time; says what came of it.
+type Call<'a> = Box<dyn FnMut(&mut Subscriber<u64, u64>, u64) -> String + 'a>;
+
 #[test]
 fn a_subscriber_comes_to_an_end_of_each_call() {
     let reads: [fn(u64) -> ReadAnswer<u64, u64>; 6] = [
@@ -183,7 +186,7 @@ fn a_subscriber_comes_to_an_end_of_each_call() {
             subscriber
         };
         // Several calls, as of somebody who does not give up.
-        let calls = |mut call: Box<dyn FnMut(&mut Subscriber<u64, u64>, u64) -> String + '_>| {
+        let calls = |mut call: Call<'_>| {
             let (mut subscriber, mut told) = (subscriber(), Vec::new());
             for second in 1..=20 {
                 told.push(call(&mut subscriber, 1_000 * second));
