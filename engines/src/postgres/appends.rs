@@ -51,7 +51,7 @@ impl<I, P, C: Connection> PostgresAppends<I, P, C> {
             [(&&*self.0.name, Type::TEXT), (&entry.node(), Type::BYTEA), (&entry.bytes, Type::BYTEA)];
         let rows = self.0.pool.look(STANDS, &parameters).await?;
         let row = rows.first().ok_or(PostgresError::Missing)?;
-        let (lowest, last, used) = (number(row, 0)?, number(row, 1)?, entry.used(highest(row, 2)?));
+        let (lowest, last, used) = (number(row, 0)?, number(row, 1)?, entry.used(highest(row, 2)?, false));
         if used.is_some() && row.try_get::<_, Option<bool>>(4).map_err(foreign)? == Some(true) {
             return Ok(AppendAnswer::AlreadyAppended { slot: number(row, 3)? });
         }
