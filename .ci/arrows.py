@@ -29,7 +29,6 @@ ORACLE, SEEN_BY_ORACLE = "check", {"check", "compat", "node", "order", "version"
 # circle has to go.
 KNOWN = {
     ("src", "delivery/shares.rs", "delivery/buffer.rs"),
-    ("src", "delivery/lanes.rs", "delivery/hold_back.rs"),
     ("src", "delivery/endpoint/asking.rs", "delivery/endpoint/mod.rs"),
     ("src", "delivery/endpoint/peer.rs", "delivery/endpoint/mod.rs"),
     ("engines/src", "postgres/appends.rs", "postgres/blocking.rs"),

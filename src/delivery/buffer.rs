@@ -23,7 +23,8 @@ use core::mem;
 
 use crate::compat::{Box, Vec, VecDeque};
 use crate::delivery::hold_back::{Cause, Held, HoldBack, SlotId};
-use crate::delivery::lanes::{Lane, LaneId, Lanes};
+use crate::delivery::lane_index::LaneId;
+use crate::delivery::lanes::{Lane, Lanes};
 use crate::delivery::limits::Limits;
 use crate::delivery::message::Message;
 use crate::delivery::refusal::{AcceptError, AcceptErrorKind, Accepted, TooManyNodes};

@@ -34,7 +34,7 @@ use core::mem;
 use crate::compat::{BTreeMap, BTreeSet, Vec};
 use crate::delivery::buffer::CausalBuffer;
 use crate::delivery::hold_back::SlotId;
-use crate::delivery::lanes::LaneId;
+use crate::delivery::lane_index::LaneId;
 use crate::delivery::message::Message;
 use crate::delivery::refusal::{CloseError, TooManyNodes};
 use crate::delivery::shares::Found;

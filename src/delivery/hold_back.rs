@@ -31,7 +31,7 @@ use core::mem;
 use core::num::NonZeroU32;
 
 use crate::compat::{Box, Vec};
-use crate::delivery::lanes::LaneId;
+use crate::delivery::lane_index::LaneId;
 
 /// The place of one held message, for as long as it is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

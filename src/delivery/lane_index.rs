@@ -20,11 +20,27 @@
 //!
 //! A panic of a caller's `clone` or `cmp` leaves the index as it was: both are called before anything changes.
 
+use core::num::NonZeroU32;
 use core::{iter, mem};
 
 use crate::compat::{BTreeMap, Vec};
-use crate::delivery::lanes::LaneId;
 use crate::node::NodeId;
+
+/// The place of a node's lane, for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LaneId(NonZeroU32);
+
+impl LaneId {
+    /// Names the lane that is the `number`-th, from 1 on.
+    pub(super) const fn new(number: NonZeroU32) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number of the lane, from 0 on.
+    pub(super) fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 /// The size from which on an index takes new nodes into the tree. Below, moving up the entries after a new one is as
 /// fast.

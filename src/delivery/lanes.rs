@@ -38,24 +38,13 @@ use core::ops::{Index, IndexMut};
 
 use crate::compat::{BTreeMap, Box, Vec};
 use crate::delivery::hold_back::Cell;
-use crate::delivery::lane_index::LaneIndex;
+use crate::delivery::lane_index::{LaneId, LaneIndex};
 use crate::node::NodeId;
 
 /// How many cells the row may have when it grows, if so many are in use. There are at most two for each held message,
 /// which is larger by far: so there is no overflow.
 const fn reach(used: usize) -> usize {
     16 * used + 32
-}
-
-/// The place of a node's lane, for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct LaneId(NonZeroU32);
-
-impl LaneId {
-    /// Returns the number of the lane, from 0 on.
-    pub(super) fn index(self) -> usize {
-        self.0.get() as usize - 1
-    }
 }
 
 /// A lane for every node known.
@@ -126,7 +115,7 @@ impl<I: NodeId, M> Lanes<I, M> {
         }
         let number = u32::try_from(self.lanes.len() + 1).ok().and_then(NonZeroU32::new);
         #[expect(clippy::expect_used, reason = "L4: at most MAX nodes are known, so their numbers fit")]
-        let id = LaneId(number.expect("L4"));
+        let id = LaneId::new(number.expect("L4"));
         // First, because it calls the id's `clone` and `cmp`, which may panic.
         self.index.insert(node, id);
         self.lanes.push(Lane::new());

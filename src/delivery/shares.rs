@@ -48,7 +48,7 @@ use core::mem;
 use crate::compat::{BTreeMap, BTreeSet, Box, Vec};
 use crate::delivery::buffer::CausalBuffer;
 use crate::delivery::hold_back::SlotId;
-use crate::delivery::lanes::LaneId;
+use crate::delivery::lane_index::LaneId;
 use crate::delivery::message::Message;
 use crate::delivery::refusal::AcceptErrorKind;
 use crate::node::{Dot, NodeId};

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use ::redb::ReadableTable;
 use happens_before::Counter;
 
+use super::Redb;
+use super::error::RedbError;
 use super::guarded::Done;
 use super::rows::{COUNTERS, Place, Row};
-use super::{Redb, RedbError};
 use crate::error::MAX;
 
 /// A linearizable counter in a [`Redb`]; clones are the same counter.

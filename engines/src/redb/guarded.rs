@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ::redb::{Database, Error, ReadTransaction, ReadableDatabase, WriteTransaction};
 
-use super::{RedbError, corrupted};
+use super::error::{RedbError, corrupted};
 
 /// Calls redb; a panic is an error.
 pub(super) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Error> {

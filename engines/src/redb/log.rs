@@ -11,9 +11,10 @@ use happens_before::broadcast::{
 };
 use happens_before::codec::DecodeId;
 
+use super::Redb;
+use super::error::{RedbError, corrupted};
 use super::guarded::Done;
 use super::rows::{LOGS, PUBLISHERS, Place, Row, SLOTS};
-use super::{Redb, RedbError, corrupted};
 use crate::entry::Numbers;
 use crate::error::MAX;
 use crate::{checksum, entry};

@@ -32,6 +32,7 @@
 //! is opened again; then repeat what is unknown.
 
 mod counter;
+mod error;
 mod guarded;
 mod log;
 mod rows;
@@ -43,20 +44,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fs, io};
 
-use ::redb::{Database, DatabaseError, Error, StorageError, TableError, TableHandle, TransactionError};
+use ::redb::{Database, TableHandle};
 
+use self::error::corrupted;
 use self::guarded::{Done, Guarded, guarded};
 use self::rows::{COUNTERS, LOGS, PUBLISHERS, SLOTS, UNCHECKED};
 #[cfg(doc)]
 use crate::entry;
-use crate::error::EngineError;
 use crate::file::sync_directory_of;
 
 pub use self::counter::RedbCounter;
+pub use self::error::RedbError;
 pub use self::log::RedbLog;
-
-/// Why a request has no answer; the source is redb's own error.
-pub type RedbError = EngineError<Error>;
 
 /// A file of counters and logs; clones share it.
 ///
@@ -145,11 +144,6 @@ impl Redb {
     }
 }
 
-/// A file that is not as this engine leaves it; nothing is done.
-fn corrupted(what: impl Into<String>) -> RedbError {
-    RedbError::NotDone(Error::Corrupted(what.into()))
-}
-
 /// Makes a new file, whole or not at all; if there is one by then, it stays.
 fn make(path: &Path) -> Result<(), RedbError> {
     static MADE: AtomicU64 = AtomicU64::new(0);
@@ -173,16 +167,3 @@ impl fmt::Debug for Redb {
         f.debug_struct("Redb").finish_non_exhaustive()
     }
 }
-
-/// What fails within a transaction, or before one, is not done; only its commit may be.
-macro_rules! not_done {
-    ($($error:ty),*) => {$(
-        impl From<$error> for RedbError {
-            fn from(error: $error) -> Self {
-                Self::NotDone(error.into())
-            }
-        }
-    )*};
-}
-
-not_done!(DatabaseError, TransactionError, TableError, StorageError, io::Error);

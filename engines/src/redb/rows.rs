@@ -2,7 +2,7 @@
 
 use ::redb::TableDefinition;
 
-use super::{RedbError, corrupted};
+use super::error::{RedbError, corrupted};
 use crate::checksum;
 
 /// The bytes of a row.

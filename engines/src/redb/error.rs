@@ -1,0 +1,28 @@
+//! Errors of redb, as errors of an engine.
+
+use std::io;
+
+use ::redb::{DatabaseError, Error, StorageError, TableError, TransactionError};
+
+use crate::error::EngineError;
+
+/// Why a request has no answer; the source is redb's own error.
+pub type RedbError = EngineError<Error>;
+
+/// A file that is not as this engine leaves it; nothing is done.
+pub(super) fn corrupted(what: impl Into<String>) -> RedbError {
+    RedbError::NotDone(Error::Corrupted(what.into()))
+}
+
+/// What fails within a transaction, or before one, is not done; only its commit may be.
+macro_rules! not_done {
+    ($($error:ty),*) => {$(
+        impl From<$error> for RedbError {
+            fn from(error: $error) -> Self {
+                Self::NotDone(error.into())
+            }
+        }
+    )*};
+}
+
+not_done!(DatabaseError, TransactionError, TableError, StorageError, io::Error);
