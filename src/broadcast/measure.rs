@@ -1,15 +1,27 @@
 //! The size of an entry, where bytes are counted.
 
-use super::{Content, Entry};
+use super::{Content, Entry, Payloads};
 
 /// Returns how many bytes an entry counts for: its size in memory, and what `measure` says of its payloads.
-pub(super) fn size<I, P>(entry: &Entry<I, P>, measure: fn(&P) -> usize) -> usize {
-    let memory = size_of::<Entry<I, P>>();
-    let Content::Messages { payloads, .. } = entry.content() else { return memory };
-    match payloads.as_slice() {
-        [payload] => memory.saturating_add(measure(payload)),
-        payloads => payloads
-            .iter()
-            .fold(memory, |sum, payload| sum.saturating_add(size_of::<P>()).saturating_add(measure(payload))),
+pub(super) fn size<I, P>(entry: &Entry<I, P>, measure: Option<fn(&P) -> usize>) -> usize {
+    let Content::Messages { payloads, .. } = entry.content() else { return size_of::<Entry<I, P>>() };
+    size_of::<Entry<I, P>>().saturating_add(owned(payloads, measure))
+}
+
+/// Returns how many bytes the payloads of an entry count for beside the entry.
+#[inline]
+pub(super) fn owned<P>(payloads: &Payloads<P>, measure: Option<fn(&P) -> usize>) -> usize {
+    match (payloads.as_slice(), measure) {
+        ([_], None) => 0,
+        ([payload], Some(measure)) => measure(payload),
+        (payloads, _) => sum(payloads, measure),
     }
+}
+
+#[cold]
+fn sum<P>(payloads: &[P], measure: Option<fn(&P) -> usize>) -> usize {
+    payloads.iter().fold(0, |sum: usize, payload| {
+        let owned = measure.map_or(0, |measure| measure(payload));
+        sum.saturating_add(size_of::<P>()).saturating_add(owned)
+    })
 }

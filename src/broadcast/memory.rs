@@ -171,7 +171,7 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
         let occupied = (from..=self.tail).filter_map(|slot| Some((slot, self.slots.get(slot)?)));
         let (mut found, mut bytes) = (Vec::new(), 0_usize);
         for (slot, entry) in occupied.take(limit.entries) {
-            bytes = bytes.saturating_add(size(entry, self.measure));
+            bytes = bytes.saturating_add(size(entry, Some(self.measure)));
             if bytes > limit.bytes && found.len() >= 2 {
                 break;
             }

@@ -14,7 +14,8 @@
 //! and when the time of [`poll_timeout`](Subscriber::poll_timeout) has come: take out all of
 //! [`poll_delivery`](Subscriber::poll_delivery), then do what [`poll_request`](Subscriber::poll_request) says. Without
 //! any announcement, all is read from the log. Every answer is a fact about the log that stays true, so that answers
-//! may come late, twice and in any order.
+//! may come late, twice and in any order. Only those to requests of a former life of the subscriber, before it was resumed
+//! from a snapshot, must not be handed in.
 //!
 //! Times are milliseconds of any clock of the owner's. One that goes back does no harm: waits go on from there, and end
 //! when enough time has passed.
@@ -81,7 +82,7 @@ use super::delivered::Delivered;
 use super::history::{History, Verdict};
 use super::patience::Patience;
 use super::search::{Search, Skipped};
-use super::window::{Inserted, Window};
+use super::window::{Held, Inserted, Window};
 use super::{
     Content, Entry, InvalidAnswer, MAX_SLOT, Position, ReadAnswer, ReadLimit, Snapshot, SubscribeError,
     SubscriberConfig, TooManyNodes, WriteAnswer,
@@ -225,7 +226,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// Makes a subscriber that goes on from a snapshot.
     #[must_use]
     pub fn resume(snapshot: Snapshot<I>, config: SubscriberConfig) -> Self {
-        Self::measured(snapshot, config, |_| 0)
+        Self::with(snapshot, config, None)
     }
 
     /// Makes a subscriber that goes on from a snapshot, and counts, towards [`SubscriberConfig::bytes`], for each payload
@@ -252,6 +253,10 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// ```
     #[must_use]
     pub fn measured(snapshot: Snapshot<I>, config: SubscriberConfig, measure: fn(&P) -> usize) -> Self {
+        Self::with(snapshot, config, Some(measure))
+    }
+
+    fn with(snapshot: Snapshot<I>, config: SubscriberConfig, measure: Option<fn(&P) -> usize>) -> Self {
         let window = Window::new(snapshot.next, config.window, config.bytes, measure);
         Self {
             epoch: snapshot.epoch,
@@ -531,8 +536,20 @@ impl<I: NodeId, P> Subscriber<I, P> {
     where
         P: PartialEq + Clone,
     {
-        let is_ahead = (self.window.next()..=MAX_SLOT).contains(&slot);
-        if is_ahead && entry.epoch() != self.epoch && !self.is_over() {
+        if entry.epoch() == self.epoch {
+            self.accept(slot, entry).map(drop)
+        } else {
+            self.handle_later(slot, entry)
+        }
+    }
+
+    /// As `handle_entry`, of an entry of another epoch.
+    #[cold]
+    fn handle_later(&mut self, slot: u64, entry: Entry<I, P>) -> Result<(), SubscribeError<I, P>>
+    where
+        P: PartialEq + Clone,
+    {
+        if (self.window.next()..=MAX_SLOT).contains(&slot) && !self.is_over() {
             self.note_dropped(slot);
             return Ok(());
         }
@@ -547,9 +564,26 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.covered = self.covered.min(slot - 1); // not below the next slot
     }
 
-    /// As `handle_entry`; says what became of the entry.
+    /// As `handle_entry`, whatever the epoch; says what became of the entry.
     #[inline]
     fn accept(&mut self, slot: u64, entry: Entry<I, P>) -> Result<Inserted, SubscribeError<I, P>>
+    where
+        P: PartialEq + Clone,
+    {
+        if let Content::Messages { payloads, .. } = entry.content()
+            && self.history.rolled_back().is_none()
+            && let Some((place, bytes)) = self.window.place(slot, payloads)
+        {
+            *place = Some(Held { entry, bytes });
+            self.claimed = self.claimed.max(slot);
+            return Ok(Inserted::Kept);
+        }
+        self.accept_elsewhere(slot, entry)
+    }
+
+    /// As `accept`, where there is no place for the entry yet, or none at all, or where the entry has no payload.
+    #[cold]
+    fn accept_elsewhere(&mut self, slot: u64, entry: Entry<I, P>) -> Result<Inserted, SubscribeError<I, P>>
     where
         P: PartialEq + Clone,
     {

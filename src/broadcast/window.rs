@@ -1,8 +1,8 @@
 //! The entries that have come, from the next slot on, as many as there is room for.
 
-use super::measure::size;
+use super::measure::{owned, size};
 use super::ring::Ring;
-use super::{Content, Entry, MAX_SLOT, SubscribeError};
+use super::{Content, Entry, MAX_SLOT, Payloads, SubscribeError};
 
 #[derive(Debug)]
 pub(super) struct Window<I, P> {
@@ -14,13 +14,14 @@ pub(super) struct Window<I, P> {
     max_bytes: usize,
     /// How many they have.
     bytes: usize,
-    measure: fn(&P) -> usize,
+    measure: Option<fn(&P) -> usize>,
 }
 
+/// An entry, and how many bytes it counts for.
 #[derive(Debug)]
-struct Held<I, P> {
-    entry: Entry<I, P>,
-    bytes: usize,
+pub(super) struct Held<I, P> {
+    pub(super) entry: Entry<I, P>,
+    pub(super) bytes: usize,
 }
 
 /// What became of an entry.
@@ -34,7 +35,7 @@ pub(super) enum Inserted {
 }
 
 impl<I, P> Window<I, P> {
-    pub(super) fn new(next: u64, limit: usize, max_bytes: usize, measure: fn(&P) -> usize) -> Self {
+    pub(super) fn new(next: u64, limit: usize, max_bytes: usize, measure: Option<fn(&P) -> usize>) -> Self {
         let ring = Ring::new(next.clamp(1, MAX_SLOT + 1), limit.max(1));
         // So that the next entry and all others together do not overflow; no memory is larger.
         Self { ring, end: MAX_SLOT + 1, max_bytes: max_bytes.min(usize::MAX / 2), bytes: 0, measure }
@@ -107,25 +108,24 @@ impl<I, P> Window<I, P> {
         self.bytes = self.ring.entries().map(|held| held.bytes).sum();
     }
 
-    /// Accepts an entry, unless its slot is passed or too far ahead, or there is no room for its bytes.
-    ///
-    /// Something that can be read takes the place of something that could not be.
+    /// The place of an entry, if it is empty, and its bytes, which are counted then; `None` where there is more to do.
     #[inline]
-    pub(super) fn insert(&mut self, slot: u64, entry: Entry<I, P>) -> Result<Inserted, SubscribeError<I, P>>
-    where
-        I: PartialEq + Clone,
-        P: PartialEq + Clone,
-    {
-        if slot < self.end
-            && let Some(None) = self.ring.get_mut(slot)
-        {
-            return Ok(self.keep(slot, entry));
+    pub(super) fn place(
+        &mut self,
+        slot: u64,
+        payloads: &Payloads<P>,
+    ) -> Option<(&mut Option<Held<I, P>>, usize)> {
+        if slot >= self.end {
+            return None;
         }
-        self.insert_elsewhere(slot, entry)
+        let place = self.ring.get_mut(slot).filter(|place| place.is_none())?;
+        let bytes = size_of::<Entry<I, P>>().saturating_add(owned(payloads, self.measure));
+        let sum = self.bytes.checked_add(bytes).filter(|&sum| sum <= self.max_bytes)?;
+        self.bytes = sum;
+        Some((place, bytes))
     }
 
     /// Keeps an entry in an empty place, if there is room for its bytes, or if it is the next one.
-    #[inline]
     fn keep(&mut self, slot: u64, entry: Entry<I, P>) -> Inserted {
         let bytes = size(&entry, self.measure);
         if bytes > self.room() && slot > self.next() {
@@ -138,9 +138,10 @@ impl<I, P> Window<I, P> {
         Inserted::Kept
     }
 
-    /// As `insert`, where there is no empty place yet, or none at all.
-    #[cold]
-    fn insert_elsewhere(&mut self, slot: u64, entry: Entry<I, P>) -> Result<Inserted, SubscribeError<I, P>>
+    /// Accepts an entry, unless its slot is passed or too far ahead, or there is no room for its bytes.
+    ///
+    /// Something that can be read takes the place of something that could not be.
+    pub(super) fn insert(&mut self, slot: u64, entry: Entry<I, P>) -> Result<Inserted, SubscribeError<I, P>>
     where
         I: PartialEq + Clone,
         P: PartialEq + Clone,

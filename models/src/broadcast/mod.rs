@@ -58,8 +58,8 @@
 //! | 2 + 1 | 1 | lost, crashed | 135,686 | 26 |
 //! | 2 + 1 | 1 | lost, relearned | 132,467 | 27 |
 //! | 2 + 1 | 1 | lost, abandoned | 63,731 | 25 |
-//! | 1 + 1 | 2 | crashed, restarted; announced | 29,836 | 19 |
-//! | 1 + 1 | 1 | lost, restarted; announced | 13,442 | 19 |
+//! | 1 + 1 | 2 | crashed, restarted; announced | 48,340 | 20 |
+//! | 1 + 1 | 1 | lost, restarted; announced | 15,648 | 19 |
 //! | 1 + 1 | 1 | crashed; observed, 1 attempt | 10,490 | 24 |
 //! | 1 + 1 | 1 | lost; observed, 1 attempt | 232,588 | 30 |
 //! | 2 + 1 | 1 | repeated twice, jumped twice | 123,682 | 31 |
@@ -75,14 +75,14 @@
 //! | 1 + 1 | 1 | crashed, jumped; observed, timely, 0 attempts | 11,122 | 18 |
 //! | 2 + 1 | 1 | crashed, sealed; timely, 1 attempt | 21,313 | 25 |
 //! | 3 + 1 | 1 | sealed; timely, 1 attempt | 19,182 | 27 |
-//! | 4 + 2 | 1 | lost; batches of two | 30,739 | 25 |
-//! | 2 + 2 | 1 | lost, crashed, abandoned; batches of two | 11,332 | 18 |
-//! | 2 + 2 | 1 | lost, restarted; announced, batches of two | 13,442 | 19 |
-//! | 2 + 1 | 1 | lost twice; appends | 228,910 | 19 |
-//! | 1 + 1 | 1 | lost, crashed, resumed, relearned, abandoned; appends | 68,134 | 17 |
-//! | 2 + 1 | 1 | lost, abandoned; appends | 16,101 | 15 |
-//! | 2 + 1 | 1 | lost, sealed, entered; appends | 115,134 | 20 |
-//! | 4 + 2 | 1 | lost, restarted; announced, batches of two, appends | 113,212 | 17 |
+//! | 4 + 2 | 1 | lost; batches of two | 35,030 | 25 |
+//! | 2 + 2 | 1 | lost, crashed, abandoned; batches of two | 12,182 | 18 |
+//! | 2 + 2 | 1 | lost, restarted; announced, batches of two | 15,648 | 19 |
+//! | 2 + 1 | 1 | lost twice; appends | 62,084 | 16 |
+//! | 1 + 1 | 1 | lost, crashed, resumed, relearned, abandoned; appends | 26,922 | 18 |
+//! | 2 + 1 | 1 | lost, abandoned; appends | 9,590 | 14 |
+//! | 2 + 1 | 1 | lost, sealed, entered; appends | 76,734 | 20 |
+//! | 4 + 2 | 1 | lost, restarted; announced, batches of two, appends | 50,412 | 15 |
 //! | 2 + 1 | 1 | lost, resumed | 373,857 | 31 |
 //! | 2 + 1 | 1 | lost twice | 665,695 | 32 |
 //! | 1 + 1 | 2 | lost, restarted; announced | 421,158 | 25 |

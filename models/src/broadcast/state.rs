@@ -129,8 +129,10 @@ impl State {
         }
         for (index, receiver) in self.receivers.iter().enumerate() {
             let receiver = receiver.view();
-            let fill = receiver.fill.filter(|&slot| !bounds.timely || !self.is_in_hand(slot));
-            for when in [Some(When::Soon), fill.map(|_| When::Late)].into_iter().flatten() {
+            // Time passes also where it is asked soon.
+            let is_early = bounds.timely && receiver.fill.is_some_and(|slot| self.is_in_hand(slot));
+            let late = receiver.fill.filter(|_| !is_early).map(|_| When::Late);
+            for when in [(!is_early).then_some(When::Soon), late].into_iter().flatten() {
                 actions.push(Action::Exchange(Who::Receiver(index, when)));
                 if left.lost > 0 {
                     actions.push(Action::Lose(Who::Receiver(index, when)));
@@ -210,6 +212,7 @@ impl State {
             Action::Restart(index) => {
                 state.left.restarted -= 1;
                 tell(format_args!("subscriber {index} comes back from a snapshot"));
+                state.orphan(|who| matches!(who, Who::Receiver(at, _) if *at == index));
                 let saved = state.receivers[index].machine().save();
                 state.receivers[index] = Resting::new(saved);
             }
@@ -351,6 +354,16 @@ impl State {
         self.flights.insert(at, flight);
     }
 
+    /// What a machine has asked for stays under way. Nobody hears the answers.
+    fn orphan(&mut self, is_it: impl Fn(&Who) -> bool) {
+        let waits = |flight: &Flight| flight.who.as_ref().is_some_and(&is_it);
+        self.flights.retain(|flight| !waits(flight) || matches!(flight.what, What::Request(_)));
+        for mut flight in std::mem::take(&mut self.flights) {
+            flight.who = flight.who.filter(|who| !is_it(who));
+            self.send_off(flight.who, flight.what);
+        }
+    }
+
     fn crash(&mut self, bounds: &Bounds, index: usize, back: Return, tell: Tell<'_>) {
         let left = match back {
             Return::Renamed => &mut self.left.crashed,
@@ -360,12 +373,8 @@ impl State {
         *left -= 1;
         let who = Who::Sender(index);
         tell(format_args!("{} crashes", self.name(who)));
-        // What it has asked for stays under way, also what it was just about to ask for. Nobody hears the answers.
-        self.flights.retain(|flight| flight.who != Some(who) || matches!(flight.what, What::Request(_)));
-        for mut flight in std::mem::take(&mut self.flights) {
-            flight.who = flight.who.filter(|&waits| waits != who);
-            self.send_off(flight.who, flight.what);
-        }
+        // Also what it was just about to ask for.
+        self.orphan(|&waits| waits == who);
         let mut sender = self.senders[index].machine();
         let messages = sender.messages();
         match sender.handle(&SenderInput::Ask).request {
