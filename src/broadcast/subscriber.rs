@@ -175,7 +175,7 @@ pub struct Subscriber<I, P> {
     delivered: Delivered<I>,
     history: History<I>,
     window: Window<I, P>,
-    /// Whether something in the window was announced, and not read.
+    /// Whether something in the window may have been announced, and not read.
     announced: bool,
     /// What is left of the entry in the slot that was passed last.
     begun: Option<Begun<I, P>>,
@@ -537,6 +537,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         P: PartialEq + Clone,
     {
         if entry.epoch() == self.epoch {
+            self.announced = true;
             self.accept(slot, entry).map(drop)
         } else {
             self.handle_later(slot, entry)
@@ -553,8 +554,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
             self.note_dropped(slot);
             return Ok(());
         }
-        self.announced |= self.accept(slot, entry)? == Inserted::Kept;
-        Ok(())
+        self.accept(slot, entry).map(drop)
     }
 
     /// Notes that an entry was dropped that has to be read.
