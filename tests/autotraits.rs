@@ -108,7 +108,7 @@ fn states_are_as_small_as_documented() {
         happens_before::broadcast::Delivery<u64, u64> => 56,
         happens_before::broadcast::Publisher<u64, u64> => 120,
         happens_before::broadcast::Appender<u64, u64> => 96,
-        happens_before::broadcast::Subscriber<u64, u64> => 312,
+        happens_before::broadcast::Subscriber<u64, u64> => 592,
         happens_before::replicated::Register<u64> => 8,
         happens_before::replicated::Claims<u64, u64> => 32,
         happens_before::replicated::Lock<u64> => 40,

@@ -27,8 +27,8 @@
 //!
 //! # Errors
 //!
-//! What fails before the commit is [`NotDone`](EngineError::NotDone), a commit that fails
-//! [`Unknown`](EngineError::Unknown). After an error of the disk, or a panic in redb, everything is refused until the file
+//! What fails before the commit is [`NotDone`](crate::EngineError::NotDone), a commit that fails
+//! [`Unknown`](crate::EngineError::Unknown). After an error of the disk, or a panic in redb, everything is refused until the file
 //! is opened again; then repeat what is unknown.
 
 mod counter;
@@ -88,8 +88,8 @@ impl Redb {
     ///
     /// # Errors
     ///
-    /// [`NotDone`](EngineError::NotDone): the file is open already, in this process or in another, or is not a
-    /// database, or is damaged, or cannot be read or written. [`Unknown`](EngineError::Unknown): the disk failed while the tables were
+    /// [`NotDone`](crate::EngineError::NotDone): the file is open already, in this process or in another, or is not a
+    /// database, or is damaged, or cannot be read or written. [`Unknown`](crate::EngineError::Unknown): the disk failed while the tables were
     /// made; open it again.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RedbError> {
         let path = path.as_ref();
