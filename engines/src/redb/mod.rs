@@ -20,16 +20,18 @@
 //!
 //! # Damage
 //!
-//! Every row begins with a checksum of table, key and value, and a panic of redb over a damaged file is an error; so what
-//! is delivered is what was written. Checked is what is read: a row whose *key* was changed is not where it was, and its
-//! slot then looks like a hole. [`redb::Database::check_integrity`](::redb::Database::check_integrity) reads the whole
-//! file and finds that too; it repairs what it can, so give it a copy.
+//! Every row begins with a checksum of its table, key and value, so that what is delivered is what was written. A panic of
+//! redb over a damaged file becomes an error.
+//!
+//! Only what is read is checked. A row whose *key* was changed is no longer found, and its slot looks like a hole.
+//! [`redb::Database::check_integrity`](::redb::Database::check_integrity) reads the whole file and finds that too. It
+//! repairs what it can, so give it a copy.
 //!
 //! # Errors
 //!
-//! What fails before the commit is [`NotDone`](crate::EngineError::NotDone), a commit that fails
-//! [`Unknown`](crate::EngineError::Unknown). After an error of the disk, or a panic in redb, everything is refused until the file
-//! is opened again; then repeat what is unknown.
+//! A request that fails before its commit is [`NotDone`](crate::EngineError::NotDone). One whose commit fails is
+//! [`Unknown`](crate::EngineError::Unknown). After an error of the disk, or a panic in redb, every request is refused until
+//! the file is opened again. Then repeat what is unknown.
 
 mod counter;
 mod error;
@@ -83,14 +85,14 @@ pub struct Redb {
 impl Redb {
     /// Opens the file, or makes it. After a crash that takes time in proportion to its length.
     ///
-    /// A new file is made under another name, beside, and gets its own when it is whole: redb cannot open what is only
-    /// half made. A crash meanwhile may leave that other file, whose name ends in `.new`; it is of no use.
+    /// A new file is made under another name in the same folder, and gets its own name once it is whole: redb cannot open
+    /// a file that is only half made. A crash meanwhile may leave the other file, whose name ends in `.new`. Delete it.
     ///
     /// # Errors
     ///
     /// [`NotDone`](crate::EngineError::NotDone): the file is open already, in this process or in another, or is not a
-    /// database, or is damaged, or cannot be read or written. [`Unknown`](crate::EngineError::Unknown): the disk failed while the tables were
-    /// made; open it again.
+    /// database, or is damaged, or cannot be read or written. [`Unknown`](crate::EngineError::Unknown): the disk failed
+    /// while the tables were made; open it again.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RedbError> {
         let path = path.as_ref();
         if !path.try_exists()? {
