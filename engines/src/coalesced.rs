@@ -112,7 +112,7 @@ impl<C: Counter> Counter for Coalesced<C> {
     }
 }
 
-/// Why a shared counter gave no number. Numbers may be spent, but nobody else gets them: call again. `E` is the
+/// The reason why a shared counter gave no number. Numbers may be spent, but nobody else gets them: call again. `E` is the
 /// error of the counter within.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

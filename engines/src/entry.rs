@@ -7,9 +7,9 @@
 //! | form of the ids | a number: 1 for 64 bits, 2 for 128 bits, 3 for byte strings and text, 4 + N for N bytes |
 //! | epoch | a number |
 //! | kind | 0 a fill, 1 a marker, 2 messages, 3 a skip, 4 a retirement |
-//! | id, but for a fill | a dot: that of the first message, or of what else it is |
-//! | skip: which slot | a number |
-//! | retirement: which node | its first dot |
+//! | id, but for a fill | a dot: that of the first message, or of the marker, the skip or the retirement |
+//! | slot, of a skip | a number |
+//! | node, of a retirement | its first dot |
 //! | messages: how many | a number, at least 1 |
 //! | each payload | its length, a number; its bytes |
 //!
@@ -216,18 +216,18 @@ fn form_of_ids<I: EncodeId>() -> u64 {
     }
 }
 
-/// Bytes are not those of an entry with such ids at such a place.
+/// A fault of bytes that are not those of an entry with these ids at this place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotAnEntry {
-    /// The checksum is wrong: they were changed, or belong to another place. Restore them from a copy.
+    /// The checksum is wrong: the bytes were changed, or belong to another place. Restore them from a copy.
     Damaged,
-    /// The checksum is right, and the version or the kind unknown. Update this side.
+    /// The checksum is right, and the version or the kind is unknown. Update this reader.
     LaterVersion,
     /// The ids are of another form: a log has one type of ids. Read it with the type that it was written with.
     OtherIds,
-    /// A part of it is not as the codec writes it, under a checksum that is right: the type of the ids is narrower than
-    /// it was, or the writer wrong.
+    /// The checksum is right, and a part is not as the codec writes it: the type of the ids is narrower than the writer's,
+    /// or the writer is wrong.
     Part(DecodeError),
     /// It has no message, or more than its node has numbers.
     WrongCount {

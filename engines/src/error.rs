@@ -6,7 +6,7 @@ use core::fmt;
 #[cfg(any(feature = "postgres", feature = "redb"))]
 pub(crate) const MAX: u64 = i64::MAX as u64;
 
-/// Why a request of a counter or a log has no answer, and whether it was carried out. `E` is the engine's own error.
+/// The reason why a request has no answer, and whether it was carried out. `E` is the engine's own error.
 ///
 /// What was done, and where, is said by answers, never by errors. So an error leaves one of two:
 ///
@@ -31,7 +31,7 @@ pub enum EngineError<E> {
         /// The last number taken, or the last slot occupied.
         last: u64,
     },
-    /// **Not done.** The counter, or the log, was removed from the database behind our back.
+    /// **Not done.** The row of the counter, or of the log, is gone from the database.
     Missing,
 }
 

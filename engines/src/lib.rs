@@ -53,7 +53,7 @@
 //! |---|---|---|---|
 //! | a number above 2^63 - 1; numbers or slots used up | all | not done ([`OutOfRange`](EngineError::OutOfRange), [`Exhausted`](EngineError::Exhausted)) | distrust the number; begin an epoch, or another counter `[conformance]` |
 //! | a slot whose bytes are damaged, or of a later version | read; a write that finds it there | no error: the slot is answered as [`Unreadable`](happens_before::broadcast::Content::Unreadable) | restore it, update, or skip it `[conformance, damage]` |
-//! | **redb**: the file is in use, or is no database, or cannot be read, or is of an earlier version | open | not done | `[redb_crash, damage]` |
+//! | **redb**: the file is in use, or is no database, or cannot be read, or is of an earlier version | open | not done | see to what the error says `[redb_crash, damage]` |
 //! | redb: the file is damaged, so that redb says so or panics | all | not done, in the commit **unknown** | restore the file from a copy; until it is opened again all requests are refused `[damage]` |
 //! | redb: the disk, before the commit | all | not done | open the file again; until then all requests are refused `[redb_crash, disk_full]` |
 //! | redb: the disk, in the commit | what changes something | **unknown** | open the file again, repeat the request unchanged `[redb_crash, disk_full]` |

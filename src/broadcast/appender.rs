@@ -47,12 +47,12 @@ struct Outstanding<I, P> {
 /// How often an answer may settle nothing: as often as for a publisher that is not told otherwise.
 const ATTEMPTS: u32 = 16;
 
-/// What an [`Appender`] wants done.
+/// A request of an [`Appender`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum AppendRequest<'a, I, P> {
     /// Append the entry; the answer goes to [`Appender::handle_append`].
     Append {
-        /// What to append.
+        /// The entry.
         entry: &'a Entry<I, P>,
     },
     /// The epoch is over: make sure that this publisher may go on, and call [`Appender::enter`].

@@ -45,7 +45,7 @@ use crate::node::NodeId;
 
 pub use epoch::{BeginEpochError, Begun, begin_epoch, begin_epoch_append};
 
-/// What became of driving an entry; `None` if none was outstanding. `C` and `L` are the errors of the counter and of the log.
+/// The result of driving an entry; `None` if none was outstanding. `C` and `L` are the errors of the counter and of the log.
 pub type Settled<I, P, C, L> = Result<Option<Published<I>>, SettleError<I, P, C, L>>;
 
 /// Drives what is outstanding to its end; `None` if nothing is.
@@ -127,8 +127,8 @@ where
 ///
 /// # Errors
 ///
-/// [`FollowError`]; the subscriber goes on when this is called again. If there is an
-/// [obstacle](Subscriber::obstacle) in the next slot, everything below being delivered, it is the error of each call.
+/// [`FollowError`]; the subscriber goes on when this is called again. Once everything below an
+/// [obstacle](Subscriber::obstacle) is delivered, each call returns the obstacle.
 pub fn follow<I, P, L>(
     subscriber: &mut Subscriber<I, P>,
     log: &L,
@@ -204,7 +204,7 @@ where
     }
 }
 
-/// Why an entry is not settled. `C` and `L` are the errors of the counter and of the log.
+/// The reason why an entry is not settled. `C` and `L` are the errors of the counter and of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SettleError<I, P, C, L> {
@@ -213,7 +213,8 @@ pub enum SettleError<I, P, C, L> {
     /// The log failed; **unknown** whether the entry is stored. It is still outstanding.
     Log(L),
     /// The epoch is over; the entry is **not stored** over a counter, and unknown over an appending engine if an earlier
-    /// request failed. It is still outstanding.
+    /// request failed. It is still outstanding. Enter the epoch with the tail that [`Log::seal`] returns for epoch 0, which
+    /// changes nothing.
     EnterEpoch {
         /// The lowest epoch that may write.
         epoch: u64,
@@ -242,7 +243,7 @@ where
 {
 }
 
-/// Why a subscriber cannot follow the log now. `L` is the error of the log.
+/// The reason why a subscriber cannot follow the log now. `L` is the error of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FollowError<I, P, L> {

@@ -5,7 +5,7 @@ use core::{fmt, slice};
 use crate::compat::{Vec, vec};
 use crate::node::Dot;
 
-/// What is written into a slot, once: the messages of one publisher, a marker, or a fill; and the writer's epoch.
+/// The content of a slot, written once, and the writer's epoch.
 ///
 /// A message's id is a [`Dot`]: the publisher's node and the message's number there. It stays the same whichever
 /// slot the message is written to in the end; by it, what was written twice is delivered once.
@@ -33,14 +33,14 @@ pub struct Entry<I, P> {
     content: Content<I, P>,
 }
 
-/// What an [`Entry`] holds.
+/// The content of an [`Entry`].
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Content<I, P> {
     /// Messages with consecutive numbers, at least one.
     Messages {
         /// The id of the first; the last number does not overflow.
         first: Dot<I>,
-        /// What they carry.
+        /// The payloads of the messages.
         payloads: Payloads<P>,
     },
     /// A message that carries nothing: whoever sees it delivered has seen all that was written before.
@@ -91,7 +91,7 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// What the messages of one entry carry, at least one; a single one needs no allocation.
+/// The payloads of one entry, at least one; a single one needs no allocation.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Payloads<P>(Repr<P>);
 
@@ -266,13 +266,13 @@ impl<P: fmt::Debug> fmt::Debug for Payloads<P> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchError<P> {
-    /// What the messages would have carried.
+    /// The payloads.
     pub payloads: Vec<P>,
-    /// What was wrong.
+    /// The reason.
     pub kind: BatchErrorKind,
 }
 
-/// Why a batch cannot be written.
+/// The reason why a batch cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BatchErrorKind {

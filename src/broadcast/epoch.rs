@@ -3,15 +3,16 @@
 //! # The problem
 //!
 //! A log is restored from last night's backup. Slots 34 to 40 are empty again, and are written a second time, with other
-//! messages. Whoever held a lock under the token `0:34:0` still has it, and the next one who is granted a lock gets the
-//! same token. A subscriber that had delivered slot 40 takes the new slot 41 for what follows.
+//! messages. A node that held a lock under the token `0:34:0` still has it, and the next node that is granted a lock gets
+//! the same token. A subscriber that had delivered slot 40 takes the new slot 41 for what follows.
 //!
 //! # The algorithm
 //!
 //! 1. Ask the log for its epoch, by sealing epoch 0, which changes nothing. The new epoch must be above it.
 //! 2. Seal the log for the new epoch. No entry of an earlier one gets in any more, and the tail stands still.
 //! 3. Over a counter: take numbers until the next one is above the tail.
-//! 4. Publishers [enter](super::Publisher::enter) the epoch with the tail.
+//! 4. Publishers [enter](super::Publisher::enter) the epoch with the tail. One that starts later seals epoch 0 again to
+//!    learn both.
 //!
 //! # Guarantees
 //!
@@ -19,8 +20,8 @@
 //! [`Position`](super::Position) than anything that was ever delivered. So no [token](super::FencingToken) is granted
 //! twice, and a subscriber that is ahead of the restored log [says so](super::SubscribeError::RolledBack).
 //!
-//! The log alone cannot know which epochs were used: what the restored log has forgotten may have been of a later epoch
-//! than all that it holds. So the epoch is an argument. Take the time of day in milliseconds, or a number that is kept
+//! The log alone cannot know which epochs were used: what it lost in the restore may have been of a later epoch than all
+//! that it holds. So the epoch is an argument. Take the time of day in milliseconds, or a number that is kept
 //! outside of the log and counted up. The backup's epoch plus one is right only if no epoch was begun since the backup.
 //!
 //! # Use
@@ -36,7 +37,7 @@ use super::SealAnswer;
 /// A counter that stays below the tail is believed so often.
 const ATTEMPTS: u32 = 16;
 
-/// Begins a new epoch of a log; does no input or output. Every method is O(1).
+/// The machine that begins a new epoch of a log; it does no input or output. Every method is O(1).
 ///
 /// # Examples
 ///
@@ -87,7 +88,7 @@ enum Stage {
     },
 }
 
-/// What a [`NewEpoch`] wants done.
+/// A request of a [`NewEpoch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EpochRequest {
     /// Call [`Log::seal`](super::Log::seal) with this epoch; the answer goes to [`NewEpoch::handle_seal`].

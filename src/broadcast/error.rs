@@ -28,20 +28,20 @@ pub enum SubscribeError<I, P> {
     Conflict {
         /// The slot.
         slot: u64,
-        /// What was seen first.
+        /// The content that was seen first.
         first: Entry<I, P>,
-        /// What was seen then.
+        /// The content that was seen later.
         second: Entry<I, P>,
     },
-    /// The log does not hold any more what was passed in this slot: it was restored from a backup, or fails to keep what
-    /// it acknowledged. What it holds now has another past than what was delivered here, so nothing more is delivered.
+    /// The log no longer holds what was passed in this slot: it was restored from a backup, or fails to keep what it
+    /// acknowledged. Its history is no longer the one that was delivered here, so nothing more is delivered.
     ///
     /// [Install](super::Subscriber::install) a snapshot of a subscriber of the log as it is now, or start anew.
     RolledBack {
         /// The slot.
         slot: u64,
     },
-    /// Two contents were seen in this slot before; nothing is taken from there on.
+    /// Two contents were seen in this slot before; nothing is accepted from there on.
     Halted {
         /// The slot.
         slot: u64,
@@ -54,7 +54,7 @@ pub enum SubscribeError<I, P> {
     Unreadable {
         /// The slot.
         slot: u64,
-        /// What is wrong with it.
+        /// The reason why it cannot be read.
         kind: Unreadable,
     },
     /// The next slot holds a [`Skip`](super::Content::Skip) of a slot that this subscriber has passed without skipping it,
@@ -71,9 +71,9 @@ pub enum SubscribeError<I, P> {
     /// The log has given an answer that breaks its [contract](super::log). Nothing of the answer is used, and the log is
     /// asked again after a pause. The engine is at fault.
     InvalidAnswer {
-        /// The slot from which on was read, or that was to be filled.
+        /// The slot at which the read began, or that was to be filled.
         slot: u64,
-        /// What is wrong with the answer.
+        /// The rule that the answer breaks.
         kind: InvalidAnswer,
     },
 }
@@ -160,7 +160,7 @@ impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for SubscribeError<I, P> {
 pub struct TooManyNodes<I> {
     /// The node.
     pub node: I,
-    /// How many there may be.
+    /// The highest number of nodes.
     pub limit: usize,
 }
 

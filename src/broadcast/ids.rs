@@ -103,13 +103,13 @@ impl<I: NodeId> Ids<I> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PublishRefused<T> {
-    /// What was to be published: a payload, a `Vec` of them, the slot to skip or the node to retire.
+    /// The value to be published: a payload, a `Vec` of them, the slot to skip or the node to retire.
     pub payload: T,
-    /// Why not.
+    /// The reason.
     pub kind: PublishRefusedKind,
 }
 
-/// Why a message cannot be published now.
+/// The reason why a message cannot be published now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublishRefusedKind {

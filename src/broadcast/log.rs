@@ -37,12 +37,13 @@
 //!   create-if-absent succeeds again in a slot that was trimmed, and a reader that has passed never sees it.
 //! - L6, **the numbers of a node go up**: for each node the log keeps the highest number that it has stored, also of what
 //!   is trimmed by now. An entry whose first number is not above it is not stored: subscribers would take it for a
-//!   duplicate and drop it. So a publisher that was started a second time under one name is told so, instead of being
-//!   acknowledged for what nobody delivers. Over slots, neither is an entry stored in a slot below that of the highest
-//!   number: subscribers would deliver it first, and drop the one that is stored already. An entry that [retires](super::Content::Retire) a node removes the number of
-//!   that node, so that the table does not grow with every restart.
-//! - L7, **what cannot be read is said so**: a slot whose stored bytes are damaged, or of a later version, is read as
-//!   [`Content::Unreadable`](super::Content::Unreadable), and the slots beyond it are read as ever.
+//!   duplicate and drop it. So a publisher that was started a second time under one name gets an error, and not an
+//!   acknowledgement for what nobody delivers. Over slots, an entry is not stored in a slot below that of the highest
+//!   number either: subscribers would deliver it first, and drop the one that is stored already. An entry that
+//!   [retires](super::Content::Retire) a node removes the number of that node, so that the table does not grow with every
+//!   restart.
+//! - L7, **what cannot be read is answered as such**: a slot whose stored bytes are damaged, or of a later version, is
+//!   read as [`Content::Unreadable`](super::Content::Unreadable). The slots beyond it are read as usual.
 //!
 //! # What an error tells the caller
 //!
@@ -71,7 +72,7 @@
 use super::Entry;
 use crate::compat::Vec;
 
-/// What can be read, sealed and trimmed: what [`SlotLog`] and [`AppendLog`] share.
+/// A log that can be read, sealed and trimmed: the part that [`SlotLog`] and [`AppendLog`] share.
 ///
 /// `I` names the nodes, `P` is what messages carry. All calls block, and take `&self`, so that threads may share a log;
 /// all can be made on `dyn Log<I, P, Error = E>`. What an error tells the caller: [see above](self).
@@ -149,7 +150,7 @@ pub trait AppendLog<I, P>: Log<I, P> {
     fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, Self::Error>;
 }
 
-/// What became of a write.
+/// The answer to a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteAnswer<I, P> {
     /// It is stored.
@@ -174,7 +175,7 @@ pub enum WriteAnswer<I, P> {
     },
 }
 
-/// What became of an append.
+/// The answer to an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendAnswer {
     /// It is stored in this slot.
@@ -202,22 +203,24 @@ pub enum AppendAnswer {
 /// The most that one read returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ReadLimit {
-    /// How many entries.
+    /// The most entries.
     pub entries: usize,
-    /// How many bytes all entries may take together, as the engine stores them. The first two entries are returned
-    /// whatever they take, so that every read gets on: the first may be one that the reader knows.
+    /// The most bytes that all entries may take together, as the engine stores them.
+    ///
+    /// The first two entries are returned whatever they take. The first may be one that the reader knows, and with the
+    /// second every read makes progress.
     pub bytes: usize,
 }
 
 impl ReadLimit {
-    /// Returns a limit of so many entries, of any size.
+    /// Returns a limit of this many entries, of any size.
     #[must_use]
     pub const fn entries(entries: usize) -> Self {
         Self { entries, bytes: usize::MAX }
     }
 }
 
-/// What a read found.
+/// The answer to a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadAnswer<I, P> {
     /// Occupied slots with what they hold, in increasing order, from the one asked for on.
@@ -229,7 +232,7 @@ pub enum ReadAnswer<I, P> {
     },
 }
 
-/// Where the log stands once it is sealed.
+/// The state of a log that is sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SealAnswer {
     /// The lowest epoch that may write; higher than asked for if someone has gone further.

@@ -269,7 +269,7 @@ pub struct LogFull {
     pub slot: u64,
     /// The first slot that is kept.
     pub first: u64,
-    /// How many are kept at most.
+    /// The most slots that are kept.
     pub limit: usize,
 }
 

@@ -93,7 +93,8 @@
 //! Publisher and subscriber do no input or output: requests come out, answers go in, time is an argument. [`blocking`] has
 //! the loops for engines that block; for one that is asynchronous they are the same, with `.await`. Read the modules in
 //! this order: [`log`] (what an engine promises), `entry` (what stands in a slot), `publisher`, `subscriber` with its
-//! `window` (what has come, in a `ring`), `patience` (how long a hole is waited for) and `search` (for the note that lets a slot be passed), [`fence`] (what a position is good for).
+//! `window` (what has come, in a `ring`), `patience` (the wait for a hole), `history` (what was passed) and `search` (for
+//! the note that lets a slot be passed), [`epoch`] (a new one), [`fence`] (what a position is good for).
 //!
 //! # Sources
 //!

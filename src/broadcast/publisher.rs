@@ -31,13 +31,13 @@ use super::{Entry, WriteAnswer};
 use crate::compat::Vec;
 use crate::node::{Dot, NodeId};
 
-/// What a [`Publisher`] puts up with.
+/// Configuration of a [`Publisher`]: the faults that it tolerates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublisherConfig {
-    /// How often the slot of a message may be lost, to a fill or otherwise, and how often in a row the counter may be
-    /// behind; the default is 16.
+    /// The times that the slot of a message may be lost, to a fill or otherwise, and the times in a row that the counter
+    /// may be behind the log; the default is 16.
     pub attempts: u32,
-    /// How far above the highest occupied slot known a number may be; the default is 2^20.
+    /// The furthest that a number may be above the highest occupied slot known; the default is 2^20.
     ///
     /// Every number in between is a hole that subscribers wait for and fill. Subscribers should allow as much.
     pub jump: u64,
@@ -71,7 +71,7 @@ impl Default for PublisherConfig {
 ///   [`NumberUsed`](PublishErrorKind::NumberUsed), unless the number is above all that it has stored of the node. Publish
 ///   the payload again: the publisher goes on above. It stays unknown whether what was outstanding before is stored.
 ///
-/// Have one publisher of an id at a time. Two are refused now and then, as if each had been restarted.
+/// Have one publisher of an id at a time. If there are two, each is refused now and then, as if it had been restarted.
 ///
 /// # Examples
 ///
@@ -144,7 +144,7 @@ enum Stage {
 
 const ONE: Stage = Stage::Take { n: NonZeroU64::MIN };
 
-/// What a [`Publisher`] wants done.
+/// A request of a [`Publisher`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum PublishRequest<'a, I, P> {
     /// Call `increment_and_get(n)` on the counter of the epoch; the answer goes, with the request, to
@@ -154,7 +154,7 @@ pub enum PublishRequest<'a, I, P> {
     Write {
         /// The slot.
         slot: u64,
-        /// What to write; the same whenever the write is repeated.
+        /// The entry; the same whenever the write is repeated.
         entry: &'a Entry<I, P>,
     },
     /// The epoch is over: find out what counter the new one uses, and call [`Publisher::enter`].
@@ -171,7 +171,7 @@ pub struct Take<I> {
     pub id: Dot<I>,
     /// The epoch whose counter is to be asked: the one that the publisher has [entered](Publisher::enter).
     pub epoch: u64,
-    /// How many numbers.
+    /// The number of numbers.
     pub n: NonZeroU64,
 }
 
@@ -185,16 +185,16 @@ pub struct Published<I> {
     pub slot: u64,
 }
 
-/// What becomes of an entry that its publisher gives up.
+/// An entry that its publisher has given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Abandoned<I, P> {
     /// The entry. Its numbers are used; published again, its messages get new ones.
     pub entry: Entry<I, P>,
-    /// Whether it is in the log.
+    /// Its fate: whether it is in the log.
     pub fate: Fate,
 }
 
-/// Whether an abandoned entry is in the log.
+/// The fate of an abandoned entry: whether it is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It is not, and never will be.
@@ -467,6 +467,9 @@ impl<I: NodeId, P> Publisher<I, P> {
 
     /// Enters an epoch whose counter starts above `tail`, the highest occupied slot: what sealing answered.
     ///
+    /// A publisher that starts later, when the epoch has begun or the log is long, learns both from
+    /// [`Log::seal`](super::Log::seal) with epoch 0, which changes nothing.
+    ///
     /// Epochs and tails only go up; lower ones are left out of account. A write that is outstanding is settled in its
     /// own epoch first; numbers are asked for in the new one.
     pub fn enter(&mut self, epoch: u64, tail: u64) {
@@ -556,18 +559,18 @@ impl<I: NodeId, P> Publisher<I, P> {
 pub struct PublishError<I, P> {
     /// The entry. Its numbers are used; published again, its messages get new ones.
     pub entry: Entry<I, P>,
-    /// What was wrong.
+    /// The reason.
     pub kind: PublishErrorKind<I, P>,
 }
 
-/// Why an entry could not be published.
+/// The reason why an entry could not be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublishErrorKind<I, P> {
     /// Each slot that it took a number for was occupied, or trimmed, when it was written; it is **not stored**. Either
     /// writes take longer than subscribers wait, or the counter repeats numbers faster than this publisher learns of them.
     FilledAway {
-        /// How often.
+        /// The number of slots that were lost.
         times: u32,
     },
     /// The log answered again and again that its epoch is over, although the entry is of no earlier one; **unknown**
@@ -575,7 +578,7 @@ pub enum PublishErrorKind<I, P> {
     Sealed {
         /// The lowest epoch that may write, as the log says.
         epoch: u64,
-        /// How often a write settled nothing.
+        /// The number of answers that settled nothing.
         times: u32,
     },
     /// The log says that the entry is stored in a slot that does not exist; **unknown** whether it is stored. The log does
@@ -606,7 +609,7 @@ pub enum PublishErrorKind<I, P> {
     Conflict {
         /// The slot.
         slot: u64,
-        /// What it holds.
+        /// The entry that it holds.
         other: Entry<I, P>,
     },
     /// The log holds this number of the node already, or a later one, and stores the entry in no other slot. Two publishers

@@ -104,11 +104,11 @@ pub struct Delivery<I, P> {
     pub position: Position,
     /// Its id.
     pub id: Dot<I>,
-    /// What it carries; `None` for a marker.
+    /// The payload; `None` for a marker.
     pub payload: Option<P>,
 }
 
-/// What a [`Subscriber`] wants done.
+/// A request of a [`Subscriber`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscribeRequest {
     /// Read the log; the answer goes to [`Subscriber::handle_read`].
@@ -131,7 +131,7 @@ pub enum SubscribeRequest {
     },
 }
 
-/// Delivers the messages of a log in the order of its slots, each once; does no input or output.
+/// A reader that delivers the messages of a log in the order of its slots, each once; it does no input or output.
 ///
 /// In the costs below, n is the number of nodes that have delivered messages.
 ///
@@ -296,14 +296,14 @@ impl<I: NodeId, P> Subscriber<I, P> {
 
     /// Goes on from a snapshot of another subscriber, ahead of this one; what is in between is not delivered here.
     ///
-    /// What to do when the log is [trimmed](SubscribeError::Trimmed) below what this one would need next, or was
-    /// [rolled back](SubscribeError::RolledBack). In that case alone the snapshot may be of a lower slot: install the state
-    /// with it, since what was delivered here may be delivered again, or never was there. Drop the answers to requests of
-    /// before.
+    /// Call it when the log is [trimmed](SubscribeError::Trimmed) above the slot that this one needs next, or when it was
+    /// [rolled back](SubscribeError::RolledBack). After a rollback, and only then, the snapshot may be of a lower slot.
+    /// Install the state that belongs to the snapshot, too: what was delivered here may be delivered again, or is not in
+    /// the log. Drop the answers to earlier requests.
     ///
     /// # Errors
     ///
-    /// The snapshot is handed back if it is not ahead.
+    /// The snapshot is handed back if it is not ahead, unless the log was rolled back. Nothing is changed.
     #[expect(clippy::result_large_err, reason = "what was moved in is moved out")]
     pub fn install(&mut self, snapshot: Snapshot<I>) -> Result<(), Snapshot<I>> {
         let asked = self.window.next();
@@ -349,7 +349,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// there is something to deliver, or nothing is known of the next slot. O(log skips).
     ///
     /// It is [`Unreadable`](SubscribeError::Unreadable), [`NotSkipped`](SubscribeError::NotSkipped),
-    /// [`RolledBack`](SubscribeError::RolledBack) or [`Halted`](SubscribeError::Halted). The first two go away when a [`Skip`](Content::Skip) of the slot is found.
+    /// [`RolledBack`](SubscribeError::RolledBack) or [`Halted`](SubscribeError::Halted). The first two go away once a
+    /// [`Skip`](Content::Skip) of the slot is found, and the first one also once the slot can be read.
     pub fn obstacle(&self) -> Option<SubscribeError<I, P>> {
         let slot = self.window.next();
         if self.begun.is_some() {
@@ -715,7 +716,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
     ///
     /// [`SubscribeError::Trimmed`], [`Jump`](SubscribeError::Jump),
     /// [`Conflict`](SubscribeError::Conflict) or [`Halted`](SubscribeError::Halted); what was read before that is
-    /// kept. [`RolledBack`](SubscribeError::RolledBack): nothing is kept, and nothing is accepted any more. [`InvalidAnswer`](SubscribeError::InvalidAnswer): nothing is kept, and the log is read again after a pause.
+    /// kept. [`RolledBack`](SubscribeError::RolledBack): nothing is kept, and nothing is accepted any more.
+    /// [`InvalidAnswer`](SubscribeError::InvalidAnswer): nothing is kept, and the log is read again after a pause.
     pub fn handle_read(
         &mut self,
         now_ms: u64,

@@ -53,7 +53,8 @@ pub fn encode_delta<I: EncodeId>(vector: &VersionVector<I>, base: &VersionVector
 /// Merges into `base` what [`encode_delta`] has written relative to it. O(n + m).
 ///
 /// The input is bytes or a reader, as that of [`decode`](super::decode). What the delta names is drawn from its budget;
-/// the entries of `base`, which are there already, are not.
+/// the entries of `base`, which are there already, are not. So the vector that is returned may have as many entries as
+/// `base` and the budget together: look at its length before it becomes the base of the next delta.
 ///
 /// # Errors
 ///

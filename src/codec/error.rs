@@ -36,7 +36,7 @@ pub enum DecodeErrorKind {
     Unsorted,
     /// More entries than the reader was told to accept.
     TooManyEntries {
-        /// How many it would have accepted.
+        /// The limit of the reader.
         limit: usize,
     },
     /// A delta was made against another vector than the one given.
@@ -102,7 +102,7 @@ impl core::error::Error for DecodeError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BufferTooSmall {
-    /// How many bytes the encoding takes.
+    /// The length of the encoding.
     pub needed: usize,
 }
 

@@ -47,7 +47,7 @@
 //! entries is read by a reader with a limit of n, and refused by one with less, with
 //! [`TooManyEntries`](DecodeErrorKind::TooManyEntries), before memory is taken for it. [`Reader::new`], and with it
 //! [`decode`] of bytes, accepts one entry for each byte and [`Reader::DEFAULT_ENTRIES`] more;
-//! [`Reader::with_limit`] takes a number. In memory an entry drawn and a byte read take at most so many bytes each, with
+//! [`Reader::with_limit`] takes a number. In memory, each entry drawn and each byte read take at most this many bytes, with
 //! ids of type `u64` on a 64-bit machine:
 //!
 //! | value | entries | held | at the peak |

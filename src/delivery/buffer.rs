@@ -32,7 +32,7 @@ use crate::delivery::shares::{Charged, Shares};
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
-/// Holds messages back until all their causes are delivered, then releases them.
+/// A buffer that holds messages back until all their causes are delivered, then releases them.
 ///
 /// Hand in what arrives with [`accept`](Self::accept), in any order, however often; then take out what can be
 /// delivered with [`pop`](Self::pop) until it says `None`. The node's own messages go the same way.
@@ -60,7 +60,7 @@ use crate::version::VersionVector;
 /// 3. counter and frontier of the [`Outbox`](crate::Outbox), and every message of one's own, whole.
 ///
 /// Only when it is committed is a message acknowledged to whoever brought it, and one's own sent. A crash before the
-/// commit leaves nothing behind, and the message comes again; a crash behind it loses the acknowledgement at most, and
+/// commit leaves nothing behind, and the message comes again; a crash after it loses the acknowledgement at most, and
 /// the message comes again as a duplicate. The [`held`](Self::held) messages may be stored, to save asking for them
 /// again, and must be if they are acknowledged. The example `exactly_once` does this on an embedded database;
 /// [`encode_snapshot`](crate::delivery::encode_snapshot) writes all but the effects and one's own messages.

@@ -71,15 +71,15 @@ use crate::delivery::Accepted;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DagEvent<I, P> {
-    /// What others name it by.
+    /// The name by which others depend on it.
     pub id: I,
     /// The ids of its direct causes, in the order that the application wants them in.
     pub parents: Vec<I>,
-    /// What it carries.
+    /// The payload.
     pub payload: P,
 }
 
-/// What a [`DagBuffer`] lets others make it remember.
+/// Limits on what others can make a [`DagBuffer`] remember.
 ///
 /// Others can make the buffer hold twice as many events as `events`, and for each of them an id and two numbers;
 /// and for each link an id and a number.
@@ -629,11 +629,11 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
 pub struct AcceptError<I, P> {
     /// The event.
     pub event: DagEvent<I, P>,
-    /// Why it was refused.
+    /// The reason why it was refused.
     pub kind: AcceptErrorKind,
 }
 
-/// Why an event was refused.
+/// The reason why an event was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AcceptErrorKind {

@@ -144,13 +144,13 @@ impl<I, P> Message<I, P> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MessageError<I, P> {
-    /// What the message would have carried.
+    /// The payload.
     pub payload: P,
-    /// What was wrong.
+    /// The reason.
     pub kind: MessageErrorKind<I>,
 }
 
-/// What was wrong with the dependencies of a message.
+/// A fault of the dependencies of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MessageErrorKind<I> {

@@ -23,7 +23,7 @@
 //!    that is not delivered, and under no other; if there is none, the message is ready. (The previous message comes
 //!    last because it is the oldest: mostly it is delivered by the time the dependencies are.)
 //! 3. [`pop`](CausalBuffer::pop) delivers a message, and releases all that were parked under it.
-//! 4. A released message resumes its search *behind* the cause it waited for, until it is parked again or can be
+//! 4. A released message resumes its search *after* the cause it waited for, until it is parked again or can be
 //!    delivered. Delivered messages stay delivered, so the search never goes back: it looks at each cause at most once.
 //!    With the first look that makes at most 2(d + 1) checks for a message with d dependencies in its whole life, and
 //!    the whole run is linear in its input, whatever the order of arrival.

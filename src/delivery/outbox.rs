@@ -227,13 +227,13 @@ impl<I: NodeId> Outbox<I> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StampError<P> {
-    /// What the message would have carried.
+    /// The payload.
     pub payload: P,
-    /// Why it was not made.
+    /// The reason why it was not made.
     pub kind: StampErrorKind,
 }
 
-/// Why a message was not made.
+/// The reason why a message was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StampErrorKind {

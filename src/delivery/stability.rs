@@ -64,7 +64,7 @@ use crate::delivery::TooManyNodes;
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
-/// What every member of an explicit roster is known to have.
+/// A record of what every member of an explicit roster is known to have.
 ///
 /// In the costs below n is the number of members, m the number of authors that were ever named. Memory: 8 n m bytes.
 ///

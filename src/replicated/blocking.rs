@@ -147,7 +147,7 @@ where
     Ok(())
 }
 
-/// Why what was waited for is not known. `C` is the error of the counter, `E` that of the step.
+/// The reason why a result is not known. `C` is the error of the counter, `E` that of the step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitError<I, C, E> {

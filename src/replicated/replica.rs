@@ -68,7 +68,7 @@ pub struct Applied<I, O> {
     pub position: Position,
     /// Its id: what its sender knows it by.
     pub id: Dot<I>,
-    /// What the state machine said; `None` for a marker.
+    /// The output of the state machine; `None` for a marker.
     pub output: Option<O>,
 }
 
@@ -78,7 +78,7 @@ pub struct Applied<I, O> {
 /// worth nothing: a command would be applied twice, or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaSnapshot<I, M> {
-    /// What to apply next, and which commands are applied already.
+    /// The place of the next command, with the commands that are applied already.
     pub place: Snapshot<I>,
     /// The state there.
     pub machine: M,
@@ -181,7 +181,7 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         self.subscriber.next()
     }
 
-    /// Whether the turn of a command is over: it is applied, or never will be. O(log n) for n nodes.
+    /// Returns whether the turn of a command is over: it is applied, or never will be. O(log n) for n nodes.
     ///
     /// It is applied, unless its sender gave it up and a later one of the same node was applied first.
     pub fn has_passed(&self, id: &Dot<I>) -> bool {

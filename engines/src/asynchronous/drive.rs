@@ -90,13 +90,13 @@ where
     }
 }
 
-/// What reads a log by requests and answers: a [`Subscriber`], a [`Replica`], or one of these in a coat of your own.
+/// A reader of a log by requests and answers: a [`Subscriber`], a [`Replica`], or a type of your own around one.
 ///
 /// The methods are those of [`Subscriber`].
 pub trait Follower {
-    /// What names the nodes.
+    /// The ids of nodes.
     type Node;
-    /// What messages carry.
+    /// The payloads of messages.
     type Payload;
 
     /// As [`Subscriber::poll_request`].

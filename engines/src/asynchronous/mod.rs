@@ -94,7 +94,7 @@ pub use epoch::{begin_epoch, begin_epoch_append};
 /// }
 /// ```
 pub trait AsyncCounter {
-    /// Why no number could be taken.
+    /// The error of a request that took no number.
     type Error;
 
     /// Takes the next `n` numbers and returns the first: the caller owns `first ..= first + n - 1`.
@@ -108,16 +108,16 @@ pub trait AsyncCounter {
     ///
     /// # Errors
     ///
-    /// What the implementation says; nothing was taken.
+    /// That of the implementation; nothing was taken.
     fn current(&self) -> impl Future<Output = Result<u64, Self::Error>> + Send;
 }
 
-/// What can be read, sealed and trimmed; as [`Log`](happens_before::broadcast::Log), which says what is promised.
+/// A log that can be read, sealed and trimmed; its promises are those of [`Log`](happens_before::broadcast::Log).
 pub trait AsyncLog<I, P> {
-    /// Why a request could not be carried out, or was not answered.
+    /// The error of a request that was not carried out, or not answered.
     type Error;
 
-    /// Reads occupied slots from `from` on, in order, leaving out holes; at most `limit` of them.
+    /// Reads occupied slots from `from` on, in order, leaving out holes, within `limit`.
     ///
     /// # Errors
     ///

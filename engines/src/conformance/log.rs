@@ -103,7 +103,7 @@ where
     });
 }
 
-/// Checks that a slot which cannot be read is said to be so, and harms nothing else; for logs of either kind.
+/// Checks that a slot which cannot be read is answered as unreadable, and harms no other; for logs of either kind.
 ///
 /// `log` is new. `put` stores an entry in the slot, which is the next one; `damage` changes the bytes that are stored in the
 /// slot, and returns the same log.

@@ -9,7 +9,7 @@
 //! | [`counter`](counter()) | numbers from 1, each once; linearizable between threads; kept over a restart; a request too large changes nothing |
 //! | [`slots`] | the same answers as [`MemoryLog`], request by request, over restarts; one of many writers wins; sealed is sealed, trimmed is trimmed, whoever writes meanwhile; the numbers of a node go up; a read within few bytes gets on |
 //! | [`appends`] | the same for appends; no hole at any moment; later is higher; a repeated append says where the first is |
-//! | [`unreadable`] | a slot whose bytes were damaged is said to be so, and what is beyond it is read |
+//! | [`unreadable`] | a slot whose bytes were damaged is answered as unreadable, and what is beyond it is read |
 //! | [`broadcast`](broadcast()), [`broadcast_appends`] | publishers and subscribers over it, whose requests and answers get lost and late ([`Unreliable`]), with dead number takers and a new epoch; judged by [`check::OrderRun`](happens_before::check::OrderRun) |
 //!
 //! # Examples

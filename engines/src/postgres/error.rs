@@ -10,16 +10,16 @@ use tokio_postgres::error::{Severity, SqlState};
 
 use crate::error::EngineError;
 
-/// Why a request has no answer, and whether it was carried out.
+/// The reason why a request has no answer, and whether it was carried out.
 pub type PostgresError = EngineError<ServerError>;
 
 pub(super) type Result<T> = core::result::Result<T, PostgresError>;
 
-/// What was wrong at the server, or on the way there.
+/// A fault at the server, or on the way there.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// What the client says: no connection, or what the server answered.
+    /// The error of the client: no connection, or what the server answered.
     Client(tokio_postgres::Error),
     /// The server runs with `fsync = off`: what it answers does not survive a crash. Turn it on.
     NotDurable,
@@ -30,7 +30,7 @@ pub enum ServerError {
     EarlierVersion,
     /// There is a log of that name, of the other kind.
     OtherKind,
-    /// What refused the request was removed before it could be looked at. Repeat the request.
+    /// The row that refused the request was removed before it could be read. Repeat the request.
     Overtaken,
     /// A row is not as this engine leaves it: somebody else changed it.
     Foreign,

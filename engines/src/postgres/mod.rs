@@ -40,22 +40,21 @@
 //!    says the first of them that refuses.
 //! 3. Trimming moves the mark, commits, and only then deletes: nobody waits for the deletion. If that is cut off, the next
 //!    trim does it; what lies below the mark is not read.
-//! 4. The number of a node is noted after the slot, in the same statement: the newest version of the node's row is locked,
-//!    and if its number is not lower, the statement divides by zero, which rolls all of it back. The server's own log shows
-//!    that error; the caller is told that the number is used.
+//! 4. The number of a node is noted after the slot, in the same statement, which locks the newest version of the node's
+//!    row. If the number there is not lower, the statement divides by zero, and all of it is rolled back. The server's own
+//!    log shows that error; the caller is told that the number is used.
 //!
 //! # Settings
 //!
-//! Every statement is a transaction of its own, at `READ COMMITTED`, whatever the default of the database is; where that is
-//! another level, a request takes two round trips more. A statement that changes something raises `synchronous_commit` to
-//! `on` itself where it is lower. A server with `fsync = off` is refused, and so are tables that are `UNLOGGED`, which a
-//! crash empties.
+//! Every statement is a transaction of its own, at `READ COMMITTED`. Where that is not the default of the database, a
+//! request takes two more round trips. A statement that changes something raises `synchronous_commit` to `on` where it is
+//! lower. A server with `fsync = off` is refused. So are `UNLOGGED` tables, which a crash empties.
 //!
 //! # Poolers
 //!
-//! A pooler may be between, such as PgBouncer, also in transaction mode: nothing is set or kept on a connection, what a
-//! write needs is part of its statement, and statements have no names, unless [`prepare`](PostgresConfig::prepare) is on. A
-//! [`Listener`] alone needs a connection of its own, past the pooler.
+//! The connections may go through a pooler such as PgBouncer, in transaction mode too. Nothing is set or kept on a
+//! connection, and what a write needs is part of its statement. Statements have no names, unless
+//! [`prepare`](PostgresConfig::prepare) is on. Only a [`Listener`] needs a connection of its own, past the pooler.
 //!
 //! # What it tells you
 //!
@@ -103,7 +102,7 @@ pub use slots::PostgresSlots;
 #[cfg(doc)]
 use crate::{entry, error::EngineError};
 
-/// How a [`Postgres`] or an [`AsyncPostgres`] uses its server.
+/// Configuration of a [`Postgres`] or an [`AsyncPostgres`].
 ///
 /// # Examples
 ///
@@ -115,7 +114,7 @@ use crate::{entry, error::EngineError};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct PostgresConfig {
-    /// How many connections at most, and at least 1; the default is 16. Who finds all in use, waits.
+    /// The highest number of connections, at least 1; the default is 16. A caller that finds all in use waits.
     pub connections: usize,
     /// Whether writes and appends wake up those who [`listen`](Postgres::listen); off by default.
     ///
@@ -124,9 +123,10 @@ pub struct PostgresConfig {
     pub notify: bool,
     /// Whether each connection keeps the statements that it has prepared; off by default.
     ///
-    /// It saves the server the planning of each request, which is most of its work where many share a trip to the disk. For
-    /// direct connections alone: behind a pooler that is not in session mode, a statement may be executed that somebody
-    /// else has prepared under the same name.
+    /// It saves the server the planning of each request, which is most of its work where many share a trip to the disk.
+    ///
+    /// Turn it on for direct connections only. A pooler that is not in session mode may execute a statement that another
+    /// client has prepared under the same name.
     pub prepare: bool,
 }
 

@@ -47,8 +47,10 @@ impl RedbCounter {
         })
     }
 
-    /// Sees to it that only numbers above `last` are taken from now on: what a new epoch does with the tail that
-    /// [`seal`](happens_before::broadcast::Log::seal) returned. A second time changes nothing.
+    /// Raises the counter, so that only numbers above `last` are taken from now on. A second time changes nothing.
+    ///
+    /// A new epoch needs a counter above the tail that [`seal`](happens_before::broadcast::Log::seal) returned.
+    /// [`begin_epoch`](happens_before::broadcast::blocking::begin_epoch) sees to that by itself.
     ///
     /// # Errors
     ///

@@ -6,7 +6,7 @@ use ::redb::{DatabaseError, Error, StorageError, TableError, TransactionError};
 
 use crate::error::EngineError;
 
-/// Why a request has no answer; the source is redb's own error.
+/// The reason why a request has no answer; its source is redb's own error.
 pub type RedbError = EngineError<Error>;
 
 /// A file that is not as this engine leaves it; nothing is done.

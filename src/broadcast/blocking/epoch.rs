@@ -11,9 +11,9 @@ use crate::counter::Counter;
 /// was begun before may be written any more.
 ///
 /// `epoch` must be above every epoch that was ever used with the log, also above those that a restored log has
-/// forgotten; the time of day in milliseconds is. [`NewEpoch`] says why. Publishers then
-/// [enter](super::super::Publisher::enter) it with the tail that is returned. Nothing may be written between the restore and
-/// this call.
+/// forgotten. The time of day in milliseconds is, if every epoch was a time of day. The [module](super::super::epoch) says
+/// why. Publishers then [enter](super::super::Publisher::enter) the epoch with the tail that is returned. Nothing may be
+/// written between the restore and this call.
 ///
 /// # Errors
 ///

@@ -56,7 +56,7 @@
 //!
 //! # Invariants
 //!
-//! - E1: an author's log begins behind what is stable, and holds no more than a window.
+//! - E1: an author's log begins after what is stable, and holds no more than a window.
 //! - E2: the revision is the number of events in the own vector.
 //! - E3: bytes, in logs and held back, are counted, and within a window and one message for each author.
 //! - E4: the peers are the members but this one, and all are known as authors.
