@@ -144,7 +144,7 @@ pub enum FileError {
     Io(io::Error),
     /// Neither slot is whole. Restore the number from elsewhere, and not lower than it was; nothing is written over.
     Damaged,
-    /// Somebody else has the file open.
+    /// Another handle, here or in another process, has the file open.
     InUse,
     /// The file was written 2^64 times.
     Exhausted,

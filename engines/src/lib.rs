@@ -28,8 +28,8 @@
 //! |---|---|---|---|
 //! | one process, and may lose everything with it | [`MemoryLog`](happens_before::broadcast::MemoryLog) and [`AtomicCounter`](happens_before::AtomicCounter), in the core | threads | nothing |
 //! | one process, and a disk | `redb::Redb` | threads | a synchronous write, one after another |
-//! | several processes or machines, and a PostgreSQL | `postgres::Postgres` | whoever reaches the server | a round trip and a synchronous write, shared by those who wait |
-//! | the same, and a runtime | `postgres::AsyncPostgres`, driven by [`asynchronous`] | whoever reaches the server | the same, without a thread that waits |
+//! | several processes or machines, and a PostgreSQL | `postgres::Postgres` | all that reach the server | a round trip and a synchronous write, shared by those who wait |
+//! | the same, and a runtime | `postgres::AsyncPostgres`, driven by [`asynchronous`] | all that reach the server | the same, without a thread that waits |
 //! | one number to survive a restart, for [`ReserveAhead`](happens_before::ReserveAhead) | [`FileStore`] | nobody | two synchronous writes |
 //! | many threads that all want numbers from a counter that is far away | [`Coalesced`], around any blocking counter | threads | a call for all that wait |
 //!
@@ -45,9 +45,9 @@
 //!
 //! # What an error tells
 //!
-//! Where something was done, and at which position, an *answer* says so. So whoever gets an error knows one of two: it is
-//! *not done*, or that is *unknown*; and then how to find out. [`EngineError::outcome`] says which. In the table, the
-//! tests that make it happen are named in brackets.
+//! An *answer* says what was done, and at which position. An error says one of two things: the request is *not done*, or
+//! that is *unknown*, and then how to find out. [`EngineError::outcome`] says which. In the table, the tests that make it
+//! happen are named in brackets.
 //!
 //! | what fails | which requests | the caller knows | and then |
 //! |---|---|---|---|
@@ -73,7 +73,7 @@
 //! | **coalesced**: the counter within fails, or panics, or goes back | `increment_and_get` | numbers are spent or not ([`CoalescedError`]) | call again `[coalesced]` |
 //!
 //! *Repeat it unchanged* means: a write to the same slot with the same entry, which then finds itself there; an append with
-//! the same id, which then says where the first is; a seal or a trim as it was. The numbers of a counter are
+//! the same id, whose answer then names the slot of the first; a seal or a trim as it was. The numbers of a counter are
 //! spent or not, and nobody else gets them: take others. The drivers of
 //! [`broadcast::blocking`](happens_before::broadcast::blocking) and [`asynchronous`] do all of this when they are called
 //! again.

@@ -43,7 +43,7 @@ pub enum Content<I, P> {
         /// The payloads of the messages.
         payloads: Payloads<P>,
     },
-    /// A message that carries nothing: whoever sees it delivered has seen all that was written before.
+    /// A message that carries nothing. A reader to which it is delivered has seen all that was written before.
     Marker {
         /// Its id, numbered like that of a message.
         id: Dot<I>,
@@ -278,7 +278,7 @@ pub struct BatchError<P> {
 pub enum BatchErrorKind {
     /// It has no message. Do not write it.
     Empty,
-    /// The node has not so many numbers left. Continue under a new node id.
+    /// The node has too few numbers left. Continue under a new node id.
     CounterExhausted,
 }
 

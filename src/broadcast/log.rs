@@ -4,18 +4,18 @@
 //!
 //! A counter gives everyone the same order of *numbers*. Which message a number stands for, and whether it stands for
 //! any if its taker has crashed, the counter cannot say; deciding it is consensus, which increment-and-get does not
-//! solve for three. So the engine under a log gives one thing more: a slot that is written **once**, by whoever comes
-//! first, and says to everyone who comes later what is in it.
+//! solve for three. So the engine under a log gives one thing more: a slot that is written **once**, by the first
+//! writer, and shows every later one what is in it.
 //!
 //! # What an engine implements
 //!
 //! | | who picks the slot | holes | engines |
 //! |---|---|---|---|
-//! | [`SlotLog`] | the writer, with a number from a [`Counter`](crate::Counter) | yes; filled by whoever waits | anything with create-if-absent |
+//! | [`SlotLog`] | the writer, with a number from a [`Counter`](crate::Counter) | yes; filled by a reader that waits | anything with create-if-absent |
 //! | [`AppendLog`] | the engine, in the step that stores | never | anything that orders its transactions |
 //! | [`Log`] | what both share: reading, sealing, trimming | | |
 //!
-//! Whoever reads sees one thing: entries in slots 1, 2, 3, ..., numbered on across epochs.
+//! A reader sees one thing: entries in slots 1, 2, 3, ..., numbered on across epochs.
 //!
 //! # What every engine promises
 //!
@@ -113,7 +113,7 @@ pub trait Log<I, P> {
     fn trim(&self, below: u64) -> Result<u64, Self::Error>;
 }
 
-/// A log whose slots are written once, by whoever comes first.
+/// A log whose slots are written once, by the first writer.
 ///
 /// # Examples
 ///

@@ -60,7 +60,7 @@
 //! | subscribers are quicker to fill than a publisher to write | the wait is longer than a write may take, and grows with every fill; in the end the message comes back in an error ([`FilledAway`](PublishErrorKind::FilledAway)) |
 //! | someone fills slots whose numbers nobody has taken yet | a fill goes only below an occupied slot, or not above [the counter](Subscriber::observe_current) |
 //! | ten publishers die at once | only the first hole of a range is waited for |
-//! | the counter goes back | whoever knows a higher occupied slot takes the difference at once ([`handle_numbers`](Publisher::handle_numbers)); that is not being filled away |
+//! | the counter goes back | a publisher that knows a higher occupied slot takes the difference at once ([`handle_numbers`](Publisher::handle_numbers)); that is not being filled away |
 //! | the counter leaps | holes, up to a limit that publishers and subscribers keep; then an error |
 //! | the counter is lost | begin a [new epoch](NewEpoch): no entry of an earlier epoch gets in any more; the new counter starts above the tail, and slots number on; a late number of the old one is spent ([`Take`]) |
 //! | the log is restored from a backup | begin a new epoch before anything is written; subscribers that were ahead say that it was [rolled back](SubscribeError::RolledBack), and no token is granted twice |

@@ -16,7 +16,7 @@
 //! - P3: another slot is tried only when it is known that the last one does not hold the entry and never will.
 //! - P4: a number is used for a slot above the highest occupied one known, not beyond the jump above it, and only for
 //!   the entry that it was taken for, in the epoch whose counter gave it.
-//! - P5: whatever is tried again is counted, and given up after so many attempts, also when the answers make no sense.
+//! - P5: what is tried again is counted, and given up after a number of attempts, also when the answers make no sense.
 //!   With `a` attempts an entry is settled, or an error hands it back, within (a + 1) (a + 2) answers, not counting
 //!   those that name a later epoch: each of these is for the caller to act on.
 //! - P6: it waits only for a later epoch than its own.

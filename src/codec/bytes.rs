@@ -263,7 +263,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     ///
-    /// [`Truncated`](DecodeErrorKind::Truncated) if there are not so many.
+    /// [`Truncated`](DecodeErrorKind::Truncated) if there are fewer.
     pub fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
         let bytes = self.rest().get(..len).ok_or_else(|| self.truncated())?;
         self.at += len;

@@ -13,9 +13,9 @@
 //! - B4: at most [`Limits::nodes`] nodes are known.
 //! - B5: no message that is here is closed, nor names what is.
 //!
-//! The caller's code, `clone`, `cmp` and `drop` of ids, `==` and `drop` of payloads and their measure, may panic. Every
-//! call does what needs it first and changes the buffer afterwards, step by step: so all invariants hold after a panic
-//! that XX
+//! The caller's code may panic: `clone`, `cmp` and `drop` of ids, `==` and `drop` of payloads, and their measure. Every
+//! call does what needs that code first, and changes the buffer afterwards, step by step. So all invariants hold after a
+//! panic that was caught, and the call may be made again.
 //!
 //! The algorithm and its sources are described where the module [`delivery`](crate::delivery) begins.
 
@@ -57,13 +57,13 @@ use crate::version::VersionVector;
 ///
 /// 1. the effects of the messages that were delivered,
 /// 2. [`delivered`](Self::delivered), and what is [`closed`](Self::closed),
-/// 3. counter and frontier of the [`Outbox`](crate::Outbox), and every message of one's own, whole.
+/// 3. counter and frontier of the [`Outbox`](crate::Outbox), and every message of the node's own, whole.
 ///
-/// Only when it is committed is a message acknowledged to whoever brought it, and one's own sent. A crash before the
+/// Only when it is committed is a message acknowledged to the neighbour that brought it, and the node's own sent. A crash before the
 /// commit leaves nothing behind, and the message comes again; a crash after it loses the acknowledgement at most, and
 /// the message comes again as a duplicate. The [`held`](Self::held) messages may be stored, to save asking for them
 /// again, and must be if they are acknowledged. The example `exactly_once` does this on an embedded database;
-/// [`encode_snapshot`](crate::delivery::encode_snapshot) writes all but the effects and one's own messages.
+/// [`encode_snapshot`](crate::delivery::encode_snapshot) writes all but the effects and the node's own messages.
 ///
 /// To restore, advance an empty buffer to what was delivered, close what was closed, and accept what was held: all of it
 /// is checked as if it came from outside. [`decode_snapshot`](crate::delivery::decode_snapshot) does just that:
@@ -252,10 +252,10 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// Takes in a message that the neighbour `source` has brought, whoever wrote it. O(d log n), and, when there is no
     /// room, O(s + log² h) for s sources and h held messages, for each message evicted.
     ///
-    /// What has to wait is charged to its source. When there is no room, the source that holds most gives way: its
-    /// message that is furthest ahead is charged to another that has brought it too, or dropped, and is
-    /// [`missing`](Self::missing) again; or `message` is refused, if that is the one. So no neighbour can take from another what that one has in reserve, see [`Limits::sources`].
-    /// What comes by [`accept`](Self::accept) is charged to one more source, without a name.
+    /// What has to wait is charged to its source. When there is no room, the source that holds most gives way. Its
+    /// message that is furthest ahead is charged to another source that has brought it too. If there is none, it is
+    /// dropped and [`missing`](Self::missing) again; or, if it is `message` itself, refused. So no neighbour can take from
+    /// another what that one has in reserve, see [`Limits::sources`]. What comes by [`accept`](Self::accept) is charged to one more source, without a name.
     ///
     /// A source is known from its first message that has to wait, held or refused, until it is
     /// [removed](Self::remove_source).

@@ -47,9 +47,9 @@
 //!   they may be more than half of all.
 //!
 //! The caller's code, `clone`, `cmp` and `drop` of ids, the question to the store, `==` and `drop` of payloads, may panic.
-//! All invariants hold after a panic that was caught, no event is lost, and a call cut short has changed nothing, but that
-//! `advance_to` may have come as far as one of several ids. That is why unused ids stay for a while: nothing of the caller's is called after the first
-//! change.
+//! All invariants hold after a panic that was caught, no event is lost, and a call that was cut short has changed nothing.
+//! Only `advance_to` may have done its work for some of its ids. That is why unused ids stay for a while: nothing of the
+//! caller's is called after the first change.
 //!
 //! # Sources
 //!

@@ -32,9 +32,10 @@
 //!
 //! Read the modules in this order: `message` (what travels), `outbox` (step 1) on `frontier`, `buffer` (steps 2 to 4, and
 //! everything that a remote can get wrong), `hold_back` (the links between the parked messages), `lanes` (what is
-//! known of each node, and from a dot to its place among the held) on `lane_index` (from a node to what is known of it). Then what surrounds it, in any order: `missing` (what
-//! to ask for), `shares` (who may fill how much), `closing` (nodes that have gone), `snapshot` (what is saved). [`Stability`] is
-//! what all members have, and [`endpoint`] all of it in one machine, with retransmission.
+//! known of each node, and from a dot to its place among the held) on `lane_index` (from a node to what is known of it).
+//! Then what surrounds it, in any order: `missing` (what to ask for), `shares` (who may fill how much), `closing` (nodes
+//! that have gone), `snapshot` (what is saved). [`Stability`] is what all members have, and [`endpoint`] all of it in one
+//! machine, with retransmission.
 //! For events that are named by hashes and not by dots there is [`DagBuffer`], in the module [`dag`], which stands on
 //! its own.
 //!

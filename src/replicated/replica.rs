@@ -26,7 +26,8 @@ use crate::node::{Dot, NodeId};
 /// As a [`Subscriber`]: hand in announcements and the answers to requests; after each input, and when the time of
 /// [`poll_timeout`](Self::poll_timeout) has come, take out all of [`poll_applied`](Self::poll_applied), then do what
 /// [`poll_request`](Self::poll_request) says. Commands are sent by a [`Publisher`](crate::Publisher) or an
-/// [`Appender`](crate::broadcast::Appender) beside it; the outcome of one's own command is what is applied under its id.
+/// [`Appender`](crate::broadcast::Appender) beside it. The outcome of a command of the node's own is the one that is
+/// applied under its id.
 ///
 /// A read by position hands in the counter's current number ([`observe_current`](Self::observe_current)) and waits until
 /// [`next`](Self::next) is above it; a read by marker waits until its own marker comes out as applied. Which of them is
@@ -171,7 +172,7 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         Ok(Some(applied))
     }
 
-    /// Says so if the state machine has panicked.
+    /// Returns an error if the state machine has panicked.
     fn whole(&self) -> Result<(), ApplyPanicked<I>> {
         self.applying.clone().map_or(Ok(()), Err)
     }

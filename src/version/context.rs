@@ -135,8 +135,8 @@
 //! - C3: between two ranges above of one node at least one counter is missing.
 //! - C4: the number of ranges above is known.
 //!
-//! Together with those of the [`VersionVector`] of prefixes. So equal sets of dots have one representation, and
-//! `==` and `Hash` mean what they should. They hold even after a panic of the caller's code, as
+//! The invariants of the [`VersionVector`] of prefixes hold as well. So equal sets of dots have one representation, and `==`
+//! and `Hash` are those of the sets. All of them hold even after a panic of the caller's code, as
 //! [there](crate::version::vector#panics).
 //!
 //! # Sources
@@ -624,7 +624,7 @@ impl<I: NodeId> CausalContext<I> {
 
 /// A context would take more ranges than its owner allows.
 ///
-/// The context is unchanged. Whoever sends dots with many gaps has lost messages on the way, or means harm. What
+/// The context is unchanged. A node that sends dots with many gaps has lost messages on the way, or means harm. What
 /// to do: ask for what is missing before taking in more, or for a whole state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

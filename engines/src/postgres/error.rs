@@ -32,7 +32,7 @@ pub enum ServerError {
     OtherKind,
     /// The row that refused the request was removed before it could be read. Repeat the request.
     Overtaken,
-    /// A row is not as this engine leaves it: somebody else changed it.
+    /// A row is not as this engine leaves it: another program changed it.
     Foreign,
 }
 

@@ -153,8 +153,8 @@ impl<I, P, C: Connection> Shared<I, P, C> {
 /// number, `$6` its first one, `$7` the node that it retires; `NULL` where there is none.
 ///
 /// Only when the slot is inserted is the node's row changed, and its newest version locked; if the number there is not
-/// below the first one, or the slot there is higher, the statement divides by 0, and all of it is rolled back. A node that retires itself has its row
-/// removed only, by the same rule.
+/// below the first one, or the slot there is higher, the statement divides by 0, and all of it is rolled back. A node that
+/// retires itself only has its row removed, by the same rule.
 macro_rules! numbered {
     ($with:literal, $insert:literal) => {
         concat!(

@@ -1,4 +1,4 @@
-//! Counters and logs in PostgreSQL: for whoever reaches the server.
+//! Counters and logs in PostgreSQL, for all that reach the server.
 //!
 //! | | by | a request |
 //! |---|---|---|
@@ -35,7 +35,7 @@
 //! | read | one `SELECT` | nobody |
 //!
 //! 1. A row that a statement *locks* is not taken from its snapshot: PostgreSQL gives the newest version, after the wait.
-//!    So the lock is what makes a writer see the mark and the epoch as they are, and whoever moves them wait for it.
+//!    So the lock is what makes a writer see the mark and the epoch as they are, and what makes those that move them wait.
 //! 2. A write that was refused looks, with a second statement, at what stands: mark, entry and epoch in one snapshot, and
 //!    says the first of them that refuses.
 //! 3. Trimming moves the mark, commits, and only then deletes: nobody waits for the deletion. If that is cut off, the next
