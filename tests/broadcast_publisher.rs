@@ -634,6 +634,15 @@ fn a_number_that_is_used_ends_in_an_error_with_the_message_and_the_next_one_goes
     assert_eq!(error.entry, Entry::message(0, id(1), "mine"));
     assert_eq!(error.kind, PublishErrorKind::NumberUsed { highest: 5 });
     assert_eq!(publisher.publish("mine"), Ok(id(6)));
+    number(&mut publisher, 8);
+    let (_, entry) = write(&mut publisher);
+    let error = hear(&mut publisher, 8, WriteAnswer::Occupied(entry)).unwrap_err();
+    assert_eq!(
+        error.kind,
+        PublishErrorKind::NumberUsed { highest: 6 },
+        "another has written it: it is sent once"
+    );
+    assert_eq!(publisher.publish("mine"), Ok(id(7)));
 
     let mut appender = Appender::new('a');
     appender.publish("mine").unwrap();

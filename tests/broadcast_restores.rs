@@ -177,6 +177,24 @@ fn a_late_answer_to_a_read_of_before_is_no_sign_of_a_restore() {
     assert_eq!(error, SubscribeError::RolledBack { slot: 1 });
 }
 
+/// Whose first read found one entry cannot tell an answer of before it from that of a log which has lost it; but no
+/// answer stays late for ever.
+#[test]
+fn a_log_that_has_lost_the_first_entry_for_good_is_noticed_by_the_only_subscriber() {
+    let log = RefCell::new(MemoryLog::<char, &str>::new(100));
+    let mut subscriber = Subscriber::new(SubscriberConfig::default());
+    log.write(1, &Entry::message(0, id('a', 1), "one")).unwrap();
+    blocking::follow(&mut subscriber, &log, 0).unwrap();
+    assert_eq!(subscriber.poll_delivery().unwrap().unwrap().payload, Some("one"));
+
+    // Restored from a backup of before, while the counter has gone on. Nobody is left to fill slot 1.
+    *log.borrow_mut() = MemoryLog::new(100);
+    log.write(2, &Entry::message(0, id('b', 1), "two")).unwrap();
+    let errors = (0..200).filter_map(|n| blocking::follow(&mut subscriber, &log, n * 50).err());
+    assert_eq!(errors.last(), Some(FollowError::Subscribe(SubscribeError::RolledBack { slot: 1 })));
+    assert_eq!(subscriber.poll_delivery(), Ok(None));
+}
+
 #[test]
 fn where_the_passed_slot_is_trimmed_reading_goes_on_and_a_restored_log_is_noticed() {
     let (log, backup, mut subscriber) = ahead();
@@ -403,4 +421,33 @@ fn a_publisher_made_again_under_its_name_is_refused_once_and_then_delivered() {
         }
     }
     assert_eq!(delivered, (1..=9).collect::<Vec<u32>>());
+}
+
+/// As above, and the counter is lost, so that the new publisher comes to a slot that the old one has written; and both say
+/// the same.
+#[test]
+fn what_an_earlier_publisher_of_the_name_has_written_is_not_acknowledged_a_second_time() {
+    let log = RefCell::new(MemoryLog::new(100));
+    let mut acknowledged = Vec::new();
+    for refusals in [0, 1] {
+        let (counter, mut heater) = (AtomicCounter::new(), Publisher::new('h', PublisherConfig::default()));
+        let mut refused = 0;
+        let published = loop {
+            heater.publish("on").unwrap();
+            match blocking::settle(&mut heater, &counter, &log) {
+                Ok(published) => break published.unwrap(),
+                Err(SettleError::Publish(error)) => {
+                    assert_eq!(error.kind, PublishErrorKind::NumberUsed { highest: 1 });
+                    refused += 1;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        };
+        assert_eq!(refused, refusals);
+        acknowledged.push(published.id);
+    }
+    let mut subscriber = Subscriber::new(SubscriberConfig::default());
+    blocking::follow(&mut subscriber, &log, 0).unwrap();
+    let delivered: Vec<_> = std::iter::from_fn(|| subscriber.poll_delivery().unwrap()).map(|d| d.id).collect();
+    assert_eq!(delivered, acknowledged);
 }

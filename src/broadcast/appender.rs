@@ -83,7 +83,8 @@ impl<I: NodeId, P> Appender<I, P> {
                 return Err(entry);
             }
             appender.epoch = entry.epoch();
-            appender.outstanding = Some(Outstanding { entry, sent: 1, lost: 0, sealed: None });
+            // It may have been sent before, and answered by now.
+            appender.outstanding = Some(Outstanding { entry, sent: 2, lost: 0, sealed: None });
         }
         Ok(appender)
     }

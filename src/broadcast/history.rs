@@ -34,6 +34,7 @@ pub(super) enum Verdict {
     /// The log holds what was passed, or there is nothing to compare.
     Same,
     /// The answer leaves out what was passed, and may be of a read that began before it was written. It is dropped.
+    /// Too many of them in a row are a [rollback](Self::RolledBack).
     Unknown,
     /// The slots that were passed are being read once more; there is more to read of them, or what follows.
     ReadOn,
@@ -43,6 +44,9 @@ pub(super) enum Verdict {
 
 /// So many answers in a row that leave out a slot which was passed are not all late.
 const GAPS: u32 = 8;
+
+/// So many answers in a row that leave out the slot which was passed last did not all begin before it was written.
+const LATE: u32 = 64;
 
 #[derive(Debug)]
 pub(super) struct History<I> {
@@ -61,7 +65,7 @@ pub(super) struct History<I> {
     back: u64,
     /// Up to this epoch, what was passed was read once more.
     checked: u64,
-    /// How often in a row such a read has left out a slot that was passed.
+    /// How often in a row a read has left out a slot that was passed, and may have begun before it was.
     gaps: u32,
     /// A slot that the log does not hold any more as it was passed.
     rolled_back: Option<u64>,
@@ -160,10 +164,11 @@ impl<I: NodeId> History<I> {
         let found = entries.iter().find(|(slot, _)| *slot == self.slot);
         match found {
             Some((_, entry)) if self.is_passed(entry) => {
-                self.back = 0;
+                (self.back, self.gaps) = (0, 0);
                 Verdict::Same
             }
-            None if from < self.slot || from <= self.unchecked => Verdict::Unknown,
+            None if from < self.slot => Verdict::Unknown,
+            None if from <= self.unchecked => self.note_gap(self.slot, LATE),
             _ => self.roll_back(self.slot),
         }
     }
@@ -175,23 +180,23 @@ impl<I: NodeId> History<I> {
             if entry.epoch() > epoch {
                 return self.roll_back(*slot);
             } else if *slot != back {
-                return self.note_gap(back);
+                return self.note_gap(back, GAPS);
             }
             back += 1;
         }
         let is_cut =
             back < self.slot && (entries.len() < 2 || entries.iter().any(|(slot, _)| *slot >= self.slot));
         if is_cut {
-            return self.note_gap(back);
+            return self.note_gap(back, GAPS);
         }
         (self.back, self.gaps) = (back, 0);
         Verdict::ReadOn
     }
 
     /// Notes that a slot was empty that was passed; or that the answer is an old one, if it does not come often.
-    fn note_gap(&mut self, slot: u64) -> Verdict {
-        self.gaps += 1;
-        if self.gaps < GAPS {
+    fn note_gap(&mut self, slot: u64, limit: u32) -> Verdict {
+        self.gaps += 1; // up to a limit
+        if self.gaps < limit {
             return Verdict::Unknown;
         }
         self.roll_back(slot)

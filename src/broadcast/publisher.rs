@@ -136,7 +136,8 @@ impl<I, P> Outstanding<I, P> {
 enum Stage {
     /// In no slot, and never will be without a new number.
     Take { n: NonZeroU64 },
-    /// Asked for `sent` times: from the second time on, an earlier one may have been carried out.
+    /// Asked for `sent` times: from the second time on, an earlier one may have been carried out. At the first time the
+    /// slot cannot hold the entry; if it does, another publisher of the name has written it.
     Write { slot: u64, sent: u32 },
     /// In no slot; its epoch is over.
     Sealed { epoch: u64 },
@@ -235,8 +236,8 @@ impl<I: NodeId, P> Publisher<I, P> {
                 return Err(entry);
             }
             publisher.epoch = entry.epoch();
-            // It may have been sent before.
-            let stage = slot.map_or(ONE, |slot| Stage::Write { slot, sent: 1 });
+            // It may have been sent before, and answered by now.
+            let stage = slot.map_or(ONE, |slot| Stage::Write { slot, sent: 2 });
             publisher.outstanding = Some(Outstanding { entry, stage, lost: 0, behind: 0 });
         }
         Ok(publisher)
@@ -413,10 +414,14 @@ impl<I: NodeId, P> Publisher<I, P> {
         match answer {
             WriteAnswer::Written => Ok(self.succeed(slot)),
             WriteAnswer::Occupied(other) if other.id() == outstanding.entry.id() => {
-                if other.content() == outstanding.entry.content() {
+                if other.content() != outstanding.entry.content() {
+                    return self.fail(PublishErrorKind::Conflict { slot, other });
+                } else if sent > 1 {
                     return Ok(self.succeed(slot));
                 }
-                self.fail(PublishErrorKind::Conflict { slot, other })
+                // At the first try: another publisher of this name has written it.
+                let highest = outstanding.entry.last_number().unwrap_or(u64::MAX);
+                self.fail(PublishErrorKind::NumberUsed { highest })
             }
             // Its own epoch is over, and its counter may be far behind: going on by one slot after another, it would starve.
             WriteAnswer::Occupied(other) if other.epoch() > epoch => {
