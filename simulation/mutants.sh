@@ -17,8 +17,8 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 
 # What is built: what git knows, as it lies in the work tree.
-git ls-files -z -- Cargo.toml Cargo.lock README.md src simulation engines lab models benches examples tests |
-  xargs -0 tar -cf - --ignore-failed-read | tar -xf - -C "$copy"
+git ls-files -z -- Cargo.toml Cargo.lock README.md src simulation engines lab models benches examples tests docs |
+  xargs -0 tar -cf - --ignore-failed-read | tar -xmf - -C "$copy"
 
 simulate() { # SCENARIO RUNS; prints the seed that fails, if one does
   (
