@@ -27,9 +27,9 @@ fn a_run_that_would_be_drawn_leaves_nothing_in_the_folder() {
         let folder = tempfile::tempdir().expect("a folder");
         let svg = folder.path().join("run.svg");
         fs::write(&svg, "the last one").expect("a file");
-        // Nearly everything is lost, so it takes minutes, also in a program that is optimised.
+        // Nearly everything is lost, so it takes seconds, also in a program that is optimised.
         let mut child =
-            start(&["replay", "--events", "20000", "--loss", "0.985", "--nodes", "4", "--svg", text(&svg)]);
+            start(&["replay", "--events", "40", "--loss", "0.995", "--nodes", "4", "--svg", text(&svg)]);
         let mut progress = BufReader::new(child.stderr.take().expect("a pipe"));
         let mut line = String::new();
         // What says how far it is comes after the picture has been prepared.
