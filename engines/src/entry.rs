@@ -173,7 +173,7 @@ pub(crate) fn stored<I: DecodeId, P: From<Vec<u8>>>(place: &[u8], bytes: &[u8]) 
     decode(place, bytes).unwrap_or_else(|error| Entry::unreadable(error.why()))
 }
 
-/// What storing an entry changes in the table of the numbers that nodes have used.
+/// The change that storing an entry makes in the table of the numbers that nodes have used.
 #[cfg(any(feature = "postgres", feature = "redb"))]
 #[derive(Debug)]
 pub(crate) struct Numbers {

@@ -134,7 +134,7 @@ where
     assert_eq!(entries(&log, 4)[..2], said[3..]);
 }
 
-/// What a request to store came to.
+/// The result of a request to store.
 #[derive(Debug, PartialEq)]
 enum Stored {
     Yes,
@@ -244,7 +244,7 @@ where
     assert_eq!(log.write(3, &message(0, 2, 4)).expect("write"), WriteAnswer::Written);
 }
 
-/// What was appended is found by whoever appends it again, as long as it is the last of its node and not trimmed.
+/// A repeated append says where the first is, as long as that is the last of its node and not trimmed.
 fn a_repeated_append_says_where_the_first_is<L>(log: &L)
 where
     L: AppendLog<Node, Payload> + Sync,

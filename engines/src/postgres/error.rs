@@ -94,12 +94,12 @@ macro_rules! durable {
 
 pub(super) use durable;
 
-/// What refused a request was removed before it could be looked at.
+/// Makes the error of a request whose reason for refusal was removed before it could be looked at.
 pub(super) fn overtaken() -> PostgresError {
     PostgresError::NotDone(ServerError::Overtaken)
 }
 
-/// Whether the statement was rolled back because the number of the entry is not above those of its node: it divides by 0
+/// Tells whether the statement was rolled back because the entry's number is not above those of its node: it divides by 0
 /// then, see [`numbered`](super::log::numbered).
 pub(super) fn number_used(error: &PostgresError) -> bool {
     let PostgresError::NotDone(ServerError::Client(error)) = error else { return false };
