@@ -15,10 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use happens_before::broadcast::{
-    Entry, MemoryLog, Publisher, PublisherConfig, Subscriber, SubscriberConfig, blocking,
-};
-use happens_before::{AtomicCounter, Counter, Dot};
+use happens_before::broadcast::{Entry, MemoryLog, PublisherConfig, SubscriberConfig, blocking};
+use happens_before::counter::{AtomicCounter, Counter};
+use happens_before::{Dot, Publisher, Subscriber};
 
 /// Messages of one iteration.
 const BATCH: u64 = 1_024;

@@ -7,7 +7,8 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use happens_before::{Dot, LamportTimestamp, VersionVector, codec};
+use happens_before::scalar::LamportTimestamp;
+use happens_before::{Dot, VersionVector, codec};
 
 type Vector = VersionVector<u64>;
 

@@ -7,7 +7,8 @@ use std::collections::VecDeque;
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use happens_before::{CausalBuffer, Dot, Limits, Message, Outbox};
+use happens_before::delivery::BufferLimits;
+use happens_before::{CausalBuffer, CausalSender, Dot, Message};
 use hashbrown::HashMap;
 
 type Msg = Message<u64, u64>;
@@ -22,7 +23,7 @@ fn random(state: &mut u64, bound: usize) -> usize {
 /// ago.
 fn history(nodes: usize, count: usize) -> Vec<Msg> {
     let mut state = 1;
-    let mut outboxes: Vec<_> = (0..nodes as u64).map(|node| (Outbox::new(node), 0)).collect();
+    let mut outboxes: Vec<_> = (0..nodes as u64).map(|node| (CausalSender::new(node), 0)).collect();
     let mut sent: Vec<Msg> = Vec::with_capacity(count);
     for number in 0..count {
         let sender = random(&mut state, nodes);
@@ -59,7 +60,7 @@ fn arrivals(order: &str, mut messages: Vec<Msg>) -> Vec<Msg> {
 
 fn deliver(messages: Vec<Msg>, nodes: usize) -> usize {
     let (count, horizon) = (messages.len(), messages.len() as u64);
-    let limits = Limits { messages: count, horizon, nodes, ..Limits::default() };
+    let limits = BufferLimits { messages: count, horizon, nodes, ..BufferLimits::default() };
     let mut buffer = CausalBuffer::new(limits);
     let mut delivered = 0;
     for message in messages {

@@ -12,16 +12,18 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use happens_before::broadcast::{Entry, Subscriber, SubscriberConfig};
-use happens_before::delivery::{Stability, decode_snapshot, encode_snapshot};
+use happens_before::broadcast::{Entry, SubscriberConfig};
+use happens_before::delivery::{
+    BufferLimits, DagEvent, DagLimits, Stability, decode_snapshot, encode_snapshot,
+};
 use happens_before::{
-    CausalBuffer, CausalContext, DagBuffer, DagEvent, DagLimits, Dot, Limits, Message, Outbox, VersionVector,
+    CausalBuffer, CausalContext, CausalSender, DagBuffer, Dot, Message, Subscriber, VersionVector,
 };
 
 /// The exponent that no case reaches.
 const LIMIT: f64 = 1.25;
 
-const WIDE: Limits = Limits {
+const WIDE: BufferLimits = BufferLimits {
     messages: 1 << 22,
     bytes: usize::MAX,
     horizon: u64::MAX,
@@ -187,14 +189,14 @@ fn sending_and_receiving(growth: &mut Growth) {
     });
     growth.case(
         "sender: heads of new nodes, descending",
-        |_| Outbox::new(u64::MAX),
+        |_| CausalSender::new(u64::MAX),
         |n, outbox| {
             (0..n).rev().for_each(|node| outbox.observe(&message(node, 1, &[])));
             assert_eq!(outbox.frontier().len() as u64, n);
         },
     );
     let wide = |n: u64| {
-        let mut outbox = Outbox::new(u64::MAX).with_dependencies(usize::MAX);
+        let mut outbox = CausalSender::new(u64::MAX).with_dependencies(usize::MAX);
         outbox.advance_to(&(0..n).map(|node| (node, 1)).collect());
         outbox
     };
@@ -226,7 +228,7 @@ fn sources(growth: &mut Growth) {
         assert_eq!(buffer.remove_source(&2) as u64, n);
     });
     let full = |n: u64| {
-        let mut buffer = CausalBuffer::new(Limits { messages: n as usize, ..WIDE });
+        let mut buffer = CausalBuffer::new(BufferLimits { messages: n as usize, ..WIDE });
         (0..n).for_each(|at| drop(buffer.accept_from(&1, message(1, 2 + at, &[]))));
         buffer
     };
@@ -313,7 +315,7 @@ fn others(growth: &mut Growth) {
             buffer.accept(Message::new(dot(node, 2), [], vec![0]).unwrap()).unwrap();
         }
         let mut bytes = Vec::new();
-        encode_snapshot(&buffer, &Outbox::new(5), &mut bytes);
+        encode_snapshot(&buffer, &CausalSender::new(5), &mut bytes);
         bytes
     };
     let ranges = |n: u64| (1..=n).map(|at| dot(1, 2 * at)).collect::<CausalContext<u64>>();

@@ -13,10 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use happens_before::scalar::SystemTime;
-use happens_before::{
-    AtomicCounter, AtomicHybridClock, AtomicLamportClock, Counter, HybridClock, HybridTime, LamportClock,
-};
+use happens_before::counter::{AtomicCounter, Counter};
+use happens_before::scalar::{AtomicHybridClock, AtomicLamportClock, HybridTime, SystemTime};
+use happens_before::{HybridClock, LamportClock};
 
 /// How many events fall into a millisecond of given time.
 const A_MS: u64 = 16;

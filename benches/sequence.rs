@@ -12,9 +12,9 @@ use std::num::NonZeroU64;
 use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use happens_before::AtomicCounter;
+use happens_before::counter::AtomicCounter;
 use happens_before::sequence::{
-    Blocks, BlocksConfig, Interleaved, Layout, ReserveAhead, Store, WallClock, WallClockConfig,
+    Blocks, BlocksConfig, Interleaved, Layout, ReserveAhead, Snowflake, SnowflakeConfig, Store,
 };
 
 /// Numbers of one iteration.
@@ -109,9 +109,9 @@ fn one_number(c: &mut Criterion) {
     });
 
     let mut clock =
-        WallClock::new(WallClockConfig { layout: Layout::SNOWFLAKE, node: 5, origin_ms: 0, ahead_ms: 0 })
+        Snowflake::new(SnowflakeConfig { layout: Layout::SNOWFLAKE, node: 5, origin_ms: 0, ahead_ms: 0 })
             .unwrap();
-    numbers(c, "WallClock, time given, 16 a millisecond", |index| {
+    numbers(c, "Snowflake, time given, 16 a millisecond", |index| {
         let id = clock.issue(1_000 + index / 16).unwrap();
         assert_eq!(id, (1_000 + index / 16) << 22 | 5 << 12 | (index % 16));
         id

@@ -1,13 +1,14 @@
 //! Version vectors, sparse and fixed, beside loops over plain slices that know the ids to be the same.
 //!
 //! `cargo bench --bench version` measures every cell; `cargo bench --bench version -- merge` one operation. Every body
-//! asserts its answer. Beside other crates: see `peers/`.
+//! asserts its answer. Beside other crates: see `scoreboard/`.
 
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
-use happens_before::{CausalOrder, Dot, FixedVector, VersionVector};
+use happens_before::version::FixedVector;
+use happens_before::{CausalOrder, Dot, VersionVector};
 
 /// A pseudo-random number, the same in every run.
 fn random(state: &mut u64) -> u64 {

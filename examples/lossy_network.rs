@@ -5,12 +5,14 @@
 use std::collections::BTreeMap;
 
 use happens_before::check::CausalRun;
-use happens_before::{CausalBuffer, Dot, DotRange, Limits, Message, Outbox};
+use happens_before::delivery::BufferLimits;
+use happens_before::node::DotRange;
+use happens_before::{CausalBuffer, CausalSender, Dot, Message};
 
 type Msg = Message<usize, &'static str>;
 
 struct Replica {
-    outbox: Outbox<usize>,
+    outbox: CausalSender<usize>,
     buffer: CausalBuffer<usize, &'static str>,
     /// What was delivered here, for those who lack it. On a disk, in earnest, together with its effects.
     log: BTreeMap<Dot<usize>, Msg>,
@@ -18,7 +20,7 @@ struct Replica {
 
 impl Replica {
     fn new(node: usize) -> Self {
-        let (outbox, buffer) = (Outbox::new(node), CausalBuffer::new(Limits::default()));
+        let (outbox, buffer) = (CausalSender::new(node), CausalBuffer::new(BufferLimits::default()));
         Self { outbox, buffer, log: BTreeMap::new() }
     }
 

@@ -9,22 +9,24 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use happens_before::{CausalBuffer, LamportClock, LamportTimestamp, Limits, Message, Outbox};
+use happens_before::delivery::BufferLimits;
+use happens_before::scalar::LamportTimestamp;
+use happens_before::{CausalBuffer, CausalSender, LamportClock, Message};
 
 type Line = (LamportTimestamp<&'static str>, &'static str);
 type Log = BTreeMap<LamportTimestamp<&'static str>, &'static str>;
 
 struct Replica {
     clock: LamportClock<&'static str>,
-    outbox: Outbox<&'static str>,
+    outbox: CausalSender<&'static str>,
     buffer: CausalBuffer<&'static str, Line>,
     log: Log,
 }
 
 impl Replica {
     fn new(name: &'static str) -> Self {
-        let (clock, outbox) = (LamportClock::new(name), Outbox::new(name));
-        Self { clock, outbox, buffer: CausalBuffer::new(Limits::default()), log: Log::new() }
+        let (clock, outbox) = (LamportClock::new(name), CausalSender::new(name));
+        Self { clock, outbox, buffer: CausalBuffer::new(BufferLimits::default()), log: Log::new() }
     }
 
     /// Appends a line here, and returns what to send to the others.

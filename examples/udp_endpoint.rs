@@ -13,8 +13,8 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc::{self, TryRecvError};
 use std::time::{Duration, Instant};
 
-use happens_before::Dot;
-use happens_before::delivery::{Endpoint, EndpointConfig};
+use happens_before::endpoint::EndpointConfig;
+use happens_before::{Dot, Endpoint};
 
 type Error = Box<dyn std::error::Error>;
 

@@ -17,7 +17,7 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 
 # What is built: what git knows, as it lies in the work tree.
-git ls-files -z -- Cargo.toml Cargo.lock README.md src simulation engines lab models benches examples tests docs |
+git ls-files -z -- Cargo.toml Cargo.lock README.md src replicated simulation engines lab models benches examples tests testkit docs |
   xargs -0 tar -cf - --ignore-failed-read | tar -xmf - -C "$copy"
 
 simulate() { # SCENARIO RUNS; prints the seed that fails, if one does

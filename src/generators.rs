@@ -8,10 +8,10 @@ mod fuzzing {
     use arbitrary::{Arbitrary, Result, Unstructured};
 
     use crate::compat::Vec;
-    use crate::{
-        CausalContext, Dot, DotRange, HybridTime, HybridTimestamp, LamportTimestamp, Message, NodeId,
-        VersionVector,
-    };
+    use crate::delivery::Message;
+    use crate::node::{Dot, DotRange, NodeId};
+    use crate::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
+    use crate::version::{CausalContext, VersionVector};
 
     fn counter(u: &mut Unstructured<'_>) -> Result<u64> {
         if u.ratio(15, 16)? { u.int_in_range(1..=16) } else { u.int_in_range(1..=u64::MAX) }
@@ -81,10 +81,10 @@ mod properties {
     use quickcheck::{Arbitrary, Gen};
 
     use crate::compat::{Box, Vec};
-    use crate::{
-        CausalContext, Dot, DotRange, HybridTime, HybridTimestamp, LamportTimestamp, Message, NodeId,
-        VersionVector,
-    };
+    use crate::delivery::Message;
+    use crate::node::{Dot, DotRange, NodeId};
+    use crate::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
+    use crate::version::{CausalContext, VersionVector};
 
     fn counter(random: &mut Gen) -> u64 {
         match u8::arbitrary(random) {

@@ -14,8 +14,8 @@
 //! | know whether one state is older than another, newer, or concurrent | [`VersionVector`] | one number a node |
 //! | the same, with all nodes known beforehand, on a small device | [`FixedVector`] | 8 bytes a node |
 //! | know exactly which events have been seen, although they come in any order: delta CRDTs, retransmission | [`CausalContext`] | one number a node, and a range a gap |
-//! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with an [`Outbox`] to send | the names of a message's direct dependencies: one or two |
-//! | have every message delivered everywhere, over any transport | [`delivery::Endpoint`] | a packet a message and member, and acknowledgements |
+//! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with an [`CausalSender`] to send | the names of a message's direct dependencies: one or two |
+//! | have every message delivered everywhere, over any transport | [`endpoint::Endpoint`] | a packet a message and member, and acknowledgements |
 //! | know what everyone has, and when a deletion mark may be forgotten | [`delivery::Stability`] | 8 bytes for an author and a member |
 //! | the same for events that name their parents by hash: commits, content-addressed changes | [`DagBuffer`] | an id a parent |
 //! | keep a hostile neighbour from taking the room of the others | [`CausalBuffer::accept_from`], [`CausalBuffer::remove_source`] | up to 37 bytes a held message |
@@ -36,17 +36,18 @@
 //!
 //! ```
 //! # #[cfg(feature = "alloc")] {
-//! use happens_before::{CausalBuffer, Limits, Message, Outbox};
+//! use happens_before::{CausalBuffer, CausalSender, Message};
+//! use happens_before::delivery::BufferLimits;
 //!
 //! struct Replica {
-//!     outbox: Outbox<&'static str>,
+//!     outbox: CausalSender<&'static str>,
 //!     buffer: CausalBuffer<&'static str, String>,
 //!     lines: Vec<String>,
 //! }
 //!
 //! impl Replica {
 //!     fn new(node: &'static str) -> Self {
-//!         Self { outbox: Outbox::new(node), buffer: CausalBuffer::new(Limits::default()), lines: Vec::new() }
+//!         Self { outbox: CausalSender::new(node), buffer: CausalBuffer::new(BufferLimits::default()), lines: Vec::new() }
 //!     }
 //!
 //!     /// Takes in a message, from the network or of one's own, and applies what may be applied.
@@ -169,42 +170,34 @@ mod compat;
 pub mod counter;
 #[cfg(feature = "alloc")]
 pub mod delivery;
+#[cfg(feature = "alloc")]
+pub mod endpoint;
 #[cfg(any(feature = "arbitrary", feature = "quickcheck"))]
 mod generators;
 #[cfg(all(loom, test))]
 mod loom;
-mod node;
+pub mod node;
 mod order;
 #[cfg(feature = "std")]
 #[doc = include_str!("../docs/operations.md")]
 pub mod operations {}
-#[cfg(feature = "alloc")]
-pub mod replicated;
 pub mod scalar;
 pub mod sequence;
 #[cfg(feature = "serde")]
 mod serialize;
 pub mod version;
 
-pub use broadcast::Fence;
 #[cfg(feature = "alloc")]
-pub use broadcast::{Publisher, Subscriber};
-pub use counter::Counter;
+pub use broadcast::{publisher::Publisher, subscriber::Subscriber};
 #[cfg(feature = "alloc")]
-pub use delivery::{CausalBuffer, DagBuffer, DagEvent, DagLimits, Limits, Message, Outbox};
-pub use node::{CounterExhausted, Dot, DotRange, NodeId};
+pub use delivery::{buffer::CausalBuffer, dag::DagBuffer, message::Message, sender::CausalSender};
+#[cfg(feature = "alloc")]
+pub use endpoint::Endpoint;
+pub use node::{Dot, NodeId};
 pub use order::CausalOrder;
+pub use scalar::{hybrid::HybridClock, lamport::LamportClock};
 #[cfg(feature = "alloc")]
-pub use replicated::{Replica, StateMachine};
-pub use scalar::{HybridClock, HybridTime, HybridTimestamp, LamportClock, LamportTimestamp};
-where_atomics! {
-    pub use counter::AtomicCounter;
-    pub use scalar::{AtomicHybridClock, AtomicLamportClock};
-}
-pub use sequence::{Blocks, Interleaved, ReserveAhead, WallClock};
-pub use version::FixedVector;
-#[cfg(feature = "alloc")]
-pub use version::{CausalContext, VersionVector};
+pub use version::{context::CausalContext, vector::VersionVector};
 
 /// Runs the examples of the README as tests.
 #[cfg(all(doctest, feature = "alloc"))]

@@ -118,7 +118,8 @@ impl<I: fmt::Debug> fmt::Debug for Dot<I> {
 /// # Examples
 ///
 /// ```
-/// use happens_before::{Dot, DotRange};
+/// use happens_before::Dot;
+/// use happens_before::node::DotRange;
 ///
 /// let range = DotRange::new("a", 2..=4).unwrap();
 /// assert_eq!(range.len(), 3);
@@ -187,7 +188,8 @@ impl<I: Clone> DotRange<&I> {
     ///
     /// ```
     /// # #[cfg(feature = "alloc")] {
-    /// use happens_before::{CausalContext, Dot, DotRange};
+    /// use happens_before::{CausalContext, Dot};
+    /// use happens_before::node::DotRange;
     ///
     /// let seen = CausalContext::from_iter([Dot::new("a", 1).unwrap()]);
     /// let ranges: Vec<DotRange<&str>> = seen.iter().map(DotRange::cloned).collect();

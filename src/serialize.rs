@@ -9,7 +9,7 @@
 //! | `HybridTime` | (milliseconds, logical), which a reader of JSON with 53-bit numbers can take |
 //! | `HybridTimestamp` | (time, node) |
 //! | `Limit` | the number |
-//! | `Run` | (first, last) |
+//! | `NumberRange` | (first, last) |
 //! | `Interleaved` | (next, step, last), as saved |
 //! | `VersionVector` | a sequence of (node, counter), sorted by node |
 //! | `CausalContext` | a sequence of (node, first, last), sorted by node, then by counter; as few as there can be |
@@ -26,8 +26,9 @@ use core::fmt;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::sequence::{Interleaved, Limit, Run};
-use crate::{Dot, DotRange, HybridTime, HybridTimestamp, LamportTimestamp};
+use crate::node::{Dot, DotRange};
+use crate::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
+use crate::sequence::{Interleaved, Limit, NumberRange};
 
 fn refuse<T, E: Error>(why: impl fmt::Display) -> Result<T, E> {
     Err(E::custom(why))
@@ -112,16 +113,16 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
-impl Serialize for Run {
+impl Serialize for NumberRange {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         (self.first(), self.last()).serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Run {
+impl<'de> Deserialize<'de> for NumberRange {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (first, last) = Deserialize::deserialize(deserializer)?;
-        Run::new(first..=last)
+        NumberRange::new(first..=last)
             .map_or_else(|| refuse("a run that is empty, starts at 0 or ends above 2^63 - 1"), Ok)
     }
 }

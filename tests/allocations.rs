@@ -6,8 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 
-use happens_before::delivery::Accepted;
-use happens_before::{CausalBuffer, CausalOrder, Dot, Limits, Message, VersionVector};
+use happens_before::delivery::{Accepted, BufferLimits};
+use happens_before::{CausalBuffer, CausalOrder, Dot, Message, VersionVector};
 
 thread_local! {
     /// Allocations and bytes held by this thread.
@@ -139,7 +139,7 @@ fn shuffle(messages: &mut [Msg]) {
 /// Holds the messages, and returns how many bytes there were at most for each beyond itself, from half of them on: every
 /// growth of an array in between is seen.
 fn bytes_a_message(messages: &[Msg], sources: u64) -> f64 {
-    let mut buffer = CausalBuffer::new(Limits::default());
+    let mut buffer = CausalBuffer::new(BufferLimits::default());
     let (mut held, mut most) = (0, 0.0);
     for (count, message) in (1..).zip(messages) {
         // Three dependencies do not fit into a message: they have a block of their own.

@@ -5,16 +5,17 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use happens_before::broadcast::{Fence, FencingToken, Position, StaleToken};
 use happens_before::counter::{BatchFull, Coalescing, Redeemed, Request, ResponseRefused, Ticket};
-use happens_before::scalar::{ClockDrift, TimeExhausted, TooFarAhead};
+use happens_before::node::{CounterExhausted, DotRange};
+use happens_before::scalar::{
+    ClockDrift, HybridTime, HybridTimestamp, LamportTimestamp, TimeExhausted, TooFarAhead,
+};
 use happens_before::sequence::{
     AfterEnd, BlockRefused, Blocks, BlocksConfig, Exhausted, Interleaved, InvalidClass, Layout, Limit,
-    NotSiblings, OldEpoch, RefillError, ReserveAhead, ReserveError, Run, WallClock, WallClockConfig,
-    WallClockConfigError, WallClockError,
+    NotSiblings, NumberRange, OldEpoch, RefillError, ReserveAhead, ReserveError, Snowflake, SnowflakeConfig,
+    SnowflakeConfigError, SnowflakeError,
 };
-use happens_before::{
-    CausalOrder, CounterExhausted, Dot, DotRange, FixedVector, HybridClock, HybridTime, HybridTimestamp,
-    LamportClock, LamportTimestamp,
-};
+use happens_before::version::FixedVector;
+use happens_before::{CausalOrder, Dot, HybridClock, LamportClock};
 
 fn assert_auto_traits<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + 'static>() {}
 
@@ -51,8 +52,8 @@ fn values_that_travel_are_small() {
         BatchFull => 24,
         ResponseRefused => 24,
         Limit => 8,
-        Run => 16,
-        Option<Run> => 16,
+        NumberRange => 16,
+        Option<NumberRange> => 16,
         Exhausted => 16,
         BlockRefused => 40,
         OldEpoch => 16,
@@ -61,10 +62,10 @@ fn values_that_travel_are_small() {
         NotSiblings => 48,
         ReserveError<()> => 24,
         Layout => 3,
-        WallClockConfig => 32,
+        SnowflakeConfig => 32,
         AfterEnd => 16,
-        WallClockError => 24,
-        WallClockConfigError => 24,
+        SnowflakeError => 24,
+        SnowflakeConfigError => 24,
         Position => 24,
         FencingToken => 24,
         StaleToken => 48,
@@ -84,16 +85,16 @@ fn states_are_as_small_as_documented() {
         Interleaved => 24,
         Blocks => 88,
         ReserveAhead<()> => 40,
-        WallClock => 56,
+        Snowflake => 56,
     }
     #[cfg(any(
         all(target_has_atomic = "64", not(happens_before_without_atomics)),
         feature = "portable-atomic"
     ))]
     assert_types! {
-        happens_before::AtomicLamportClock<u64> => 24,
-        happens_before::AtomicHybridClock<u64> => 24,
-        happens_before::AtomicCounter => 16,
+        happens_before::scalar::AtomicLamportClock<u64> => 24,
+        happens_before::scalar::AtomicHybridClock<u64> => 24,
+        happens_before::counter::AtomicCounter => 16,
         happens_before::counter::TooFewNumbers => 24,
     }
     #[cfg(feature = "alloc")]
@@ -106,12 +107,9 @@ fn states_are_as_small_as_documented() {
         happens_before::broadcast::Entry<u64, u64> => 48,
         Option<happens_before::broadcast::Entry<u64, u64>> => 48,
         happens_before::broadcast::Delivery<u64, u64> => 56,
-        happens_before::broadcast::Publisher<u64, u64> => 120,
+        happens_before::Publisher<u64, u64> => 120,
         happens_before::broadcast::Appender<u64, u64> => 96,
-        happens_before::broadcast::Subscriber<u64, u64> => 592,
-        happens_before::replicated::Register<u64> => 8,
-        happens_before::replicated::Claims<u64, u64> => 32,
-        happens_before::replicated::Lock<u64> => 40,
+        happens_before::Subscriber<u64, u64> => 592,
     }
 }
 
@@ -132,10 +130,10 @@ fn what_issues_cannot_be_cloned() {
     <Interleaved as NotClone<_>>::check();
     <Blocks as NotClone<_>>::check();
     <ReserveAhead<()> as NotClone<_>>::check();
-    <WallClock as NotClone<_>>::check();
+    <Snowflake as NotClone<_>>::check();
     #[cfg(feature = "alloc")]
     {
-        <happens_before::Outbox<u8> as NotClone<_>>::check();
+        <happens_before::CausalSender<u8> as NotClone<_>>::check();
         <happens_before::Publisher<u8, u8> as NotClone<_>>::check();
         <happens_before::broadcast::Appender<u8, u8> as NotClone<_>>::check();
     }

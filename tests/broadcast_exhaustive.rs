@@ -8,12 +8,12 @@
 
 use std::cell::RefCell;
 
-use happens_before::Dot;
 use happens_before::broadcast::{
-    Entry, Log, MemoryLog, Position, PublishRequest, Publisher, PublisherConfig, SlotLog, SubscribeRequest,
-    Subscriber, SubscriberConfig, WriteAnswer,
+    Entry, Log, MemoryLog, Position, PublishRequest, PublisherConfig, SlotLog, SubscribeRequest,
+    SubscriberConfig, WriteAnswer,
 };
 use happens_before::check::{OrderRun, OrderViolation};
+use happens_before::{Dot, Publisher, Subscriber};
 
 /// How drivers do it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -216,7 +216,7 @@ impl World {
     fn go(&mut self, index: usize, answered: bool) -> Result<(), OrderViolation<u8, Position>> {
         let publisher = self.publishers[index].as_mut().unwrap();
         let published = match publisher.poll_request().unwrap() {
-            PublishRequest::Take(take) => {
+            PublishRequest::Numbers(take) => {
                 self.counter += take.n.get();
                 if answered {
                     publisher.handle_numbers(&take, self.counter - take.n.get() + 1).unwrap();

@@ -1,7 +1,6 @@
 //! A resource behind a fence, and lock holders that are late.
 
-use happens_before::Fence;
-use happens_before::broadcast::{FencingToken, Position};
+use happens_before::broadcast::{Fence, FencingToken, Position};
 
 fn token(epoch: u64, sequence: u64, index: u64) -> FencingToken {
     FencingToken::new(Position { epoch, sequence, index })

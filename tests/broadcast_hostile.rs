@@ -1,17 +1,15 @@
 //! A subscriber over a log that answers what it likes, a clock that is set back and forth, and entries of any size.
 #![cfg(feature = "alloc")]
 
-mod common;
-
 use std::cell::{Cell, RefCell};
 
-use common::{below, random};
-use happens_before::Dot;
 use happens_before::broadcast::blocking::{FollowError, follow, follow_appends};
 use happens_before::broadcast::{
     Entry, InvalidAnswer, Log, MemoryLog, ReadAnswer, ReadLimit, SealAnswer, SlotLog, Snapshot, SubscribeError,
-    SubscribeRequest, Subscriber, SubscriberConfig, Unreadable, WriteAnswer,
+    SubscribeRequest, SubscriberConfig, Unreadable, WriteAnswer,
 };
+use happens_before::{Dot, Subscriber};
+use testkit::{below, random};
 
 type E = Entry<u8, Vec<u8>>;
 type Machine = Subscriber<u8, Vec<u8>>;

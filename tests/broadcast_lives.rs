@@ -7,19 +7,18 @@
 //! - No position, and so no token, is that of two messages, before and after all restores together.
 #![cfg(feature = "alloc")]
 
-mod common;
-
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{below, random};
-use happens_before::broadcast::blocking::{self, FollowError};
+use happens_before::broadcast::blocking::FollowError;
 use happens_before::broadcast::{
     AppendLog, AppendRequest, Appender, Content, Entry, EpochBegun, LogFull, MemoryLog, Position,
-    PublishErrorKind, PublishRequest, Published, Publisher, PublisherConfig, ReadAnswer, ReadLimit, SlotLog,
-    Snapshot, SubscribeError, Subscriber, SubscriberConfig,
+    PublishErrorKind, PublishRequest, Published, PublisherConfig, ReadAnswer, ReadLimit, SlotLog, Snapshot,
+    SubscribeError, SubscriberConfig, blocking,
 };
+use happens_before::{Publisher, Subscriber};
 use quickcheck::Gen;
+use testkit::{below, random};
 
 const NAMES: [char; 3] = ['a', 'b', 'c'];
 
@@ -249,7 +248,7 @@ impl World {
         };
         let (entry, settled) = match publisher {
             Outbound::Slots(publisher) => match publisher.poll_request().unwrap() {
-                PublishRequest::Take(take) => {
+                PublishRequest::Numbers(take) => {
                     let first = self.counter.get() + 1;
                     self.counter.set(self.counter.get() + take.n.get());
                     let handled = if answered { publisher.handle_numbers(&take, first) } else { Ok(()) };
@@ -420,7 +419,7 @@ impl World {
 
 struct Counted<'a>(&'a Cell<u64>);
 
-impl happens_before::Counter for Counted<'_> {
+impl happens_before::counter::Counter for Counted<'_> {
     type Error = std::convert::Infallible;
 
     fn increment_and_get(&self, n: std::num::NonZeroU64) -> Result<u64, Self::Error> {

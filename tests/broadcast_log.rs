@@ -1,19 +1,18 @@
 //! The log in memory against a naive one; its promises; the drivers on it, with threads and with errors.
 #![cfg(feature = "alloc")]
 
-mod common;
-
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
-use common::{below, random};
-use happens_before::broadcast::blocking::{self, FollowError, SettleError};
+use happens_before::broadcast::blocking::{FollowError, SettleError};
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Appender, Entry, Log, MemoryLog, Publisher, PublisherConfig, ReadAnswer,
-    ReadLimit, SealAnswer, SlotLog, Subscriber, SubscriberConfig, WriteAnswer,
+    AppendAnswer, AppendLog, Appender, Entry, Log, MemoryLog, PublisherConfig, ReadAnswer, ReadLimit,
+    SealAnswer, SlotLog, SubscriberConfig, WriteAnswer, blocking,
 };
-use happens_before::{Counter, Dot};
+use happens_before::counter::Counter;
+use happens_before::{Dot, Publisher, Subscriber};
+use testkit::{below, random};
 
 type E = Entry<u8, u64>;
 
@@ -350,7 +349,8 @@ fn threads_publish_into_one_log_and_everyone_reads_one_order() {
     use std::sync::Mutex;
 
     for appends in [false, true] {
-        let (counter, log) = (happens_before::AtomicCounter::new(), Mutex::new(MemoryLog::new(10_000)));
+        let (counter, log) =
+            (happens_before::counter::AtomicCounter::new(), Mutex::new(MemoryLog::new(10_000)));
         std::thread::scope(|scope| {
             for node in 0..4_u8 {
                 let (counter, log) = (&counter, &log);

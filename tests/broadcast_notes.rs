@@ -1,18 +1,16 @@
 //! Entries that are notes to the subscribers: slots that are skipped since they cannot be read, and nodes that are retired.
 #![cfg(feature = "alloc")]
 
-mod common;
-
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
-use common::{below, random};
-use happens_before::Dot;
 use happens_before::broadcast::blocking::{FollowError, follow, follow_appends};
 use happens_before::broadcast::{
     AppendLog, Content, Entry, Log, MemoryLog, ReadAnswer, ReadLimit, SealAnswer, SlotLog, SubscribeError,
-    SubscribeRequest, Subscriber, SubscriberConfig, Unreadable, WriteAnswer,
+    SubscribeRequest, SubscriberConfig, Unreadable, WriteAnswer,
 };
+use happens_before::{Dot, Subscriber};
+use testkit::{below, random};
 
 type Machine = Subscriber<u32, u64>;
 type E = Entry<u32, u64>;

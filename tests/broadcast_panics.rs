@@ -6,11 +6,11 @@ use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use happens_before::Dot;
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Content, Entry, Log, MemoryLog, ReadAnswer, ReadLimit, SlotLog, Subscriber,
-    SubscriberConfig, blocking,
+    AppendAnswer, AppendLog, Content, Entry, Log, MemoryLog, ReadAnswer, ReadLimit, SlotLog, SubscriberConfig,
+    blocking,
 };
+use happens_before::{Dot, Subscriber};
 
 thread_local! {
     /// How many clones and comparisons until the one that panics; 0 for never.

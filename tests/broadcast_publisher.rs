@@ -1,19 +1,17 @@
 //! Each rule of the sending side, by name; over a counter and slots, and over an engine that appends.
 #![cfg(feature = "alloc")]
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
-use common::{below, random};
+use testkit::{below, random};
 
-use happens_before::Dot;
 use happens_before::broadcast::{
-    Abandoned, AppendAnswer, AppendRequest, Appender, BatchErrorKind, Content, Entry, Fate, PublishErrorKind,
-    PublishRefusedKind, PublishRequest, Publisher, PublisherConfig, Take, WriteAnswer,
+    Abandoned, AppendAnswer, AppendRequest, Appender, BatchErrorKind, Content, Entry, Fate, NumberRequest,
+    PublishError, PublishErrorKind, PublishRefusedKind, PublishRequest, Published, PublisherConfig,
+    WriteAnswer,
 };
-use happens_before::broadcast::{PublishError, Published};
+use happens_before::{Dot, Publisher};
 
 type Machine = Publisher<char, &'static str>;
 
@@ -35,14 +33,14 @@ fn n(n: u64) -> NonZeroU64 {
 
 /// Hands in the number for the outstanding entry.
 fn number(publisher: &mut Machine, number: u64) {
-    let Some(PublishRequest::Take(take)) = publisher.poll_request() else { panic!("it has a number") };
-    publisher.handle_numbers(&Take { n: n(1), ..take }, number).unwrap();
+    let Some(PublishRequest::Numbers(take)) = publisher.poll_request() else { panic!("it has a number") };
+    publisher.handle_numbers(&NumberRequest { n: n(1), ..take }, number).unwrap();
     assert_eq!(publisher.internal_validate(), Ok(()));
 }
 
 /// A request for numbers, in epoch 0.
-fn take(number: u64, count: u64) -> Take<char> {
-    Take { id: id(number), epoch: 0, n: n(count) }
+fn take(number: u64, count: u64) -> NumberRequest<char> {
+    NumberRequest { id: id(number), epoch: 0, n: n(count) }
 }
 
 /// Hands in the answer to a write of the outstanding entry.
@@ -59,7 +57,7 @@ fn hear(
 
 fn assert_takes(publisher: &mut Machine, count: u64) {
     match publisher.poll_request() {
-        Some(PublishRequest::Take(take)) => assert_eq!(take.n, n(count)),
+        Some(PublishRequest::Numbers(take)) => assert_eq!(take.n, n(count)),
         other => panic!("{other:?}"),
     }
 }
@@ -308,13 +306,17 @@ fn a_late_number_of_an_earlier_message_is_spent() {
 fn a_late_number_of_the_old_counter_is_spent_once_a_new_epoch_is_entered() {
     let mut publisher = publisher();
     publisher.publish("hello").unwrap();
-    let Some(PublishRequest::Take(old)) = publisher.poll_request() else { unreachable!() };
+    let Some(PublishRequest::Numbers(old)) = publisher.poll_request() else { unreachable!() };
     publisher.enter(1, 4);
-    let Some(PublishRequest::Take(new)) = publisher.poll_request() else { unreachable!() };
+    let Some(PublishRequest::Numbers(new)) = publisher.poll_request() else { unreachable!() };
     assert_eq!((old.epoch, new.epoch), (0, 1));
     assert_eq!(publisher.handle_numbers(&old, 9), Ok(()));
-    assert_eq!(publisher.handle_numbers(&Take { epoch: 2, ..new }, 9), Ok(()), "nor one of a counter to come");
-    assert_eq!(publisher.poll_request(), Some(PublishRequest::Take(new)), "nothing has changed");
+    assert_eq!(
+        publisher.handle_numbers(&NumberRequest { epoch: 2, ..new }, 9),
+        Ok(()),
+        "nor one of a counter to come"
+    );
+    assert_eq!(publisher.poll_request(), Some(PublishRequest::Numbers(new)), "nothing has changed");
     publisher.handle_numbers(&new, 5).unwrap();
     assert_eq!(write(&mut publisher), (5, Entry::message(1, id(1), "hello")));
 }
@@ -691,7 +693,7 @@ fn answers_that_make_no_sense_end_in_an_error_with_the_message() {
             let kind = if below(&mut random, 4) == 0 { below(&mut random, 6) } else { preferred };
             let small = below(&mut random, 3);
             match publisher.poll_request() {
-                Some(PublishRequest::Take(take)) => {
+                Some(PublishRequest::Numbers(take)) => {
                     let first = if kind == 0 { small } else { publisher.tail() + small };
                     if let Err(error) = publisher.handle_numbers(&take, first) {
                         break Some(error);

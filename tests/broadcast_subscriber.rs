@@ -5,9 +5,9 @@ use std::cell::RefCell;
 
 use happens_before::broadcast::{
     Delivery, Entry, MemoryLog, Position, ReadAnswer, ReadLimit, Snapshot, SubscribeError, SubscribeRequest,
-    Subscriber, SubscriberConfig, WriteAnswer, blocking,
+    SubscriberConfig, WriteAnswer, blocking,
 };
-use happens_before::{Dot, VersionVector};
+use happens_before::{Dot, Subscriber, VersionVector};
 
 type Machine = Subscriber<char, u64>;
 

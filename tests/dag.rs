@@ -6,9 +6,8 @@ use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use happens_before::delivery::Accepted;
-use happens_before::delivery::dag::AcceptErrorKind;
-use happens_before::{DagBuffer, DagEvent, DagLimits};
+use happens_before::DagBuffer;
+use happens_before::delivery::{Accepted, DagEvent, DagLimits, EventErrorKind};
 
 type Event = DagEvent<&'static str, &'static str>;
 type Buffer = DagBuffer<&'static str, &'static str>;
@@ -29,7 +28,7 @@ fn state(buffer: &Buffer) -> impl PartialEq + std::fmt::Debug + use<> {
 }
 
 /// Accepts an event that must be refused, and returns why, in both forms.
-fn refused(buffer: &mut Buffer, event: Event) -> (AcceptErrorKind, String) {
+fn refused(buffer: &mut Buffer, event: Event) -> (EventErrorKind, String) {
     let before = state(buffer);
     let error = buffer.accept(event.clone(), nothing_delivered).unwrap_err();
     assert_eq!(state(buffer), before, "an error changes nothing");
@@ -63,7 +62,7 @@ fn of_two_contents_for_one_id_the_first_stays() {
         [event("a", []), event("a", ["c", "b"]), DagEvent { payload: "other", ..event("a", ["b", "c"]) }]
     {
         let (kind, words) = refused(&mut buffer, other);
-        assert_eq!(kind, AcceptErrorKind::Equivocation);
+        assert_eq!(kind, EventErrorKind::Equivocation);
         assert!(words.ends_with("is held; its author has used the id twice"), "{words}");
     }
 }
@@ -72,7 +71,7 @@ fn of_two_contents_for_one_id_the_first_stays() {
 fn an_event_that_names_itself_is_refused() {
     let mut buffer = Buffer::new(DagLimits::default());
     let (kind, words) = refused(&mut buffer, event("a", ["b", "a"]));
-    assert_eq!(kind, AcceptErrorKind::OwnParent);
+    assert_eq!(kind, EventErrorKind::OwnParent);
     assert!(words.contains("names itself"), "{words}");
 }
 
@@ -86,7 +85,7 @@ fn more_parents_than_the_limit_are_refused_before_the_store_is_asked_for_them() 
     });
     assert_eq!((too_many.is_err(), asked), (true, vec!["a"]));
     let (kind, words) = refused(&mut buffer, event("a", ["b", "c", "d"]));
-    assert_eq!(kind, AcceptErrorKind::TooManyParents { limit: 2 });
+    assert_eq!(kind, EventErrorKind::TooManyParents { limit: 2 });
     assert!(words.contains("more than 2 parents"), "{words}");
     assert_eq!(buffer.accept(event("a", ["b", "c"]), nothing_delivered), Ok(Accepted::Held));
 }
@@ -97,7 +96,7 @@ fn a_full_buffer_refuses_what_would_wait_and_never_what_is_ready() {
     buffer.accept(event("b", ["a"]), nothing_delivered).unwrap();
     buffer.accept(event("c", ["b"]), nothing_delivered).unwrap();
     let (kind, words) = refused(&mut buffer, event("d", ["c"]));
-    assert_eq!(kind, AcceptErrorKind::BufferFull { limit: 2 });
+    assert_eq!(kind, EventErrorKind::BufferFull { limit: 2 });
     assert!(words.contains("no room for event \"d\", with a limit of 2"), "{words}");
     for id in ["x", "y", "z"] {
         assert_eq!(buffer.accept(event(id, []), nothing_delivered), Ok(Accepted::Ready));
@@ -106,7 +105,7 @@ fn a_full_buffer_refuses_what_would_wait_and_never_what_is_ready() {
     // Not popped, they are refused at the limit, so that no one makes the buffer grow between two pops.
     buffer.accept(event("v", []), nothing_delivered).unwrap();
     buffer.accept(event("w", []), nothing_delivered).unwrap();
-    assert_eq!(refused(&mut buffer, event("a", [])).0, AcceptErrorKind::BufferFull { limit: 2 });
+    assert_eq!(refused(&mut buffer, event("a", [])).0, EventErrorKind::BufferFull { limit: 2 });
     assert_eq!(buffer.len(), 4);
     assert!(buffer.pop().is_some());
     assert_eq!(buffer.accept(event("a", []), nothing_delivered), Ok(Accepted::Ready));
@@ -130,7 +129,7 @@ fn parents_that_are_waited_for_have_a_limit_in_all() {
     let mut buffer = Buffer::new(DagLimits { links: 3, ..DagLimits::default() });
     buffer.accept(event("b", ["a", "x"]), nothing_delivered).unwrap();
     let (kind, words) = refused(&mut buffer, event("c", ["a", "b"]));
-    assert_eq!(kind, AcceptErrorKind::TooManyLinks { limit: 3 });
+    assert_eq!(kind, EventErrorKind::TooManyLinks { limit: 3 });
     assert!(words.contains("the limit of 3"), "{words}");
     assert_eq!(buffer.accept(event("c", ["a", "b"]), |&id| id == "b"), Ok(Accepted::Held), "one link was free");
     assert_eq!(buffer.accept(event("d", []), nothing_delivered), Ok(Accepted::Ready), "needs none");

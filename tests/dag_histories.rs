@@ -7,7 +7,8 @@ use std::hash::Hash;
 use std::path::Path;
 use std::process::Command;
 
-use happens_before::{DagBuffer, DagEvent, DagLimits};
+use happens_before::DagBuffer;
+use happens_before::delivery::{DagEvent, DagLimits};
 
 /// What a program prints, if it is there and succeeds.
 fn output(command: &mut Command) -> Option<String> {

@@ -1,12 +1,10 @@
 //! An error changes nothing: what is held, missing and closed, and in which order what is here is delivered.
 #![cfg(feature = "alloc")]
 
-mod common;
-
-use common::below;
-use happens_before::delivery::{AcceptErrorKind, Accepted};
-use happens_before::{CausalBuffer, Dot, Limits, Message, VersionVector};
+use happens_before::delivery::{AcceptErrorKind, Accepted, BufferLimits};
+use happens_before::{CausalBuffer, Dot, Message, VersionVector};
 use quickcheck::Gen;
+use testkit::below;
 
 type Buffer = CausalBuffer<u8, u32>;
 
@@ -15,7 +13,7 @@ fn message(node: u8, counter: u64, dependencies: &[(u8, u64)], payload: u32) -> 
     Message::new(Dot::new(node, counter).unwrap(), dependencies, payload).unwrap()
 }
 
-fn buffer(limits: Limits) -> Buffer {
+fn buffer(limits: BufferLimits) -> Buffer {
     CausalBuffer::measured(limits, |payload| *payload as usize)
 }
 
@@ -33,7 +31,7 @@ fn state(buffer: &Buffer) -> impl PartialEq + std::fmt::Debug + use<> {
 #[test]
 fn a_refused_message_does_not_put_what_is_ready_before_what_was_released() {
     let build = || {
-        let mut buffer = buffer(Limits { bytes: 1_000, ..Limits::default() });
+        let mut buffer = buffer(BufferLimits { bytes: 1_000, ..BufferLimits::default() });
         buffer.accept(message(2, 1, &[(1, 1)], 0)).unwrap();
         buffer.accept(message(4, 1, &[(1, 1), (2, 1)], 0)).unwrap();
         buffer.accept(message(1, 1, &[], 0)).unwrap();
@@ -71,10 +69,10 @@ fn random_message(random: &mut Gen) -> Message<u8, u32> {
 
 #[test]
 fn an_error_changes_nothing_that_can_be_seen_and_no_order() {
-    let mut random = common::random();
+    let mut random = testkit::random();
     let (mut errors, mut ready) = (0, 0);
     for _ in 0..1_000 {
-        let limits = Limits {
+        let limits = BufferLimits {
             messages: below(&mut random, 6) as usize,
             bytes: [usize::MAX, 500][below(&mut random, 2) as usize],
             horizon: 3 + below(&mut random, 4),
@@ -113,10 +111,10 @@ fn an_error_changes_nothing_that_can_be_seen_and_no_order() {
 
 #[test]
 fn what_is_drained_is_missing_and_comes_again() {
-    let mut random = common::random();
+    let mut random = testkit::random();
     let mut drained = 0;
     for _ in 0..500 {
-        let mut buffer = buffer(Limits { messages: 20, sources: 2, ..Limits::default() });
+        let mut buffer = buffer(BufferLimits { messages: 20, sources: 2, ..BufferLimits::default() });
         for _ in 0..30 {
             let source = 5 + below(&mut random, 2) as u8;
             let _ = buffer.accept_from(&source, random_message(&mut random));

@@ -2,8 +2,8 @@
 #![cfg(feature = "alloc")]
 
 use happens_before::check::CausalRun;
-use happens_before::delivery::AcceptErrorKind;
-use happens_before::{CausalBuffer, Dot, Limits, Message, Outbox};
+use happens_before::delivery::{AcceptErrorKind, BufferLimits};
+use happens_before::{CausalBuffer, CausalSender, Dot, Message};
 
 const NODES: usize = 3;
 
@@ -54,7 +54,7 @@ impl History {
 
     /// Stamps the messages: each node delivers its message's past in the order of sending, then sends.
     fn messages(&self) -> Vec<Message<usize, usize>> {
-        let mut outboxes: Vec<_> = (0..NODES).map(Outbox::new).collect();
+        let mut outboxes: Vec<_> = (0..NODES).map(CausalSender::new).collect();
         let mut seen = [0; NODES];
         let mut messages: Vec<Message<usize, usize>> = Vec::new();
         for at in 0..self.len() {
@@ -93,7 +93,7 @@ fn permutations(items: &mut Vec<usize>, from: usize, visitor: &mut impl FnMut(&[
 
 /// Lets the messages arrive in the given order, and compares every step with the graph.
 fn arrive(history: &History, messages: &[Message<usize, usize>], order: &[usize]) {
-    let mut buffer = CausalBuffer::new(Limits::default());
+    let mut buffer = CausalBuffer::new(BufferLimits::default());
     let (mut arrived, mut delivered): (Set, Set) = (0, 0);
     for &at in order {
         buffer.accept(messages[at].clone()).unwrap();
@@ -184,7 +184,7 @@ fn closing_a_node_before_a_lost_message_dooms_exactly_what_came_after_it() {
         for lost in 0..messages.len() {
             let after = |at: usize| history.past[at] >> lost & 1 == 1;
             for reversed in [false, true] {
-                let mut buffer = CausalBuffer::new(Limits::default());
+                let mut buffer = CausalBuffer::new(BufferLimits::default());
                 let mut arriving: Vec<_> = (0..messages.len()).filter(|&at| at != lost).collect();
                 if reversed {
                     arriving.reverse();

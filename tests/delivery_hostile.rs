@@ -2,13 +2,12 @@
 //! floods. Nothing panics, every bound holds, and what an honest neighbour brings gets through as if it were not there.
 #![cfg(feature = "alloc")]
 
-mod common;
-
-use common::below;
 use happens_before::check::CausalRun;
-use happens_before::delivery::{AcceptErrorKind, Accepted};
-use happens_before::{CausalBuffer, Dot, DotRange, Limits, Message, Outbox};
+use happens_before::delivery::{AcceptErrorKind, Accepted, BufferLimits};
+use happens_before::node::DotRange;
+use happens_before::{CausalBuffer, CausalSender, Dot, Message};
 use quickcheck::Gen;
+use testkit::below;
 
 /// Ids below 100 are honest nodes; from there on they are Mallory's.
 type Node = u64;
@@ -16,8 +15,8 @@ type Msg = Message<Node, u32>;
 
 const HONEST: Node = 4;
 const MALLORY: Node = 100;
-const LIMITS: Limits =
-    Limits { messages: 60, bytes: 6_000, horizon: 1_000, nodes: 40, dependencies: 8, sources: 5 };
+const LIMITS: BufferLimits =
+    BufferLimits { messages: 60, bytes: 6_000, horizon: 1_000, nodes: 40, dependencies: 8, sources: 5 };
 
 fn measure(payload: &u32) -> usize {
     *payload as usize
@@ -25,7 +24,7 @@ fn measure(payload: &u32) -> usize {
 
 /// What honest nodes send: each has delivered all but the last few messages.
 fn honest_messages(random: &mut Gen, count: usize) -> Vec<Msg> {
-    let mut outboxes: Vec<_> = (0..HONEST).map(|node| (Outbox::new(node), 0)).collect();
+    let mut outboxes: Vec<_> = (0..HONEST).map(|node| (CausalSender::new(node), 0)).collect();
     let mut sent: Vec<Msg> = Vec::new();
     for number in 0..count {
         let (outbox, seen) = &mut outboxes[number % HONEST as usize];
@@ -68,7 +67,7 @@ fn forged(random: &mut Gen, seen: &[Msg]) -> Msg {
 
 #[test]
 fn honest_traffic_gets_through_a_flood() {
-    let mut random = common::random();
+    let mut random = testkit::random();
     let (mut evicted, mut refused, mut held_for_mallory, mut waited) = (0, 0, 0, 0);
     for _ in 0..60 {
         let messages = honest_messages(&mut random, 300);
@@ -124,7 +123,7 @@ fn honest_traffic_gets_through_a_flood() {
 
 #[test]
 fn a_source_within_its_share_is_neither_evicted_nor_refused() {
-    let limits = Limits { messages: 30, sources: 2, ..Limits::default() };
+    let limits = BufferLimits { messages: 30, sources: 2, ..BufferLimits::default() };
     let share = 10;
     let later = |node: Node, counter| Message::new(Dot::new(node, counter).unwrap(), [], 0_u32).unwrap();
     let mut buffer = CausalBuffer::new(limits);
@@ -167,7 +166,7 @@ fn a_source_within_its_share_is_neither_evicted_nor_refused() {
 
 #[test]
 fn what_can_be_delivered_is_not_evicted_although_nobody_has_popped_it() {
-    let limits = Limits { messages: 2, sources: 1, ..Limits::default() };
+    let limits = BufferLimits { messages: 2, sources: 1, ..BufferLimits::default() };
     let message = |node: Node, counter| Message::new(Dot::new(node, counter).unwrap(), [], 0_u32).unwrap();
     let mut buffer = CausalBuffer::new(limits);
     buffer.accept_from(&MALLORY, message(1, 2)).unwrap();
@@ -185,7 +184,7 @@ fn what_can_be_delivered_is_not_evicted_although_nobody_has_popped_it() {
 #[test]
 fn bytes_are_shared_too_and_a_refusal_evicts_nothing() {
     let size = size_of::<Dot<Node>>();
-    let limits = Limits { bytes: 1_000, sources: 1, ..Limits::default() };
+    let limits = BufferLimits { bytes: 1_000, sources: 1, ..BufferLimits::default() };
     let message =
         |node: Node, counter, payload| Message::new(Dot::new(node, counter).unwrap(), [], payload).unwrap();
     let mut buffer = CausalBuffer::measured(limits, measure);
@@ -232,7 +231,7 @@ fn a_message_that_two_have_brought_survives_either_of_them() {
 #[test]
 fn who_brings_first_what_another_brings_too_cannot_have_it_evicted() {
     let message = |node: Node, counter| Message::new(Dot::new(node, counter).unwrap(), [], 0_u32).unwrap();
-    let mut buffer = CausalBuffer::new(Limits { messages: 6, sources: 2, ..Limits::default() });
+    let mut buffer = CausalBuffer::new(BufferLimits { messages: 6, sources: 2, ..BufferLimits::default() });
     // The furthest ahead of all that Mallory holds, and the honest neighbour's only one.
     assert_eq!(buffer.accept_from(&MALLORY, message(0, 90)), Ok(Accepted::Held));
     assert_eq!(buffer.accept_from(&0, message(0, 90)), Ok(Accepted::Duplicate));
@@ -269,10 +268,10 @@ fn a_measure_that_lies_makes_the_bytes_wrong_and_nothing_else() {
     thread_local! {
         static SAYS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
     }
-    let mut random = common::random();
+    let mut random = testkit::random();
     for bytes in [500, usize::MAX - 1, usize::MAX] {
         for _ in 0..200 {
-            let limits = Limits { messages: 6, bytes, sources: 2, ..Limits::default() };
+            let limits = BufferLimits { messages: 6, bytes, sources: 2, ..BufferLimits::default() };
             let mut buffer = CausalBuffer::measured(limits, |_: &u32| {
                 // Another number each time, too.
                 let says = SAYS.get();

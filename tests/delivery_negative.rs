@@ -3,9 +3,11 @@
 #![cfg(feature = "alloc")]
 
 use happens_before::delivery::{
-    AcceptErrorKind, Accepted, CloseError, MessageErrorKind, StampErrorKind, decode_snapshot, encode_snapshot,
+    AcceptErrorKind, Accepted, BufferLimits, CloseError, MessageErrorKind, StampErrorKind, decode_snapshot,
+    encode_snapshot,
 };
-use happens_before::{CausalBuffer, Dot, DotRange, Limits, Message, Outbox, VersionVector};
+use happens_before::node::DotRange;
+use happens_before::{CausalBuffer, CausalSender, Dot, Message, VersionVector};
 
 type Buffer = CausalBuffer<&'static str, &'static str>;
 
@@ -21,8 +23,8 @@ fn message<const N: usize>(
     Message::new(own, dependencies, payload).unwrap()
 }
 
-fn limits(change: impl Fn(&mut Limits)) -> Limits {
-    let mut limits = Limits::default();
+fn limits(change: impl Fn(&mut BufferLimits)) -> BufferLimits {
+    let mut limits = BufferLimits::default();
     change(&mut limits);
     limits
 }
@@ -48,7 +50,7 @@ fn refused(
 
 #[test]
 fn a_duplicate_is_an_outcome_and_costs_nothing() {
-    let mut buffer = Buffer::new(Limits::default());
+    let mut buffer = Buffer::new(BufferLimits::default());
     let (ready, held) = (message(dot("a", 1), [], "1"), message(dot("a", 3), [], "3"));
     assert_eq!(buffer.accept(ready.clone()), Ok(Accepted::Ready));
     assert_eq!(buffer.accept(held.clone()), Ok(Accepted::Held));
@@ -70,7 +72,7 @@ fn a_duplicate_is_an_outcome_and_costs_nothing() {
 
 #[test]
 fn of_two_contents_for_one_dot_the_first_stays() {
-    let mut buffer = Buffer::new(Limits::default());
+    let mut buffer = Buffer::new(BufferLimits::default());
     for first in [message(dot("a", 1), [], "ready"), message(dot("b", 2), [dot("a", 9)], "held")] {
         buffer.accept(first.clone()).unwrap();
         let (kind, words) = refused(
@@ -194,7 +196,7 @@ fn limits_above_their_most_are_taken_as_the_most() {
 
 #[test]
 fn a_vector_that_is_not_causally_closed_confuses_the_application_but_not_the_buffer() {
-    let mut buffer = Buffer::new(Limits::default());
+    let mut buffer = Buffer::new(BufferLimits::default());
     buffer.accept(message(dot("a", 1), [dot("b", 1)], "waits for b")).unwrap();
     buffer.accept(message(dot("c", 1), [dot("a", 1)], "waits for a")).unwrap();
     // Covers (a, 1) but not its cause.
@@ -222,7 +224,7 @@ fn what_can_never_be_delivered_cannot_be_a_message() {
 
 #[test]
 fn two_messages_that_wait_for_each_other_wait_for_ever_and_harm_nobody() {
-    let mut buffer = Buffer::new(Limits::default());
+    let mut buffer = Buffer::new(BufferLimits::default());
     buffer.accept(message(dot("a", 1), [dot("b", 1)], "")).unwrap();
     buffer.accept(message(dot("b", 1), [dot("a", 1)], "")).unwrap();
     assert_eq!(buffer.pop(), None);
@@ -234,7 +236,7 @@ fn two_messages_that_wait_for_each_other_wait_for_ever_and_harm_nobody() {
 
 #[test]
 fn an_outbox_at_the_end_of_its_range_hands_the_payload_back() {
-    let mut outbox = Outbox::restore("a", u64::MAX - 1, VersionVector::from_iter([("b", 1)]));
+    let mut outbox = CausalSender::restore("a", u64::MAX - 1, VersionVector::from_iter([("b", 1)]));
     assert_eq!(outbox.stamp("last").unwrap().dot(), &dot("a", u64::MAX));
     outbox.advance_to(&VersionVector::from_iter([("b", 2)]));
     for _ in 0..2 {
@@ -247,11 +249,11 @@ fn an_outbox_at_the_end_of_its_range_hands_the_payload_back() {
 
 #[test]
 fn an_outbox_makes_no_message_that_a_buffer_with_the_same_limit_refuses() {
-    let limit = Limits::default().dependencies;
+    let limit = BufferLimits::default().dependencies;
     let heads = limit as u64 + 1;
     let hello = |node: u64| Message::new(Dot::new(node, 1).unwrap(), [], "hello").unwrap();
-    let mut sender = Outbox::new(0);
-    let mut receiver = CausalBuffer::new(Limits::default());
+    let mut sender = CausalSender::new(0);
+    let mut receiver = CausalBuffer::new(BufferLimits::default());
     for node in 1..=heads {
         sender.observe(&hello(node));
         receiver.accept(hello(node)).unwrap();
@@ -266,7 +268,7 @@ fn an_outbox_makes_no_message_that_a_buffer_with_the_same_limit_refuses() {
     let part = sender.stamp_part("").unwrap();
     let welcome = sender.stamp(refused.payload).unwrap();
     assert_eq!((part.dependencies().len(), welcome.dependencies().len()), (limit, 1));
-    let mut late = CausalBuffer::new(Limits::default());
+    let mut late = CausalBuffer::new(BufferLimits::default());
     for message in [welcome.clone(), part.clone()] {
         assert_eq!(late.accept(message), Ok(Accepted::Held), "it follows what is not delivered");
     }
@@ -278,7 +280,7 @@ fn an_outbox_makes_no_message_that_a_buffer_with_the_same_limit_refuses() {
 
     // With wider limits on both sides, it is one message.
     let wide = limits(|limits| limits.dependencies = 2 * limit);
-    let mut sender = Outbox::new(0).with_dependencies(wide.dependencies);
+    let mut sender = CausalSender::new(0).with_dependencies(wide.dependencies);
     sender.advance_to(&receiver.delivered());
     let mut receiver_with_room = CausalBuffer::new(wide);
     receiver_with_room.advance_to(&receiver.delivered()).unwrap();
@@ -289,7 +291,7 @@ fn an_outbox_makes_no_message_that_a_buffer_with_the_same_limit_refuses() {
 fn an_outbox_of_a_saved_node_has_the_limit_of_its_buffer() {
     let wide = limits(|limits| limits.dependencies = 2_000);
     let delivered: VersionVector<u64> = (1..=1_500).map(|node| (node, 1)).collect();
-    let mut outbox = Outbox::new(0).with_dependencies(wide.dependencies);
+    let mut outbox = CausalSender::new(0).with_dependencies(wide.dependencies);
     let mut buffer = CausalBuffer::<u64, Vec<u8>>::new(wide);
     buffer.advance_to(&delivered).unwrap();
     outbox.advance_to(&delivered);
@@ -303,12 +305,12 @@ fn an_outbox_of_a_saved_node_has_the_limit_of_its_buffer() {
 
 #[test]
 fn a_number_is_never_used_twice_after_a_restart_with_an_old_counter() {
-    let mut lost = Outbox::new("a");
+    let mut lost = CausalSender::new("a");
     let sent: Vec<_> = (0..3).map(|n| lost.stamp(n).unwrap()).collect();
-    let mut restored = Outbox::restore("a", 1, VersionVector::new());
+    let mut restored = CausalSender::restore("a", 1, VersionVector::new());
     restored.observe(&sent[2]); // it comes back from a neighbour
     assert_eq!(restored.stamp(3).unwrap().dot(), &dot("a", 4));
-    let mut from_snapshot = Outbox::new("a");
+    let mut from_snapshot = CausalSender::new("a");
     from_snapshot.advance_to(&VersionVector::from_iter([("a", 3), ("b", 1)]));
     let next = from_snapshot.stamp(3).unwrap();
     assert_eq!((next.dot(), next.dependencies()), (&dot("a", 4), &[dot("b", 1)][..]));
@@ -316,7 +318,7 @@ fn a_number_is_never_used_twice_after_a_restart_with_an_old_counter() {
 
 #[test]
 fn what_is_closed_is_refused_and_the_error_says_what_to_close_next() {
-    let mut buffer = Buffer::new(Limits::default());
+    let mut buffer = Buffer::new(BufferLimits::default());
     buffer.accept(message(dot("q", 2), [dot("a", 1)], "behind one that has not come")).unwrap();
     assert_eq!(buffer.close(&"p", 0), Ok(Vec::new()));
     let (kind, words) = refused(&mut buffer, message(dot("p", 1), [], "closed"));
@@ -376,7 +378,7 @@ fn a_long_chain_is_doomed_in_one_go() {
     // Each message depends on the one before, of another node: with a search of all held ones for each, this would
     // take hours.
     let count = 60_000_u64;
-    let mut buffer = CausalBuffer::new(Limits::default());
+    let mut buffer = CausalBuffer::new(BufferLimits::default());
     for at in (1..=count).rev() {
         let before = Dot::new((at - 1) % 1_000, (at - 1) / 1_000 + 1).unwrap();
         let own = Dot::new(at % 1_000, at / 1_000 + 1).unwrap();

@@ -8,10 +8,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use happens_before::delivery::Stability;
-use happens_before::{
-    CausalBuffer, DagBuffer, DagEvent, DagLimits, Dot, Limits, Message, Outbox, VersionVector,
-};
+use happens_before::delivery::{BufferLimits, DagEvent, DagLimits, Stability};
+use happens_before::{CausalBuffer, CausalSender, DagBuffer, Dot, Message, VersionVector};
 
 thread_local! {
     /// How many more calls go well; `None` if all do.
@@ -119,8 +117,8 @@ fn sent() -> Vec<Msg> {
     ]
 }
 
-const LIMITS: Limits =
-    Limits { messages: 6, bytes: 10_000, horizon: 100, nodes: 9, dependencies: 4, sources: 3 };
+const LIMITS: BufferLimits =
+    BufferLimits { messages: 6, bytes: 10_000, horizon: 100, nodes: 9, dependencies: 4, sources: 3 };
 
 fn measure(payload: &Fused) -> usize {
     tick();
@@ -317,14 +315,14 @@ fn an_outbox_outlives_every_panic_and_no_message_names_too_little() {
     // Few heads, and so many that they are kept in another way.
     for heads in [3, 32, 40] {
         let outbox = || {
-            let mut outbox = Outbox::new(Fused(0)).with_dependencies(1_000);
+            let mut outbox = CausalSender::new(Fused(0)).with_dependencies(1_000);
             (1..=heads).for_each(|node| outbox.observe(&message(node, 1, &[])));
             outbox
         };
         let names = |message: &Message<Fused, ()>| {
             message.dependencies().iter().map(|cause| (cause.node().0, cause.counter())).collect::<Vec<_>>()
         };
-        let next = |mut outbox: Outbox<Fused>, expected: &[(u64, u64)]| {
+        let next = |mut outbox: CausalSender<Fused>, expected: &[(u64, u64)]| {
             assert_eq!(outbox.internal_validate(), Ok(()));
             let message = outbox.stamp(()).unwrap();
             assert_eq!(message.dot().counter(), outbox.counter());

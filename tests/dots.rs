@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use happens_before::{CausalOrder, CounterExhausted, Dot, DotRange};
+use happens_before::node::{CounterExhausted, DotRange};
+use happens_before::{CausalOrder, Dot};
 
 fn dot(node: char, counter: u64) -> Dot<char> {
     Dot::new(node, counter).unwrap()

@@ -1,12 +1,10 @@
 //! The generators for users' own tests give valid values, of every kind, and shrink to valid ones.
 #![cfg(all(feature = "arbitrary", feature = "quickcheck"))]
 
-mod common;
-
 use arbitrary::Unstructured;
-use happens_before::{
-    CausalContext, Dot, DotRange, HybridTime, HybridTimestamp, LamportTimestamp, Message, VersionVector,
-};
+use happens_before::node::DotRange;
+use happens_before::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
+use happens_before::{CausalContext, Dot, Message, VersionVector};
 use quickcheck::Arbitrary;
 
 /// Both halves of what `Message::new` checks.
@@ -17,7 +15,7 @@ fn valid(message: &Message<u8, u8>) -> bool {
 
 #[test]
 fn generated_values_are_valid_and_so_is_what_they_shrink_to() {
-    let mut random = common::random();
+    let mut random = testkit::random();
     let (mut several, mut huge, mut gaps) = (0, 0, 0);
     for _ in 0..1_000 {
         let message = Message::<u8, u8>::arbitrary(&mut random);
@@ -43,8 +41,8 @@ fn generated_values_are_valid_and_so_is_what_they_shrink_to() {
 
 #[test]
 fn hybrid_times_meet_as_a_rule_are_anywhere_now_and_then_and_shrink() {
-    let mut random = common::random();
-    let bytes: Vec<u8> = (0..20_000).map(|_| common::below(&mut random, 256) as u8).collect();
+    let mut random = testkit::random();
+    let bytes: Vec<u8> = (0..20_000).map(|_| testkit::below(&mut random, 256) as u8).collect();
     let mut bytes = Unstructured::new(&bytes);
     let from_bytes = (0..1_000).map(|_| bytes.arbitrary::<HybridTimestamp<u8>>().unwrap().time()).collect();
     let from_gen = (0..1_000).map(|_| HybridTimestamp::<u8>::arbitrary(&mut random).time()).collect();
@@ -63,10 +61,10 @@ type Values = (Message<u8, u8>, VersionVector<u8>, CausalContext<u8>, Dot<u8>);
 
 #[test]
 fn bytes_become_valid_values() {
-    let mut random = common::random();
+    let mut random = testkit::random();
     let (mut made, mut huge) = (0, 0);
     for _ in 0..1_000 {
-        let bytes: Vec<u8> = (0..200).map(|_| common::below(&mut random, 256) as u8).collect();
+        let bytes: Vec<u8> = (0..200).map(|_| testkit::below(&mut random, 256) as u8).collect();
         let mut bytes = Unstructured::new(&bytes);
         let values: arbitrary::Result<Values> = bytes.arbitrary();
         let Ok((message, vector, context, dot)) = values else { continue };

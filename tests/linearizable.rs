@@ -4,8 +4,7 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
 
-use happens_before::counter::{Coalescing, Redeemed, Request, Ticket};
-use happens_before::{AtomicCounter, Counter};
+use happens_before::counter::{AtomicCounter, Coalescing, Counter, Redeemed, Request, Ticket};
 
 const ONE: NonZeroU64 = NonZeroU64::MIN;
 

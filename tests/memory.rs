@@ -7,12 +7,12 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 
-use happens_before::codec::{self, Decode, DecodeId, Encode, Reader, Writer};
-use happens_before::delivery::{Endpoint, EndpointConfig, decode_snapshot};
-use happens_before::{
-    CausalBuffer, CausalContext, Dot, DotRange, HybridTimestamp, LamportTimestamp, Limits, Message,
-    VersionVector,
-};
+use happens_before::codec::{Decode, DecodeId, Encode, Reader, Writer};
+use happens_before::delivery::{BufferLimits, decode_snapshot};
+use happens_before::endpoint::EndpointConfig;
+use happens_before::node::DotRange;
+use happens_before::scalar::{HybridTimestamp, LamportTimestamp};
+use happens_before::{CausalBuffer, CausalContext, Dot, Endpoint, Message, VersionVector, codec};
 
 thread_local! {
     /// Bytes held by this thread, and the most that it held.
@@ -285,11 +285,11 @@ fn what_a_buffer_is_read_from_takes_no_more_than_its_limits_allow() {
             writer.put_number(0);
         }
         for limits in [
-            Limits { messages: 10, nodes: 2_000, ..Limits::default() },
-            Limits { dependencies: 100, nodes: 2_000, ..Limits::default() },
-            Limits { bytes: 100_000, nodes: 2_000, ..Limits::default() },
-            Limits { nodes: 100, ..Limits::default() },
-            Limits::default(),
+            BufferLimits { messages: 10, nodes: 2_000, ..BufferLimits::default() },
+            BufferLimits { dependencies: 100, nodes: 2_000, ..BufferLimits::default() },
+            BufferLimits { bytes: 100_000, nodes: 2_000, ..BufferLimits::default() },
+            BufferLimits { nodes: 100, ..BufferLimits::default() },
+            BufferLimits::default(),
         ] {
             for bytes in damaged(&bytes) {
                 let (read, held, peak) = measure(|| {

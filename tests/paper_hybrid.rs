@@ -4,7 +4,8 @@
 //! The paper numbers receiving as an event of its own; here that is `observe` followed by `tick`. Time is in
 //! milliseconds, as the clocks have it. A failing run prints its seed.
 
-use happens_before::{HybridClock, HybridTime};
+use happens_before::HybridClock;
+use happens_before::scalar::HybridTime;
 
 /// A small generator (splitmix64), so that a seed gives the same run everywhere.
 struct Random(u64);

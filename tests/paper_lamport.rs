@@ -3,10 +3,9 @@
 //! Lamport, *Time, Clocks, and the Ordering of Events in a Distributed System* (1978); Kleppmann, *Designing
 //! Data-Intensive Applications* (2017), chapter 9, "Lamport timestamps".
 
-mod common;
-
-use common::below;
-use happens_before::{LamportClock, LamportTimestamp};
+use happens_before::LamportClock;
+use happens_before::scalar::LamportTimestamp;
+use testkit::below;
 
 const MAX: u64 = LamportClock::<u8>::MAX;
 
@@ -61,7 +60,7 @@ fn a_client_takes_the_maximum_from_one_node_to_another() {
 #[test]
 fn clock_condition_on_random_runs() {
     const NODES: u64 = 4;
-    let mut random = common::random();
+    let mut random = testkit::random();
     let (mut before, mut concurrent, mut lower_yet_concurrent) = (0_u64, 0_u64, 0_u64);
 
     // Short runs first, so that a failure is a small one.

@@ -6,16 +6,16 @@ use std::cell::Cell;
 use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroU64;
 
-use happens_before::Counter;
-use happens_before::sequence::{BlockRefused, Blocks, BlocksConfig, Limit, OldEpoch, RefillError, Run};
+use happens_before::counter::Counter;
+use happens_before::sequence::{BlockRefused, Blocks, BlocksConfig, Limit, NumberRange, OldEpoch, RefillError};
 use sequence_support::Random;
 
 fn nonzero(n: u64) -> NonZeroU64 {
     NonZeroU64::new(n).expect("not zero")
 }
 
-fn run(first: u64, last: u64) -> Run {
-    Run::new(first..=last).expect("a run")
+fn run(first: u64, last: u64) -> NumberRange {
+    NumberRange::new(first..=last).expect("a run")
 }
 
 fn blocks(low_water: u64) -> Blocks {
@@ -83,7 +83,7 @@ impl Model {
         Some(number)
     }
 
-    fn issue_run(&mut self, n: usize) -> Option<Vec<u64>> {
+    fn issue_range(&mut self, n: usize) -> Option<Vec<u64>> {
         if self.in_use.len() < n {
             if self.reserve.len() < n {
                 return None;
@@ -95,7 +95,7 @@ impl Model {
         Some(self.in_use.drain(..n).collect())
     }
 
-    fn feed(&mut self, epoch: u64, block: Run, limit: u64) -> Result<(), &'static str> {
+    fn feed(&mut self, epoch: u64, block: NumberRange, limit: u64) -> Result<(), &'static str> {
         if epoch != self.epoch {
             return Err("epoch");
         } else if block.first() <= self.highest {
@@ -167,16 +167,16 @@ fn blocks_do_what_two_queues_of_numbers_do_and_refuse_what_they_refuse() {
                 }
                 1 => {
                     let n = 1 + random.below(8);
-                    match real.issue_run(nonzero(n as u64)) {
+                    match real.issue_range(nonzero(n as u64)) {
                         Ok(run) => {
                             runs += 1;
                             assert!(run.first() > before, "increasing");
                             before = run.last();
-                            assert_eq!(model.issue_run(n), Some(run.into_iter().collect()));
+                            assert_eq!(model.issue_range(n), Some(run.into_iter().collect()));
                         }
                         Err(error) => {
                             assert_eq!(error.available, model.in_use.len().max(model.reserve.len()) as u64);
-                            assert_eq!((error.wanted, model.issue_run(n)), (n as u64, None));
+                            assert_eq!((error.wanted, model.issue_range(n)), (n as u64, None));
                         }
                     }
                 }
@@ -423,7 +423,7 @@ fn a_run_longer_than_what_is_held_leaves_everything_in_place() {
     blocks.feed(0, run(1, 3)).expect("empty");
     blocks.feed(0, run(11, 14)).expect("room");
     for n in [5, u64::MAX] {
-        let error = blocks.issue_run(nonzero(n)).expect_err("too long");
+        let error = blocks.issue_range(nonzero(n)).expect_err("too long");
         assert_eq!((error.available, error.wanted), (4, n));
     }
     assert_eq!(blocks.held(), [Some(run(1, 3)), Some(run(11, 14))]);
@@ -433,7 +433,7 @@ fn a_run_longer_than_what_is_held_leaves_everything_in_place() {
     assert_eq!(refused, BlockRefused::Full { block: run(21, 24) });
     assert_eq!(refused.to_string(), "two blocks are held already; keep 21..=24 and feed it when they are low");
     assert_eq!(blocks.highest(), 14, "so it can be fed later");
-    assert_eq!(blocks.issue_run(nonzero(4)), Ok(run(11, 14)));
+    assert_eq!(blocks.issue_range(nonzero(4)), Ok(run(11, 14)));
     assert_eq!(blocks.lost(), 3);
     blocks.feed(0, run(21, 24)).expect("room now");
 }
@@ -532,7 +532,7 @@ fn what_a_crash_can_lose_is_bounded_also_where_blocks_join() {
 fn a_block_as_long_as_the_range() {
     let mut all = Blocks::new(BlocksConfig::default());
     all.feed(0, run(1, Limit::MAX.get())).expect("within the limit");
-    assert_eq!(all.issue_run(nonzero(Limit::MAX.get() - 1)).map(|run| run.len()), Ok(Limit::MAX.get() - 1));
+    assert_eq!(all.issue_range(nonzero(Limit::MAX.get() - 1)).map(|run| run.len()), Ok(Limit::MAX.get() - 1));
     assert_eq!((all.issue(), all.remaining()), (Ok(Limit::MAX.get()), 0));
     assert!(all.issue().is_err());
 }

@@ -9,7 +9,7 @@ use std::num::NonZeroU64;
 
 use happens_before::check::{CausalRun, Violation};
 use happens_before::sequence::{
-    Blocks, BlocksConfig, Interleaved, Layout, ReserveAhead, Run, Store, WallClock, WallClockConfig,
+    Blocks, BlocksConfig, Interleaved, Layout, NumberRange, ReserveAhead, Snowflake, SnowflakeConfig, Store,
 };
 use happens_before::{CausalOrder, Dot, LamportClock, VersionVector};
 
@@ -101,7 +101,7 @@ fn interleaved_numbers_contradict_causality_where_one_node_is_busier() {
 fn numbers_from_blocks_contradict_causality_where_one_block_is_older() {
     let [mut old, mut new] = [1..=1_000, 1_001..=2_000].map(|block| {
         let mut blocks = Blocks::new(BlocksConfig::default());
-        blocks.feed(0, Run::new(block).expect("a run")).expect("empty");
+        blocks.feed(0, NumberRange::new(block).expect("a run")).expect("empty");
         blocks
     });
     let (x, y) = answer(|| new.issue().expect("1,000 numbers"), || old.issue().expect("1,000 numbers"));
@@ -128,8 +128,8 @@ fn even_one_store_contradicts_causality_where_a_number_is_taken_before_it_is_use
 #[test]
 fn time_of_day_ids_contradict_causality_where_one_clock_is_behind() {
     let [mut busy, mut idle] = [1, 2].map(|node| {
-        let config = WallClockConfig { layout: Layout::SNOWFLAKE, node, origin_ms: 0, ahead_ms: 0 };
-        WallClock::new(config).expect("a valid configuration")
+        let config = SnowflakeConfig { layout: Layout::SNOWFLAKE, node, origin_ms: 0, ahead_ms: 0 };
+        Snowflake::new(config).expect("a valid configuration")
     });
     // The message takes 4 ms, and the answering node's clock is 5 ms behind.
     let (x, y) =

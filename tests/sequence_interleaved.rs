@@ -70,7 +70,7 @@ fn every_reachable_deal_of_small_ranges_partitions_what_is_not_issued() {
                 }
 
                 let mut taking = restore(class);
-                match taking.issue_run(nonzero(2)) {
+                match taking.issue_range(nonzero(2)) {
                     Ok(run) => {
                         let first_two: Vec<u64> = numbers(class).take(2).collect();
                         assert!(numbers(run.save()).eq(first_two), "a run is what comes next");
@@ -220,7 +220,7 @@ fn random_splits_and_merges_over_64_nodes_neither_repeat_nor_lose_a_number() {
             // A restart.
             2 => nodes[at][class] = restore(nodes[at][class].save()),
             3 => {
-                if let Ok(run) = nodes[at][class].issue_run(nonzero(1 + random.below(9) as u64)) {
+                if let Ok(run) = nodes[at][class].issue_range(nonzero(1 + random.below(9) as u64)) {
                     run.for_each(|number| {
                         mark(number);
                         draws += 1;
@@ -285,7 +285,7 @@ fn who_goes_on_with_another_class_where_one_ends_repeats_nothing() {
     let mut issued: BTreeSet<u64> = b.by_ref().take(5).collect();
     let (mut merged, behind) = a.merge(b).expect("siblings");
     let mut behind = behind.expect("a lagged behind");
-    let mut run = merged.issue_run(nonzero(3)).expect("far from the end");
+    let mut run = merged.issue_range(nonzero(3)).expect("far from the end");
     for class in [&mut behind, &mut run] {
         while let Ok(number) = class.issue() {
             assert!(issued.insert(number), "{number} twice");
@@ -381,7 +381,7 @@ fn a_forged_or_damaged_state_is_refused_or_is_a_class_that_keeps_its_promises() 
 
         for n in edges.into_iter().filter_map(NonZeroU64::new) {
             let mut class = restore(saved);
-            match class.issue_run(n) {
+            match class.issue_range(n) {
                 Ok(run) => {
                     valid(&run);
                     valid(&class);

@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::num::NonZeroU64;
 
 use happens_before::sequence::{
-    Blocks, BlocksConfig, Interleaved, Layout, Limit, ReserveAhead, Run, Store, WallClock, WallClockConfig,
+    Blocks, BlocksConfig, Interleaved, Layout, Limit, NumberRange, ReserveAhead, Snowflake, SnowflakeConfig,
+    Store,
 };
 
 struct InMemory(u64);
@@ -37,7 +38,7 @@ fn last_numbers(limit: Limit) -> [Vec<u64>; 3] {
     let mut blocks = Blocks::new(BlocksConfig { limit, highest: start, ..BlocksConfig::default() });
     let mut block_issued = Vec::new();
     for first in start + 1.. {
-        let Ok(()) = blocks.feed(0, Run::new(first..=first).expect("a run")) else { break };
+        let Ok(()) = blocks.feed(0, NumberRange::new(first..=first).expect("a run")) else { break };
         block_issued.extend(blocks.issue());
     }
 
@@ -55,7 +56,7 @@ fn the_last_number_is_the_limit_for_every_allocator_and_every_named_limit() {
         }
     }
     // A block above 2^63 - 1 cannot even be made, and nothing overflows on the way there.
-    assert_eq!(Run::new(Limit::MAX.get() + 1..=Limit::MAX.get() + 1), None);
+    assert_eq!(NumberRange::new(Limit::MAX.get() + 1..=Limit::MAX.get() + 1), None);
     let mut class = Interleaved::new(1, 1).expect("1 of 1");
     class.skip_past(Limit::MAX.get() - 1);
     assert_eq!((class.issue(), class.issue().is_err()), (Ok(Limit::MAX.get()), true));
@@ -74,8 +75,8 @@ fn numbers_within_the_json_limit_pass_through_javascript_and_those_above_do_not(
 
     // Time-of-day ids: the usual layout does not pass, the narrow one does until its last id.
     let id = |layout: Layout, now_ms: u64| {
-        let config = WallClockConfig { layout, node: 3, origin_ms: 1_735_689_600_000, ahead_ms: 0 };
-        let mut clock = WallClock::new(config).expect("a valid configuration");
+        let config = SnowflakeConfig { layout, node: 3, origin_ms: 1_735_689_600_000, ahead_ms: 0 };
+        let mut clock = Snowflake::new(config).expect("a valid configuration");
         clock.issue(now_ms).expect("the clock goes on");
         clock.issue(now_ms).expect("the clock goes on")
     };
@@ -106,15 +107,18 @@ fn runs_are_never_empty_never_start_at_0_and_never_end_above_all_limits() {
     let edges = [0, 1, 2, max - 1, max, max + 1, u64::MAX];
     for (first, last) in edges.into_iter().flat_map(|first| edges.map(|last| (first, last))) {
         let valid = first >= 1 && first <= last && last <= max;
-        let run = Run::new(first..=last);
+        let run = NumberRange::new(first..=last);
         assert_eq!(run.is_some(), valid, "{first}..={last}");
         if let Some(run) = run {
             assert_eq!((run.first(), run.last(), run.len()), (first, last, last - first + 1));
-            assert_eq!(Run::starting_at(first, NonZeroU64::new(run.len()).expect("not empty")), Some(run));
+            assert_eq!(
+                NumberRange::starting_at(first, NonZeroU64::new(run.len()).expect("not empty")),
+                Some(run)
+            );
             assert_eq!(format!("{run} {run:?}"), format!("{first}..={last} {first}..={last}"));
         }
     }
-    assert_eq!(Run::starting_at(max, NonZeroU64::new(2).expect("not zero")), None);
-    assert_eq!(Run::starting_at(u64::MAX, NonZeroU64::MAX), None);
-    assert_eq!(Run::starting_at(0, NonZeroU64::MIN), None);
+    assert_eq!(NumberRange::starting_at(max, NonZeroU64::new(2).expect("not zero")), None);
+    assert_eq!(NumberRange::starting_at(u64::MAX, NonZeroU64::MAX), None);
+    assert_eq!(NumberRange::starting_at(0, NonZeroU64::MIN), None);
 }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use happens_before::sequence::{Exhausted, Limit, ReserveAhead, ReserveError, Run, Store};
+use happens_before::sequence::{Exhausted, Limit, NumberRange, ReserveAhead, ReserveError, Store};
 
 fn nonzero(n: u64) -> NonZeroU64 {
     NonZeroU64::new(n).expect("not zero")
@@ -142,7 +142,7 @@ fn a_failed_write_changes_nothing_and_the_next_call_tries_again() {
         store.borrow_mut().fate = fate;
         let before = (numbers.bound(), numbers.reserved(), numbers.remaining());
         assert_eq!(numbers.issue(), Err(ReserveError::Store(DiskFull)));
-        assert_eq!(numbers.issue_run(nonzero(3)), Err(ReserveError::Store(DiskFull)));
+        assert_eq!(numbers.issue_range(nonzero(3)), Err(ReserveError::Store(DiskFull)));
         assert_eq!(numbers.observe(1_000), Err(ReserveError::Store(DiskFull)));
         assert_eq!((numbers.bound(), numbers.reserved(), numbers.remaining()), before);
     }
@@ -229,7 +229,7 @@ fn at_the_limit_a_write_that_failed_and_arrived_leaves_nothing() {
     assert!(numbers.issue().is_err());
     store.borrow_mut().fate = Fate::Good;
     for n in [1, u64::MAX] {
-        let error = numbers.issue_run(nonzero(n)).expect_err("as a restart would");
+        let error = numbers.issue_range(nonzero(n)).expect_err("as a restart would");
         assert!(matches!(error, ReserveError::Exhausted(Exhausted { available: 0, .. })), "{error}");
     }
     // The advice.
@@ -260,9 +260,9 @@ fn a_number_observed_is_below_all_later_ones_also_after_a_restart() {
 fn runs_are_consecutive_and_cost_one_write() {
     let mut store = Memory::default();
     let mut numbers = ReserveAhead::open(&mut store, nonzero(10)).expect("readable");
-    assert_eq!(numbers.issue_run(nonzero(4)), Ok(Run::new(1..=4).expect("a run")));
-    assert_eq!(numbers.issue_run(nonzero(6)), Ok(Run::new(5..=10).expect("a run")));
-    assert_eq!(numbers.issue_run(nonzero(25)), Ok(Run::new(11..=35).expect("a run")));
+    assert_eq!(numbers.issue_range(nonzero(4)), Ok(NumberRange::new(1..=4).expect("a run")));
+    assert_eq!(numbers.issue_range(nonzero(6)), Ok(NumberRange::new(5..=10).expect("a run")));
+    assert_eq!(numbers.issue_range(nonzero(25)), Ok(NumberRange::new(11..=35).expect("a run")));
     assert_eq!(numbers.issue(), Ok(36));
     assert_eq!(store.writes, [13, 44], "each covers what is needed and nine more");
 }
@@ -281,12 +281,12 @@ fn nothing_is_issued_observed_or_reserved_above_the_limit() {
     );
     assert!(numbers.observe(u64::MAX).is_err());
     for n in [26, u64::MAX] {
-        assert!(matches!(numbers.issue_run(nonzero(n)), Err(ReserveError::Exhausted(_))));
+        assert!(matches!(numbers.issue_range(nonzero(n)), Err(ReserveError::Exhausted(_))));
     }
     assert_eq!((numbers.bound(), numbers.remaining()), (0, 25));
 
     assert!(numbers.numbers().take(24).eq((1..=24).map(Ok)));
-    assert!(numbers.issue_run(nonzero(2)).is_err());
+    assert!(numbers.issue_range(nonzero(2)).is_err());
     assert_eq!((numbers.issue(), numbers.remaining()), (Ok(25), 0));
     for _ in 0..2 {
         let error = numbers.issue().expect_err("exhausted");
@@ -297,7 +297,7 @@ fn nothing_is_issued_observed_or_reserved_above_the_limit() {
         );
     }
     numbers.observe(25).expect("issued long ago");
-    assert!(numbers.issue_run(nonzero(1)).is_err());
+    assert!(numbers.issue_range(nonzero(1)).is_err());
     assert_eq!(store.writes, [10, 20, 25]);
 
     // A restart at the end issues nothing; a bound from under a higher limit is refused.
@@ -314,6 +314,6 @@ fn nothing_is_issued_observed_or_reserved_above_the_limit() {
     let mut numbers = ReserveAhead::open(&mut store, nonzero(u64::MAX)).expect("readable");
     assert_eq!(numbers.issue(), Ok(Limit::MAX.get()));
     assert!(matches!(numbers.issue(), Err(ReserveError::Exhausted(_))));
-    assert!(numbers.issue_run(nonzero(u64::MAX)).is_err());
+    assert!(numbers.issue_range(nonzero(u64::MAX)).is_err());
     assert_eq!(store.number, Limit::MAX.get());
 }

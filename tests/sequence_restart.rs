@@ -8,9 +8,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
-use happens_before::Counter;
+use happens_before::counter::Counter;
 use happens_before::sequence::{
-    Blocks, BlocksConfig, Interleaved, Layout, ReserveAhead, Run, Store, WallClock, WallClockConfig,
+    Blocks, BlocksConfig, Interleaved, Layout, NumberRange, ReserveAhead, Snowflake, SnowflakeConfig, Store,
 };
 
 /// The power is cut.
@@ -132,7 +132,7 @@ fn reserve_ahead_with_bounds_of_several_sizes() {
         for _ in 0..3 {
             world.use_number(numbers.issue().map_err(crash)?)?;
         }
-        for number in numbers.issue_run(nonzero(2)).map_err(crash)? {
+        for number in numbers.issue_range(nonzero(2)).map_err(crash)? {
             world.use_number(number)?;
         }
         Ok(())
@@ -478,7 +478,7 @@ fn blocks_that_take_up_what_a_clean_stop_left() {
             world.write("left", &[])?;
         }
         for ends in left.chunks_exact(2) {
-            blocks.feed(0, Run::new(ends[0]..=ends[1]).ok_or(Crash)?).map_err(crash)?;
+            blocks.feed(0, NumberRange::new(ends[0]..=ends[1]).ok_or(Crash)?).map_err(crash)?;
         }
         for _ in 0..5 {
             blocks.refill(&Remote(world), nonzero(3)).map_err(crash)?;
@@ -495,7 +495,7 @@ fn blocks_that_take_up_what_a_clean_stop_left() {
 #[cfg(any(all(target_has_atomic = "64", not(happens_before_without_atomics)), feature = "portable-atomic"))]
 #[test]
 fn an_atomic_counter_behind_a_bound_whose_takers_overtake_each_other() {
-    use happens_before::AtomicCounter;
+    use happens_before::counter::AtomicCounter;
 
     fn program<const OBSERVES: bool>(world: &World) -> Result<(), Crash> {
         let mut guard = ReserveAhead::open(Bound(world), NonZeroU64::MIN).map_err(crash)?;
@@ -522,7 +522,7 @@ fn an_atomic_counter_behind_a_bound_whose_takers_overtake_each_other() {
 /// Issues 6 ids a life, a millisecond apart; at each start somebody has set the clock back by 4 ms.
 fn use_six_ids(
     world: &World,
-    mut clock: WallClock,
+    mut clock: Snowflake,
     guard: impl FnMut(u64) -> Result<(), Crash>,
 ) -> Result<(), Crash> {
     let mut guard = guard;
@@ -540,9 +540,9 @@ fn use_six_ids(
     Ok(())
 }
 
-fn wall_clock(ahead_ms: u64) -> Result<WallClock, Crash> {
-    let config = WallClockConfig { layout: Layout::SNOWFLAKE, node: 1, origin_ms: 0, ahead_ms };
-    WallClock::new(config).map_err(crash)
+fn wall_clock(ahead_ms: u64) -> Result<Snowflake, Crash> {
+    let config = SnowflakeConfig { layout: Layout::SNOWFLAKE, node: 1, origin_ms: 0, ahead_ms };
+    Snowflake::new(config).map_err(crash)
 }
 
 #[test]

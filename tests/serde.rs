@@ -1,10 +1,10 @@
 //! Serde: every value has one form, and comes back from it; every other form is refused.
 #![cfg(all(feature = "serde", feature = "alloc"))]
 
-use happens_before::sequence::{Interleaved, Limit, Run};
-use happens_before::{
-    CausalContext, Dot, DotRange, HybridTime, HybridTimestamp, LamportTimestamp, Message, VersionVector,
-};
+use happens_before::node::DotRange;
+use happens_before::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
+use happens_before::sequence::{Interleaved, Limit, NumberRange};
+use happens_before::{CausalContext, Dot, Message, VersionVector};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -33,7 +33,7 @@ fn every_value_has_one_form() {
     is(&HybridTime::MAX, "[140737488355327,65535]");
     is(&HybridTimestamp::new(time, "a".to_owned()), r#"[[1700000000000,7],"a"]"#);
     is(&Limit::JSON, "9007199254740991");
-    is(&Run::new(3..=5).unwrap(), "[3,5]");
+    is(&NumberRange::new(3..=5).unwrap(), "[3,5]");
     is(&Interleaved::new(2, 5).unwrap(), "[2,5,9223372036854775807]");
     is(&Vector::new(), "[]");
     is(
@@ -63,9 +63,9 @@ fn every_other_form_is_refused() {
     refused::<HybridTimestamp<String>>(r#"[[140737488355328,0],"a"]"#, "above 2^47 - 1");
     refused::<Limit>("0", "a limit of 0");
     refused::<Limit>("9223372036854775808", "above 2^63 - 1");
-    refused::<Run>("[0,5]", "starts at 0");
-    refused::<Run>("[5,4]", "empty");
-    refused::<Run>("[5,9223372036854775808]", "above 2^63 - 1");
+    refused::<NumberRange>("[0,5]", "starts at 0");
+    refused::<NumberRange>("[5,4]", "empty");
+    refused::<NumberRange>("[5,9223372036854775808]", "above 2^63 - 1");
     refused::<Interleaved>("[0,1,5]", "I1");
     refused::<Interleaved>("[2,5,8]", "I3");
     refused::<Vector>(r#"[["b",1],["a",1]]"#, "not sorted");

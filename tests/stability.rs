@@ -1,13 +1,11 @@
 //! Stability against a naive matrix, and in its edge cases.
 #![cfg(feature = "alloc")]
 
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::{below, random};
 use happens_before::delivery::{ObserveError, Stability, TooManyNodes};
 use happens_before::{Dot, VersionVector};
+use testkit::{below, random};
 
 /// What is known of each member, and what was ever said to be stable.
 #[derive(Default)]

@@ -3,15 +3,14 @@
 
 #![cfg(feature = "alloc")]
 
-mod common;
-
 use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use common::{below, random};
-use happens_before::{CausalOrder, Dot, DotRange, VersionVector};
+use happens_before::node::DotRange;
+use happens_before::{CausalOrder, Dot, VersionVector};
 use quickcheck::Gen;
+use testkit::{below, random};
 
 type Vector = VersionVector<u32>;
 type Model = BTreeMap<u32, u64>;

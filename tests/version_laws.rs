@@ -3,13 +3,13 @@
 
 #![cfg(feature = "alloc")]
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 
-use common::{Model, below, check, random};
-use happens_before::{CausalOrder, CounterExhausted, Dot, DotRange, FixedVector, VersionVector};
+use happens_before::node::{CounterExhausted, DotRange};
+use happens_before::version::FixedVector;
+use happens_before::{CausalOrder, Dot, VersionVector};
+use testkit::{Model, below, check, random};
 
 type Vector = VersionVector<u8>;
 
@@ -61,7 +61,7 @@ macro_rules! for_each {
 
 macro_rules! model_of {
     ($x:ident) => {
-        crate::common::Model
+        testkit::Model
     };
 }
 
@@ -73,11 +73,11 @@ macro_rules! law {
             assert_eq!(all.len(), 27);
             for_each!(&all; $($x),+ => assert!($holds, "{:?}", ($($x),+,)));
 
-            fn property($($x: crate::common::Model),+) -> bool {
+            fn property($($x: testkit::Model),+) -> bool {
                 $(let $x = &vector(&$x);)+
                 $holds
             }
-            crate::common::check(property as fn($(model_of!($x)),+) -> bool);
+            testkit::check(property as fn($(model_of!($x)),+) -> bool);
         }
     };
 }
@@ -95,7 +95,7 @@ macro_rules! laws {
         mod $kind {
             type Vector = $vector;
 
-            fn vector(model: &crate::common::Model) -> Vector {
+            fn vector(model: &testkit::Model) -> Vector {
                 $make(model)
             }
 
@@ -152,8 +152,10 @@ macro_rules! laws {
 
 laws!(sparse, happens_before::VersionVector<u8>, crate::vector);
 laws!(sparse_and_long, happens_before::VersionVector<u8>, crate::long_vector);
-laws!(fixed, happens_before::FixedVector<9>, crate::fixed);
-laws!(fixed_and_long, happens_before::FixedVector<40>, |model: &crate::common::Model| crate::spread(model, 4));
+laws!(fixed, happens_before::version::FixedVector<9>, crate::fixed);
+laws!(fixed_and_long, happens_before::version::FixedVector<40>, |model: &testkit::Model| crate::spread(
+    model, 4
+));
 
 /// The model's entries, between the same ones in every such vector: more than a block of the wide loops takes.
 fn long_vector(model: &Model) -> Vector {

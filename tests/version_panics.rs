@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use happens_before::{CausalContext, CausalOrder, Dot, DotRange, VersionVector};
+use happens_before::node::DotRange;
+use happens_before::{CausalContext, CausalOrder, Dot, VersionVector};
 
 thread_local! {
     /// How many calls of the caller's code go well before one panics; none does if there is no number.

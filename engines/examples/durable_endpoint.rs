@@ -22,7 +22,8 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::iter::from_fn;
 
-use happens_before::delivery::endpoint::{Endpoint, EndpointConfig, PacketError};
+use happens_before::Endpoint;
+use happens_before::endpoint::{EndpointConfig, PacketError};
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 

@@ -18,8 +18,8 @@ use std::error::Error;
 use std::path::Path;
 
 use happens_before::codec::{Reader, Writer};
-use happens_before::delivery::{decode_snapshot, encode_snapshot};
-use happens_before::{CausalBuffer, Limits, Message, Outbox};
+use happens_before::delivery::{BufferLimits, decode_snapshot, encode_snapshot};
+use happens_before::{CausalBuffer, CausalSender, Message};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -33,7 +33,7 @@ const SENT: TableDefinition<u64, &[u8]> = TableDefinition::new("sent");
 pub(crate) struct Ledger {
     database: Database,
     buffer: CausalBuffer<u64, Vec<u8>>,
-    outbox: Outbox<u64>,
+    outbox: CausalSender<u64>,
     /// Called at every step; the test crashes there.
     step: Box<dyn FnMut()>,
 }
@@ -42,11 +42,11 @@ impl Ledger {
     /// Opens the database of a node, new or as it was when the node crashed.
     pub(crate) fn open(path: &Path, node: u64, step: Box<dyn FnMut()>) -> Result<Self> {
         let database = Database::create(path)?;
-        let empty = CausalBuffer::new(Limits::default());
+        let empty = CausalBuffer::new(BufferLimits::default());
         let write = database.begin_write()?;
         let (buffer, outbox) = match write.open_table(SNAPSHOT)?.get(())? {
             Some(snapshot) => decode_snapshot(snapshot.value(), empty, |payload| Some(payload.to_vec()))?,
-            None => (empty, Outbox::new(node)),
+            None => (empty, CausalSender::new(node)),
         };
         write.open_table(BALANCES)?;
         write.open_table(SENT)?;

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use happens_before::Dot;
 use happens_before::broadcast::{AppendLog, Entry, SlotLog};
-use happens_before::{Counter, Dot};
+use happens_before::counter::Counter;
 use happens_before_engines::Coalesced;
 use happens_before_engines::asynchronous::AsyncCounter;
 use happens_before_engines::postgres::{AsyncPostgres, Postgres, PostgresConfig};

@@ -4,8 +4,7 @@ use core::fmt;
 use core::num::NonZeroU64;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use happens_before::Counter;
-use happens_before::counter::{Coalescing, Redeemed, Request, ResponseRefused};
+use happens_before::counter::{Coalescing, Counter, Redeemed, Request, ResponseRefused};
 
 /// How often a call asks for numbers, each of which is given up if it wakes up too late.
 const TRIES: usize = 100;
@@ -20,7 +19,7 @@ const TRIES: usize = 100;
 ///
 /// ```
 /// use core::num::NonZeroU64;
-/// use happens_before::{AtomicCounter, Counter};
+/// use happens_before::counter::{AtomicCounter, Counter};
 /// use happens_before_engines::Coalesced;
 ///
 /// let counter = Coalesced::new(AtomicCounter::new(), NonZeroU64::new(1_000).unwrap());
@@ -154,7 +153,7 @@ mod tests {
     use core::sync::atomic::{AtomicU64, Ordering};
     use std::sync::Barrier;
 
-    use happens_before::AtomicCounter;
+    use happens_before::counter::AtomicCounter;
 
     use super::*;
 

@@ -1,4 +1,4 @@
-//! One durable number in a file: the [`Store`] for [`ReserveAhead`](happens_before::ReserveAhead).
+//! One durable number in a file: the [`Store`] for [`ReserveAhead`](happens_before::sequence::ReserveAhead).
 //!
 //! # The problem
 //!
@@ -52,7 +52,7 @@ const PLACES: [u64; 2] = [0, 4_096];
 /// What a slot begins with: the name of the format.
 const MAGIC: [u8; 8] = *b"hb-num-1";
 
-/// One number in a file, which survives a crash at any moment; for [`ReserveAhead`](happens_before::ReserveAhead).
+/// One number in a file, which survives a crash at any moment; for [`ReserveAhead`](happens_before::sequence::ReserveAhead).
 ///
 /// The module's comment has the algorithm. The file is locked: a second owner, in this process or in another, is refused.
 /// A read costs a read; a write, and the first read, two synchronous writes.
@@ -61,7 +61,7 @@ const MAGIC: [u8; 8] = *b"hb-num-1";
 ///
 /// ```
 /// use core::num::NonZeroU64;
-/// use happens_before::ReserveAhead;
+/// use happens_before::sequence::ReserveAhead;
 /// use happens_before_engines::FileStore;
 ///
 /// # let directory = tempfile::tempdir()?;

@@ -1,7 +1,8 @@
 //! Durable counters and logs for [`happens_before::broadcast`]: start in one process, and grow without changing code.
 //!
 //! ```
-//! use happens_before::broadcast::{Publisher, PublisherConfig, Subscriber, SubscriberConfig, blocking};
+//! use happens_before::{Publisher, Subscriber};
+//! use happens_before::broadcast::{blocking, PublisherConfig, SubscriberConfig};
 //! # #[cfg(feature = "redb")] {
 //! use happens_before_engines::redb::Redb;
 //!
@@ -26,22 +27,22 @@
 //!
 //! | I have | take | shared by | a write costs |
 //! |---|---|---|---|
-//! | one process, and may lose everything with it | [`MemoryLog`](happens_before::broadcast::MemoryLog) and [`AtomicCounter`](happens_before::AtomicCounter), in the core | threads | nothing |
+//! | one process, and may lose everything with it | [`MemoryLog`](happens_before::broadcast::MemoryLog) and [`AtomicCounter`](happens_before::counter::AtomicCounter), in the core | threads | nothing |
 //! | one process, and a disk | `redb::Redb` | threads | a synchronous write, one after another |
 //! | several processes or machines, and a PostgreSQL | `postgres::Postgres` | all that reach the server | a round trip and a synchronous write, shared by those who wait |
 //! | the same, and a runtime | `postgres::AsyncPostgres`, driven by [`asynchronous`] | all that reach the server | the same, without a thread that waits |
-//! | one number to survive a restart, for [`ReserveAhead`](happens_before::ReserveAhead) | [`FileStore`] | nobody | two synchronous writes |
+//! | one number to survive a restart, for [`ReserveAhead`](happens_before::sequence::ReserveAhead) | [`FileStore`] | nobody | two synchronous writes |
 //! | many threads that all want numbers from a counter that is far away | [`Coalesced`], around any blocking counter | threads | a call for all that wait |
 //!
 //! # What every engine promises
 //!
-//! What [`Counter`](happens_before::Counter) and [`broadcast::log`](happens_before::broadcast::log) ask for, L1 to L7;
+//! What [`Counter`](happens_before::counter::Counter) and [`broadcast::log`](happens_before::broadcast::log) ask for, L1 to L7;
 //! `conformance` checks it, for these and for an engine of your own. What was answered survives the end of the process
 //! and of the machine at any moment.
 //!
 //! Nodes are whatever [`codec`](happens_before::codec) can write; payloads are bytes: `Vec<u8>`, `Box<[u8]>`, `Arc<[u8]>`,
 //! or any type with `AsRef<[u8]>` and `From<Vec<u8>>`. So are the commands of a
-//! [`StateMachine`](happens_before::StateMachine) over an engine, which decodes them in `apply`.
+//! [`StateMachine`](happens_before_replicated::StateMachine) over an engine, which decodes them in `apply`.
 //!
 //! # What an error tells
 //!

@@ -12,18 +12,19 @@ use std::task::Wake;
 
 use happens_before::broadcast::blocking::FollowError;
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Appender, Entry, Log, LogFull, MemoryLog, Position, Publisher, PublisherConfig,
-    ReadAnswer, ReadLimit, SealAnswer, SlotLog, SubscribeError, Subscriber, SubscriberConfig, WriteAnswer,
+    AppendAnswer, AppendLog, Appender, Entry, Log, LogFull, MemoryLog, Position, PublisherConfig, ReadAnswer,
+    ReadLimit, SealAnswer, SlotLog, SubscribeError, SubscriberConfig, WriteAnswer,
 };
 use happens_before::check::OrderRun;
-use happens_before::replicated::Register;
-use happens_before::replicated::blocking::WaitError;
-use happens_before::replicated::register::{Command, Outcome};
-use happens_before::{AtomicCounter, Counter, Dot, Replica};
+use happens_before::counter::{AtomicCounter, Counter};
+use happens_before::{Dot, Publisher, Subscriber};
 use happens_before_engines::asynchronous::{
     AsyncAppendLog, AsyncCounter, AsyncLog, AsyncSlotLog, Blocking, follow_appends, next, next_append, outcome,
     outcome_append, settle, settle_append, sync,
 };
+use happens_before_replicated::blocking::WaitError;
+use happens_before_replicated::register::{Command, Outcome};
+use happens_before_replicated::{Register, Replica};
 
 type Memory<P = u64> = Mutex<MemoryLog<u64, P>>;
 

@@ -1,10 +1,9 @@
-//! That the checker of `tests/common/linearizable.rs` can tell: real histories of a register, recorded by Jepsen, whose
+//! That the checker of `testkit::linearizable` can tell: real histories of a register, recorded by Jepsen, whose
 //! verdicts are known.
 //!
 //! They are in the folder that HAPPENS_BEFORE_DATA names, else in `../shared/data` beside the project.
 
-#[path = "../../tests/common/linearizable.rs"]
-mod linearizable;
+use testkit::linearizable;
 
 use std::collections::HashMap;
 use std::fs;

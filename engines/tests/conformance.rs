@@ -5,8 +5,8 @@ mod common;
 
 use std::sync::Mutex;
 
-use happens_before::AtomicCounter;
 use happens_before::broadcast::MemoryLog;
+use happens_before::counter::AtomicCounter;
 use happens_before_engines::conformance;
 
 mod memory {

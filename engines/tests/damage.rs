@@ -8,10 +8,11 @@ use core::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use happens_before::Dot;
 use happens_before::broadcast::{
     AppendAnswer, AppendLog, Content, Entry, Log, ReadAnswer, ReadLimit, SlotLog, WriteAnswer,
 };
-use happens_before::{Counter, Dot};
+use happens_before::counter::Counter;
 use happens_before_engines::redb::{Redb, RedbError, RedbLog};
 
 const ENTRIES: u64 = 60;

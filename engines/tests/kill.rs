@@ -31,11 +31,12 @@ use happens_before::broadcast::blocking::{
     FollowError, SettleError, follow, follow_appends, settle, settle_append,
 };
 use happens_before::broadcast::{
-    AppendLog, Appender, Delivery, Entry, Log, Position, Publisher, PublisherConfig, ReadAnswer, ReadLimit,
-    SlotLog, Snapshot, Subscriber, SubscriberConfig,
+    AppendLog, Appender, Delivery, Entry, Log, Position, PublisherConfig, ReadAnswer, ReadLimit, SlotLog,
+    Snapshot, SubscriberConfig,
 };
 use happens_before::check::OrderRun;
-use happens_before::{Counter, Dot, codec};
+use happens_before::counter::Counter;
+use happens_before::{Dot, Publisher, Subscriber, codec};
 use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 
 type Payload = Vec<u8>;

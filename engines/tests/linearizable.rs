@@ -6,10 +6,8 @@
 
 #[cfg(feature = "postgres")]
 mod common;
-#[path = "../../tests/common/linearizable.rs"]
-mod linearizable;
-#[path = "../../tests/common/subjects.rs"]
-mod subjects;
+use testkit::linearizable;
+use testkit::subjects;
 
 use core::fmt::Debug;
 #[cfg(feature = "redb")]
@@ -20,14 +18,14 @@ use std::thread;
 
 use happens_before::broadcast::blocking::{FollowError, SettleError, settle, settle_append};
 use happens_before::broadcast::{
-    AppendLog, Appender, Entry, MemoryLog, Position, Published, Publisher, PublisherConfig, SlotLog,
-    SubscriberConfig,
+    AppendLog, Appender, Entry, MemoryLog, Position, Published, PublisherConfig, SlotLog, SubscriberConfig,
 };
 use happens_before::check::OrderRun;
-use happens_before::replicated::blocking::{follow, follow_appends, outcome, sync};
-use happens_before::replicated::{Register, claims, register};
-use happens_before::{AtomicCounter, Counter, Dot, Replica, StateMachine};
+use happens_before::counter::{AtomicCounter, Counter};
+use happens_before::{Dot, Publisher};
 use happens_before_engines::conformance::{Lost, Unreliable};
+use happens_before_replicated::blocking::{follow, follow_appends, outcome, sync};
+use happens_before_replicated::{Register, Replica, StateMachine, claims, register};
 use linearizable::{Call, linearizable};
 use subjects::{Names, OneRegister, Random, Subject};
 

@@ -7,12 +7,12 @@ use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use happens_before::broadcast::blocking;
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Appender, Entry, Log, Publisher, PublisherConfig, ReadAnswer, ReadLimit,
-    SealAnswer, SlotLog, Subscriber, SubscriberConfig, Unreadable, WriteAnswer,
+    AppendAnswer, AppendLog, Appender, Entry, Log, PublisherConfig, ReadAnswer, ReadLimit, SealAnswer, SlotLog,
+    SubscriberConfig, Unreadable, WriteAnswer, blocking,
 };
-use happens_before::{Counter, Dot};
+use happens_before::counter::Counter;
+use happens_before::{Dot, Publisher, Subscriber};
 use happens_before_engines::asynchronous::{self, Blocking};
 
 /// No driver asks an engine so often that gets nowhere.

@@ -12,8 +12,8 @@ use std::thread;
 
 use ::postgres::{Client, NoTls};
 use common::{alone, connect, crash, message, server, until_waiting};
-use happens_before::Counter;
 use happens_before::broadcast::{AppendAnswer, AppendLog, Log, ReadAnswer, ReadLimit, SlotLog, WriteAnswer};
+use happens_before::counter::Counter;
 use happens_before_engines::EngineError;
 use happens_before_engines::postgres::{Postgres, PostgresConfig};
 

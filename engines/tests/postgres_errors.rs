@@ -16,10 +16,10 @@ use std::thread;
 
 use ::postgres::{Client, NoTls};
 use common::{alone, awaited, connect, crash, message, name, server, until_waiting};
-use happens_before::Counter;
 use happens_before::broadcast::{
     AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit, SlotLog, Unreadable, WriteAnswer,
 };
+use happens_before::counter::Counter;
 use happens_before_engines::asynchronous::AsyncSlotLog;
 use happens_before_engines::postgres::{AsyncPostgres, Postgres, PostgresConfig, PostgresError, ServerError};
 use happens_before_engines::{EngineError, Outcome};

@@ -9,10 +9,10 @@ use core::num::NonZeroU64;
 use std::thread;
 
 use common::{alone, connect, message, name, server};
-use happens_before::Counter;
 use happens_before::broadcast::{
     AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit, SlotLog, WriteAnswer,
 };
+use happens_before::counter::Counter;
 use happens_before_engines::postgres::{Postgres, PostgresConfig, PostgresError, ServerError};
 
 const ONE: NonZeroU64 = NonZeroU64::MIN;

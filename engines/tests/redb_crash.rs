@@ -9,10 +9,11 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use ::redb::{Database, StorageBackend, TableDefinition};
+use happens_before::Dot;
 use happens_before::broadcast::{
     AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit, SlotLog, WriteAnswer,
 };
-use happens_before::{Counter, Dot};
+use happens_before::counter::Counter;
 use happens_before_engines::Outcome;
 use happens_before_engines::redb::{Redb, RedbError, RedbLog};
 

@@ -1,8 +1,7 @@
 //! Publishers and subscribers over one log: the bytes choose every step and every fault; the oracle judges each run.
 #![no_main]
 
-#[path = "../../tests/common/broadcast_world.rs"]
-mod world;
+use testkit::broadcast_world as world;
 
 use libfuzzer_sys::fuzz_target;
 use world::{Conduct, End, World};

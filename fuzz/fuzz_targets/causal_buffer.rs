@@ -1,13 +1,12 @@
 //! A buffer under arbitrary operations, against the naive one, refusals included; the oracle judges each run.
 #![no_main]
 
-#[path = "../../tests/common/buffer_model.rs"]
-mod buffer_model;
+use testkit::buffer_model;
 
 use arbitrary::Arbitrary;
 use buffer_model::{BufferModel, Node, accept_in_both};
-use happens_before::delivery::{decode_snapshot, encode_snapshot};
-use happens_before::{Dot, Limits, Message, Outbox, VersionVector};
+use happens_before::{CausalSender, Dot, Message, VersionVector};
+use happens_before::delivery::{decode_snapshot, encode_snapshot, BufferLimits};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
@@ -52,7 +51,7 @@ fn dot(node: Node, counter: u8) -> Dot<Node> {
 }
 
 fuzz_target!(|input: Input| {
-    let limits = Limits {
+    let limits = BufferLimits {
         messages: usize::from(input.messages % 16),
         bytes: input.bytes.map_or(usize::MAX, |bytes| 3 * usize::from(bytes)),
         horizon: u64::from(input.horizon % 96),
@@ -101,7 +100,7 @@ fuzz_target!(|input: Input| {
                     saved.accept(message.unwrap()).unwrap();
                 }
                 let mut bytes = Vec::new();
-                encode_snapshot(&saved, &Outbox::new(4), &mut bytes);
+                encode_snapshot(&saved, &CausalSender::new(4), &mut bytes);
                 let empty = buffer_model::buffer(limits);
                 let (restored, _) = decode_snapshot(&bytes, empty, |payload| payload.first().copied()).unwrap();
                 assert!(restored.held().eq(buffer.held()));

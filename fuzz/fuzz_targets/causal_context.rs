@@ -2,8 +2,7 @@
 
 #![no_main]
 
-#[path = "../../tests/common/context_model.rs"]
-mod context_model;
+use testkit::context_model;
 
 use context_model::{Operation, run};
 use libfuzzer_sys::fuzz_target;

@@ -5,8 +5,10 @@
 use std::fmt::Debug;
 
 use arbitrary::Arbitrary;
-use happens_before::codec::{self, Decode, DecodeError, DecodeErrorKind, DecodeId, Encode};
-use happens_before::{Dot, DotRange, LamportTimestamp, VersionVector};
+use happens_before::{codec, Dot, VersionVector};
+use happens_before::codec::{Decode, DecodeError, DecodeErrorKind, DecodeId, Encode};
+use happens_before::node::DotRange;
+use happens_before::scalar::LamportTimestamp;
 use libfuzzer_sys::fuzz_target;
 
 /// Entries: by how much each id is above the one before, shifted down, and a counter, shifted down.

@@ -1,12 +1,11 @@
 //! A buffer for a graph under arbitrary operations, against the naive one, refusals included.
 #![no_main]
 
-#[path = "../../tests/common/dag_model.rs"]
-mod dag_model;
+use testkit::dag_model;
 
 use arbitrary::Arbitrary;
 use dag_model::{Both, Id};
-use happens_before::{DagEvent, DagLimits};
+use happens_before::delivery::{DagEvent, DagLimits};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]

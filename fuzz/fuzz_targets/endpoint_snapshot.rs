@@ -5,8 +5,9 @@
 
 use std::sync::OnceLock;
 
+use happens_before::Endpoint;
 use happens_before::codec::DecodeId;
-use happens_before::delivery::{Endpoint, EndpointConfig};
+use happens_before::endpoint::EndpointConfig;
 use libfuzzer_sys::fuzz_target;
 
 const CONFIG: EndpointConfig = EndpointConfig {

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use arbitrary::Arbitrary;
-use happens_before::delivery::{Endpoint, EndpointConfig};
-use happens_before::{Dot, Message};
+use happens_before::{Dot, Endpoint, Message};
+use happens_before::endpoint::EndpointConfig;
 use libfuzzer_sys::fuzz_target;
 
 const CONFIG: EndpointConfig = EndpointConfig {

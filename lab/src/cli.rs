@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-use happens_before::Limits;
+use happens_before::delivery::BufferLimits;
 
 use crate::budget::Budget;
 use crate::diagram;
@@ -194,7 +194,7 @@ struct Run {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Limits of each site's buffer")]
+#[command(next_help_heading = "BufferLimits of each site's buffer")]
 struct LimitOptions {
     /// How many messages may be held back. What is refused is asked for again later.
     #[arg(long, value_name = "COUNT")]
@@ -359,7 +359,7 @@ impl Replay {
     fn settings(&self, history: &History) -> Result<Settings, InputError> {
         let LimitOptions { hold, horizon, node_limit, dependency_limit } = self.limits;
         let most_dependencies = history.most_dependencies();
-        let mut limits = Limits::default();
+        let mut limits = BufferLimits::default();
         limits.messages = hold.unwrap_or(limits.messages);
         limits.horizon = horizon.unwrap_or(limits.horizon);
         limits.nodes = node_limit.unwrap_or(limits.nodes.max(history.nodes()));

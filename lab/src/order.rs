@@ -53,8 +53,9 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use happens_before::AtomicCounter;
-use happens_before::broadcast::{MemoryLog, SlotLog, Snapshot, Subscriber, SubscriberConfig, blocking};
+use happens_before::Subscriber;
+use happens_before::broadcast::{MemoryLog, SlotLog, Snapshot, SubscriberConfig, blocking};
+use happens_before::counter::AtomicCounter;
 use happens_before_engines::redb::Redb;
 
 pub use conduct::Tally;

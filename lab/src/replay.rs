@@ -47,7 +47,8 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use happens_before::delivery::{AcceptErrorKind, Accepted};
-use happens_before::{DotRange, Message, VersionVector};
+use happens_before::node::DotRange;
+use happens_before::{Message, VersionVector};
 use happens_before_simulation::Random;
 use happens_before_simulation::network::{Arrival, Network, Partition};
 

@@ -49,9 +49,9 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use happens_before::Dot;
 use happens_before::check::CausalRun;
-use happens_before::delivery::endpoint::{Endpoint, EndpointConfig};
+use happens_before::endpoint::EndpointConfig;
+use happens_before::{Dot, Endpoint};
 use stateright::{Model, Property};
 
 use crate::covering::Covering;

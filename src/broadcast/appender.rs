@@ -1,6 +1,6 @@
 //! The sending side over an engine that numbers and stores in one step.
 
-use super::ids::{Ids, PublishRefused};
+use super::numbering::{Ids, PublishRefused};
 use super::{Abandoned, AppendAnswer, Entry, Fate, MAX_SLOT, PublishError, PublishErrorKind, Published};
 use crate::compat::Vec;
 use crate::node::{Dot, NodeId};

@@ -43,8 +43,9 @@ const ATTEMPTS: u32 = 16;
 ///
 /// ```
 /// use core::cell::RefCell;
-/// use happens_before::{AtomicCounter, Counter, Dot};
+/// use happens_before::Dot;
 /// use happens_before::broadcast::{Entry, EpochRequest, Log, MemoryLog, NewEpoch, SlotLog};
+/// use happens_before::counter::{AtomicCounter, Counter};
 ///
 /// let (counter, log) = (AtomicCounter::new(), RefCell::new(MemoryLog::new(1_000)));
 /// log.write(7, &Entry::message(0, Dot::new("a", 1).unwrap(), "hello"))?;
@@ -54,7 +55,7 @@ const ATTEMPTS: u32 = 16;
 ///     let begun = match epoch.poll_request() {
 ///         EpochRequest::Seal { epoch: sealed } => epoch.handle_seal(Log::seal(&log, sealed)?)?,
 ///         EpochRequest::Current => epoch.handle_current(counter.current()?),
-///         EpochRequest::Take { n } => epoch.handle_numbers(n, counter.increment_and_get(n)?)?,
+///         EpochRequest::Numbers { n } => epoch.handle_numbers(n, counter.increment_and_get(n)?)?,
 ///     };
 ///     if let Some(begun) = begun {
 ///         break begun;
@@ -80,7 +81,7 @@ enum Stage {
     Current {
         tail: u64,
     },
-    Take {
+    Numbers {
         tail: u64,
         n: NonZeroU64,
         /// How often the counter was below the tail.
@@ -99,7 +100,7 @@ pub enum EpochRequest {
     /// Call `current` on the counter; the answer goes to [`NewEpoch::handle_current`].
     Current,
     /// Call `increment_and_get(n)` on the counter; the answer goes to [`NewEpoch::handle_numbers`].
-    Take {
+    Numbers {
         /// How many numbers.
         n: NonZeroU64,
     },
@@ -136,7 +137,7 @@ impl NewEpoch {
             Stage::Ask => EpochRequest::Seal { epoch: 0 },
             Stage::Seal => EpochRequest::Seal { epoch: self.epoch },
             Stage::Current { .. } => EpochRequest::Current,
-            Stage::Take { n, .. } => EpochRequest::Take { n },
+            Stage::Numbers { n, .. } => EpochRequest::Numbers { n },
         }
     }
 
@@ -157,7 +158,7 @@ impl NewEpoch {
                 return Err(EpochError::NotSealed { epoch: self.epoch, sealed });
             }
             Stage::Ask | Stage::Seal => return Err(not_above),
-            Stage::Current { .. } | Stage::Take { .. } => {}
+            Stage::Current { .. } | Stage::Numbers { .. } => {}
         }
         Ok(None)
     }
@@ -168,7 +169,7 @@ impl NewEpoch {
         match tail.checked_sub(current).and_then(NonZeroU64::new) {
             None => self.begun(tail),
             Some(n) => {
-                self.stage = Stage::Take { tail, n, behind: 0 };
+                self.stage = Stage::Numbers { tail, n, behind: 0 };
                 None
             }
         }
@@ -180,12 +181,12 @@ impl NewEpoch {
     ///
     /// [`EpochError::CounterBehind`]; the log is sealed. Begin a higher epoch over a counter that counts up.
     pub fn handle_numbers(&mut self, n: NonZeroU64, first: u64) -> Result<Option<EpochBegun>, EpochError> {
-        let Stage::Take { tail, behind, .. } = self.stage else { return Ok(None) };
+        let Stage::Numbers { tail, behind, .. } = self.stage else { return Ok(None) };
         let last = first.saturating_add(n.get() - 1);
         match tail.checked_sub(last).and_then(NonZeroU64::new) {
             None => Ok(self.begun(tail)),
             Some(n) if behind < ATTEMPTS => {
-                self.stage = Stage::Take { tail, n, behind: behind + 1 };
+                self.stage = Stage::Numbers { tail, n, behind: behind + 1 };
                 Ok(None)
             }
             Some(_) => Err(EpochError::CounterBehind { number: last, tail }),

@@ -62,7 +62,7 @@
 //! | ten publishers die at once | only the first hole of a range is waited for |
 //! | the counter goes back | a publisher that knows a higher occupied slot takes the difference at once ([`handle_numbers`](Publisher::handle_numbers)); that is not being filled away |
 //! | the counter leaps | holes, up to a limit that publishers and subscribers keep; then an error |
-//! | the counter is lost | begin a [new epoch](NewEpoch): no entry of an earlier epoch gets in any more; the new counter starts above the tail, and slots number on; a late number of the old one is spent ([`Take`]) |
+//! | the counter is lost | begin a [new epoch](NewEpoch): no entry of an earlier epoch gets in any more; the new counter starts above the tail, and slots number on; a late number of the old one is spent ([`NumberRequest`]) |
 //! | the log is restored from a backup | begin a new epoch before anything is written; subscribers that were ahead say that it was [rolled back](SubscribeError::RolledBack), and no token is granted twice |
 //! | one publisher sends two messages | one after the other, or both in one slot, so that their order is kept |
 //! | a publisher restarts | it takes a new id (incarnation), or first [settles](Publisher::resume) what was outstanding; under its old id without either, its first message is [refused](PublishErrorKind::NumberUsed), and the next ones are delivered |
@@ -115,25 +115,25 @@ mod delivered;
 #[cfg(feature = "alloc")]
 mod entry;
 #[cfg(feature = "alloc")]
-pub mod epoch;
+mod epoch;
 #[cfg(feature = "alloc")]
 mod error;
-pub mod fence;
+mod fence;
 #[cfg(feature = "alloc")]
 mod history;
 #[cfg(feature = "alloc")]
-mod ids;
-#[cfg(feature = "alloc")]
-pub mod log;
+mod log;
 #[cfg(feature = "alloc")]
 mod measure;
 #[cfg(feature = "alloc")]
 mod memory;
 #[cfg(feature = "alloc")]
+mod numbering;
+#[cfg(feature = "alloc")]
 mod patience;
 mod position;
 #[cfg(feature = "alloc")]
-pub mod publisher;
+pub(crate) mod publisher;
 #[cfg(feature = "alloc")]
 mod ring;
 #[cfg(feature = "alloc")]
@@ -141,7 +141,7 @@ mod search;
 #[cfg(feature = "alloc")]
 mod snapshot;
 #[cfg(feature = "alloc")]
-pub mod subscriber;
+pub(crate) mod subscriber;
 #[cfg(feature = "alloc")]
 mod window;
 
@@ -159,21 +159,24 @@ pub use fence::{Fence, FencingToken, StaleToken};
 #[cfg(feature = "alloc")]
 pub use history::Passed;
 #[cfg(feature = "alloc")]
-pub use ids::{PublishRefused, PublishRefusedKind};
-#[cfg(feature = "alloc")]
 pub use log::{AppendAnswer, AppendLog, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer};
 #[cfg(feature = "alloc")]
 pub use memory::{LogFull, MemoryLog};
+#[cfg(feature = "alloc")]
+pub use numbering::{PublishRefused, PublishRefusedKind};
 pub use position::Position;
 #[cfg(feature = "alloc")]
+pub(crate) use publisher::Publisher;
+#[cfg(feature = "alloc")]
 pub use publisher::{
-    Abandoned, Fate, PublishError, PublishErrorKind, PublishRequest, Published, Publisher, PublisherConfig,
-    Take,
+    Abandoned, Fate, NumberRequest, PublishError, PublishErrorKind, PublishRequest, Published, PublisherConfig,
 };
 #[cfg(feature = "alloc")]
 pub use snapshot::Snapshot;
 #[cfg(feature = "alloc")]
-pub use subscriber::{Delivery, SubscribeRequest, Subscriber};
+pub(crate) use subscriber::Subscriber;
+#[cfg(feature = "alloc")]
+pub use subscriber::{Delivery, SubscribeRequest};
 
 /// The last slot that there is: 2^63 - 1, as for numbers of a counter.
 #[cfg(feature = "alloc")]

@@ -26,7 +26,7 @@
 use core::fmt;
 use core::num::NonZeroU64;
 
-use super::ids::{Ids, PublishRefused};
+use super::numbering::{Ids, PublishRefused};
 use super::{Entry, WriteAnswer};
 use crate::compat::Vec;
 use crate::node::{Dot, NodeId};
@@ -77,15 +77,16 @@ impl Default for PublisherConfig {
 ///
 /// ```
 /// use core::cell::RefCell;
-/// use happens_before::{AtomicCounter, Counter};
-/// use happens_before::broadcast::{MemoryLog, PublishRequest, Publisher, PublisherConfig, SlotLog};
+/// use happens_before::Publisher;
+/// use happens_before::broadcast::{MemoryLog, PublishRequest, PublisherConfig, SlotLog};
+/// use happens_before::counter::{AtomicCounter, Counter};
 ///
 /// let (counter, log) = (AtomicCounter::new(), RefCell::new(MemoryLog::new(1_000)));
 /// let mut publisher = Publisher::new("a", PublisherConfig::default());
 /// publisher.publish("hello")?;
 /// let published = loop {
 ///     match publisher.poll_request() {
-///         Some(PublishRequest::Take(take)) => {
+///         Some(PublishRequest::Numbers(take)) => {
 ///             let first = counter.increment_and_get(take.n)?;
 ///             publisher.handle_numbers(&take, first)?;
 ///         }
@@ -135,7 +136,7 @@ impl<I, P> Outstanding<I, P> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// In no slot, and never will be without a new number.
-    Take { n: NonZeroU64 },
+    Numbers { n: NonZeroU64 },
     /// Asked for `sent` times: from the second time on, an earlier one may have been carried out. At the first time the
     /// slot cannot hold the entry; if it does, another publisher of the name has written it.
     Write { slot: u64, sent: u32 },
@@ -143,14 +144,14 @@ enum Stage {
     Sealed { epoch: u64 },
 }
 
-const ONE: Stage = Stage::Take { n: NonZeroU64::MIN };
+const ONE: Stage = Stage::Numbers { n: NonZeroU64::MIN };
 
 /// A request of a [`Publisher`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum PublishRequest<'a, I, P> {
     /// Call `increment_and_get(n)` on the counter of the epoch; the answer goes, with the request, to
     /// [`Publisher::handle_numbers`].
-    Take(Take<I>),
+    Numbers(NumberRequest<I>),
     /// Write the entry into the slot; the answer goes to [`Publisher::handle_write`].
     Write {
         /// The slot.
@@ -167,7 +168,7 @@ pub enum PublishRequest<'a, I, P> {
 
 /// Numbers that a [`Publisher`] asks for. They are good for one entry, in one epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Take<I> {
+pub struct NumberRequest<I> {
     /// The entry that the numbers are for.
     pub id: Dot<I>,
     /// The epoch whose counter is to be asked: the one that the publisher has [entered](Publisher::enter).
@@ -324,8 +325,8 @@ impl<I: NodeId, P> Publisher<I, P> {
     pub fn poll_request(&mut self) -> Option<PublishRequest<'_, I, P>> {
         let Outstanding { entry, stage, .. } = self.outstanding.as_mut()?;
         Some(match stage {
-            Stage::Take { n } => {
-                PublishRequest::Take(Take { id: entry.id()?.clone(), epoch: self.epoch, n: *n })
+            Stage::Numbers { n } => {
+                PublishRequest::Numbers(NumberRequest { id: entry.id()?.clone(), epoch: self.epoch, n: *n })
             }
             Stage::Write { slot, sent } => {
                 *sent = sent.saturating_add(1);
@@ -350,10 +351,10 @@ impl<I: NodeId, P> Publisher<I, P> {
     /// [`PublishError`] with the entry, which is not stored: [`Jump`](PublishErrorKind::Jump),
     /// [`CounterBehind`](PublishErrorKind::CounterBehind). Nothing is outstanding then.
     #[inline]
-    pub fn handle_numbers(&mut self, request: &Take<I>, first: u64) -> Result<(), PublishError<I, P>> {
+    pub fn handle_numbers(&mut self, request: &NumberRequest<I>, first: u64) -> Result<(), PublishError<I, P>> {
         let (tail, PublisherConfig { attempts, jump }) = (self.tail, self.config);
-        let &Take { ref id, epoch, n } = request;
-        let Some(outstanding @ Outstanding { stage: Stage::Take { .. }, .. }) = &mut self.outstanding else {
+        let &NumberRequest { ref id, epoch, n } = request;
+        let Some(outstanding @ Outstanding { stage: Stage::Numbers { .. }, .. }) = &mut self.outstanding else {
             return Ok(());
         };
         if outstanding.entry.id() != Some(id) || epoch != self.epoch {
@@ -374,7 +375,7 @@ impl<I: NodeId, P> Publisher<I, P> {
         match (tail - last).checked_add(1).and_then(NonZeroU64::new) {
             Some(n) if outstanding.behind < attempts => {
                 outstanding.behind += 1;
-                outstanding.stage = Stage::Take { n };
+                outstanding.stage = Stage::Numbers { n };
                 Ok(())
             }
             _ => self.fail(PublishErrorKind::CounterBehind { number: last, tail }),
@@ -488,7 +489,7 @@ impl<I: NodeId, P> Publisher<I, P> {
         if let Some(Outstanding { stage, behind, .. }) = &mut self.outstanding {
             match *stage {
                 // However far behind the old counter was, the new one is not.
-                Stage::Take { .. } => (*stage, *behind) = (ONE, 0),
+                Stage::Numbers { .. } => (*stage, *behind) = (ONE, 0),
                 Stage::Sealed { epoch: lowest } if lowest <= epoch => *stage = ONE,
                 Stage::Write { .. } | Stage::Sealed { .. } => {}
             }
@@ -500,7 +501,7 @@ impl<I: NodeId, P> Publisher<I, P> {
     pub fn outstanding(&self) -> Option<(&Entry<I, P>, Option<u64>)> {
         self.outstanding.as_ref().map(|Outstanding { entry, stage, .. }| match stage {
             Stage::Write { slot, .. } => (entry, Some(*slot)),
-            Stage::Take { .. } | Stage::Sealed { .. } => (entry, None),
+            Stage::Numbers { .. } | Stage::Sealed { .. } => (entry, None),
         })
     }
 
@@ -514,7 +515,7 @@ impl<I: NodeId, P> Publisher<I, P> {
         }
         self.outstanding.take().map(|Outstanding { entry, stage, .. }| match stage {
             Stage::Write { slot, sent: 1.. } => Abandoned { entry, fate: Fate::Unknown { slot: Some(slot) } },
-            Stage::Take { .. } | Stage::Write { .. } | Stage::Sealed { .. } => {
+            Stage::Numbers { .. } | Stage::Write { .. } | Stage::Sealed { .. } => {
                 Abandoned { entry, fate: Fate::NotStored }
             }
         })
@@ -555,7 +556,7 @@ impl<I: NodeId, P> Publisher<I, P> {
             _ if (*lost).max(*behind) > self.config.attempts => Err("P5: attempts are bounded"),
             Stage::Write { slot: 0, .. } => Err("P4: slots begin at 1"),
             Stage::Sealed { epoch } if epoch <= self.epoch => Err("P6: it waits only for a later epoch"),
-            Stage::Take { .. } | Stage::Write { .. } | Stage::Sealed { .. } => Ok(()),
+            Stage::Numbers { .. } | Stage::Write { .. } | Stage::Sealed { .. } => Ok(()),
         }
     }
 }

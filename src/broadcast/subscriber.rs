@@ -139,10 +139,8 @@ pub enum SubscribeRequest {
 ///
 /// ```
 /// use core::cell::RefCell;
-/// use happens_before::Dot;
-/// use happens_before::broadcast::{
-///     Entry, Log, MemoryLog, SlotLog, SubscribeRequest, Subscriber, SubscriberConfig,
-/// };
+/// use happens_before::{Dot, Subscriber};
+/// use happens_before::broadcast::{Entry, Log, MemoryLog, SlotLog, SubscribeRequest, SubscriberConfig};
 ///
 /// let log = RefCell::new(MemoryLog::new(1_000));
 /// // Whoever took number 1 has crashed.
@@ -235,8 +233,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// Without it payloads count for their size in memory alone, without what they own elsewhere.
     ///
     /// ```
-    /// use happens_before::Dot;
-    /// use happens_before::broadcast::{Entry, Snapshot, SubscribeRequest, Subscriber, SubscriberConfig};
+    /// use happens_before::{Dot, Subscriber};
+    /// use happens_before::broadcast::{Entry, Snapshot, SubscribeRequest, SubscriberConfig};
     ///
     /// let config = SubscriberConfig { bytes: 1_000, ..SubscriberConfig::default() };
     /// let mut subscriber = Subscriber::measured(Snapshot::default(), config, |payload: &String| payload.len());

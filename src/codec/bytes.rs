@@ -224,8 +224,8 @@ impl<'a> Reader<'a> {
     ///
     /// ```
     /// # #[cfg(feature = "alloc")] {
-    /// use happens_before::VersionVector;
-    /// use happens_before::codec::{self, Reader};
+    /// use happens_before::{codec, VersionVector};
+    /// use happens_before::codec::Reader;
     ///
     /// let vector: VersionVector<u32> = (0..100_000).map(|node| (node, 1)).collect();
     /// let mut bytes = Vec::new();

@@ -20,8 +20,7 @@ use crate::version::VersionVector;
 /// # Examples
 ///
 /// ```
-/// use happens_before::VersionVector;
-/// use happens_before::codec;
+/// use happens_before::{codec, VersionVector};
 ///
 /// let known = VersionVector::from_iter([(0xA11CE_u64, 41), (0xB0B, 7), (0xCA201, 100)]);
 /// let mut now = known.clone();
@@ -31,7 +30,7 @@ use crate::version::VersionVector;
 /// codec::encode_delta(&now, &known, &mut delta);
 /// assert_eq!(delta.len(), 12);
 /// assert_eq!(codec::decode_delta(&delta, &known), Ok(now));
-/// # Ok::<(), happens_before::CounterExhausted>(())
+/// # Ok::<(), happens_before::node::CounterExhausted>(())
 /// ```
 pub fn encode_delta<I: EncodeId>(vector: &VersionVector<I>, base: &VersionVector<I>, out: &mut Vec<u8>) {
     let (mut grown, mut new) = (Vec::new(), Vec::new());

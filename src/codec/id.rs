@@ -12,8 +12,8 @@ use crate::node::NodeId;
 /// [forms](Form) it is written:
 ///
 /// ```
-/// use happens_before::codec::{self, DecodeId, EncodeId};
-/// use happens_before::Dot;
+/// use happens_before::{codec, Dot};
+/// use happens_before::codec::{DecodeId, EncodeId};
 ///
 /// #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 /// struct Device(u32);

@@ -16,8 +16,8 @@
 //!
 //! ```
 //! # #[cfg(feature = "alloc")] {
-//! use happens_before::VersionVector;
-//! use happens_before::codec::{self, DecodeErrorKind};
+//! use happens_before::{codec, VersionVector};
+//! use happens_before::codec::DecodeErrorKind;
 //!
 //! let vector = VersionVector::from_iter([(1_u64, 5), (2, 9), (3, 2)]);
 //! let mut bytes = Vec::new();
@@ -41,7 +41,7 @@
 //!
 //! It does not say which type it is: the reader has to know, as it has to know the type of the ids.
 //!
-//! # Limits
+//! # BufferLimits
 //!
 //! A [`Reader`] has one budget of entries for everything that it reads, however the values are nested. A value of n
 //! entries is read by a reader with a limit of n, and refused by one with less, with
@@ -57,8 +57,8 @@
 //! | causal context | one a node, one a node with gaps, one a gap | 40 | 40 |
 //! | message header | one a dependency | 32 | 64 |
 //! | delta | one for each entry that has grown or is new | 16, and a copy of the base | 56, also for the base |
-//! | snapshot of a node | up to [`Limits::nodes`](crate::Limits::nodes) for each vector and each header | what its limits allow | one header more |
-//! | packet of an [`Endpoint`](crate::delivery::Endpoint) | up to [`EndpointConfig::nodes`](crate::delivery::EndpointConfig::nodes) for each vector and each header | what the endpoint keeps | two vectors and one header more |
+//! | snapshot of a node | up to [`BufferLimits::nodes`](crate::BufferLimits::nodes) for each vector and each header | what its limits allow | one header more |
+//! | packet of an [`Endpoint`](crate::endpoint::Endpoint) | up to [`EndpointConfig::nodes`](crate::endpoint::EndpointConfig::nodes) for each vector and each header | what the endpoint keeps | two vectors and one header more |
 //! | snapshot of an endpoint | the same | what the endpoint keeps | a vector for each member, and one header, more |
 //!
 //! Ids of other types take what they take: a `String` 24 bytes, and the bytes of the text. Serde's forms have no budget:
@@ -138,8 +138,8 @@ pub fn encode_to_slice<T: Encode + ?Sized>(value: &T, buffer: &mut [u8]) -> Resu
 ///
 /// ```
 /// # #[cfg(feature = "alloc")] {
-/// use happens_before::VersionVector;
-/// use happens_before::codec::{self, DecodeErrorKind, Reader};
+/// use happens_before::{codec, VersionVector};
+/// use happens_before::codec::{DecodeErrorKind, Reader};
 ///
 /// let bytes = [2, 7, 0, 0]; // two adjacent nodes
 /// let vector = VersionVector::from_iter([(7_u64, 1), (8, 1)]);

@@ -25,7 +25,7 @@ use crate::atomic::{AtomicU64, Ordering};
 ///
 /// ```
 /// use core::num::NonZeroU64;
-/// use happens_before::{AtomicCounter, Counter};
+/// use happens_before::counter::{AtomicCounter, Counter};
 ///
 /// static NEXT_TICKET: AtomicCounter = AtomicCounter::new();
 /// assert_eq!(NEXT_TICKET.increment_and_get(NonZeroU64::MIN)?, 1);

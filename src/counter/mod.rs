@@ -35,7 +35,7 @@
 
 #[cfg(any(all(target_has_atomic = "64", not(happens_before_without_atomics)), feature = "portable-atomic"))]
 mod atomic;
-pub mod coalescing;
+mod coalescing;
 
 where_atomics! {
     pub use atomic::{AtomicCounter, TooFewNumbers};
@@ -69,14 +69,14 @@ use core::num::NonZeroU64;
 ///
 /// ```
 /// use core::num::NonZeroU64;
-/// use happens_before::Counter;
+/// use happens_before::counter::Counter;
 ///
 /// fn take_three<C: Counter>(counter: &C) -> Result<[u64; 3], C::Error> {
 ///     let first = counter.increment_and_get(const { NonZeroU64::new(3).unwrap() })?;
 ///     Ok([first, first + 1, first + 2])
 /// }
 /// # #[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))] {
-/// let counter = happens_before::AtomicCounter::new();
+/// let counter = happens_before::counter::AtomicCounter::new();
 /// assert_eq!(take_three(&counter), Ok([1, 2, 3]));
 /// assert_eq!(take_three(&counter), Ok([4, 5, 6]));
 /// # }

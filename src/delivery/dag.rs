@@ -65,7 +65,7 @@ use crate::delivery::Accepted;
 /// # Examples
 ///
 /// ```
-/// use happens_before::DagEvent;
+/// use happens_before::delivery::DagEvent;
 ///
 /// let merge = DagEvent { id: "f00d", parents: vec!["beef", "cafe"], payload: "Merge branch 'tea'" };
 /// ```
@@ -79,7 +79,7 @@ pub struct DagEvent<I, P> {
     pub payload: P,
 }
 
-/// Limits on what others can make a [`DagBuffer`] remember.
+/// BufferLimits on what others can make a [`DagBuffer`] remember.
 ///
 /// Others can make the buffer hold twice as many events as `events`, and for each of them an id and two numbers;
 /// and for each link an id and a number.
@@ -87,7 +87,7 @@ pub struct DagEvent<I, P> {
 /// # Examples
 ///
 /// ```
-/// use happens_before::DagLimits;
+/// use happens_before::delivery::DagLimits;
 ///
 /// let small_device = DagLimits { events: 500, links: 1_000, ..DagLimits::default() };
 /// ```
@@ -142,8 +142,8 @@ impl Default for DagLimits {
 /// ```
 /// use std::collections::HashMap;
 ///
-/// use happens_before::delivery::Accepted;
-/// use happens_before::{DagBuffer, DagEvent, DagLimits};
+/// use happens_before::DagBuffer;
+/// use happens_before::delivery::{Accepted, DagEvent, DagLimits};
 ///
 /// let first = DagEvent { id: "c0ffee", parents: vec![], payload: "Boil water" };
 /// let second = DagEvent { id: "7ea", parents: vec!["c0ffee"], payload: "Brew tea" };
@@ -257,13 +257,13 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     ///
     /// # Errors
     ///
-    /// [`AcceptError`], with the event in it and the buffer unchanged; its [`kind`](AcceptErrorKind) says whose
+    /// [`EventError`], with the event in it and the buffer unchanged; its [`kind`](EventErrorKind) says whose
     /// fault it is.
     pub fn accept(
         &mut self,
         event: DagEvent<I, P>,
         mut delivered: impl FnMut(&I) -> bool,
-    ) -> Result<Accepted, AcceptError<I, P>>
+    ) -> Result<Accepted, EventError<I, P>>
     where
         P: PartialEq,
     {
@@ -274,11 +274,11 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         }
         match self.get(&event.id) {
             Some(first) if first.event == event => return Ok(Accepted::Duplicate),
-            Some(_) => return Err(AcceptError { event, kind: AcceptErrorKind::Equivocation }),
+            Some(_) => return Err(EventError { event, kind: EventErrorKind::Equivocation }),
             None => {}
         }
         match self.check(&event, delivered) {
-            Err(kind) => Err(AcceptError { event, kind }),
+            Err(kind) => Err(EventError { event, kind }),
             Ok(undelivered) => Ok(self.hold(event, undelivered)),
         }
     }
@@ -288,13 +288,13 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         &self,
         event: &DagEvent<I, P>,
         mut delivered: impl FnMut(&I) -> bool,
-    ) -> Result<Vec<usize>, AcceptErrorKind> {
+    ) -> Result<Vec<usize>, EventErrorKind> {
         let limits = &self.limits;
         if event.parents.len() > limits.parents {
-            return Err(AcceptErrorKind::TooManyParents { limit: limits.parents });
+            return Err(EventErrorKind::TooManyParents { limit: limits.parents });
         }
         if event.parents.contains(&event.id) {
-            return Err(AcceptErrorKind::OwnParent);
+            return Err(EventErrorKind::OwnParent);
         }
         let undelivered = event.parents.iter().enumerate().filter(|(_, parent)| !delivered(parent));
         let undelivered: Vec<usize> = undelivered.map(|(at, _)| at).collect();
@@ -304,9 +304,9 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
             self.events.len() >= limits.events
         };
         if full {
-            Err(AcceptErrorKind::BufferFull { limit: limits.events })
+            Err(EventErrorKind::BufferFull { limit: limits.events })
         } else if undelivered.len() > limits.links.saturating_sub(self.links.len()) {
-            Err(AcceptErrorKind::TooManyLinks { limit: limits.links })
+            Err(EventErrorKind::TooManyLinks { limit: limits.links })
         } else {
             Ok(undelivered)
         }
@@ -373,7 +373,8 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     /// Nothing remembers them: nothing is [`missing`](Self::missing) then, and any of them may be accepted again.
     ///
     /// ```
-    /// use happens_before::{DagBuffer, DagEvent, DagLimits};
+    /// use happens_before::DagBuffer;
+    /// use happens_before::delivery::{DagEvent, DagLimits};
     ///
     /// let mut buffer = DagBuffer::new(DagLimits::default());
     /// buffer.accept(DagEvent { id: 3, parents: vec![2], payload: () }, |_| false)?;
@@ -395,7 +396,8 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     /// judge whether it is valid. O(log h).
     ///
     /// ```
-    /// use happens_before::{DagBuffer, DagEvent, DagLimits};
+    /// use happens_before::DagBuffer;
+    /// use happens_before::delivery::{DagEvent, DagLimits};
     ///
     /// let mut buffer = DagBuffer::new(DagLimits::default());
     /// buffer.accept(DagEvent { id: 1, parents: vec![], payload: "forged" }, |_| false)?;
@@ -459,7 +461,8 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     /// O(p log h) for each that is held, O(log h) for each other id and for each event that names it.
     ///
     /// ```
-    /// use happens_before::{DagBuffer, DagEvent, DagLimits};
+    /// use happens_before::DagBuffer;
+    /// use happens_before::delivery::{DagEvent, DagLimits};
     ///
     /// let mut buffer = DagBuffer::new(DagLimits::default());
     /// buffer.accept(DagEvent { id: 8, parents: vec![6, 7], payload: () }, |_| false)?;
@@ -493,7 +496,8 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     /// The event itself comes first, then the others in the order in which they are found. O(p log h) for each.
     ///
     /// ```
-    /// use happens_before::{DagBuffer, DagEvent, DagLimits};
+    /// use happens_before::DagBuffer;
+    /// use happens_before::delivery::{DagEvent, DagLimits};
     ///
     /// let mut buffer = DagBuffer::new(DagLimits::default());
     /// buffer.accept(DagEvent { id: "child", parents: vec!["banned", "other"], payload: () }, |_| false)?;
@@ -626,17 +630,17 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
 /// An event that was not accepted, and why. The buffer is as before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct AcceptError<I, P> {
+pub struct EventError<I, P> {
     /// The event.
     pub event: DagEvent<I, P>,
     /// The reason why it was refused.
-    pub kind: AcceptErrorKind,
+    pub kind: EventErrorKind,
 }
 
 /// The reason why an event was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum AcceptErrorKind {
+pub enum EventErrorKind {
     /// An event with this id and another content is held: its author has used the id twice, or someone forges. The
     /// first is kept.
     Equivocation,
@@ -661,25 +665,25 @@ pub enum AcceptErrorKind {
     },
 }
 
-impl<I: fmt::Debug, P> fmt::Display for AcceptError<I, P> {
+impl<I: fmt::Debug, P> fmt::Display for EventError<I, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = &self.event.id;
         match &self.kind {
-            AcceptErrorKind::Equivocation => {
+            EventErrorKind::Equivocation => {
                 write!(f, "another content of event {id:?} is held; its author has used the id twice")
             }
-            AcceptErrorKind::OwnParent => {
+            EventErrorKind::OwnParent => {
                 write!(f, "event {id:?} names itself as a parent; distrust the sender")
             }
-            AcceptErrorKind::TooManyParents { limit } => {
+            EventErrorKind::TooManyParents { limit } => {
                 write!(f, "event {id:?} has more than {limit} parents; distrust the sender, or raise the limit")
             }
-            AcceptErrorKind::BufferFull { limit } => write!(
+            EventErrorKind::BufferFull { limit } => write!(
                 f,
                 "no room for event {id:?}, with a limit of {limit}; \
                  pop what is ready, get what is missing or forget it, and accept it again later"
             ),
-            AcceptErrorKind::TooManyLinks { limit } => write!(
+            EventErrorKind::TooManyLinks { limit } => write!(
                 f,
                 "event {id:?} waits for more parents than the limit of {limit} leaves room for; \
                  get what is missing or forget it, and accept it again later"
@@ -688,4 +692,4 @@ impl<I: fmt::Debug, P> fmt::Display for AcceptError<I, P> {
     }
 }
 
-impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for AcceptError<I, P> {}
+impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for EventError<I, P> {}

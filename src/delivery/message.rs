@@ -42,7 +42,7 @@ pub struct Message<I, P> {
 impl<I: NodeId, P> Message<I, P> {
     /// Makes a message from its causes, given in any order. O(d log d) for d dependencies.
     ///
-    /// Most senders let an [`Outbox`](crate::Outbox) do this. Call it where the causes are known already: the
+    /// Most senders let an [`CausalSender`](crate::CausalSender) do this. Call it where the causes are known already: the
     /// parents of a commit, the fields of a decoded packet.
     ///
     /// An earlier event of the message's own node is implied in any case, and is left out.
@@ -54,8 +54,8 @@ impl<I: NodeId, P> Message<I, P> {
     /// node, of which only the later could be direct.
     ///
     /// ```
-    /// use happens_before::delivery::MessageErrorKind;
     /// use happens_before::{Dot, Message};
+    /// use happens_before::delivery::MessageErrorKind;
     ///
     /// let own = Dot::new("a", 2).unwrap();
     /// let error = Message::new(own, [own], "loop").unwrap_err();

@@ -15,7 +15,7 @@
 //!
 //! # How it works, in five steps
 //!
-//! 1. The sender's [`Outbox`] names in every [`Message`] its *direct dependencies*: the latest messages that the
+//! 1. The sender's [`CausalSender`] names in every [`Message`] its *direct dependencies*: the latest messages that the
 //!    sender had delivered and that no other one of them already follows. Usually that is one, however many
 //!    nodes there are. The sender's own previous message is implied.
 //! 2. The *causes* of a message are its dependencies, in their order, and then the sender's previous one. The
@@ -27,7 +27,7 @@
 //!    delivered. Delivered messages stay delivered, so the search never goes back: it looks at each cause at most once.
 //!    With the first look that makes at most 2(d + 1) checks for a message with d dependencies in its whole life, and
 //!    the whole run is linear in its input, whatever the order of arrival.
-//! 5. The receiver hands every delivered message to its own outbox ([`Outbox::observe`]), whose next message
+//! 5. The receiver hands every delivered message to its own outbox ([`CausalSender::observe`]), whose next message
 //!    then depends on it.
 //!
 //! Read the modules in this order: `message` (what travels), `outbox` (step 1) on `frontier`, `buffer` (steps 2 to 4, and
@@ -66,32 +66,20 @@
 //! Group Multicast* (1991). Deviation: one watched cause a message and a resumed search, instead of comparing
 //! the vectors of all held messages at each delivery.
 
-mod buffer;
-mod closing;
-pub mod dag;
-pub mod endpoint;
+pub(crate) mod buffer;
+pub(crate) mod dag;
+mod error;
 mod frontier;
-mod hold_back;
-mod lane_index;
-mod lanes;
-mod limits;
-#[cfg(test)]
-mod linear_time;
-pub mod message;
-mod missing;
-pub mod outbox;
-mod refusal;
-mod shares;
-mod snapshot;
+pub(crate) mod message;
+pub(crate) mod sender;
 mod stability;
 mod wire;
 
-pub use buffer::CausalBuffer;
-pub use dag::{DagBuffer, DagEvent, DagLimits};
-pub use endpoint::{Endpoint, EndpointConfig};
-pub use limits::Limits;
-pub use message::{Message, MessageError, MessageErrorKind};
-pub use outbox::{Outbox, StampError, StampErrorKind};
-pub use refusal::{AcceptError, AcceptErrorKind, Accepted, CloseError, TooManyNodes};
-pub use snapshot::{decode_snapshot, encode_snapshot};
+pub(crate) use buffer::CausalBuffer;
+pub use buffer::{BufferLimits, decode_snapshot, encode_snapshot};
+pub use dag::{DagEvent, DagLimits, EventError, EventErrorKind};
+pub use error::{AcceptError, AcceptErrorKind, Accepted, CloseError, TooManyNodes};
+pub(crate) use message::Message;
+pub use message::{MessageError, MessageErrorKind};
+pub use sender::{StampError, StampErrorKind};
 pub use stability::{ObserveError, Stability};

@@ -71,8 +71,8 @@ use crate::version::VersionVector;
 /// # Examples
 ///
 /// ```
-/// use happens_before::delivery::Stability;
 /// use happens_before::{Dot, VersionVector};
+/// use happens_before::delivery::Stability;
 ///
 /// let mut stability = Stability::new(["a", "b", "c"], 16)?;
 /// let vector = |a, b| VersionVector::from_iter([("a", a), ("b", b)]);
@@ -154,7 +154,7 @@ impl<I: NodeId> Stability<I> {
     }
 
     /// Visits the authors that were ever named, in their order.
-    pub(super) fn authors(&self) -> impl Iterator<Item = &I> {
+    pub(crate) fn authors(&self) -> impl Iterator<Item = &I> {
         self.columns.keys()
     }
 

@@ -19,8 +19,8 @@ impl<I: EncodeId, P> Message<I, P> {
     /// # Examples
     ///
     /// ```
-    /// use happens_before::codec::{Reader, Writer};
     /// use happens_before::{Dot, Message};
+    /// use happens_before::codec::{Reader, Writer};
     ///
     /// let message = Message::new(Dot::new(7_u64, 3).unwrap(), [Dot::new(4, 1).unwrap()], "hello").unwrap();
     /// let mut packet = Vec::new();

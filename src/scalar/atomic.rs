@@ -26,7 +26,7 @@ use crate::node::{CounterExhausted, NodeId};
 /// # Examples
 ///
 /// ```
-/// use happens_before::AtomicLamportClock;
+/// use happens_before::scalar::AtomicLamportClock;
 ///
 /// static CLOCK: AtomicLamportClock<u16> = AtomicLamportClock::new(7);
 ///
@@ -152,7 +152,7 @@ impl<I: NodeId> AtomicLamportClock<I> {
 /// # Examples
 ///
 /// ```
-/// use happens_before::AtomicHybridClock;
+/// use happens_before::scalar::AtomicHybridClock;
 ///
 /// static CLOCK: AtomicHybridClock<u16> = AtomicHybridClock::new(7, 500);
 ///

@@ -44,7 +44,7 @@ use crate::node::{CounterExhausted, NodeId};
 /// # Examples
 ///
 /// ```
-/// use happens_before::LamportTimestamp;
+/// use happens_before::scalar::LamportTimestamp;
 ///
 /// let x = LamportTimestamp::new(3, 1).unwrap();
 /// let y = LamportTimestamp::new(3, 2).unwrap();
@@ -167,7 +167,7 @@ impl<I: NodeId> LamportClock<I> {
     ///
     /// let mut clock = LamportClock::resume("a", saved, 1_000).unwrap();
     /// assert_eq!(clock.tick()?.counter(), 2);
-    /// # Ok::<(), happens_before::CounterExhausted>(())
+    /// # Ok::<(), happens_before::node::CounterExhausted>(())
     /// ```
     #[must_use]
     pub fn resume(node: I, counter: u64, horizon: u64) -> Option<Self> {

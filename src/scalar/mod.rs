@@ -44,13 +44,13 @@ macro_rules! key_bytes {
 
 #[cfg(any(all(target_has_atomic = "64", not(happens_before_without_atomics)), feature = "portable-atomic"))]
 mod atomic;
-pub mod hybrid;
-pub mod lamport;
+pub(crate) mod hybrid;
+pub(crate) mod lamport;
 
 where_atomics! {
     pub use atomic::{AtomicHybridClock, AtomicLamportClock};
 }
 #[cfg(feature = "std")]
 pub use hybrid::SystemTime;
-pub use hybrid::{ClockDrift, HybridClock, HybridTime, HybridTimestamp, TimeExhausted, TimeSource};
-pub use lamport::{LamportClock, LamportTimestamp, TooFarAhead};
+pub use hybrid::{ClockDrift, HybridTime, HybridTimestamp, TimeExhausted, TimeSource};
+pub use lamport::{LamportTimestamp, TooFarAhead};

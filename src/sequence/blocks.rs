@@ -18,8 +18,8 @@
 //! *fed*:
 //!
 //! 1. Take k numbers from a [`Counter`], in whatever way suits: blocking, async, by another thread. The answer is
-//!    a [`Run`], which has both its ends, so that nobody need know k. Give it to [`feed`](Blocks::feed).
-//! 2. Issue from the block in use: [`issue`](Blocks::issue), [`issue_run`](Blocks::issue_run). When it is used up,
+//!    a [`NumberRange`], which has both its ends, so that nobody need know k. Give it to [`feed`](Blocks::feed).
+//! 2. Issue from the block in use: [`issue`](Blocks::issue), [`issue_range`](Blocks::issue_range). When it is used up,
 //!    the one in reserve takes its place.
 //! 3. When [`is_low`](Blocks::is_low) says so, ask for the next block, *before* this one is dry.
 //! 4. Accept only what is above everything fed before, in the lease's own *epoch*. Everything else comes back in
@@ -70,7 +70,7 @@
 use core::fmt;
 use core::num::NonZeroU64;
 
-use super::{Exhausted, Limit, Run};
+use super::{Exhausted, Limit, NumberRange};
 use crate::counter::Counter;
 
 /// What [`Blocks`] starts with.
@@ -109,7 +109,7 @@ pub struct BlocksConfig {
 /// ```
 /// # #[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))] {
 /// use core::num::NonZeroU64;
-/// use happens_before::AtomicCounter;
+/// use happens_before::counter::AtomicCounter;
 /// use happens_before::sequence::{Blocks, BlocksConfig};
 ///
 /// let counter = AtomicCounter::new(); // in life, a counter that many nodes share
@@ -130,13 +130,13 @@ pub struct BlocksConfig {
 /// Where it is not, the block comes in as a value, from a task or a thread:
 ///
 /// ```
-/// use happens_before::sequence::{Blocks, BlocksConfig, Run};
+/// use happens_before::sequence::{Blocks, BlocksConfig, NumberRange};
 ///
 /// let mut blocks = Blocks::new(BlocksConfig { low_water: 2, ..BlocksConfig::default() });
 /// assert!(blocks.is_low()); // send the request for a block; meanwhile:
 /// assert!(blocks.issue().is_err());
 ///
-/// blocks.feed(0, Run::new(41..=44).unwrap())?; // the answer
+/// blocks.feed(0, NumberRange::new(41..=44).unwrap())?; // the answer
 /// assert_eq!((blocks.issue()?, blocks.is_low()), (41, false));
 /// assert_eq!((blocks.issue()?, blocks.is_low()), (42, true)); // send the next one; 43 and 44 are at hand
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -149,7 +149,7 @@ pub struct Blocks {
     last: u64,
     /// From this `next` on, a block is wanted.
     low_from: u64,
-    reserve: Option<Run>,
+    reserve: Option<NumberRange>,
     highest: u64,
     limit: Limit,
     low_water: u64,
@@ -197,23 +197,23 @@ impl Blocks {
     ///
     /// ```
     /// use core::num::NonZeroU64;
-    /// use happens_before::sequence::{Blocks, BlocksConfig, Run};
+    /// use happens_before::sequence::{Blocks, BlocksConfig, NumberRange};
     ///
     /// let mut blocks = Blocks::new(BlocksConfig::default());
-    /// blocks.feed(0, Run::new(1..=5).unwrap())?;
-    /// blocks.feed(0, Run::new(11..=15).unwrap())?;
+    /// blocks.feed(0, NumberRange::new(1..=5).unwrap())?;
+    /// blocks.feed(0, NumberRange::new(11..=15).unwrap())?;
     ///
     /// let three = NonZeroU64::new(3).unwrap();
-    /// assert_eq!(blocks.issue_run(three)?, Run::new(1..=3).unwrap());
-    /// assert_eq!(blocks.issue_run(three)?, Run::new(11..=13).unwrap());
+    /// assert_eq!(blocks.issue_range(three)?, NumberRange::new(1..=3).unwrap());
+    /// assert_eq!(blocks.issue_range(three)?, NumberRange::new(11..=13).unwrap());
     /// assert_eq!(blocks.lost(), 2); // 4 and 5
-    /// assert_eq!(blocks.issue_run(three).unwrap_err().available, 2);
+    /// assert_eq!(blocks.issue_range(three).unwrap_err().available, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn issue_run(&mut self, n: NonZeroU64) -> Result<Run, Exhausted> {
+    pub fn issue_range(&mut self, n: NonZeroU64) -> Result<NumberRange, Exhausted> {
         let [in_use, in_reserve] = self.held();
-        let len = |run: Option<Run>| run.map_or(0, |run| run.len());
-        let prefix = |run: Option<Run>| run.and_then(|run| run.prefix(n));
+        let len = |run: Option<NumberRange>| run.map_or(0, |run| run.len());
+        let prefix = |run: Option<NumberRange>| run.and_then(|run| run.prefix(n));
         let run = match (prefix(in_use), prefix(in_reserve)) {
             (Some(run), _) => run,
             (None, Some(run)) => {
@@ -239,14 +239,14 @@ impl Blocks {
     /// # Errors
     ///
     /// [`BlockRefused`] gives the block back with the reason; nothing is changed.
-    pub fn feed(&mut self, epoch: u64, block: Run) -> Result<(), BlockRefused> {
+    pub fn feed(&mut self, epoch: u64, block: NumberRange) -> Result<(), BlockRefused> {
         if epoch != self.epoch {
             return Err(BlockRefused::OtherEpoch { block, epoch, current: self.epoch });
         }
         if block.first() <= self.highest {
             return Err(BlockRefused::NotAbove { block, highest: self.highest });
         }
-        let Some(usable) = Run::new(block.first()..=block.last().min(self.limit.get())) else {
+        let Some(usable) = NumberRange::new(block.first()..=block.last().min(self.limit.get())) else {
             return Err(BlockRefused::AboveLimit { block, limit: self.limit });
         };
         if self.next > self.last {
@@ -271,7 +271,7 @@ impl Blocks {
     /// Returns whether to ask for a block now: the low-water mark is reached, there is room, and not all numbers up to
     /// the limit are known to be taken.
     ///
-    /// Changes only with `issue`, `issue_run`, `feed` and `start_epoch`. It does not know of a request under way:
+    /// Changes only with `issue`, `issue_range`, `feed` and `start_epoch`. It does not know of a request under way:
     /// the caller sends one at a time.
     #[inline]
     pub fn is_low(&self) -> bool {
@@ -309,7 +309,7 @@ impl Blocks {
     ) -> Result<(), RefillError<C::Error>> {
         let first = counter.increment_and_get(k).map_err(RefillError::Counter)?;
         let current = counter.current().map_err(RefillError::Counter)?;
-        match Run::starting_at(first, k) {
+        match NumberRange::starting_at(first, k) {
             Some(block) if block.last() <= current => {
                 self.feed(self.epoch, block).map_err(RefillError::Refused)
             }
@@ -326,7 +326,7 @@ impl Blocks {
     /// # Errors
     ///
     /// [`OldEpoch`] if `epoch` is not above the current one; nothing is changed.
-    pub fn start_epoch(&mut self, epoch: u64) -> Result<[Option<Run>; 2], OldEpoch> {
+    pub fn start_epoch(&mut self, epoch: u64) -> Result<[Option<NumberRange>; 2], OldEpoch> {
         if epoch <= self.epoch {
             return Err(OldEpoch { epoch, current: self.epoch });
         }
@@ -341,10 +341,10 @@ impl Blocks {
     /// Ends this allocator cleanly and returns what is left, in order, for a later one of the same epoch.
     ///
     /// ```
-    /// use happens_before::sequence::{Blocks, BlocksConfig, Run};
+    /// use happens_before::sequence::{Blocks, BlocksConfig, NumberRange};
     ///
     /// let mut blocks = Blocks::new(BlocksConfig::default());
-    /// blocks.feed(0, Run::new(1..=5).unwrap())?;
+    /// blocks.feed(0, NumberRange::new(1..=5).unwrap())?;
     /// assert_eq!(blocks.issue()?, 1);
     /// let left = blocks.stop(); // store the epoch and these
     ///
@@ -356,13 +356,13 @@ impl Blocks {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use = "the numbers are lost if no later allocator is fed them"]
-    pub fn stop(self) -> [Option<Run>; 2] {
+    pub fn stop(self) -> [Option<NumberRange>; 2] {
         self.held()
     }
 
     /// Returns what is held: the rest of the block in use, and the block in reserve.
-    pub fn held(&self) -> [Option<Run>; 2] {
-        [Run::new(self.next..=self.last), self.reserve]
+    pub fn held(&self) -> [Option<NumberRange>; 2] {
+        [NumberRange::new(self.next..=self.last), self.reserve]
     }
 
     /// Returns how many numbers can be issued without another block.
@@ -462,7 +462,7 @@ pub enum BlockRefused {
     /// Drop an older one. Before feeding a newer one, [`start_epoch`](Blocks::start_epoch).
     OtherEpoch {
         /// The block, given back.
-        block: Run,
+        block: NumberRange,
         /// Its epoch.
         epoch: u64,
         /// The epoch whose blocks are accepted.
@@ -474,7 +474,7 @@ pub enum BlockRefused {
     /// Stop using the counter until someone has looked.
     NotAbove {
         /// The block, given back.
-        block: Run,
+        block: NumberRange,
         /// The highest number known to be taken.
         highest: u64,
     },
@@ -484,7 +484,7 @@ pub enum BlockRefused {
     /// higher limit.
     AboveLimit {
         /// The block, given back.
-        block: Run,
+        block: NumberRange,
         /// The limit.
         limit: Limit,
     },
@@ -493,7 +493,7 @@ pub enum BlockRefused {
     /// Keep it and feed it when [`is_low`](Blocks::is_low); ask for one block at a time.
     Full {
         /// The block, given back.
-        block: Run,
+        block: NumberRange,
     },
 }
 

@@ -34,7 +34,7 @@
 //!
 //! | promise | |
 //! |---|---|
-//! | unique | yes, among all classes that come from one deal by `split`, `merge` and `issue_run` |
+//! | unique | yes, among all classes that come from one deal by `split`, `merge` and `issue_range` |
 //! | increasing per allocator | yes, and a merged class is above everything that either part issued |
 //! | increasing in real time | **no**: a busy node's numbers run ahead of an idle one's |
 //! | consistent with causality | **no**: the idle node answers the busy one's 1,001 with 2 |
@@ -76,7 +76,7 @@
 //! - I2: `step` is at least 1 and at most 2^63 - 1.
 //! - I3: `last` is in the class: a multiple of `step` away from `next`.
 //! - I4: `next` is at most `last + step`, which it is when the class is exhausted.
-//! - I5: split, merge and `issue_run` neither lose nor repeat a number: what is live always partitions the
+//! - I5: split, merge and `issue_range` neither lose nor repeat a number: what is live always partitions the
 //!   numbers not yet issued.
 //!
 //! # Sources
@@ -180,12 +180,12 @@ impl Interleaved {
     /// use happens_before::sequence::Interleaved;
     ///
     /// let mut class = Interleaved::new(2, 5).unwrap();
-    /// let run = class.issue_run(NonZeroU64::new(3).unwrap())?;
+    /// let run = class.issue_range(NonZeroU64::new(3).unwrap())?;
     /// assert!(run.eq([2, 7, 12]));
     /// assert_eq!(class.issue()?, 17);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn issue_run(&mut self, n: NonZeroU64) -> Result<Self, Exhausted> {
+    pub fn issue_range(&mut self, n: NonZeroU64) -> Result<Self, Exhausted> {
         let remaining = self.remaining();
         if n.get() > remaining {
             return Err(Exhausted { wanted: n.get(), available: remaining });

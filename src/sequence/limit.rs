@@ -65,7 +65,7 @@ impl fmt::Display for Limit {
 ///   is not raised: what lies above it may be somebody else's.
 /// - [`Blocks`](super::Blocks): feed a block, as long as what is wanted.
 /// - [`ReserveAhead`](super::ReserveAhead): open the store with a higher limit, if every reader can take it.
-/// - [`WallClock`](super::WallClock): take a new layout or a later origin, both for all nodes.
+/// - [`Snowflake`](super::Snowflake): take a new layout or a later origin, both for all nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exhausted {

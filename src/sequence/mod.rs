@@ -13,7 +13,7 @@
 //!
 //! # Which one do I need?
 //!
-//! | | [`Interleaved`] | [`Blocks`] | [`ReserveAhead`] | [`WallClock`] |
+//! | | [`Interleaved`] | [`Blocks`] | [`ReserveAhead`] | [`Snowflake`] |
 //! |---|---|---|---|---|
 //! | needs | nobody, once the classes are dealt | a counter, once a block | one durable `u64` | a clock, a node number |
 //! | unique | among all classes of one deal | among all users of the counter | for one store | among distinct node numbers |
@@ -21,7 +21,7 @@
 //! | increasing in real time, across allocators | no | no | (one allocator only) | as well as the clocks agree |
 //! | consistent with causality | **no** | **no** | **no** | **no** |
 //! | gaps | as nodes progress unevenly | what a crash leaves | what a restart leaves | nearly everything |
-//! | survives a restart by | [saving](Interleaved::save) the class | [keeping](Blocks::stop) what is left | its [`Store`] | [skipping](WallClock::skip_past) what was used |
+//! | survives a restart by | [saving](Interleaved::save) the class | [keeping](Blocks::stop) what is left | its [`Store`] | [skipping](Snowflake::skip_past) what was used |
 //!
 //! If numbers must agree with causality, use a [`LamportClock`](crate::LamportClock), which costs one maximum a
 //! message; if they must also be known to be complete, a total order broadcast over a
@@ -32,23 +32,23 @@
 //! Because each needs something else to make a number: nothing, a block, a store that may fail, the time. A
 //! trait over that either hides what can go wrong or carries it in three type parameters. Code that should not
 //! care takes a closure, `impl FnMut() -> Result<u64, E>`, which any of the four becomes in one line. What they
-//! do share is plain data: [`Limit`], [`Run`], [`Exhausted`], and the words `issue`, `issue_run`, `remaining`.
+//! do share is plain data: [`Limit`], [`NumberRange`], [`Exhausted`], and the words `issue`, `issue_range`, `remaining`.
 //!
 //! # Sources
 //!
 //! Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Sequence number ordering", which lists
 //! interleaved numbers, time-of-day numbers and preallocated blocks, and shows why each contradicts causality.
 
-pub mod blocks;
-pub mod interleaved;
+mod blocks;
+mod interleaved;
 mod limit;
-pub mod reserve_ahead;
-mod run;
-pub mod wall_clock;
+mod number_range;
+mod reserve_ahead;
+mod snowflake;
 
 pub use blocks::{BlockRefused, Blocks, BlocksConfig, OldEpoch, RefillError};
 pub use interleaved::{Interleaved, InvalidClass, NotSiblings};
 pub use limit::{Exhausted, Limit};
+pub use number_range::NumberRange;
 pub use reserve_ahead::{ReserveAhead, ReserveError, Store};
-pub use run::Run;
-pub use wall_clock::{AfterEnd, Layout, WallClock, WallClockConfig, WallClockConfigError, WallClockError};
+pub use snowflake::{AfterEnd, Layout, Snowflake, SnowflakeConfig, SnowflakeConfigError, SnowflakeError};

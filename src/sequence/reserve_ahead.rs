@@ -51,7 +51,7 @@
 use core::num::NonZeroU64;
 use core::{fmt, iter};
 
-use super::{Exhausted, Limit, Run};
+use super::{Exhausted, Limit, NumberRange};
 
 /// One durable number.
 ///
@@ -241,8 +241,8 @@ impl<S: Store> ReserveAhead<S> {
     /// # Errors
     ///
     /// As [`issue`](Self::issue); no number is issued.
-    pub fn issue_run(&mut self, n: NonZeroU64) -> Result<Run, ReserveError<S::Error>> {
-        match Run::starting_at(self.next, n).filter(|run| run.last() <= self.bound) {
+    pub fn issue_range(&mut self, n: NonZeroU64) -> Result<NumberRange, ReserveError<S::Error>> {
+        match NumberRange::starting_at(self.next, n).filter(|run| run.last() <= self.bound) {
             Some(run) => {
                 // No overflow: a number is at most 2^63 - 1.
                 self.next = run.last() + 1;
@@ -280,11 +280,11 @@ impl<S: Store> ReserveAhead<S> {
 
     /// Issues `n` numbers that do not all lie within the bound.
     #[cold]
-    fn issue_beyond(&mut self, n: NonZeroU64) -> Result<Run, ReserveError<S::Error>> {
+    fn issue_beyond(&mut self, n: NonZeroU64) -> Result<NumberRange, ReserveError<S::Error>> {
         let next = self.next_by_store()?;
         // No underflow: `next` is at most the limit + 1.
         let available = self.limit.get() - (next - 1);
-        let run = Run::starting_at(next, n).filter(|run| run.len() <= available);
+        let run = NumberRange::starting_at(next, n).filter(|run| run.len() <= available);
         let run = run.ok_or(ReserveError::Exhausted(Exhausted { wanted: n.get(), available }))?;
         self.write(run.last())?;
         self.next = run.last() + 1;

@@ -19,7 +19,7 @@
 use core::cmp::Ordering;
 use core::{fmt, mem};
 
-use super::wide::{self, NO_IDS};
+use super::simd::{self, NO_IDS};
 use crate::node::{CounterExhausted, Dot, DotRange};
 use crate::order::CausalOrder;
 
@@ -31,7 +31,7 @@ use crate::order::CausalOrder;
 /// # Examples
 ///
 /// ```
-/// use happens_before::FixedVector;
+/// use happens_before::version::FixedVector;
 ///
 /// let mut ours = FixedVector::<3>::new();
 /// ours.increment(0)?;
@@ -58,7 +58,7 @@ impl<const N: usize> FixedVector<N> {
     /// Makes the vector with these counters, that of node 0 first.
     ///
     /// ```
-    /// use happens_before::FixedVector;
+    /// use happens_before::version::FixedVector;
     ///
     /// static FACTORY_STATE: FixedVector<2> = FixedVector::from_counters([1, 0]);
     /// assert_eq!(FACTORY_STATE.get(0), 1);
@@ -100,8 +100,8 @@ impl<const N: usize> FixedVector<N> {
     /// [`IncrementError`] if `node` is no member, or its counter is `u64::MAX`; the vector is unchanged.
     ///
     /// ```
-    /// use happens_before::version::IncrementError;
-    /// use happens_before::{Dot, FixedVector};
+    /// use happens_before::Dot;
+    /// use happens_before::version::{FixedVector, IncrementError};
     ///
     /// let mut seen = FixedVector::from_counters([1, u64::MAX]);
     /// assert_eq!(seen.increment(0), Ok(Dot::new(0, 2).unwrap()));
@@ -124,7 +124,8 @@ impl<const N: usize> FixedVector<N> {
     /// members.
     ///
     /// ```
-    /// use happens_before::{Dot, FixedVector};
+    /// use happens_before::Dot;
+    /// use happens_before::version::FixedVector;
     ///
     /// let mut seen = FixedVector::<2>::new();
     /// seen.observe(&Dot::new(1, 3).unwrap())?;
@@ -142,26 +143,27 @@ impl<const N: usize> FixedVector<N> {
 
     /// Sees everything that `other` has seen: the least vector that is at least both. O(N).
     pub fn merge(&mut self, other: &Self) {
-        wide::merge((NO_IDS, &mut self.counters), (NO_IDS, &other.counters));
+        simd::merge((NO_IDS, &mut self.counters), (NO_IDS, &other.counters));
     }
 
     /// Keeps only what both have seen: the greatest vector that is at most both. O(N).
     ///
     /// ```
-    /// use happens_before::FixedVector;
+    /// use happens_before::version::FixedVector;
     ///
     /// let mut x = FixedVector::from_counters([3, 1, 0]);
     /// x.meet(&FixedVector::from_counters([2, 0, 9]));
     /// assert_eq!(x, FixedVector::from_counters([2, 0, 0]));
     /// ```
     pub fn meet(&mut self, other: &Self) {
-        wide::meet((NO_IDS, &mut self.counters), (NO_IDS, &other.counters));
+        simd::meet((NO_IDS, &mut self.counters), (NO_IDS, &other.counters));
     }
 
     /// Names what `self` has seen and `other` has not, as one range a node. O(N).
     ///
     /// ```
-    /// use happens_before::{DotRange, FixedVector};
+    /// use happens_before::node::DotRange;
+    /// use happens_before::version::FixedVector;
     ///
     /// let (ours, theirs) = (FixedVector::from_counters([5, 1]), FixedVector::from_counters([3, 4]));
     /// assert!(ours.difference(&theirs).eq([DotRange::new(0, 4..=5).unwrap()]));
@@ -176,7 +178,7 @@ impl<const N: usize> FixedVector<N> {
 
     /// Compares two vectors by causality. O(N), and stops where they turn out to be concurrent.
     pub fn compare(&self, other: &Self) -> CausalOrder {
-        wide::compare((NO_IDS, &self.counters), (NO_IDS, &other.counters))
+        simd::compare((NO_IDS, &self.counters), (NO_IDS, &other.counters))
     }
 
     /// Forgets `node` and returns its counter, 0 if it had none. O(1).

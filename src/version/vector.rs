@@ -62,7 +62,7 @@ use smallvec::SmallVec;
 use super::entries::Entries;
 use super::ids::{INLINE, Ids};
 use super::recent::Recent;
-use super::wide::{self, NO_IDS};
+use super::simd::{self, NO_IDS};
 use crate::compat::Vec;
 use crate::node::{CounterExhausted, Dot, DotRange, NodeId};
 use crate::order::CausalOrder;
@@ -96,7 +96,7 @@ const FEW: usize = 4;
 /// ours.merge(&theirs);
 /// assert!(theirs < ours);
 /// assert_eq!(ours.to_string(), "{a: 1, b: 2}");
-/// # Ok::<(), happens_before::CounterExhausted>(())
+/// # Ok::<(), happens_before::node::CounterExhausted>(())
 /// ```
 pub struct VersionVector<I> {
     ids: Ids<I>,
@@ -258,10 +258,10 @@ impl<I: NodeId> VersionVector<I> {
         if !other.recent.is_empty() {
             self.merge_entries(0, other.iter());
         } else if self.ids.known_same(&other.ids) {
-            wide::merge((NO_IDS, &mut self.counters), (NO_IDS, &other.counters));
+            simd::merge((NO_IDS, &mut self.counters), (NO_IDS, &other.counters));
         } else {
             let (ours, theirs): (&[I], &[I]) = (&self.ids, &other.ids);
-            let done = wide::merge((ours, &mut self.counters), (theirs, &other.counters));
+            let done = simd::merge((ours, &mut self.counters), (theirs, &other.counters));
             if done < theirs.len() {
                 let rest = Entries::new(&theirs[done..], &other.counters[done..], &other.recent);
                 self.merge_entries(done, rest);
@@ -353,10 +353,10 @@ impl<I: NodeId> VersionVector<I> {
     pub fn meet(&mut self, other: &Self) {
         self.settle();
         if self.ids.known_same(&other.ids) {
-            wide::meet((NO_IDS, &mut self.counters), (NO_IDS, &other.counters));
+            simd::meet((NO_IDS, &mut self.counters), (NO_IDS, &other.counters));
             return;
         }
-        let done = wide::meet((&self.ids, &mut self.counters), (&other.ids, &other.counters));
+        let done = simd::meet((&self.ids, &mut self.counters), (&other.ids, &other.counters));
         if done == self.ids.len() && done == other.ids.len() {
             self.ids.found_same(&other.ids);
         }
@@ -370,7 +370,8 @@ impl<I: NodeId> VersionVector<I> {
     /// This is what to send to a replica that reports `other`.
     ///
     /// ```
-    /// use happens_before::{DotRange, VersionVector};
+    /// use happens_before::VersionVector;
+    /// use happens_before::node::DotRange;
     ///
     /// let ours = VersionVector::from_iter([("a", 5), ("b", 1)]);
     /// let theirs = VersionVector::from_iter([("a", 3), ("b", 4)]);
@@ -390,9 +391,9 @@ impl<I: NodeId> VersionVector<I> {
     pub fn compare(&self, other: &Self) -> CausalOrder {
         if self.ids.len() == other.ids.len() && self.recent.is_empty() && other.recent.is_empty() {
             if self.ids.known_same(&other.ids) {
-                return wide::compare((NO_IDS, &self.counters), (NO_IDS, &other.counters));
+                return simd::compare((NO_IDS, &self.counters), (NO_IDS, &other.counters));
             }
-            let order = wide::compare((&self.ids, &self.counters), (&other.ids, &other.counters));
+            let order = simd::compare((&self.ids, &self.counters), (&other.ids, &other.counters));
             if order != CausalOrder::Concurrent {
                 // Else it may have stopped before the last of them.
                 self.ids.found_same(&other.ids);

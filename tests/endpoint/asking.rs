@@ -1,6 +1,7 @@
 //! Asking for what is missing and answering, telling what is here, and when: case by case.
 
-use happens_before::delivery::endpoint::{Endpoint, EndpointConfig};
+use happens_before::Endpoint;
+use happens_before::endpoint::EndpointConfig;
 
 use crate::forged::{Forged, Request, head, message};
 use crate::support::{CONFIG, deliveries, dot, packets};

@@ -1,7 +1,8 @@
 //! The ends of every range: sizes and times of the configuration, the clock, the number of members; and members that
 //! come and go at the same time.
 
-use happens_before::delivery::endpoint::{AdmitError, BroadcastErrorKind, Endpoint, EndpointConfig};
+use happens_before::Endpoint;
+use happens_before::endpoint::{AdmitError, BroadcastErrorKind, EndpointConfig};
 
 use crate::support::{CONFIG, Faults, Network, deliveries, packets};
 

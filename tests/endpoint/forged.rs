@@ -1,7 +1,8 @@
 //! Packets made by hand, and what stands in those of an endpoint, in the words of its `FORMAT.md`.
 
 use happens_before::codec::{Decode, Encode, Reader, Writer};
-use happens_before::{Dot, DotRange, Message, VersionVector};
+use happens_before::node::DotRange;
+use happens_before::{Dot, Message, VersionVector};
 
 /// A node, and its first and last counter that are asked for.
 pub(crate) type Request = (u8, u64, u64);

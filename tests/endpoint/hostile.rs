@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use happens_before::check::CausalRun;
 use happens_before::codec::{Encode, Writer};
-use happens_before::delivery::endpoint::{BroadcastErrorKind, Endpoint, EndpointConfig, PacketError};
-use happens_before::{Dot, DotRange, Message, VersionVector};
+use happens_before::endpoint::{BroadcastErrorKind, EndpointConfig, PacketError};
+use happens_before::node::DotRange;
+use happens_before::{Dot, Endpoint, Message, VersionVector};
 
-use crate::common::seed;
 use crate::forged::{Forged, message};
 use crate::support::{Random, dot};
+use testkit::seed;
 
 const HONEST: usize = 3;
 const HOSTILE: u8 = 3;

@@ -1,8 +1,6 @@
 //! `Endpoint`, the state machine of reliable causal broadcast.
 #![cfg(feature = "alloc")]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod forged;
 mod support;
 

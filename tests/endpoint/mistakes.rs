@@ -1,11 +1,12 @@
 //! What an owner can do wrong, and what comes of it: what is noticed, what is not, and that nothing panics.
 
-use happens_before::delivery::endpoint::{Endpoint, PacketError, RestoreError};
-use happens_before::{DotRange, Message};
+use happens_before::endpoint::{PacketError, RestoreError};
+use happens_before::node::DotRange;
+use happens_before::{Endpoint, Message};
 
-use crate::common::seed;
 use crate::forged::{Forged, message};
 use crate::support::{CONFIG, Random, deliveries, dot, packets};
+use testkit::seed;
 
 fn restore(snapshot: &[u8]) -> Endpoint<u8> {
     Endpoint::restore(snapshot, CONFIG).unwrap()

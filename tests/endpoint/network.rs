@@ -1,10 +1,10 @@
 //! Groups of endpoints over bad networks: order, exactly-once and completeness, judged by the oracle; bounds, checked at
 //! every step.
 
-use happens_before::delivery::EndpointConfig;
+use happens_before::endpoint::EndpointConfig;
 
-use crate::common::seed;
 use crate::support::{Faults, Network, Random};
+use testkit::seed;
 
 /// Small enough that windows, packets and budgets fill.
 fn small(random: &mut Random) -> EndpointConfig {

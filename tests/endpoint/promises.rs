@@ -1,8 +1,9 @@
 //! What an endpoint promises, case by case: full windows, joining, leaving, coming back, and hostile members.
 
-use happens_before::DotRange;
+use happens_before::Endpoint;
 use happens_before::codec::DecodeErrorKind;
-use happens_before::delivery::endpoint::{AdmitError, BroadcastErrorKind, Endpoint, PacketError, RestoreError};
+use happens_before::endpoint::{AdmitError, BroadcastErrorKind, PacketError, RestoreError};
+use happens_before::node::DotRange;
 
 use crate::forged::{Forged, message};
 use crate::support::{CONFIG, Faults, Network, Random, deliveries, dot, packets};

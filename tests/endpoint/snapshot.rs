@@ -1,8 +1,8 @@
 //! Snapshots of endpoints in bytes: as they always were, one form for each, and nothing in them is believed.
 
 use happens_before::codec::DecodeErrorKind;
-use happens_before::delivery::endpoint::{Endpoint, EndpointConfig, RestoreError};
-use happens_before::{Dot, VersionVector};
+use happens_before::endpoint::{EndpointConfig, RestoreError};
+use happens_before::{Dot, Endpoint, VersionVector};
 
 use crate::support::CONFIG;
 

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use happens_before::check::CausalRun;
-use happens_before::delivery::endpoint::{BroadcastErrorKind, Endpoint, EndpointConfig, PacketError};
-use happens_before::{Dot, Message};
+use happens_before::endpoint::{BroadcastErrorKind, EndpointConfig, PacketError};
+use happens_before::{Dot, Endpoint, Message};
 
 pub(crate) type Node = u8;
 

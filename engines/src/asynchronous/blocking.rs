@@ -2,23 +2,23 @@
 
 use core::num::NonZeroU64;
 
-use happens_before::Counter;
 use happens_before::broadcast::{
     AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer,
 };
+use happens_before::counter::Counter;
 
 use super::{AsyncAppendLog, AsyncCounter, AsyncLog, AsyncSlotLog};
 
 /// A blocking counter or log as an asynchronous one: each request **blocks the thread** that polls it, until it is done.
 ///
-/// Right for what is in memory, an [`AtomicCounter`](happens_before::AtomicCounter) or a `Mutex<MemoryLog>`, whose lock
+/// Right for what is in memory, an [`AtomicCounter`](happens_before::counter::AtomicCounter) or a `Mutex<MemoryLog>`, whose lock
 /// is held for as long as a request takes. Wrong for what waits for a disk or a network: all other tasks of the thread
 /// would wait too.
 ///
 /// # Examples
 ///
 /// ```
-/// use happens_before::AtomicCounter;
+/// use happens_before::counter::AtomicCounter;
 /// use happens_before_engines::asynchronous::{AsyncCounter, Blocking};
 ///
 /// async fn how_many(counter: &Blocking<AtomicCounter>) -> u64 {

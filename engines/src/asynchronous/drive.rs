@@ -1,19 +1,19 @@
 //! Thin drivers: they carry out what the machines ask for, on engines that are awaited.
 //!
 //! The loops are those of [`broadcast::blocking`](happens_before::broadcast::blocking) and
-//! [`replicated::blocking`](happens_before::replicated::blocking), with `.await`; which is why there is nothing about the
+//! [`replicated::blocking`](happens_before_replicated::blocking), with `.await`; which is why there is nothing about the
 //! protocol in them.
 
 use core::convert::Infallible;
 
-use happens_before::NodeId;
 use happens_before::broadcast::blocking::{FollowError, SettleError, Settled};
 use happens_before::broadcast::{
-    AppendRequest, Appender, Delivery, Entry, PublishRequest, Published, Publisher, ReadAnswer, ReadLimit,
-    SubscribeError, SubscribeRequest, Subscriber, WriteAnswer,
+    AppendRequest, Appender, Delivery, Entry, PublishRequest, Published, ReadAnswer, ReadLimit, SubscribeError,
+    SubscribeRequest, WriteAnswer,
 };
-use happens_before::replicated::blocking::WaitError;
-use happens_before::replicated::{Applied, Replica, StateMachine};
+use happens_before::{NodeId, Publisher, Subscriber};
+use happens_before_replicated::blocking::WaitError;
+use happens_before_replicated::{Applied, Replica, StateMachine};
 
 use super::{AsyncAppendLog, AsyncCounter, AsyncLog, AsyncSlotLog};
 
@@ -40,7 +40,7 @@ where
     loop {
         match publisher.poll_request() {
             None => return Ok(None),
-            Some(PublishRequest::Take(take)) => {
+            Some(PublishRequest::Numbers(take)) => {
                 let first = counter.increment_and_get(take.n).await.map_err(SettleError::Counter)?;
                 publisher.handle_numbers(&take, first).map_err(SettleError::Publish)?;
             }
@@ -351,7 +351,7 @@ where
 ///
 /// # Errors
 ///
-/// As [`replicated::blocking::outcome`](happens_before::replicated::blocking::outcome). The command is
+/// As [`replicated::blocking::outcome`](happens_before_replicated::blocking::outcome). The command is
 /// applied and answered in one go, so that a future which is dropped has applied only what was before it.
 pub async fn outcome<I, M, L, W>(
     replica: &mut Replica<I, M>,
@@ -407,7 +407,7 @@ where
 ///
 /// # Errors
 ///
-/// As [`replicated::blocking::sync`](happens_before::replicated::blocking::sync). The replica keeps what is applied.
+/// As [`replicated::blocking::sync`](happens_before_replicated::blocking::sync). The replica keeps what is applied.
 pub async fn sync<I, M, C, L, W>(
     replica: &mut Replica<I, M>,
     counter: &C,

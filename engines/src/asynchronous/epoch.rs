@@ -29,7 +29,7 @@ where
             EpochRequest::Current => {
                 machine.handle_current(counter.current().await.map_err(BeginEpochError::Counter)?)
             }
-            EpochRequest::Take { n } => {
+            EpochRequest::Numbers { n } => {
                 let first = counter.increment_and_get(n).await.map_err(BeginEpochError::Counter)?;
                 machine.handle_numbers(n, first).map_err(BeginEpochError::Epoch)?
             }
@@ -66,8 +66,9 @@ mod tests {
     use core::task::{Context, Poll, Waker};
     use std::sync::Mutex;
 
+    use happens_before::Dot;
     use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, EpochBegun, EpochError, MemoryLog};
-    use happens_before::{AtomicCounter, Counter, Dot};
+    use happens_before::counter::{AtomicCounter, Counter};
 
     use super::super::Blocking;
     use super::*;

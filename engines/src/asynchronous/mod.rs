@@ -10,9 +10,9 @@
 //!
 //! | blocking, in the core | asynchronous, here |
 //! |---|---|
-//! | [`Counter`](happens_before::Counter) | [`AsyncCounter`] |
+//! | [`Counter`](happens_before::counter::Counter) | [`AsyncCounter`] |
 //! | [`Log`](happens_before::broadcast::Log), [`SlotLog`](happens_before::broadcast::SlotLog), [`AppendLog`](happens_before::broadcast::AppendLog) | [`AsyncLog`], [`AsyncSlotLog`], [`AsyncAppendLog`] |
-//! | [`broadcast::blocking`](happens_before::broadcast::blocking), [`replicated::blocking`](happens_before::replicated::blocking) | [`settle`], [`settle_append`], [`begin_epoch`], [`begin_epoch_append`], [`follow`], [`follow_appends`], [`next`], [`next_append`], [`outcome`], [`outcome_append`], [`sync`] |
+//! | [`broadcast::blocking`](happens_before::broadcast::blocking), [`replicated::blocking`](happens_before_replicated::blocking) | [`settle`], [`settle_append`], [`begin_epoch`], [`begin_epoch_append`], [`follow`], [`follow_appends`], [`next`], [`next_append`], [`outcome`], [`outcome_append`], [`sync`] |
 //!
 //! Promises (L1 to L7), answers and errors are those of the blocking ones, word for word. A counter or a log in memory
 //! becomes an asynchronous one by [`Blocking`]; `postgres` has one by nature. For `redb` there is none: a write waits for
@@ -46,8 +46,9 @@
 //! use std::sync::Mutex;
 //! use std::task::{Context, Poll, Waker};
 //!
-//! use happens_before::AtomicCounter;
-//! use happens_before::broadcast::{MemoryLog, Publisher, PublisherConfig, Subscriber, SubscriberConfig};
+//! use happens_before::{Publisher, Subscriber};
+//! use happens_before::broadcast::{MemoryLog, PublisherConfig, SubscriberConfig};
+//! use happens_before::counter::AtomicCounter;
 //! use happens_before_engines::asynchronous::{self, Blocking};
 //!
 //! let talk = async {
@@ -80,7 +81,7 @@ pub use drive::{
 };
 pub use epoch::{begin_epoch, begin_epoch_append};
 
-/// A linearizable counter; as [`Counter`](happens_before::Counter), which says what is promised.
+/// A linearizable counter; as [`Counter`](happens_before::counter::Counter), which says what is promised.
 ///
 /// # Examples
 ///
@@ -101,7 +102,7 @@ pub trait AsyncCounter {
     ///
     /// # Errors
     ///
-    /// As [there](happens_before::Counter::increment_and_get). If the future is dropped, the numbers may be spent.
+    /// As [there](happens_before::counter::Counter::increment_and_get). If the future is dropped, the numbers may be spent.
     fn increment_and_get(&self, n: NonZeroU64) -> impl Future<Output = Result<u64, Self::Error>> + Send;
 
     /// Returns the last number taken; 0 if none was.

@@ -10,11 +10,11 @@ use happens_before::broadcast::blocking::{
     FollowError, SettleError, follow, follow_appends, settle, settle_append,
 };
 use happens_before::broadcast::{
-    AppendLog, Appender, Entry, Log, Position, Publisher, PublisherConfig, SlotLog, Subscriber,
-    SubscriberConfig,
+    AppendLog, Appender, Entry, Log, Position, PublisherConfig, SlotLog, SubscriberConfig,
 };
 use happens_before::check::OrderRun;
-use happens_before::{Counter, Dot};
+use happens_before::counter::Counter;
+use happens_before::{Dot, Publisher, Subscriber};
 
 use super::{Lost, Unreliable};
 

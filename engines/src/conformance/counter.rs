@@ -5,7 +5,7 @@ use core::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use happens_before::Counter;
+use happens_before::counter::Counter;
 
 const THREADS: u64 = 4;
 const CALLS: u64 = 40;

@@ -3,10 +3,10 @@
 use core::num::NonZeroU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use happens_before::Counter;
 use happens_before::broadcast::{
     AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer,
 };
+use happens_before::counter::Counter;
 
 /// A counter or a log that loses a fifth of its requests and answers; the rest of it is the engine's.
 ///

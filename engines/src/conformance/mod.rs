@@ -16,8 +16,8 @@
 //!
 //! ```
 //! use std::sync::Mutex;
-//! use happens_before::AtomicCounter;
 //! use happens_before::broadcast::MemoryLog;
+//! use happens_before::counter::AtomicCounter;
 //! use happens_before_engines::conformance;
 //!
 //! conformance::counter(AtomicCounter::new, |counter| counter);

@@ -74,8 +74,9 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
 ///
 /// ```no_run
 /// use core::num::NonZeroU64;
-/// use happens_before::{Counter, Dot};
+/// use happens_before::Dot;
 /// use happens_before::broadcast::{Entry, SlotLog, WriteAnswer};
+/// use happens_before::counter::Counter;
 /// use happens_before_engines::postgres::Postgres;
 ///
 /// let database = Postgres::open("host=localhost user=postgres")?;

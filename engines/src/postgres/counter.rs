@@ -8,7 +8,7 @@ use core::num::NonZeroU64;
 use std::sync::Arc;
 
 use ::postgres::Client;
-use happens_before::Counter;
+use happens_before::counter::Counter;
 use tokio_postgres::Client as AsyncClient;
 use tokio_postgres::types::Type;
 

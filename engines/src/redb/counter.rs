@@ -4,7 +4,7 @@ use core::num::NonZeroU64;
 use std::sync::Arc;
 
 use ::redb::ReadableTable;
-use happens_before::Counter;
+use happens_before::counter::Counter;
 
 use super::Redb;
 use super::error::RedbError;

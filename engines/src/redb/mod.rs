@@ -65,8 +65,9 @@ pub use self::log::RedbLog;
 ///
 /// ```
 /// use core::num::NonZeroU64;
-/// use happens_before::{Counter, Dot};
+/// use happens_before::Dot;
 /// use happens_before::broadcast::{Entry, SlotLog, WriteAnswer};
+/// use happens_before::counter::Counter;
 /// use happens_before_engines::redb::Redb;
 ///
 /// # let directory = tempfile::tempdir()?;

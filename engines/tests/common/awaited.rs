@@ -4,10 +4,10 @@
 use core::num::NonZeroU64;
 use std::sync::Arc;
 
-use happens_before::Counter;
 use happens_before::broadcast::{
     AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer,
 };
+use happens_before::counter::Counter;
 use happens_before_engines::asynchronous::{AsyncAppendLog, AsyncCounter, AsyncLog, AsyncSlotLog};
 use happens_before_engines::postgres::{AsyncPostgres, PostgresConfig};
 use tokio::runtime::Runtime;

@@ -1,6 +1,6 @@
 //! The built-in history: people who write one document together, simulated.
 //!
-//! Every author has an [`Outbox`] and a [`CausalBuffer`], as a program that uses the crate would. They write in
+//! Every author has an [`CausalSender`] and a [`CausalBuffer`], as a program that uses the crate would. They write in
 //! bursts, see each other's messages late and each at another moment, and so work concurrently and merge. The
 //! last author goes offline twice: she goes on writing, hears nothing, and comes back with all of it at once.
 //!
@@ -18,7 +18,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use happens_before::{CausalBuffer, Limits, Message, Outbox};
+use happens_before::delivery::BufferLimits;
+use happens_before::{CausalBuffer, CausalSender, Message};
 use happens_before_simulation::Random;
 
 use super::{Event, History, HistoryError, Node, Told};
@@ -50,7 +51,7 @@ pub struct Shape {
 
 /// A message, and how the author sees the others'.
 struct Author {
-    outbox: Outbox<Node>,
+    outbox: CausalSender<Node>,
     buffer: CausalBuffer<Node, Event>,
     /// Messages of others, by when they are seen and by number.
     inbox: BinaryHeap<Reverse<(u64, Event)>>,
@@ -125,10 +126,15 @@ struct Session {
 impl Session {
     fn new(authors: u32) -> Self {
         let (nodes, dependencies) = (authors as usize, authors as usize);
-        let limits =
-            Limits { messages: usize::MAX, horizon: u64::MAX, nodes, dependencies, ..Limits::default() };
+        let limits = BufferLimits {
+            messages: usize::MAX,
+            horizon: u64::MAX,
+            nodes,
+            dependencies,
+            ..BufferLimits::default()
+        };
         let author = |node| Author {
-            outbox: Outbox::new(node),
+            outbox: CausalSender::new(node),
             buffer: CausalBuffer::new(limits),
             inbox: BinaryHeap::new(),
             unsent: Vec::new(),

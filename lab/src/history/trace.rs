@@ -9,7 +9,7 @@
 //!     {"agent": 0, "parents": []}, {"agent": 1, "parents": [0]}, {"agent": 0, "parents": [0, 1]} ]}
 //! ```
 //!
-//! # Limits
+//! # BufferLimits
 //!
 //! The file is untrusted: whatever is wrong with it becomes one line that says what and where.
 //!

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError, RwLock};
 
-use happens_before::Counter;
+use happens_before::counter::Counter;
 
 use crate::history::InputError;
 
@@ -104,7 +104,7 @@ impl<C: Counter, F: FnMut(u64) -> Result<C, C::Error>> SetBack for Replaceable<C
 #[cfg(test)]
 mod tests {
     use super::*;
-    use happens_before::AtomicCounter;
+    use happens_before::counter::AtomicCounter;
 
     #[test]
     fn an_engine_has_a_name_and_a_place() {

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 use std::{fmt, iter};
 
-use happens_before::Counter;
 use happens_before::broadcast::{Entry, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer};
+use happens_before::counter::Counter;
 use happens_before_simulation::Random;
 use serde::{Deserialize, Serialize};
 

@@ -14,7 +14,7 @@ use std::process::{Child, ChildStdin, Command, Stdio, exit};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
-use happens_before::Counter;
+use happens_before::counter::Counter;
 use happens_before_engines::EngineError;
 use happens_before_engines::postgres::{Postgres, PostgresCounter, PostgresError, ServerError};
 use postgres::{Client, NoTls};

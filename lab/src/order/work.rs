@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use happens_before::Dot;
 use happens_before::broadcast::blocking::{FollowError, SettleError, follow, settle};
 use happens_before::broadcast::{
-    Entry, PublishError, PublishErrorKind, Publisher, PublisherConfig, ReadAnswer, ReadLimit, SlotLog,
-    Snapshot, Subscriber, WriteAnswer,
+    Entry, PublishError, PublishErrorKind, PublisherConfig, ReadAnswer, ReadLimit, SlotLog, Snapshot,
+    WriteAnswer,
 };
+use happens_before::{Dot, Publisher, Subscriber};
 
 use super::engine::SetBack;
 use super::event::{Event, Publish, Subscribe, Task};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use happens_before::Limits;
+use happens_before::delivery::BufferLimits;
 use happens_before_simulation::network::{Conditions, Delay, Partition, Traffic};
 
 use super::{Canary, Recording, Tick};
@@ -25,7 +25,7 @@ pub struct Settings {
     /// What all chances are drawn from.
     pub seed: u64,
     /// What each buffer may hold.
-    pub limits: Limits,
+    pub limits: BufferLimits,
     /// After how many ticks a site asks for what is missing; `None` for the time that a question and its answer
     /// take at most.
     pub timeout: Option<Tick>,

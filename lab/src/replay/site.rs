@@ -4,7 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
 
-use happens_before::{CausalBuffer, DotRange, Limits, Message, VersionVector};
+use happens_before::delivery::BufferLimits;
+use happens_before::node::DotRange;
+use happens_before::{CausalBuffer, Message, VersionVector};
 
 use super::Tick;
 use super::cost::VectorCost;
@@ -39,7 +41,7 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: BufferLimits) -> Self {
         Self {
             buffer: CausalBuffer::new(limits),
             delivered: VersionVector::new(),

@@ -1,11 +1,11 @@
-use happens_before::Limits;
+use happens_before::delivery::BufferLimits;
 use happens_before_simulation::network::Conditions;
 
 use super::*;
 use crate::history::session::{self, Shape};
 
 fn settings(history: &History) -> Settings {
-    let limits = Limits { nodes: history.nodes(), ..Limits::default() };
+    let limits = BufferLimits { nodes: history.nodes(), ..BufferLimits::default() };
     Settings {
         sites: 5,
         loss: 0.2,

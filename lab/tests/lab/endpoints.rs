@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use happens_before::codec;
-use happens_before::delivery::{Endpoint, EndpointConfig};
+use happens_before::endpoint::EndpointConfig;
+use happens_before::{Endpoint, codec};
 use happens_before_lab::budget::Budget;
 use happens_before_lab::history::{Event, History, Node, trace};
 

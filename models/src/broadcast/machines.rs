@@ -1,11 +1,11 @@
 //! Publishers and subscribers with their drivers, and what they talk to.
 
-use happens_before::Dot;
 use happens_before::broadcast::{
-    self, AppendAnswer, AppendRequest, Appender, MemoryLog, Position, PublishErrorKind, PublishRequest,
-    Publisher, PublisherConfig, ReadAnswer, ReadLimit, Snapshot, SubscribeRequest, Subscriber,
-    SubscriberConfig, Take, WriteAnswer,
+    AppendAnswer, AppendRequest, Appender, MemoryLog, NumberRequest, Position, PublishErrorKind,
+    PublishRequest, PublisherConfig, ReadAnswer, ReadLimit, Snapshot, SubscribeRequest, SubscriberConfig,
+    WriteAnswer,
 };
+use happens_before::{Dot, Publisher, Subscriber, broadcast};
 
 use crate::replay::Machine;
 
@@ -45,7 +45,7 @@ pub enum Conduct {
 #[derive(Clone, Debug)]
 pub enum Request {
     /// Numbers for a message, of the counter of an epoch.
-    Take(Take<Node>),
+    Numbers(NumberRequest<Node>),
     /// To write an entry into a slot.
     Write { slot: u64, entry: Entry },
     /// To append an entry.
@@ -61,7 +61,7 @@ pub enum Request {
 /// What became of a request.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    Numbers { take: Take<Node>, first: u64 },
+    Numbers { take: NumberRequest<Node>, first: u64 },
     Written { id: Dot<Node>, slot: u64, answer: WriteAnswer<Node, Number> },
     Appended { id: Dot<Node>, answer: AppendAnswer },
     Entered { epoch: u64, tail: u64 },
@@ -114,7 +114,7 @@ impl Engines {
     /// Carries out a request.
     pub fn carry_out(&mut self, request: Request) -> Answer {
         match request {
-            Request::Take(take) => {
+            Request::Numbers(take) => {
                 let counter = &mut self.counters[take.epoch as usize].0;
                 *counter += take.n.get();
                 Answer::Numbers { take, first: *counter - take.n.get() + 1 }
@@ -338,7 +338,7 @@ impl Sender {
     fn ask(&mut self) -> Option<Request> {
         Some(match &mut self.publisher {
             Outbound::Slots(publisher) => match publisher.poll_request()? {
-                PublishRequest::Take(take) => Request::Take(take),
+                PublishRequest::Numbers(take) => Request::Numbers(take),
                 PublishRequest::Write { slot, entry } => Request::Write { slot, entry: entry.clone() },
                 PublishRequest::EnterEpoch { .. } => Request::Enter,
             },
@@ -353,7 +353,7 @@ impl Sender {
         let heard = match (&mut self.publisher, answer) {
             (Outbound::Slots(publisher), Answer::Numbers { mut take, first }) => {
                 if self.conduct == Conduct::StaleNumber
-                    && let Some(PublishRequest::Take(newest)) = publisher.poll_request()
+                    && let Some(PublishRequest::Numbers(newest)) = publisher.poll_request()
                 {
                     take.epoch = newest.epoch;
                 }

@@ -104,9 +104,9 @@
 //! | [`StaleNumber`](Conduct::StaleNumber) | *real time* | 15 | a late 2 of the old counter is passed off as one of the new counter, which gives 1 to what comes after |
 //!
 //! The model has found two things that were wrong: a publisher that was idle while an epoch ended starved on its old
-//! counter, slot by slot ([`Publisher`](happens_before::broadcast::Publisher) now enters the epoch of what occupies its
+//! counter, slot by slot ([`Publisher`](happens_before::Publisher) now enters the epoch of what occupies its
 //! slot); and a late number of the old counter was used in the new epoch. That was the driver's to know; now a number
-//! comes with the request, which names the epoch ([`Take`](happens_before::broadcast::Take)), and only a driver that
+//! comes with the request, which names the epoch ([`NumberRequest`](happens_before::broadcast::NumberRequest)), and only a driver that
 //! lies can be wrong.
 //!
 //! # How a state is kept

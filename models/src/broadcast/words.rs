@@ -60,8 +60,8 @@ impl fmt::Display for Told {
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Take(take) if take.n.get() == 1 => write!(f, "take a number"),
-            Self::Take(take) => write!(f, "take {} numbers", take.n),
+            Self::Numbers(take) if take.n.get() == 1 => write!(f, "take a number"),
+            Self::Numbers(take) => write!(f, "take {} numbers", take.n),
             Self::Write { slot, entry } => write!(f, "write {} into slot {slot}", Standing(entry)),
             Self::Append { entry } => write!(f, "append {}", Standing(entry)),
             Self::Enter => write!(f, "enter the new epoch"),

@@ -11,8 +11,7 @@ use world::{End, run, swarm};
 
 use super::{Arguments, COMMAND};
 
-#[path = "../../../tests/common/broadcast_world.rs"]
-mod world;
+use testkit::broadcast_world as world;
 
 /// Runs what is asked for, up to the first seed that fails, and returns whether all hold.
 pub(crate) fn simulate(arguments: &Arguments) -> bool {

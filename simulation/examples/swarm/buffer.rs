@@ -1,4 +1,4 @@
-//! The first scenario: `Outbox` and `CausalBuffer`, with the simplest retransmission that does.
+//! The first scenario: `CausalSender` and `CausalBuffer`, with the simplest retransmission that does.
 //!
 //! Every node tells its neighbours in turn what it has delivered. Who hears of something that it lacks asks for it, and
 //! gets it from the log of the other. A disk keeps the log, the outbox, and in some runs the held messages; a node that
@@ -7,8 +7,9 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
-use happens_before::delivery::AcceptErrorKind;
-use happens_before::{CausalBuffer, Dot, DotRange, Limits, Message, Outbox, VersionVector};
+use happens_before::delivery::{AcceptErrorKind, BufferLimits};
+use happens_before::node::DotRange;
+use happens_before::{CausalBuffer, CausalSender, Dot, Message, VersionVector};
 use happens_before_simulation::{Node, Random, Scenario, Setup, Step};
 
 use super::judge::{Id, Judge, Told, after};
@@ -45,7 +46,7 @@ pub(crate) struct Say(pub(crate) Vec<u64>);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     nodes: usize,
-    limits: Limits,
+    limits: BufferLimits,
     announce_ms: u64,
     /// How many messages answer a question at most.
     answer: usize,
@@ -57,7 +58,7 @@ impl Settings {
     /// Draws settings, half of them with little room.
     fn draw(Setup { nodes, seed }: Setup) -> Self {
         let random = &mut Random::new(seed, 1);
-        let mut limits = Limits { nodes: nodes + CRASHES as usize, ..Limits::default() };
+        let mut limits = BufferLimits { nodes: nodes + CRASHES as usize, ..BufferLimits::default() };
         if random.chance(0.5) {
             limits.messages = random.index(8);
         }
@@ -82,7 +83,7 @@ pub(crate) const CRASHES: u64 = 4;
 pub(crate) struct Replica {
     node: usize,
     settings: Settings,
-    outbox: Outbox<Id>,
+    outbox: CausalSender<Id>,
     buffer: CausalBuffer<Id, u64>,
     log: Vec<Msg>,
     neighbour: usize,
@@ -97,7 +98,7 @@ impl Replica {
         Self {
             node,
             settings,
-            outbox: Outbox::new(id),
+            outbox: CausalSender::new(id),
             buffer: CausalBuffer::new(settings.limits),
             log: Vec::new(),
             neighbour: node,
@@ -117,7 +118,7 @@ impl Replica {
             });
         let frontier = if self.settings.saves_frontier { self.outbox.frontier() } else { delivered.clone() };
         let mut restored = Self::new(self.node, *self.outbox.node(), self.settings, now);
-        restored.outbox = Outbox::restore(*self.outbox.node(), self.outbox.counter(), frontier);
+        restored.outbox = CausalSender::restore(*self.outbox.node(), self.outbox.counter(), frontier);
         if let Err(error) = restored.buffer.advance_to(&delivered) {
             restored.refused = Err(error.to_string());
         }
@@ -249,7 +250,7 @@ impl Scenario for Buffers {
         let replica = step.machine();
         std::mem::replace(&mut replica.refused, Ok(()))?;
         replica.buffer.internal_validate()?;
-        let Limits { messages, nodes, .. } = self.settings.limits;
+        let BufferLimits { messages, nodes, .. } = self.settings.limits;
         if replica.buffer.len() > messages + nodes {
             return Err(format!("{} messages are here, beyond the limit", replica.buffer.len()));
         }

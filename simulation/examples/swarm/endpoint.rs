@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::rc::Rc;
 
-use happens_before::delivery::endpoint::{BroadcastErrorKind, Endpoint, EndpointConfig, PacketError};
-use happens_before::{Dot, VersionVector};
+use happens_before::endpoint::{BroadcastErrorKind, EndpointConfig, PacketError};
+use happens_before::{Dot, Endpoint, VersionVector};
 use happens_before_simulation::{Node, Random, Scenario, Setup, Step};
 
 use super::judge::{Id, Judge, Told};

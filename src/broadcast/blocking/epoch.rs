@@ -23,8 +23,9 @@ use crate::counter::Counter;
 ///
 /// ```
 /// use core::cell::RefCell;
-/// use happens_before::AtomicCounter;
-/// use happens_before::broadcast::{MemoryLog, Publisher, PublisherConfig, blocking};
+/// use happens_before::Publisher;
+/// use happens_before::broadcast::{blocking, MemoryLog, PublisherConfig};
+/// use happens_before::counter::AtomicCounter;
 ///
 /// let (counter, log) = (AtomicCounter::new(), RefCell::new(MemoryLog::new(1_000)));
 /// let mut publisher = Publisher::new("a", PublisherConfig::default());
@@ -75,7 +76,7 @@ where
             EpochRequest::Current => {
                 machine.handle_current(counter.current().map_err(BeginEpochError::Counter)?)
             }
-            EpochRequest::Take { n } => {
+            EpochRequest::Numbers { n } => {
                 let first = counter.increment_and_get(n).map_err(BeginEpochError::Counter)?;
                 machine.handle_numbers(n, first).map_err(BeginEpochError::Epoch)?
             }

@@ -13,7 +13,8 @@ impl<I: NodeId> CausalContext<I> {
     /// [`VersionVector::meet`](crate::VersionVector::meet) where r = s = 0.
     ///
     /// ```
-    /// use happens_before::{CausalContext, DotRange};
+    /// use happens_before::CausalContext;
+    /// use happens_before::node::DotRange;
     ///
     /// let mut x = CausalContext::from_iter([DotRange::new("a", 1..=5).unwrap()]);
     /// x.meet(&CausalContext::from_iter([DotRange::new("a", 3..=9).unwrap()]));
@@ -73,7 +74,8 @@ impl<I: NodeId> CausalContext<I> {
     /// with [`From`].
     ///
     /// ```
-    /// use happens_before::{CausalContext, DotRange, VersionVector};
+    /// use happens_before::{CausalContext, VersionVector};
+    /// use happens_before::node::DotRange;
     ///
     /// let range = |counters| DotRange::new("a", counters).unwrap();
     /// let ours = CausalContext::from_iter([range(1..=9)]);

@@ -16,7 +16,8 @@ impl<I: NodeId> CausalContext<I> {
     /// The ranges borrow their nodes; [`DotRange::cloned`] gives them one of their own.
     ///
     /// ```
-    /// use happens_before::{CausalContext, DotRange};
+    /// use happens_before::CausalContext;
+    /// use happens_before::node::DotRange;
     ///
     /// let seen = CausalContext::from_iter([DotRange::new("a", 1..=4).unwrap()]);
     /// for range in &seen {

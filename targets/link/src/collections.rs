@@ -1,7 +1,8 @@
 //! The allocating half of the core.
 
+use happens_before::{CausalBuffer, CausalSender, Dot, Message, VersionVector};
 use happens_before::check::CausalRun;
-use happens_before::{CausalBuffer, Dot, Limits, Message, Outbox, VersionVector};
+use happens_before::delivery::BufferLimits;
 
 pub(crate) fn exercise(input: u64) -> u64 {
     version_vector(input) ^ delivery(input).unwrap_or(0)
@@ -23,8 +24,8 @@ fn version_vector(input: u64) -> u64 {
 }
 
 fn delivery(input: u64) -> Option<u64> {
-    let mut outbox = Outbox::new(1_u64);
-    let mut buffer = CausalBuffer::new(Limits::default());
+    let mut outbox = CausalSender::new(1_u64);
+    let mut buffer = CausalBuffer::new(BufferLimits::default());
     let mut run = CausalRun::new(1);
 
     let theirs = Message::new(Dot::new(2, input)?, [Dot::new(3, 1)?], input).ok()?;

@@ -1,0 +1,63 @@
+//! Users want names, at several nodes at once; each name goes to one of them, and everyone is told.
+//!
+//! `cargo run --example user_names`
+
+use std::sync::Mutex;
+use std::thread;
+
+use happens_before::Publisher;
+use happens_before::broadcast::blocking::settle;
+use happens_before::broadcast::{MemoryLog, PublisherConfig, SubscriberConfig};
+use happens_before::counter::AtomicCounter;
+use happens_before_replicated::blocking::{follow, outcome};
+use happens_before_replicated::claims::{Claim, Outcome};
+use happens_before_replicated::{Applied, Claims, Replica};
+
+const NAMES: [&str; 3] = ["alice", "bob", "carol"];
+
+/// A node: its users claim every name, one after the other, each node beginning with another. Returns which they have won.
+fn node(
+    id: u32,
+    counter: &AtomicCounter,
+    log: &Mutex<MemoryLog<u32, Claim<&'static str, u32>>>,
+) -> Vec<&'static str> {
+    let mut publisher = Publisher::new(id, PublisherConfig::default());
+    let mut replica = Replica::new(Claims::new(1_000), SubscriberConfig::default());
+    let mut now_ms = 0;
+    let mut won = Vec::new();
+    for name in NAMES.into_iter().cycle().skip(id as usize).take(NAMES.len()) {
+        publisher.publish(Claim { name, claimant: id }).expect("nothing is outstanding");
+        let published = settle(&mut publisher, counter, log).expect("memory does not fail").expect("published");
+        let applied = outcome(&mut replica, &published, |replica| {
+            // In earnest: wait until then, or until something is announced.
+            thread::yield_now();
+            now_ms = replica.poll_timeout().unwrap_or(now_ms).max(now_ms);
+            follow(replica, log, now_ms)
+        });
+        match applied.expect("memory does not fail") {
+            Applied { output: Some(Outcome::Won), .. } => won.push(name),
+            Applied { output: Some(Outcome::Lost { owner }), .. } => println!("{id}: {name} is {owner}'s"),
+            Applied { output, .. } => println!("{id}: {name}: {output:?}"),
+        }
+    }
+    won
+}
+
+fn main() {
+    let (counter, log) = (AtomicCounter::new(), Mutex::new(MemoryLog::new(1_000)));
+    let won: Vec<_> = thread::scope(|scope| {
+        let nodes: Vec<_> = (1..=3)
+            .map(|id| {
+                scope.spawn({
+                    let (counter, log) = (&counter, &log);
+                    move || node(id, counter, log)
+                })
+            })
+            .collect();
+        nodes.into_iter().map(|node| node.join().expect("no node panics")).collect()
+    });
+    for (id, names) in (1..).zip(&won) {
+        println!("{id} has {names:?}");
+    }
+    assert_eq!(won.iter().flatten().count(), NAMES.len(), "each name has one owner");
+}

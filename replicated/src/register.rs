@@ -1,0 +1,93 @@
+//! A register: one value, written, or replaced if it is what the writer believes.
+//!
+//! A plain write loses what another wrote between this writer's read and its write. Compare-and-set does not: it is
+//! refused, and says what is there now. With it anything can be built that one value can hold; Herlihy (1991) shows that
+//! it solves consensus for any number of nodes, which the counter below it does not.
+//!
+//! Where a value may come back (from 1 to 2 and to 1 again) and that matters, put a version into it.
+//!
+//! Sources: Herlihy and Wing, *Linearizability: A Correctness Condition for Concurrent Objects* (1990). Kleppmann,
+//! *Designing Data-Intensive Applications* (2017), chapter 9, "Linearizability".
+
+use super::StateMachine;
+use happens_before::broadcast::Position;
+
+/// One value for all. Every command is O(1) comparisons and clones of it.
+///
+/// # Examples
+///
+/// Two nodes count; the one that comes second is told what is there, and tries again.
+///
+/// ```
+/// use happens_before::broadcast::Position;
+/// use happens_before_replicated::{Register, StateMachine};
+/// use happens_before_replicated::register::{Command, Outcome};
+///
+/// let position = |sequence| Position { epoch: 0, sequence, index: 0 };
+/// let add_one = |seen: u32| Command::CompareAndSet { expected: seen, new: seen + 1 };
+/// let mut register = Register::new(0);
+/// assert_eq!(register.apply(position(1), add_one(0)), Outcome::Set);
+/// assert_eq!(register.apply(position(2), add_one(0)), Outcome::Refused { current: 1 });
+/// assert_eq!(register.apply(position(3), add_one(1)), Outcome::Set);
+/// assert_eq!(register.value(), &2);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Register<V> {
+    value: V,
+}
+
+/// What changes a [`Register`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Command<V> {
+    /// Sets the value, whatever it was.
+    Write(V),
+    /// Sets the value if it is what is expected.
+    CompareAndSet {
+        /// What the value must be.
+        expected: V,
+        /// What it becomes.
+        new: V,
+    },
+}
+
+/// What became of a [`Command`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome<V> {
+    /// The value is set.
+    Set,
+    /// The value was not what was expected, and stays.
+    Refused {
+        /// What it is.
+        current: V,
+    },
+}
+
+impl<V> Register<V> {
+    /// Makes a register that holds `value`; the same one everywhere.
+    #[must_use]
+    pub const fn new(value: V) -> Self {
+        Self { value }
+    }
+
+    /// Returns the value.
+    pub fn value(&self) -> &V {
+        &self.value
+    }
+}
+
+impl<V: PartialEq + Clone> StateMachine for Register<V> {
+    type Command = Command<V>;
+    type Output = Outcome<V>;
+
+    fn apply(&mut self, _: Position, command: Command<V>) -> Outcome<V> {
+        match command {
+            Command::CompareAndSet { expected, .. } if expected != self.value => {
+                Outcome::Refused { current: self.value.clone() }
+            }
+            Command::Write(new) | Command::CompareAndSet { new, .. } => {
+                self.value = new;
+                Outcome::Set
+            }
+        }
+    }
+}

@@ -1,0 +1,539 @@
+//! Replicas and their state machines, each rule by name.
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::num::NonZeroU64;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use happens_before::broadcast::blocking::{FollowError, settle, settle_append};
+use happens_before::broadcast::{
+    AppendLog, Appender, Entry, Fence, FencingToken, LogFull, MemoryLog, Position, Published, PublisherConfig,
+    SlotLog, SubscribeError, SubscriberConfig,
+};
+use happens_before::counter::Counter;
+use happens_before::scalar::LamportTimestamp;
+use happens_before::{Dot, LamportClock, Publisher};
+use happens_before_replicated::blocking::{WaitError, follow, follow_appends, outcome, sync};
+use happens_before_replicated::{
+    ApplyError, Claims, Lock, Register, Replica, ReplicaSnapshot, StateMachine, claims, lock, register,
+};
+
+fn at(sequence: u64) -> Position {
+    Position { epoch: 0, sequence, index: 0 }
+}
+
+/// Keeps what it was told, where it was told it.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Journal(Vec<(Position, u8)>);
+
+impl StateMachine for Journal {
+    type Command = u8;
+    type Output = usize;
+
+    fn apply(&mut self, position: Position, command: u8) -> usize {
+        self.0.push((position, command));
+        self.0.len()
+    }
+}
+
+type Shared<C> = RefCell<MemoryLog<&'static str, C>>;
+
+fn journal() -> Replica<&'static str, Journal> {
+    Replica::new(Journal::default(), SubscriberConfig::default())
+}
+
+/// Appends one batch.
+fn append(log: &Shared<u8>, node: &'static str, first: u64, commands: &[u8]) {
+    let first = Dot::new(node, first).unwrap();
+    log.append(&Entry::batch(0, first, commands.to_vec()).unwrap()).unwrap();
+}
+
+fn step<M>(log: &Shared<M::Command>) -> impl Fn(&mut Replica<&'static str, M>) -> Result<(), String>
+where
+    M: StateMachine<Command: PartialEq + Clone + std::fmt::Debug>,
+{
+    |replica| {
+        let now_ms = replica.poll_timeout().ok_or("halted")?;
+        follow(replica, log, now_ms).map_err(|error| error.to_string())
+    }
+}
+
+#[test]
+fn commands_are_applied_in_order_once_and_at_their_positions() {
+    let log = RefCell::new(MemoryLog::new(100));
+    append(&log, "a", 1, &[10, 11]);
+    append(&log, "a", 1, &[10, 11]); // its answer was lost; it is not stored again
+    append(&log, "b", 1, &[20]);
+    let mut replica = journal();
+    follow_appends(&mut replica, &log, 0).unwrap();
+    assert_eq!(replica.machine(), &Journal::default(), "nothing is applied before it is taken out");
+    let mut outputs = Vec::new();
+    while let Some(applied) = replica.poll_applied().unwrap() {
+        outputs.push((applied.id.to_string(), applied.output));
+        assert_eq!(replica.machine().0.len(), outputs.len());
+        assert!(replica.has_passed(&applied.id));
+    }
+    let second = Position { index: 1, ..at(1) };
+    assert_eq!(replica.machine().0, [(at(1), 10), (second, 11), (at(2), 20)]);
+    assert_eq!(outputs.iter().map(|output| output.1).collect::<Vec<_>>(), [Some(1), Some(2), Some(3)]);
+    assert_eq!(replica.next(), 3);
+    assert!(!replica.has_passed(&Dot::new("a", 3).unwrap()));
+    assert!(!replica.has_passed(&Dot::new("c", 1).unwrap()));
+}
+
+#[test]
+fn a_snapshot_in_the_middle_of_an_entry_applies_the_rest_once() {
+    let log = RefCell::new(MemoryLog::new(100));
+    append(&log, "a", 1, &[1, 2, 3]);
+    append(&log, "b", 1, &[4]);
+    append(&log, "a", 1, &[1, 2, 3]);
+    let run = |mut replica: Replica<_, _>| {
+        follow_appends(&mut replica, &log, 0).unwrap();
+        while replica.poll_applied().unwrap().is_some() {}
+        replica.snapshot().unwrap()
+    };
+    let whole = run(journal());
+    for taken in 0..=4 {
+        let mut replica = journal();
+        follow_appends(&mut replica, &log, 0).unwrap();
+        for _ in 0..taken {
+            replica.poll_applied().unwrap().unwrap();
+        }
+        let snapshot = replica.snapshot().unwrap();
+        assert_eq!(snapshot.machine.0.len(), taken);
+        assert_eq!(run(Replica::resume(snapshot, SubscriberConfig::default())), whole, "after {taken}");
+    }
+}
+
+#[test]
+fn who_lags_behind_a_trimmed_log_goes_on_from_a_snapshot() {
+    let log = RefCell::new(MemoryLog::new(100));
+    append(&log, "a", 1, &[1]);
+    append(&log, "b", 1, &[2]);
+    let (mut ahead, mut behind) = (journal(), journal());
+    follow_appends(&mut ahead, &log, 0).unwrap();
+    while ahead.poll_applied().unwrap().is_some() {}
+    log.borrow_mut().trim(3);
+    append(&log, "a", 2, &[3]);
+
+    let trimmed = follow_appends(&mut behind, &log, 0).unwrap_err();
+    assert_eq!(trimmed, FollowError::Subscribe(SubscribeError::Trimmed { next: 1, first: 3 }));
+    behind.install(ahead.snapshot().unwrap()).unwrap();
+    assert_eq!(behind.machine(), ahead.machine());
+    assert_eq!(behind.install(ahead.snapshot().unwrap()), Err(ahead.snapshot().unwrap()), "not ahead");
+
+    // What became of its own command, nobody tells it any more.
+    let published = Published { id: Dot::new("b", 1).unwrap(), slot: 2 };
+    let passed =
+        outcome(&mut behind, &published, |_| -> Result<(), Infallible> { unreachable!() }).unwrap_err();
+    assert_eq!(passed, WaitError::Passed { id: published.id });
+
+    let next = Published { id: Dot::new("a", 2).unwrap(), slot: 3 };
+    let applied = outcome(&mut behind, &next, step(&log)).unwrap();
+    assert_eq!((applied.position, applied.output), (at(3), Some(3)));
+}
+
+#[test]
+fn a_snapshot_behind_is_refused_and_changes_nothing() {
+    let log = RefCell::new(MemoryLog::new(100));
+    append(&log, "a", 1, &[1]);
+    let mut replica = journal();
+    let old = replica.snapshot().unwrap();
+    follow_appends(&mut replica, &log, 0).unwrap();
+    replica.poll_applied().unwrap().unwrap();
+    let before = replica.snapshot().unwrap();
+    assert_eq!(replica.install(old.clone()), Err(old));
+    assert_eq!(replica.snapshot().unwrap(), before);
+}
+
+#[test]
+fn the_outcomes_of_a_batch_come_one_after_the_other() {
+    let log = RefCell::new(MemoryLog::new(100));
+    append(&log, "b", 1, &[9]);
+    let mut appender = Appender::new("a");
+    appender.publish_batch([1, 2]).unwrap();
+    let first = settle_append(&mut appender, &log).unwrap().unwrap();
+    let second = Published { id: Dot::new("a", 2).unwrap(), ..first };
+    let mut replica = journal();
+    assert_eq!(outcome(&mut replica, &first, step(&log)).unwrap().output, Some(2));
+    assert_eq!(outcome(&mut replica, &second, step(&log)).unwrap().output, Some(3));
+    // Whoever asks for the second alone gets that.
+    assert_eq!(outcome(&mut journal(), &second, step(&log)).unwrap().output, Some(3));
+}
+
+#[test]
+fn ones_own_command_is_read_at_once_although_the_log_was_empty_just_now() {
+    let log: Shared<u8> = RefCell::new(MemoryLog::new(100));
+    let mut replica = journal();
+    follow_appends(&mut replica, &log, 0).unwrap();
+    assert_eq!(replica.poll_timeout(), Some(50));
+    append(&log, "a", 1, &[1]);
+    let published = Published { id: Dot::new("a", 1).unwrap(), slot: 1 };
+    let mut steps = 0;
+    let applied = outcome(&mut replica, &published, |replica| {
+        steps += 1;
+        assert_eq!(steps, 1, "no time passes");
+        follow_appends(replica, &log, 0)
+    });
+    assert_eq!(applied.unwrap().output, Some(1));
+}
+
+#[test]
+fn a_step_that_fails_ends_the_wait_and_the_next_call_goes_on() {
+    let log: Shared<u8> = RefCell::new(MemoryLog::new(100));
+    let counter = Manual::default();
+    counter.0.set(1); // taken by someone who has died
+    let mut publisher = Publisher::new("a", PublisherConfig::default());
+    publisher.publish(7).unwrap();
+    let published = settle(&mut publisher, &counter, &log).unwrap().unwrap();
+    assert_eq!(published.slot, 2);
+    let mut replica = journal();
+    let mut steps = 0;
+    let impatient = outcome(&mut replica, &published, |replica| {
+        steps += 1;
+        let Ok(()) = follow(replica, &log, 0) else { unreachable!() };
+        if steps < 3 { Ok(()) } else { Err("too long") }
+    });
+    assert_eq!(impatient, Err(WaitError::Step("too long")));
+    assert_eq!(outcome(&mut replica, &published, step(&log)).unwrap().position, at(2));
+}
+
+#[test]
+fn after_two_contents_were_seen_in_a_slot_a_wait_ends_before_it() {
+    let log: Shared<u8> = RefCell::new(MemoryLog::new(100));
+    let entry = |node, n| Entry::message(0, Dot::new(node, n).unwrap(), 7);
+    log.write(1, &entry("a", 1)).unwrap();
+    let mut publisher = Publisher::resume("a", 1, None, PublisherConfig::default()).unwrap();
+    publisher.publish(7).unwrap();
+    let counter = Manual::default();
+    counter.0.set(1);
+    let published = settle(&mut publisher, &counter, &log).unwrap().unwrap();
+
+    let mut replica = journal();
+    replica.handle_entry(2, entry("b", 1)).unwrap();
+    replica.handle_entry(2, entry("a", 2)).unwrap_err();
+    let halted = || FollowError::Subscribe(SubscribeError::Halted { slot: 2 });
+    for _ in 0..2 {
+        let waited = sync(&mut replica, &counter, |replica| follow(replica, &log, 0));
+        assert_eq!(waited, Err(WaitError::Step(halted())));
+        let waited = outcome(&mut replica, &published, |replica| follow_appends(replica, &log, 0));
+        assert_eq!(waited.unwrap_err(), WaitError::Step(halted()));
+    }
+    assert_eq!(replica.machine().0.len(), 1, "what is below is certain");
+}
+
+#[test]
+fn a_read_by_position_passes_holes_up_to_the_current_number() {
+    let log: Shared<u8> = RefCell::new(MemoryLog::new(100));
+    log.write(1, &Entry::message(0, Dot::new("a", 1).unwrap(), 1)).unwrap();
+    let counter = Manual::default();
+    counter.0.set(3); // 2 and 3 were taken by someone who has died
+    let mut replica = journal();
+    sync(&mut replica, &counter, |replica| {
+        assert!(replica.next() <= 3, "it is there");
+        step(&log)(replica)
+    })
+    .unwrap();
+    assert_eq!((replica.next(), replica.machine().0.len()), (4, 1));
+    sync(&mut replica, &counter, |_| -> Result<(), Infallible> { unreachable!("it is there") }).unwrap();
+
+    // It applies no more than it must.
+    log.write(4, &Entry::message(0, Dot::new("a", 2).unwrap(), 2)).unwrap();
+    log.write(5, &Entry::message(0, Dot::new("a", 3).unwrap(), 3)).unwrap();
+    counter.0.set(4);
+    sync(&mut replica, &counter, step(&log)).unwrap();
+    assert_eq!((replica.next(), replica.machine().0.len()), (5, 2));
+}
+
+#[test]
+fn a_node_too_many_stops_a_wait_until_there_is_room() {
+    let log = RefCell::new(MemoryLog::new(100));
+    append(&log, "a", 1, &[1]);
+    append(&log, "b", 1, &[2]);
+    let mut replica =
+        Replica::new(Journal::default(), SubscriberConfig { nodes: 1, ..SubscriberConfig::default() });
+    let published = Published { id: Dot::new("b", 1).unwrap(), slot: 2 };
+    let Err(WaitError::TooManyNodes(error)) = outcome(&mut replica, &published, step(&log)) else { panic!() };
+    assert_eq!((error.node, replica.machine().0.len()), ("b", 1));
+    replica.set_nodes(2);
+    assert_eq!(outcome(&mut replica, &published, step(&log)).unwrap().output, Some(2));
+}
+
+/// A counter that can be set back: one that does not keep its promise.
+#[derive(Default)]
+struct Manual(Cell<u64>);
+
+impl Counter for Manual {
+    type Error = LogFull;
+
+    fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, LogFull> {
+        let first = self.0.get() + 1;
+        self.0.set(self.0.get() + n.get());
+        Ok(first)
+    }
+
+    fn current(&self) -> Result<u64, LogFull> {
+        Ok(self.0.get())
+    }
+}
+
+#[test]
+fn after_a_counter_reset_a_read_by_position_is_stale_and_one_by_marker_is_not() {
+    let (counter, log) = (Manual::default(), RefCell::new(MemoryLog::new(100)));
+    let new = || Replica::new(Register::new(0), SubscriberConfig::default());
+    let (mut writer, mut own) = (Publisher::new("writer", PublisherConfig::default()), new());
+    for value in [1, 2] {
+        writer.publish(register::Command::Write(value)).unwrap();
+        let published = settle(&mut writer, &counter, &log).unwrap().unwrap();
+        outcome(&mut own, &published, step(&log)).unwrap(); // acknowledged
+    }
+    counter.0.set(1); // behind everyone's back
+
+    let mut reader = new();
+    sync(&mut reader, &counter, step(&log)).unwrap();
+    assert_eq!(reader.machine().value(), &1, "stale: 2 was acknowledged before the read began");
+
+    let (mut publisher, mut reader) = (Publisher::new("reader", PublisherConfig::default()), new());
+    publisher.publish_marker().unwrap();
+    let published = settle(&mut publisher, &counter, &log).unwrap().unwrap();
+    assert_eq!(outcome(&mut reader, &published, step(&log)).unwrap().output, None);
+    assert_eq!(reader.machine().value(), &2);
+}
+
+/// A node that decides who has a name by Lamport timestamps, as far as it knows them.
+struct ByTimestamp {
+    clock: LamportClock<char>,
+    known: Vec<LamportTimestamp<char>>,
+}
+
+impl ByTimestamp {
+    fn new(node: char) -> Self {
+        Self { clock: LamportClock::new(node), known: Vec::new() }
+    }
+
+    /// Claims the name for a user of this node.
+    fn claim(&mut self) -> LamportTimestamp<char> {
+        let claim = self.clock.tick().unwrap();
+        self.known.push(claim);
+        claim
+    }
+
+    fn receive(&mut self, claim: LamportTimestamp<char>) {
+        self.clock.observe(claim.counter()).unwrap();
+        self.known.push(claim);
+    }
+
+    /// Who has the name: the claim that is first in the total order of timestamps.
+    fn winner(&self) -> char {
+        *self.known.iter().min().unwrap().node()
+    }
+}
+
+/// Kleppmann, chapter 9, "Timestamp ordering is not sufficient".
+#[test]
+fn by_lamport_timestamps_two_nodes_both_believe_that_they_have_won_the_name() {
+    let (mut a, mut b) = (ByTimestamp::new('a'), ByTimestamp::new('b'));
+    let (claim_a, claim_b) = (a.claim(), b.claim());
+    // Each has to answer its user, and knows of no other claim.
+    assert_eq!((a.winner(), b.winner()), ('a', 'b'));
+    // Later they agree, and b has told its user something that is not true.
+    a.receive(claim_b);
+    b.receive(claim_a);
+    assert_eq!((a.winner(), b.winner()), ('a', 'a'));
+    // Nor does it help to have heard of the other: whoever comes late may still come first.
+    let mut c = ByTimestamp::new('c');
+    c.receive(claim_b);
+    assert_eq!(c.winner(), 'b');
+    c.receive(claim_a);
+    assert_eq!(c.winner(), 'a');
+}
+
+/// The same two nodes, with claims on the log: whichever comes first.
+#[test]
+fn by_claims_on_the_log_one_node_has_won_and_the_other_is_told_so() {
+    for order in [["a", "b"], ["b", "a"]] {
+        let log = RefCell::new(MemoryLog::new(100));
+        let published = order.map(|node| {
+            let mut appender = Appender::new(node);
+            appender.publish(claims::Claim { name: "alice", claimant: node }).unwrap();
+            settle_append(&mut appender, &log).unwrap().unwrap()
+        });
+        let told = published.map(|published| {
+            let mut replica = Replica::new(Claims::new(10), SubscriberConfig::default());
+            outcome(&mut replica, &published, step(&log)).unwrap().output.unwrap()
+        });
+        assert_eq!(told, [claims::Outcome::Won, claims::Outcome::Lost { owner: order[0] }]);
+    }
+}
+
+#[test]
+fn claims_are_bounded_and_a_full_one_still_tells_who_has_what() {
+    let mut claims = Claims::new(1);
+    let claim = |name, claimant| claims::Claim { name, claimant };
+    assert_eq!(claims.apply(at(1), claim("x", 1)), claims::Outcome::Won);
+    assert_eq!(claims.apply(at(2), claim("y", 2)), claims::Outcome::Full);
+    assert_eq!(claims.apply(at(3), claim("x", 2)), claims::Outcome::Lost { owner: 1 });
+    assert_eq!(claims.apply(at(4), claim("x", 1)), claims::Outcome::Won);
+    assert_eq!((claims.owner(&"x"), claims.owner(&"y")), (Some(&1), None));
+    assert_eq!(claims.iter().collect::<Vec<_>>(), [(&"x", &1)]);
+}
+
+#[test]
+fn compare_and_set_sets_what_is_expected_and_nothing_else() {
+    let mut register = Register::new(1);
+    let swap = |expected, new| register::Command::CompareAndSet { expected, new };
+    assert_eq!(register.apply(at(1), swap(0, 2)), register::Outcome::Refused { current: 1 });
+    assert_eq!(register.value(), &1);
+    assert_eq!(register.apply(at(2), swap(1, 2)), register::Outcome::Set);
+    assert_eq!(register.apply(at(3), register::Command::Write(5)), register::Outcome::Set);
+    assert_eq!(register.value(), &5);
+}
+
+#[test]
+fn a_lock_is_granted_to_one_at_a_time_and_told_again() {
+    let mut lock = Lock::new();
+    let token = |sequence| FencingToken::new(at(sequence));
+    let granted = |sequence| lock::Outcome::Granted { token: token(sequence) };
+    assert_eq!(lock.apply(at(1), lock::Command::acquire("a")), granted(1));
+    assert_eq!(lock.apply(at(2), lock::Command::acquire("a")), granted(1), "its own token again");
+    let held = lock::Outcome::Held { by: "a", token: token(1) };
+    assert_eq!(lock.apply(at(3), lock::Command::acquire("b")), held);
+    assert_eq!(lock.apply(at(4), lock::Command::Release { token: token(3) }), lock::Outcome::NotHeld);
+    assert_eq!(lock.holder(), Some((&"a", token(1))));
+    assert_eq!(lock.apply(at(5), lock::Command::Release { token: token(1) }), lock::Outcome::Released);
+    assert_eq!(lock.holder(), None);
+    assert_eq!(lock.apply(at(6), lock::Command::Release { token: token(1) }), lock::Outcome::NotHeld);
+    assert_eq!(lock.apply(at(7), lock::Command::acquire("b")), granted(7));
+}
+
+#[test]
+fn of_two_who_take_over_from_a_dead_holder_one_gets_the_lock() {
+    let mut lock = Lock::new();
+    let token = |sequence| FencingToken::new(at(sequence));
+    lock.apply(at(1), lock::Command::acquire("dead"));
+    let over = |owner| lock::Command::Acquire { owner, over: Some(token(1)) };
+    assert_eq!(lock.apply(at(2), over("b")), lock::Outcome::Granted { token: token(2) });
+    assert_eq!(lock.apply(at(3), over("c")), lock::Outcome::Held { by: "b", token: token(2) });
+    // The dead one was slow, and asks.
+    assert_eq!(
+        lock.apply(at(4), lock::Command::acquire("dead")),
+        lock::Outcome::Held { by: "b", token: token(2) }
+    );
+    // Or gives back what is not its any more.
+    assert_eq!(lock.apply(at(4), lock::Command::Release { token: token(1) }), lock::Outcome::NotHeld);
+    // One's own token may be ended for a new one.
+    let renew = lock::Command::Acquire { owner: "b", over: Some(token(2)) };
+    assert_eq!(lock.apply(at(5), renew), lock::Outcome::Granted { token: token(5) });
+}
+
+/// All ways in which two holders take a lock, read and write, one step after the other. A holder raises the fence before it
+/// reads, and adds one to what it has read.
+#[test]
+fn with_a_raised_fence_no_update_is_lost_whenever_a_holder_wakes_up() {
+    /// Returns how many updates were admitted, and what the resource holds.
+    fn run(schedule: u32, raises: bool) -> (u32, u32) {
+        let (mut lock, mut fence, mut resource) = (Lock::new(), Fence::new(), 0_u32);
+        let mut holders = [(0, None, None), (0, None, None)];
+        let (mut admitted, mut sequence) = (0, 0);
+        for turn in 0..8 {
+            let owner = (schedule >> turn & 1) as usize;
+            let (step, token, read) = &mut holders[owner];
+            sequence += 1;
+            match *step {
+                0 => {
+                    // Whoever holds it is believed to be dead.
+                    let over = lock.holder().map(|(_, token)| token);
+                    let command = lock::Command::Acquire { owner, over };
+                    let lock::Outcome::Granted { token: granted } = lock.apply(at(sequence), command) else {
+                        panic!()
+                    };
+                    *token = Some(granted);
+                }
+                1 if raises && fence.raise(token.unwrap()).is_err() => {}
+                1 => *read = Some(resource),
+                2 => {
+                    if let Some(read) = *read
+                        && fence.admit(token.unwrap()).is_ok()
+                    {
+                        (resource, admitted) = (read + 1, admitted + 1);
+                    }
+                }
+                _ => {}
+            }
+            *step += 1;
+        }
+        (admitted, resource)
+    }
+    let lost = |raises| {
+        (0..256)
+            .filter(|&schedule| {
+                let (admitted, resource) = run(schedule, raises);
+                admitted != resource
+            })
+            .count()
+    };
+    assert_eq!(lost(true), 0);
+    assert!(lost(false) > 0, "without raising, the old holder writes between the new one's read and its write");
+}
+
+/// A state machine that panics at the commands that it is told to, at this replica alone.
+#[derive(Clone, Debug, PartialEq)]
+struct Unlucky {
+    sum: u64,
+    panics_at: Option<u64>,
+}
+
+impl StateMachine for Unlucky {
+    type Command = u64;
+    type Output = u64;
+
+    fn apply(&mut self, _: Position, command: u64) -> u64 {
+        assert_ne!(self.panics_at, Some(command), "out of luck");
+        self.sum += command;
+        self.sum
+    }
+}
+
+#[test]
+fn after_a_panic_of_the_state_machine_nothing_is_applied_before_a_snapshot_is_installed() {
+    let log = RefCell::new(MemoryLog::new(100));
+    for (number, command) in [(1, 100), (2, 500), (3, 20)] {
+        log.append(&Entry::message(0, Dot::new("a", number).unwrap(), command)).unwrap();
+    }
+    let start = |panics_at| {
+        let machine = Unlucky { sum: 0, panics_at };
+        let mut replica = Replica::new(machine, SubscriberConfig::default());
+        follow_appends(&mut replica, &log, 0).unwrap();
+        replica
+    };
+    let mut replica = start(Some(500));
+    assert_eq!(replica.poll_applied().unwrap().unwrap().output, Some(100));
+    let before = replica.snapshot().unwrap();
+    assert!(catch_unwind(AssertUnwindSafe(|| replica.poll_applied())).is_err());
+    for _ in 0..3 {
+        let Err(ApplyError::Panicked(error)) = replica.poll_applied() else { panic!("it goes on") };
+        assert_eq!((error.position.sequence, error.id), (2, Dot::new("a", 2).unwrap()));
+        assert_eq!(replica.snapshot(), Err(error));
+        follow_appends(&mut replica, &log, 1_000).unwrap();
+    }
+    let published = Published { id: Dot::new("a", 3).unwrap(), slot: 3 };
+    let waited = outcome(&mut replica, &published, |_| Ok::<_, Infallible>(()));
+    let error = waited.unwrap_err();
+    assert!(matches!(error, WaitError::ApplyPanicked(_)));
+    let text = "the state machine panicked at command (\"a\", 2) at 0:2:0; go on from a snapshot";
+    assert_eq!(error.to_string(), text);
+
+    // Where it did not panic.
+    let mut other = start(None);
+    while other.poll_applied().unwrap().is_some() {}
+    let snapshot = other.snapshot().unwrap();
+    replica.install(snapshot.clone()).unwrap();
+    assert_eq!(replica.snapshot(), Ok(snapshot));
+    assert_eq!(replica.poll_applied(), Ok(None));
+
+    // Or again from before, when the reason for it is gone.
+    let machine = Unlucky { panics_at: None, ..before.machine };
+    let mut replica = Replica::resume(ReplicaSnapshot { machine, ..before }, SubscriberConfig::default());
+    follow_appends(&mut replica, &log, 0).unwrap();
+    assert_eq!(replica.poll_applied().unwrap().unwrap().output, Some(600));
+}

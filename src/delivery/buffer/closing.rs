@@ -1,0 +1,182 @@
+//! What a node that has gone for good will never send, and what can therefore never be delivered.
+//!
+//! # The problem
+//!
+//! A node crashes and does not come back. It had sent a message that reached one other node, which crashed too; what
+//! that one sent afterwards names the lost message. Whoever holds it waits for ever, and asks for the lost message for
+//! ever.
+//!
+//! # The rule
+//!
+//! The others agree on the number of the last message of the node that any of them has delivered, and
+//! [close](CausalBuffer::close) it there.
+//!
+//! 1. What is closed does not exist: messages beyond the number are refused, and never missing.
+//! 2. A held message that is closed, or depends on what is closed, is *doomed*: it is returned.
+//! 3. A node delivers its own messages in order. So if its message k is doomed, everything after it is: dooming (q, k)
+//!    closes q at k - 1. Repeat until nothing changes.
+//!
+//! ```text
+//!   close(p, 4)    (q,7) depends on (p,5): doomed    q is closed at 6    (r,2) depends on (q,8): doomed   ...
+//! ```
+//!
+//! Whoever sent a doomed message had delivered what no one else has, and has gone as well; or it is hostile, and harms
+//! itself. A doomed message that arrives later is refused, with the advice to close its node.
+//!
+//! # Cost
+//!
+//! O(n + h d log(h d)) for n nodes and h held messages with d dependencies: all that any of them names is sorted once,
+//! and then taken from the end. There is no standing index of it: nodes leave seldom, messages come all the time. While
+//! it lasts, it takes 16 bytes for each name. With nothing held only a node that was not known costs more than O(log n).
+
+use core::mem;
+
+use crate::compat::{BTreeMap, BTreeSet, Vec};
+use crate::delivery::buffer::CausalBuffer;
+use crate::delivery::buffer::hold_back::SlotId;
+use crate::delivery::buffer::lane_index::LaneId;
+use crate::delivery::buffer::shares::Found;
+use crate::delivery::error::{CloseError, TooManyNodes};
+use crate::delivery::message::Message;
+use crate::node::NodeId;
+
+/// The place of a message that is doomed.
+enum Doomed {
+    Ready(LaneId),
+    Held(Found),
+}
+
+/// For each node the counters that held messages have or name, in order, each with the message.
+type Named = BTreeMap<LaneId, Vec<(u64, SlotId)>>;
+
+impl<I: NodeId, P> CausalBuffer<I, P> {
+    /// Takes note that `node` will send nothing beyond its message `last`, 0 for none; returns what can therefore never
+    /// be delivered, sorted by dot: messages of the node beyond `last`, and everything that depends on those.
+    ///
+    /// `last` must be a number that all nodes have agreed on, and at least what any live node has delivered of `node`.
+    /// Nodes with another number would refuse what others have delivered.
+    ///
+    /// A node of which a message is returned is closed just before that message. A node that is closed already stays
+    /// closed where it is, or is closed at the lower number. O(n + h d log(h d)) for n nodes and h held messages with d
+    /// dependencies.
+    ///
+    /// # A node that comes back
+    ///
+    /// A node that has lost its state must not use its id again: it does not know which numbers it has used. It
+    /// comes back under a new one, such as the old id with the number of the *incarnation* beside it; starts from a
+    /// snapshot of another node, with [`advance_to`](Self::advance_to); and announces itself by its first message. Whoever
+    /// runs the membership lets all agree on the last message of the old incarnation and close it. Both count
+    /// towards [`BufferLimits::nodes`](crate::BufferLimits::nodes): that the old one is delivered up to its end must be known as
+    /// long as someone may repeat its messages.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseError`]; the buffer is unchanged.
+    ///
+    /// ```
+    /// use happens_before::{CausalBuffer, Dot, Message};
+    /// use happens_before::delivery::{AcceptErrorKind, BufferLimits, CloseError};
+    ///
+    /// let dot = |incarnation, counter| Dot::new(("p", incarnation), counter).unwrap();
+    /// let mut buffer = CausalBuffer::new(BufferLimits::default());
+    /// buffer.accept(Message::new(dot(1, 1), [], "delivered everywhere")?)?;
+    /// buffer.pop();
+    /// buffer.accept(Message::new(dot(1, 3), [], "reached only us; the second message is lost")?)?;
+    /// let q1 = Dot::new(("q", 1), 1).unwrap();
+    /// buffer.accept(Message::new(q1, [dot(1, 2)], "from one who had seen it, and crashed")?)?;
+    ///
+    /// assert_eq!(buffer.close(&("p", 1), 0), Err(CloseError::Delivered { last: 1 }));
+    /// let doomed = buffer.close(&("p", 1), 1)?;
+    /// assert!(doomed.iter().map(Message::dot).eq([&dot(1, 3), &q1]));
+    /// assert!(buffer.closed().eq([(&("p", 1), 1), (&("q", 1), 0)]));
+    /// assert_eq!(buffer.missing().next(), None);
+    ///
+    /// // The node returns as its second incarnation.
+    /// buffer.accept(Message::new(dot(2, 1), [dot(1, 1)], "back again")?)?;
+    /// assert_eq!(buffer.pop().map(Message::into_payload), Some("back again"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn close(&mut self, node: &I, last: u64) -> Result<Vec<Message<I, P>>, CloseError> {
+        let limit = self.limits.nodes;
+        match self.lanes.get(node) {
+            Some(lane) if lane.delivered > last => {
+                return Err(CloseError::Delivered { last: lane.delivered });
+            }
+            None if self.lanes.len() >= limit => return Err(CloseError::TooManyNodes(TooManyNodes { limit })),
+            _ => {}
+        }
+        self.settle();
+        // All that calls the caller's code comes first, and changes nothing.
+        let known = self.lanes.find(node);
+        let (lasts, doomed) = self.doomed(known, last);
+        let at = known.unwrap_or_else(|| self.lanes.find_or_add(node));
+        self.lanes[at].close(last);
+        for (lane, last) in lasts {
+            self.lanes[lane].close(last);
+        }
+        let take = |at| match at {
+            Doomed::Ready(lane) => self.take_ready(lane),
+            Doomed::Held(found) => self.withdraw(found),
+        };
+        let doomed = doomed.into_iter().filter_map(take).collect();
+        let ready = mem::take(&mut self.ready);
+        self.ready = ready.into_iter().filter(|&lane| self.ready(lane).is_some()).collect();
+        Ok(doomed)
+    }
+
+    /// Finds what is doomed if the node of `lane` is closed at `last`: the lanes to be closed, each with the number, and
+    /// the messages sorted by dot.
+    fn doomed(&self, lane: Option<LaneId>, last: u64) -> (BTreeMap<LaneId, u64>, Vec<Doomed>) {
+        let mut named = self.named();
+        let mut lasts = BTreeMap::new();
+        let mut slots = BTreeSet::new();
+        let mut closing: Vec<_> = lane.map(|lane| (lane, last)).into_iter().collect();
+        while let Some((at, last)) = closing.pop() {
+            let lowest = lasts.entry(at).or_insert(last);
+            *lowest = last.min(*lowest);
+            let Some(named) = named.get_mut(&at) else { continue };
+            while let Some((_, slot)) = named.pop_if(|(counter, _)| *counter > last) {
+                // It may be doomed already, for another reason.
+                if let Some(held) = self.held.at(slot).filter(|_| slots.insert(slot)) {
+                    closing.push((held.lane, held.message.dot().counter() - 1));
+                }
+            }
+        }
+        let ready = lasts.iter().filter_map(|(&lane, &last)| {
+            let dot = self.ready(lane)?.dot();
+            (dot.counter() > last).then_some((dot, Doomed::Ready(lane)))
+        });
+        let held = slots.iter().filter_map(|&slot| {
+            let found = self.find_held(slot)?;
+            Some((self.held.at(slot)?.message.dot(), Doomed::Held(found)))
+        });
+        let mut doomed: Vec<_> = ready.chain(held).collect();
+        doomed.sort_unstable_by_key(|&(dot, _)| dot);
+        let doomed = doomed.into_iter().map(|(_, doomed)| doomed).collect();
+        (lasts, doomed)
+    }
+
+    /// Visits the closed nodes in their order, each with the counter of its last message, 0 for none. O(n).
+    pub fn closed(&self) -> impl Iterator<Item = (&I, u64)> {
+        self.lanes.iter().filter(|(_, lane)| lane.last < u64::MAX).map(|(node, lane)| (node, lane.last))
+    }
+
+    /// Collects what the held messages are and depend on, less what is delivered.
+    fn named(&self) -> Named {
+        let mut named = Named::new();
+        if self.held.waiting() == 0 {
+            return named; // without a look at every node: a snapshot closes one after another
+        }
+        for (slot, held) in self.parked() {
+            let message = &held.message;
+            named.entry(held.lane).or_default().push((message.dot().counter(), slot));
+            for dependency in message.dependencies() {
+                if let Some(lane) = self.lanes.find(dependency.node()) {
+                    named.entry(lane).or_default().push((dependency.counter(), slot));
+                }
+            }
+        }
+        named.values_mut().for_each(|counters| counters.sort_unstable());
+        named
+    }
+}

@@ -1,0 +1,191 @@
+//! From a node to the number of its lane.
+//!
+//! # The problem
+//!
+//! Every message looks up each node that it names, so a look-up must be fast: a sorted array is searched by halves. But
+//! whoever names new nodes chooses their order. A sorted array that takes them in descending order moves all its
+//! entries for each.
+//!
+//! # The structure
+//!
+//! A sorted array, and beside it a tree. A small index has everything in the array. A large one takes new nodes into
+//! the tree, and moves them all into the array when there is one for every [`RECENT`] in the array. So each new node
+//! pays for at most [`RECENT`] moves, amortised, and a look-up of a known one rarely goes beyond the array.
+//!
+//! # Invariants
+//!
+//! - N1: nodes are strictly increasing, and none is in two places.
+//! - N2: as many lanes as nodes.
+//! - N3: the tree has at most one entry for [`RECENT`] in the array, and none while the array is small.
+//!
+//! A panic of a caller's `clone` or `cmp` leaves the index as it was: both are called before anything changes.
+
+use core::num::NonZeroU32;
+use core::{iter, mem};
+
+use crate::compat::{BTreeMap, Vec};
+use crate::node::NodeId;
+
+/// The place of a node's lane, for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LaneId(NonZeroU32);
+
+impl LaneId {
+    /// Names the lane that is the `number`-th, from 1 on.
+    pub(super) const fn new(number: NonZeroU32) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number of the lane, from 0 on.
+    pub(super) fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+/// The size from which on an index takes new nodes into the tree. Below, moving up the entries after a new one is as
+/// fast.
+const LARGE: usize = 1024;
+
+/// How many times as many entries must be in the array as in the tree.
+const RECENT: usize = 16;
+
+/// The lane of every node known.
+#[derive(Clone, Debug)]
+pub(super) struct LaneIndex<I> {
+    nodes: Vec<I>,
+    /// The lanes of `nodes`, one each.
+    lanes: Vec<LaneId>,
+    /// New nodes of a large index.
+    recent: BTreeMap<I, LaneId>,
+}
+
+impl<I> LaneIndex<I> {
+    pub(super) const fn new() -> Self {
+        Self { nodes: Vec::new(), lanes: Vec::new(), recent: BTreeMap::new() }
+    }
+}
+
+impl<I: NodeId> LaneIndex<I> {
+    /// Finds the lane of `node`. O(log n) for n nodes.
+    #[inline]
+    pub(super) fn get(&self, node: &I) -> Option<LaneId> {
+        match self.nodes.binary_search(node) {
+            Ok(at) => Some(self.lanes[at]), // N2
+            Err(_) => self.get_recent(node),
+        }
+    }
+
+    #[inline]
+    fn get_recent(&self, node: &I) -> Option<LaneId> {
+        // Not inlined: what is nearly always skipped should not be in the way.
+        #[inline(never)]
+        fn search<I: Ord>(recent: &BTreeMap<I, LaneId>, node: &I) -> Option<LaneId> {
+            recent.get(node).copied()
+        }
+        if self.recent.is_empty() { None } else { search(&self.recent, node) }
+    }
+
+    /// Adds a node that is not known. O(log n) for n nodes, amortised.
+    #[cold]
+    pub(super) fn insert(&mut self, node: &I, lane: LaneId) {
+        let node = node.clone();
+        let before = self.nodes.partition_point(|known| *known < node);
+        if before == self.nodes.len() || self.nodes.len() < LARGE {
+            self.nodes.insert(before, node);
+            self.lanes.insert(before, lane);
+            return;
+        }
+        if (self.recent.len() + 1) * RECENT > self.nodes.len() {
+            self.settle();
+        }
+        self.recent.insert(node, lane);
+    }
+
+    /// Moves the nodes of the tree into the array. O(n + r log n) for r of them.
+    fn settle(&mut self) {
+        let places = self.recent.keys().map(|node| self.nodes.partition_point(|known| known < node));
+        let places: Vec<usize> = places.collect();
+        let total = self.nodes.len() + places.len();
+        let mut old_nodes = mem::replace(&mut self.nodes, Vec::with_capacity(total)).into_iter();
+        let mut old_lanes = mem::replace(&mut self.lanes, Vec::with_capacity(total)).into_iter();
+        let mut moved = 0;
+        for (place, (node, lane)) in iter::zip(places, mem::take(&mut self.recent)) {
+            self.nodes.extend(old_nodes.by_ref().take(place - moved));
+            self.lanes.extend(old_lanes.by_ref().take(place - moved));
+            moved = place;
+            self.nodes.push(node);
+            self.lanes.push(lane);
+        }
+        self.nodes.extend(old_nodes);
+        self.lanes.extend(old_lanes);
+    }
+
+    /// Visits the nodes in their order, each with its lane.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&I, LaneId)> {
+        let mut array = iter::zip(&self.nodes, self.lanes.iter().copied()).peekable();
+        let mut tree = self.recent.iter().map(|(node, &lane)| (node, lane)).peekable();
+        iter::from_fn(move || match (array.peek(), tree.peek()) {
+            (Some(known), Some(new)) if known.0 > new.0 => tree.next(),
+            (None, _) => tree.next(),
+            _ => array.next(),
+        })
+    }
+
+    /// Checks N1 to N3. O(n).
+    pub(super) fn validate(&self) -> Result<(), &'static str> {
+        if !self.iter().is_sorted_by(|a, b| a.0 < b.0) {
+            return Err("N1: nodes are strictly increasing");
+        }
+        if self.nodes.len() != self.lanes.len() {
+            return Err("N2: as many lanes as nodes");
+        }
+        if self.recent.len() * RECENT > self.nodes.len()
+            || (self.nodes.len() < LARGE && !self.recent.is_empty())
+        {
+            return Err("N3: few nodes are in the tree");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::buffer::lanes::Lanes;
+
+    /// Numbers below a prime, in an order that looks random.
+    fn scattered(count: u64) -> impl Iterator<Item = u64> {
+        (0..count).map(|number| number * 7_919 % 104_729)
+    }
+
+    #[test]
+    fn an_index_has_the_lanes_that_a_tree_has_whatever_the_order() {
+        let count = 3 * LARGE as u64;
+        let orders: [Vec<u64>; 4] = [
+            (0..count).collect(),
+            (0..count).rev().collect(),
+            scattered(count).collect(),
+            scattered(9).collect(),
+        ];
+        for order in orders {
+            let mut lanes: Lanes<u64, ()> = Lanes::new();
+            let (mut index, mut tree, mut most) = (LaneIndex::new(), BTreeMap::new(), 0);
+            for node in order {
+                // A number that is not used yet.
+                let lane = lanes.find_or_add(&node);
+                assert_eq!(index.get(&node), None);
+                index.insert(&node, lane);
+                tree.insert(node, lane);
+                most = most.max(index.recent.len());
+                if node % 64 == 0 {
+                    assert!(index.iter().eq(tree.iter().map(|(node, &lane)| (node, lane))));
+                    assert_eq!(index.validate(), Ok(()));
+                }
+            }
+            assert!(tree.iter().all(|(node, &lane)| index.get(node) == Some(lane)));
+            assert_eq!(lanes.validate(), Ok(()));
+            let is_ascending = tree.values().is_sorted();
+            assert_eq!(most > 0, tree.len() > LARGE && !is_ascending, "{most} at most in the tree");
+        }
+    }
+}

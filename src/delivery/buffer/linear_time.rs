@@ -1,0 +1,100 @@
+//! Counts how often the buffer looks at how far a node is delivered: at most 2(d + 1) times a message with d
+//! dependencies, in every order of arrival, whatever the size.
+
+use std::vec::Vec;
+
+use crate::delivery::sender::CausalSender;
+use crate::delivery::{Accepted, BufferLimits, CausalBuffer, Message};
+use crate::node::Dot;
+
+type Msg = Message<u64, ()>;
+
+fn random(state: &mut u64, bound: usize) -> usize {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    ((*state >> 33) as usize) % bound
+}
+
+fn shuffle(messages: &mut [Msg]) {
+    let mut state = 3;
+    for at in (1..messages.len()).rev() {
+        messages.swap(at, random(&mut state, at + 1));
+    }
+}
+
+/// A history in which every message may depend on several nodes: each sender has delivered all but the last few.
+fn history(nodes: usize, count: usize) -> Vec<Msg> {
+    let mut state = 1;
+    let mut outboxes: Vec<_> = (0..nodes as u64).map(|node| (CausalSender::new(node), 0)).collect();
+    let mut sent: Vec<Msg> = Vec::new();
+    for number in 0..count {
+        let (outbox, seen) = &mut outboxes[random(&mut state, nodes)];
+        let up_to = number.saturating_sub(random(&mut state, 6)).max(*seen);
+        sent[*seen..up_to].iter().for_each(|message| outbox.observe(message));
+        *seen = up_to;
+        sent.push(outbox.stamp(()).unwrap());
+    }
+    sent
+}
+
+/// Lets the messages arrive, delivers them all, and returns the number of checks and the number allowed.
+fn checks(messages: &[Msg]) -> (u64, u64) {
+    let limits = BufferLimits { nodes: 1 << 20, ..BufferLimits::default() };
+    let mut buffer = CausalBuffer::new(limits);
+    let mut delivered = 0;
+    for message in messages {
+        assert_ne!(buffer.accept(message.clone()).unwrap(), Accepted::Duplicate);
+        while buffer.pop().is_some() {
+            delivered += 1;
+        }
+    }
+    assert_eq!((delivered, buffer.len()), (messages.len(), 0));
+    let allowed = messages.iter().map(|message| 2 * (message.dependencies().len() as u64 + 1)).sum();
+    (buffer.checks.get(), allowed)
+}
+
+#[test]
+fn checks_are_bounded_by_the_dependencies_in_every_order_of_arrival() {
+    for order in ["in order", "reversed", "shuffled", "window of 64", "one node held back"] {
+        for nodes in [2, 8, 64] {
+            let mut checks_a_message = Vec::new();
+            for count in [2_000, 16_000] {
+                let mut messages = history(nodes, count);
+                match order {
+                    "reversed" => messages.reverse(),
+                    "shuffled" => shuffle(&mut messages),
+                    "window of 64" => messages.chunks_mut(64).for_each(shuffle),
+                    "one node held back" => messages.sort_by_key(|message| *message.dot().node() == 0),
+                    _ => {}
+                }
+                let (checks, allowed) = checks(&messages);
+                assert!(checks <= allowed, "{order}, {nodes} nodes, {count} messages: {checks} > {allowed}");
+                checks_a_message.push(checks as f64 / count as f64);
+            }
+            let [small, large] = checks_a_message[..] else { unreachable!() };
+            assert!(large < 1.1 * small, "{order}, {nodes} nodes: {small} grows to {large} checks a message");
+        }
+    }
+}
+
+#[test]
+fn thousands_that_wait_for_one_are_looked_at_once_each() {
+    let cause = Message::new(Dot::new(0, 1).unwrap(), [], ()).unwrap();
+    let mut messages: Vec<_> =
+        (1..=5_000).map(|node| Message::new(Dot::new(node, 1).unwrap(), [*cause.dot()], ()).unwrap()).collect();
+    messages.push(cause);
+    let (checks, allowed) = checks(&messages);
+    // Each of them twice when it comes, and once, at its own previous message, when it is released; the cause once.
+    assert_eq!((checks, allowed), (15_001, 20_002));
+}
+
+#[test]
+fn a_message_goes_on_behind_the_dependency_that_it_waited_for() {
+    // It waits for each of its thousand dependencies in turn, as they come in their order.
+    let dependencies: Vec<_> = (1..=1_000).map(|node| Dot::new(node, 1).unwrap()).collect();
+    let last = Message::new(Dot::new(0, 1).unwrap(), dependencies.clone(), ()).unwrap();
+    let mut messages = [last].to_vec();
+    messages.extend(dependencies.into_iter().map(|dot| Message::new(dot, [], ()).unwrap()));
+    let (checks, allowed) = checks(&messages);
+    // It 1,001 times when it comes, then once for each cause but the first; each dependency once.
+    assert_eq!((checks, allowed), (1_001 + 1_000 + 1_000, 2 * 1_001 + 2 * 1_000));
+}

@@ -1,0 +1,94 @@
+//! What to ask others for, and why something does not come.
+//!
+//! A node's counters leave no gaps: what lies between what is delivered and the highest counter that is known to exist,
+//! and is not held, is missing.
+//!
+//! ```text
+//!   delivered 3     held 5 and 6     a held message depends on 9     missing 4..=4 and 7..=9
+//! ```
+
+use core::iter;
+
+use crate::delivery::buffer::CausalBuffer;
+use crate::delivery::message::Message;
+use crate::node::{Dot, DotRange, NodeId};
+
+impl<I: NodeId, P> CausalBuffer<I, P> {
+    /// Names everything to ask for: what a held message is or depends on, and all before it at the same node,
+    /// less what is delivered or held.
+    ///
+    /// Also what was held and is not any more: evicted, or dropped with its source. Never what is
+    /// [closed](Self::close).
+    ///
+    /// In order, as ranges that do not touch. O(n + h) for h messages held or waited for; the length of the gaps
+    /// does not matter.
+    pub fn missing(&self) -> impl Iterator<Item = DotRange<I>> {
+        let behind = self.lanes.iter().filter(|(_, lane)| lane.delivered < lane.highest);
+        behind.flat_map(move |(node, lane)| {
+            let parked = lane.cells().filter(|(_, cell)| cell.held.is_some());
+            let held =
+                lane.ready.iter().map(|ready| ready.dot().counter()).chain(parked.map(|(counter, _)| counter));
+            // Each gap ends just below a held counter, and the last one at the highest counter known to exist.
+            let ends = held.map(|counter| (counter - 1, counter)).chain([(lane.highest, lane.highest)]);
+            let gaps = ends.scan(lane.delivered, |before, (last, held)| {
+                let gap = before.checked_add(1).map(|first| first..=last);
+                *before = held;
+                Some(gap)
+            });
+            gaps.flatten().filter_map(|gap| DotRange::new(node.clone(), gap))
+        })
+    }
+
+    /// Names the causes for which the held message `dot` still waits: the sender's previous message, and
+    /// dependencies.
+    ///
+    /// Nothing if it is not held, or ready. To learn why a message does not come, follow these: what is held
+    /// waits in its turn, what is not is [`missing`](Self::missing). O(d log n).
+    ///
+    /// ```
+    /// use happens_before::{CausalBuffer, Dot, Message};
+    /// use happens_before::delivery::BufferLimits;
+    ///
+    /// let mut buffer = CausalBuffer::new(BufferLimits::default());
+    /// let b2 = Dot::new("b", 2).unwrap();
+    /// let a7 = Dot::new("a", 7).unwrap();
+    /// buffer.accept(Message::new(b2, [a7], ())?)?;
+    /// assert!(buffer.blocked_on(&b2).eq([b2.previous().unwrap(), a7]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn blocked_on(&self, dot: &Dot<I>) -> impl Iterator<Item = Dot<I>> {
+        let slot = self.slot(dot);
+        let held = slot.and_then(|slot| self.held.at(slot));
+        held.into_iter().flat_map(|held| self.undelivered_causes(&held.message))
+    }
+
+    /// Names the causes of `message` that are not delivered, of one that was refused for want of room: all that has to
+    /// come before it. O(d log n).
+    ///
+    /// With [`BufferLimits::messages`](crate::BufferLimits::messages) 0 the buffer is *strict*. It holds nothing back, and whoever sends out of order is
+    /// told what is missing:
+    ///
+    /// ```
+    /// use happens_before::{CausalBuffer, Dot, Message};
+    /// use happens_before::delivery::{AcceptErrorKind, Accepted, BufferLimits};
+    ///
+    /// let mut strict = CausalBuffer::new(BufferLimits { messages: 0, ..BufferLimits::default() });
+    /// let a1 = Dot::new("a", 1).unwrap();
+    /// let answer = Message::new(Dot::new("b", 1).unwrap(), [a1], "yes")?;
+    /// let refused = strict.accept(answer).unwrap_err();
+    /// assert_eq!(refused.kind, AcceptErrorKind::BufferFull { limit: 0 });
+    /// assert!(strict.undelivered_causes(&refused.message).eq([a1]));
+    ///
+    /// strict.accept(Message::new(a1, [], "tea?")?)?;
+    /// strict.pop();
+    /// assert_eq!(strict.accept(refused.message)?, Accepted::Ready);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn undelivered_causes(&self, message: &Message<I, P>) -> impl Iterator<Item = Dot<I>> {
+        let dependencies = message.dependencies().iter().map(|named| (named.node(), named.counter()));
+        let causes = iter::once(message.previous()).chain(dependencies);
+        causes
+            .filter(|&(node, counter)| counter > self.delivered_up_to(node))
+            .filter_map(|(node, counter)| Dot::new(node.clone(), counter))
+    }
+}

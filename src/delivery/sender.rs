@@ -1,0 +1,264 @@
+//! The sending side: numbers messages, and names their direct dependencies.
+//!
+//! # The algorithm
+//!
+//! The outbox keeps the *frontier*: the delivered messages that no other delivered or sent one follows.
+//!
+//! 1. A message m is delivered here ([`CausalSender::observe`]): what m names leaves the frontier, and so does the
+//!    previous message of m's sender; m enters.
+//! 2. A message is sent ([`CausalSender::stamp`]): it names the whole frontier. It now follows all of that, so the
+//!    frontier is empty; the message itself is implied in the node's next one.
+//!
+//! Delivery is causal, so whatever m follows was delivered before m, and the frontier is exact: no name that a
+//! message carries follows from another one.
+//!
+//! The frontier is as wide as the number of nodes that have written concurrently. Receivers refuse a message with more
+//! names than [`BufferLimits::dependencies`](crate::BufferLimits::dependencies), so the outbox has the same limit and does not make
+//! one. No name can be left out, but names can be spread: a node's own earlier message is implied, so a message without
+//! content can name a part of the frontier first ([`CausalSender::stamp_part`]).
+//!
+//! # Invariants
+//!
+//! - O1: the frontier holds no dot of the own node.
+//!
+//! A panic of an id's `clone`, `cmp` or `drop` never makes a later message name too little: names enter the frontier
+//! before others leave it, and a number is used only when its message is complete.
+//!
+//! # Sources
+//!
+//! Prakash, Raynal, Singhal (1997), sections 4 and 5.
+
+use core::fmt;
+
+use crate::delivery::BufferLimits;
+use crate::delivery::frontier::Frontier;
+use crate::delivery::message::Message;
+use crate::node::{CounterExhausted, Dot, NodeId};
+use crate::version::VersionVector;
+
+/// Numbers a node's messages and names what each depends on.
+///
+/// Hand every message that the node's [`CausalBuffer`](crate::CausalBuffer) delivers to
+/// [`observe`](Self::observe), the node's own messages too. They go through the node's own buffer like all
+/// others.
+///
+/// There is no `Clone`: two copies would give the same dot to different messages.
+///
+/// # What must survive a restart
+///
+/// Every message stamped, **stored as a whole before it leaves the node**, until someone else has it: its number
+/// is used, so if it were lost, all later messages of this node would be held back everywhere, waiting for it. With it
+/// the [`counter`](Self::counter) and the [`frontier`](Self::frontier). After a restart, accept the stored messages
+/// that the node's own buffer has not delivered, and send them again; that does no harm.
+///
+/// A node that has lost its counter comes back under a new id: a number used twice is taken for a duplicate
+/// elsewhere, and lost. The old id is [closed](crate::CausalBuffer::close).
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::{CausalBuffer, CausalSender, Dot};
+/// use happens_before::delivery::BufferLimits;
+///
+/// let mut alice = CausalSender::new("alice");
+/// let question = alice.stamp("tea?")?;
+///
+/// let mut bob = (CausalSender::new("bob"), CausalBuffer::new(BufferLimits::default()));
+/// bob.1.accept(question)?;
+/// while let Some(delivered) = bob.1.pop() {
+///     bob.0.observe(&delivered);
+/// }
+/// let answer = bob.0.stamp("yes")?;
+/// assert_eq!(answer.dependencies(), [Dot::new("alice", 1).unwrap()]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct CausalSender<I> {
+    node: I,
+    counter: u64,
+    frontier: Frontier<I>,
+    /// How many dependencies a message may have.
+    dependencies: usize,
+}
+
+impl<I: NodeId> CausalSender<I> {
+    /// Makes the outbox of a node that has neither sent nor delivered anything.
+    #[must_use]
+    pub fn new(node: I) -> Self {
+        Self { node, counter: 0, frontier: Frontier::new(), dependencies: BufferLimits::DEPENDENCIES }
+    }
+
+    /// Takes up the work of an earlier outbox of `node` from what it has saved.
+    ///
+    /// Where the frontier was not saved, the vector of all that is delivered serves as well: it names more than
+    /// is needed, once.
+    #[must_use]
+    pub fn restore(node: I, counter: u64, frontier: VersionVector<I>) -> Self {
+        let mut outbox = Self::new(node);
+        outbox.counter = counter;
+        outbox.advance_to(&frontier);
+        outbox
+    }
+
+    /// Sets how many dependencies a message may have; 0 counts as 1. The default is that of
+    /// [`BufferLimits::dependencies`].
+    ///
+    /// It must not be larger than the limit of any buffer in the group: a message with more dependencies is refused
+    /// there for ever, and everything later from this node waits for it.
+    #[must_use]
+    pub fn with_dependencies(mut self, limit: usize) -> Self {
+        self.dependencies = limit.max(1);
+        self
+    }
+
+    /// Returns the node that sends.
+    pub fn node(&self) -> &I {
+        &self.node
+    }
+
+    /// Returns the counter of the last message stamped, 0 for none.
+    pub fn counter(&self) -> u64 {
+        self.counter
+    }
+
+    /// Returns the dependencies of the next message: a copy. O(f) for f concurrent heads.
+    pub fn frontier(&self) -> VersionVector<I> {
+        self.frontier.iter().map(|(node, counter)| (node.clone(), counter)).collect()
+    }
+
+    /// Makes the node's next message, which depends on everything delivered here so far. O(f) for f concurrent
+    /// heads.
+    ///
+    /// The number is used from now on, whether the message is sent or not: a message that is dropped holds back
+    /// everything later from this node, everywhere.
+    ///
+    /// # Errors
+    ///
+    /// [`StampError`], with the payload in it; the outbox is unchanged, and its [`kind`](StampErrorKind) says what to do.
+    pub fn stamp<P>(&mut self, payload: P) -> Result<Message<I, P>, StampError<P>> {
+        if self.frontier.len() > self.dependencies {
+            let kind = StampErrorKind::TooManyDependencies { limit: self.dependencies };
+            return Err(StampError { payload, kind });
+        }
+        self.stamp_part(payload)
+    }
+
+    /// Makes the node's next message, which depends on as much of what was delivered here as its limit of dependencies
+    /// allows; the rest is left to the messages after it. O(d log f) for d dependencies and f concurrent heads.
+    ///
+    /// For a message *without content*, where [`stamp`](Self::stamp) refuses one because more nodes than the limit have
+    /// written concurrently. The message after it implies what this one names, so repeat it until `stamp` succeeds:
+    ///
+    /// ```
+    /// use happens_before::{CausalSender, Dot, Message};
+    /// use happens_before::delivery::StampErrorKind;
+    ///
+    /// let mut alice = CausalSender::new(0).with_dependencies(2);
+    /// for node in 1..=5 {
+    ///     alice.observe(&Message::new(Dot::new(node, 1).unwrap(), [], "hello").unwrap());
+    /// }
+    /// let refused = alice.stamp("welcome").unwrap_err();
+    /// assert_eq!(refused.kind, StampErrorKind::TooManyDependencies { limit: 2 });
+    ///
+    /// let names = |message: &Message<i32, _>| message.dependencies().iter().map(|dot| *dot.node()).collect::<Vec<_>>();
+    /// assert_eq!(names(&alice.stamp_part("")?), [1, 2]);
+    /// assert_eq!(names(&alice.stamp_part("")?), [3, 4]);
+    /// assert_eq!(names(&alice.stamp(refused.payload)?), [5]); // and follows all five
+    /// # Ok::<(), happens_before::delivery::StampError<&str>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StampError`], with the payload in it, once the counter has reached `u64::MAX`. The outbox is unchanged.
+    pub fn stamp_part<P>(&mut self, payload: P) -> Result<Message<I, P>, StampError<P>> {
+        let dot = self.counter.checked_add(1).and_then(|next| Dot::new(self.node.clone(), next));
+        let Some(dot) = dot else {
+            return Err(StampError { payload, kind: StampErrorKind::CounterExhausted });
+        };
+        // No code of the caller's from here on.
+        self.counter = dot.counter();
+        let names = self.frontier.take_first(self.dependencies);
+        Ok(Message::naming(dot, names, payload))
+    }
+
+    /// Notes that the node has delivered `message`. O(d log f) for d dependencies and f concurrent heads.
+    pub fn observe<P>(&mut self, message: &Message<I, P>) {
+        let dot = message.dot();
+        if *dot.node() == self.node {
+            // Counted when it was stamped; or now, after a restart with an old counter.
+            self.counter = self.counter.max(dot.counter());
+        } else {
+            self.frontier.raise(dot.node(), dot.counter());
+        }
+        for named in message.dependencies() {
+            self.frontier.remove_up_to(named.node(), named.counter());
+        }
+    }
+
+    /// Notes that the node has everything that `vector` names, from a snapshot: the next message depends on it.
+    /// O(n log f) for n entries.
+    ///
+    /// Call it together with [`CausalBuffer::advance_to`](crate::CausalBuffer::advance_to).
+    pub fn advance_to(&mut self, vector: &VersionVector<I>) {
+        for (node, counter) in vector {
+            if *node == self.node {
+                self.counter = self.counter.max(counter);
+            } else {
+                self.frontier.raise(node, counter);
+            }
+        }
+    }
+
+    /// Makes the message that [`stamp`](Self::stamp) would make, without using its number.
+    pub(crate) fn preview<P>(&self, dot: Dot<I>, payload: P) -> Message<I, P> {
+        Message::naming(dot, self.frontier.iter().map(|(node, counter)| (node.clone(), counter)), payload)
+    }
+
+    /// Checks the invariant of the module's opening comment. O(f).
+    #[doc(hidden)]
+    pub fn internal_validate(&self) -> Result<(), &'static str> {
+        if self.frontier.iter().any(|(node, _)| *node == self.node) {
+            return Err("O1: the frontier holds no dot of the own node");
+        }
+        self.frontier.validate()
+    }
+}
+
+/// A message that was not made; hands the payload back. The outbox is as before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StampError<P> {
+    /// The payload.
+    pub payload: P,
+    /// The reason why it was not made.
+    pub kind: StampErrorKind,
+}
+
+/// The reason why a message was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StampErrorKind {
+    /// The node has used its last counter; continue under a new id.
+    CounterExhausted,
+    /// More nodes than a message may name have written concurrently. First send messages without content, made by
+    /// [`CausalSender::stamp_part`]; or raise the limit here and in the buffers of all nodes.
+    TooManyDependencies {
+        /// The limit, see [`CausalSender::with_dependencies`].
+        limit: usize,
+    },
+}
+
+impl<P> fmt::Display for StampError<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            StampErrorKind::CounterExhausted => CounterExhausted { limit: u64::MAX }.fmt(f),
+            StampErrorKind::TooManyDependencies { limit } => write!(
+                f,
+                "the message would have more than {limit} dependencies, which receivers refuse; \
+                 send messages without content first, made by `stamp_part`, or raise the limit everywhere"
+            ),
+        }
+    }
+}
+
+impl<P: fmt::Debug> core::error::Error for StampError<P> {}
