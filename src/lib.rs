@@ -28,7 +28,7 @@
 //! | keep out a lock holder that does not know that it has lost the lock | [`Fence`], with [`FencingToken`](broadcast::FencingToken)s | one comparison a write |
 //! | store or send any of these in few bytes, and read them from anyone | [`codec`]; or serde, with the feature | |
 //! | number operations uniquely without a round trip a number, where the order does not matter | [`sequence`] | a class, a block, a durable number or a clock |
-//! | run a log for years: restarts, restores, damaged slots, upgrades, limits | [`operations`] | ten minutes of reading |
+//! | run a log for years: restarts, restores, damaged slots, upgrades, limits | [`guide::operations`] | ten minutes of reading |
 //! | check that my own protocol delivers what depends on each other in order, once, and everywhere | [`check::CausalRun`] | |
 //! | check that my own protocol delivers one order everywhere, without gaps, and loses nothing | [`check::OrderRun`] | |
 //!
@@ -179,8 +179,7 @@ mod loom;
 pub mod node;
 mod order;
 #[cfg(feature = "std")]
-#[doc = include_str!("../docs/operations.md")]
-pub mod operations {}
+pub mod guide;
 pub mod scalar;
 pub mod sequence;
 #[cfg(feature = "serde")]
