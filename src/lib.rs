@@ -174,12 +174,12 @@ pub mod delivery;
 pub mod endpoint;
 #[cfg(any(feature = "arbitrary", feature = "quickcheck"))]
 mod generators;
+#[cfg(feature = "std")]
+pub mod guide;
 #[cfg(all(loom, test))]
 mod loom;
 pub mod node;
 mod order;
-#[cfg(feature = "std")]
-pub mod guide;
 pub mod scalar;
 pub mod sequence;
 #[cfg(feature = "serde")]
