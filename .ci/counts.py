@@ -8,10 +8,11 @@
 The program is built optimised and run under callgrind, a process for each row, and only `counts::measured` is counted.
 The numbers are instructions for one operation of the row: a message, a comparison, a value encoded.
 
-They are the same in every run on one system. They differ with the compiler, the C library, valgrind, and the vector
-instructions of the processor: the file names those that it was made with, and elsewhere nothing is compared. Within
-one system they change with what the compiler inlines, so code that a row does not run can move it. To see where the
-instructions go, take the path that `cargo bench --bench counts --no-run` prints, and
+They are the same in every run on one system; in another folder a row can differ by 0.2 per cent, since the stack begins
+elsewhere and the C library fills memory in steps that depend on that. They differ with the compiler, the C library,
+valgrind, and the vector instructions of the processor. The file names those that it was made with, and elsewhere
+nothing is compared. Within one system they change with what the compiler inlines, so code that a row does not run can
+move it. To see where the instructions go, take the path that `cargo bench --bench counts --no-run` prints, and
 
     valgrind --tool=callgrind --toggle-collect='counts::measured*' PATH --row 'NAME'
     callgrind_annotate callgrind.out.*
@@ -71,7 +72,7 @@ def build():
 
 def count(program, row):
     """The instructions of one operation of `row`."""
-    # With no environment: its length moves the stack.
+    # With no environment: its length, too, moves the stack.
     done = subprocess.run(
         [shutil.which("valgrind"), "--tool=callgrind", "--callgrind-out-file=/dev/null"]
         + ["--toggle-collect=counts::measured*", program, "--row", row],
