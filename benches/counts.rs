@@ -21,14 +21,16 @@ use std::cell::RefCell;
 use std::hint::black_box;
 use std::num::NonZeroU64;
 
-use happens_before::broadcast::{
-    Entry, MemoryLog, Publisher, PublisherConfig, Subscriber, SubscriberConfig, blocking,
-};
+use happens_before::Message;
+use happens_before::broadcast::{Entry, MemoryLog, PublisherConfig, SubscriberConfig, blocking};
 use happens_before::codec::{self, Decode, Encode};
-use happens_before::delivery::{Endpoint, EndpointConfig};
+use happens_before::counter::{AtomicCounter, Counter};
+use happens_before::delivery::{BufferLimits, DagEvent, DagLimits};
+use happens_before::endpoint::EndpointConfig;
+use happens_before::scalar::LamportTimestamp;
+use happens_before::version::FixedVector;
 use happens_before::{
-    AtomicCounter, CausalBuffer, CausalOrder, Counter, DagBuffer, DagEvent, DagLimits, Dot, FixedVector,
-    LamportTimestamp, Limits, Message, Outbox, VersionVector,
+    CausalBuffer, CausalOrder, CausalSender, DagBuffer, Dot, Endpoint, Publisher, Subscriber, VersionVector,
 };
 
 /// Runs the work of a row. Callgrind counts from the call to the return, and knows it by the name of this function.
@@ -67,7 +69,7 @@ type Msg = Message<u64, u64>;
 /// The nodes of a group take turns at random. Before it sends, a node delivers all but the last few messages.
 fn send(nodes: u64, count: u64) -> Vec<Msg> {
     let mut state = 1;
-    let mut senders: Vec<_> = (0..nodes).map(|node| (Outbox::new(node), 0)).collect();
+    let mut senders: Vec<_> = (0..nodes).map(|node| (CausalSender::new(node), 0)).collect();
     let mut sent: Vec<Msg> = Vec::with_capacity(count as usize);
     for number in 0..count {
         let (sender, seen) = &mut senders[(random(&mut state) % nodes) as usize];
@@ -97,8 +99,12 @@ fn buffer(nodes: u64, count: u64, order: &str) -> u64 {
         "window-64" => messages.chunks_mut(64).for_each(shuffle),
         _ => unreachable!("an order that is not known: {order}"),
     }
-    let limits =
-        Limits { messages: count as usize, horizon: count, nodes: nodes as usize, ..Limits::default() };
+    let limits = BufferLimits {
+        messages: count as usize,
+        horizon: count,
+        nodes: nodes as usize,
+        ..BufferLimits::default()
+    };
     measured(|| {
         let mut buffer = CausalBuffer::new(limits);
         let mut delivered = 0;
