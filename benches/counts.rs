@@ -10,9 +10,10 @@
 //! cargo bench --bench counts                # runs all of them
 //! ```
 //!
-//! A row is named after its file and its name there. The work of a row is what runs in [`measured`], and what it needs
-//! is made before. Every row asserts its answer. The inputs are smaller than those of the benchmarks where these take
-//! more than some ten million instructions.
+//! A row is named after the file of its benchmark and its name there; those of the sender, the graph and the endpoint
+//! stand here alone. The work of a row is what runs in [`measured`], and what it needs is made before. Every row asserts
+//! its answer. The inputs are smaller than those of the benchmarks where these take more than some ten million
+//! instructions.
 //!
 //! A count is no time: it knows nothing of caches, of mispredicted branches or of instructions that run side by side.
 //! callgrind also hides AVX-512 from the program.
