@@ -22,7 +22,6 @@ use std::cell::RefCell;
 use std::hint::black_box;
 use std::num::NonZeroU64;
 
-use happens_before::Message;
 use happens_before::broadcast::{Entry, MemoryLog, PublisherConfig, SubscriberConfig, blocking};
 use happens_before::codec::{self, Decode, Encode};
 use happens_before::counter::{AtomicCounter, Counter};
@@ -31,7 +30,8 @@ use happens_before::endpoint::EndpointConfig;
 use happens_before::scalar::LamportTimestamp;
 use happens_before::version::FixedVector;
 use happens_before::{
-    CausalBuffer, CausalOrder, CausalSender, DagBuffer, Dot, Endpoint, Publisher, Subscriber, VersionVector,
+    CausalBuffer, CausalOrder, CausalSender, DagBuffer, Dot, Endpoint, Message, Publisher, Subscriber,
+    VersionVector,
 };
 
 /// Runs the work of a row. Callgrind counts from the call to the return, and knows it by the name of this function.
