@@ -8,7 +8,7 @@ use core::task::{Context, Poll, Waker};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Appender, Entry, Log, PublisherConfig, ReadAnswer, ReadLimit, SealAnswer, SlotLog,
+    AppendAnswer, AppendLog, Entry, Log, PublisherConfig, ReadAnswer, ReadLimit, SealAnswer, SlotLog,
     SubscriberConfig, Unreadable, WriteAnswer, blocking,
 };
 use happens_before::counter::Counter;
@@ -152,7 +152,7 @@ fn an_appender_gives_up() {
     ];
     for append in appends {
         let appender = || {
-            let mut appender = Appender::new(1);
+            let mut appender = Publisher::new(1, PublisherConfig::over_appends());
             appender.publish(7).unwrap();
             appender
         };

@@ -29,10 +29,9 @@
 //! Poll with [`NewEpoch::poll_request`] and hand in the answers, until it says [`EpochBegun`]. A request whose answer was
 //! lost is polled again. [`blocking::begin_epoch`](super::blocking::begin_epoch) has the loop.
 
-use core::fmt;
 use core::num::NonZeroU64;
 
-use super::SealAnswer;
+use super::{LogKind, PublishError, PublishErrorKind, SealAnswer};
 
 /// A counter that stays below the tail is believed so often.
 const ATTEMPTS: u32 = 16;
@@ -44,13 +43,13 @@ const ATTEMPTS: u32 = 16;
 /// ```
 /// use core::cell::RefCell;
 /// use happens_before::Dot;
-/// use happens_before::broadcast::{Entry, EpochRequest, Log, MemoryLog, NewEpoch, SlotLog};
+/// use happens_before::broadcast::{Entry, EpochRequest, Log, LogKind, MemoryLog, NewEpoch, SlotLog};
 /// use happens_before::counter::{AtomicCounter, Counter};
 ///
 /// let (counter, log) = (AtomicCounter::new(), RefCell::new(MemoryLog::new(1_000)));
 /// log.write(7, &Entry::message(0, Dot::new("a", 1).unwrap(), "hello"))?;
 ///
-/// let mut epoch = NewEpoch::new(1_700_000_000_000);
+/// let mut epoch = NewEpoch::new(1_700_000_000_000, LogKind::Slots);
 /// let begun = loop {
 ///     let begun = match epoch.poll_request() {
 ///         EpochRequest::Seal { epoch: sealed } => epoch.handle_seal(Log::seal(&log, sealed)?)?,
@@ -68,8 +67,8 @@ const ATTEMPTS: u32 = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEpoch {
     epoch: u64,
-    /// Whether there is a counter to bring above the tail.
-    counted: bool,
+    /// Over slots there is a counter to bring above the tail.
+    log: LogKind,
     stage: Stage,
 }
 
@@ -116,19 +115,13 @@ pub struct EpochBegun {
 }
 
 impl NewEpoch {
-    /// Begins `epoch`, over a counter and slots.
+    /// Begins `epoch` over a log of this kind; over slots there is a counter to bring above the tail.
     ///
     /// The epoch must be above every epoch that was ever used with the log, also above those that a restored log has
     /// forgotten: [see the module](self).
     #[must_use]
-    pub const fn new(epoch: u64) -> Self {
-        Self { epoch, counted: true, stage: Stage::Ask }
-    }
-
-    /// Begins `epoch`, over an engine that numbers by itself.
-    #[must_use]
-    pub const fn over_appends(epoch: u64) -> Self {
-        Self { epoch, counted: false, stage: Stage::Ask }
+    pub const fn new(epoch: u64, log: LogKind) -> Self {
+        Self { epoch, log, stage: Stage::Ask }
     }
 
     /// Returns what is to be done now. Poll again if there was no answer.
@@ -141,24 +134,25 @@ impl NewEpoch {
         }
     }
 
-    /// Hands in what sealing has answered.
+    /// Hands in the answer of sealing.
     ///
     /// # Errors
     ///
-    /// [`EpochError::NotAbove`]; nothing has changed, or another epoch above this one has begun meanwhile.
-    /// [`EpochError::NotSealed`]. Begin a higher epoch.
-    pub fn handle_seal(&mut self, answer: SealAnswer) -> Result<Option<EpochBegun>, EpochError> {
+    /// [`PublishError`] with the epoch: [`NotAbove`](PublishErrorKind::NotAbove),
+    /// [`NotSealed`](PublishErrorKind::NotSealed). The machine is unchanged; begin a higher epoch with another.
+    pub fn handle_seal(&mut self, answer: SealAnswer) -> Result<Option<EpochBegun>, PublishError<u64>> {
         let SealAnswer { epoch: sealed, tail } = answer;
-        let not_above = EpochError::NotAbove { epoch: self.epoch, sealed };
-        match self.stage {
-            Stage::Ask if sealed < self.epoch => self.stage = Stage::Seal,
-            Stage::Seal if sealed == self.epoch && self.counted => self.stage = Stage::Current { tail },
-            Stage::Seal if sealed == self.epoch => return Ok(self.begun(tail)),
-            Stage::Seal if sealed < self.epoch => {
-                return Err(EpochError::NotSealed { epoch: self.epoch, sealed });
+        match (self.stage, self.log) {
+            (Stage::Ask, _) if sealed < self.epoch => self.stage = Stage::Seal,
+            (Stage::Seal, LogKind::Slots) if sealed == self.epoch => self.stage = Stage::Current { tail },
+            (Stage::Seal, LogKind::Appends) if sealed == self.epoch => return Ok(self.begun(tail)),
+            (Stage::Seal, _) if sealed < self.epoch => {
+                return self.fail(PublishErrorKind::NotSealed { epoch: self.epoch, sealed });
             }
-            Stage::Ask | Stage::Seal => return Err(not_above),
-            Stage::Current { .. } | Stage::Numbers { .. } => {}
+            (Stage::Ask | Stage::Seal, _) => {
+                return self.fail(PublishErrorKind::NotAbove { epoch: self.epoch, sealed });
+            }
+            (Stage::Current { .. } | Stage::Numbers { .. }, _) => {}
         }
         Ok(None)
     }
@@ -179,8 +173,13 @@ impl NewEpoch {
     ///
     /// # Errors
     ///
-    /// [`EpochError::CounterBehind`]; the log is sealed. Begin a higher epoch over a counter that counts up.
-    pub fn handle_numbers(&mut self, n: NonZeroU64, first: u64) -> Result<Option<EpochBegun>, EpochError> {
+    /// [`PublishError`] with the epoch: [`CounterBehind`](PublishErrorKind::CounterBehind). The log is sealed, and the
+    /// machine is unchanged. Begin a higher epoch over a counter that counts up.
+    pub fn handle_numbers(
+        &mut self,
+        n: NonZeroU64,
+        first: u64,
+    ) -> Result<Option<EpochBegun>, PublishError<u64>> {
         let Stage::Numbers { tail, behind, .. } = self.stage else { return Ok(None) };
         let last = first.saturating_add(n.get() - 1);
         match tail.checked_sub(last).and_then(NonZeroU64::new) {
@@ -189,58 +188,15 @@ impl NewEpoch {
                 self.stage = Stage::Numbers { tail, n, behind: behind + 1 };
                 Ok(None)
             }
-            Some(_) => Err(EpochError::CounterBehind { number: last, tail }),
+            Some(_) => self.fail(PublishErrorKind::CounterBehind { number: last, tail }),
         }
+    }
+
+    fn fail<T>(&self, kind: PublishErrorKind<u64>) -> Result<T, PublishError<u64>> {
+        Err(PublishError { value: self.epoch, kind })
     }
 
     fn begun(&self, tail: u64) -> Option<EpochBegun> {
         Some(EpochBegun { epoch: self.epoch, tail })
     }
 }
-
-/// The reason why a new epoch cannot begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EpochError {
-    /// The epoch is not above the one that the log is in.
-    NotAbove {
-        /// The epoch that was to begin.
-        epoch: u64,
-        /// The lowest epoch that may write.
-        sealed: u64,
-    },
-    /// The log was sealed, and still says that entries of an earlier epoch may be written. It does not do what it
-    /// promises, or this is a late answer: hand in one answer for each request.
-    NotSealed {
-        /// The epoch that was to begin.
-        epoch: u64,
-        /// The lowest epoch that may write, as the log says.
-        sealed: u64,
-    },
-    /// The counter stays below the tail although the difference was taken.
-    CounterBehind {
-        /// The highest number that it gave last.
-        number: u64,
-        /// The highest occupied slot.
-        tail: u64,
-    },
-}
-
-impl fmt::Display for EpochError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAbove { epoch, sealed } => {
-                write!(f, "epoch {epoch} is not above epoch {sealed} of the log; begin a higher one")
-            }
-            Self::NotSealed { epoch, sealed } => {
-                write!(f, "the log was sealed for epoch {epoch} and still takes epoch {sealed}; check the log")
-            }
-            Self::CounterBehind { number, tail } => {
-                write!(f, "the counter gave {number} and stays below slot {tail}; take another counter, ")?;
-                write!(f, "and begin a higher epoch")
-            }
-        }
-    }
-}
-
-impl core::error::Error for EpochError {}

@@ -76,7 +76,7 @@
 //! # Engines that number by themselves
 //!
 //! A database that increments and inserts in one transaction has no holes, and needs none of the above but ids. It is an
-//! [`AppendLog`], an [`Appender`] publishes, and subscribers see no difference.
+//! [`AppendLog`], its publishers are made with [`PublisherConfig::over_appends`], and subscribers see no difference.
 //!
 //! # What it tells you
 //!
@@ -86,7 +86,7 @@
 //! a hole below one that was acknowledged, as long as nobody has delivered that one.
 //!
 //! Not: that a message which was *not* acknowledged is not delivered. It may be, until it is known to be
-//! [not stored](Fate::NotStored).
+//! [not stored](Abandoned::NotStored).
 //!
 //! # Use
 //!
@@ -104,8 +104,6 @@
 //! Deviations from CORFU: ids, so that an unknown outcome needs no decision; publishers do not read the log, so that a
 //! sequencer that went back is noticed by the slots.
 
-#[cfg(feature = "alloc")]
-mod appender;
 #[cfg(feature = "alloc")]
 pub mod blocking;
 #[cfg(feature = "alloc")]
@@ -128,8 +126,6 @@ mod measure;
 #[cfg(feature = "alloc")]
 mod memory;
 #[cfg(feature = "alloc")]
-mod numbering;
-#[cfg(feature = "alloc")]
 mod patience;
 mod position;
 #[cfg(feature = "alloc")]
@@ -146,31 +142,25 @@ pub(crate) mod subscriber;
 mod window;
 
 #[cfg(feature = "alloc")]
-pub use appender::{AppendRequest, Appender};
-#[cfg(feature = "alloc")]
 pub use config::SubscriberConfig;
 #[cfg(feature = "alloc")]
-pub use entry::{BatchError, BatchErrorKind, Content, Entry, Payloads, Unreadable};
+pub use entry::{Content, Entry, Payloads, Unreadable};
 #[cfg(feature = "alloc")]
-pub use epoch::{EpochBegun, EpochError, EpochRequest, NewEpoch};
+pub use epoch::{EpochBegun, EpochRequest, NewEpoch};
 #[cfg(feature = "alloc")]
-pub use error::{InvalidAnswer, SubscribeError, TooManyNodes};
+pub use error::{InvalidAnswer, LogFull, PublishError, PublishErrorKind, SubscribeError, TooManyNodes};
 pub use fence::{Fence, FencingToken, StaleToken};
 #[cfg(feature = "alloc")]
 pub use history::Passed;
 #[cfg(feature = "alloc")]
 pub use log::{AppendAnswer, AppendLog, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer};
 #[cfg(feature = "alloc")]
-pub use memory::{LogFull, MemoryLog};
-#[cfg(feature = "alloc")]
-pub use numbering::{PublishRefused, PublishRefusedKind};
+pub use memory::MemoryLog;
 pub use position::Position;
 #[cfg(feature = "alloc")]
 pub(crate) use publisher::Publisher;
 #[cfg(feature = "alloc")]
-pub use publisher::{
-    Abandoned, Fate, NumberRequest, PublishError, PublishErrorKind, PublishRequest, Published, PublisherConfig,
-};
+pub use publisher::{Abandoned, LogKind, NumberRequest, PublishRequest, Published, PublisherConfig};
 #[cfg(feature = "alloc")]
 pub use snapshot::Snapshot;
 #[cfg(feature = "alloc")]

@@ -1,4 +1,4 @@
-//! How long holes are waited for.
+//! The time for which holes are waited for.
 //!
 //! ```text
 //!   slot      6    7    8    9   10   11   12
@@ -7,10 +7,15 @@
 //!                when it is over, 6, 8, 9 and 11 have been waited for
 //! ```
 //!
-//! The time grows with every wait that ends in a fill, whoever filled: who fills most eagerly decides how long a slow sender
-//! has. It falls when there was no fill for long.
+//! The time grows with every wait that ends in a fill, by this subscriber or another: the most eager one decides how long a
+//! slow sender has. It falls when there was no fill for long.
+//!
+//! # Invariants
+//!
+//! - PT1: a fill waits longer than a write may take.
+//! - PT2: only claimed slots are waited for.
 
-/// After so many slots without a fill, the time is halved.
+/// The number of slots without a fill after which the time is halved.
 const CALM: u64 = 1024;
 
 #[derive(Debug)]
@@ -84,9 +89,9 @@ impl Patience {
 
     pub(super) fn internal_validate(&self, claimed: u64) -> Result<(), &'static str> {
         if self.timeout_ms < self.least_ms {
-            Err("S3: a fill waits longer than a write may take")
+            Err("PT1: a fill waits longer than a write may take")
         } else if self.wait.is_some_and(|wait| wait.up_to > claimed) {
-            Err("S2: only claimed slots are waited for")
+            Err("PT2: only claimed slots are waited for")
         } else {
             Ok(())
         }

@@ -2,8 +2,8 @@
 
 use core::convert::Infallible;
 
-use happens_before::broadcast::blocking::{SettleError, Settled};
-use happens_before::broadcast::{AppendRequest, Appender, PublishRequest};
+use happens_before::broadcast::blocking::{DriveError, Settled};
+use happens_before::broadcast::{LogKind, PublishRequest};
 use happens_before::{NodeId, Publisher};
 
 use super::{AsyncAppendLog, AsyncCounter, AsyncSlotLog};
@@ -31,21 +31,24 @@ where
     loop {
         match publisher.poll_request() {
             None => return Ok(None),
-            Some(PublishRequest::Numbers(take)) => {
-                let first = counter.increment_and_get(take.n).await.map_err(SettleError::Counter)?;
-                publisher.handle_numbers(&take, first).map_err(SettleError::Publish)?;
+            Some(PublishRequest::Numbers(request)) => {
+                let first = counter.increment_and_get(request.n).await.map_err(DriveError::Counter)?;
+                publisher.handle_numbers(&request, first).map_err(DriveError::Publish)?;
             }
             Some(PublishRequest::Write { slot, entry }) => {
                 let id = entry.id().cloned();
-                let answer = log.write(slot, entry).await.map_err(SettleError::Log)?;
+                let answer = log.write(slot, entry).await.map_err(DriveError::Log)?;
                 if let Some(id) = id {
-                    let published = publisher.handle_write(&id, slot, answer).map_err(SettleError::Publish)?;
+                    let published = publisher.handle_write(&id, slot, answer).map_err(DriveError::Publish)?;
                     if published.is_some() {
                         return Ok(published);
                     }
                 }
             }
-            Some(PublishRequest::EnterEpoch { epoch }) => return Err(SettleError::EnterEpoch { epoch }),
+            Some(PublishRequest::EnterEpoch { epoch }) => return Err(DriveError::EnterEpoch { epoch }),
+            Some(PublishRequest::Append { .. }) => {
+                return Err(DriveError::OtherLog { log: LogKind::Appends });
+            }
         }
     }
 }
@@ -56,7 +59,7 @@ where
 ///
 /// As [`settle`], but for the counter, which there is none of.
 pub async fn settle_append<I, P, L>(
-    appender: &mut Appender<I, P>,
+    publisher: &mut Publisher<I, P>,
     log: &L,
 ) -> Settled<I, P, Infallible, L::Error>
 where
@@ -64,19 +67,22 @@ where
     L: AsyncAppendLog<I, P>,
 {
     loop {
-        match appender.poll_request() {
+        match publisher.poll_request() {
             None => return Ok(None),
-            Some(AppendRequest::Append { entry }) => {
+            Some(PublishRequest::Append { entry }) => {
                 let id = entry.id().cloned();
-                let answer = log.append(entry).await.map_err(SettleError::Log)?;
-                if let Some(id) = id
-                    && let published @ Some(_) =
-                        appender.handle_append(&id, answer).map_err(SettleError::Publish)?
-                {
-                    return Ok(published);
+                let answer = log.append(entry).await.map_err(DriveError::Log)?;
+                if let Some(id) = id {
+                    let published = publisher.handle_append(&id, answer).map_err(DriveError::Publish)?;
+                    if published.is_some() {
+                        return Ok(published);
+                    }
                 }
             }
-            Some(AppendRequest::EnterEpoch { epoch }) => return Err(SettleError::EnterEpoch { epoch }),
+            Some(PublishRequest::EnterEpoch { epoch }) => return Err(DriveError::EnterEpoch { epoch }),
+            Some(PublishRequest::Numbers(_) | PublishRequest::Write { .. }) => {
+                return Err(DriveError::OtherLog { log: LogKind::Slots });
+            }
         }
     }
 }

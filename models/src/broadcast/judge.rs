@@ -1,7 +1,7 @@
 //! What must hold in a state.
 
 use happens_before::Dot;
-use happens_before::broadcast::{Content, Position, ReadAnswer, ReadLimit};
+use happens_before::broadcast::{Content, LogKind, Position, ReadAnswer, ReadLimit};
 use happens_before::check::{OrderRun, OrderViolation};
 
 use super::machines::{Entry, Message, Node, Told};
@@ -67,8 +67,8 @@ impl State {
                     && self.receivers.iter().map(Resting::view).all(|receiver| {
                         let mut delivered = receiver.delivered.iter();
                         let is_delivered = delivered.any(|(position, other)| {
-                            let is_there =
-                                position.sequence == *slot || bounds.appends && position.sequence < *slot;
+                            let is_there = position.sequence == *slot
+                                || bounds.log == LogKind::Appends && position.sequence < *slot;
                             is_there && other == message
                         });
                         receiver.next <= *slot || is_delivered

@@ -1,9 +1,8 @@
 //! Publishers and subscribers with their drivers, and what they talk to.
 
 use happens_before::broadcast::{
-    AppendAnswer, AppendRequest, Appender, MemoryLog, NumberRequest, Position, PublishErrorKind,
-    PublishRequest, PublisherConfig, ReadAnswer, ReadLimit, Snapshot, SubscribeRequest, SubscriberConfig,
-    WriteAnswer,
+    Abandoned, AppendAnswer, LogKind, MemoryLog, NumberRequest, Position, PublishErrorKind, PublishRequest,
+    PublisherConfig, ReadAnswer, ReadLimit, Snapshot, SubscribeRequest, SubscriberConfig, WriteAnswer,
 };
 use happens_before::{Dot, Publisher, Subscriber, broadcast};
 
@@ -144,17 +143,10 @@ impl Engines {
     }
 }
 
-/// A publisher over a counter, or one over a log that appends.
-#[derive(Debug)]
-enum Outbound {
-    Slots(Publisher<Node, Number>),
-    Appends(Appender<Node, Number>),
-}
-
 /// A publisher with its driver.
 #[derive(Debug)]
 pub struct Sender {
-    publisher: Outbound,
+    publisher: Publisher<Node, Number>,
     conduct: Conduct,
     node: Node,
     /// How many messages it publishes in one entry.
@@ -168,8 +160,8 @@ pub struct Sender {
 pub struct SenderStart {
     pub conduct: Conduct,
     pub attempts: u32,
-    /// Whether the log appends.
-    pub appends: bool,
+    /// The kind of the log.
+    pub log: LogKind,
     /// How many messages it publishes in one entry.
     pub batch: Number,
     pub node: Node,
@@ -247,20 +239,11 @@ impl Machine for Sender {
     type View = SenderView;
 
     fn start(start: &SenderStart) -> Self {
-        let SenderStart { conduct, attempts, appends, batch, node, sent, last, .. } = *start;
-        let outstanding = start.outstanding.clone();
-        let publisher = if appends {
-            let entry = outstanding.map(|(entry, _)| entry);
-            let mut appender = Appender::resume(node, last, entry).expect("an entry of its own");
-            start.entered.into_iter().for_each(|(epoch, _)| appender.enter(epoch));
-            Outbound::Appends(appender)
-        } else {
-            let config = PublisherConfig { attempts, ..PublisherConfig::default() };
-            let publisher = Publisher::resume(node, last, outstanding, config);
-            let mut publisher = publisher.expect("an entry of its own");
-            start.entered.into_iter().for_each(|(epoch, tail)| publisher.enter(epoch, tail));
-            Outbound::Slots(publisher)
-        };
+        let SenderStart { conduct, attempts, log, batch, node, sent, last, .. } = *start;
+        let config = PublisherConfig { log, attempts, ..PublisherConfig::default() };
+        let publisher = Publisher::resume(node, last, start.outstanding.clone(), config);
+        let mut publisher = publisher.expect("an entry of its own");
+        start.entered.into_iter().for_each(|(epoch, tail)| publisher.enter(epoch, tail));
         Self { publisher, conduct, node, batch, sent }
     }
 
@@ -280,8 +263,8 @@ impl Machine for Sender {
             SenderInput::GiveUpWaiting => {}
             SenderInput::Abandon => {
                 output.told = Some(match self.abandon() {
-                    broadcast::Fate::NotStored => Told::NotStored,
-                    broadcast::Fate::Unknown { .. } => Told::Unknown,
+                    Abandoned::NotStored { .. } => Told::NotStored,
+                    Abandoned::Unknown { .. } => Told::Unknown,
                 });
             }
         }
@@ -289,15 +272,9 @@ impl Machine for Sender {
     }
 
     fn view(mut self) -> SenderView {
-        let (broken, outstanding, last) = match &self.publisher {
-            Outbound::Slots(publisher) => {
-                let outstanding = publisher.outstanding().map(|(entry, slot)| (entry.clone(), slot));
-                (publisher.internal_validate().err(), outstanding, publisher.last())
-            }
-            Outbound::Appends(appender) => {
-                (None, appender.outstanding().map(|entry| (entry.clone(), None)), appender.last())
-            }
-        };
+        let publisher = &self.publisher;
+        let (broken, last) = (publisher.internal_validate().err(), publisher.last());
+        let outstanding = publisher.outstanding().map(|(entry, slot)| (entry.clone(), slot));
         let is_sealed = matches!(self.ask(), Some(Request::Enter));
         SenderView { node: self.node, sent: self.sent, last, outstanding, is_sealed, broken }
     }
@@ -316,42 +293,31 @@ impl Sender {
 
     /// Publishes these messages, as something new.
     fn publish(&mut self) {
-        let (numbers, one) = (self.numbers(), self.batch == 1);
-        match &mut self.publisher {
-            Outbound::Slots(publisher) if one => publisher.publish(self.sent).is_ok(),
-            Outbound::Slots(publisher) => publisher.publish_batch(numbers).is_ok(),
-            Outbound::Appends(appender) if one => appender.publish(self.sent).is_ok(),
-            Outbound::Appends(appender) => appender.publish_batch(numbers).is_ok(),
-        }
-        .then_some(())
-        .expect("nothing is outstanding");
+        let published = if self.batch == 1 {
+            self.publisher.publish(self.sent).is_ok()
+        } else {
+            self.publisher.publish_batch(self.numbers()).is_ok()
+        };
+        assert!(published, "nothing is outstanding");
     }
 
-    fn abandon(&mut self) -> broadcast::Fate {
-        let abandoned = match &mut self.publisher {
-            Outbound::Slots(publisher) => publisher.abandon(),
-            Outbound::Appends(appender) => appender.abandon(),
-        };
-        abandoned.expect("something is outstanding").fate
+    fn abandon(&mut self) -> Abandoned<Node, Number> {
+        self.publisher.abandon().expect("something is outstanding")
     }
 
     fn ask(&mut self) -> Option<Request> {
-        Some(match &mut self.publisher {
-            Outbound::Slots(publisher) => match publisher.poll_request()? {
-                PublishRequest::Numbers(take) => Request::Numbers(take),
-                PublishRequest::Write { slot, entry } => Request::Write { slot, entry: entry.clone() },
-                PublishRequest::EnterEpoch { .. } => Request::Enter,
-            },
-            Outbound::Appends(appender) => match appender.poll_request()? {
-                AppendRequest::Append { entry } => Request::Append { entry: entry.clone() },
-                AppendRequest::EnterEpoch { .. } => Request::Enter,
-            },
+        Some(match self.publisher.poll_request()? {
+            PublishRequest::Numbers(request) => Request::Numbers(request),
+            PublishRequest::Write { slot, entry } => Request::Write { slot, entry: entry.clone() },
+            PublishRequest::Append { entry } => Request::Append { entry: entry.clone() },
+            PublishRequest::EnterEpoch { .. } => Request::Enter,
         })
     }
 
     fn hear(&mut self, answer: Answer) -> Option<Told> {
-        let heard = match (&mut self.publisher, answer) {
-            (Outbound::Slots(publisher), Answer::Numbers { mut take, first }) => {
+        let publisher = &mut self.publisher;
+        let heard = match answer {
+            Answer::Numbers { mut take, first } => {
                 if self.conduct == Conduct::StaleNumber
                     && let Some(PublishRequest::Numbers(newest)) = publisher.poll_request()
                 {
@@ -359,21 +325,13 @@ impl Sender {
                 }
                 publisher.handle_numbers(&take, first).map(|()| None)
             }
-            (Outbound::Slots(publisher), Answer::Written { id, slot, answer }) => {
-                publisher.handle_write(&id, slot, answer)
-            }
-            (Outbound::Appends(appender), Answer::Appended { id, answer }) => {
-                appender.handle_append(&id, answer)
-            }
-            (Outbound::Slots(publisher), Answer::Entered { epoch, tail }) => {
+            Answer::Written { id, slot, answer } => publisher.handle_write(&id, slot, answer),
+            Answer::Appended { id, answer } => publisher.handle_append(&id, answer),
+            Answer::Entered { epoch, tail } => {
                 publisher.enter(epoch, tail);
                 Ok(None)
             }
-            (Outbound::Appends(appender), Answer::Entered { epoch, .. }) => {
-                appender.enter(epoch);
-                Ok(None)
-            }
-            _ => unreachable!("it has not asked for that"),
+            Answer::Found { .. } | Answer::Filled { .. } => unreachable!("it has not asked for that"),
         };
         match heard.map_err(|error| error.kind) {
             Ok(published) => published.map(|published| Told::Stored { slot: published.slot }),
@@ -392,7 +350,7 @@ impl Sender {
 pub struct Receiver {
     subscriber: Subscriber<Node, Number>,
     conduct: Conduct,
-    appends: bool,
+    log: LogKind,
     delivered: Vec<(Position, Message)>,
     broken: Option<String>,
 }
@@ -401,8 +359,8 @@ pub struct Receiver {
 #[derive(Clone, Debug)]
 pub struct ReceiverStart {
     pub conduct: Conduct,
-    /// Whether the log appends, so that there are no holes.
-    pub appends: bool,
+    /// The kind of the log: over appends there are no holes.
+    pub log: LogKind,
     pub snapshot: Snapshot<Node>,
     /// What was delivered before.
     pub delivered: Vec<(Position, Message)>,
@@ -462,8 +420,8 @@ impl Machine for Receiver {
     type View = ReceiverView;
 
     fn start(start: &ReceiverStart) -> Self {
-        let ReceiverStart { conduct, appends, snapshot, delivered } = start.clone();
-        Self { subscriber: Subscriber::resume(snapshot, CONFIG), conduct, appends, delivered, broken: None }
+        let ReceiverStart { conduct, log, snapshot, delivered } = start.clone();
+        Self { subscriber: Subscriber::resume(snapshot, CONFIG), conduct, log, delivered, broken: None }
     }
 
     fn handle(&mut self, input: &ReceiverInput) -> Option<Request> {
@@ -529,7 +487,7 @@ impl Receiver {
     fn ask(&mut self, when: When) -> Option<Request> {
         match (self.subscriber.poll_request(when.ms())?, self.conduct) {
             // The read that has left it out may be older than an announcement of what stands above: ask once more.
-            (SubscribeRequest::Fill { slot, .. }, _) if self.appends => {
+            (SubscribeRequest::Fill { slot, .. }, _) if self.log == LogKind::Appends => {
                 Some(Request::Read { from: slot, limit: ReadLimit::entries(1) })
             }
             (SubscribeRequest::Fill { .. }, Conduct::NoRepair) => None,
@@ -551,6 +509,6 @@ impl Receiver {
     /// What it would begin again with.
     pub fn save(&self) -> ReceiverStart {
         let (snapshot, delivered) = (self.subscriber.snapshot(), self.delivered.clone());
-        ReceiverStart { conduct: self.conduct, appends: self.appends, snapshot, delivered }
+        ReceiverStart { conduct: self.conduct, log: self.log, snapshot, delivered }
     }
 }

@@ -118,6 +118,7 @@ mod machines;
 mod state;
 mod words;
 
+use happens_before::broadcast::LogKind;
 pub use machines::Conduct;
 use machines::When;
 pub use state::State;
@@ -132,8 +133,8 @@ pub struct Bounds {
     pub batch: u8,
     /// How many subscribers there are.
     pub subscribers: usize,
-    /// Whether the log appends; otherwise there is a counter.
-    pub appends: bool,
+    /// The kind of the log; over slots there is a counter.
+    pub log: LogKind,
     /// How often what goes wrong, in all.
     pub faults: Faults,
     /// How often a publisher puts up with an occupied slot.
@@ -180,7 +181,7 @@ impl Default for Bounds {
             messages: vec![1, 1],
             batch: 1,
             subscribers: 1,
-            appends: false,
+            log: LogKind::Slots,
             faults: Faults::default(),
             attempts: 4,
             announced: false,
@@ -277,7 +278,7 @@ impl Model for Bounds {
             Property::always("one order", |bounds: &Self, state: &State| state.order(bounds).is_ok()),
             Property::always("what was told is true", |bounds: &Self, state: &State| state.is_true(bounds)),
             Property::always("node order", |bounds: &Self, state: &State| {
-                bounds.appends || state.is_in_node_order()
+                bounds.log == LogKind::Appends || state.is_in_node_order()
             }),
             Property::always("real time", |bounds: &Self, state: &State| {
                 bounds.faults.repeated > 0 || state.is_in_real_time()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use happens_before::broadcast::Snapshot;
+use happens_before::broadcast::{LogKind, Snapshot};
 
 use super::machines::{
     Answer, Engines, LIFE, Message, Receiver, ReceiverInput, ReceiverStart, Request, Sender, SenderInput,
@@ -76,7 +76,7 @@ impl State {
             Resting::new(SenderStart {
                 conduct: bounds.conduct,
                 attempts: bounds.attempts,
-                appends: bounds.appends,
+                log: bounds.log,
                 batch: bounds.batch,
                 node,
                 sent: 0,
@@ -85,7 +85,7 @@ impl State {
                 entered: None,
             })
         };
-        let receiver = new_receiver(bounds.conduct, bounds.appends);
+        let receiver = new_receiver(bounds.conduct, bounds.log);
         Self {
             engines: Engines::new(),
             senders: (0..).take(bounds.messages.len()).map(sender).collect(),
@@ -385,7 +385,7 @@ impl State {
         let mut start = SenderStart {
             conduct: bounds.conduct,
             attempts: bounds.attempts,
-            appends: bounds.appends,
+            log: bounds.log,
             batch: bounds.batch,
             node: view.node,
             sent: view.sent,
@@ -409,11 +409,8 @@ impl State {
                     ", begins epoch {} above slot {tail}, and learns from the log",
                     self.engines.epoch()
                 ));
-                let reader = deliver_all(
-                    &mut self.engines,
-                    new_receiver(Conduct::Right, bounds.appends).machine(),
-                    tail,
-                );
+                let reader =
+                    deliver_all(&mut self.engines, new_receiver(Conduct::Right, bounds.log).machine(), tail);
                 let reader = reader.expect("the log can be read").save();
                 let position = reader.delivered.iter().find(|(_, delivered)| messages.contains(delivered));
                 let slot = position.map(|(position, _)| position.sequence);
@@ -429,8 +426,8 @@ impl State {
 /// More than any machine needs within the bounds.
 pub(super) const ROUNDS: usize = 64;
 
-fn new_receiver(conduct: Conduct, appends: bool) -> Resting<Receiver> {
-    Resting::new(ReceiverStart { conduct, appends, snapshot: Snapshot::default(), delivered: Vec::new() })
+fn new_receiver(conduct: Conduct, log: LogKind) -> Resting<Receiver> {
+    Resting::new(ReceiverStart { conduct, log, snapshot: Snapshot::default(), delivered: Vec::new() })
 }
 
 /// Lets a subscriber go on until it is beyond `tail`, with any time-out over at once; `None` if it never is.

@@ -31,9 +31,11 @@
 //! ```
 
 mod epoch;
+mod error;
 mod follow;
 mod publish;
 
-pub use epoch::{BeginEpochError, Begun, begin_epoch, begin_epoch_append};
+pub use epoch::{Begun, begin_epoch, begin_epoch_append};
+pub use error::DriveError;
 pub use follow::{FollowError, follow, follow_appends};
-pub use publish::{SettleError, Settled, settle, settle_append};
+pub use publish::{Settled, settle, settle_append};
