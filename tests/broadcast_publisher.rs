@@ -510,101 +510,101 @@ fn what_is_given_up_says_whether_it_can_be_stored() {
 
 #[test]
 fn an_unanswered_append_is_repeated_with_the_same_id() {
-    let mut appender = Publisher::new('a', PublisherConfig::over_appends());
-    assert_eq!(appender.poll_request(), None);
-    appender.publish("hello").unwrap();
+    let mut appending = Publisher::new('a', PublisherConfig::over_appends());
+    assert_eq!(appending.poll_request(), None);
+    appending.publish("hello").unwrap();
     let entry = Entry::message(0, id(1), "hello");
     for _ in 0..2 {
-        assert_eq!(appender.poll_request(), Some(PublishRequest::Append { entry: &entry }));
+        assert_eq!(appending.poll_request(), Some(PublishRequest::Append { entry: &entry }));
     }
-    assert_eq!(appender.publish("more").unwrap_err().kind, PublishErrorKind::Busy);
-    let published = appender.handle_append(&id(1), AppendAnswer::Appended { slot: 4 }).unwrap().unwrap();
+    assert_eq!(appending.publish("more").unwrap_err().kind, PublishErrorKind::Busy);
+    let published = appending.handle_append(&id(1), AppendAnswer::Appended { slot: 4 }).unwrap().unwrap();
     assert_eq!((published.id, published.slot), (id(1), 4));
     // The answer to the other request comes when the next entry is outstanding.
-    appender.publish_batch(["x", "y"]).unwrap();
-    assert_eq!(appender.handle_append(&id(1), AppendAnswer::Appended { slot: 5 }), Ok(None));
-    assert_eq!(appender.outstanding(), Some((&Entry::batch(0, id(2), ["x", "y"]).unwrap(), None)));
-    assert_eq!(appender.last(), 3);
+    appending.publish_batch(["x", "y"]).unwrap();
+    assert_eq!(appending.handle_append(&id(1), AppendAnswer::Appended { slot: 5 }), Ok(None));
+    assert_eq!(appending.outstanding(), Some((&Entry::batch(0, id(2), ["x", "y"]).unwrap(), None)));
+    assert_eq!(appending.last(), 3);
 }
 
 #[test]
 fn a_sealed_append_waits_for_the_new_epoch() {
-    let mut appender = Publisher::new('a', PublisherConfig::over_appends());
-    appender.publish_marker().unwrap();
+    let mut appending = Publisher::new('a', PublisherConfig::over_appends());
+    appending.publish_marker().unwrap();
     assert_eq!(
-        appender.poll_request(),
+        appending.poll_request(),
         Some(PublishRequest::Append { entry: &Entry::<_, ()>::marker(0, id(1)) })
     );
-    assert_eq!(appender.handle_append(&id(1), AppendAnswer::Sealed { epoch: 2 }), Ok(None));
-    assert_eq!(appender.poll_request(), Some(PublishRequest::EnterEpoch { epoch: 2 }));
-    appender.enter(1, 0);
-    assert_eq!(appender.poll_request(), Some(PublishRequest::EnterEpoch { epoch: 2 }));
-    appender.enter(2, 0);
-    assert_eq!(appender.poll_request(), Some(PublishRequest::Append { entry: &Entry::marker(2, id(1)) }));
-    assert_eq!(appender.handle_append(&id(1), AppendAnswer::Sealed { epoch: 2 }), Ok(None), "a late answer");
-    assert_eq!(appender.poll_request(), Some(PublishRequest::Append { entry: &Entry::marker(2, id(1)) }));
+    assert_eq!(appending.handle_append(&id(1), AppendAnswer::Sealed { epoch: 2 }), Ok(None));
+    assert_eq!(appending.poll_request(), Some(PublishRequest::EnterEpoch { epoch: 2 }));
+    appending.enter(1, 0);
+    assert_eq!(appending.poll_request(), Some(PublishRequest::EnterEpoch { epoch: 2 }));
+    appending.enter(2, 0);
+    assert_eq!(appending.poll_request(), Some(PublishRequest::Append { entry: &Entry::marker(2, id(1)) }));
+    assert_eq!(appending.handle_append(&id(1), AppendAnswer::Sealed { epoch: 2 }), Ok(None), "a late answer");
+    assert_eq!(appending.poll_request(), Some(PublishRequest::Append { entry: &Entry::marker(2, id(1)) }));
 }
 
 #[test]
 fn a_given_up_append_is_unknown_once_it_was_sent() {
-    let mut appender = Publisher::new('a', PublisherConfig::over_appends());
-    appender.publish("hello").unwrap();
+    let mut appending = Publisher::new('a', PublisherConfig::over_appends());
+    appending.publish("hello").unwrap();
     let entry = Entry::message(0, id(1), "hello");
-    assert_eq!(appender.abandon(), Some(Abandoned::NotStored { entry }));
-    appender.publish("hello").unwrap();
-    appender.poll_request();
+    assert_eq!(appending.abandon(), Some(Abandoned::NotStored { entry }));
+    appending.publish("hello").unwrap();
+    appending.poll_request();
     let entry = Entry::message(0, id(2), "hello");
-    assert_eq!(appender.abandon(), Some(Abandoned::Unknown { entry, slot: None }));
-    let mut appender = Publisher::resume(
+    assert_eq!(appending.abandon(), Some(Abandoned::Unknown { entry, slot: None }));
+    let mut appending = Publisher::resume(
         'a',
         5,
         Some((Entry::message(1, id(4), "hello"), None)),
         PublisherConfig::over_appends(),
     )
     .unwrap();
-    assert_eq!(appender.last(), 5);
-    assert!(matches!(appender.abandon(), Some(Abandoned::Unknown { slot: None, .. })));
-    appender.publish("next").unwrap();
-    assert_eq!(appender.outstanding().map(|(entry, _)| entry.epoch()), Some(1));
+    assert_eq!(appending.last(), 5);
+    assert!(matches!(appending.abandon(), Some(Abandoned::Unknown { slot: None, .. })));
+    appending.publish("next").unwrap();
+    assert_eq!(appending.outstanding().map(|(entry, _)| entry.epoch()), Some(1));
 }
 
 #[test]
 fn a_publisher_over_appends_has_one_entry_outstanding_of_whichever_kind_in_its_epoch() {
-    let mut appender = Publisher::resume('a', 5, None, PublisherConfig::over_appends()).unwrap();
-    appender.enter(2, 0);
-    appender.enter(1, 0); // changes nothing
+    let mut appending = Publisher::resume('a', 5, None, PublisherConfig::over_appends()).unwrap();
+    appending.enter(2, 0);
+    appending.enter(1, 0); // changes nothing
     let begin: [fn(&mut Publisher<char, &'static str>); 3] = [
-        |appender| appender.publish("x").map(drop).unwrap(),
-        |appender| appender.publish_batch(["x", "y"]).map(drop).unwrap(),
-        |appender| appender.publish_marker().map(drop).unwrap(),
+        |appending| appending.publish("x").map(drop).unwrap(),
+        |appending| appending.publish_batch(["x", "y"]).map(drop).unwrap(),
+        |appending| appending.publish_marker().map(drop).unwrap(),
     ];
     for begin in begin {
-        begin(&mut appender);
-        let last = appender.last();
-        assert_eq!(appender.publish("z").unwrap_err().kind, PublishErrorKind::Busy);
-        assert_eq!(appender.publish_batch(["z"]).unwrap_err().kind, PublishErrorKind::Busy);
-        assert_eq!(appender.publish_marker().unwrap_err().kind, PublishErrorKind::Busy);
-        assert_eq!(appender.last(), last, "nothing is numbered by a refusal");
-        assert_eq!(appender.outstanding().map(|(entry, _)| entry.epoch()), Some(2));
-        assert!(matches!(appender.abandon(), Some(Abandoned::NotStored { .. })));
+        begin(&mut appending);
+        let last = appending.last();
+        assert_eq!(appending.publish("z").unwrap_err().kind, PublishErrorKind::Busy);
+        assert_eq!(appending.publish_batch(["z"]).unwrap_err().kind, PublishErrorKind::Busy);
+        assert_eq!(appending.publish_marker().unwrap_err().kind, PublishErrorKind::Busy);
+        assert_eq!(appending.last(), last, "nothing is numbered by a refusal");
+        assert_eq!(appending.outstanding().map(|(entry, _)| entry.epoch()), Some(2));
+        assert!(matches!(appending.abandon(), Some(Abandoned::NotStored { .. })));
     }
-    assert_eq!(appender.last(), 9);
+    assert_eq!(appending.last(), 9);
 }
 
 #[test]
 fn an_append_sealed_in_an_epoch_that_was_left_meanwhile_goes_on_at_once() {
-    let mut appender = Publisher::new('a', PublisherConfig::over_appends());
-    let hello = appender.publish("hello").unwrap();
-    appender.poll_request();
-    appender.enter(3, 0);
+    let mut appending = Publisher::new('a', PublisherConfig::over_appends());
+    let hello = appending.publish("hello").unwrap();
+    appending.poll_request();
+    appending.enter(3, 0);
     assert_eq!(
-        appender.outstanding().map(|(entry, _)| entry.epoch()),
+        appending.outstanding().map(|(entry, _)| entry.epoch()),
         Some(0),
         "settled in its own epoch first"
     );
-    assert_eq!(appender.handle_append(&hello, AppendAnswer::Sealed { epoch: 2 }), Ok(None));
+    assert_eq!(appending.handle_append(&hello, AppendAnswer::Sealed { epoch: 2 }), Ok(None));
     let entry = &Entry::message(3, hello, "hello");
-    assert_eq!(appender.poll_request(), Some(PublishRequest::Append { entry }));
+    assert_eq!(appending.poll_request(), Some(PublishRequest::Append { entry }));
 }
 
 #[test]
@@ -659,16 +659,16 @@ fn a_skip_and_a_retirement_take_a_number_each_and_a_refusal_hands_back_what_they
     assert_eq!(publisher.publish_retirement('b'), Ok(id(2)));
     assert_eq!(publisher.outstanding().unwrap().0, &Entry::retire(0, id(2), 'b'));
 
-    let mut appender: Publisher<_, ()> =
+    let mut appending: Publisher<_, ()> =
         Publisher::resume('a', 4, None, PublisherConfig::over_appends()).unwrap();
-    appender.enter(3, 0);
-    assert_eq!(appender.publish_skip(7), Ok(id(5)));
-    assert_eq!(appender.outstanding(), Some((&Entry::skip(3, id(5), 7), None)));
-    assert_eq!(appender.publish_retirement('b').unwrap_err().value, 'b');
-    appender.abandon();
-    assert_eq!(appender.publish_retirement('b'), Ok(id(6)));
-    assert_eq!(appender.outstanding(), Some((&Entry::retire(3, id(6), 'b'), None)));
-    assert_eq!(appender.publish_skip(8).unwrap_err().value, 8);
+    appending.enter(3, 0);
+    assert_eq!(appending.publish_skip(7), Ok(id(5)));
+    assert_eq!(appending.outstanding(), Some((&Entry::skip(3, id(5), 7), None)));
+    assert_eq!(appending.publish_retirement('b').unwrap_err().value, 'b');
+    appending.abandon();
+    assert_eq!(appending.publish_retirement('b'), Ok(id(6)));
+    assert_eq!(appending.outstanding(), Some((&Entry::retire(3, id(6), 'b'), None)));
+    assert_eq!(appending.publish_skip(8).unwrap_err().value, 8);
 }
 
 #[test]
@@ -690,19 +690,19 @@ fn a_number_that_is_used_ends_in_an_error_with_the_message_and_the_next_one_goes
     );
     assert_eq!(publisher.publish("mine"), Ok(id(7)));
 
-    let mut appender = Publisher::new('a', PublisherConfig::over_appends());
-    appender.publish("mine").unwrap();
-    let error = appender.handle_append(&id(1), AppendAnswer::NumberUsed { highest: 5 }).unwrap_err();
+    let mut appending = Publisher::new('a', PublisherConfig::over_appends());
+    appending.publish("mine").unwrap();
+    let error = appending.handle_append(&id(1), AppendAnswer::NumberUsed { highest: 5 }).unwrap_err();
     assert_eq!(error.kind, PublishErrorKind::NumberUsed { highest: 5 });
-    assert_eq!(appender.publish("mine"), Ok(id(6)));
-    appender.poll_request();
-    let error = appender.handle_append(&id(6), AppendAnswer::AlreadyAppended { slot: 9 }).unwrap_err();
+    assert_eq!(appending.publish("mine"), Ok(id(6)));
+    appending.poll_request();
+    let error = appending.handle_append(&id(6), AppendAnswer::AlreadyAppended { slot: 9 }).unwrap_err();
     assert_eq!(
         error.kind,
         PublishErrorKind::NumberUsed { highest: 6 },
         "another has appended it: it is sent once"
     );
-    assert_eq!(appender.publish("mine"), Ok(id(7)));
+    assert_eq!(appending.publish("mine"), Ok(id(7)));
 }
 
 #[test]
@@ -779,22 +779,22 @@ fn answers_that_make_no_sense_end_in_an_error_with_the_message() {
 fn appends_whose_answers_make_no_sense_end_in_an_error_with_the_message() {
     for slot in [0, u64::MAX] {
         for answer in [AppendAnswer::Appended { slot }, AppendAnswer::AlreadyAppended { slot }] {
-            let mut appender = Publisher::new('a', PublisherConfig::over_appends());
-            let hello = appender.publish("hello").unwrap();
-            appender.poll_request();
-            appender.poll_request();
-            let error = appender.handle_append(&hello, answer).unwrap_err();
+            let mut appending = Publisher::new('a', PublisherConfig::over_appends());
+            let hello = appending.publish("hello").unwrap();
+            appending.poll_request();
+            appending.poll_request();
+            let error = appending.handle_append(&hello, answer).unwrap_err();
             assert_eq!(error.value, Entry::message(0, hello, "hello"));
             assert_eq!(error.kind, PublishErrorKind::NoSuchSlot { slot });
         }
     }
-    let mut appender = Publisher::new('a', PublisherConfig::over_appends());
-    let hello = appender.publish("hello").unwrap();
+    let mut appending = Publisher::new('a', PublisherConfig::over_appends());
+    let hello = appending.publish("hello").unwrap();
     for _ in 0..16 {
-        assert!(appender.poll_request().is_some());
-        assert_eq!(appender.handle_append(&hello, AppendAnswer::Sealed { epoch: 0 }), Ok(None));
+        assert!(appending.poll_request().is_some());
+        assert_eq!(appending.handle_append(&hello, AppendAnswer::Sealed { epoch: 0 }), Ok(None));
     }
-    let error = appender.handle_append(&hello, AppendAnswer::Sealed { epoch: 0 }).unwrap_err();
+    let error = appending.handle_append(&hello, AppendAnswer::Sealed { epoch: 0 }).unwrap_err();
     assert_eq!(error.kind, PublishErrorKind::Sealed { epoch: 0, times: 17 });
-    assert_eq!(appender.poll_request(), None);
+    assert_eq!(appending.poll_request(), None);
 }

@@ -49,7 +49,7 @@ pub enum Content<I, P> {
         /// Its id, numbered like that of a message.
         id: Dot<I>,
     },
-    /// Nothing: someone gave up waiting for the one who has this slot's number.
+    /// Nothing: a subscriber gave up waiting for the publisher that has this slot's number.
     Fill,
     /// A request to every subscriber to pass a slot that cannot be read, as if it were empty.
     Skip {

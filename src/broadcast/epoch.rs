@@ -1,42 +1,45 @@
-//! A new epoch: what separates everything that was written before from everything that is written from now on.
-//!
-//! # The problem
-//!
-//! A log is restored from last night's backup. Slots 34 to 40 are empty again, and are written a second time, with other
-//! messages. A node that held a lock under the token `0:34:0` still has it, and the next node that is granted a lock gets
-//! the same token. A subscriber that had delivered slot 40 takes the new slot 41 for what follows.
-//!
-//! # The algorithm
-//!
-//! 1. Ask the log for its epoch, by sealing epoch 0, which changes nothing. The new epoch must be above it.
-//! 2. Seal the log for the new epoch. No entry of an earlier one gets in any more, and the tail stands still.
-//! 3. Over a counter: take numbers until the next one is above the tail.
-//! 4. Publishers [enter](super::Publisher::enter) the epoch with the tail. One that starts later seals epoch 0 again to
-//!    learn both.
-//!
-//! # Guarantees
-//!
-//! If the epoch is above *every* epoch that was ever used with the log, everything written from now on has a higher
-//! [`Position`](super::Position) than anything that was ever delivered. So no [token](super::FencingToken) is granted
-//! twice, and a subscriber that is ahead of the restored log [says so](super::SubscribeError::RolledBack).
-//!
-//! The log alone cannot know which epochs were used: what it lost in the restore may have been of a later epoch than all
-//! that it holds. So the epoch is an argument. Take the time of day in milliseconds, or a number that is kept
-//! outside of the log and counted up. The backup's epoch plus one is right only if no epoch was begun since the backup.
-//!
-//! # Use
-//!
-//! Poll with [`NewEpoch::poll_request`] and hand in the answers, until it says [`EpochBegun`]. A request whose answer was
-//! lost is polled again. [`blocking::begin_epoch`](super::blocking::begin_epoch) has the loop.
+//! The machine that begins a new epoch; its essay is on [`NewEpoch`].
 
 use core::num::NonZeroU64;
 
 use super::{LogKind, PublishError, PublishErrorKind, SealAnswer};
 
-/// A counter that stays below the tail is believed so often.
+/// The number of times that a counter below the tail is believed.
 const ATTEMPTS: u32 = 16;
 
 /// The machine that begins a new epoch of a log; it does no input or output. Every method is O(1).
+///
+/// An epoch separates everything that was written before from everything that is written from now on.
+///
+/// # The problem
+///
+/// A log is restored from last night's backup. Slots 34 to 40 are empty again, and are written a second time, with other
+/// messages. A node that held a lock under the token `0:34:0` still has it, and the next node that is granted a lock gets
+/// the same token. A subscriber that had delivered slot 40 takes the new slot 41 for what follows.
+///
+/// # The algorithm
+///
+/// 1. Ask the log for its epoch, by sealing epoch 0, which changes nothing. The new epoch must be above it.
+/// 2. Seal the log for the new epoch. No entry of an earlier one gets in any more, and the tail stands still.
+/// 3. Over slots, take numbers from the counter until the next one is above the tail.
+/// 4. Publishers [enter](crate::Publisher::enter) the epoch with the tail. One that starts later seals epoch 0 again to
+///    learn both.
+///
+/// # Guarantees
+///
+/// If the epoch is above *every* epoch that was ever used with the log, everything written from now on has a higher
+/// [`Position`](super::Position) than anything that was ever delivered. So no [token](super::FencingToken) is granted
+/// twice, and a subscriber that is ahead of the restored log [says so](super::SubscribeError::RolledBack).
+///
+/// The log alone cannot know which epochs were used: the entries that it lost in the restore may have been of a later
+/// epoch than all that it holds. So the epoch is an argument. Take the time of day in milliseconds, or a number that is
+/// kept outside of the log and counted up. The backup's epoch plus one is right only if no epoch was begun since the
+/// backup.
+///
+/// # Use
+///
+/// Poll with [`poll_request`](Self::poll_request) and hand in the answers, until one of them says [`EpochBegun`]. A
+/// request whose answer was lost is polled again. [`blocking::begin_epoch`](super::blocking::begin_epoch) has the loop.
 ///
 /// # Examples
 ///
@@ -83,7 +86,7 @@ enum Stage {
     Numbers {
         tail: u64,
         n: NonZeroU64,
-        /// How often the counter was below the tail.
+        /// The number of times that the counter was below the tail.
         behind: u32,
     },
 }
@@ -100,12 +103,12 @@ pub enum EpochRequest {
     Current,
     /// Call `increment_and_get(n)` on the counter; the answer goes to [`NewEpoch::handle_numbers`].
     Numbers {
-        /// How many numbers.
+        /// The number of numbers.
         n: NonZeroU64,
     },
 }
 
-/// An epoch has begun: what publishers enter.
+/// An epoch that has begun: what publishers enter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EpochBegun {
     /// The epoch.
@@ -118,7 +121,7 @@ impl NewEpoch {
     /// Begins `epoch` over a log of this kind; over slots there is a counter to bring above the tail.
     ///
     /// The epoch must be above every epoch that was ever used with the log, also above those that a restored log has
-    /// forgotten: [see the module](self).
+    /// forgotten: see [the guarantees](Self#guarantees).
     #[must_use]
     pub const fn new(epoch: u64, log: LogKind) -> Self {
         Self { epoch, log, stage: Stage::Ask }

@@ -17,7 +17,7 @@ use super::{Entry, Unreadable};
 /// | [`Jump`], [`CounterBehind`] | the counter | no | check the counter, begin a new epoch with another |
 /// | [`Conflict`] | two publishers of one id | no | stop both |
 /// | [`NumberUsed`] | two publishers of one id, or a restart | no, or unknown | publish again if the other has stopped |
-/// | [`OutcomeTrimmed`] | whoever trims | unknown | look in a snapshot |
+/// | [`OutcomeTrimmed`] | the caller of `trim` | unknown | look in a snapshot |
 /// | [`Sealed`], [`NoSuchSlot`], [`NotSealed`] | the log | unknown | check the engine |
 /// | [`NotAbove`] | the caller | - | begin a higher epoch |
 ///
@@ -97,7 +97,7 @@ pub enum PublishErrorKind<T> {
     /// use one node id, or one lost its state and came back under its old id. If the other has stopped for good, publish
     /// the payload again: the next number is above those of the other.
     ///
-    /// Where requests are repeated and the log is trimmed, it is **unknown** whether the number is that of this very entry;
+    /// If requests are repeated and the log is trimmed, it is **unknown** whether the number is that of this very entry;
     /// what is delivered under its id says so.
     NumberUsed {
         /// The highest number of the node in the log.
@@ -290,7 +290,7 @@ pub enum SubscribeError<I, P> {
         /// The slot that holds the `Skip`.
         by: u64,
     },
-    /// The log has given an answer that breaks its [contract](super::log). Nothing of the answer is used, and the log is
+    /// The log has given an answer that breaks its [contract](super::Log). Nothing of the answer is used, and the log is
     /// asked again after a pause. The engine is at fault.
     InvalidAnswer {
         /// The slot at which the read began, or that was to be filled.

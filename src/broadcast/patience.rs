@@ -23,7 +23,7 @@ pub(super) struct Patience {
     /// Longer than a write may take.
     least_ms: u64,
     most_ms: u64,
-    /// How long a hole is waited for, just after `fill`.
+    /// The wait for a hole just after `fill`.
     timeout_ms: u64,
     /// The last slot that was passed as a fill, or where all began.
     fill: u64,
@@ -46,7 +46,7 @@ impl Patience {
         Self { least_ms, most_ms: most_ms.max(least_ms), timeout_ms: least_ms, fill: first - 1, wait: None }
     }
 
-    /// How long this slot is waited for, if it is the next one.
+    /// The wait for this slot, if it is the next one.
     fn timeout_ms(&self, slot: u64) -> u64 {
         // No underflow: what comes next is above what was passed.
         let halved = u32::try_from((slot - 1 - self.fill) / CALM).unwrap_or(u32::MAX);
@@ -68,7 +68,7 @@ impl Patience {
         }
     }
 
-    /// How long this hole is still waited for, if that has begun.
+    /// The time left of the wait for this hole, if that has begun.
     pub(super) fn left_ms(&self, slot: u64) -> Option<u64> {
         self.wait.filter(|wait| slot <= wait.up_to).map(|wait| wait.left_ms)
     }

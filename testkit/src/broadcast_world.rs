@@ -19,7 +19,7 @@ use happens_before::{Dot, Publisher, Subscriber};
 pub type Payload = (u8, u64);
 pub type Violation = OrderViolation<u8, Position>;
 
-/// How often things go wrong, in a thousand chances each; and how the drivers behave.
+/// Rates of faults, in a thousand chances each, and the conduct of the drivers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Conduct {
     /// The kind of the log; over slots there is a counter.
@@ -60,7 +60,7 @@ pub enum Retry {
     Blind,
 }
 
-/// What was seen, so that a test can say that it saw enough.
+/// Counts of what happened, so that a test can say that it saw enough.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
     pub acknowledged: u64,
@@ -85,7 +85,7 @@ pub struct Seen {
     pub clock_set: u64,
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug)]
 pub enum End {
     Complete,
@@ -109,7 +109,7 @@ fn new_publisher(
 struct Pub {
     node: u8,
     machine: Publisher<u8, Payload>,
-    /// Which life of it, so that answers to the dead are not heard.
+    /// The number of its life, so that answers to the dead are not heard.
     life: u32,
     epoch: u64,
     awaiting: bool,
@@ -117,7 +117,7 @@ struct Pub {
     number: u64,
     /// The payload numbers of what is outstanding.
     outstanding: Vec<u64>,
-    /// What is on its disk.
+    /// The content of its disk.
     saved: Option<(Entry<u8, Payload>, Option<u64>)>,
 }
 
@@ -160,7 +160,7 @@ enum Who {
 pub struct World<C> {
     choose: C,
     conduct: Conduct,
-    /// What the subscribers take for the time.
+    /// The subscribers' clock.
     clock_ms: u64,
     run: OrderRun<u8, Position>,
     log: MemoryLog<u8, Payload>,
@@ -187,7 +187,7 @@ pub struct World<C> {
 const ATTEMPTS: u32 = 40;
 const JUMP: u64 = 64;
 
-/// Where the subscribers' clock stands at first.
+/// The subscribers' clock at first.
 const NOON: u64 = 43_200_000;
 
 /// Makes a subscriber that has room for some payloads, and not for a window full of the largest.
@@ -279,7 +279,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
         }
     }
 
-    /// Whether the counter may repeat numbers, or leave some out.
+    /// Returns whether the counter may repeat numbers, or leave some out.
     fn counter_lies(&self) -> bool {
         self.conduct.counter_back > 0 || self.conduct.counter_jump > 0
     }

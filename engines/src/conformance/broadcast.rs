@@ -79,7 +79,7 @@ where
     let (counter, unreliable) = (Unreliable::new(counter, seed), Unreliable::new(log, !seed));
     let calls = AtomicU64::new(0);
     let settle = |publisher: &mut _| {
-        // Now and then somebody dies with a number.
+        // Now and then a publisher dies with a number.
         if calls.fetch_add(1, Ordering::SeqCst).is_multiple_of(5) {
             drop(counter.increment_and_get(NonZeroU64::MIN));
         }
@@ -190,7 +190,7 @@ fn run<L>(
         }
     });
     let mut judge = judge.lock().expect("the judge has not panicked");
-    // Whoever comes late reads the same.
+    // A subscriber that comes late reads the same.
     let (mut late, mut delivered) = (Subscriber::new(SubscriberConfig::default()), 0);
     for second in 0..1_000 {
         follow_appends(&mut late, log, 1_000 * second).expect("no holes are left below the last message");

@@ -28,7 +28,7 @@ struct State<W> {
     late: Vec<W>,
 }
 
-/// Why there is no answer. `E` is the error of the engine itself.
+/// The reason why there is no answer. `E` is the error of the engine itself.
 #[derive(Debug)]
 pub enum Lost<E> {
     /// On purpose; unknown whether it was done, or will be.
@@ -37,7 +37,7 @@ pub enum Lost<E> {
     Engine(E),
 }
 
-/// How much of a request gets lost.
+/// The part of a request that gets lost.
 enum Loss {
     None,
     Request,

@@ -1,4 +1,4 @@
-//! Publishers and subscribers with their drivers, and what they talk to.
+//! Publishers and subscribers with their drivers, and the engines that they talk to.
 
 use happens_before::broadcast::{
     Abandoned, AppendAnswer, LogKind, MemoryLog, NumberRequest, Position, PublishErrorKind, PublishRequest,
@@ -11,19 +11,19 @@ use crate::replay::Machine;
 /// The names of nodes: a publisher that comes back under a new name adds [`LIFE`].
 pub type Node = u8;
 
-/// What is between the names of two lives of a publisher.
+/// The distance between the names of two lives of a publisher.
 pub const LIFE: Node = 10;
 
-/// What a message carries: which of its node it is. Its id says the same, unless the driver is wrong.
+/// The payload of a message: its number among those of its node. Its id says the same, unless the driver is wrong.
 pub type Number = u8;
 
-/// What stands in a slot.
+/// The entry in a slot.
 pub type Entry = broadcast::Entry<Node, Number>;
 
 /// A message, by its content: who has published it, and which of its messages it is.
 pub type Message = Dot<Node>;
 
-/// How drivers do it.
+/// The conduct of the drivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conduct {
     /// As the machines say.
@@ -40,7 +40,7 @@ pub enum Conduct {
     StaleNumber,
 }
 
-/// What a machine wants of the engines.
+/// A request of a machine to the engines.
 #[derive(Clone, Debug)]
 pub enum Request {
     /// Numbers for a message, of the counter of an epoch.
@@ -57,7 +57,7 @@ pub enum Request {
     Fill { slot: u64, epoch: u64 },
 }
 
-/// What became of a request.
+/// The answer to a request.
 #[derive(Clone, Debug)]
 pub enum Answer {
     Numbers { take: NumberRequest<Node>, first: u64 },
@@ -149,33 +149,33 @@ pub struct Sender {
     publisher: Publisher<Node, Number>,
     conduct: Conduct,
     node: Node,
-    /// How many messages it publishes in one entry.
+    /// The number of messages that it publishes in one entry.
     batch: Number,
-    /// How many messages it has published, in this life and earlier ones.
+    /// The number of messages that it has published, in this life and earlier ones.
     sent: Number,
 }
 
-/// How a publisher begins.
+/// The beginning of a publisher.
 #[derive(Clone, Debug)]
 pub struct SenderStart {
     pub conduct: Conduct,
     pub attempts: u32,
     /// The kind of the log.
     pub log: LogKind,
-    /// How many messages it publishes in one entry.
+    /// The number of messages that it publishes in one entry.
     pub batch: Number,
     pub node: Node,
-    /// How many messages it has published in earlier lives.
+    /// The number of messages that it has published in earlier lives.
     pub sent: Number,
     /// The highest number used for a message of this node.
     pub last: u64,
-    /// What it has saved.
+    /// The entry that it has saved.
     pub outstanding: Option<(Entry, Option<u64>)>,
     /// The epoch and the tail, if it knows more than nothing.
     pub entered: Option<(u64, u64)>,
 }
 
-/// What may happen to a publisher.
+/// An event of a publisher.
 #[derive(Clone, Debug)]
 pub enum SenderInput {
     /// The application publishes its next message.
@@ -190,14 +190,14 @@ pub enum SenderInput {
     Abandon,
 }
 
-/// What comes of it.
+/// The result of an event.
 #[derive(Debug, Default)]
 pub struct SenderOutput {
     pub request: Option<Request>,
     pub told: Option<Told>,
 }
 
-/// What the application is told of a message.
+/// The answer that the application gets about a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Told {
     /// It is in this slot.
@@ -220,14 +220,14 @@ impl Told {
     }
 }
 
-/// What others see of a publisher.
+/// The visible state of a publisher.
 #[derive(Clone, Debug)]
 pub struct SenderView {
     pub node: Node,
     pub sent: Number,
     pub last: u64,
     pub outstanding: Option<(Entry, Option<u64>)>,
-    /// Whether it waits to be told the newest epoch.
+    /// True if it waits to be told the newest epoch.
     pub is_sealed: bool,
     pub broken: Option<&'static str>,
 }
@@ -355,14 +355,14 @@ pub struct Receiver {
     broken: Option<String>,
 }
 
-/// How a subscriber begins.
+/// The beginning of a subscriber.
 #[derive(Clone, Debug)]
 pub struct ReceiverStart {
     pub conduct: Conduct,
     /// The kind of the log: over appends there are no holes.
     pub log: LogKind,
     pub snapshot: Snapshot<Node>,
-    /// What was delivered before.
+    /// The messages that were delivered before.
     pub delivered: Vec<(Position, Message)>,
 }
 
@@ -375,7 +375,7 @@ pub enum When {
     Late,
 }
 
-/// What may happen to a subscriber.
+/// An event of a subscriber.
 #[derive(Clone, Debug)]
 pub enum ReceiverInput {
     /// It is asked for its request.
@@ -390,7 +390,7 @@ pub enum ReceiverInput {
     Current(u64),
 }
 
-/// What others see of a subscriber.
+/// The visible state of a subscriber.
 #[derive(Clone, Debug)]
 pub struct ReceiverView {
     /// The slot that comes next.
@@ -401,7 +401,7 @@ pub struct ReceiverView {
     pub broken: Option<String>,
 }
 
-/// What a subscriber waits for takes a moment, a hole takes two; and the log is read again after one.
+/// Configuration in moments: an answer takes one, a hole two; and the log is read again after one.
 const CONFIG: SubscriberConfig = SubscriberConfig {
     window: 3,
     bytes: 1 << 20,
@@ -506,7 +506,7 @@ impl Receiver {
         self.subscriber.next()
     }
 
-    /// What it would begin again with.
+    /// Returns the state with which it would begin again.
     pub fn save(&self) -> ReceiverStart {
         let (snapshot, delivered) = (self.subscriber.snapshot(), self.delivered.clone());
         ReceiverStart { conduct: self.conduct, log: self.log, snapshot, delivered }

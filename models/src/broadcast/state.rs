@@ -22,7 +22,7 @@ pub struct State {
     pub(super) receivers: Vec<Resting<Receiver>>,
     /// Sorted by fingerprint.
     pub(super) flights: Vec<Flight>,
-    /// What may still go wrong.
+    /// The faults that may still happen.
     left: Faults,
     /// Every message that was published, and the highest slot that had been acknowledged by then.
     pub(super) published: BTreeMap<Message, u64>,
@@ -33,7 +33,7 @@ pub struct State {
 #[derive(Clone, Debug)]
 pub(super) struct Flight {
     fingerprint: u64,
-    /// Who waits for the answer, if anyone does.
+    /// The machine that waits for the answer, if any does.
     who: Option<Who>,
     what: What,
 }
@@ -44,7 +44,7 @@ enum What {
     Answer(Answer),
 }
 
-/// What is told of a step.
+/// The account of a step.
 type Tell<'a> = &'a mut dyn FnMut(fmt::Arguments<'_>);
 
 impl State {
@@ -160,7 +160,7 @@ impl State {
         }
     }
 
-    /// Whether a living publisher has the number of a slot, or will have; or a write of it is under way.
+    /// Returns whether a living publisher has the number of a slot, or will have; or a write of it is under way.
     fn is_in_hand(&self, slot: u64) -> bool {
         let in_hand = |sender: &Resting<Sender>| {
             sender.view().outstanding.as_ref().is_some_and(|&(_, written)| written == Some(slot))
@@ -354,7 +354,7 @@ impl State {
         self.flights.insert(at, flight);
     }
 
-    /// What a machine has asked for stays under way. Nobody hears the answers.
+    /// The requests of a machine stay under way, and their answers are not heard.
     fn orphan(&mut self, is_it: impl Fn(&Who) -> bool) {
         let waits = |flight: &Flight| flight.who.as_ref().is_some_and(&is_it);
         self.flights.retain(|flight| !waits(flight) || matches!(flight.what, What::Request(_)));

@@ -235,7 +235,7 @@ impl<I: NodeId, P> Publisher<I, P> {
     /// its last entry. If the node publishes later all the same, all its numbers count as new, at every subscriber
     /// alike: a message that was written twice may be delivered twice.
     ///
-    /// Where the counter can go back, no publisher may use the name again; the page on operations says why.
+    /// If the counter can go back, no publisher may use the name again; the page on operations says why.
     ///
     /// # Errors
     ///

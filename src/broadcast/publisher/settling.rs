@@ -11,9 +11,9 @@ use crate::node::{Dot, NodeId};
 pub(super) struct Outstanding<I, P> {
     pub(super) entry: Entry<I, P>,
     stage: Stage,
-    /// How often an answer to a write or an append has settled nothing.
+    /// The number of answers to a write or an append that have settled nothing.
     lost: u32,
-    /// How often in a row the counter was behind the tail.
+    /// The number of times in a row that the counter was behind the tail.
     behind: u32,
 }
 
@@ -183,9 +183,9 @@ impl<I: NodeId, P> Publisher<I, P> {
     /// # Errors
     ///
     /// [`PublishError`] with the entry, which is not stored: [`FilledAway`](PublishErrorKind::FilledAway),
-    /// [`Conflict`](PublishErrorKind::Conflict), [`NumberUsed`](PublishErrorKind::NumberUsed); or of which it is unknown:
-    /// [`OutcomeTrimmed`](PublishErrorKind::OutcomeTrimmed), [`Sealed`](PublishErrorKind::Sealed). Nothing is outstanding
-    /// then.
+    /// [`Conflict`](PublishErrorKind::Conflict), [`NumberUsed`](PublishErrorKind::NumberUsed). Or it is unknown
+    /// whether the entry is stored: [`OutcomeTrimmed`](PublishErrorKind::OutcomeTrimmed),
+    /// [`Sealed`](PublishErrorKind::Sealed). Nothing is outstanding then.
     pub fn handle_write(
         &mut self,
         id: &Dot<I>,
