@@ -108,7 +108,6 @@ fn states_are_as_small_as_documented() {
         Option<happens_before::broadcast::Entry<u64, u64>> => 48,
         happens_before::broadcast::Delivery<u64, u64> => 56,
         happens_before::Publisher<u64, u64> => 120,
-        happens_before::broadcast::Appender<u64, u64> => 96,
         happens_before::Subscriber<u64, u64> => 592,
     }
 }
@@ -135,6 +134,5 @@ fn what_issues_cannot_be_cloned() {
     {
         <happens_before::CausalSender<u8> as NotClone<_>>::check();
         <happens_before::Publisher<u8, u8> as NotClone<_>>::check();
-        <happens_before::broadcast::Appender<u8, u8> as NotClone<_>>::check();
     }
 }

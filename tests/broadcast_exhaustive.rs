@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 
 use happens_before::broadcast::{
-    Entry, Log, MemoryLog, Position, PublishRequest, PublisherConfig, SlotLog, SubscribeRequest,
+    Entry, Log, LogKind, MemoryLog, Position, PublishRequest, PublisherConfig, SlotLog, SubscribeRequest,
     SubscriberConfig, WriteAnswer,
 };
 use happens_before::check::{OrderRun, OrderViolation};
@@ -110,9 +110,11 @@ struct Bounds {
     faults: usize,
 }
 
+const PUBLISHERS: PublisherConfig = PublisherConfig { log: LogKind::Slots, attempts: 8, jump: 10 };
+
 fn play(driver: Driver, bounds: Bounds, choices: &mut Choices) -> End {
     let publisher = |node: u8| {
-        let mut publisher = Publisher::new(node, PublisherConfig { attempts: 8, jump: 10 });
+        let mut publisher = Publisher::new(node, PUBLISHERS);
         publisher.publish(1).unwrap();
         Some(publisher)
     };
@@ -232,7 +234,9 @@ impl World {
                     None
                 }
             }
-            PublishRequest::EnterEpoch { .. } => unreachable!("nobody seals"),
+            PublishRequest::Append { .. } | PublishRequest::EnterEpoch { .. } => {
+                unreachable!("nobody appends or seals")
+            }
         };
         if published.is_some() {
             self.run.acknowledged(&Dot::new(index as u8, 1).unwrap())?;

@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use happens_before::broadcast::blocking::FollowError;
 use happens_before::broadcast::{
-    AppendLog, AppendRequest, Appender, Content, Entry, EpochBegun, LogFull, MemoryLog, Position,
-    PublishErrorKind, PublishRequest, Published, PublisherConfig, ReadAnswer, ReadLimit, SlotLog, Snapshot,
-    SubscribeError, SubscriberConfig, blocking,
+    AppendLog, Content, Entry, EpochBegun, LogFull, LogKind, MemoryLog, Position, PublishErrorKind,
+    PublishRequest, Published, PublisherConfig, ReadAnswer, ReadLimit, SlotLog, Snapshot, SubscribeError,
+    SubscriberConfig, blocking,
 };
 use happens_before::{Publisher, Subscriber};
 use quickcheck::Gen;
@@ -25,7 +25,7 @@ const NAMES: [char; 3] = ['a', 'b', 'c'];
 /// How often what happens in a run, per mille of its steps.
 #[derive(Clone, Copy, Debug)]
 struct Conduct {
-    appends: bool,
+    log: LogKind,
     /// How many publishers of one name are alive at once.
     twins: u64,
     remake: u64,
@@ -48,12 +48,6 @@ struct Seen {
 }
 
 #[derive(Debug)]
-enum Outbound {
-    Slots(Publisher<char, u64>),
-    Appends(Appender<char, u64>),
-}
-
-#[derive(Debug)]
 struct Listener {
     machine: Subscriber<char, u64>,
     heard: Vec<(Position, u64)>,
@@ -67,7 +61,7 @@ struct World {
     log: RefCell<MemoryLog<char, u64>>,
     backups: Vec<MemoryLog<char, u64>>,
     begun: EpochBegun,
-    publishers: Vec<(char, Outbound)>,
+    publishers: Vec<(char, Publisher<char, u64>)>,
     late: Vec<(u64, Entry<char, u64>)>,
     announced: Vec<(usize, u64, Entry<char, u64>)>,
     listeners: Vec<Listener>,
@@ -133,15 +127,18 @@ impl World {
     }
 
     /// Makes a publisher as if it were the first of its name.
-    fn make(&self, name: char) -> Outbound {
-        if self.conduct.appends {
-            let mut appender = Appender::new(name);
-            appender.enter(self.begun.epoch);
-            Outbound::Appends(appender)
-        } else {
-            let mut publisher = Publisher::new(name, PublisherConfig { attempts: 6, jump: 1 << 20 });
-            publisher.enter(self.begun.epoch, self.begun.tail);
-            Outbound::Slots(publisher)
+    fn make(&self, name: char) -> Publisher<char, u64> {
+        let config = PublisherConfig { log: self.conduct.log, attempts: 6, ..PublisherConfig::default() };
+        let mut publisher = Publisher::new(name, config);
+        publisher.enter(self.begun.epoch, self.begun.tail);
+        publisher
+    }
+
+    /// Writes or appends what was under way for long.
+    fn land(&self, slot: u64, entry: &Entry<char, u64>) {
+        match self.conduct.log {
+            LogKind::Slots => drop(self.log.write(slot, entry).unwrap()),
+            LogKind::Appends => drop(self.log.append(entry).unwrap()),
         }
     }
 
@@ -160,11 +157,7 @@ impl World {
         if !self.late.is_empty() && per_mille(random, 100) {
             let (slot, entry) = self.late.swap_remove(below(random, self.late.len() as u64) as usize);
             self.seen.late_writes += 1;
-            if self.conduct.appends {
-                self.log.append(&entry).unwrap();
-            } else {
-                self.log.write(slot, &entry).unwrap();
-            }
+            self.land(slot, &entry);
         }
         if !self.announced.is_empty() && per_mille(random, 300) {
             let (index, slot, entry) =
@@ -198,11 +191,9 @@ impl World {
         self.backups.retain(|backup| backup.tail() < tail);
         self.backups.push(self.log.borrow().clone());
         let epoch = self.begun.epoch + 1 + below(random, 3);
-        self.begun = if self.conduct.appends {
-            blocking::begin_epoch_append(&self.log, epoch).unwrap()
-        } else {
-            let counter = &Counted(&self.counter);
-            blocking::begin_epoch(&self.log, counter, epoch).unwrap()
+        self.begun = match self.conduct.log {
+            LogKind::Slots => blocking::begin_epoch(&self.log, &Counted(&self.counter), epoch).unwrap(),
+            LogKind::Appends => blocking::begin_epoch_append(&self.log, epoch).unwrap(),
         };
         let ReadAnswer::Entries(entries) = self.log.borrow().read(1, ReadLimit::entries(usize::MAX)) else {
             unreachable!("nothing is trimmed")
@@ -212,19 +203,16 @@ impl World {
         self.seen.restores += 1;
     }
 
-    fn publish(&mut self, publisher: &mut Outbound, random: &mut Gen) {
+    fn publish(&mut self, publisher: &mut Publisher<char, u64>, random: &mut Gen) {
         let batch = below(random, 8) == 0;
         let first = self.payloads + 1;
-        let begun = match publisher {
-            Outbound::Slots(publisher) if publisher.outstanding().is_some() => false,
-            Outbound::Appends(appender) if appender.outstanding().is_some() => false,
-            Outbound::Slots(publisher) if batch => publisher.publish_batch([first, first + 1]).is_ok(),
-            Outbound::Slots(publisher) => publisher.publish(first).is_ok(),
-            Outbound::Appends(appender) if batch => appender.publish_batch([first, first + 1]).is_ok(),
-            Outbound::Appends(appender) => appender.publish(first).is_ok(),
-        };
-        if begun {
-            self.payloads += 2;
+        if publisher.outstanding().is_none() {
+            let begun = if batch {
+                publisher.publish_batch([first, first + 1]).is_ok()
+            } else {
+                publisher.publish(first).is_ok()
+            };
+            self.payloads += if begun { 2 } else { 0 };
         }
         let (carried_out, answered) = match below(random, 1_000) {
             chance if chance >= 3 * self.conduct.lose => (true, true),
@@ -232,64 +220,46 @@ impl World {
             chance if chance % 3 == 1 => (false, false),
             _ => {
                 // It is under way, for long.
-                let late = match publisher {
-                    Outbound::Slots(publisher) => match publisher.poll_request() {
-                        Some(PublishRequest::Write { slot, entry }) => Some((slot, entry.clone())),
-                        _ => None,
-                    },
-                    Outbound::Appends(appender) => match appender.poll_request() {
-                        Some(AppendRequest::Append { entry }) => Some((0, entry.clone())),
-                        _ => None,
-                    },
-                };
-                self.late.extend(late);
+                self.late.extend(match publisher.poll_request() {
+                    Some(PublishRequest::Write { slot, entry }) => Some((slot, entry.clone())),
+                    Some(PublishRequest::Append { entry }) => Some((0, entry.clone())),
+                    _ => None,
+                });
                 return;
             }
         };
-        let (entry, settled) = match publisher {
-            Outbound::Slots(publisher) => match publisher.poll_request().unwrap() {
-                PublishRequest::Numbers(take) => {
-                    let first = self.counter.get() + 1;
-                    self.counter.set(self.counter.get() + take.n.get());
-                    let handled = if answered { publisher.handle_numbers(&take, first) } else { Ok(()) };
-                    (None, handled.map(|()| None))
+        let (entry, settled) = match publisher.poll_request().unwrap() {
+            PublishRequest::Numbers(request) => {
+                let first = self.counter.get() + 1;
+                self.counter.set(self.counter.get() + request.n.get());
+                let handled = if answered { publisher.handle_numbers(&request, first) } else { Ok(()) };
+                (None, handled.map(|()| None))
+            }
+            PublishRequest::EnterEpoch { .. } => {
+                publisher.enter(self.begun.epoch, self.begun.tail);
+                (None, Ok(None))
+            }
+            PublishRequest::Write { .. } | PublishRequest::Append { .. } if !carried_out => return,
+            PublishRequest::Write { slot, entry } => {
+                let entry = entry.clone();
+                let answer = self.log.write(slot, &entry).unwrap();
+                if !answered {
+                    return;
                 }
-                PublishRequest::EnterEpoch { .. } => {
-                    publisher.enter(self.begun.epoch, self.begun.tail);
-                    (None, Ok(None))
+                let settled = publisher.handle_write(entry.id().unwrap(), slot, answer);
+                (Some(entry), settled)
+            }
+            PublishRequest::Append { entry } => {
+                let entry = entry.clone();
+                let answer = self.log.append(&entry).unwrap();
+                if !answered {
+                    return;
                 }
-                PublishRequest::Write { slot, entry } => {
-                    let entry = entry.clone();
-                    if !carried_out {
-                        return;
-                    }
-                    let answer = self.log.write(slot, &entry).unwrap();
-                    if !answered {
-                        return;
-                    }
-                    let settled = publisher.handle_write(entry.id().unwrap(), slot, answer);
-                    (Some(entry), settled)
-                }
-            },
-            Outbound::Appends(appender) => match appender.poll_request().unwrap() {
-                AppendRequest::EnterEpoch { .. } => {
-                    appender.enter(self.begun.epoch);
-                    (None, Ok(None))
-                }
-                AppendRequest::Append { entry } => {
-                    let entry = entry.clone();
-                    if !carried_out {
-                        return;
-                    }
-                    let answer = self.log.append(&entry).unwrap();
-                    if !answered {
-                        return;
-                    }
-                    let settled = appender.handle_append(entry.id().unwrap(), answer);
-                    (Some(entry), settled)
-                }
-            },
+                let settled = publisher.handle_append(entry.id().unwrap(), answer);
+                (Some(entry), settled)
+            }
         };
+        assert_eq!(publisher.internal_validate(), Ok(()));
         match settled {
             Ok(None) => {}
             Ok(Some(Published { slot, .. })) => {
@@ -305,8 +275,8 @@ impl World {
             Err(error) => {
                 self.seen.number_used += u64::from(matches!(error.kind, PublishErrorKind::NumberUsed { .. }));
                 // Of an append it is unknown, if it was repeated.
-                if !self.conduct.appends {
-                    self.not_stored.extend(payloads(&error.entry));
+                if self.conduct.log == LogKind::Slots {
+                    self.not_stored.extend(payloads(&error.value));
                 }
             }
         }
@@ -314,10 +284,9 @@ impl World {
 
     fn listen(&mut self, index: usize, random: &mut Gen) {
         let machine = &mut self.listeners[index].machine;
-        let followed = if self.conduct.appends {
-            blocking::follow_appends(machine, &self.log, self.now_ms)
-        } else {
-            blocking::follow(machine, &self.log, self.now_ms)
+        let followed = match self.conduct.log {
+            LogKind::Slots => blocking::follow(machine, &self.log, self.now_ms),
+            LogKind::Appends => blocking::follow_appends(machine, &self.log, self.now_ms),
         };
         assert_eq!(machine.internal_validate(), Ok(()));
         if !self.judge(index, followed, random) {
@@ -368,11 +337,7 @@ impl World {
     /// Goes on without faults until every subscriber has the whole log, and judges.
     fn end(&mut self, random: &mut Gen) {
         for (slot, entry) in std::mem::take(&mut self.late) {
-            if self.conduct.appends {
-                self.log.append(&entry).unwrap();
-            } else {
-                self.log.write(slot, &entry).unwrap();
-            }
+            self.land(slot, &entry);
         }
         self.conduct = Conduct { lose: 0, ..self.conduct };
         // Something of the last epoch, above all holes.
@@ -459,7 +424,7 @@ fn run(conduct: impl Fn(&mut Gen) -> Conduct, runs: u64) -> Seen {
 fn any(random: &mut Gen) -> Conduct {
     let often = |random: &mut Gen, rate| if below(random, 2) == 0 { 0 } else { below(random, rate) };
     Conduct {
-        appends: below(random, 2) == 0,
+        log: if below(random, 2) == 0 { LogKind::Appends } else { LogKind::Slots },
         twins: 1 + below(random, 2),
         remake: often(random, 60),
         lose: often(random, 150),
@@ -478,7 +443,7 @@ fn whatever_is_acknowledged_is_delivered_though_publishers_are_made_again_under_
 
 #[test]
 fn also_over_a_counter_that_goes_back() {
-    let seen = run(|random| Conduct { appends: false, counter_back: 10, ..any(random) }, 100);
+    let seen = run(|random| Conduct { log: LogKind::Slots, counter_back: 10, ..any(random) }, 100);
     assert!(seen.acknowledged > 1_000 && seen.number_used > 200 && seen.remade > 200, "{seen:?}");
 }
 

@@ -5,10 +5,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
-use happens_before::broadcast::blocking::{FollowError, SettleError};
+use happens_before::broadcast::blocking::{DriveError, FollowError};
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Appender, Entry, Log, MemoryLog, PublisherConfig, ReadAnswer, ReadLimit,
-    SealAnswer, SlotLog, SubscriberConfig, WriteAnswer, blocking,
+    AppendAnswer, AppendLog, Entry, Log, LogKind, MemoryLog, PublishErrorKind, PublisherConfig, ReadAnswer,
+    ReadLimit, SealAnswer, SlotLog, SubscriberConfig, WriteAnswer, blocking,
 };
 use happens_before::counter::Counter;
 use happens_before::{Dot, Publisher, Subscriber};
@@ -280,7 +280,7 @@ fn with_an_engine_that_fails_half_the_time_every_message_is_delivered_once() {
         loop {
             match blocking::settle(&mut publisher, &counter, &log) {
                 Ok(published) => break assert!(published.is_some()),
-                Err(SettleError::Log(_)) => unknown += 1,
+                Err(DriveError::Log(_)) => unknown += 1,
                 Err(error) => panic!("{error}"),
             }
         }
@@ -297,10 +297,10 @@ fn with_an_engine_that_fails_half_the_time_every_message_is_delivered_once() {
 #[test]
 fn an_append_that_was_repeated_is_delivered_once() {
     let log = Flaky::new(RefCell::new(MemoryLog::new(1_000)));
-    let mut appender = Appender::new(7);
+    let mut publisher = Publisher::new(7, PublisherConfig::over_appends());
     for number in 1..=100 {
-        appender.publish(number).unwrap();
-        while blocking::settle_append(&mut appender, &log).is_err() {}
+        publisher.publish(number).unwrap();
+        while blocking::settle_append(&mut publisher, &log).is_err() {}
     }
     assert_eq!(log.log.borrow().tail(), 100, "what was stored is not stored again");
     let delivered =
@@ -319,15 +319,95 @@ fn after_a_seal_a_publisher_enters_the_new_epoch_and_goes_on() {
     let SealAnswer { epoch, tail } = log.seal(1).unwrap();
     let new = Forgetful(Cell::new(tail));
     publisher.publish(6).unwrap();
-    assert_eq!(blocking::settle(&mut publisher, &old, &log), Err(SettleError::EnterEpoch { epoch: 1 }));
+    assert_eq!(blocking::settle(&mut publisher, &old, &log), Err(DriveError::EnterEpoch { epoch: 1 }));
     publisher.enter(epoch, tail);
     assert_eq!(blocking::settle(&mut publisher, &new, &log).unwrap().unwrap().slot, 6);
     assert_eq!(blocking::settle(&mut publisher, &new, &log), Ok(None));
-    let mut appender = Appender::new(8);
-    appender.publish(7).unwrap();
-    assert_eq!(blocking::settle_append(&mut appender, &log), Err(SettleError::EnterEpoch { epoch: 1 }));
+    let mut appending = Publisher::new(8, PublisherConfig::over_appends());
+    appending.publish(7).unwrap();
+    assert_eq!(blocking::settle_append(&mut appending, &log), Err(DriveError::EnterEpoch { epoch: 1 }));
     let delivered = deliver_all(|subscriber, now_ms| blocking::follow(subscriber, &log, now_ms).is_ok());
     assert!(delivered.into_iter().eq(1..=6));
+}
+
+#[test]
+fn a_publisher_that_is_made_for_the_other_kind_of_log_sends_nothing_and_goes_on_with_the_right_driver() {
+    let (counter, log) = (Forgetful::default(), RefCell::new(MemoryLog::new(10)));
+    let mut publisher = Publisher::new(1, PublisherConfig::default());
+    publisher.publish(1).unwrap();
+    let refused = blocking::settle_append(&mut publisher, &log).unwrap_err();
+    assert_eq!(refused, DriveError::OtherLog { log: LogKind::Slots });
+    assert_eq!(
+        refused.to_string(),
+        "the publisher writes slots, and the log appends; configure it for the log"
+    );
+    assert_eq!(blocking::settle(&mut publisher, &counter, &log).unwrap().unwrap().slot, 1);
+
+    let mut publisher = Publisher::new(2, PublisherConfig::over_appends());
+    publisher.publish(2).unwrap();
+    let refused = blocking::settle(&mut publisher, &counter, &log).unwrap_err();
+    assert_eq!(refused, DriveError::OtherLog { log: LogKind::Appends });
+    assert_eq!((log.borrow().tail(), counter.0.get()), (1, 1), "neither the log nor the counter was asked");
+    assert_eq!(blocking::settle_append(&mut publisher, &log).unwrap().unwrap().slot, 2);
+}
+
+/// A log that cannot be sealed, and a counter that cannot be raised.
+struct Broken(RefCell<MemoryLog<u8, u64>>);
+
+impl Log<u8, u64> for Broken {
+    type Error = &'static str;
+
+    fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<u8, u64>, &'static str> {
+        Ok(self.0.borrow().read(from, limit))
+    }
+
+    fn seal(&self, _: u64) -> Result<SealAnswer, &'static str> {
+        Err("no disk")
+    }
+
+    fn trim(&self, _: u64) -> Result<u64, &'static str> {
+        Err("no disk")
+    }
+}
+
+impl AppendLog<u8, u64> for Broken {
+    fn append(&self, _: &Entry<u8, u64>) -> Result<AppendAnswer, &'static str> {
+        Err("no disk")
+    }
+}
+
+impl Counter for Broken {
+    type Error = &'static str;
+
+    fn increment_and_get(&self, _: core::num::NonZeroU64) -> Result<u64, &'static str> {
+        Err("no counter")
+    }
+
+    fn current(&self) -> Result<u64, &'static str> {
+        Err("no counter")
+    }
+}
+
+#[test]
+fn an_epoch_that_did_not_begin_is_told_by_the_step_that_failed() {
+    let broken = Broken(RefCell::new(MemoryLog::new(10)));
+    let error = blocking::begin_epoch_append(&broken, 7).unwrap_err();
+    assert_eq!(error, DriveError::Seal("no disk"));
+    let words = "the log failed to seal, unknown whether the epoch has begun: no disk; begin a higher one";
+    assert_eq!(error.to_string(), words);
+
+    let log = RefCell::new(MemoryLog::new(10));
+    log.append(&message(0, 1, 1)).unwrap();
+    let error = blocking::begin_epoch(&log, &broken, 7).unwrap_err();
+    assert_eq!(error, DriveError::Raise("no counter"));
+    assert_eq!(
+        error.to_string(),
+        "the log is sealed, and the counter failed: no counter; begin a higher epoch"
+    );
+    let Err(DriveError::Publish(error)) = blocking::begin_epoch(&log, &Forgetful::default(), 7) else {
+        panic!("the epoch has begun")
+    };
+    assert_eq!((error.value, error.kind), (7, PublishErrorKind::NotAbove { epoch: 7, sealed: 7 }));
 }
 
 #[test]
@@ -348,24 +428,22 @@ fn logs_can_be_used_through_a_reference_to_any() {
 fn threads_publish_into_one_log_and_everyone_reads_one_order() {
     use std::sync::Mutex;
 
-    for appends in [false, true] {
+    for kind in [LogKind::Slots, LogKind::Appends] {
         let (counter, log) =
             (happens_before::counter::AtomicCounter::new(), Mutex::new(MemoryLog::new(10_000)));
         std::thread::scope(|scope| {
             for node in 0..4_u8 {
                 let (counter, log) = (&counter, &log);
                 scope.spawn(move || {
-                    let mut publisher = Publisher::new(node, PublisherConfig::default());
-                    let mut appender = Appender::new(node);
+                    let config = PublisherConfig { log: kind, ..PublisherConfig::default() };
+                    let mut publisher = Publisher::new(node, config);
                     for number in 1..=200 {
-                        let payload = u64::from(node) * 1_000 + number;
-                        if appends {
-                            appender.publish(payload).unwrap();
-                            blocking::settle_append(&mut appender, log).unwrap().unwrap();
-                        } else {
-                            publisher.publish(payload).unwrap();
-                            blocking::settle(&mut publisher, counter, log).unwrap().unwrap();
-                        }
+                        publisher.publish(u64::from(node) * 1_000 + number).unwrap();
+                        let settled = match kind {
+                            LogKind::Slots => blocking::settle(&mut publisher, counter, log).unwrap(),
+                            LogKind::Appends => blocking::settle_append(&mut publisher, log).unwrap(),
+                        };
+                        assert!(settled.is_some());
                     }
                 });
             }
@@ -391,8 +469,8 @@ fn filling_above_the_counter_starves_the_senders_and_they_are_told() {
         publisher.publish(number).unwrap();
         let eager = Eager { log: &log, counter: &counter };
         match blocking::settle(&mut publisher, &eager, &log) {
-            Err(SettleError::Publish(error)) => {
-                assert_eq!(error.entry.id().unwrap().counter(), number, "the message comes back");
+            Err(DriveError::Publish(error)) => {
+                assert_eq!(error.value.id().unwrap().counter(), number, "the message comes back");
                 starved += 1;
             }
             other => panic!("{other:?}"),

@@ -7,16 +7,15 @@ use std::num::NonZeroU64;
 use testkit::{below, random};
 
 use happens_before::broadcast::{
-    Abandoned, AppendAnswer, AppendRequest, Appender, BatchErrorKind, Content, Entry, Fate, NumberRequest,
-    PublishError, PublishErrorKind, PublishRefusedKind, PublishRequest, Published, PublisherConfig,
-    WriteAnswer,
+    Abandoned, AppendAnswer, Content, Entry, NumberRequest, PublishError, PublishErrorKind, PublishRequest,
+    Published, PublisherConfig, WriteAnswer,
 };
 use happens_before::{Dot, Publisher};
 
 type Machine = Publisher<char, &'static str>;
 
 fn publisher() -> Machine {
-    Publisher::new('a', PublisherConfig { attempts: 3, jump: 100 })
+    Publisher::new('a', PublisherConfig { attempts: 3, jump: 100, ..PublisherConfig::default() })
 }
 
 fn id(number: u64) -> Dot<char> {
@@ -48,7 +47,7 @@ fn hear(
     publisher: &mut Machine,
     slot: u64,
     answer: WriteAnswer<char, &'static str>,
-) -> Result<Option<Published<char>>, PublishError<char, &'static str>> {
+) -> Result<Option<Published<char>>, PublishError<Entry<char, &'static str>>> {
     let id = publisher.outstanding().map_or(id(1), |(entry, _)| *entry.id().unwrap());
     let heard = publisher.handle_write(&id, slot, answer);
     assert_eq!(publisher.internal_validate(), Ok(()));
@@ -89,10 +88,10 @@ fn one_entry_is_outstanding_at_a_time_and_the_refused_payload_comes_back() {
     let mut publisher = publisher();
     publisher.publish("first").unwrap();
     let refused = publisher.publish("second").unwrap_err();
-    assert_eq!((refused.payload, refused.kind), ("second", PublishRefusedKind::Busy));
+    assert_eq!((refused.value, refused.kind), ("second", PublishErrorKind::Busy));
     let refused = publisher.publish_batch(["x", "y"]).unwrap_err();
-    assert_eq!((refused.payload, refused.kind), (vec!["x", "y"], PublishRefusedKind::Busy));
-    assert_eq!(publisher.publish_marker().unwrap_err().kind, PublishRefusedKind::Busy);
+    assert_eq!((refused.value, refused.kind), (vec!["x", "y"], PublishErrorKind::Busy));
+    assert_eq!(publisher.publish_marker().unwrap_err().kind, PublishErrorKind::Busy);
     assert_eq!(publisher.last(), 1, "nothing is numbered by a refusal");
 }
 
@@ -110,8 +109,8 @@ fn a_batch_is_one_entry_in_one_slot_with_consecutive_ids() {
 #[test]
 fn an_empty_batch_is_refused() {
     let refused = publisher().publish_batch([]).unwrap_err();
-    assert_eq!((refused.payload, refused.kind), (vec![], PublishRefusedKind::Empty));
-    assert_eq!(Entry::<_, u8>::batch(0, id(1), []).unwrap_err().kind, BatchErrorKind::Empty);
+    assert_eq!((refused.value, refused.kind), (vec![], PublishErrorKind::Empty));
+    assert_eq!(Entry::<_, u8>::batch(0, id(1), []).unwrap_err().kind, PublishErrorKind::Empty);
 }
 
 #[test]
@@ -119,12 +118,12 @@ fn numbers_of_a_node_run_out_and_do_not_wrap() {
     let config = PublisherConfig::default();
     let mut publisher = Machine::resume('a', u64::MAX - 2, None, config).unwrap();
     let refused = publisher.publish_batch(["x", "y", "z"]).unwrap_err();
-    assert!(matches!(refused.kind, PublishRefusedKind::CounterExhausted(_)));
-    assert_eq!((refused.payload.len(), publisher.last()), (3, u64::MAX - 2));
+    assert!(matches!(refused.kind, PublishErrorKind::CounterExhausted));
+    assert_eq!((refused.value.len(), publisher.last()), (3, u64::MAX - 2));
     assert_eq!(publisher.publish_batch(["x", "y"]), Ok(id(u64::MAX - 1)));
     publisher.abandon().unwrap();
     let refused = publisher.publish("z").unwrap_err();
-    assert!(matches!(refused.kind, PublishRefusedKind::CounterExhausted(_)));
+    assert!(matches!(refused.kind, PublishErrorKind::CounterExhausted));
     assert!(publisher.publish_marker().is_err());
 }
 
@@ -173,12 +172,9 @@ fn filled_away_again_and_again_ends_in_an_error_with_the_message() {
     }
     number(&mut publisher, 4);
     let error = hear(&mut publisher, 4, WriteAnswer::Occupied(Entry::fill(0))).unwrap_err();
-    assert_eq!(error.entry, Entry::message(0, id(1), "hello"));
+    assert_eq!(error.value, Entry::message(0, id(1), "hello"));
     assert_eq!(error.kind, PublishErrorKind::FilledAway { times: 4 });
-    assert_eq!(
-        error.to_string(),
-        r#"('a', 1) ["hello"] in epoch 0 found its slot occupied 4 times; let subscribers wait longer"#
-    );
+    assert_eq!(error.to_string(), "the entry found its slot occupied 4 times; let subscribers wait longer");
     assert_eq!(publisher.publish("next"), Ok(id(2)), "the number is used, and may be skipped");
 }
 
@@ -233,7 +229,7 @@ fn a_counter_that_stays_behind_ends_in_an_error_with_the_message() {
     }
     let error = publisher.handle_numbers(&take(1, 1), 5).unwrap_err();
     assert_eq!(error.kind, PublishErrorKind::CounterBehind { number: 5, tail: 10 });
-    assert_eq!(error.entry.id(), Some(&id(1)));
+    assert_eq!(error.value.id(), Some(&id(1)));
     assert_eq!(publisher.poll_request(), None);
 }
 
@@ -263,13 +259,14 @@ fn an_absurd_jump_is_an_error_with_the_message_and_nothing_is_written() {
     publisher.publish("hello").unwrap();
     let error = publisher.handle_numbers(&take(2, 1), 211).unwrap_err();
     assert_eq!(error.kind, PublishErrorKind::Jump { number: 211, tail: 110 });
-    assert_eq!(error.entry, Entry::message(0, id(2), "hello"));
+    assert_eq!(error.value, Entry::message(0, id(2), "hello"));
 }
 
 #[test]
 fn numbers_end_at_2_to_the_63() {
     let last = i64::MAX as u64;
-    let mut publisher = Publisher::new('a', PublisherConfig { attempts: 3, jump: u64::MAX });
+    let mut publisher =
+        Publisher::new('a', PublisherConfig { attempts: 3, jump: u64::MAX, ..PublisherConfig::default() });
     publisher.publish("hello").unwrap();
     number(&mut publisher, last);
     assert_eq!(write(&mut publisher).0, last);
@@ -442,7 +439,7 @@ fn trimmed_after_an_unknown_outcome_is_unknown_and_says_how_to_find_out() {
     write(&mut publisher);
     let error = hear(&mut publisher, 7, WriteAnswer::Trimmed { first: 30 }).unwrap_err();
     assert_eq!(error.kind, PublishErrorKind::OutcomeTrimmed { slot: 7, first: 30 });
-    assert!(error.to_string().contains("see in a snapshot whether ('a', 1)"));
+    assert!(error.to_string().contains("see in a snapshot whether it is delivered"));
 }
 
 #[test]
@@ -452,7 +449,7 @@ fn another_content_under_ones_own_id_is_fatal_with_both_as_proof() {
     number(&mut publisher, 7);
     let twin = Entry::message(0, id(1), "not mine");
     let error = hear(&mut publisher, 7, WriteAnswer::Occupied(twin.clone())).unwrap_err();
-    assert_eq!(error.entry, Entry::message(0, id(1), "mine"));
+    assert_eq!(error.value, Entry::message(0, id(1), "mine"));
     assert_eq!(error.kind, PublishErrorKind::Conflict { slot: 7, other: twin });
 }
 
@@ -467,7 +464,7 @@ fn a_restarted_publisher_settles_its_outstanding_write_before_anything_else() {
 
     let config = PublisherConfig::default();
     let mut after = Machine::resume('a', 0, Some((entry.clone(), slot)), config).unwrap();
-    assert_eq!(after.publish("z").unwrap_err().kind, PublishRefusedKind::Busy);
+    assert_eq!(after.publish("z").unwrap_err().kind, PublishErrorKind::Busy);
     assert_eq!(write(&mut after), (7, entry.clone()));
     // Trimmed already: it was sent by the one before.
     assert!(hear(&mut after, 7, WriteAnswer::Trimmed { first: 8 }).is_err());
@@ -484,7 +481,10 @@ fn a_publisher_does_not_resume_with_what_is_not_its_own() {
         let refused = Machine::resume('a', 0, Some((entry.clone(), None)), PublisherConfig::default());
         assert_eq!(refused.unwrap_err(), entry);
     }
-    assert_eq!(Appender::resume('a', 0, Some(other())).unwrap_err(), other());
+    assert_eq!(
+        Publisher::resume('a', 0, Some((other(), None)), PublisherConfig::over_appends()).unwrap_err(),
+        other()
+    );
 }
 
 #[test]
@@ -493,105 +493,148 @@ fn what_is_given_up_says_whether_it_can_be_stored() {
     assert_eq!(publisher.abandon(), None);
     publisher.publish("hello").unwrap();
     let entry = |number| Entry::message(0, id(number), "hello");
-    assert_eq!(publisher.abandon(), Some(Abandoned { entry: entry(1), fate: Fate::NotStored }));
+    assert_eq!(publisher.abandon(), Some(Abandoned::NotStored { entry: entry(1) }));
     publisher.publish("hello").unwrap();
     number(&mut publisher, 7);
-    assert_eq!(publisher.abandon(), Some(Abandoned { entry: entry(2), fate: Fate::NotStored }), "not polled");
+    assert_eq!(publisher.abandon(), Some(Abandoned::NotStored { entry: entry(2) }), "not polled");
     publisher.publish("hello").unwrap();
     number(&mut publisher, 8);
     write(&mut publisher);
-    let fate = Fate::Unknown { slot: Some(8) };
-    assert_eq!(publisher.abandon(), Some(Abandoned { entry: entry(3), fate }));
+    assert_eq!(publisher.abandon(), Some(Abandoned::Unknown { entry: entry(3), slot: Some(8) }));
     publisher.publish("hello").unwrap();
     number(&mut publisher, 9);
     write(&mut publisher);
     hear(&mut publisher, 9, WriteAnswer::Sealed { epoch: 1 }).unwrap();
-    assert_eq!(publisher.abandon().unwrap().fate, Fate::NotStored, "sealed is settled");
+    assert!(matches!(publisher.abandon(), Some(Abandoned::NotStored { .. })), "sealed is settled");
 }
 
 #[test]
 fn an_unanswered_append_is_repeated_with_the_same_id() {
-    let mut appender = Appender::new('a');
-    assert_eq!(appender.poll_request(), None);
-    appender.publish("hello").unwrap();
+    let mut appending = Publisher::new('a', PublisherConfig::over_appends());
+    assert_eq!(appending.poll_request(), None);
+    appending.publish("hello").unwrap();
     let entry = Entry::message(0, id(1), "hello");
     for _ in 0..2 {
-        assert_eq!(appender.poll_request(), Some(AppendRequest::Append { entry: &entry }));
+        assert_eq!(appending.poll_request(), Some(PublishRequest::Append { entry: &entry }));
     }
-    assert_eq!(appender.publish("more").unwrap_err().kind, PublishRefusedKind::Busy);
-    let published = appender.handle_append(&id(1), AppendAnswer::Appended { slot: 4 }).unwrap().unwrap();
+    assert_eq!(appending.publish("more").unwrap_err().kind, PublishErrorKind::Busy);
+    let published = appending.handle_append(&id(1), AppendAnswer::Appended { slot: 4 }).unwrap().unwrap();
     assert_eq!((published.id, published.slot), (id(1), 4));
     // The answer to the other request comes when the next entry is outstanding.
-    appender.publish_batch(["x", "y"]).unwrap();
-    assert_eq!(appender.handle_append(&id(1), AppendAnswer::Appended { slot: 5 }), Ok(None));
-    assert_eq!(appender.outstanding(), Some(&Entry::batch(0, id(2), ["x", "y"]).unwrap()));
-    assert_eq!(appender.last(), 3);
+    appending.publish_batch(["x", "y"]).unwrap();
+    assert_eq!(appending.handle_append(&id(1), AppendAnswer::Appended { slot: 5 }), Ok(None));
+    assert_eq!(appending.outstanding(), Some((&Entry::batch(0, id(2), ["x", "y"]).unwrap(), None)));
+    assert_eq!(appending.last(), 3);
 }
 
 #[test]
 fn a_sealed_append_waits_for_the_new_epoch() {
-    let mut appender = Appender::new('a');
-    appender.publish_marker().unwrap();
+    let mut appending = Publisher::new('a', PublisherConfig::over_appends());
+    appending.publish_marker().unwrap();
     assert_eq!(
-        appender.poll_request(),
-        Some(AppendRequest::Append { entry: &Entry::<_, ()>::marker(0, id(1)) })
+        appending.poll_request(),
+        Some(PublishRequest::Append { entry: &Entry::<_, ()>::marker(0, id(1)) })
     );
-    assert_eq!(appender.handle_append(&id(1), AppendAnswer::Sealed { epoch: 2 }), Ok(None));
-    assert_eq!(appender.poll_request(), Some(AppendRequest::EnterEpoch { epoch: 2 }));
-    appender.enter(1);
-    assert_eq!(appender.poll_request(), Some(AppendRequest::EnterEpoch { epoch: 2 }));
-    appender.enter(2);
-    assert_eq!(appender.poll_request(), Some(AppendRequest::Append { entry: &Entry::marker(2, id(1)) }));
-    assert_eq!(appender.handle_append(&id(1), AppendAnswer::Sealed { epoch: 2 }), Ok(None), "a late answer");
-    assert_eq!(appender.poll_request(), Some(AppendRequest::Append { entry: &Entry::marker(2, id(1)) }));
+    assert_eq!(appending.handle_append(&id(1), AppendAnswer::Sealed { epoch: 2 }), Ok(None));
+    assert_eq!(appending.poll_request(), Some(PublishRequest::EnterEpoch { epoch: 2 }));
+    appending.enter(1, 0);
+    assert_eq!(appending.poll_request(), Some(PublishRequest::EnterEpoch { epoch: 2 }));
+    appending.enter(2, 0);
+    assert_eq!(appending.poll_request(), Some(PublishRequest::Append { entry: &Entry::marker(2, id(1)) }));
+    assert_eq!(appending.handle_append(&id(1), AppendAnswer::Sealed { epoch: 2 }), Ok(None), "a late answer");
+    assert_eq!(appending.poll_request(), Some(PublishRequest::Append { entry: &Entry::marker(2, id(1)) }));
 }
 
 #[test]
 fn a_given_up_append_is_unknown_once_it_was_sent() {
-    let mut appender = Appender::new('a');
-    appender.publish("hello").unwrap();
-    assert_eq!(appender.abandon().unwrap().fate, Fate::NotStored);
-    appender.publish("hello").unwrap();
-    appender.poll_request();
-    assert_eq!(appender.abandon().unwrap().fate, Fate::Unknown { slot: None });
-    let mut appender = Appender::resume('a', 5, Some(Entry::message(1, id(4), "hello"))).unwrap();
-    assert_eq!((appender.last(), appender.abandon().unwrap().fate), (5, Fate::Unknown { slot: None }));
-    appender.publish("next").unwrap();
-    assert_eq!(appender.outstanding().map(Entry::epoch), Some(1));
+    let mut appending = Publisher::new('a', PublisherConfig::over_appends());
+    appending.publish("hello").unwrap();
+    let entry = Entry::message(0, id(1), "hello");
+    assert_eq!(appending.abandon(), Some(Abandoned::NotStored { entry }));
+    appending.publish("hello").unwrap();
+    appending.poll_request();
+    let entry = Entry::message(0, id(2), "hello");
+    assert_eq!(appending.abandon(), Some(Abandoned::Unknown { entry, slot: None }));
+    let mut appending = Publisher::resume(
+        'a',
+        5,
+        Some((Entry::message(1, id(4), "hello"), None)),
+        PublisherConfig::over_appends(),
+    )
+    .unwrap();
+    assert_eq!(appending.last(), 5);
+    assert!(matches!(appending.abandon(), Some(Abandoned::Unknown { slot: None, .. })));
+    appending.publish("next").unwrap();
+    assert_eq!(appending.outstanding().map(|(entry, _)| entry.epoch()), Some(1));
 }
 
 #[test]
-fn an_appender_has_one_entry_outstanding_of_whichever_kind_in_its_epoch() {
-    let mut appender = Appender::resume('a', 5, None).unwrap();
-    appender.enter(2);
-    appender.enter(1); // changes nothing
-    let begin: [fn(&mut Appender<char, &'static str>); 3] = [
-        |appender| appender.publish("x").map(drop).unwrap(),
-        |appender| appender.publish_batch(["x", "y"]).map(drop).unwrap(),
-        |appender| appender.publish_marker().map(drop).unwrap(),
+fn a_publisher_over_appends_has_one_entry_outstanding_of_whichever_kind_in_its_epoch() {
+    let mut appending = Publisher::resume('a', 5, None, PublisherConfig::over_appends()).unwrap();
+    appending.enter(2, 0);
+    appending.enter(1, 0); // changes nothing
+    let begin: [fn(&mut Publisher<char, &'static str>); 3] = [
+        |appending| appending.publish("x").map(drop).unwrap(),
+        |appending| appending.publish_batch(["x", "y"]).map(drop).unwrap(),
+        |appending| appending.publish_marker().map(drop).unwrap(),
     ];
     for begin in begin {
-        begin(&mut appender);
-        let last = appender.last();
-        assert_eq!(appender.publish("z").unwrap_err().kind, PublishRefusedKind::Busy);
-        assert_eq!(appender.publish_batch(["z"]).unwrap_err().kind, PublishRefusedKind::Busy);
-        assert_eq!(appender.publish_marker().unwrap_err().kind, PublishRefusedKind::Busy);
-        assert_eq!(appender.last(), last, "nothing is numbered by a refusal");
-        assert_eq!(appender.abandon().unwrap().entry.epoch(), 2);
+        begin(&mut appending);
+        let last = appending.last();
+        assert_eq!(appending.publish("z").unwrap_err().kind, PublishErrorKind::Busy);
+        assert_eq!(appending.publish_batch(["z"]).unwrap_err().kind, PublishErrorKind::Busy);
+        assert_eq!(appending.publish_marker().unwrap_err().kind, PublishErrorKind::Busy);
+        assert_eq!(appending.last(), last, "nothing is numbered by a refusal");
+        assert_eq!(appending.outstanding().map(|(entry, _)| entry.epoch()), Some(2));
+        assert!(matches!(appending.abandon(), Some(Abandoned::NotStored { .. })));
     }
-    assert_eq!(appender.last(), 9);
+    assert_eq!(appending.last(), 9);
 }
 
 #[test]
 fn an_append_sealed_in_an_epoch_that_was_left_meanwhile_goes_on_at_once() {
-    let mut appender = Appender::new('a');
-    let hello = appender.publish("hello").unwrap();
-    appender.poll_request();
-    appender.enter(3);
-    assert_eq!(appender.outstanding().map(Entry::epoch), Some(0), "settled in its own epoch first");
-    assert_eq!(appender.handle_append(&hello, AppendAnswer::Sealed { epoch: 2 }), Ok(None));
+    let mut appending = Publisher::new('a', PublisherConfig::over_appends());
+    let hello = appending.publish("hello").unwrap();
+    appending.poll_request();
+    appending.enter(3, 0);
+    assert_eq!(
+        appending.outstanding().map(|(entry, _)| entry.epoch()),
+        Some(0),
+        "settled in its own epoch first"
+    );
+    assert_eq!(appending.handle_append(&hello, AppendAnswer::Sealed { epoch: 2 }), Ok(None));
     let entry = &Entry::message(3, hello, "hello");
-    assert_eq!(appender.poll_request(), Some(AppendRequest::Append { entry }));
+    assert_eq!(appending.poll_request(), Some(PublishRequest::Append { entry }));
+}
+
+#[test]
+fn answers_for_the_other_kind_of_log_are_ignored() {
+    let mut slots = publisher();
+    slots.publish("hello").unwrap();
+    let append = AppendAnswer::Appended { slot: 1 };
+    assert_eq!(slots.handle_append(&id(1), append), Ok(None));
+    number(&mut slots, 7);
+    write(&mut slots);
+    assert_eq!(slots.handle_append(&id(1), append), Ok(None));
+    assert_eq!(slots.outstanding().unwrap().1, Some(7));
+
+    let mut appends = Machine::new('a', PublisherConfig::over_appends());
+    appends.publish("hello").unwrap();
+    assert_eq!(appends.handle_numbers(&take(1, 1), 7), Ok(()));
+    assert_eq!(hear(&mut appends, 7, WriteAnswer::Written), Ok(None));
+    assert!(matches!(appends.poll_request(), Some(PublishRequest::Append { .. })));
+}
+
+#[test]
+fn the_error_of_a_publisher_does_not_print_what_it_hands_back() {
+    let mut publisher = publisher();
+    publisher.publish("a secret").unwrap();
+    let busy = publisher.publish("another secret").unwrap_err();
+    assert_eq!(busy.to_string(), "another entry is outstanding; publish when it is settled");
+    number(&mut publisher, 7);
+    let twin = Entry::message(0, id(1), "a twin's secret");
+    let conflict = hear(&mut publisher, 7, WriteAnswer::Occupied(twin)).unwrap_err();
+    assert!(!conflict.to_string().contains("secret"), "{conflict}");
 }
 
 #[test]
@@ -609,22 +652,23 @@ fn a_skip_and_a_retirement_take_a_number_each_and_a_refusal_hands_back_what_they
     let mut publisher = publisher();
     assert_eq!(publisher.publish_skip(7), Ok(id(1)));
     assert_eq!(publisher.outstanding().unwrap().0, &Entry::skip(0, id(1), 7));
-    assert_eq!(publisher.publish_skip(8).unwrap_err().payload, 8);
-    assert_eq!(publisher.publish_retirement('b').unwrap_err().payload, 'b');
+    assert_eq!(publisher.publish_skip(8).unwrap_err().value, 8);
+    assert_eq!(publisher.publish_retirement('b').unwrap_err().value, 'b');
     number(&mut publisher, 9);
     hear(&mut publisher, 9, WriteAnswer::Written).unwrap().unwrap();
     assert_eq!(publisher.publish_retirement('b'), Ok(id(2)));
     assert_eq!(publisher.outstanding().unwrap().0, &Entry::retire(0, id(2), 'b'));
 
-    let mut appender: Appender<_, ()> = Appender::resume('a', 4, None).unwrap();
-    appender.enter(3);
-    assert_eq!(appender.publish_skip(7), Ok(id(5)));
-    assert_eq!(appender.outstanding(), Some(&Entry::skip(3, id(5), 7)));
-    assert_eq!(appender.publish_retirement('b').unwrap_err().payload, 'b');
-    appender.abandon();
-    assert_eq!(appender.publish_retirement('b'), Ok(id(6)));
-    assert_eq!(appender.outstanding(), Some(&Entry::retire(3, id(6), 'b')));
-    assert_eq!(appender.publish_skip(8).unwrap_err().payload, 8);
+    let mut appending: Publisher<_, ()> =
+        Publisher::resume('a', 4, None, PublisherConfig::over_appends()).unwrap();
+    appending.enter(3, 0);
+    assert_eq!(appending.publish_skip(7), Ok(id(5)));
+    assert_eq!(appending.outstanding(), Some((&Entry::skip(3, id(5), 7), None)));
+    assert_eq!(appending.publish_retirement('b').unwrap_err().value, 'b');
+    appending.abandon();
+    assert_eq!(appending.publish_retirement('b'), Ok(id(6)));
+    assert_eq!(appending.outstanding(), Some((&Entry::retire(3, id(6), 'b'), None)));
+    assert_eq!(appending.publish_skip(8).unwrap_err().value, 8);
 }
 
 #[test]
@@ -633,7 +677,7 @@ fn a_number_that_is_used_ends_in_an_error_with_the_message_and_the_next_one_goes
     publisher.publish("mine").unwrap();
     number(&mut publisher, 7);
     let error = hear(&mut publisher, 7, WriteAnswer::NumberUsed { highest: 5 }).unwrap_err();
-    assert_eq!(error.entry, Entry::message(0, id(1), "mine"));
+    assert_eq!(error.value, Entry::message(0, id(1), "mine"));
     assert_eq!(error.kind, PublishErrorKind::NumberUsed { highest: 5 });
     assert_eq!(publisher.publish("mine"), Ok(id(6)));
     number(&mut publisher, 8);
@@ -646,19 +690,19 @@ fn a_number_that_is_used_ends_in_an_error_with_the_message_and_the_next_one_goes
     );
     assert_eq!(publisher.publish("mine"), Ok(id(7)));
 
-    let mut appender = Appender::new('a');
-    appender.publish("mine").unwrap();
-    let error = appender.handle_append(&id(1), AppendAnswer::NumberUsed { highest: 5 }).unwrap_err();
+    let mut appending = Publisher::new('a', PublisherConfig::over_appends());
+    appending.publish("mine").unwrap();
+    let error = appending.handle_append(&id(1), AppendAnswer::NumberUsed { highest: 5 }).unwrap_err();
     assert_eq!(error.kind, PublishErrorKind::NumberUsed { highest: 5 });
-    assert_eq!(appender.publish("mine"), Ok(id(6)));
-    appender.poll_request();
-    let error = appender.handle_append(&id(6), AppendAnswer::AlreadyAppended { slot: 9 }).unwrap_err();
+    assert_eq!(appending.publish("mine"), Ok(id(6)));
+    appending.poll_request();
+    let error = appending.handle_append(&id(6), AppendAnswer::AlreadyAppended { slot: 9 }).unwrap_err();
     assert_eq!(
         error.kind,
         PublishErrorKind::NumberUsed { highest: 6 },
         "another has appended it: it is sent once"
     );
-    assert_eq!(appender.publish("mine"), Ok(id(7)));
+    assert_eq!(appending.publish("mine"), Ok(id(7)));
 }
 
 #[test]
@@ -680,7 +724,8 @@ fn answers_that_make_no_sense_end_in_an_error_with_the_message() {
     let mut seen = BTreeMap::<_, u32>::new();
     for _ in 0..3_000 {
         let attempts = below(&mut random, 5) as u32;
-        let mut publisher = Publisher::new('a', PublisherConfig { attempts, jump: 1 << 20 });
+        let mut publisher =
+            Publisher::new('a', PublisherConfig { attempts, jump: 1 << 20, ..PublisherConfig::default() });
         // Each run prefers some answers, so that each is met for ever.
         let preferred = below(&mut random, 6);
         let most = (attempts + 1) * (attempts + 2);
@@ -720,7 +765,7 @@ fn answers_that_make_no_sense_end_in_an_error_with_the_message() {
         };
         assert_eq!(publisher.poll_request(), None);
         if let Some(error) = &kind {
-            assert_eq!(error.entry, Entry::message(0, published, "hello"));
+            assert_eq!(error.value, Entry::message(0, published, "hello"));
         }
         let name = kind.map_or("published".to_string(), |error| format!("{:?}", error.kind));
         *seen.entry(name.split([' ', '{']).next().unwrap().to_string()).or_default() += 1;
@@ -734,22 +779,22 @@ fn answers_that_make_no_sense_end_in_an_error_with_the_message() {
 fn appends_whose_answers_make_no_sense_end_in_an_error_with_the_message() {
     for slot in [0, u64::MAX] {
         for answer in [AppendAnswer::Appended { slot }, AppendAnswer::AlreadyAppended { slot }] {
-            let mut appender = Appender::new('a');
-            let hello = appender.publish("hello").unwrap();
-            appender.poll_request();
-            appender.poll_request();
-            let error = appender.handle_append(&hello, answer).unwrap_err();
-            assert_eq!(error.entry, Entry::message(0, hello, "hello"));
+            let mut appending = Publisher::new('a', PublisherConfig::over_appends());
+            let hello = appending.publish("hello").unwrap();
+            appending.poll_request();
+            appending.poll_request();
+            let error = appending.handle_append(&hello, answer).unwrap_err();
+            assert_eq!(error.value, Entry::message(0, hello, "hello"));
             assert_eq!(error.kind, PublishErrorKind::NoSuchSlot { slot });
         }
     }
-    let mut appender = Appender::new('a');
-    let hello = appender.publish("hello").unwrap();
+    let mut appending = Publisher::new('a', PublisherConfig::over_appends());
+    let hello = appending.publish("hello").unwrap();
     for _ in 0..16 {
-        assert!(appender.poll_request().is_some());
-        assert_eq!(appender.handle_append(&hello, AppendAnswer::Sealed { epoch: 0 }), Ok(None));
+        assert!(appending.poll_request().is_some());
+        assert_eq!(appending.handle_append(&hello, AppendAnswer::Sealed { epoch: 0 }), Ok(None));
     }
-    let error = appender.handle_append(&hello, AppendAnswer::Sealed { epoch: 0 }).unwrap_err();
+    let error = appending.handle_append(&hello, AppendAnswer::Sealed { epoch: 0 }).unwrap_err();
     assert_eq!(error.kind, PublishErrorKind::Sealed { epoch: 0, times: 17 });
-    assert_eq!(appender.poll_request(), None);
+    assert_eq!(appending.poll_request(), None);
 }

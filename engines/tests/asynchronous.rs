@@ -12,8 +12,8 @@ use std::task::Wake;
 
 use happens_before::broadcast::blocking::FollowError;
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Appender, Entry, Log, LogFull, MemoryLog, Position, PublisherConfig, ReadAnswer,
-    ReadLimit, SealAnswer, SlotLog, SubscribeError, SubscriberConfig, WriteAnswer,
+    AppendAnswer, AppendLog, Entry, Log, LogFull, MemoryLog, Position, PublisherConfig, ReadAnswer, ReadLimit,
+    SealAnswer, SlotLog, SubscribeError, SubscriberConfig, WriteAnswer,
 };
 use happens_before::check::OrderRun;
 use happens_before::counter::{AtomicCounter, Counter};
@@ -181,7 +181,8 @@ fn broadcast(seed: u64, appends: bool) -> u64 {
     for node in 0..PUBLISHERS {
         tasks.push(Box::pin(async move {
             let config = PublisherConfig { attempts: 1_000, ..PublisherConfig::default() };
-            let (mut publisher, mut appender) = (Publisher::new(node, config), Appender::new(node));
+            let (mut publisher, mut appender) =
+                (Publisher::new(node, config), Publisher::new(node, PublisherConfig::over_appends()));
             for number in 1..=MESSAGES {
                 let id = Dot::new(node, number).unwrap();
                 judge.borrow_mut().sent(id).unwrap();
@@ -251,7 +252,7 @@ fn a_future_may_be_dropped_wherever_it_waits() {
         let counter = Far::new(AtomicCounter::new());
         let (slots, appends) = (Far::new(memory()), Far::new(memory()));
         let mut publisher = Publisher::new(1, PublisherConfig::default());
-        let mut appender = Appender::new(1);
+        let mut appender = Publisher::new(1, PublisherConfig::over_appends());
         for number in 1..=7 {
             publisher.publish(number).unwrap();
             if poll_times(settle(&mut publisher, &counter, &slots), polls).is_none() {
@@ -331,7 +332,8 @@ fn a_register_is_read_by_position_and_by_marker() {
         assert_eq!(replica.machine().value(), &6);
 
         // Over an engine that numbers by itself.
-        let (appends, mut appender, mut replica) = (Far::new(memory()), Appender::new(3), new());
+        let (appends, mut appender, mut replica) =
+            (Far::new(memory()), Publisher::new(3, PublisherConfig::over_appends()), new());
         appender.publish(Command::Write(8)).unwrap();
         let published = settle_append(&mut appender, &appends).await.unwrap().unwrap();
         let applied = outcome_append(&mut replica, &published, &appends, wait).await.unwrap();

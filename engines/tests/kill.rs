@@ -28,11 +28,11 @@ use std::thread;
 use std::time::Instant;
 
 use happens_before::broadcast::blocking::{
-    FollowError, SettleError, follow, follow_appends, settle, settle_append,
+    DriveError, FollowError, follow, follow_appends, settle, settle_append,
 };
 use happens_before::broadcast::{
-    AppendLog, Appender, Delivery, Entry, Log, Position, PublisherConfig, ReadAnswer, ReadLimit, SlotLog,
-    Snapshot, SubscriberConfig,
+    AppendLog, Delivery, Entry, Log, Position, PublisherConfig, ReadAnswer, ReadLimit, SlotLog, Snapshot,
+    SubscriberConfig,
 };
 use happens_before::check::OrderRun;
 use happens_before::counter::Counter;
@@ -110,7 +110,7 @@ where
     A::Error: Debug,
 {
     // A tail that is far from 0 is no absurd jump.
-    let config = PublisherConfig { attempts: 10_000, jump: u64::MAX };
+    let config = PublisherConfig { attempts: 10_000, jump: u64::MAX, ..PublisherConfig::default() };
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut publisher = Publisher::new(incarnation * 2, config);
@@ -119,20 +119,20 @@ where
                 println!("\n+ sent slots {} {}", id.node(), id.counter());
                 until(|| match settle(&mut publisher, counter, slots) {
                     Ok(_) => Ok(()),
-                    Err(SettleError::Counter(_) | SettleError::Log(_)) => Err(()),
+                    Err(DriveError::Counter(_) | DriveError::Log(_)) => Err(()),
                     Err(other) => panic!("{other:?}"),
                 });
                 println!("\n+ acknowledged slots {} {}", id.node(), id.counter());
             }
         });
         scope.spawn(|| {
-            let mut appender = Appender::new(incarnation * 2 + 1);
+            let mut appender = Publisher::new(incarnation * 2 + 1, PublisherConfig::over_appends());
             loop {
                 let id = appender.publish(vec![8; 100]).expect("nothing is outstanding");
                 println!("\n+ sent appends {} {}", id.node(), id.counter());
                 until(|| match settle_append(&mut appender, appends) {
                     Ok(_) => Ok(()),
-                    Err(SettleError::Log(_)) => Err(()),
+                    Err(DriveError::Log(_)) => Err(()),
                     Err(other) => panic!("{other:?}"),
                 });
                 println!("\n+ acknowledged appends {} {}", id.node(), id.counter());

@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use happens_before::broadcast::blocking::{FollowError, SettleError, settle, settle_append};
+use happens_before::broadcast::blocking::{DriveError, FollowError, settle, settle_append};
 use happens_before::broadcast::{
-    AppendLog, Appender, Entry, MemoryLog, Position, Published, PublisherConfig, SlotLog, SubscriberConfig,
+    AppendLog, Entry, MemoryLog, Position, Published, PublisherConfig, SlotLog, SubscriberConfig,
 };
 use happens_before::check::OrderRun;
 use happens_before::counter::{AtomicCounter, Counter};
@@ -129,8 +129,8 @@ where
     fn settle(&self, sender: &mut Self::Sender) -> Option<Published<Node>> {
         match settle(sender, &self.counter, &self.log) {
             Ok(published) => return published,
-            Err(SettleError::Counter(lost)) => on_purpose(lost),
-            Err(SettleError::Log(lost)) => on_purpose(lost),
+            Err(DriveError::Counter(lost)) => on_purpose(lost),
+            Err(DriveError::Log(lost)) => on_purpose(lost),
             Err(other) => panic!("{other:?}"),
         }
         None
@@ -154,10 +154,10 @@ struct Appends<'a, L> {
 }
 
 impl<L: AppendLog<Node, Bytes, Error: Debug> + Sync> Route for Appends<'_, L> {
-    type Sender = Appender<Node, Bytes>;
+    type Sender = Publisher<Node, Bytes>;
 
     fn sender(&self, node: Node) -> Self::Sender {
-        Appender::new(node)
+        Publisher::new(node, PublisherConfig::over_appends())
     }
 
     fn publish(&self, sender: &mut Self::Sender, command: Option<Bytes>) -> Dot<Node> {
@@ -170,7 +170,7 @@ impl<L: AppendLog<Node, Bytes, Error: Debug> + Sync> Route for Appends<'_, L> {
     fn settle(&self, sender: &mut Self::Sender) -> Option<Published<Node>> {
         match settle_append(sender, &self.log) {
             Ok(published) => return published,
-            Err(SettleError::Log(lost)) => on_purpose(lost),
+            Err(DriveError::Log(lost)) => on_purpose(lost),
             Err(other) => panic!("{other:?}"),
         }
         None

@@ -8,7 +8,7 @@ use core::task::{Context, Poll, Waker};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Appender, Entry, Log, PublisherConfig, ReadAnswer, ReadLimit, SealAnswer, SlotLog,
+    AppendAnswer, AppendLog, Entry, Log, PublisherConfig, ReadAnswer, ReadLimit, SealAnswer, SlotLog,
     SubscriberConfig, Unreadable, WriteAnswer, blocking,
 };
 use happens_before::counter::Counter;
@@ -143,7 +143,7 @@ fn a_publisher_gives_up() {
 }
 
 #[test]
-fn an_appender_gives_up() {
+fn a_publisher_over_appends_gives_up() {
     let appends: [fn(u64) -> AppendAnswer; 4] = [
         |_| AppendAnswer::Sealed { epoch: 0 },
         |_| AppendAnswer::Sealed { epoch: 5 },
@@ -151,15 +151,15 @@ fn an_appender_gives_up() {
         |_| AppendAnswer::AlreadyAppended { slot: 0 },
     ];
     for append in appends {
-        let appender = || {
-            let mut appender = Appender::new(1);
-            appender.publish(7).unwrap();
-            appender
+        let publisher = || {
+            let mut publisher = Publisher::new(1, PublisherConfig::over_appends());
+            publisher.publish(7).unwrap();
+            publisher
         };
         let told = same(
             &|| Nonsense { append, ..Nonsense::new() },
-            |engine| blocking::settle_append(&mut appender(), engine),
-            |engine| ready(asynchronous::settle_append(&mut appender(), engine)),
+            |engine| blocking::settle_append(&mut publisher(), engine),
+            |engine| ready(asynchronous::settle_append(&mut publisher(), engine)),
         );
         assert!(told.starts_with("Err("), "{told}");
     }

@@ -6,6 +6,7 @@
 
 #![allow(clippy::disallowed_macros, reason = "how much was explored is what a reader wants to see")]
 
+use happens_before::broadcast::LogKind;
 use happens_before_models::broadcast::{Bounds, Conduct, Faults};
 use stateright::{Checker, HasDiscoveries, Model};
 
@@ -151,7 +152,7 @@ fn several_messages_in_one_slot() {
 /// A request that comes late appends once more.
 #[test]
 fn a_log_that_appends() {
-    let bounds = Bounds { appends: true, ..Bounds::default() };
+    let bounds = Bounds { log: LogKind::Appends, ..Bounds::default() };
     let faults = Faults { lost: 2, ..NONE };
     explore(Bounds { messages: vec![2, 1], faults, ..bounds.clone() }, 62_084);
     let faults = Faults { lost: 1, crashed: 1, resumed: 1, relearned: 1, abandoned: 1, ..NONE };
@@ -167,8 +168,13 @@ fn a_log_that_appends() {
 #[test]
 fn a_blind_retry_is_delivered_twice_where_the_log_appends_too() {
     let faults = Faults { lost: 1, ..NONE };
-    let bounds =
-        Bounds { conduct: Conduct::BlindRetry, appends: true, messages: vec![1], faults, ..Bounds::default() };
+    let bounds = Bounds {
+        conduct: Conduct::BlindRetry,
+        log: LogKind::Appends,
+        messages: vec![1],
+        faults,
+        ..Bounds::default()
+    };
     assert_eq!(
         shortest(&bounds, "one order"),
         [

@@ -25,8 +25,8 @@ use happens_before::{Dot, NodeId, Subscriber};
 ///
 /// As a [`Subscriber`]: hand in announcements and the answers to requests; after each input, and when the time of
 /// [`poll_timeout`](Self::poll_timeout) has come, take out all of [`poll_applied`](Self::poll_applied), then do what
-/// [`poll_request`](Self::poll_request) says. Commands are sent by a [`Publisher`](happens_before::Publisher) or an
-/// [`Appender`](happens_before::broadcast::Appender) beside it. The outcome of a command of the node's own is the one that is
+/// [`poll_request`](Self::poll_request) says. Commands are sent by a [`Publisher`](happens_before::Publisher)
+/// beside it. The outcome of a command of the node's own is the one that is
 /// applied under its id.
 ///
 /// A read by position hands in the counter's current number ([`observe_current`](Self::observe_current)) and waits until
@@ -37,15 +37,16 @@ use happens_before::{Dot, NodeId, Subscriber};
 ///
 /// ```
 /// use core::cell::RefCell;
-/// use happens_before::broadcast::{AppendAnswer, AppendLog, AppendRequest, Appender, MemoryLog, SubscriberConfig};
+/// use happens_before::Publisher;
+/// use happens_before::broadcast::{MemoryLog, PublisherConfig, SubscriberConfig};
 /// use happens_before_replicated::{blocking, Register, Replica};
 /// use happens_before_replicated::register::{Command, Outcome};
 ///
 /// let log = RefCell::new(MemoryLog::new(1_000));
-/// let mut appender = Appender::new("a");
+/// let mut publisher = Publisher::new("a", PublisherConfig::over_appends());
 /// for command in [Command::Write(5), Command::CompareAndSet { expected: 4, new: 6 }] {
-///     appender.publish(command)?;
-///     happens_before::broadcast::blocking::settle_append(&mut appender, &log)?;
+///     publisher.publish(command)?;
+///     happens_before::broadcast::blocking::settle_append(&mut publisher, &log)?;
 /// }
 ///
 /// let mut replica = Replica::new(Register::new(0), SubscriberConfig::default());

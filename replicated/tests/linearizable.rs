@@ -189,7 +189,9 @@ fn history<T: Subject>(seed: u64, faults: Faults, seen: &mut Seen) -> Vec<Call<T
                     Err(_) => client.stage = Stage::Idle,
                 }
             }
-            Some(PublishRequest::EnterEpoch { .. }) => unreachable!("nobody seals"),
+            Some(PublishRequest::Append { .. } | PublishRequest::EnterEpoch { .. }) => {
+                unreachable!("nobody appends or seals")
+            }
             None => {}
         }
 

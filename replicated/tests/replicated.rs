@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use happens_before::broadcast::blocking::{FollowError, settle, settle_append};
 use happens_before::broadcast::{
-    AppendLog, Appender, Entry, Fence, FencingToken, LogFull, MemoryLog, Position, Published, PublisherConfig,
-    SlotLog, SubscribeError, SubscriberConfig,
+    AppendLog, Entry, Fence, FencingToken, LogFull, MemoryLog, Position, Published, PublisherConfig, SlotLog,
+    SubscribeError, SubscriberConfig,
 };
 use happens_before::counter::Counter;
 use happens_before::scalar::LamportTimestamp;
@@ -150,7 +150,7 @@ fn a_snapshot_behind_is_refused_and_changes_nothing() {
 fn the_outcomes_of_a_batch_come_one_after_the_other() {
     let log = RefCell::new(MemoryLog::new(100));
     append(&log, "b", 1, &[9]);
-    let mut appender = Appender::new("a");
+    let mut appender = Publisher::new("a", PublisherConfig::over_appends());
     appender.publish_batch([1, 2]).unwrap();
     let first = settle_append(&mut appender, &log).unwrap().unwrap();
     let second = Published { id: Dot::new("a", 2).unwrap(), ..first };
@@ -354,7 +354,7 @@ fn by_claims_on_the_log_one_node_has_won_and_the_other_is_told_so() {
     for order in [["a", "b"], ["b", "a"]] {
         let log = RefCell::new(MemoryLog::new(100));
         let published = order.map(|node| {
-            let mut appender = Appender::new(node);
+            let mut appender = Publisher::new(node, PublisherConfig::over_appends());
             appender.publish(claims::Claim { name: "alice", claimant: node }).unwrap();
             settle_append(&mut appender, &log).unwrap().unwrap()
         });

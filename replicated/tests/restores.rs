@@ -4,11 +4,11 @@
 use std::cell::RefCell;
 use std::num::NonZeroU64;
 
-use happens_before::broadcast::blocking::{BeginEpochError, FollowError, SettleError};
+use happens_before::broadcast::blocking::{DriveError, FollowError};
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Appender, Content, Entry, EpochBegun, EpochError, EpochRequest, Fence, Log,
-    LogFull, MemoryLog, NewEpoch, Passed, PublishErrorKind, PublisherConfig, ReadAnswer, ReadLimit, SealAnswer,
-    SlotLog, SubscribeError, SubscribeRequest, SubscriberConfig, blocking,
+    AppendAnswer, AppendLog, Content, Entry, EpochBegun, EpochRequest, Fence, Log, LogFull, LogKind, MemoryLog,
+    NewEpoch, Passed, PublishErrorKind, PublisherConfig, ReadAnswer, ReadLimit, SealAnswer, SlotLog,
+    SubscribeError, SubscribeRequest, SubscriberConfig, blocking,
 };
 use happens_before::counter::{AtomicCounter, Counter};
 use happens_before::{Dot, Publisher, Subscriber};
@@ -279,8 +279,10 @@ fn an_epoch_begins_above_that_of_the_log_with_the_counter_at_its_tail() {
     assert_eq!(blocking::begin_epoch(&log, &counter, 3), Ok(EpochBegun { epoch: 3, tail: 7 }));
     assert_eq!(counter.current(), Ok(7), "the next number is that of the slot after the tail");
     for epoch in [0, 2, 3] {
-        let refused = Err(BeginEpochError::Epoch(EpochError::NotAbove { epoch, sealed: 3 }));
-        assert_eq!(blocking::begin_epoch(&log, &counter, epoch), refused);
+        let Err(DriveError::Publish(refused)) = blocking::begin_epoch(&log, &counter, epoch) else {
+            panic!("epoch {epoch} has begun")
+        };
+        assert_eq!((refused.value, refused.kind), (epoch, PublishErrorKind::NotAbove { epoch, sealed: 3 }));
     }
     let text = blocking::begin_epoch(&log, &counter, 3).unwrap_err().to_string();
     assert_eq!(text, "epoch 3 is not above epoch 3 of the log; begin a higher one");
@@ -293,15 +295,15 @@ fn an_epoch_begins_above_that_of_the_log_with_the_counter_at_its_tail() {
 
 #[test]
 fn a_counter_that_does_not_count_up_and_a_log_that_does_not_seal_end_in_errors() {
-    let mut machine = NewEpoch::new(5);
+    let mut machine = NewEpoch::new(5, LogKind::Slots);
     assert_eq!(machine.handle_seal(SealAnswer { epoch: 1, tail: 3 }), Ok(None));
     assert_eq!(machine.poll_request(), EpochRequest::Seal { epoch: 5 });
     let mut unsealed = machine.clone();
     let error = unsealed.handle_seal(SealAnswer { epoch: 1, tail: 3 }).unwrap_err();
-    assert_eq!(error, EpochError::NotSealed { epoch: 5, sealed: 1 });
+    assert_eq!((error.value, error.kind), (5, PublishErrorKind::NotSealed { epoch: 5, sealed: 1 }));
     let mut overtaken = machine.clone();
     let error = overtaken.handle_seal(SealAnswer { epoch: 6, tail: 3 }).unwrap_err();
-    assert_eq!(error, EpochError::NotAbove { epoch: 5, sealed: 6 });
+    assert_eq!((error.value, error.kind), (5, PublishErrorKind::NotAbove { epoch: 5, sealed: 6 }));
 
     assert_eq!(machine.handle_seal(SealAnswer { epoch: 5, tail: 9 }), Ok(None));
     assert_eq!(machine.poll_request(), EpochRequest::Current);
@@ -312,7 +314,7 @@ fn a_counter_that_does_not_count_up_and_a_log_that_does_not_seal_end_in_errors()
         assert_eq!(machine.handle_numbers(NonZeroU64::MIN, 2), Ok(None));
     }
     let error = machine.handle_numbers(NonZeroU64::MIN, 2).unwrap_err();
-    assert_eq!(error, EpochError::CounterBehind { number: 2, tail: 9 });
+    assert_eq!((error.value, error.kind), (5, PublishErrorKind::CounterBehind { number: 2, tail: 9 }));
 }
 
 /// A backup of a moment when a write was under way has a hole. What was written there is passed by some, and is a fill in
@@ -364,7 +366,7 @@ fn a_new_name_at_each_start_goes_on_for_ever_if_the_old_ones_are_retired() {
     let mut subscriber = Subscriber::new(config);
     let mut delivered = 0;
     for start in 1..=5_000_u32 {
-        let mut appender = Appender::new(("web", start));
+        let mut appender = Publisher::new(("web", start), PublisherConfig::over_appends());
         if start > 1 {
             appender.publish_retirement(("web", start - 1)).unwrap();
             blocking::settle_append(&mut appender, &log).unwrap().unwrap();
@@ -380,7 +382,7 @@ fn a_new_name_at_each_start_goes_on_for_ever_if_the_old_ones_are_retired() {
     assert_eq!(delivered, 5_000);
     assert_eq!(subscriber.delivered().iter().count(), 1);
     // A name that is retired may come back as if it were new.
-    let mut again = Appender::new(("web", 1));
+    let mut again = Publisher::new(("web", 1), PublisherConfig::over_appends());
     again.publish(0).unwrap();
     assert!(blocking::settle_append(&mut again, &log).unwrap().is_some());
 }
@@ -399,9 +401,9 @@ fn a_publisher_made_again_under_its_name_is_refused_once_and_then_delivered() {
                 billing.publish(invoice).unwrap();
                 match blocking::settle(&mut billing, &counter, &log) {
                     Ok(published) => break assert!(published.is_some()),
-                    Err(SettleError::Publish(error)) => {
+                    Err(DriveError::Publish(error)) => {
                         assert!(matches!(error.kind, PublishErrorKind::NumberUsed { .. }));
-                        let Content::Messages { payloads, .. } = error.entry.into_content() else { panic!() };
+                        let Content::Messages { payloads, .. } = error.value.into_content() else { panic!() };
                         invoice = payloads.into_vec()[0];
                         refused += 1;
                     }
@@ -436,7 +438,7 @@ fn what_an_earlier_publisher_of_the_name_has_written_is_not_acknowledged_a_secon
             heater.publish("on").unwrap();
             match blocking::settle(&mut heater, &counter, &log) {
                 Ok(published) => break published.unwrap(),
-                Err(SettleError::Publish(error)) => {
+                Err(DriveError::Publish(error)) => {
                     assert_eq!(error.kind, PublishErrorKind::NumberUsed { highest: 1 });
                     refused += 1;
                 }

@@ -2,6 +2,7 @@
 
 use core::{fmt, slice};
 
+use crate::broadcast::{PublishError, PublishErrorKind};
 use crate::compat::{Vec, vec};
 use crate::node::Dot;
 
@@ -25,7 +26,7 @@ use crate::node::Dot;
 /// assert_eq!(payloads.as_slice(), ["x", "y"]); // (a, 5) and (a, 6)
 ///
 /// assert_eq!(Entry::<&str, ()>::fill(0).id(), None);
-/// # Ok::<(), happens_before::broadcast::BatchError<&str>>(())
+/// # Ok::<(), happens_before::broadcast::PublishError<Vec<&str>>>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Entry<I, P> {
@@ -48,7 +49,7 @@ pub enum Content<I, P> {
         /// Its id, numbered like that of a message.
         id: Dot<I>,
     },
-    /// Nothing: someone gave up waiting for the one who has this slot's number.
+    /// Nothing: a subscriber gave up waiting for the publisher that has this slot's number.
     Fill,
     /// A request to every subscriber to pass a slot that cannot be read, as if it were empty.
     Skip {
@@ -140,24 +141,25 @@ impl<I, P> Entry<I, P> {
     ///
     /// # Errors
     ///
-    /// [`BatchError`] if there is no payload, or if the numbers do not suffice.
+    /// [`PublishError`] with the payloads: [`Empty`](PublishErrorKind::Empty),
+    /// [`CounterExhausted`](PublishErrorKind::CounterExhausted).
     pub fn batch(
         epoch: u64,
         first: Dot<I>,
         payloads: impl IntoIterator<Item = P>,
-    ) -> Result<Self, BatchError<P>> {
+    ) -> Result<Self, PublishError<Vec<P>>> {
         let mut payloads: Vec<P> = payloads.into_iter().collect();
         let kind = match u64::try_from(payloads.len()) {
-            Ok(0) => BatchErrorKind::Empty,
+            Ok(0) => PublishErrorKind::Empty,
             // The last number is the first plus the length less 1.
             Ok(len) if len - 1 <= u64::MAX - first.counter() => {
                 let single = if len == 1 { payloads.pop() } else { None };
                 let payloads = Payloads(single.map_or(Repr::Many(payloads), Repr::One));
                 return Ok(Self { epoch, content: Content::Messages { first, payloads } });
             }
-            _ => BatchErrorKind::CounterExhausted,
+            _ => PublishErrorKind::CounterExhausted,
         };
-        Err(BatchError { payloads, kind })
+        Err(PublishError { value: payloads, kind })
     }
 
     /// Makes a marker: a message that carries nothing.
@@ -261,37 +263,3 @@ impl<P: fmt::Debug> fmt::Debug for Payloads<P> {
         self.as_slice().fmt(f)
     }
 }
-
-/// A batch that cannot be written; hands the payloads back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BatchError<P> {
-    /// The payloads.
-    pub payloads: Vec<P>,
-    /// The reason.
-    pub kind: BatchErrorKind,
-}
-
-/// The reason why a batch cannot be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BatchErrorKind {
-    /// It has no message. Do not write it.
-    Empty,
-    /// The node has too few numbers left. Continue under a new node id.
-    CounterExhausted,
-}
-
-impl<P> fmt::Display for BatchError<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
-            BatchErrorKind::Empty => write!(f, "the batch has no message; write none"),
-            BatchErrorKind::CounterExhausted => {
-                write!(f, "the node has no numbers left for {} messages", self.payloads.len())?;
-                write!(f, "; continue under a new node id")
-            }
-        }
-    }
-}
-
-impl<P: fmt::Debug> core::error::Error for BatchError<P> {}

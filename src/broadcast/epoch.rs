@@ -1,56 +1,58 @@
-//! A new epoch: what separates everything that was written before from everything that is written from now on.
-//!
-//! # The problem
-//!
-//! A log is restored from last night's backup. Slots 34 to 40 are empty again, and are written a second time, with other
-//! messages. A node that held a lock under the token `0:34:0` still has it, and the next node that is granted a lock gets
-//! the same token. A subscriber that had delivered slot 40 takes the new slot 41 for what follows.
-//!
-//! # The algorithm
-//!
-//! 1. Ask the log for its epoch, by sealing epoch 0, which changes nothing. The new epoch must be above it.
-//! 2. Seal the log for the new epoch. No entry of an earlier one gets in any more, and the tail stands still.
-//! 3. Over a counter: take numbers until the next one is above the tail.
-//! 4. Publishers [enter](super::Publisher::enter) the epoch with the tail. One that starts later seals epoch 0 again to
-//!    learn both.
-//!
-//! # Guarantees
-//!
-//! If the epoch is above *every* epoch that was ever used with the log, everything written from now on has a higher
-//! [`Position`](super::Position) than anything that was ever delivered. So no [token](super::FencingToken) is granted
-//! twice, and a subscriber that is ahead of the restored log [says so](super::SubscribeError::RolledBack).
-//!
-//! The log alone cannot know which epochs were used: what it lost in the restore may have been of a later epoch than all
-//! that it holds. So the epoch is an argument. Take the time of day in milliseconds, or a number that is kept
-//! outside of the log and counted up. The backup's epoch plus one is right only if no epoch was begun since the backup.
-//!
-//! # Use
-//!
-//! Poll with [`NewEpoch::poll_request`] and hand in the answers, until it says [`EpochBegun`]. A request whose answer was
-//! lost is polled again. [`blocking::begin_epoch`](super::blocking::begin_epoch) has the loop.
+//! The machine that begins a new epoch; its essay is on [`NewEpoch`].
 
-use core::fmt;
 use core::num::NonZeroU64;
 
-use super::SealAnswer;
+use super::{LogKind, PublishError, PublishErrorKind, SealAnswer};
 
-/// A counter that stays below the tail is believed so often.
+/// The number of times that a counter below the tail is believed.
 const ATTEMPTS: u32 = 16;
 
 /// The machine that begins a new epoch of a log; it does no input or output. Every method is O(1).
+///
+/// An epoch separates everything that was written before from everything that is written from now on.
+///
+/// # The problem
+///
+/// A log is restored from last night's backup. Slots 34 to 40 are empty again, and are written a second time, with other
+/// messages. A node that held a lock under the token `0:34:0` still has it, and the next node that is granted a lock gets
+/// the same token. A subscriber that had delivered slot 40 takes the new slot 41 for what follows.
+///
+/// # The algorithm
+///
+/// 1. Ask the log for its epoch, by sealing epoch 0, which changes nothing. The new epoch must be above it.
+/// 2. Seal the log for the new epoch. No entry of an earlier one gets in any more, and the tail stands still.
+/// 3. Over slots, take numbers from the counter until the next one is above the tail.
+/// 4. Publishers [enter](crate::Publisher::enter) the epoch with the tail. One that starts later seals epoch 0 again to
+///    learn both.
+///
+/// # Guarantees
+///
+/// If the epoch is above *every* epoch that was ever used with the log, everything written from now on has a higher
+/// [`Position`](super::Position) than anything that was ever delivered. So no [token](super::FencingToken) is granted
+/// twice, and a subscriber that is ahead of the restored log [says so](super::SubscribeError::RolledBack).
+///
+/// The log alone cannot know which epochs were used: the entries that it lost in the restore may have been of a later
+/// epoch than all that it holds. So the epoch is an argument. Take the time of day in milliseconds, or a number that is
+/// kept outside of the log and counted up. The backup's epoch plus one is right only if no epoch was begun since the
+/// backup.
+///
+/// # Use
+///
+/// Poll with [`poll_request`](Self::poll_request) and hand in the answers, until one of them says [`EpochBegun`]. A
+/// request whose answer was lost is polled again. [`blocking::begin_epoch`](super::blocking::begin_epoch) has the loop.
 ///
 /// # Examples
 ///
 /// ```
 /// use core::cell::RefCell;
 /// use happens_before::Dot;
-/// use happens_before::broadcast::{Entry, EpochRequest, Log, MemoryLog, NewEpoch, SlotLog};
+/// use happens_before::broadcast::{Entry, EpochRequest, Log, LogKind, MemoryLog, NewEpoch, SlotLog};
 /// use happens_before::counter::{AtomicCounter, Counter};
 ///
 /// let (counter, log) = (AtomicCounter::new(), RefCell::new(MemoryLog::new(1_000)));
 /// log.write(7, &Entry::message(0, Dot::new("a", 1).unwrap(), "hello"))?;
 ///
-/// let mut epoch = NewEpoch::new(1_700_000_000_000);
+/// let mut epoch = NewEpoch::new(1_700_000_000_000, LogKind::Slots);
 /// let begun = loop {
 ///     let begun = match epoch.poll_request() {
 ///         EpochRequest::Seal { epoch: sealed } => epoch.handle_seal(Log::seal(&log, sealed)?)?,
@@ -68,8 +70,8 @@ const ATTEMPTS: u32 = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEpoch {
     epoch: u64,
-    /// Whether there is a counter to bring above the tail.
-    counted: bool,
+    /// Over slots there is a counter to bring above the tail.
+    log: LogKind,
     stage: Stage,
 }
 
@@ -84,7 +86,7 @@ enum Stage {
     Numbers {
         tail: u64,
         n: NonZeroU64,
-        /// How often the counter was below the tail.
+        /// The number of times that the counter was below the tail.
         behind: u32,
     },
 }
@@ -101,12 +103,12 @@ pub enum EpochRequest {
     Current,
     /// Call `increment_and_get(n)` on the counter; the answer goes to [`NewEpoch::handle_numbers`].
     Numbers {
-        /// How many numbers.
+        /// The number of numbers.
         n: NonZeroU64,
     },
 }
 
-/// An epoch has begun: what publishers enter.
+/// An epoch that has begun: what publishers enter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EpochBegun {
     /// The epoch.
@@ -116,19 +118,13 @@ pub struct EpochBegun {
 }
 
 impl NewEpoch {
-    /// Begins `epoch`, over a counter and slots.
+    /// Begins `epoch` over a log of this kind; over slots there is a counter to bring above the tail.
     ///
     /// The epoch must be above every epoch that was ever used with the log, also above those that a restored log has
-    /// forgotten: [see the module](self).
+    /// forgotten: see [the guarantees](Self#guarantees).
     #[must_use]
-    pub const fn new(epoch: u64) -> Self {
-        Self { epoch, counted: true, stage: Stage::Ask }
-    }
-
-    /// Begins `epoch`, over an engine that numbers by itself.
-    #[must_use]
-    pub const fn over_appends(epoch: u64) -> Self {
-        Self { epoch, counted: false, stage: Stage::Ask }
+    pub const fn new(epoch: u64, log: LogKind) -> Self {
+        Self { epoch, log, stage: Stage::Ask }
     }
 
     /// Returns what is to be done now. Poll again if there was no answer.
@@ -141,24 +137,25 @@ impl NewEpoch {
         }
     }
 
-    /// Hands in what sealing has answered.
+    /// Hands in the answer of sealing.
     ///
     /// # Errors
     ///
-    /// [`EpochError::NotAbove`]; nothing has changed, or another epoch above this one has begun meanwhile.
-    /// [`EpochError::NotSealed`]. Begin a higher epoch.
-    pub fn handle_seal(&mut self, answer: SealAnswer) -> Result<Option<EpochBegun>, EpochError> {
+    /// [`PublishError`] with the epoch: [`NotAbove`](PublishErrorKind::NotAbove),
+    /// [`NotSealed`](PublishErrorKind::NotSealed). The machine is unchanged; begin a higher epoch with another.
+    pub fn handle_seal(&mut self, answer: SealAnswer) -> Result<Option<EpochBegun>, PublishError<u64>> {
         let SealAnswer { epoch: sealed, tail } = answer;
-        let not_above = EpochError::NotAbove { epoch: self.epoch, sealed };
-        match self.stage {
-            Stage::Ask if sealed < self.epoch => self.stage = Stage::Seal,
-            Stage::Seal if sealed == self.epoch && self.counted => self.stage = Stage::Current { tail },
-            Stage::Seal if sealed == self.epoch => return Ok(self.begun(tail)),
-            Stage::Seal if sealed < self.epoch => {
-                return Err(EpochError::NotSealed { epoch: self.epoch, sealed });
+        match (self.stage, self.log) {
+            (Stage::Ask, _) if sealed < self.epoch => self.stage = Stage::Seal,
+            (Stage::Seal, LogKind::Slots) if sealed == self.epoch => self.stage = Stage::Current { tail },
+            (Stage::Seal, LogKind::Appends) if sealed == self.epoch => return Ok(self.begun(tail)),
+            (Stage::Seal, _) if sealed < self.epoch => {
+                return self.fail(PublishErrorKind::NotSealed { epoch: self.epoch, sealed });
             }
-            Stage::Ask | Stage::Seal => return Err(not_above),
-            Stage::Current { .. } | Stage::Numbers { .. } => {}
+            (Stage::Ask | Stage::Seal, _) => {
+                return self.fail(PublishErrorKind::NotAbove { epoch: self.epoch, sealed });
+            }
+            (Stage::Current { .. } | Stage::Numbers { .. }, _) => {}
         }
         Ok(None)
     }
@@ -179,8 +176,13 @@ impl NewEpoch {
     ///
     /// # Errors
     ///
-    /// [`EpochError::CounterBehind`]; the log is sealed. Begin a higher epoch over a counter that counts up.
-    pub fn handle_numbers(&mut self, n: NonZeroU64, first: u64) -> Result<Option<EpochBegun>, EpochError> {
+    /// [`PublishError`] with the epoch: [`CounterBehind`](PublishErrorKind::CounterBehind). The log is sealed, and the
+    /// machine is unchanged. Begin a higher epoch over a counter that counts up.
+    pub fn handle_numbers(
+        &mut self,
+        n: NonZeroU64,
+        first: u64,
+    ) -> Result<Option<EpochBegun>, PublishError<u64>> {
         let Stage::Numbers { tail, behind, .. } = self.stage else { return Ok(None) };
         let last = first.saturating_add(n.get() - 1);
         match tail.checked_sub(last).and_then(NonZeroU64::new) {
@@ -189,58 +191,15 @@ impl NewEpoch {
                 self.stage = Stage::Numbers { tail, n, behind: behind + 1 };
                 Ok(None)
             }
-            Some(_) => Err(EpochError::CounterBehind { number: last, tail }),
+            Some(_) => self.fail(PublishErrorKind::CounterBehind { number: last, tail }),
         }
+    }
+
+    fn fail<T>(&self, kind: PublishErrorKind<u64>) -> Result<T, PublishError<u64>> {
+        Err(PublishError { value: self.epoch, kind })
     }
 
     fn begun(&self, tail: u64) -> Option<EpochBegun> {
         Some(EpochBegun { epoch: self.epoch, tail })
     }
 }
-
-/// The reason why a new epoch cannot begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EpochError {
-    /// The epoch is not above the one that the log is in.
-    NotAbove {
-        /// The epoch that was to begin.
-        epoch: u64,
-        /// The lowest epoch that may write.
-        sealed: u64,
-    },
-    /// The log was sealed, and still says that entries of an earlier epoch may be written. It does not do what it
-    /// promises, or this is a late answer: hand in one answer for each request.
-    NotSealed {
-        /// The epoch that was to begin.
-        epoch: u64,
-        /// The lowest epoch that may write, as the log says.
-        sealed: u64,
-    },
-    /// The counter stays below the tail although the difference was taken.
-    CounterBehind {
-        /// The highest number that it gave last.
-        number: u64,
-        /// The highest occupied slot.
-        tail: u64,
-    },
-}
-
-impl fmt::Display for EpochError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAbove { epoch, sealed } => {
-                write!(f, "epoch {epoch} is not above epoch {sealed} of the log; begin a higher one")
-            }
-            Self::NotSealed { epoch, sealed } => {
-                write!(f, "the log was sealed for epoch {epoch} and still takes epoch {sealed}; check the log")
-            }
-            Self::CounterBehind { number, tail } => {
-                write!(f, "the counter gave {number} and stays below slot {tail}; take another counter, ")?;
-                write!(f, "and begin a higher epoch")
-            }
-        }
-    }
-}
-
-impl core::error::Error for EpochError {}

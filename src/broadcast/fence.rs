@@ -1,35 +1,4 @@
-//! Fencing: what a resource does about a lock holder that does not know that it has lost the lock.
-//!
-//! # The problem
-//!
-//! A client takes a lease on a file, and pauses: garbage collection, a swapped page, a slow network. The lease runs
-//! out, another client takes it and writes. The first one wakes up, believes that it holds the lease, and writes
-//! over what the second one wrote. No time-out at the client helps, since it may pause after it has looked.
-//!
-//! # The algorithm
-//!
-//! ```text
-//!   client 1   lock: token 33 ─── pauses ─────────────────── write(33) ✗ refused
-//!   client 2              lock: token 34 ── write(34) ✓
-//!   fence                                   highest 34
-//! ```
-//!
-//! 1. Whoever is granted a lock gets a token that is higher than all before: the position of the entry that
-//!    granted it, one order for all locks.
-//! 2. The token goes with every write to the resource. The [`Fence`] beside the resource remembers the highest token
-//!    that it has seen, and refuses lower ones: [`Fence::admit`].
-//! 3. A new holder that reads before it writes raises the fence first ([`Fence::raise`]). Otherwise the old
-//!    holder may still write between that read and the new holder's first write.
-//!
-//! # What it tells you
-//!
-//! From the moment at which a token is seen, no write with a lower one comes through. Not: that a holder whose write is
-//! admitted still holds its lock; only that the fence has not heard of a later one.
-//!
-//! # Sources
-//!
-//! Burrows, *The Chubby lock service for loosely-coupled distributed systems* (2006), section 2.4, "sequencers".
-//! Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 8, "Fencing tokens".
+//! Fencing tokens, and the fence beside a resource; the essay is on [`Fence`].
 
 use core::fmt;
 
@@ -50,7 +19,7 @@ use super::Position;
 pub struct FencingToken(Position);
 
 impl FencingToken {
-    /// Makes the token of whoever was granted the lock by the entry at `granted`.
+    /// Makes the token of the holder that was granted the lock by the entry at `granted`.
     #[must_use]
     pub const fn new(granted: Position) -> Self {
         Self(granted)
@@ -69,9 +38,35 @@ impl fmt::Display for FencingToken {
     }
 }
 
-/// Stands beside a resource and refuses the writes of those who held its lock before.
+/// The guard beside a resource, which refuses the writes of those who held its lock before.
 ///
 /// One fence a resource. Tokens may come from any lock of one log, since their order is that of the log.
+///
+/// # The problem
+///
+/// A client takes a lease on a file, and pauses: garbage collection, a swapped page, a slow network. The lease runs
+/// out, another client takes it and writes. The first one wakes up, believes that it holds the lease, and writes
+/// over what the second one wrote. No time-out at the client helps, since it may pause after it has looked.
+///
+/// # The algorithm
+///
+/// ```text
+///   client 1   lock: token 33 ─── pauses ─────────────────── write(33) ✗ refused
+///   client 2              lock: token 34 ── write(34) ✓
+///   fence                                   highest 34
+/// ```
+///
+/// 1. A client that is granted a lock gets a token that is higher than all before: the position of the entry that
+///    granted it, one order for all locks.
+/// 2. The token goes with every write to the resource. The fence beside the resource remembers the highest token
+///    that it has seen, and refuses lower ones: [`admit`](Self::admit).
+/// 3. A new holder that reads before it writes raises the fence first: [`raise`](Self::raise). Otherwise the old
+///    holder may still write between that read and the new holder's first write.
+///
+/// # Guarantees
+///
+/// From the moment at which a token is seen, no write with a lower one comes through. It does not follow that a holder
+/// whose write is admitted still holds its lock; only that the fence has not heard of a later one.
 ///
 /// # What must survive a restart
 ///
@@ -94,6 +89,11 @@ impl fmt::Display for FencingToken {
 /// assert_eq!(stale.to_string(), "token 0:33:0 is older than 0:34:0; the lock was granted to another, take it again");
 /// # Ok::<(), happens_before::broadcast::StaleToken>(())
 /// ```
+///
+/// # Sources
+///
+/// Burrows, *The Chubby lock service for loosely-coupled distributed systems* (2006), section 2.4, "sequencers".
+/// Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 8, "Fencing tokens".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fence {
     highest: Option<FencingToken>,
@@ -121,7 +121,7 @@ impl Fence {
     ///
     /// # Errors
     ///
-    /// [`StaleToken`]; do not write. The fence is unchanged.
+    /// [`StaleToken`]; the fence is unchanged. Do not write: the lock was granted to another since.
     pub fn admit(&mut self, token: FencingToken) -> Result<(), StaleToken> {
         self.raise(token)
     }
@@ -142,7 +142,9 @@ impl Fence {
     }
 }
 
-/// A token is older than one that the fence has seen: someone else was granted the lock since.
+/// A token that is older than one that the fence has seen: another holder was granted the lock since.
+///
+/// The fence is unchanged. The caller has held the lock for too long, and is not at fault; it must take the lock again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StaleToken {

@@ -1,73 +1,4 @@
-//! The log: slots that are written once, and what reads them.
-//!
-//! # The problem
-//!
-//! A counter gives everyone the same order of *numbers*. Which message a number stands for, and whether it stands for
-//! any if its taker has crashed, the counter cannot say; deciding it is consensus, which increment-and-get does not
-//! solve for three. So the engine under a log gives one thing more: a slot that is written **once**, by the first
-//! writer, and shows every later one what is in it.
-//!
-//! # What an engine implements
-//!
-//! | | who picks the slot | holes | engines |
-//! |---|---|---|---|
-//! | [`SlotLog`] | the writer, with a number from a [`Counter`](crate::Counter) | yes; filled by a reader that waits | anything with create-if-absent |
-//! | [`AppendLog`] | the engine, in the step that stores | never | anything that orders its transactions |
-//! | [`Log`] | what both share: reading, sealing, trimming | | |
-//!
-//! A reader sees one thing: entries in slots 1, 2, 3, ..., numbered on across epochs.
-//!
-//! # What every engine promises
-//!
-//! - L1, **write-once**: what a slot holds never changes. An entry that was answered as written is there for every read
-//!   that begins afterwards, whatever crashes.
-//! - L2, **a late write is a write**: a request whose answer got lost may take effect at any later time. It takes effect
-//!   by the same rules, at that time: not into an occupied, a sealed or a trimmed slot.
-//!   It is carried out once for each time that it is made: where something below may repeat it by itself, such as a proxy
-//!   that tries again, `Trimmed` must become an error. Otherwise an entry may be stored twice, which its id makes harmless,
-//!   and be reported as not stored, which nothing does.
-//! - L3, **the order of refusals**: [`Trimmed`](WriteAnswer::Trimmed) goes before
-//!   [`Occupied`](WriteAnswer::Occupied), that before [`Sealed`](WriteAnswer::Sealed), and that before
-//!   [`NumberUsed`](WriteAnswer::NumberUsed). So `Sealed` says more than that this write was refused: the slot is empty,
-//!   and no write of that epoch will ever get into it. Over appends [`AlreadyAppended`](AppendAnswer::AlreadyAppended)
-//!   goes before both.
-//! - L4, **sealed is sealed**: when `seal` answers, no entry of an earlier epoch will be stored any more, in any slot.
-//!   In a database: writers share a lock on the row with the epoch, which `seal` takes alone.
-//! - L5, **trimmed is trimmed**: the mark is read in the transaction that writes, under a lock; otherwise
-//!   create-if-absent succeeds again in a slot that was trimmed, and a reader that has passed never sees it.
-//! - L6, **the numbers of a node go up**: for each node the log keeps the highest number that it has stored, also of what
-//!   is trimmed by now. An entry whose first number is not above it is not stored: subscribers would take it for a
-//!   duplicate and drop it. So a publisher that was started a second time under one name gets an error, and not an
-//!   acknowledgement for what nobody delivers. Over slots, an entry is not stored in a slot below that of the highest
-//!   number either: subscribers would deliver it first, and drop the one that is stored already. An entry that
-//!   [retires](super::Content::Retire) a node removes the number of that node, so that the table does not grow with every
-//!   restart.
-//! - L7, **what cannot be read is answered as such**: a slot whose stored bytes are damaged, or of a later version, is
-//!   read as [`Content::Unreadable`](super::Content::Unreadable). The slots beyond it are read as usual.
-//!
-//! # What an error tells the caller
-//!
-//! Whether the request was carried out is *unknown*, unless the engine's own error type says more. How to find out is the
-//! same for every request: **repeat it unchanged**. A write is repeated with the same entry to the same slot, and then
-//! says what is in it; seal and trim only go forward, so that a second one does no harm; a read changes nothing. An
-//! append that is repeated says in which slot the first is. Reading finds nothing out: a write that was delayed may land
-//! after the slot was read as empty.
-//!
-//! | answer | what became of the entry |
-//! |---|---|
-//! | [`Written`](WriteAnswer::Written) | stored in this slot |
-//! | [`Occupied`](WriteAnswer::Occupied) with an entry of the same content | stored in this slot, by an earlier request |
-//! | [`Occupied`](WriteAnswer::Occupied) with another | not stored, and never will be in this slot |
-//! | [`Sealed`](WriteAnswer::Sealed) | not stored, and never will be with this epoch |
-//! | [`Trimmed`](WriteAnswer::Trimmed) | not stored by this request; an earlier one may have stored it before it was trimmed |
-//! | [`NumberUsed`](WriteAnswer::NumberUsed) | not stored by this request; the number may be that of an earlier one |
-//! | an error | unknown; repeat the request |
-//!
-//! # Sources
-//!
-//! Balakrishnan, Malkhi, Prabhakaran, Wobber, Wei, Davis, *CORFU: A Shared Log Design for Flash Clusters* (2012):
-//! write-once slots, fill, seal, trim. Herlihy, *Wait-Free Synchronization* (1991): what increment-and-get cannot do.
-//! Deviation: one log here is one unit, not a mapping onto many; epochs seal the log as a whole.
+//! The traits of a log, and the answers of one. The rules L1 to L7 that every engine keeps are on [`Log`].
 
 use super::Entry;
 use crate::compat::Vec;
@@ -75,9 +6,78 @@ use crate::compat::Vec;
 /// A log that can be read, sealed and trimmed: the part that [`SlotLog`] and [`AppendLog`] share.
 ///
 /// `I` names the nodes, `P` is what messages carry. All calls block, and take `&self`, so that threads may share a log;
-/// all can be made on `dyn Log<I, P, Error = E>`. What an error tells the caller: [see above](self).
+/// all can be made on `dyn Log<I, P, Error = E>`.
+///
+/// # The problem
+///
+/// A [counter](crate::counter::Counter) gives everyone the same order of *numbers*. It cannot say which message a number
+/// stands for, nor that it stands for none because its taker has crashed. Deciding that is consensus, which
+/// increment-and-get does not solve for three. So the engine of a log gives one thing more: a slot that is written
+/// **once**, by the first writer, and shows every later writer its content.
+///
+/// | trait | who picks the slot | holes | engines |
+/// |---|---|---|---|
+/// | [`SlotLog`] | the writer, with a number from a counter | yes; a reader that has waited fills them | all that have create-if-absent |
+/// | [`AppendLog`] | the engine, in the step that stores | never | all that order their transactions |
+///
+/// A reader sees one thing: entries in slots 1, 2, 3, ..., numbered on across epochs.
+///
+/// # What an engine promises
+///
+/// - **L1, write-once**: the content of a slot never changes. An entry that was answered as written is there for every
+///   read that begins afterwards, through every crash.
+/// - **L2, a late write is a write**: a request whose answer was lost may take effect at any later time. It then takes
+///   effect by the same rules: not in an occupied, a sealed or a trimmed slot. Each request is carried out at most once.
+///   Where a layer below may repeat it, such as a proxy that tries again, `Trimmed` must become an error. Otherwise an
+///   entry that is stored may be reported as not stored.
+/// - **L3, the order of refusals**: [`Trimmed`](WriteAnswer::Trimmed) goes before
+///   [`Occupied`](WriteAnswer::Occupied), that before [`Sealed`](WriteAnswer::Sealed), and that before
+///   [`NumberUsed`](WriteAnswer::NumberUsed). So `Sealed` says more than that this write was refused: the slot is empty,
+///   and no write of that epoch will ever get into it. Over appends [`AlreadyAppended`](AppendAnswer::AlreadyAppended)
+///   goes before `Sealed` and `NumberUsed`.
+/// - **L4, sealed is sealed**: when `seal` has answered, no entry of an earlier epoch is stored any more, in any slot.
+///   In a database, writers share a lock on the row of the epoch, and `seal` takes it alone.
+/// - **L5, trimmed is trimmed**: the transaction that writes reads the mark of trimming, under a lock. Otherwise
+///   create-if-absent succeeds again in a trimmed slot, and a reader that has passed it never sees the entry.
+/// - **L6, the numbers of a node go up**: for each node the log keeps the highest number that it has stored, also when
+///   that is trimmed. An entry whose first number is not above it is not stored: subscribers would drop it as a duplicate.
+///   So a publisher that was started a second time under one name gets an error, and no acknowledgement for a message
+///   that is never delivered. Over slots, an entry is not stored below the slot of its node's highest number either:
+///   subscribers would deliver it first, and drop the one that is stored already. An entry that
+///   [retires](super::Content::Retire) a node removes the number of that node, so that the table does not grow with every
+///   restart.
+/// - **L7, the unreadable is answered as such**: a slot whose stored bytes are damaged, or of a later version, is
+///   read as [`Content::Unreadable`](super::Content::Unreadable). The slots beyond it are read as usual.
+///
+/// The tests of these rules, for every engine, are in `conformance` of the crate `happens-before-engines`.
+///
+/// # What an error tells the caller
+///
+/// After an error it is *unknown* whether the request was carried out, unless the engine's own error type says more. To
+/// find out, **repeat the request unchanged**:
+///
+/// - A write is repeated with the same entry to the same slot, and is answered with the content of the slot.
+/// - An append is repeated with the same entry, and is answered with the slot of the first.
+/// - `seal` and `trim` only go forward, so that a second one does no harm.
+/// - A read changes nothing. It finds nothing out either: a delayed write may land after its slot was read as empty.
+///
+/// | answer | the entry |
+/// |---|---|
+/// | [`Written`](WriteAnswer::Written) | stored in this slot |
+/// | [`Occupied`](WriteAnswer::Occupied) by an entry of the same content | stored in this slot, by an earlier request |
+/// | [`Occupied`](WriteAnswer::Occupied) by another | not stored, and never will be in this slot |
+/// | [`Sealed`](WriteAnswer::Sealed) | not stored, and never will be with this epoch |
+/// | [`Trimmed`](WriteAnswer::Trimmed) | not stored by this request; an earlier one may have stored it before the slot was trimmed |
+/// | [`NumberUsed`](WriteAnswer::NumberUsed) | not stored by this request; the number may be that of an earlier one |
+/// | an error | unknown; repeat the request |
+///
+/// # Sources
+///
+/// Balakrishnan, Malkhi, Prabhakaran, Wobber, Wei, Davis, *CORFU: A Shared Log Design for Flash Clusters* (2012):
+/// write-once slots, fill, seal, trim. Herlihy, *Wait-Free Synchronization* (1991): what increment-and-get cannot do.
+/// Deviation: one log here is one unit, not a mapping onto many; epochs seal the log as a whole.
 pub trait Log<I, P> {
-    /// Why a request could not be carried out, or was not answered.
+    /// The error of a request that was not carried out, or not answered.
     type Error;
 
     /// Reads occupied slots from `from` on, in order, leaving out holes, within `limit`.
@@ -88,7 +88,7 @@ pub trait Log<I, P> {
     ///
     /// # Errors
     ///
-    /// What the engine says; nothing is changed.
+    /// The error of the engine; nothing is changed.
     fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, Self::Error>;
 
     /// Refuses entries of epochs below `epoch` from now on, and returns the highest occupied slot.
@@ -99,7 +99,7 @@ pub trait Log<I, P> {
     ///
     /// # Errors
     ///
-    /// What the engine says; unknown whether it is sealed. Repeat it.
+    /// The error of the engine; unknown whether it is sealed. Repeat it.
     fn seal(&self, epoch: u64) -> Result<SealAnswer, Self::Error>;
 
     /// Forgets the slots below `below`, and returns the first that is kept, which is higher if more was trimmed before.
@@ -109,11 +109,11 @@ pub trait Log<I, P> {
     ///
     /// # Errors
     ///
-    /// What the engine says; unknown whether it is trimmed. Repeat it.
+    /// The error of the engine; unknown whether it is trimmed. Repeat it.
     fn trim(&self, below: u64) -> Result<u64, Self::Error>;
 }
 
-/// A log whose slots are written once, by the first writer.
+/// A log whose slots are written once, by the first writer. Its promises are on [`Log`].
 ///
 /// # Examples
 ///
@@ -135,17 +135,17 @@ pub trait SlotLog<I, P>: Log<I, P> {
     ///
     /// # Errors
     ///
-    /// What the engine says; unknown whether it is written. Repeat the same write to the same slot.
+    /// The error of the engine; unknown whether it is written. Repeat the same write to the same slot.
     fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, Self::Error>;
 }
 
-/// A log that numbers and stores in one step: it has no holes, and needs no counter.
+/// A log that numbers and stores in one step: it has no holes, and needs no counter. Its promises are on [`Log`].
 pub trait AppendLog<I, P>: Log<I, P> {
     /// Stores `entry` in the slot after the highest occupied one.
     ///
     /// # Errors
     ///
-    /// What the engine says; unknown whether it is stored. Append the same entry, with the same id, again: readers
+    /// The error of the engine; unknown whether it is stored. Append the same entry, with the same id, again: readers
     /// deliver it once, at the first place at which it is stored.
     fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, Self::Error>;
 }
@@ -155,7 +155,7 @@ pub trait AppendLog<I, P>: Log<I, P> {
 pub enum WriteAnswer<I, P> {
     /// It is stored.
     Written,
-    /// The slot holds this already; which may be what was to be written, from an earlier request.
+    /// The slot holds this entry already. It may be the one that was to be written, from an earlier request.
     Occupied(Entry<I, P>),
     /// The slot is empty, and its epoch is over. Nothing of that epoch will be written any more.
     Sealed {
@@ -235,7 +235,7 @@ pub enum ReadAnswer<I, P> {
 /// The state of a log that is sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SealAnswer {
-    /// The lowest epoch that may write; higher than asked for if someone has gone further.
+    /// The lowest epoch that may write; higher than asked for if another caller has gone further.
     pub epoch: u64,
     /// The highest occupied slot, 0 if there is none.
     pub tail: u64,

@@ -1,12 +1,12 @@
 //! A log in memory, of slots and of appends.
 
 use core::cell::RefCell;
-use core::fmt;
 
 use super::measure::size;
 use super::ring::Ring;
 use super::{
-    AppendAnswer, AppendLog, Content, Entry, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer,
+    AppendAnswer, AppendLog, Content, Entry, Log, LogFull, ReadAnswer, ReadLimit, SealAnswer, SlotLog,
+    WriteAnswer,
 };
 use crate::compat::{BTreeMap, Vec};
 use crate::node::NodeId;
@@ -197,11 +197,11 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
 
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
-        let trimmed = self.slots.first().checked_sub(1).ok_or("M1: slot 0 is never kept")?;
+        let trimmed = self.slots.first().checked_sub(1).ok_or("ML1: slot 0 is never kept")?;
         if self.tail != self.slots.occupied().last().unwrap_or(trimmed) {
-            Err("M2: the tail is the highest slot that is occupied, or trimmed")
+            Err("ML2: the tail is the highest slot that is occupied, or trimmed")
         } else if self.tail - trimmed > self.slots.limit() as u64 {
-            Err("M3: no more slots are kept than the limit says")
+            Err("ML3: no more slots are kept than the limit says")
         } else {
             Ok(())
         }
@@ -231,6 +231,7 @@ macro_rules! shared {
         }
 
         impl<I: NodeId, P: Clone + PartialEq> SlotLog<I, P> for $cell<MemoryLog<I, P>> {
+            #[inline]
             fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, LogFull> {
                 let $log = self;
                 $locked.write(slot, entry)
@@ -258,29 +259,3 @@ mod threads {
     // A thread that panicked while it held the lock was in `clone`, and had changed nothing.
     shared!(Mutex, log => log.lock().unwrap_or_else(PoisonError::into_inner));
 }
-
-/// A log in memory has no room for a slot; nothing is written.
-///
-/// Trim what every subscriber has delivered, and try again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LogFull {
-    /// The slot that would have been written.
-    pub slot: u64,
-    /// The first slot that is kept.
-    pub first: u64,
-    /// The most slots that are kept.
-    pub limit: usize,
-}
-
-impl fmt::Display for LogFull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { slot, first, limit } = self;
-        write!(
-            f,
-            "no room for slot {slot} beside those from {first} on: {limit} are kept; trim what is delivered"
-        )
-    }
-}
-
-impl core::error::Error for LogFull {}

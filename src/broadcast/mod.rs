@@ -5,11 +5,11 @@
 //! Two users want the same name, two nodes the same lock. Causal order leaves both requests concurrent, and each node
 //! would decide for the one that it happened to see first. What is needed is *one* order, known to be final: a log.
 //!
-//! A linearizable [`Counter`](crate::Counter) gives everyone a number, and the numbers have an order. The textbook
+//! A linearizable [`Counter`](crate::counter::Counter) gives everyone a number, and the numbers have an order. The textbook
 //! algorithm is short: take a number, attach it to the message, send it; deliver 1, 2, 3, ..., and if 5 comes after 3,
 //! wait for 4. Unlike Lamport timestamps, whose gaps mean nothing, a missing number shows that something is missing.
 //!
-//! And then whoever has taken 4 dies:
+//! And then the publisher that has taken 4 dies:
 //!
 //! ```text
 //!   counter    1 2 3 4 5
@@ -19,8 +19,8 @@
 //!   deliver    1 2 3 ?        5 has to wait. For how long?
 //! ```
 //!
-//! Whoever waits for ever is stuck. Whoever skips 4 after a time-out disagrees with those to whom message 4, only slow,
-//! came in time. Someone must decide *message or nothing* at 4, once and for all; that is consensus, and a counter does
+//! A subscriber that waits for ever is stuck. One that skips 4 after a time-out disagrees with those to whom message 4,
+//! only slow, came in time. It must be decided *message or nothing* at 4, once and for all; that is consensus, and a counter does
 //! not solve it for three. A log that is **written once** a slot does.
 //!
 //! # The algorithm
@@ -45,7 +45,7 @@
 //!    write-once operation. Whichever of fill and message comes first is what everybody finds there.
 //! 5. A publisher that finds its slot occupied takes a new number.
 //!
-//! This is the argument of CORFU. *Agreement*: a slot is written once, so that whoever reads it reads the same. *Total
+//! This is the argument of CORFU. *Agreement*: a slot is written once, so that all who read it read the same. *Total
 //! order*: slots have numbers. *No gaps*: every hole below an occupied slot can be filled, by anyone. *Nothing lost*: a
 //! publisher does not rest before its message is in a slot. For all that the counter is only a hint: numbers that it
 //! repeats collide in a slot, numbers that it leaves out are holes.
@@ -58,7 +58,7 @@
 //! | the slot is read as empty, and the delayed write lands later | reading settles nothing; only occupied by another, sealed, or trimmed at the first try allows a new number |
 //! | a message is written twice all the same | it keeps its id (node, n), and is delivered only if n is above the highest of its node ([`Snapshot::delivered`]) |
 //! | subscribers are quicker to fill than a publisher to write | the wait is longer than a write may take, and grows with every fill; in the end the message comes back in an error ([`FilledAway`](PublishErrorKind::FilledAway)) |
-//! | someone fills slots whose numbers nobody has taken yet | a fill goes only below an occupied slot, or not above [the counter](Subscriber::observe_current) |
+//! | a subscriber fills slots whose numbers no publisher has taken yet | a fill goes only below an occupied slot, or not above [the counter](Subscriber::observe_current) |
 //! | ten publishers die at once | only the first hole of a range is waited for |
 //! | the counter goes back | a publisher that knows a higher occupied slot takes the difference at once ([`handle_numbers`](Publisher::handle_numbers)); that is not being filled away |
 //! | the counter leaps | holes, up to a limit that publishers and subscribers keep; then an error |
@@ -76,7 +76,7 @@
 //! # Engines that number by themselves
 //!
 //! A database that increments and inserts in one transaction has no holes, and needs none of the above but ids. It is an
-//! [`AppendLog`], an [`Appender`] publishes, and subscribers see no difference.
+//! [`AppendLog`], its publishers are made with [`PublisherConfig::over_appends`], and subscribers see no difference.
 //!
 //! # What it tells you
 //!
@@ -86,15 +86,21 @@
 //! a hole below one that was acknowledged, as long as nobody has delivered that one.
 //!
 //! Not: that a message which was *not* acknowledged is not delivered. It may be, until it is known to be
-//! [not stored](Fate::NotStored).
+//! [not stored](Abandoned::NotStored).
 //!
 //! # Use
 //!
 //! Publisher and subscriber do no input or output: requests come out, answers go in, time is an argument. [`blocking`] has
-//! the loops for engines that block; for one that is asynchronous they are the same, with `.await`. Read the modules in
-//! this order: [`log`] (what an engine promises), `entry` (what stands in a slot), `publisher`, `subscriber` with its
-//! `window` (what has come, in a `ring`), `patience` (the wait for a hole), `history` (what was passed) and `search` (for
-//! the note that lets a slot be passed), [`epoch`] (a new one), [`fence`] (what a position is good for).
+//! the loops for engines that block; for one that is asynchronous they are the same, with `.await`. Read in this order:
+//!
+//! | page | about |
+//! |---|---|
+//! | [`Log`] | the promises of an engine, L1 to L7 |
+//! | [`Entry`] | the content of a slot |
+//! | [`Publisher`] | the way of a message into a slot |
+//! | [`Subscriber`] | delivery in order, and the repair of holes |
+//! | [`NewEpoch`] | the end of all that was written before |
+//! | [`Fence`] | tokens that keep an old lock holder out |
 //!
 //! # Sources
 //!
@@ -104,8 +110,6 @@
 //! Deviations from CORFU: ids, so that an unknown outcome needs no decision; publishers do not read the log, so that a
 //! sequencer that went back is noticed by the slots.
 
-#[cfg(feature = "alloc")]
-mod appender;
 #[cfg(feature = "alloc")]
 pub mod blocking;
 #[cfg(feature = "alloc")]
@@ -128,8 +132,6 @@ mod measure;
 #[cfg(feature = "alloc")]
 mod memory;
 #[cfg(feature = "alloc")]
-mod numbering;
-#[cfg(feature = "alloc")]
 mod patience;
 mod position;
 #[cfg(feature = "alloc")]
@@ -146,31 +148,25 @@ pub(crate) mod subscriber;
 mod window;
 
 #[cfg(feature = "alloc")]
-pub use appender::{AppendRequest, Appender};
-#[cfg(feature = "alloc")]
 pub use config::SubscriberConfig;
 #[cfg(feature = "alloc")]
-pub use entry::{BatchError, BatchErrorKind, Content, Entry, Payloads, Unreadable};
+pub use entry::{Content, Entry, Payloads, Unreadable};
 #[cfg(feature = "alloc")]
-pub use epoch::{EpochBegun, EpochError, EpochRequest, NewEpoch};
+pub use epoch::{EpochBegun, EpochRequest, NewEpoch};
 #[cfg(feature = "alloc")]
-pub use error::{InvalidAnswer, SubscribeError, TooManyNodes};
+pub use error::{InvalidAnswer, LogFull, PublishError, PublishErrorKind, SubscribeError, TooManyNodes};
 pub use fence::{Fence, FencingToken, StaleToken};
 #[cfg(feature = "alloc")]
 pub use history::Passed;
 #[cfg(feature = "alloc")]
 pub use log::{AppendAnswer, AppendLog, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer};
 #[cfg(feature = "alloc")]
-pub use memory::{LogFull, MemoryLog};
-#[cfg(feature = "alloc")]
-pub use numbering::{PublishRefused, PublishRefusedKind};
+pub use memory::MemoryLog;
 pub use position::Position;
 #[cfg(feature = "alloc")]
 pub(crate) use publisher::Publisher;
 #[cfg(feature = "alloc")]
-pub use publisher::{
-    Abandoned, Fate, NumberRequest, PublishError, PublishErrorKind, PublishRequest, Published, PublisherConfig,
-};
+pub use publisher::{Abandoned, LogKind, NumberRequest, PublishRequest, Published, PublisherConfig};
 #[cfg(feature = "alloc")]
 pub use snapshot::Snapshot;
 #[cfg(feature = "alloc")]

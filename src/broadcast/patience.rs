@@ -1,4 +1,4 @@
-//! How long holes are waited for.
+//! The time for which holes are waited for.
 //!
 //! ```text
 //!   slot      6    7    8    9   10   11   12
@@ -7,10 +7,15 @@
 //!                when it is over, 6, 8, 9 and 11 have been waited for
 //! ```
 //!
-//! The time grows with every wait that ends in a fill, whoever filled: who fills most eagerly decides how long a slow sender
-//! has. It falls when there was no fill for long.
+//! The time grows with every wait that ends in a fill, by this subscriber or another: the most eager one decides how long a
+//! slow sender has. It falls when there was no fill for long.
+//!
+//! # Invariants
+//!
+//! - PT1: a fill waits longer than a write may take.
+//! - PT2: only claimed slots are waited for.
 
-/// After so many slots without a fill, the time is halved.
+/// The number of slots without a fill after which the time is halved.
 const CALM: u64 = 1024;
 
 #[derive(Debug)]
@@ -18,7 +23,7 @@ pub(super) struct Patience {
     /// Longer than a write may take.
     least_ms: u64,
     most_ms: u64,
-    /// How long a hole is waited for, just after `fill`.
+    /// The wait for a hole just after `fill`.
     timeout_ms: u64,
     /// The last slot that was passed as a fill, or where all began.
     fill: u64,
@@ -41,7 +46,7 @@ impl Patience {
         Self { least_ms, most_ms: most_ms.max(least_ms), timeout_ms: least_ms, fill: first - 1, wait: None }
     }
 
-    /// How long this slot is waited for, if it is the next one.
+    /// The wait for this slot, if it is the next one.
     fn timeout_ms(&self, slot: u64) -> u64 {
         // No underflow: what comes next is above what was passed.
         let halved = u32::try_from((slot - 1 - self.fill) / CALM).unwrap_or(u32::MAX);
@@ -63,7 +68,7 @@ impl Patience {
         }
     }
 
-    /// How long this hole is still waited for, if that has begun.
+    /// The time left of the wait for this hole, if that has begun.
     pub(super) fn left_ms(&self, slot: u64) -> Option<u64> {
         self.wait.filter(|wait| slot <= wait.up_to).map(|wait| wait.left_ms)
     }
@@ -84,9 +89,9 @@ impl Patience {
 
     pub(super) fn internal_validate(&self, claimed: u64) -> Result<(), &'static str> {
         if self.timeout_ms < self.least_ms {
-            Err("S3: a fill waits longer than a write may take")
+            Err("PT1: a fill waits longer than a write may take")
         } else if self.wait.is_some_and(|wait| wait.up_to > claimed) {
-            Err("S2: only claimed slots are waited for")
+            Err("PT2: only claimed slots are waited for")
         } else {
             Ok(())
         }

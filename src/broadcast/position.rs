@@ -1,8 +1,8 @@
-//! Where a message stands in the one order.
+//! The place of a message in the one order.
 
 use core::fmt;
 
-/// Where a message stands in the one order of all: epoch, sequence number, index within the entry.
+/// The place of a message in the one order of all: epoch, sequence number, index within the entry.
 ///
 /// The order of positions is a *total* order, and that of delivery: at every subscriber, positions increase. The
 /// sequence number is that of the slot; it goes on across epochs. The epoch is the highest of the entries up to
@@ -25,7 +25,7 @@ pub struct Position {
     pub epoch: u64,
     /// The number of the slot; the first is 1.
     pub sequence: u64,
-    /// Which message of the entry; the first is 0.
+    /// The index of the message within its entry; the first is 0.
     pub index: u64,
 }
 

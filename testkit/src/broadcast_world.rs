@@ -8,9 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use happens_before::broadcast::{
-    Abandoned, AppendAnswer, AppendRequest, Appender, Entry, Fate, MemoryLog, NumberRequest, Position,
-    PublishError, PublishErrorKind, PublishRequest, PublisherConfig, ReadAnswer, ReadLimit, Snapshot,
-    SubscribeError, SubscribeRequest, SubscriberConfig, WriteAnswer,
+    Abandoned, AppendAnswer, Content, Entry, LogKind, MemoryLog, NumberRequest, Position, PublishError,
+    PublishErrorKind, PublishRequest, PublisherConfig, ReadAnswer, ReadLimit, Snapshot, SubscribeError,
+    SubscribeRequest, SubscriberConfig, WriteAnswer,
 };
 use happens_before::check::{OrderRun, OrderViolation};
 use happens_before::{Dot, Publisher, Subscriber};
@@ -19,11 +19,11 @@ use happens_before::{Dot, Publisher, Subscriber};
 pub type Payload = (u8, u64);
 pub type Violation = OrderViolation<u8, Position>;
 
-/// How often things go wrong, in a thousand chances each; and how the drivers behave.
+/// Rates of faults, in a thousand chances each, and the conduct of the drivers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Conduct {
-    /// Whether the log appends; otherwise there is a counter.
-    pub appends: bool,
+    /// The kind of the log; over slots there is a counter.
+    pub log: LogKind,
     pub lose: u64,
     pub repeat: u64,
     pub impatient: u64,
@@ -60,7 +60,7 @@ pub enum Retry {
     Blind,
 }
 
-/// What was seen, so that a test can say that it saw enough.
+/// Counts of what happened, so that a test can say that it saw enough.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
     pub acknowledged: u64,
@@ -85,7 +85,7 @@ pub struct Seen {
     pub clock_set: u64,
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug)]
 pub enum End {
     Complete,
@@ -94,93 +94,22 @@ pub enum End {
     Wrong(Violation),
 }
 
-/// A publisher over a counter, or one over a log that appends.
-#[derive(Debug)]
-enum Sender {
-    Slots(Publisher<u8, Payload>),
-    Appends(Appender<u8, Payload>),
-}
-
-impl Sender {
-    /// Makes the machine of a node that has used the numbers up to `last`, and has this outstanding.
-    fn new(appends: bool, node: u8, last: u64, outstanding: Option<(Entry<u8, Payload>, Option<u64>)>) -> Self {
-        if appends {
-            let entry = outstanding.map(|(entry, _)| entry);
-            return Self::Appends(Appender::resume(node, last, entry).unwrap());
-        }
-        let config = PublisherConfig { attempts: ATTEMPTS, jump: JUMP };
-        Self::Slots(Publisher::resume(node, last, outstanding, config).unwrap())
-    }
-
-    fn publish(&mut self, payload: Payload) {
-        match self {
-            Self::Slots(machine) => machine.publish(payload).map(drop).unwrap(),
-            Self::Appends(machine) => machine.publish(payload).map(drop).unwrap(),
-        }
-    }
-
-    fn publish_batch(&mut self, payloads: impl IntoIterator<Item = Payload>) {
-        match self {
-            Self::Slots(machine) => machine.publish_batch(payloads).map(drop).unwrap(),
-            Self::Appends(machine) => machine.publish_batch(payloads).map(drop).unwrap(),
-        }
-    }
-
-    fn publish_marker(&mut self) -> Dot<u8> {
-        match self {
-            Self::Slots(machine) => machine.publish_marker().unwrap(),
-            Self::Appends(machine) => machine.publish_marker().unwrap(),
-        }
-    }
-
-    fn abandon(&mut self) -> Option<Abandoned<u8, Payload>> {
-        match self {
-            Self::Slots(machine) => machine.abandon(),
-            Self::Appends(machine) => machine.abandon(),
-        }
-    }
-
-    fn enter(&mut self, epoch: u64, tail: u64) {
-        match self {
-            Self::Slots(machine) => machine.enter(epoch, tail),
-            Self::Appends(machine) => machine.enter(epoch),
-        }
-    }
-
-    fn last(&self) -> u64 {
-        match self {
-            Self::Slots(machine) => machine.last(),
-            Self::Appends(machine) => machine.last(),
-        }
-    }
-
-    /// What it wants done; `Err` if that is to enter the newest epoch.
-    fn ask(&mut self) -> Option<Result<What, ()>> {
-        Some(Ok(match self {
-            Self::Slots(machine) => match machine.poll_request()? {
-                PublishRequest::Numbers(take) => What::Take(take),
-                PublishRequest::Write { slot, entry } => What::Write { slot, entry: entry.clone() },
-                PublishRequest::EnterEpoch { .. } => return Some(Err(())),
-            },
-            Self::Appends(machine) => match machine.poll_request()? {
-                AppendRequest::Append { entry } => What::Append(entry.clone()),
-                AppendRequest::EnterEpoch { .. } => return Some(Err(())),
-            },
-        }))
-    }
-
-    fn internal_validate(&self) {
-        if let Self::Slots(machine) = self {
-            assert_eq!(machine.internal_validate(), Ok(()));
-        }
-    }
+/// Makes the machine of a node that has used the numbers up to `last`, and has this outstanding.
+fn new_publisher(
+    log: LogKind,
+    node: u8,
+    last: u64,
+    outstanding: Option<(Entry<u8, Payload>, Option<u64>)>,
+) -> Publisher<u8, Payload> {
+    let config = PublisherConfig { log, attempts: ATTEMPTS, jump: JUMP };
+    Publisher::resume(node, last, outstanding, config).unwrap()
 }
 
 #[derive(Debug)]
 struct Pub {
     node: u8,
-    machine: Sender,
-    /// Which life of it, so that answers to the dead are not heard.
+    machine: Publisher<u8, Payload>,
+    /// The number of its life, so that answers to the dead are not heard.
     life: u32,
     epoch: u64,
     awaiting: bool,
@@ -188,7 +117,7 @@ struct Pub {
     number: u64,
     /// The payload numbers of what is outstanding.
     outstanding: Vec<u64>,
-    /// What is on its disk.
+    /// The content of its disk.
     saved: Option<(Entry<u8, Payload>, Option<u64>)>,
 }
 
@@ -231,7 +160,7 @@ enum Who {
 pub struct World<C> {
     choose: C,
     conduct: Conduct,
-    /// What the subscribers take for the time.
+    /// The subscribers' clock.
     clock_ms: u64,
     run: OrderRun<u8, Position>,
     log: MemoryLog<u8, Payload>,
@@ -258,7 +187,7 @@ pub struct World<C> {
 const ATTEMPTS: u32 = 40;
 const JUMP: u64 = 64;
 
-/// Where the subscribers' clock stands at first.
+/// The subscribers' clock at first.
 const NOON: u64 = 43_200_000;
 
 /// Makes a subscriber that has room for some payloads, and not for a window full of the largest.
@@ -313,7 +242,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
     fn incarnation(&mut self, left: u64) -> Pub {
         let node = self.nodes;
         self.nodes += 1;
-        let mut machine = Sender::new(self.conduct.appends, node, 0, None);
+        let mut machine = new_publisher(self.conduct.log, node, 0, None);
         let epoch = self.counters.len() as u64 - 1;
         machine.enter(epoch, self.log.tail());
         Pub {
@@ -350,14 +279,14 @@ impl<C: FnMut(u64) -> u64> World<C> {
         }
     }
 
-    /// Whether the counter may repeat numbers, or leave some out.
+    /// Returns whether the counter may repeat numbers, or leave some out.
     fn counter_lies(&self) -> bool {
         self.conduct.counter_back > 0 || self.conduct.counter_jump > 0
     }
 
     /// But for counters that go back, what was published after another was acknowledged comes after it.
     pub fn assert_real_time_order(&self) {
-        if self.conduct.counter_back > 0 && !self.conduct.appends {
+        if self.conduct.counter_back > 0 && self.conduct.log == LogKind::Slots {
             return;
         }
         // The latest begin so far; whatever comes later must not have been acknowledged before that.
@@ -442,10 +371,8 @@ impl<C: FnMut(u64) -> u64> World<C> {
         if let Some((entry, slot)) = saved.filter(|_| (self.choose)(2) == 0) {
             let old = &self.publishers[index];
             let outstanding = Some((entry.clone(), slot));
-            let mut machine = Sender::new(self.conduct.appends, old.node, old.machine.last(), outstanding);
-            if let Sender::Slots(machine) = &mut machine {
-                machine.observe_tail(self.log.tail());
-            }
+            let mut machine = new_publisher(self.conduct.log, old.node, old.machine.last(), outstanding);
+            machine.observe_tail(self.log.tail());
             let epoch = entry.epoch();
             let old = &mut self.publishers[index];
             *old = Pub {
@@ -471,10 +398,10 @@ impl<C: FnMut(u64) -> u64> World<C> {
             self.publishers[index].awaiting = false;
             if conduct.retry == Retry::Blind
                 && let Some(abandoned) = self.publishers[index].machine.abandon()
-                && let happens_before::broadcast::Content::Messages { payloads, .. } =
-                    abandoned.entry.into_content()
+                && let Abandoned::NotStored { entry } | Abandoned::Unknown { entry, .. } = abandoned
+                && let Content::Messages { payloads, .. } = entry.into_content()
             {
-                self.publishers[index].machine.publish_batch(payloads.into_vec());
+                self.publishers[index].machine.publish_batch(payloads.into_vec()).unwrap();
             }
         }
         if faults && self.publishers[index].outstanding.is_empty() && self.publishers[index].left > 0 {
@@ -483,7 +410,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
         if faults && self.chance(conduct.abandon) {
             if let Some(abandoned) = self.publishers[index].machine.abandon() {
                 self.seen.given_up += 1;
-                self.settled(index, matches!(abandoned.fate, Fate::NotStored));
+                self.settled(index, matches!(abandoned, Abandoned::NotStored { .. }));
             }
             self.publishers[index].awaiting = false;
         }
@@ -491,10 +418,12 @@ impl<C: FnMut(u64) -> u64> World<C> {
         if publisher.awaiting {
             return Ok(());
         }
-        let what = match publisher.machine.ask() {
+        let what = match publisher.machine.poll_request() {
             None => return Ok(()),
-            Some(Ok(what)) => what,
-            Some(Err(())) => {
+            Some(PublishRequest::Numbers(request)) => What::Take(request),
+            Some(PublishRequest::Write { slot, entry }) => What::Write { slot, entry: entry.clone() },
+            Some(PublishRequest::Append { entry }) => What::Append(entry.clone()),
+            Some(PublishRequest::EnterEpoch { .. }) => {
                 self.enter(index);
                 return Ok(());
             }
@@ -534,12 +463,16 @@ impl<C: FnMut(u64) -> u64> World<C> {
             self.begun.insert((node, number), self.event);
         }
         match kind {
-            0 => publisher.machine.publish_batch(payloads),
+            0 => {
+                publisher.machine.publish_batch(payloads).unwrap();
+            }
             1 if self.conduct.retry == Retry::Same => {
-                let id = publisher.machine.publish_marker();
+                let id = publisher.machine.publish_marker().unwrap();
                 self.markers.insert(id, (node, numbers[0]));
             }
-            _ => publisher.machine.publish((node, numbers[0])),
+            _ => {
+                publisher.machine.publish((node, numbers[0])).unwrap();
+            }
         }
         publisher.outstanding = numbers;
         Ok(())
@@ -575,7 +508,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
             None => return Ok(()),
             Some(SubscribeRequest::Read { from, limit }) => What::Read { from, limit },
             // The read that has left it out may be older than the announcement of what stands above: ask once more.
-            Some(SubscribeRequest::Fill { slot, .. }) if self.conduct.appends => {
+            Some(SubscribeRequest::Fill { slot, .. }) if self.conduct.log == LogKind::Appends => {
                 assert!(slot <= self.log.tail(), "slot {slot} is beyond all that was appended");
                 self.seen.suspected += 1;
                 What::Read { from: slot, limit: ReadLimit::entries(1) }
@@ -680,8 +613,9 @@ impl<C: FnMut(u64) -> u64> World<C> {
         let publisher = &mut self.publishers[index];
         publisher.awaiting = false;
         // To be announced is what was sent: what is outstanding may be of a later epoch by now.
-        let (heard, sent): (Result<_, PublishError<_, _>>, _) = match (&mut publisher.machine, what) {
-            (Sender::Slots(machine), What::Numbers { take, first }) => {
+        let machine = &mut publisher.machine;
+        let (heard, sent): (Result<_, PublishError<_>>, _) = match what {
+            What::Numbers { take, first } => {
                 let behind = first + take.n.get() - 1 <= machine.tail();
                 self.seen.behind += u64::from(behind);
                 let is_awaited = machine
@@ -690,14 +624,14 @@ impl<C: FnMut(u64) -> u64> World<C> {
                 self.seen.late_numbers += u64::from(is_awaited && take.epoch < publisher.epoch);
                 (machine.handle_numbers(&take, first).map(|()| None), None)
             }
-            (Sender::Slots(machine), What::Written { id, slot, answer }) => {
+            What::Written { id, slot, answer } => {
                 let entry = machine.outstanding().map(|(entry, _)| entry.clone());
                 let occupied = matches!(&answer, WriteAnswer::Occupied(other)
                     if Some(other.content()) != entry.as_ref().map(Entry::content));
                 self.seen.filled_away += u64::from(occupied);
                 (machine.handle_write(&id, slot, answer), entry)
             }
-            (Sender::Appends(machine), What::Appended { entry, answer }) => {
+            What::Appended { entry, answer } => {
                 (machine.handle_append(entry.id().unwrap(), answer), Some(entry))
             }
             _ => unreachable!("publishers hear of numbers, and of writes or appends"),
@@ -708,7 +642,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
                 self.flights.push(Flight { who: Who::Sub(index, sub.life), what: what.clone() });
             }
         }
-        self.publishers[index].machine.internal_validate();
+        assert_eq!(self.publishers[index].machine.internal_validate(), Ok(()));
         match heard {
             Ok(None) => {}
             Ok(Some(_)) => {
@@ -818,7 +752,7 @@ pub fn swarm(seed: u64) -> Conduct {
         seal: fault(10),
         trim: fault(20),
         abandon: fault(20),
-        appends: choose(4) == 0,
+        log: if choose(4) == 0 { LogKind::Appends } else { LogKind::Slots },
         clock: if choose(2) == 0 { 0 } else { 1 + choose(20) },
         ..Conduct::default()
     }

@@ -1,6 +1,7 @@
 //! Publishers, subscribers, the counter and the log, or a log that appends, under a swarm of faults, from seeds, judged
 //! by the oracle. Drivers that do it wrong are found out.
 
+use happens_before::broadcast::LogKind;
 use testkit::broadcast_world as world;
 
 use world::{Conduct, End, Repair, Retry, Seen, run, swarm};
@@ -91,8 +92,8 @@ fn add(a: Seen, b: Seen) -> Seen {
 
 #[test]
 fn without_faults_every_message_is_acknowledged_and_delivered_everywhere() {
-    for (seed, appends) in (0..50).flat_map(|seed| [(seed, false), (seed, true)]) {
-        let (end, seen) = run(seed, Conduct { appends, ..Conduct::default() });
+    for (seed, log) in (0..50).flat_map(|seed| [(seed, LogKind::Slots), (seed, LogKind::Appends)]) {
+        let (end, seen) = run(seed, Conduct { log, ..Conduct::default() });
         assert!(matches!(end, End::Complete), "seed {seed}: {end:?}");
         assert!(seen.acknowledged >= 36 && seen.delivered == 3 * seen.acknowledged, "seed {seed}: {seen:?}");
     }
@@ -120,8 +121,8 @@ fn skipping_after_a_time_out_breaks_the_order() {
 /// Wrong on purpose: what was not answered is sent again under a new number and as a new message.
 #[test]
 fn a_blind_retry_delivers_twice() {
-    for appends in [false, true] {
-        let conduct = Conduct { impatient: 300, retry: Retry::Blind, appends, ..Conduct::default() };
+    for log in [LogKind::Slots, LogKind::Appends] {
+        let conduct = Conduct { impatient: 300, retry: Retry::Blind, log, ..Conduct::default() };
         let twice = (0..50).filter(|&seed| {
             let end = run(seed, conduct).0;
             matches!(end, End::Wrong(happens_before::check::OrderViolation::DeliveredTwice { .. }))

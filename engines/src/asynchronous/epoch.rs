@@ -2,8 +2,8 @@
 
 use core::convert::Infallible;
 
-use happens_before::broadcast::blocking::{BeginEpochError, Begun};
-use happens_before::broadcast::{EpochRequest, NewEpoch};
+use happens_before::broadcast::blocking::{Begun, DriveError};
+use happens_before::broadcast::{EpochRequest, LogKind, NewEpoch};
 
 use super::{AsyncAppendLog, AsyncCounter, AsyncSlotLog};
 
@@ -19,19 +19,19 @@ where
     C: AsyncCounter,
     L: AsyncSlotLog<I, P>,
 {
-    let mut machine = NewEpoch::new(epoch);
+    let mut machine = NewEpoch::new(epoch, LogKind::Slots);
     loop {
         let begun = match machine.poll_request() {
             EpochRequest::Seal { epoch } => {
-                let answer = log.seal(epoch).await.map_err(BeginEpochError::Log)?;
-                machine.handle_seal(answer).map_err(BeginEpochError::Epoch)?
+                let answer = log.seal(epoch).await.map_err(DriveError::Seal)?;
+                machine.handle_seal(answer).map_err(DriveError::Publish)?
             }
             EpochRequest::Current => {
-                machine.handle_current(counter.current().await.map_err(BeginEpochError::Counter)?)
+                machine.handle_current(counter.current().await.map_err(DriveError::Raise)?)
             }
             EpochRequest::Numbers { n } => {
-                let first = counter.increment_and_get(n).await.map_err(BeginEpochError::Counter)?;
-                machine.handle_numbers(n, first).map_err(BeginEpochError::Epoch)?
+                let first = counter.increment_and_get(n).await.map_err(DriveError::Raise)?;
+                machine.handle_numbers(n, first).map_err(DriveError::Publish)?
             }
         };
         if let Some(begun) = begun {
@@ -49,12 +49,12 @@ pub async fn begin_epoch_append<I, P, L>(log: &L, epoch: u64) -> Begun<Infallibl
 where
     L: AsyncAppendLog<I, P>,
 {
-    let mut machine = NewEpoch::over_appends(epoch);
+    let mut machine = NewEpoch::new(epoch, LogKind::Appends);
     loop {
         // It asks for nothing but seals.
         let epoch = if let EpochRequest::Seal { epoch } = machine.poll_request() { epoch } else { 0 };
-        let answer = log.seal(epoch).await.map_err(BeginEpochError::Log)?;
-        if let Some(begun) = machine.handle_seal(answer).map_err(BeginEpochError::Epoch)? {
+        let answer = log.seal(epoch).await.map_err(DriveError::Seal)?;
+        if let Some(begun) = machine.handle_seal(answer).map_err(DriveError::Publish)? {
             return Ok(begun);
         }
     }
@@ -67,7 +67,7 @@ mod tests {
     use std::sync::Mutex;
 
     use happens_before::Dot;
-    use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, EpochBegun, EpochError, MemoryLog};
+    use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, EpochBegun, MemoryLog, PublishErrorKind};
     use happens_before::counter::{AtomicCounter, Counter};
 
     use super::super::Blocking;
@@ -89,8 +89,8 @@ mod tests {
         }
         assert_eq!(ready(begin_epoch(&log, &counter, 7)), Ok(EpochBegun { epoch: 7, tail: 3 }));
         assert_eq!(counter.0.current(), Ok(3));
-        let refused = Err(BeginEpochError::Epoch(EpochError::NotAbove { epoch: 7, sealed: 7 }));
-        assert_eq!(ready(begin_epoch(&log, &counter, 7)), refused);
+        let Err(DriveError::Publish(refused)) = ready(begin_epoch(&log, &counter, 7)) else { panic!("begun") };
+        assert_eq!((refused.value, refused.kind), (7, PublishErrorKind::NotAbove { epoch: 7, sealed: 7 }));
 
         assert_eq!(ready(begin_epoch_append(&log, 9)), Ok(EpochBegun { epoch: 9, tail: 3 }));
         assert_eq!(say(8, 4), Ok(AppendAnswer::Sealed { epoch: 9 }));

@@ -7,46 +7,24 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use happens_before::broadcast::blocking::{
-    FollowError, SettleError, follow, follow_appends, settle, settle_append,
+    DriveError, FollowError, Settled, follow, follow_appends, settle, settle_append,
 };
 use happens_before::broadcast::{
-    AppendLog, Appender, Entry, Log, Position, PublisherConfig, SlotLog, SubscriberConfig,
+    AppendLog, Entry, Log, LogKind, Position, PublisherConfig, SlotLog, SubscriberConfig,
 };
 use happens_before::check::OrderRun;
 use happens_before::counter::Counter;
-use happens_before::{Dot, Publisher, Subscriber};
+use happens_before::{Publisher, Subscriber};
 
 use super::{Lost, Unreliable};
 
 type Node = u64;
 type Payload = Vec<u8>;
+type UnreliableLog<'a, L> = Unreliable<'a, L, (u64, Entry<Node, Payload>)>;
 
 const PUBLISHERS: u64 = 3;
 const MESSAGES: u64 = 20;
 const SUBSCRIBERS: usize = 2;
-
-/// How messages get into the log, and out of it.
-trait Route: Sync {
-    type Publisher;
-
-    fn publisher(&self, node: Node) -> Self::Publisher;
-    fn publish(&self, publisher: &mut Self::Publisher, payload: Payload) -> Dot<Node>;
-    /// Tries to settle what is outstanding; whether it is.
-    fn settle(&self, publisher: &mut Self::Publisher) -> bool;
-    fn follow(&self, subscriber: &mut Subscriber<Node, Payload>, now_ms: u64);
-    /// Begins an epoch; whether that is certain.
-    fn seal(&self, epoch: u64) -> bool;
-}
-
-struct Slots<'a, C, L> {
-    counter: Unreliable<'a, C>,
-    log: Unreliable<'a, L, (u64, Entry<Node, Payload>)>,
-    calls: AtomicU64,
-}
-
-struct Appends<'a, L> {
-    log: Unreliable<'a, L, (u64, Entry<Node, Payload>)>,
-}
 
 /// The engine may lose an answer on purpose, but not fail.
 fn on_purpose<E: Debug>(lost: &Lost<E>) {
@@ -55,90 +33,33 @@ fn on_purpose<E: Debug>(lost: &Lost<E>) {
     }
 }
 
-impl<C, L> Route for Slots<'_, C, L>
-where
-    C: Counter + Sync,
-    C::Error: Debug,
-    L: SlotLog<Node, Payload> + Sync,
-    L::Error: Debug,
-{
-    type Publisher = Publisher<Node, Payload>;
-
-    fn publisher(&self, node: Node) -> Self::Publisher {
-        // Subscribers here fill what they see as a hole at once, and again and again.
-        Publisher::new(node, PublisherConfig { attempts: 10_000, ..PublisherConfig::default() })
-    }
-
-    fn publish(&self, publisher: &mut Self::Publisher, payload: Payload) -> Dot<Node> {
-        // Now and then somebody dies with a number.
-        if self.calls.fetch_add(1, Ordering::SeqCst).is_multiple_of(5) {
-            drop(self.counter.increment_and_get(NonZeroU64::MIN));
-        }
-        publisher.publish(payload).expect("nothing is outstanding")
-    }
-
-    fn settle(&self, publisher: &mut Self::Publisher) -> bool {
-        match settle(publisher, &self.counter, &self.log) {
-            Ok(published) => return published.is_some(),
-            Err(SettleError::Counter(lost)) => on_purpose(&lost),
-            Err(SettleError::Log(lost)) => on_purpose(&lost),
-            Err(SettleError::EnterEpoch { epoch }) => match self.log.seal(epoch) {
-                Ok(sealed) => publisher.enter(sealed.epoch, sealed.tail),
-                Err(lost) => on_purpose(&lost),
-            },
-            Err(other) => panic!("{other:?}"),
-        }
-        false
-    }
-
-    fn follow(&self, subscriber: &mut Subscriber<Node, Payload>, now_ms: u64) {
-        match follow(subscriber, &self.log, now_ms) {
-            Ok(()) => {}
-            Err(FollowError::Log(lost)) => on_purpose(&lost),
-            Err(other) => panic!("{other:?}"),
-        }
-    }
-
-    fn seal(&self, epoch: u64) -> bool {
-        self.log.seal(epoch).map_err(|lost| on_purpose(&lost)).is_ok()
-    }
+/// The result of trying to settle an entry once.
+enum Tried {
+    Settled,
+    Again,
+    Enter { epoch: u64 },
 }
 
-impl<L> Route for Appends<'_, L>
-where
-    L: AppendLog<Node, Payload> + Sync,
-    L::Error: Debug,
-{
-    type Publisher = Appender<Node, Payload>;
-
-    fn publisher(&self, node: Node) -> Self::Publisher {
-        Appender::new(node)
+fn tried<C: Debug, L: Debug>(
+    settled: Settled<Node, Payload, C, Lost<L>>,
+    counter_failed: impl Fn(&C),
+) -> Tried {
+    match settled {
+        Ok(Some(_)) => return Tried::Settled,
+        Ok(None) => {}
+        Err(DriveError::EnterEpoch { epoch }) => return Tried::Enter { epoch },
+        Err(DriveError::Counter(error)) => counter_failed(&error),
+        Err(DriveError::Log(lost)) => on_purpose(&lost),
+        Err(other) => panic!("{other:?}"),
     }
+    Tried::Again
+}
 
-    fn publish(&self, publisher: &mut Self::Publisher, payload: Payload) -> Dot<Node> {
-        publisher.publish(payload).expect("nothing is outstanding")
-    }
-
-    fn settle(&self, publisher: &mut Self::Publisher) -> bool {
-        match settle_append(publisher, &self.log) {
-            Ok(published) => return published.is_some(),
-            Err(SettleError::Log(lost)) => on_purpose(&lost),
-            Err(SettleError::EnterEpoch { epoch }) => publisher.enter(epoch),
-            Err(other) => panic!("{other:?}"),
-        }
-        false
-    }
-
-    fn follow(&self, subscriber: &mut Subscriber<Node, Payload>, now_ms: u64) {
-        match follow_appends(subscriber, &self.log, now_ms) {
-            Ok(()) => {}
-            Err(FollowError::Log(lost)) => on_purpose(&lost),
-            Err(other) => panic!("{other:?}"),
-        }
-    }
-
-    fn seal(&self, epoch: u64) -> bool {
-        self.log.seal(epoch).map_err(|lost| on_purpose(&lost)).is_ok()
+fn followed<L: Debug>(followed: Result<(), FollowError<Node, Payload, Lost<L>>>) {
+    match followed {
+        Ok(()) => {}
+        Err(FollowError::Log(lost)) => on_purpose(&lost),
+        Err(other) => panic!("{other:?}"),
     }
 }
 
@@ -156,7 +77,16 @@ where
 {
     let seed = super::seed(seed);
     let (counter, unreliable) = (Unreliable::new(counter, seed), Unreliable::new(log, !seed));
-    run(&Slots { counter, log: unreliable, calls: AtomicU64::new(0) }, log, seed);
+    let calls = AtomicU64::new(0);
+    let settle = |publisher: &mut _| {
+        // Now and then a publisher dies with a number.
+        if calls.fetch_add(1, Ordering::SeqCst).is_multiple_of(5) {
+            drop(counter.increment_and_get(NonZeroU64::MIN));
+        }
+        tried(settle(publisher, &counter, &unreliable), on_purpose)
+    };
+    let follow = |subscriber: &mut _, now_ms| followed(follow(subscriber, &unreliable, now_ms));
+    run(LogKind::Slots, log, &unreliable, seed, settle, follow);
 }
 
 /// Publishes and subscribes over a new log that numbers by itself: see [the table](super).
@@ -170,7 +100,10 @@ where
     L::Error: Debug,
 {
     let seed = super::seed(seed);
-    run(&Appends { log: Unreliable::new(log, seed) }, log, seed);
+    let unreliable = Unreliable::new(log, seed);
+    let settle = |publisher: &mut _| tried(settle_append(publisher, &unreliable), |never| match *never {});
+    let follow = |subscriber: &mut _, now_ms| followed(follow_appends(subscriber, &unreliable, now_ms));
+    run(LogKind::Appends, log, &unreliable, seed, settle, follow);
 }
 
 /// Lets nobody wait for a thread that has panicked.
@@ -184,32 +117,51 @@ impl Drop for TellOthers<'_> {
     }
 }
 
-fn run<R: Route, L: Log<Node, Payload>>(route: &R, log: &L, seed: u64)
-where
+fn run<L>(
+    kind: LogKind,
+    log: &L,
+    unreliable: &UnreliableLog<'_, L>,
+    seed: u64,
+    settle: impl Fn(&mut Publisher<Node, Payload>) -> Tried + Sync,
+    follow: impl Fn(&mut Subscriber<Node, Payload>, u64) + Sync,
+) where
+    L: Log<Node, Payload> + Sync,
     L::Error: Debug,
 {
     println!("HAPPENS_BEFORE_SEED={seed}");
     let judge = &Mutex::new(OrderRun::<Node, Position>::new(SUBSCRIBERS + 1));
     let total = PUBLISHERS * MESSAGES;
     let failed = &AtomicBool::new(false);
+    // Subscribers here fill what they see as a hole at once, and again and again.
+    let config = PublisherConfig { log: kind, attempts: 10_000, ..PublisherConfig::default() };
+    let (settle, follow) = (&settle, &follow);
     thread::scope(|scope| {
         for node in 0..PUBLISHERS {
             scope.spawn(move || {
                 let _guard = TellOthers(failed);
-                let mut publisher = route.publisher(node);
+                let mut publisher = Publisher::new(node, config);
                 for number in 1..=MESSAGES {
                     let id = {
                         let mut judge = judge.lock().expect("the judge has not panicked");
-                        let id = route.publish(&mut publisher, number.to_be_bytes().to_vec());
+                        let payload = number.to_be_bytes().to_vec();
+                        let id = publisher.publish(payload).expect("nothing is outstanding");
                         judge.sent(id).expect("sent");
                         id
                     };
-                    while !route.settle(&mut publisher) {
+                    loop {
                         assert!(!failed.load(Ordering::SeqCst), "another thread failed");
+                        match settle(&mut publisher) {
+                            Tried::Settled => break,
+                            Tried::Again => {}
+                            Tried::Enter { epoch } => match unreliable.seal(epoch) {
+                                Ok(sealed) => publisher.enter(sealed.epoch, sealed.tail),
+                                Err(lost) => on_purpose(&lost),
+                            },
+                        }
                     }
                     judge.lock().expect("the judge has not panicked").acknowledged(&id).expect("acknowledged");
                     if node == 0 && number == MESSAGES / 2 {
-                        while !route.seal(1) {}
+                        while unreliable.seal(1).inspect_err(on_purpose).is_err() {}
                     }
                 }
             });
@@ -224,7 +176,7 @@ where
                 while delivered < total {
                     assert!(!failed.load(Ordering::SeqCst), "another thread failed");
                     now_ms += 1;
-                    route.follow(&mut subscriber, now_ms);
+                    follow(&mut subscriber, now_ms);
                     while let Some(delivery) = subscriber.poll_delivery().expect("few nodes") {
                         delivered += 1;
                         let number = delivery.id.counter().to_be_bytes().to_vec();
@@ -238,7 +190,7 @@ where
         }
     });
     let mut judge = judge.lock().expect("the judge has not panicked");
-    // Whoever comes late reads the same.
+    // A subscriber that comes late reads the same.
     let (mut late, mut delivered) = (Subscriber::new(SubscriberConfig::default()), 0);
     for second in 0..1_000 {
         follow_appends(&mut late, log, 1_000 * second).expect("no holes are left below the last message");

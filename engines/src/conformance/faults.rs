@@ -28,7 +28,7 @@ struct State<W> {
     late: Vec<W>,
 }
 
-/// Why there is no answer. `E` is the error of the engine itself.
+/// The reason why there is no answer. `E` is the error of the engine itself.
 #[derive(Debug)]
 pub enum Lost<E> {
     /// On purpose; unknown whether it was done, or will be.
@@ -37,10 +37,12 @@ pub enum Lost<E> {
     Engine(E),
 }
 
-enum Fate {
-    Answered,
-    RequestLost,
-    AnswerLost,
+/// The part of a request that gets lost.
+enum Loss {
+    None,
+    Request,
+    Answer,
+    /// It is carried out later.
     Late,
 }
 
@@ -55,20 +57,20 @@ impl<'a, T, W> Unreliable<'a, T, W> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn fate(&self) -> Fate {
+    fn loss(&self) -> Loss {
         match self.lock().random.u8(..100) {
-            0..80 => Fate::Answered,
-            80..87 => Fate::RequestLost,
-            87..94 => Fate::AnswerLost,
-            _ => Fate::Late,
+            0..80 => Loss::None,
+            80..87 => Loss::Request,
+            87..94 => Loss::Answer,
+            _ => Loss::Late,
         }
     }
 
     fn call<A, E>(&self, request: impl FnOnce(&T) -> Result<A, E>) -> Result<A, Lost<E>> {
-        match self.fate() {
-            Fate::Answered | Fate::Late => request(self.engine).map_err(Lost::Engine),
-            Fate::RequestLost => Err(Lost::OnPurpose),
-            Fate::AnswerLost => {
+        match self.loss() {
+            Loss::None | Loss::Late => request(self.engine).map_err(Lost::Engine),
+            Loss::Request => Err(Lost::OnPurpose),
+            Loss::Answer => {
                 request(self.engine).map_err(Lost::Engine)?;
                 Err(Lost::OnPurpose)
             }
@@ -119,14 +121,14 @@ impl<I: Clone, P: Clone, L: SlotLog<I, P>> SlotLog<I, P> for Unreliable<'_, L, (
         if let Some((slot, entry)) = late {
             self.engine.write(slot, &entry).map_err(Lost::Engine)?;
         }
-        match self.fate() {
-            Fate::Late => {
+        match self.loss() {
+            Loss::Late => {
                 self.lock().late.push((slot, entry.clone()));
                 Err(Lost::OnPurpose)
             }
-            Fate::Answered => self.engine.write(slot, entry).map_err(Lost::Engine),
-            Fate::RequestLost => Err(Lost::OnPurpose),
-            Fate::AnswerLost => {
+            Loss::None => self.engine.write(slot, entry).map_err(Lost::Engine),
+            Loss::Request => Err(Lost::OnPurpose),
+            Loss::Answer => {
                 self.engine.write(slot, entry).map_err(Lost::Engine)?;
                 Err(Lost::OnPurpose)
             }

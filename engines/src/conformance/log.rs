@@ -390,7 +390,7 @@ where
     assert_eq!(log.write(1, &entry).expect("write"), WriteAnswer::Written);
 }
 
-/// What was trimmed counts as occupied, though nothing was ever written there.
+/// A trimmed slot counts as occupied, though nothing was ever written there.
 fn trimmed_beyond_the_tail<L>(log: &L)
 where
     L: Log<Node, Payload>,
@@ -483,7 +483,7 @@ where
     assert!(log.seal(0).expect("seal").epoch == 1, "epochs do not go back");
 }
 
-/// L5: writers write the slots near the mark, while it moves; what began behind it does not get in.
+/// L5: writers write the slots near the mark, while it moves; a write that began below it does not get in.
 fn trimmed_is_trimmed<L>(log: &L)
 where
     L: SlotLog<Node, Payload> + Sync,
@@ -500,7 +500,7 @@ where
                     if slot > last {
                         return written;
                     }
-                    // Not far ahead of the mark: so the third of the three is behind it, and the second is near it.
+                    // Not far ahead of the mark: so the third of the three is below it, and the second is near it.
                     while mark.load(Ordering::SeqCst) + 8 < slot {
                         thread::yield_now();
                     }
@@ -553,7 +553,7 @@ where
     assert_eq!(log.read(first - 1, ReadLimit::entries(1)).expect("read"), ReadAnswer::Trimmed { first });
 }
 
-/// What is read is 1, 2, 3, ... at every moment, with all that was answered before; later is higher.
+/// Reads give 1, 2, 3, ... at every moment, with all that was answered before; later is higher.
 fn no_hole_at_any_moment<L>(log: &L)
 where
     L: AppendLog<Node, Payload> + Sync,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use happens_before::broadcast::blocking::{FollowError, SettleError, follow, settle};
+use happens_before::broadcast::blocking::{DriveError, FollowError, follow, settle};
 use happens_before::broadcast::{
     Entry, PublishError, PublishErrorKind, PublisherConfig, ReadAnswer, ReadLimit, SlotLog, Snapshot,
     WriteAnswer,
@@ -143,22 +143,21 @@ where
                     patience = Patience::new(self.until);
                 }
                 Ok(None) => {}
-                Err(SettleError::Counter(Trouble::Killed) | SettleError::Log(Trouble::Killed)) => {
+                Err(DriveError::Counter(Trouble::Killed) | DriveError::Log(Trouble::Killed)) => {
                     return Err(Halt::Killed);
                 }
-                Err(SettleError::EnterEpoch { epoch }) => return Err(taken_over(epoch)),
-                Err(SettleError::Counter(Trouble::Engine(error))) => patience.fails(error)?,
-                Err(SettleError::Log(Trouble::Engine(error))) => patience.fails(error)?,
+                Err(DriveError::EnterEpoch { epoch }) => return Err(taken_over(epoch)),
+                Err(DriveError::Counter(Trouble::Engine(error))) => patience.fails(error)?,
+                Err(DriveError::Log(Trouble::Engine(error))) => patience.fails(error)?,
                 // Its predecessor was killed after a write that nobody else knew of.
-                Err(SettleError::Publish(PublishError {
-                    entry,
+                Err(DriveError::Publish(PublishError {
+                    value: entry,
                     kind: PublishErrorKind::NumberUsed { highest },
                     ..
                 })) if entry.last_number() == Some(highest) => {
                     (self.say)(Event::Acknowledged { n: highest });
                     patience = Patience::new(self.until);
                 }
-                Err(SettleError::Publish(error)) => return Err(refused(error)),
                 Err(other) => return Err(refused(other)),
             }
             if self.until.get() == 0 {

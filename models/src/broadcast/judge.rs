@@ -1,7 +1,7 @@
-//! What must hold in a state.
+//! The properties that must hold in a state.
 
 use happens_before::Dot;
-use happens_before::broadcast::{Content, Position, ReadAnswer, ReadLimit};
+use happens_before::broadcast::{Content, LogKind, Position, ReadAnswer, ReadLimit};
 use happens_before::check::{OrderRun, OrderViolation};
 
 use super::machines::{Entry, Message, Node, Told};
@@ -10,7 +10,7 @@ use super::{Bounds, State, Who};
 use crate::replay::Resting;
 
 impl State {
-    /// Whether subscribers have delivered one order.
+    /// Returns whether subscribers have delivered one order.
     pub(super) fn order(
         &self,
         bounds: &Bounds,
@@ -40,7 +40,7 @@ impl State {
         Ok(run)
     }
 
-    /// What stands in the log.
+    /// Returns the entries of the log.
     fn entries(&self) -> Vec<(u64, Message)> {
         let ReadAnswer::Entries(entries) = self.engines.log.read(1, ReadLimit::entries(usize::MAX)) else {
             return Vec::new();
@@ -56,7 +56,7 @@ impl State {
         entries.into_iter().flat_map(messages).collect()
     }
 
-    /// Whether messages are where their publishers were told they are.
+    /// Returns whether messages are where their publishers were told they are.
     ///
     /// Over a log that appends a message may stand there twice: then it is delivered at the lower place.
     pub(super) fn is_true(&self, bounds: &Bounds) -> bool {
@@ -67,8 +67,8 @@ impl State {
                     && self.receivers.iter().map(Resting::view).all(|receiver| {
                         let mut delivered = receiver.delivered.iter();
                         let is_delivered = delivered.any(|(position, other)| {
-                            let is_there =
-                                position.sequence == *slot || bounds.appends && position.sequence < *slot;
+                            let is_there = position.sequence == *slot
+                                || bounds.log == LogKind::Appends && position.sequence < *slot;
                             is_there && other == message
                         });
                         receiver.next <= *slot || is_delivered
@@ -79,38 +79,38 @@ impl State {
         })
     }
 
-    /// Whether every message stands above those that were acknowledged before it was published.
+    /// Returns whether every message stands above those that were acknowledged before it was published.
     pub(super) fn is_in_real_time(&self) -> bool {
         self.entries().iter().all(|(slot, message)| *slot > self.published.get(message).copied().unwrap_or(0))
     }
 
-    /// Whether each node's messages stand in its order, also those of which nothing was told.
+    /// Returns whether each node's messages stand in its order, also those that were not answered.
     pub(super) fn is_in_node_order(&self) -> bool {
         let mut messages: Vec<_> = self.entries().into_iter().map(|(_, message)| message).collect();
         messages.sort_by_key(|message| *message.node()); // stable
         messages.is_sorted()
     }
 
-    /// What is broken in a machine.
+    /// Returns what is broken in a machine.
     pub(super) fn broken(&self) -> Option<&str> {
         let senders = self.senders.iter().filter_map(|sender| sender.view().broken);
         let receivers = self.receivers.iter().filter_map(|receiver| receiver.view().broken.as_deref());
         senders.chain(receivers).next()
     }
 
-    /// Whether a publisher has given up.
+    /// Returns whether a publisher has given up.
     pub(super) fn is_starving(&self) -> bool {
         self.told.values().any(|told| *told == Told::FilledAway)
     }
 
-    /// Whether everything is published, acknowledged, and delivered everywhere.
+    /// Returns whether everything is published, acknowledged, and delivered everywhere.
     pub(super) fn is_complete(&self, bounds: &Bounds) -> bool {
         let messages: usize = bounds.messages.iter().map(|&messages| usize::from(messages)).sum();
         self.told.values().filter_map(Told::slot).count() == messages
             && self.receivers.iter().all(|receiver| receiver.view().delivered.len() == messages)
     }
 
-    /// Whether publishers and subscribers come to an end, if nothing goes wrong from here on.
+    /// Returns whether publishers and subscribers come to an end, if nothing goes wrong from here on.
     pub(super) fn recovers(&self, bounds: &Bounds) -> bool {
         let mut state = self.clone();
         state.flights.clear();

@@ -1,9 +1,8 @@
-//! Publishers and subscribers with their drivers, and what they talk to.
+//! Publishers and subscribers with their drivers, and the engines that they talk to.
 
 use happens_before::broadcast::{
-    AppendAnswer, AppendRequest, Appender, MemoryLog, NumberRequest, Position, PublishErrorKind,
-    PublishRequest, PublisherConfig, ReadAnswer, ReadLimit, Snapshot, SubscribeRequest, SubscriberConfig,
-    WriteAnswer,
+    Abandoned, AppendAnswer, LogKind, MemoryLog, NumberRequest, Position, PublishErrorKind, PublishRequest,
+    PublisherConfig, ReadAnswer, ReadLimit, Snapshot, SubscribeRequest, SubscriberConfig, WriteAnswer,
 };
 use happens_before::{Dot, Publisher, Subscriber, broadcast};
 
@@ -12,19 +11,19 @@ use crate::replay::Machine;
 /// The names of nodes: a publisher that comes back under a new name adds [`LIFE`].
 pub type Node = u8;
 
-/// What is between the names of two lives of a publisher.
+/// The distance between the names of two lives of a publisher.
 pub const LIFE: Node = 10;
 
-/// What a message carries: which of its node it is. Its id says the same, unless the driver is wrong.
+/// The payload of a message: its number among those of its node. Its id says the same, unless the driver is wrong.
 pub type Number = u8;
 
-/// What stands in a slot.
+/// The entry in a slot.
 pub type Entry = broadcast::Entry<Node, Number>;
 
 /// A message, by its content: who has published it, and which of its messages it is.
 pub type Message = Dot<Node>;
 
-/// How drivers do it.
+/// The conduct of the drivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conduct {
     /// As the machines say.
@@ -41,7 +40,7 @@ pub enum Conduct {
     StaleNumber,
 }
 
-/// What a machine wants of the engines.
+/// A request of a machine to the engines.
 #[derive(Clone, Debug)]
 pub enum Request {
     /// Numbers for a message, of the counter of an epoch.
@@ -58,7 +57,7 @@ pub enum Request {
     Fill { slot: u64, epoch: u64 },
 }
 
-/// What became of a request.
+/// The answer to a request.
 #[derive(Clone, Debug)]
 pub enum Answer {
     Numbers { take: NumberRequest<Node>, first: u64 },
@@ -144,46 +143,39 @@ impl Engines {
     }
 }
 
-/// A publisher over a counter, or one over a log that appends.
-#[derive(Debug)]
-enum Outbound {
-    Slots(Publisher<Node, Number>),
-    Appends(Appender<Node, Number>),
-}
-
 /// A publisher with its driver.
 #[derive(Debug)]
 pub struct Sender {
-    publisher: Outbound,
+    publisher: Publisher<Node, Number>,
     conduct: Conduct,
     node: Node,
-    /// How many messages it publishes in one entry.
+    /// The number of messages that it publishes in one entry.
     batch: Number,
-    /// How many messages it has published, in this life and earlier ones.
+    /// The number of messages that it has published, in this life and earlier ones.
     sent: Number,
 }
 
-/// How a publisher begins.
+/// The beginning of a publisher.
 #[derive(Clone, Debug)]
 pub struct SenderStart {
     pub conduct: Conduct,
     pub attempts: u32,
-    /// Whether the log appends.
-    pub appends: bool,
-    /// How many messages it publishes in one entry.
+    /// The kind of the log.
+    pub log: LogKind,
+    /// The number of messages that it publishes in one entry.
     pub batch: Number,
     pub node: Node,
-    /// How many messages it has published in earlier lives.
+    /// The number of messages that it has published in earlier lives.
     pub sent: Number,
     /// The highest number used for a message of this node.
     pub last: u64,
-    /// What it has saved.
+    /// The entry that it has saved.
     pub outstanding: Option<(Entry, Option<u64>)>,
     /// The epoch and the tail, if it knows more than nothing.
     pub entered: Option<(u64, u64)>,
 }
 
-/// What may happen to a publisher.
+/// An event of a publisher.
 #[derive(Clone, Debug)]
 pub enum SenderInput {
     /// The application publishes its next message.
@@ -198,14 +190,14 @@ pub enum SenderInput {
     Abandon,
 }
 
-/// What comes of it.
+/// The result of an event.
 #[derive(Debug, Default)]
 pub struct SenderOutput {
     pub request: Option<Request>,
     pub told: Option<Told>,
 }
 
-/// What the application is told of a message.
+/// The answer that the application gets about a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Told {
     /// It is in this slot.
@@ -228,14 +220,14 @@ impl Told {
     }
 }
 
-/// What others see of a publisher.
+/// The visible state of a publisher.
 #[derive(Clone, Debug)]
 pub struct SenderView {
     pub node: Node,
     pub sent: Number,
     pub last: u64,
     pub outstanding: Option<(Entry, Option<u64>)>,
-    /// Whether it waits to be told the newest epoch.
+    /// True if it waits to be told the newest epoch.
     pub is_sealed: bool,
     pub broken: Option<&'static str>,
 }
@@ -247,20 +239,11 @@ impl Machine for Sender {
     type View = SenderView;
 
     fn start(start: &SenderStart) -> Self {
-        let SenderStart { conduct, attempts, appends, batch, node, sent, last, .. } = *start;
-        let outstanding = start.outstanding.clone();
-        let publisher = if appends {
-            let entry = outstanding.map(|(entry, _)| entry);
-            let mut appender = Appender::resume(node, last, entry).expect("an entry of its own");
-            start.entered.into_iter().for_each(|(epoch, _)| appender.enter(epoch));
-            Outbound::Appends(appender)
-        } else {
-            let config = PublisherConfig { attempts, ..PublisherConfig::default() };
-            let publisher = Publisher::resume(node, last, outstanding, config);
-            let mut publisher = publisher.expect("an entry of its own");
-            start.entered.into_iter().for_each(|(epoch, tail)| publisher.enter(epoch, tail));
-            Outbound::Slots(publisher)
-        };
+        let SenderStart { conduct, attempts, log, batch, node, sent, last, .. } = *start;
+        let config = PublisherConfig { log, attempts, ..PublisherConfig::default() };
+        let publisher = Publisher::resume(node, last, start.outstanding.clone(), config);
+        let mut publisher = publisher.expect("an entry of its own");
+        start.entered.into_iter().for_each(|(epoch, tail)| publisher.enter(epoch, tail));
         Self { publisher, conduct, node, batch, sent }
     }
 
@@ -280,8 +263,8 @@ impl Machine for Sender {
             SenderInput::GiveUpWaiting => {}
             SenderInput::Abandon => {
                 output.told = Some(match self.abandon() {
-                    broadcast::Fate::NotStored => Told::NotStored,
-                    broadcast::Fate::Unknown { .. } => Told::Unknown,
+                    Abandoned::NotStored { .. } => Told::NotStored,
+                    Abandoned::Unknown { .. } => Told::Unknown,
                 });
             }
         }
@@ -289,15 +272,9 @@ impl Machine for Sender {
     }
 
     fn view(mut self) -> SenderView {
-        let (broken, outstanding, last) = match &self.publisher {
-            Outbound::Slots(publisher) => {
-                let outstanding = publisher.outstanding().map(|(entry, slot)| (entry.clone(), slot));
-                (publisher.internal_validate().err(), outstanding, publisher.last())
-            }
-            Outbound::Appends(appender) => {
-                (None, appender.outstanding().map(|entry| (entry.clone(), None)), appender.last())
-            }
-        };
+        let publisher = &self.publisher;
+        let (broken, last) = (publisher.internal_validate().err(), publisher.last());
+        let outstanding = publisher.outstanding().map(|(entry, slot)| (entry.clone(), slot));
         let is_sealed = matches!(self.ask(), Some(Request::Enter));
         SenderView { node: self.node, sent: self.sent, last, outstanding, is_sealed, broken }
     }
@@ -316,42 +293,31 @@ impl Sender {
 
     /// Publishes these messages, as something new.
     fn publish(&mut self) {
-        let (numbers, one) = (self.numbers(), self.batch == 1);
-        match &mut self.publisher {
-            Outbound::Slots(publisher) if one => publisher.publish(self.sent).is_ok(),
-            Outbound::Slots(publisher) => publisher.publish_batch(numbers).is_ok(),
-            Outbound::Appends(appender) if one => appender.publish(self.sent).is_ok(),
-            Outbound::Appends(appender) => appender.publish_batch(numbers).is_ok(),
-        }
-        .then_some(())
-        .expect("nothing is outstanding");
+        let published = if self.batch == 1 {
+            self.publisher.publish(self.sent).is_ok()
+        } else {
+            self.publisher.publish_batch(self.numbers()).is_ok()
+        };
+        assert!(published, "nothing is outstanding");
     }
 
-    fn abandon(&mut self) -> broadcast::Fate {
-        let abandoned = match &mut self.publisher {
-            Outbound::Slots(publisher) => publisher.abandon(),
-            Outbound::Appends(appender) => appender.abandon(),
-        };
-        abandoned.expect("something is outstanding").fate
+    fn abandon(&mut self) -> Abandoned<Node, Number> {
+        self.publisher.abandon().expect("something is outstanding")
     }
 
     fn ask(&mut self) -> Option<Request> {
-        Some(match &mut self.publisher {
-            Outbound::Slots(publisher) => match publisher.poll_request()? {
-                PublishRequest::Numbers(take) => Request::Numbers(take),
-                PublishRequest::Write { slot, entry } => Request::Write { slot, entry: entry.clone() },
-                PublishRequest::EnterEpoch { .. } => Request::Enter,
-            },
-            Outbound::Appends(appender) => match appender.poll_request()? {
-                AppendRequest::Append { entry } => Request::Append { entry: entry.clone() },
-                AppendRequest::EnterEpoch { .. } => Request::Enter,
-            },
+        Some(match self.publisher.poll_request()? {
+            PublishRequest::Numbers(request) => Request::Numbers(request),
+            PublishRequest::Write { slot, entry } => Request::Write { slot, entry: entry.clone() },
+            PublishRequest::Append { entry } => Request::Append { entry: entry.clone() },
+            PublishRequest::EnterEpoch { .. } => Request::Enter,
         })
     }
 
     fn hear(&mut self, answer: Answer) -> Option<Told> {
-        let heard = match (&mut self.publisher, answer) {
-            (Outbound::Slots(publisher), Answer::Numbers { mut take, first }) => {
+        let publisher = &mut self.publisher;
+        let heard = match answer {
+            Answer::Numbers { mut take, first } => {
                 if self.conduct == Conduct::StaleNumber
                     && let Some(PublishRequest::Numbers(newest)) = publisher.poll_request()
                 {
@@ -359,21 +325,13 @@ impl Sender {
                 }
                 publisher.handle_numbers(&take, first).map(|()| None)
             }
-            (Outbound::Slots(publisher), Answer::Written { id, slot, answer }) => {
-                publisher.handle_write(&id, slot, answer)
-            }
-            (Outbound::Appends(appender), Answer::Appended { id, answer }) => {
-                appender.handle_append(&id, answer)
-            }
-            (Outbound::Slots(publisher), Answer::Entered { epoch, tail }) => {
+            Answer::Written { id, slot, answer } => publisher.handle_write(&id, slot, answer),
+            Answer::Appended { id, answer } => publisher.handle_append(&id, answer),
+            Answer::Entered { epoch, tail } => {
                 publisher.enter(epoch, tail);
                 Ok(None)
             }
-            (Outbound::Appends(appender), Answer::Entered { epoch, .. }) => {
-                appender.enter(epoch);
-                Ok(None)
-            }
-            _ => unreachable!("it has not asked for that"),
+            Answer::Found { .. } | Answer::Filled { .. } => unreachable!("it has not asked for that"),
         };
         match heard.map_err(|error| error.kind) {
             Ok(published) => published.map(|published| Told::Stored { slot: published.slot }),
@@ -392,19 +350,19 @@ impl Sender {
 pub struct Receiver {
     subscriber: Subscriber<Node, Number>,
     conduct: Conduct,
-    appends: bool,
+    log: LogKind,
     delivered: Vec<(Position, Message)>,
     broken: Option<String>,
 }
 
-/// How a subscriber begins.
+/// The beginning of a subscriber.
 #[derive(Clone, Debug)]
 pub struct ReceiverStart {
     pub conduct: Conduct,
-    /// Whether the log appends, so that there are no holes.
-    pub appends: bool,
+    /// The kind of the log: over appends there are no holes.
+    pub log: LogKind,
     pub snapshot: Snapshot<Node>,
-    /// What was delivered before.
+    /// The messages that were delivered before.
     pub delivered: Vec<(Position, Message)>,
 }
 
@@ -417,7 +375,7 @@ pub enum When {
     Late,
 }
 
-/// What may happen to a subscriber.
+/// An event of a subscriber.
 #[derive(Clone, Debug)]
 pub enum ReceiverInput {
     /// It is asked for its request.
@@ -432,7 +390,7 @@ pub enum ReceiverInput {
     Current(u64),
 }
 
-/// What others see of a subscriber.
+/// The visible state of a subscriber.
 #[derive(Clone, Debug)]
 pub struct ReceiverView {
     /// The slot that comes next.
@@ -443,7 +401,7 @@ pub struct ReceiverView {
     pub broken: Option<String>,
 }
 
-/// What a subscriber waits for takes a moment, a hole takes two; and the log is read again after one.
+/// Configuration in moments: an answer takes one, a hole two; and the log is read again after one.
 const CONFIG: SubscriberConfig = SubscriberConfig {
     window: 3,
     bytes: 1 << 20,
@@ -462,8 +420,8 @@ impl Machine for Receiver {
     type View = ReceiverView;
 
     fn start(start: &ReceiverStart) -> Self {
-        let ReceiverStart { conduct, appends, snapshot, delivered } = start.clone();
-        Self { subscriber: Subscriber::resume(snapshot, CONFIG), conduct, appends, delivered, broken: None }
+        let ReceiverStart { conduct, log, snapshot, delivered } = start.clone();
+        Self { subscriber: Subscriber::resume(snapshot, CONFIG), conduct, log, delivered, broken: None }
     }
 
     fn handle(&mut self, input: &ReceiverInput) -> Option<Request> {
@@ -529,7 +487,7 @@ impl Receiver {
     fn ask(&mut self, when: When) -> Option<Request> {
         match (self.subscriber.poll_request(when.ms())?, self.conduct) {
             // The read that has left it out may be older than an announcement of what stands above: ask once more.
-            (SubscribeRequest::Fill { slot, .. }, _) if self.appends => {
+            (SubscribeRequest::Fill { slot, .. }, _) if self.log == LogKind::Appends => {
                 Some(Request::Read { from: slot, limit: ReadLimit::entries(1) })
             }
             (SubscribeRequest::Fill { .. }, Conduct::NoRepair) => None,
@@ -548,9 +506,9 @@ impl Receiver {
         self.subscriber.next()
     }
 
-    /// What it would begin again with.
+    /// Returns the state with which it would begin again.
     pub fn save(&self) -> ReceiverStart {
         let (snapshot, delivered) = (self.subscriber.snapshot(), self.delivered.clone());
-        ReceiverStart { conduct: self.conduct, appends: self.appends, snapshot, delivered }
+        ReceiverStart { conduct: self.conduct, log: self.log, snapshot, delivered }
     }
 }

@@ -1,4 +1,4 @@
-//! Total order broadcast: publishers, subscribers, a log and counters, of which everything may fail that is not promised.
+//! Total order broadcast: publishers, subscribers, a log and counters. Everything may fail that is not promised.
 //!
 //! # The model
 //!
@@ -32,7 +32,7 @@
 //! - *what was told is true*: a message that was acknowledged stands in its slot, and every subscriber that is beyond it
 //!   has delivered it there; one that was said not to be stored is nowhere;
 //! - *node order*: in the log, too, each node's messages stand in its order, also those that were given up. Not where the log
-//!   appends: there a late request puts a message in a second time, or behind its successor, and it is not delivered;
+//!   appends: there a late request puts a message in a second time, or after its successor, and it is not delivered;
 //! - *real time*: a message that was published after another had been acknowledged stands above it, unless the counter
 //!   repeats numbers;
 //! - *the invariants* of the machines hold;
@@ -88,7 +88,7 @@
 //! | 1 + 1 | 2 | lost, restarted; announced | 421,158 | 25 |
 //! | 1 + 1 | 1 | lost, crashed, repeated, jumped, sealed | 1,215,912 | 34 |
 //!
-//! How many states there are hangs on what the machines remember, so that the tests only demand nine tenths.
+//! The number of states depends on what the machines remember, so that the tests only demand nine tenths.
 //!
 //! # What must fail
 //!
@@ -118,37 +118,38 @@ mod machines;
 mod state;
 mod words;
 
+use happens_before::broadcast::LogKind;
 pub use machines::Conduct;
 use machines::When;
 pub use state::State;
 use stateright::{Model, Property};
 
-/// How much may happen.
+/// The bounds of an exploration.
 #[derive(Clone, Debug)]
 pub struct Bounds {
-    /// How many messages each publisher sends. There is one for each entry, and at most 10.
+    /// The number of messages that each publisher sends. There is one for each entry, and at most 10.
     pub messages: Vec<u8>,
-    /// How many of them it publishes in one entry.
+    /// The number of messages that it publishes in one entry.
     pub batch: u8,
-    /// How many subscribers there are.
+    /// The number of subscribers.
     pub subscribers: usize,
-    /// Whether the log appends; otherwise there is a counter.
-    pub appends: bool,
-    /// How often what goes wrong, in all.
+    /// The kind of the log; over slots there is a counter.
+    pub log: LogKind,
+    /// The number of faults of each kind, in all.
     pub faults: Faults,
-    /// How often a publisher puts up with an occupied slot.
+    /// The number of occupied slots that a publisher tolerates.
     pub attempts: u32,
-    /// Whether what stands in the log is announced to subscribers.
+    /// True if entries of the log are announced to subscribers.
     pub announced: bool,
-    /// Whether subscribers learn the counter's current number.
+    /// True if subscribers learn the counter's current number.
     pub observed: bool,
-    /// Whether subscribers wait as long as they should: for as long as a living publisher has the slot's number in hand.
+    /// True if subscribers wait as long as they should: for as long as a living publisher has the slot's number in hand.
     pub timely: bool,
-    /// How drivers do it.
+    /// The conduct of the drivers.
     pub conduct: Conduct,
 }
 
-/// How often what goes wrong.
+/// The number of faults of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Faults {
     /// Answers that a driver gives up waiting for.
@@ -180,7 +181,7 @@ impl Default for Bounds {
             messages: vec![1, 1],
             batch: 1,
             subscribers: 1,
-            appends: false,
+            log: LogKind::Slots,
             faults: Faults::default(),
             attempts: 4,
             announced: false,
@@ -200,7 +201,7 @@ pub enum Who {
     Receiver(usize, When),
 }
 
-/// How a publisher comes back after a crash.
+/// The ways in which a publisher comes back after a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Return {
     /// Under a new name.
@@ -220,7 +221,7 @@ pub enum Action {
     Exchange(Who),
     /// A machine's driver gives up waiting for the answer.
     Lose(Who),
-    /// What is under way arrives: one after another in the state's own order.
+    /// The arrival of something that is under way, in the state's own order.
     Arrive(usize),
     /// A publisher crashes, and comes back.
     Crash(usize, Return),
@@ -236,7 +237,7 @@ pub enum Action {
     Seal,
     /// A publisher is told of the newest epoch unasked.
     Enter(usize),
-    /// What stands in a slot is announced to a subscriber.
+    /// The announcement of an entry to a subscriber.
     Announce(usize, u64),
     /// A subscriber learns the counter's current number.
     Current(usize),
@@ -277,7 +278,7 @@ impl Model for Bounds {
             Property::always("one order", |bounds: &Self, state: &State| state.order(bounds).is_ok()),
             Property::always("what was told is true", |bounds: &Self, state: &State| state.is_true(bounds)),
             Property::always("node order", |bounds: &Self, state: &State| {
-                bounds.appends || state.is_in_node_order()
+                bounds.log == LogKind::Appends || state.is_in_node_order()
             }),
             Property::always("real time", |bounds: &Self, state: &State| {
                 bounds.faults.repeated > 0 || state.is_in_real_time()

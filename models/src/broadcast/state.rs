@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use happens_before::broadcast::Snapshot;
+use happens_before::broadcast::{LogKind, Snapshot};
 
 use super::machines::{
     Answer, Engines, LIFE, Message, Receiver, ReceiverInput, ReceiverStart, Request, Sender, SenderInput,
@@ -22,7 +22,7 @@ pub struct State {
     pub(super) receivers: Vec<Resting<Receiver>>,
     /// Sorted by fingerprint.
     pub(super) flights: Vec<Flight>,
-    /// What may still go wrong.
+    /// The faults that may still happen.
     left: Faults,
     /// Every message that was published, and the highest slot that had been acknowledged by then.
     pub(super) published: BTreeMap<Message, u64>,
@@ -33,7 +33,7 @@ pub struct State {
 #[derive(Clone, Debug)]
 pub(super) struct Flight {
     fingerprint: u64,
-    /// Who waits for the answer, if anyone does.
+    /// The machine that waits for the answer, if any does.
     who: Option<Who>,
     what: What,
 }
@@ -44,7 +44,7 @@ enum What {
     Answer(Answer),
 }
 
-/// What is told of a step.
+/// The account of a step.
 type Tell<'a> = &'a mut dyn FnMut(fmt::Arguments<'_>);
 
 impl State {
@@ -76,7 +76,7 @@ impl State {
             Resting::new(SenderStart {
                 conduct: bounds.conduct,
                 attempts: bounds.attempts,
-                appends: bounds.appends,
+                log: bounds.log,
                 batch: bounds.batch,
                 node,
                 sent: 0,
@@ -85,7 +85,7 @@ impl State {
                 entered: None,
             })
         };
-        let receiver = new_receiver(bounds.conduct, bounds.appends);
+        let receiver = new_receiver(bounds.conduct, bounds.log);
         Self {
             engines: Engines::new(),
             senders: (0..).take(bounds.messages.len()).map(sender).collect(),
@@ -160,7 +160,7 @@ impl State {
         }
     }
 
-    /// Whether a living publisher has the number of a slot, or will have; or a write of it is under way.
+    /// Returns whether a living publisher has the number of a slot, or will have; or a write of it is under way.
     fn is_in_hand(&self, slot: u64) -> bool {
         let in_hand = |sender: &Resting<Sender>| {
             sender.view().outstanding.as_ref().is_some_and(|&(_, written)| written == Some(slot))
@@ -354,7 +354,7 @@ impl State {
         self.flights.insert(at, flight);
     }
 
-    /// What a machine has asked for stays under way. Nobody hears the answers.
+    /// The requests of a machine stay under way, and their answers are not heard.
     fn orphan(&mut self, is_it: impl Fn(&Who) -> bool) {
         let waits = |flight: &Flight| flight.who.as_ref().is_some_and(&is_it);
         self.flights.retain(|flight| !waits(flight) || matches!(flight.what, What::Request(_)));
@@ -385,7 +385,7 @@ impl State {
         let mut start = SenderStart {
             conduct: bounds.conduct,
             attempts: bounds.attempts,
-            appends: bounds.appends,
+            log: bounds.log,
             batch: bounds.batch,
             node: view.node,
             sent: view.sent,
@@ -409,11 +409,8 @@ impl State {
                     ", begins epoch {} above slot {tail}, and learns from the log",
                     self.engines.epoch()
                 ));
-                let reader = deliver_all(
-                    &mut self.engines,
-                    new_receiver(Conduct::Right, bounds.appends).machine(),
-                    tail,
-                );
+                let reader =
+                    deliver_all(&mut self.engines, new_receiver(Conduct::Right, bounds.log).machine(), tail);
                 let reader = reader.expect("the log can be read").save();
                 let position = reader.delivered.iter().find(|(_, delivered)| messages.contains(delivered));
                 let slot = position.map(|(position, _)| position.sequence);
@@ -429,8 +426,8 @@ impl State {
 /// More than any machine needs within the bounds.
 pub(super) const ROUNDS: usize = 64;
 
-fn new_receiver(conduct: Conduct, appends: bool) -> Resting<Receiver> {
-    Resting::new(ReceiverStart { conduct, appends, snapshot: Snapshot::default(), delivered: Vec::new() })
+fn new_receiver(conduct: Conduct, log: LogKind) -> Resting<Receiver> {
+    Resting::new(ReceiverStart { conduct, log, snapshot: Snapshot::default(), delivered: Vec::new() })
 }
 
 /// Lets a subscriber go on until it is beyond `tail`, with any time-out over at once; `None` if it never is.

@@ -1,4 +1,4 @@
-//! What happens in a model, in words.
+//! The events of a model, in words.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ impl fmt::Display for Named<'_> {
     }
 }
 
-/// What stands in a slot: a message, or a fill.
+/// The entry in a slot: a message, or a fill.
 pub struct Standing<'a>(pub &'a Entry);
 
 impl fmt::Display for Standing<'_> {

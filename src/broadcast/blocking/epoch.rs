@@ -1,23 +1,24 @@
 //! Begins a new epoch of a log.
 
 use core::convert::Infallible;
-use core::fmt;
 use core::num::NonZeroU64;
 
-use super::super::{AppendLog, EpochBegun, EpochError, EpochRequest, Log, NewEpoch, SlotLog};
+use super::DriveError;
+use crate::broadcast::{AppendLog, EpochBegun, EpochRequest, Log, LogKind, NewEpoch, SlotLog};
 use crate::counter::Counter;
 
 /// Begins a new epoch over a counter and slots: after a restore, after the loss of the counter, and whenever nothing that
 /// was begun before may be written any more.
 ///
 /// `epoch` must be above every epoch that was ever used with the log, also above those that a restored log has
-/// forgotten. The time of day in milliseconds is, if every epoch was a time of day. The [module](super::super::epoch) says
-/// why. Publishers then [enter](super::super::Publisher::enter) the epoch with the tail that is returned. Nothing may be
+/// forgotten. The time of day in milliseconds is, if every epoch was a time of day. [`NewEpoch`] says why.
+/// Publishers then [enter](crate::Publisher::enter) the epoch with the tail that is returned. Nothing may be
 /// written between the restore and this call.
 ///
 /// # Errors
 ///
-/// [`BeginEpochError`]. After one of the counter or of the log the epoch may have begun: begin a higher one.
+/// [`DriveError`]: [`Seal`](DriveError::Seal), [`Raise`](DriveError::Raise), [`Publish`](DriveError::Publish). After the first
+/// two the epoch may have begun: begin a higher one.
 ///
 /// # Examples
 ///
@@ -43,11 +44,11 @@ where
     C: Counter + ?Sized,
     L: SlotLog<I, P> + ?Sized,
 {
-    begin(log, counter, NewEpoch::new(epoch))
+    begin(log, counter, NewEpoch::new(epoch, LogKind::Slots))
 }
 
 /// Begins a new epoch over an engine that numbers by itself; as [`begin_epoch`]. Publishers
-/// [enter](super::super::Appender::enter) it.
+/// [enter](crate::Publisher::enter) it.
 ///
 /// # Errors
 ///
@@ -56,11 +57,11 @@ pub fn begin_epoch_append<I, P, L>(log: &L, epoch: u64) -> Begun<Infallible, L::
 where
     L: AppendLog<I, P> + ?Sized,
 {
-    begin(log, &NoCounter, NewEpoch::over_appends(epoch))
+    begin(log, &NoCounter, NewEpoch::new(epoch, LogKind::Appends))
 }
 
 /// The result of beginning an epoch. `C` and `L` are the errors of the counter and of the log.
-pub type Begun<C, L> = Result<EpochBegun, BeginEpochError<C, L>>;
+pub type Begun<C, L> = Result<EpochBegun, DriveError<u64, C, L>>;
 
 fn begin<I, P, C, L>(log: &L, counter: &C, mut machine: NewEpoch) -> Begun<C::Error, L::Error>
 where
@@ -70,15 +71,13 @@ where
     loop {
         let begun = match machine.poll_request() {
             EpochRequest::Seal { epoch } => {
-                let answer = log.seal(epoch).map_err(BeginEpochError::Log)?;
-                machine.handle_seal(answer).map_err(BeginEpochError::Epoch)?
+                let answer = log.seal(epoch).map_err(DriveError::Seal)?;
+                machine.handle_seal(answer).map_err(DriveError::Publish)?
             }
-            EpochRequest::Current => {
-                machine.handle_current(counter.current().map_err(BeginEpochError::Counter)?)
-            }
+            EpochRequest::Current => machine.handle_current(counter.current().map_err(DriveError::Raise)?),
             EpochRequest::Numbers { n } => {
-                let first = counter.increment_and_get(n).map_err(BeginEpochError::Counter)?;
-                machine.handle_numbers(n, first).map_err(BeginEpochError::Epoch)?
+                let first = counter.increment_and_get(n).map_err(DriveError::Raise)?;
+                machine.handle_numbers(n, first).map_err(DriveError::Publish)?
             }
         };
         if let Some(begun) = begun {
@@ -100,33 +99,4 @@ impl Counter for NoCounter {
     fn current(&self) -> Result<u64, Infallible> {
         Ok(u64::MAX)
     }
-}
-
-/// The reason why an epoch did not begin. `C` and `L` are the errors of the counter and of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BeginEpochError<C, L> {
-    /// The counter failed; the log is sealed for the epoch. Begin a higher one.
-    Counter(C),
-    /// The log failed; **unknown** whether it is sealed. Begin a higher epoch.
-    Log(L),
-    /// The epoch cannot begin.
-    Epoch(EpochError),
-}
-
-impl<C: fmt::Display, L: fmt::Display> fmt::Display for BeginEpochError<C, L> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Counter(error) => write!(f, "the counter failed: {error}; begin a higher epoch"),
-            Self::Log(error) => write!(f, "unknown whether the epoch has begun: {error}; begin a higher one"),
-            Self::Epoch(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<C, L> core::error::Error for BeginEpochError<C, L>
-where
-    C: fmt::Debug + fmt::Display,
-    L: fmt::Debug + fmt::Display,
-{
 }

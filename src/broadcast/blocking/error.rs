@@ -1,0 +1,76 @@
+//! The errors of the drivers.
+
+use core::fmt;
+
+use crate::broadcast::{LogKind, PublishError};
+
+/// The reason why a driver has not settled an entry, or not begun an epoch.
+///
+/// `T` is what a [`PublishError`] hands back: the entry, or the epoch. `C` and `L` are the errors of the counter and of the
+/// log. The engine is at fault in [`Counter`](Self::Counter), [`Log`](Self::Log), [`Seal`](Self::Seal) and
+/// [`Raise`](Self::Raise).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DriveError<T, C, L> {
+    /// The counter failed; the entry is **not stored**, and still outstanding. Settle it again.
+    Counter(C),
+    /// The log failed to write or to append; **unknown** whether the entry is stored. It is still outstanding. Settle it
+    /// again.
+    Log(L),
+    /// The epoch is over; the entry is still outstanding. It is **not stored** over slots, and unknown over appends if an
+    /// earlier request failed. Enter the epoch with the tail that [`Log::seal`](crate::broadcast::Log::seal) returns for
+    /// epoch 0, which changes nothing. Then settle the entry again.
+    EnterEpoch {
+        /// The lowest epoch that may write.
+        epoch: u64,
+    },
+    /// The publisher is one over the other kind of log; nothing was sent, and the entry is still outstanding. The caller
+    /// is at fault: give the publisher the [configuration](crate::broadcast::PublisherConfig::log) of its log, or call the
+    /// driver of the other kind.
+    OtherLog {
+        /// The kind of log that the publisher is made for.
+        log: LogKind,
+    },
+    /// The log failed to seal; **unknown** whether the epoch has begun. Begin a higher one.
+    Seal(L),
+    /// The counter failed when it was to be raised above the tail; the log is sealed for the epoch. Begin a higher one.
+    Raise(C),
+    /// The publisher, or the new epoch, gave up. The error says where the entry is, and hands it back.
+    Publish(PublishError<T>),
+}
+
+impl<T, C: fmt::Display, L: fmt::Display> fmt::Display for DriveError<T, C, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Counter(error) => write!(f, "the counter failed: {error}; try again"),
+            Self::Log(error) => write!(f, "unknown whether the entry is stored: {error}; try again"),
+            Self::EnterEpoch { epoch } => {
+                write!(f, "epoch {epoch} has begun; find out its counter, enter it, and try again")
+            }
+            Self::OtherLog { log: LogKind::Slots } => {
+                write!(f, "the publisher writes slots, and the log appends; configure it for the log")
+            }
+            Self::OtherLog { log: LogKind::Appends } => {
+                write!(f, "the publisher appends, and the log is written by slots; configure it for the log")
+            }
+            Self::Seal(error) => {
+                write!(
+                    f,
+                    "the log failed to seal, unknown whether the epoch has begun: {error}; begin a higher one"
+                )
+            }
+            Self::Raise(error) => {
+                write!(f, "the log is sealed, and the counter failed: {error}; begin a higher epoch")
+            }
+            Self::Publish(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<T, C, L> core::error::Error for DriveError<T, C, L>
+where
+    T: fmt::Debug,
+    C: fmt::Debug + fmt::Display,
+    L: fmt::Debug + fmt::Display,
+{
+}

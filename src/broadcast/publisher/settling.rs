@@ -1,0 +1,370 @@
+//! The way of an outstanding entry into the log: requests out, answers in.
+
+use core::num::NonZeroU64;
+
+use super::{Abandoned, LogKind, NumberRequest, PublishRequest, Published, Publisher, PublisherConfig};
+use crate::broadcast::{AppendAnswer, Entry, MAX_SLOT, PublishError, PublishErrorKind, WriteAnswer};
+use crate::node::{Dot, NodeId};
+
+/// The entry that is being published.
+#[derive(Debug)]
+pub(super) struct Outstanding<I, P> {
+    pub(super) entry: Entry<I, P>,
+    stage: Stage,
+    /// The number of answers to a write or an append that have settled nothing.
+    lost: u32,
+    /// The number of times in a row that the counter was behind the tail.
+    behind: u32,
+}
+
+/// The stage of an entry; the picture is on [`Publisher`].
+///
+/// `sent` says how often the entry was sent to the place where it may be. From the second time on, an earlier request may
+/// have been carried out. At the first time the log cannot hold the entry; if it does, another publisher of the name has
+/// written it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// In no slot, and never will be without a new number.
+    Numbers { n: NonZeroU64 },
+    /// In this slot, or in none.
+    Write { slot: u64, sent: u32 },
+    /// Appended, or not.
+    Append { sent: u32 },
+    /// Its epoch is over. Over slots, it is in none, and was sent to none.
+    Sealed { epoch: u64, sent: u32 },
+}
+
+const ONE: Stage = Stage::Numbers { n: NonZeroU64::MIN };
+
+impl<I, P> Outstanding<I, P> {
+    pub(super) const fn new(entry: Entry<I, P>, log: LogKind) -> Self {
+        let stage = match log {
+            LogKind::Slots => ONE,
+            LogKind::Appends => Stage::Append { sent: 0 },
+        };
+        Self { entry, stage, lost: 0, behind: 0 }
+    }
+
+    /// It may have been sent before, and answered by now.
+    pub(super) fn resume(entry: Entry<I, P>, slot: Option<u64>, log: LogKind) -> Self {
+        let stage = match log {
+            LogKind::Slots => slot.map_or(ONE, |slot| Stage::Write { slot, sent: 2 }),
+            LogKind::Appends => Stage::Append { sent: 2 },
+        };
+        Self { entry, stage, lost: 0, behind: 0 }
+    }
+
+    /// The slot that it may be in, over slots.
+    pub(super) fn slot(&self) -> Option<u64> {
+        if let Stage::Write { slot, .. } = self.stage { Some(slot) } else { None }
+    }
+
+    pub(super) fn abandon(self) -> Abandoned<I, P> {
+        let (slot, Self { entry, stage, .. }) = (self.slot(), self);
+        match stage {
+            Stage::Write { sent: 1.., .. } | Stage::Append { sent: 1.. } | Stage::Sealed { sent: 1.., .. } => {
+                Abandoned::Unknown { entry, slot }
+            }
+            Stage::Numbers { .. } | Stage::Write { .. } | Stage::Append { .. } | Stage::Sealed { .. } => {
+                Abandoned::NotStored { entry }
+            }
+        }
+    }
+
+    /// Counts an answer that has settled nothing; returns how many there were if that is more than `attempts`.
+    fn lose(&mut self, attempts: u32) -> Option<u32> {
+        if self.lost >= attempts {
+            return Some(self.lost.saturating_add(1));
+        }
+        self.lost += 1;
+        None
+    }
+
+    pub(super) fn internal_validate(&self, entered: u64, config: PublisherConfig) -> Result<(), &'static str> {
+        let &Self { stage, lost, behind, .. } = self;
+        if lost.max(behind) > config.attempts {
+            return Err("PB5: attempts are bounded");
+        }
+        match (config.log, stage) {
+            (LogKind::Slots, Stage::Append { .. }) => Err("PB7: nothing is appended over slots"),
+            (LogKind::Appends, Stage::Numbers { .. } | Stage::Write { .. }) => {
+                Err("PB7: no number is taken and no slot is written over appends")
+            }
+            (LogKind::Slots, Stage::Sealed { sent: 1.., .. }) => Err("PB3: the last slot is left for good"),
+            (_, Stage::Write { slot: 0, .. }) => Err("PB4: slots begin at 1"),
+            (_, Stage::Sealed { epoch, .. }) if epoch <= entered => Err("PB6: it waits only for a later epoch"),
+            (_, Stage::Numbers { .. } | Stage::Write { .. } | Stage::Append { .. } | Stage::Sealed { .. }) => {
+                Ok(())
+            }
+        }
+    }
+}
+
+impl<I: NodeId, P> Publisher<I, P> {
+    /// Returns what is to be done now; `None` if nothing is outstanding. O(1).
+    ///
+    /// Poll when the last request was answered, or when its answer is no longer waited for: then it is the same request
+    /// again.
+    #[inline]
+    pub fn poll_request(&mut self) -> Option<PublishRequest<'_, I, P>> {
+        let Outstanding { entry, stage, .. } = self.outstanding.as_mut()?;
+        Some(match stage {
+            Stage::Numbers { n } => {
+                PublishRequest::Numbers(NumberRequest { id: entry.id()?.clone(), epoch: self.epoch, n: *n })
+            }
+            Stage::Write { slot, sent } => {
+                *sent = sent.saturating_add(1);
+                PublishRequest::Write { slot: *slot, entry }
+            }
+            Stage::Append { sent } => {
+                *sent = sent.saturating_add(1);
+                PublishRequest::Append { entry }
+            }
+            Stage::Sealed { epoch, .. } => PublishRequest::EnterEpoch { epoch: *epoch },
+        })
+    }
+
+    /// Hands in that the counter gave the numbers `first ..= first + n - 1` in answer to a request. O(1).
+    ///
+    /// Numbers for an earlier entry are spent: they were taken before this one was published, so that it might come
+    /// before what had been acknowledged by then. So are numbers of a counter whose epoch is over, once another was
+    /// [entered](Self::enter): they may lie far above what the new counter gives, so that what is published next would
+    /// come before what is acknowledged here.
+    ///
+    /// The lowest of them that is above the tail names the slot. If none is, the counter has been behind the log; the
+    /// next request takes the difference at once.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] with the entry, which is not stored: [`Jump`](PublishErrorKind::Jump),
+    /// [`CounterBehind`](PublishErrorKind::CounterBehind). Nothing is outstanding then.
+    #[inline]
+    pub fn handle_numbers(
+        &mut self,
+        request: &NumberRequest<I>,
+        first: u64,
+    ) -> Result<(), PublishError<Entry<I, P>>> {
+        let (tail, PublisherConfig { attempts, jump, .. }) = (self.tail, self.config);
+        let &NumberRequest { ref id, epoch, n } = request;
+        let Some(outstanding @ Outstanding { stage: Stage::Numbers { .. }, .. }) = &mut self.outstanding else {
+            return Ok(());
+        };
+        if outstanding.entry.id() != Some(id) || epoch != self.epoch {
+            return Ok(());
+        }
+        let last = first.saturating_add(n.get() - 1);
+        if last > tail {
+            // `tail` is below `last`, so that there is a number above it.
+            let slot = first.max(tail + 1);
+            if slot - tail > jump || slot > MAX_SLOT {
+                return self.fail(PublishErrorKind::Jump { number: slot, tail });
+            }
+            outstanding.behind = 0;
+            outstanding.entry.set_epoch(epoch);
+            outstanding.stage = Stage::Write { slot, sent: 0 };
+            return Ok(());
+        }
+        match (tail - last).checked_add(1).and_then(NonZeroU64::new) {
+            Some(n) if outstanding.behind < attempts => {
+                outstanding.behind += 1;
+                outstanding.stage = Stage::Numbers { n };
+                Ok(())
+            }
+            _ => self.fail(PublishErrorKind::CounterBehind { number: last, tail }),
+        }
+    }
+
+    /// Hands in the answer to a write of the entry with this id into `slot`; says if it is published. O(1), and O(payloads)
+    /// if the slot was occupied.
+    ///
+    /// An answer for an earlier entry says nothing about the outstanding one, even in the same slot: a counter may give
+    /// the number of what was abandoned once more.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] with the entry, which is not stored: [`FilledAway`](PublishErrorKind::FilledAway),
+    /// [`Conflict`](PublishErrorKind::Conflict), [`NumberUsed`](PublishErrorKind::NumberUsed). Or it is unknown
+    /// whether the entry is stored: [`OutcomeTrimmed`](PublishErrorKind::OutcomeTrimmed),
+    /// [`Sealed`](PublishErrorKind::Sealed). Nothing is outstanding then.
+    pub fn handle_write(
+        &mut self,
+        id: &Dot<I>,
+        slot: u64,
+        answer: WriteAnswer<I, P>,
+    ) -> Result<Option<Published<I>>, PublishError<Entry<I, P>>>
+    where
+        P: PartialEq,
+    {
+        match &answer {
+            WriteAnswer::Written | WriteAnswer::Occupied(_) => self.observe_tail(slot),
+            WriteAnswer::Trimmed { first } => self.observe_tail(first.saturating_sub(1)),
+            WriteAnswer::Sealed { .. } | WriteAnswer::NumberUsed { .. } => {}
+        }
+        let Some(outstanding) = &mut self.outstanding else { return Ok(None) };
+        let Stage::Write { slot: awaited, sent } = outstanding.stage else { return Ok(None) };
+        if slot != awaited || outstanding.entry.id() != Some(id) {
+            return Ok(None);
+        }
+        match answer {
+            WriteAnswer::Written => Ok(self.succeed(slot)),
+            WriteAnswer::Occupied(other) if other.id() == outstanding.entry.id() => {
+                if other.content() == outstanding.entry.content() {
+                    self.found(slot, sent)
+                } else {
+                    self.fail(PublishErrorKind::Conflict { slot, other })
+                }
+            }
+            // Its own epoch is over, and its counter may be far behind: going on by one slot after another, it would starve.
+            WriteAnswer::Occupied(other) if other.epoch() > self.epoch => {
+                outstanding.stage = Stage::Sealed { epoch: other.epoch(), sent: 0 };
+                Ok(None)
+            }
+            WriteAnswer::Occupied(_) => self.lose_slot(),
+            // The slot is empty, and will not be written to in that epoch: nothing is open any more.
+            WriteAnswer::Sealed { epoch } if epoch > outstanding.entry.epoch() => {
+                outstanding.stage = Stage::Sealed { epoch, sent: 0 };
+                self.reopen();
+                Ok(None)
+            }
+            WriteAnswer::Sealed { epoch } => self.sealed_in_vain(epoch),
+            WriteAnswer::NumberUsed { highest } if highest >= id.counter() => {
+                self.fail(PublishErrorKind::NumberUsed { highest })
+            }
+            // The slot is below that of an earlier message of this node, and is not written to.
+            WriteAnswer::NumberUsed { .. } => self.lose_slot(),
+            WriteAnswer::Trimmed { first } if sent > 1 => {
+                self.fail(PublishErrorKind::OutcomeTrimmed { slot, first })
+            }
+            WriteAnswer::Trimmed { .. } => self.lose_slot(),
+        }
+    }
+
+    /// Hands in the answer to an append of the entry with this id; says if it is published. O(1).
+    ///
+    /// An answer for another entry than the outstanding one is ignored. Announce the entry that was appended: the
+    /// outstanding one may be of a later epoch when a late answer says where it is.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] with the entry: [`NumberUsed`](PublishErrorKind::NumberUsed), or, from a log that does not do what
+    /// it promises, [`NoSuchSlot`](PublishErrorKind::NoSuchSlot) or [`Sealed`](PublishErrorKind::Sealed). Nothing is
+    /// outstanding then.
+    pub fn handle_append(
+        &mut self,
+        id: &Dot<I>,
+        answer: AppendAnswer,
+    ) -> Result<Option<Published<I>>, PublishError<Entry<I, P>>> {
+        let Some(outstanding) = &mut self.outstanding else { return Ok(None) };
+        if self.config.log != LogKind::Appends || outstanding.entry.id() != Some(id) {
+            return Ok(None);
+        }
+        let (Stage::Append { sent } | Stage::Sealed { sent, .. }) = outstanding.stage else { return Ok(None) };
+        match answer {
+            AppendAnswer::Appended { slot } | AppendAnswer::AlreadyAppended { slot }
+                if !(1..=MAX_SLOT).contains(&slot) =>
+            {
+                self.fail(PublishErrorKind::NoSuchSlot { slot })
+            }
+            AppendAnswer::Appended { slot } => Ok(self.succeed(slot)),
+            AppendAnswer::AlreadyAppended { slot } => self.found(slot, sent),
+            AppendAnswer::NumberUsed { highest } => self.fail(PublishErrorKind::NumberUsed { highest }),
+            AppendAnswer::Sealed { epoch } if epoch > outstanding.entry.epoch() => {
+                outstanding.stage = Stage::Sealed { epoch, sent };
+                self.reopen();
+                Ok(None)
+            }
+            AppendAnswer::Sealed { epoch } => self.sealed_in_vain(epoch),
+        }
+    }
+
+    /// Enters an epoch whose counter, if there is one, starts above `tail`, the highest occupied slot: the answer of sealing.
+    ///
+    /// A publisher that starts later, when the epoch has begun or the log is long, learns both from
+    /// [`Log::seal`](crate::broadcast::Log::seal) with epoch 0, which changes nothing. Over appends the tail is not needed,
+    /// and 0 will do.
+    ///
+    /// Epochs and tails only go up; lower ones are left out of account. A write that is outstanding is settled in its
+    /// own epoch first; numbers are asked for in the new one. An append is repeated in its own epoch until the log says
+    /// that this is over.
+    pub fn enter(&mut self, epoch: u64, tail: u64) {
+        self.observe_tail(tail);
+        if epoch <= self.epoch {
+            return;
+        }
+        self.epoch = epoch;
+        if let Some(Outstanding { stage: stage @ Stage::Numbers { .. }, behind, .. }) = &mut self.outstanding {
+            // However far behind the old counter was, the new one is not.
+            (*stage, *behind) = (ONE, 0);
+        }
+        self.reopen();
+    }
+
+    /// Goes on with an entry whose epoch is over, if one that may write is entered.
+    fn reopen(&mut self) {
+        let Some(Outstanding { entry, stage, .. }) = &mut self.outstanding else { return };
+        let Stage::Sealed { epoch, sent } = *stage else { return };
+        if epoch > self.epoch {
+            return;
+        }
+        *stage = match self.config.log {
+            LogKind::Slots => ONE,
+            LogKind::Appends => {
+                entry.set_epoch(self.epoch);
+                Stage::Append { sent }
+            }
+        };
+    }
+
+    /// The slot does not hold the entry and never will: takes a new number, unless that was tried too often.
+    fn lose_slot(&mut self) -> Result<Option<Published<I>>, PublishError<Entry<I, P>>> {
+        let Some(outstanding) = &mut self.outstanding else { return Ok(None) };
+        match outstanding.lose(self.config.attempts) {
+            None => {
+                outstanding.stage = ONE;
+                Ok(None)
+            }
+            Some(times) => self.fail(PublishErrorKind::FilledAway { times }),
+        }
+    }
+
+    /// An epoch is said to be over that is not later than the entry's. The answer may be from before this epoch was
+    /// entered; again and again, it makes no sense.
+    fn sealed_in_vain(&mut self, epoch: u64) -> Result<Option<Published<I>>, PublishError<Entry<I, P>>> {
+        let Some(outstanding) = &mut self.outstanding else { return Ok(None) };
+        match outstanding.lose(self.config.attempts) {
+            None => Ok(None),
+            Some(times) => self.fail(PublishErrorKind::Sealed { epoch, times }),
+        }
+    }
+
+    /// The log holds this very entry already, from an earlier request or, at the first try, from another publisher of this
+    /// name.
+    fn found(&mut self, slot: u64, sent: u32) -> Result<Option<Published<I>>, PublishError<Entry<I, P>>> {
+        if sent > 1 {
+            return Ok(self.succeed(slot));
+        }
+        let number = self.outstanding.as_ref().and_then(|outstanding| outstanding.entry.last_number());
+        let highest = number.unwrap_or(u64::MAX);
+        self.fail(PublishErrorKind::NumberUsed { highest })
+    }
+
+    fn succeed(&mut self, slot: u64) -> Option<Published<I>> {
+        self.observe_tail(slot);
+        let id = self.outstanding.as_ref()?.entry.id()?.clone();
+        self.outstanding = None;
+        Some(Published { id, slot })
+    }
+
+    fn fail<T: Default>(
+        &mut self,
+        kind: PublishErrorKind<Entry<I, P>>,
+    ) -> Result<T, PublishError<Entry<I, P>>> {
+        if let PublishErrorKind::NumberUsed { highest } = kind {
+            self.numbering.observe(highest);
+        }
+        match self.outstanding.take() {
+            Some(Outstanding { entry, .. }) => Err(PublishError { value: entry, kind }),
+            None => Ok(T::default()), // not reached: only what is outstanding fails
+        }
+    }
+}
