@@ -92,9 +92,8 @@
 //!
 //! Publisher and subscriber do no input or output: requests come out, answers go in, time is an argument. [`blocking`] has
 //! the loops for engines that block; for one that is asynchronous they are the same, with `.await`. Read the modules in
-//! this order: [`log`] (what an engine promises), `entry` (what stands in a slot), `publisher`, `subscriber` with its
-//! `window` (what has come, in a `ring`), `patience` (the wait for a hole), `history` (what was passed) and `search` (for
-//! the note that lets a slot be passed), [`epoch`] (a new one), [`fence`] (what a position is good for).
+//! this order: [`log`] (what an engine promises), `entry` (what stands in a slot), `publisher`, `subscriber` (which lists
+//! its parts), `patience` (the wait for a hole), [`epoch`] (a new one), [`fence`] (what a position is good for).
 //!
 //! # Sources
 //!
@@ -111,16 +110,12 @@ pub mod blocking;
 #[cfg(feature = "alloc")]
 mod config;
 #[cfg(feature = "alloc")]
-mod delivered;
-#[cfg(feature = "alloc")]
 mod entry;
 #[cfg(feature = "alloc")]
 mod epoch;
 #[cfg(feature = "alloc")]
 mod error;
 mod fence;
-#[cfg(feature = "alloc")]
-mod history;
 #[cfg(feature = "alloc")]
 mod log;
 #[cfg(feature = "alloc")]
@@ -137,13 +132,9 @@ pub(crate) mod publisher;
 #[cfg(feature = "alloc")]
 mod ring;
 #[cfg(feature = "alloc")]
-mod search;
-#[cfg(feature = "alloc")]
 mod snapshot;
 #[cfg(feature = "alloc")]
 pub(crate) mod subscriber;
-#[cfg(feature = "alloc")]
-mod window;
 
 #[cfg(feature = "alloc")]
 pub use appender::{AppendRequest, Appender};
@@ -154,10 +145,8 @@ pub use entry::{BatchError, BatchErrorKind, Content, Entry, Payloads, Unreadable
 #[cfg(feature = "alloc")]
 pub use epoch::{EpochBegun, EpochError, EpochRequest, NewEpoch};
 #[cfg(feature = "alloc")]
-pub use error::{InvalidAnswer, SubscribeError, TooManyNodes};
+pub use error::{InvalidAnswer, NodeTableFull, SubscribeError};
 pub use fence::{Fence, FencingToken, StaleToken};
-#[cfg(feature = "alloc")]
-pub use history::Passed;
 #[cfg(feature = "alloc")]
 pub use log::{AppendAnswer, AppendLog, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer};
 #[cfg(feature = "alloc")]
@@ -172,7 +161,7 @@ pub use publisher::{
     Abandoned, Fate, NumberRequest, PublishError, PublishErrorKind, PublishRequest, Published, PublisherConfig,
 };
 #[cfg(feature = "alloc")]
-pub use snapshot::Snapshot;
+pub use snapshot::{Passed, Snapshot};
 #[cfg(feature = "alloc")]
 pub(crate) use subscriber::Subscriber;
 #[cfg(feature = "alloc")]

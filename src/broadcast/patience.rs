@@ -84,9 +84,9 @@ impl Patience {
 
     pub(super) fn internal_validate(&self, claimed: u64) -> Result<(), &'static str> {
         if self.timeout_ms < self.least_ms {
-            Err("S3: a fill waits longer than a write may take")
+            Err("SB3: a fill waits longer than a write may take")
         } else if self.wait.is_some_and(|wait| wait.up_to > claimed) {
-            Err("S2: only claimed slots are waited for")
+            Err("SB2: only claimed slots are waited for")
         } else {
             Ok(())
         }
