@@ -49,7 +49,7 @@ use core::fmt;
 
 use super::{Applied, ApplyError, ApplyPanicked, Replica, StateMachine};
 use happens_before::broadcast::blocking::FollowError;
-use happens_before::broadcast::{Log, Published, SlotLog, TooManyNodes, blocking};
+use happens_before::broadcast::{Log, NodeTableFull, Published, SlotLog, blocking};
 use happens_before::counter::Counter;
 use happens_before::{Dot, NodeId};
 
@@ -159,7 +159,7 @@ pub enum WaitError<I, C, E> {
     /// The step failed; try again.
     Step(E),
     /// There is no room for a node whose command comes next.
-    TooManyNodes(TooManyNodes<I>),
+    NodeTableFull(NodeTableFull<I>),
     /// The state machine has panicked; nothing is applied any more.
     ApplyPanicked(ApplyPanicked<I>),
     /// The turn of the command is over, and what came of it was not seen: it was taken out before, or came with a snapshot.
@@ -173,7 +173,7 @@ pub enum WaitError<I, C, E> {
 impl<I, C, E> From<ApplyError<I>> for WaitError<I, C, E> {
     fn from(error: ApplyError<I>) -> Self {
         match error {
-            ApplyError::TooManyNodes(error) => Self::TooManyNodes(error),
+            ApplyError::NodeTableFull(error) => Self::NodeTableFull(error),
             ApplyError::Panicked(error) => Self::ApplyPanicked(error),
         }
     }
@@ -184,7 +184,7 @@ impl<I: fmt::Debug, C: fmt::Display, E: fmt::Display> fmt::Display for WaitError
         match self {
             Self::Counter(error) => write!(f, "the counter failed: {error}; try again"),
             Self::Step(error) => error.fmt(f),
-            Self::TooManyNodes(error) => error.fmt(f),
+            Self::NodeTableFull(error) => error.fmt(f),
             Self::ApplyPanicked(error) => error.fmt(f),
             Self::Passed { id } => {
                 write!(f, "what came of {id:?} was not seen, and its turn is over; see in the state")

@@ -14,8 +14,8 @@ use core::fmt;
 
 use super::StateMachine;
 use happens_before::broadcast::{
-    Delivery, Entry, Position, ReadAnswer, ReadLimit, Snapshot, SubscribeError, SubscribeRequest,
-    SubscriberConfig, TooManyNodes, WriteAnswer,
+    Delivery, Entry, NodeTableFull, Position, ReadAnswer, ReadLimit, Snapshot, SubscribeError,
+    SubscribeRequest, SubscriberConfig, WriteAnswer,
 };
 use happens_before::{Dot, NodeId, Subscriber};
 
@@ -159,7 +159,7 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
     ///
     /// # Errors
     ///
-    /// [`ApplyError::TooManyNodes`]; nothing is changed. [`ApplyError::Panicked`] at every call after the state machine
+    /// [`ApplyError::NodeTableFull`]; nothing is changed. [`ApplyError::Panicked`] at every call after the state machine
     /// panicked and the caller caught it: nothing is applied any more. [Resume](Self::resume) from a snapshot, or
     /// [install](Self::install) one that is ahead.
     pub fn poll_applied(&mut self) -> Result<Option<Applied<I, M::Output>>, ApplyError<I>> {
@@ -284,14 +284,14 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
 #[non_exhaustive]
 pub enum ApplyError<I> {
     /// There is no room for the node of the next command.
-    TooManyNodes(TooManyNodes<I>),
+    NodeTableFull(NodeTableFull<I>),
     /// The state machine has panicked.
     Panicked(ApplyPanicked<I>),
 }
 
-impl<I> From<TooManyNodes<I>> for ApplyError<I> {
-    fn from(error: TooManyNodes<I>) -> Self {
-        Self::TooManyNodes(error)
+impl<I> From<NodeTableFull<I>> for ApplyError<I> {
+    fn from(error: NodeTableFull<I>) -> Self {
+        Self::NodeTableFull(error)
     }
 }
 
@@ -304,7 +304,7 @@ impl<I> From<ApplyPanicked<I>> for ApplyError<I> {
 impl<I: fmt::Debug> fmt::Display for ApplyError<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooManyNodes(error) => error.fmt(f),
+            Self::NodeTableFull(error) => error.fmt(f),
             Self::Panicked(error) => error.fmt(f),
         }
     }

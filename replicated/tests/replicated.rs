@@ -253,7 +253,7 @@ fn a_node_too_many_stops_a_wait_until_there_is_room() {
     let mut replica =
         Replica::new(Journal::default(), SubscriberConfig { nodes: 1, ..SubscriberConfig::default() });
     let published = Published { id: Dot::new("b", 1).unwrap(), slot: 2 };
-    let Err(WaitError::TooManyNodes(error)) = outcome(&mut replica, &published, step(&log)) else { panic!() };
+    let Err(WaitError::NodeTableFull(error)) = outcome(&mut replica, &published, step(&log)) else { panic!() };
     assert_eq!((error.node, replica.machine().0.len()), ("b", 1));
     replica.set_nodes(2);
     assert_eq!(outcome(&mut replica, &published, step(&log)).unwrap().output, Some(2));

@@ -376,24 +376,26 @@ impl<I: fmt::Debug, P: fmt::Debug> fmt::Display for SubscribeError<I, P> {
 
 impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for SubscribeError<I, P> {}
 
-/// A message is of a node that there is no room for in the table of what is delivered; it is not delivered.
+/// The next message is of a node that there is no room for in the table of what is delivered.
+///
+/// It is not delivered; nothing is changed. The owner's limit is too low, or nodes that are over were not retired. Allow
+/// more nodes with [`set_nodes`](crate::Subscriber::set_nodes), poll again, and publish the
+/// [retirement](super::Content::Retire) of each node that is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct TooManyNodes<I> {
-    /// The node.
+pub struct NodeTableFull<I> {
+    /// The node of the message.
     pub node: I,
     /// The highest number of nodes.
     pub limit: usize,
 }
 
-impl<I: fmt::Debug> fmt::Display for TooManyNodes<I> {
+impl<I: fmt::Debug> fmt::Display for NodeTableFull<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is one node more than {}; allow more, and publish the retirement of those that are over",
-            self.node, self.limit
-        )
+        let Self { node, limit } = self;
+        write!(f, "{node:?} is one node more than {limit}; ")?;
+        write!(f, "allow more, and publish the retirement of those that are over")
     }
 }
 
-impl<I: fmt::Debug> core::error::Error for TooManyNodes<I> {}
+impl<I: fmt::Debug> core::error::Error for NodeTableFull<I> {}

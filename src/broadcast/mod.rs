@@ -115,16 +115,12 @@ pub mod blocking;
 #[cfg(feature = "alloc")]
 mod config;
 #[cfg(feature = "alloc")]
-mod delivered;
-#[cfg(feature = "alloc")]
 mod entry;
 #[cfg(feature = "alloc")]
 mod epoch;
 #[cfg(feature = "alloc")]
 mod error;
 mod fence;
-#[cfg(feature = "alloc")]
-mod history;
 #[cfg(feature = "alloc")]
 mod log;
 #[cfg(feature = "alloc")]
@@ -139,13 +135,9 @@ pub(crate) mod publisher;
 #[cfg(feature = "alloc")]
 mod ring;
 #[cfg(feature = "alloc")]
-mod search;
-#[cfg(feature = "alloc")]
 mod snapshot;
 #[cfg(feature = "alloc")]
 pub(crate) mod subscriber;
-#[cfg(feature = "alloc")]
-mod window;
 
 #[cfg(feature = "alloc")]
 pub use config::SubscriberConfig;
@@ -154,10 +146,8 @@ pub use entry::{Content, Entry, Payloads, Unreadable};
 #[cfg(feature = "alloc")]
 pub use epoch::{EpochBegun, EpochRequest, NewEpoch};
 #[cfg(feature = "alloc")]
-pub use error::{InvalidAnswer, LogFull, PublishError, PublishErrorKind, SubscribeError, TooManyNodes};
+pub use error::{InvalidAnswer, LogFull, NodeTableFull, PublishError, PublishErrorKind, SubscribeError};
 pub use fence::{Fence, FencingToken, StaleToken};
-#[cfg(feature = "alloc")]
-pub use history::Passed;
 #[cfg(feature = "alloc")]
 pub use log::{AppendAnswer, AppendLog, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer};
 #[cfg(feature = "alloc")]
@@ -168,7 +158,7 @@ pub(crate) use publisher::Publisher;
 #[cfg(feature = "alloc")]
 pub use publisher::{Abandoned, LogKind, NumberRequest, PublishRequest, Published, PublisherConfig};
 #[cfg(feature = "alloc")]
-pub use snapshot::Snapshot;
+pub use snapshot::{Passed, Snapshot};
 #[cfg(feature = "alloc")]
 pub(crate) use subscriber::Subscriber;
 #[cfg(feature = "alloc")]

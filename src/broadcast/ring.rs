@@ -55,6 +55,24 @@ impl<T> Ring<T> {
         self.places.get(self.index(slot))?.as_ref()
     }
 
+    /// What stands in the first slot.
+    pub(super) fn front(&self) -> Option<&T> {
+        self.places.get(self.index(self.first))?.as_ref()
+    }
+
+    /// The place of the first slot, if there are any places.
+    #[inline]
+    pub(super) fn front_mut(&mut self) -> Option<&mut Option<T>> {
+        let index = self.index(self.first);
+        self.places.get_mut(index)
+    }
+
+    /// Passes the first slot, out of whose place something was taken.
+    #[inline]
+    pub(super) fn pass(&mut self) {
+        self.first += 1; // no overflow: occupied slots end at `MAX_SLOT`
+    }
+
     /// The place of a slot, if it may be occupied, and if the ring is long enough.
     #[inline]
     pub(super) fn get_mut(&mut self, slot: u64) -> Option<&mut Option<T>> {
@@ -79,15 +97,6 @@ impl<T> Ring<T> {
         self.places.resize_with((offset + 1).next_power_of_two(), || None);
         let first = self.index(self.first);
         self.places.rotate_right(first);
-    }
-
-    /// Takes out what stands in the first slot; if something does, that slot is passed.
-    #[inline]
-    pub(super) fn pop(&mut self) -> Option<T> {
-        let index = self.index(self.first);
-        let place = self.places.get_mut(index).filter(|place| place.is_some())?;
-        self.first += 1; // no overflow: occupied slots end at `MAX_SLOT`
-        place.take()
     }
 
     /// The slots that there are places for.
@@ -141,9 +150,12 @@ mod tests {
                 let slot = (first + u64::from(distance % 24)).saturating_sub(2);
                 match kind % 8 {
                     0 => {
-                        let popped = map.remove(&first);
-                        first += u64::from(popped.is_some());
-                        assert_eq!(ring.pop(), popped);
+                        let taken = map.remove(&first);
+                        assert_eq!(ring.front_mut().and_then(Option::take), taken);
+                        if taken.is_some() {
+                            first += 1;
+                            ring.pass();
+                        }
                     }
                     1 => {
                         ring.truncate(slot);

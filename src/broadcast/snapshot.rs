@@ -1,8 +1,7 @@
 //! The place in the order from which a subscriber goes on.
 
-use super::Passed;
 use crate::compat::Vec;
-use crate::node::NodeId;
+use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
 /// A place in the order from which a subscriber can go on: for restarts, and for those who join late.
@@ -31,4 +30,15 @@ impl<I: NodeId> Default for Snapshot<I> {
     fn default() -> Self {
         Self { next: 1, epoch: 0, delivered: VersionVector::new(), skipped: Vec::new(), passed: None }
     }
+}
+
+/// The last entry that a subscriber has passed, without what it carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed<I> {
+    /// Its slot.
+    pub slot: u64,
+    /// The epoch of its writer.
+    pub epoch: u64,
+    /// The id of its first message; `None` for what has no id.
+    pub id: Option<Dot<I>>,
 }

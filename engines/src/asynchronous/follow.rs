@@ -196,7 +196,7 @@ fn due<I, P, C, L>(timeout: Option<u64>, next: u64) -> Waited<u64, I, P, C, L> {
 ///
 /// # Errors
 ///
-/// [`WaitError::Step`] and [`WaitError::TooManyNodes`]; nothing is lost, call again.
+/// [`WaitError::Step`] and [`WaitError::NodeTableFull`]; nothing is lost, call again.
 ///
 /// # Examples
 ///
@@ -213,7 +213,7 @@ where
     W: Future<Output = u64>,
 {
     loop {
-        if let Some(delivery) = subscriber.poll_delivery().map_err(WaitError::TooManyNodes)? {
+        if let Some(delivery) = subscriber.poll_delivery().map_err(WaitError::NodeTableFull)? {
             return Ok(delivery);
         }
         let now_ms = wait(due(subscriber.poll_timeout(), subscriber.next())?).await;
@@ -238,7 +238,7 @@ where
     W: Future<Output = u64>,
 {
     loop {
-        if let Some(delivery) = subscriber.poll_delivery().map_err(WaitError::TooManyNodes)? {
+        if let Some(delivery) = subscriber.poll_delivery().map_err(WaitError::NodeTableFull)? {
             return Ok(delivery);
         }
         let now_ms = wait(due(subscriber.poll_timeout(), subscriber.next())?).await;

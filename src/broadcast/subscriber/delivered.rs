@@ -1,4 +1,4 @@
-//! What is delivered: the highest number of every node.
+//! The table of what is delivered: the highest number of every node.
 
 use crate::compat::{BTreeMap, Vec};
 use crate::node::{Dot, NodeId};
@@ -8,13 +8,13 @@ use crate::version::VersionVector;
 /// makes slow.
 #[derive(Debug)]
 pub(super) struct Delivered<I> {
-    /// In any order; no number is 0. Where a node was removed there is nothing.
+    /// In any order; no number is 0. The place of a node that was removed is empty.
     numbers: Vec<Option<(I, u64)>>,
-    /// Where each node is in `numbers`.
+    /// The place of each node in `numbers`.
     places: BTreeMap<I, usize>,
-    /// Where nothing is.
+    /// The empty places.
     free: Vec<usize>,
-    /// Where the last one was.
+    /// The place of the node that was looked for last.
     recent: usize,
 }
 
@@ -78,21 +78,14 @@ impl<I: NodeId> Delivered<I> {
         Some(place)
     }
 
-    /// Notes a message of the node that was looked for last; whether its number is above the highest of its node. Calls
-    /// nothing of the caller's, so that what is taken out before is not lost.
-    #[inline]
+    /// Notes a message of the node that was looked for last, as [`raise`]. Calls nothing of the caller's, so that what is
+    /// taken out before is not lost.
     pub(super) fn note_recent(&mut self, number: u64) -> bool {
-        match self.numbers.get_mut(self.recent) {
-            Some(Some((_, highest))) if number > *highest => {
-                *highest = number;
-                true
-            }
-            _ => false,
-        }
+        let highest = self.numbers.get_mut(self.recent).and_then(Option::as_mut);
+        highest.is_some_and(|(_, highest)| raise(highest, number))
     }
 
-    /// Notes a message of a node that there is room for; whether its number is above the highest of its node.
-    #[inline]
+    /// Notes a message of a node that there is room for, as [`raise`].
     pub(super) fn note(&mut self, id: &Dot<I>) -> bool {
         self.highest(id.node(), usize::MAX).is_some() && self.note_recent(id.counter())
     }
@@ -101,13 +94,23 @@ impl<I: NodeId> Delivered<I> {
         let is_at =
             |(node, &place): (&I, &usize)| matches!(self.numbers.get(place), Some(Some((at, _))) if at == node);
         if !self.places.iter().all(is_at) || self.places.len() + self.free.len() != self.numbers.len() {
-            Err("S4: every node is in the table once")
+            Err("SB4: every node is in the table once")
         } else if self.numbers.iter().flatten().any(|&(_, number)| number == 0) {
-            Err("S4: no number is 0")
+            Err("SB4: no number is 0")
         } else {
             Ok(())
         }
     }
+}
+
+/// Raises the highest number of a node to that of a message; returns whether it was lower.
+#[inline]
+pub(super) fn raise(highest: &mut u64, number: u64) -> bool {
+    let is_new = number > *highest;
+    if is_new {
+        *highest = number;
+    }
+    is_new
 }
 
 #[cfg(test)]
