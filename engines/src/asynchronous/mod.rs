@@ -67,19 +67,18 @@
 //! ```
 
 mod blocking;
-mod drive;
 mod epoch;
+mod follow;
+mod publish;
 
 use core::num::NonZeroU64;
 
 use happens_before::broadcast::{AppendAnswer, Entry, ReadAnswer, ReadLimit, SealAnswer, WriteAnswer};
 
 pub use blocking::Blocking;
-pub use drive::{
-    Follower, Waited, follow, follow_appends, next, next_append, outcome, outcome_append, settle,
-    settle_append, sync,
-};
 pub use epoch::{begin_epoch, begin_epoch_append};
+pub use follow::{Follower, Waited, follow, follow_appends, next, next_append, outcome, outcome_append, sync};
+pub use publish::{settle, settle_append};
 
 /// A linearizable counter; as [`Counter`](happens_before::counter::Counter), which says what is promised.
 ///

@@ -1,94 +1,17 @@
-//! Thin drivers: they carry out what the machines ask for, on engines that are awaited.
-//!
-//! The loops are those of [`broadcast::blocking`](happens_before::broadcast::blocking) and
-//! [`replicated::blocking`](happens_before_replicated::blocking), with `.await`; which is why there is nothing about the
-//! protocol in them.
+//! Drives a subscriber or a replica, as [`broadcast::blocking`](happens_before::broadcast::blocking) and
+//! [`replicated::blocking`](happens_before_replicated::blocking) do.
 
 use core::convert::Infallible;
 
-use happens_before::broadcast::blocking::{FollowError, SettleError, Settled};
+use happens_before::broadcast::blocking::FollowError;
 use happens_before::broadcast::{
-    AppendRequest, Appender, Delivery, Entry, PublishRequest, Published, ReadAnswer, ReadLimit, SubscribeError,
-    SubscribeRequest, WriteAnswer,
+    Delivery, Entry, Published, ReadAnswer, ReadLimit, SubscribeError, SubscribeRequest, WriteAnswer,
 };
-use happens_before::{NodeId, Publisher, Subscriber};
+use happens_before::{NodeId, Subscriber};
 use happens_before_replicated::blocking::WaitError;
 use happens_before_replicated::{Applied, Replica, StateMachine};
 
-use super::{AsyncAppendLog, AsyncCounter, AsyncLog, AsyncSlotLog};
-
-/// Drives what is outstanding to its end; `None` if nothing is. A call of the counter and one of the log, more if the
-/// slot was filled.
-///
-/// The counter must be that of the epoch which the publisher has [entered](Publisher::enter).
-///
-/// # Errors
-///
-/// As [`broadcast::blocking::settle`](happens_before::broadcast::blocking::settle). If the future is dropped, the entry
-/// is still outstanding; call again.
-pub async fn settle<I, P, C, L>(
-    publisher: &mut Publisher<I, P>,
-    counter: &C,
-    log: &L,
-) -> Settled<I, P, C::Error, L::Error>
-where
-    I: NodeId,
-    P: PartialEq,
-    C: AsyncCounter,
-    L: AsyncSlotLog<I, P>,
-{
-    loop {
-        match publisher.poll_request() {
-            None => return Ok(None),
-            Some(PublishRequest::Numbers(take)) => {
-                let first = counter.increment_and_get(take.n).await.map_err(SettleError::Counter)?;
-                publisher.handle_numbers(&take, first).map_err(SettleError::Publish)?;
-            }
-            Some(PublishRequest::Write { slot, entry }) => {
-                let id = entry.id().cloned();
-                let answer = log.write(slot, entry).await.map_err(SettleError::Log)?;
-                if let Some(id) = id {
-                    let published = publisher.handle_write(&id, slot, answer).map_err(SettleError::Publish)?;
-                    if published.is_some() {
-                        return Ok(published);
-                    }
-                }
-            }
-            Some(PublishRequest::EnterEpoch { epoch }) => return Err(SettleError::EnterEpoch { epoch }),
-        }
-    }
-}
-
-/// Drives what is outstanding to its end, over an engine that numbers by itself; `None` if nothing is.
-///
-/// # Errors
-///
-/// As [`settle`], but for the counter, which there is none of.
-pub async fn settle_append<I, P, L>(
-    appender: &mut Appender<I, P>,
-    log: &L,
-) -> Settled<I, P, Infallible, L::Error>
-where
-    I: NodeId,
-    L: AsyncAppendLog<I, P>,
-{
-    loop {
-        match appender.poll_request() {
-            None => return Ok(None),
-            Some(AppendRequest::Append { entry }) => {
-                let id = entry.id().cloned();
-                let answer = log.append(entry).await.map_err(SettleError::Log)?;
-                if let Some(id) = id
-                    && let published @ Some(_) =
-                        appender.handle_append(&id, answer).map_err(SettleError::Publish)?
-                {
-                    return Ok(published);
-                }
-            }
-            Some(AppendRequest::EnterEpoch { epoch }) => return Err(SettleError::EnterEpoch { epoch }),
-        }
-    }
-}
+use super::{AsyncCounter, AsyncLog, AsyncSlotLog};
 
 /// A reader of a log by requests and answers: a [`Subscriber`], a [`Replica`], or a type of your own around one.
 ///
