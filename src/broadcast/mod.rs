@@ -120,6 +120,8 @@ mod epoch;
 mod error;
 mod fence;
 #[cfg(feature = "alloc")]
+mod follow;
+#[cfg(feature = "alloc")]
 mod history;
 #[cfg(feature = "alloc")]
 mod log;
@@ -156,6 +158,8 @@ pub use epoch::{EpochBegun, EpochError, EpochRequest, NewEpoch};
 #[cfg(feature = "alloc")]
 pub use error::{InvalidAnswer, SubscribeError, TooManyNodes};
 pub use fence::{Fence, FencingToken, StaleToken};
+#[cfg(feature = "alloc")]
+pub use follow::{Follow, FollowStep, Followed, Follower};
 #[cfg(feature = "alloc")]
 pub use history::Passed;
 #[cfg(feature = "alloc")]
