@@ -7,10 +7,11 @@ use testkit::subjects;
 use std::cell::{Cell, RefCell};
 
 use happens_before::broadcast::{
-    Entry, Log, MemoryLog, PublishRequest, PublisherConfig, SlotLog, SubscribeRequest, SubscriberConfig,
+    Entry, Follow, Log, MemoryLog, PublishRequest, PublisherConfig, SlotLog, SubscribeRequest, SubscriberConfig,
 };
 use happens_before::{Dot, Publisher};
-use happens_before_replicated::{Register, Replica, ReplicaSnapshot, StateMachine, register};
+use happens_before_replicated::register::{self, Register};
+use happens_before_replicated::{Replica, ReplicaSnapshot, StateMachine};
 use linearizable::{Call, linearizable};
 use subjects::{Names, OneRegister, Random, RegisterOp, Subject};
 

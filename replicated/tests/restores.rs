@@ -12,7 +12,8 @@ use happens_before::broadcast::{
 };
 use happens_before::counter::{AtomicCounter, Counter};
 use happens_before::{Dot, Publisher, Subscriber};
-use happens_before_replicated::{Lock, StateMachine, lock};
+use happens_before_replicated::StateMachine;
+use happens_before_replicated::lock::{self, Lock};
 
 type Shared = RefCell<MemoryLog<char, &'static str>>;
 
