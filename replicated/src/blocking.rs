@@ -1,5 +1,5 @@
 //! Thin drivers of a replica, on engines that block. They read no clock, and `wait` as the drivers of
-//! [`broadcast::blocking`] do. Those drive a replica too.
+//! [`broadcast::blocking`](happens_before::broadcast::blocking) do. Those drive a replica too.
 //!
 //! # Examples
 //!

@@ -86,7 +86,7 @@
 //! # What it does not do
 //!
 //! It reaches no consensus: that comes from the engine that keeps the log. It reads no clock, so nothing expires by
-//! itself: a [lock](lock) passes on by a command. It does not store states: see [`ReplicaSnapshot`].
+//! itself: a [lock] passes on by a command. It does not store states: see [`ReplicaSnapshot`].
 //!
 //! # Features
 //!

@@ -92,7 +92,7 @@ pub enum SettleError<I, P, C, L> {
     /// The log failed; **unknown** whether the entry is stored. It is still outstanding.
     Log(L),
     /// The epoch is over; the entry is **not stored** over a counter, and unknown over an appending engine if an earlier
-    /// request failed. It is still outstanding. Enter the epoch with the tail that [`Log::seal`] returns for epoch 0, which
+    /// request failed. It is still outstanding. Enter the epoch with the tail that [`Log::seal`](super::super::Log::seal) returns for epoch 0, which
     /// changes nothing.
     EnterEpoch {
         /// The lowest epoch that may write.
