@@ -75,7 +75,7 @@ impl Script {
     }
 
     fn last(&self) -> Published<u64> {
-        self.0.lock().unwrap().last.clone()
+        self.0.lock().unwrap().last
     }
 
     /// Somebody writes a message, sometimes with a hole below it.
