@@ -230,7 +230,7 @@ fn tasks_of_one_thread_deliver_one_order() {
     assert!(waited > 50, "{waited} runs waited for a hole");
 }
 
-/// Polls a future so many times, and drops it; its output, if it has ended by then.
+/// Polls a future at most `times` times, and drops it. Returns its output if it has ended by then.
 fn poll_times<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
     let mut future = pin!(future);
     for _ in 0..times {
@@ -309,7 +309,7 @@ fn a_register_is_read_by_position_and_by_marker() {
             assert_eq!(outcome(&mut replica, &published, log, wait).await.unwrap().output, Some(expected));
         }
 
-        // What others have sent is not taken for one's own.
+        // A command of another is not reported as the outcome.
         let mut bob = Publisher::new(2, PublisherConfig::default());
         bob.publish(Command::Write(7)).unwrap();
         settle(&mut bob, counter, log).await.unwrap();

@@ -2,7 +2,7 @@
 //! middle of a call. Every history is checked for linearizability; `checker.rs` shows that the check can tell, and here one
 //! kind of read that is wrong on purpose.
 //!
-//! Then the counter is set back behind everyone's back: what that takes away, and what it does not.
+//! Then the counter is set back, unseen: reads by position lose their promise, and nothing else does.
 
 #[cfg(feature = "postgres")]
 mod common;
@@ -464,7 +464,7 @@ impl<C: Counter> Replaced<C> {
         &self.counters[self.used.load(Ordering::SeqCst) as usize]
     }
 
-    /// The next one is used from now on, which has taken so many.
+    /// The next counter is used from now on, which has handed out `to` numbers.
     fn set_back(&self, to: u64)
     where
         C::Error: Debug,

@@ -78,7 +78,7 @@ impl Script {
         self.0.lock().unwrap().last
     }
 
-    /// Somebody writes a message, sometimes with a hole below it.
+    /// Another node writes a message, sometimes with a hole below it.
     fn grow(&self) {
         self.0.lock().unwrap().grow();
     }

@@ -87,7 +87,7 @@ where
 /// Asks the counter for its current number, and applies everything up to there: a read by position.
 ///
 /// The state then contains everything that was acknowledged before the call, **if the counter is linearizable**. One that
-/// can go back needs a read by marker ([`outcome`]). What is applied on the way is not reported: look for the outcomes of
+/// can go back needs a read by marker ([`outcome`]). Commands applied on the way are not reported: look for the outcomes of
 /// the node's own commands first.
 ///
 /// # Errors

@@ -210,7 +210,7 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
     /// Applies the commands that are here, up to slot `current`, and returns `Some` once all of them are applied: a read
     /// by position. `current` is the counter's current number, asked for after the read began.
     ///
-    /// What is applied on the way is not reported, and no more is applied than that.
+    /// Commands that are applied on the way are not reported, and none above `current` is applied.
     ///
     /// # Errors
     ///

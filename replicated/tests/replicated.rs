@@ -101,7 +101,7 @@ fn a_snapshot_in_the_middle_of_an_entry_applies_the_rest_once() {
 }
 
 #[test]
-fn who_lags_behind_a_trimmed_log_goes_on_from_a_snapshot() {
+fn a_replica_that_lags_behind_a_trimmed_log_goes_on_from_a_snapshot() {
     let log = RefCell::new(MemoryLog::new(100));
     append(&log, "a", 1, &[1]);
     append(&log, "b", 1, &[2]);
@@ -117,7 +117,7 @@ fn who_lags_behind_a_trimmed_log_goes_on_from_a_snapshot() {
     assert_eq!(behind.machine(), ahead.machine());
     assert_eq!(behind.install(ahead.snapshot().unwrap()), Err(ahead.snapshot().unwrap()), "not ahead");
 
-    // What became of its own command, nobody tells it any more.
+    // The outcome of its own command is not told any more.
     let published = Published { id: Dot::new("b", 1).unwrap(), slot: 2 };
     let passed = outcome(&mut behind, &published, &log, |_| unreachable!()).unwrap_err();
     assert_eq!(passed, FollowError::Goal(ReplicaError::Passed { id: published.id }));
@@ -128,7 +128,7 @@ fn who_lags_behind_a_trimmed_log_goes_on_from_a_snapshot() {
 }
 
 #[test]
-fn a_snapshot_behind_is_refused_and_changes_nothing() {
+fn a_snapshot_that_is_not_ahead_is_refused_and_changes_nothing() {
     let log = RefCell::new(MemoryLog::new(100));
     append(&log, "a", 1, &[1]);
     let mut replica = journal();
@@ -151,12 +151,12 @@ fn the_outcomes_of_a_batch_come_one_after_the_other() {
     let mut replica = journal();
     assert_eq!(outcome(&mut replica, &first, &log, wait).unwrap().output, Some(2));
     assert_eq!(outcome(&mut replica, &second, &log, wait).unwrap().output, Some(3));
-    // Whoever asks for the second alone gets that.
+    // The second can be asked for alone.
     assert_eq!(outcome(&mut journal(), &second, &log, wait).unwrap().output, Some(3));
 }
 
 #[test]
-fn ones_own_command_is_read_at_once_although_the_log_was_empty_just_now() {
+fn the_own_command_is_read_at_once_although_the_log_was_empty_just_now() {
     let log: Shared<u8> = RefCell::new(MemoryLog::new(100));
     let mut replica = journal();
     follow_appends(&mut replica, &log, 0).unwrap();
@@ -284,7 +284,7 @@ fn after_a_counter_reset_a_read_by_position_is_stale_and_one_by_marker_is_not() 
         let published = settle(&mut writer, &counter, &log).unwrap().unwrap();
         outcome(&mut own, &published, &log, wait).unwrap(); // acknowledged
     }
-    counter.0.set(1); // behind everyone's back
+    counter.0.set(1); // unseen
 
     let mut reader = new();
     sync(&mut reader, &counter, &log, wait).unwrap();
@@ -297,7 +297,7 @@ fn after_a_counter_reset_a_read_by_position_is_stale_and_one_by_marker_is_not() 
     assert_eq!(reader.machine().value(), &2);
 }
 
-/// A node that decides who has a name by Lamport timestamps, as far as it knows them.
+/// A node that decides by the Lamport timestamps that it knows which node has a name.
 struct ByTimestamp {
     clock: LamportClock<char>,
     known: Vec<LamportTimestamp<char>>,
@@ -320,7 +320,7 @@ impl ByTimestamp {
         self.known.push(claim);
     }
 
-    /// Who has the name: the claim that is first in the total order of timestamps.
+    /// The node that has the name: the claim that is first in the total order of timestamps.
     fn winner(&self) -> char {
         *self.known.iter().min().unwrap().node()
     }
@@ -337,7 +337,7 @@ fn by_lamport_timestamps_two_nodes_both_believe_that_they_have_won_the_name() {
     a.receive(claim_b);
     b.receive(claim_a);
     assert_eq!((a.winner(), b.winner()), ('a', 'a'));
-    // Nor does it help to have heard of the other: whoever comes late may still come first.
+    // Nor does it help to have heard of the other: a late claim may still come first.
     let mut c = ByTimestamp::new('c');
     c.receive(claim_b);
     assert_eq!(c.winner(), 'b');
@@ -418,7 +418,7 @@ fn of_two_who_take_over_from_a_dead_holder_one_gets_the_lock() {
     );
     // Or gives back what is not its any more.
     assert_eq!(lock.apply(at(4), lock::Command::Release { token: token(1) }), lock::Outcome::NotHeld);
-    // One's own token may be ended for a new one.
+    // The owner may end its own token for a new one.
     let renew = lock::Command::Acquire { owner: "b", over: Some(token(2)) };
     assert_eq!(lock.apply(at(5), renew), lock::Outcome::Granted { token: token(5) });
 }
@@ -438,7 +438,7 @@ fn with_a_raised_fence_no_update_is_lost_whenever_a_holder_wakes_up() {
             sequence += 1;
             match *step {
                 0 => {
-                    // Whoever holds it is believed to be dead.
+                    // The holder is believed to be dead.
                     let over = lock.holder().map(|(_, token)| token);
                     let command = lock::Command::Acquire { owner, over };
                     let lock::Outcome::Granted { token: granted } = lock.apply(at(sequence), command) else {
@@ -519,7 +519,7 @@ fn after_a_panic_of_the_state_machine_nothing_is_applied_before_a_snapshot_is_in
     let text = "the state machine panicked at command (\"a\", 2) at 0:2:0; go on from a snapshot";
     assert_eq!(error.to_string(), text);
 
-    // Where it did not panic.
+    // A replica that did not panic.
     let mut other = start(None);
     while other.poll_applied().unwrap().is_some() {}
     let snapshot = other.snapshot().unwrap();

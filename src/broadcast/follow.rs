@@ -230,7 +230,7 @@ pub enum FollowStep<D> {
 
 /// The steps of one call of a driver. It makes no calls itself: steps come out, answers go in.
 ///
-/// It is there for whoever writes a driver, for one more kind of engines. [`blocking`](super::blocking) has those for
+/// It is there for the author of a driver for one more kind of engines. [`blocking`](super::blocking) has those for
 /// engines that block. `E` is the error of the log, `R` that of the goal.
 ///
 /// # Examples

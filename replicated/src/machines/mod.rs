@@ -1,4 +1,4 @@
-//! State machines to be used, or to be read before writing one's own.
+//! State machines to use, or to read before writing another.
 
 pub mod claims;
 pub mod lock;

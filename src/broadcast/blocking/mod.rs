@@ -1,4 +1,4 @@
-//! Thin drivers: they carry out what the machines ask for, on engines that block. They read no clock and never wait.
+//! Thin drivers: they carry out what the machines ask for, on engines that block. They read no clock, and sleep nowhere.
 //!
 //! An error of an engine is handed to the caller, and the machine knows how to go on: wait a little, and call again. For
 //! engines that are asynchronous there are the same drivers, on any runtime, in the crate `happens-before-engines`.
