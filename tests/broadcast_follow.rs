@@ -157,25 +157,24 @@ fn after_a_failure_of_the_log_the_next_call_goes_on_after_a_pause() {
 }
 
 #[test]
-fn an_answer_that_was_not_asked_for_is_dropped_and_an_error_ends_the_steps() {
+fn an_answer_that_was_not_asked_for_is_dropped_and_an_error_is_returned() {
     let log = log([1]);
     let limit = ReadLimit::entries(10);
     let mut reader = reader();
     let mut follower = Follower::until(&mut reader, Reader::poll_output);
     // Before a time is handed in nothing is asked for.
-    follower.handle_read(1, limit, Ok(log.read(1, limit).unwrap()));
-    follower.handle_fill(1, 0, Err("late"));
-    follower.handle_hole(1);
-    let FollowStep::Wait { until_ms } = follower.step() else { panic!("nothing is here") };
+    assert_eq!(follower.handle_read(1, limit, log.read(1, limit)), Ok(()));
+    assert_eq!(follower.handle_fill(1, 0, Err("late")), Ok(()));
+    assert_eq!(follower.handle_hole::<()>(1), Ok(()));
+    let FollowStep::Wait { until_ms } = follower.step::<()>() else { panic!("nothing is here") };
     follower.handle_time(until_ms);
-    let FollowStep::Request(SubscribeRequest::Read { from, limit }) = follower.step() else { panic!() };
-    follower.handle_read(from, limit, Err("broken"));
-    assert_eq!(follower.step(), FollowStep::Done(Err(FollowError::Log("broken"))));
+    let FollowStep::Request(SubscribeRequest::Read { from, limit }) = follower.step::<()>() else { panic!() };
+    assert_eq!(follower.handle_read(from, limit, Err("broken")), Err(FollowError::Log("broken")));
 
     let now_ms = reader.poll_timeout().unwrap();
     let mut follower = Follower::at(&mut reader, now_ms);
-    let FollowStep::Request(SubscribeRequest::Read { from, limit }) = follower.step() else { panic!() };
-    follower.handle_read(from, limit, log.read(from, limit));
-    assert_eq!(follower.step(), FollowStep::Done(Ok(())), "no wait");
+    let FollowStep::Request(SubscribeRequest::Read { from, limit }) = follower.step::<()>() else { panic!() };
+    follower.handle_read(from, limit, log.read(from, limit)).unwrap();
+    assert_eq!(follower.step::<()>(), FollowStep::Done(Ok(())), "no wait");
     assert_eq!(reader.poll_delivery().unwrap().unwrap().position.sequence, 1);
 }

@@ -231,7 +231,7 @@ pub enum FollowStep<D> {
 /// The steps of one call of a driver. It makes no calls itself: steps come out, answers go in.
 ///
 /// It is there for the author of a driver for one more kind of engines. [`blocking`](super::blocking) has those for
-/// engines that block. `E` is the error of the log, `R` that of the goal.
+/// engines that block.
 ///
 /// # Examples
 ///
@@ -255,56 +255,53 @@ pub enum FollowStep<D> {
 ///             FollowStep::Done(result) => return result,
 ///             FollowStep::Wait { until_ms } => follower.handle_time(wait(until_ms)),
 ///             FollowStep::Request(SubscribeRequest::Read { from, limit }) => {
-///                 follower.handle_read(from, limit, log.read(from, limit));
+///                 follower.handle_read(from, limit, log.read(from, limit))?;
 ///             }
 ///             FollowStep::Request(SubscribeRequest::Fill { slot, epoch }) => {
-///                 follower.handle_fill(slot, epoch, log.write(slot, &Entry::fill(epoch)));
+///                 follower.handle_fill(slot, epoch, log.write(slot, &Entry::fill(epoch)))?;
 ///             }
 ///         }
 ///     }
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Follower<'a, F: Follow, G, E, R> {
+pub struct Follower<'a, F, G> {
     reader: &'a mut F,
     goal: G,
     /// The time of the requests that are being made; `None` if it is the goal's turn.
     now_ms: Option<u64>,
-    failure: Option<FollowError<F::Node, F::Payload, E, R>>,
 }
 
-/// The goal that is reached once all requests of a time are made.
-type AtOnce<F> = fn(&mut F) -> Result<Option<()>, Infallible>;
-
-impl<'a, F: Follow, E> Follower<'a, F, AtOnce<F>, E, Infallible> {
+impl<'a, F: Follow> Follower<'a, F, ()> {
     /// Makes the steps that do what the reader asks for at `now_ms`, and nothing beyond that; there is no
     /// [`Wait`](FollowStep::Wait) among them.
     #[must_use]
-    pub fn at(reader: &'a mut F, now_ms: u64) -> Self {
-        Self { reader, goal: |_| Ok(Some(())), now_ms: Some(now_ms), failure: None }
+    pub fn at(
+        reader: &'a mut F,
+        now_ms: u64,
+    ) -> Follower<'a, F, impl FnMut(&mut F) -> Result<Option<()>, Infallible> + use<F>> {
+        Follower { reader, goal: |_: &mut F| Ok(Some(())), now_ms: Some(now_ms) }
     }
 }
 
-impl<'a, F: Follow, G, T, E, R> Follower<'a, F, G, E, R>
+impl<'a, F: Follow, G, T, R> Follower<'a, F, G>
 where
     G: FnMut(&mut F) -> Result<Option<T>, R>,
 {
     /// Makes the steps that follow the log until `goal` returns a value, or an error.
     ///
-    /// The goal is asked first, and each time that everything which can be read now is read. It takes out all that is
+    /// The goal is asked first, and then each time that everything which can be read is read. It takes out all that is
     /// there, up to what it looks for, before it returns `None`: see [`Follow::poll_output`].
     #[must_use]
     pub fn until(reader: &'a mut F, goal: G) -> Self {
-        Self { reader, goal, now_ms: None, failure: None }
+        Self { reader, goal, now_ms: None }
     }
 
     /// Returns the next step. Costs what the reader and the goal cost.
     ///
-    /// After [`Done`](FollowStep::Done) make a new follower.
-    pub fn step(&mut self) -> FollowStep<Followed<F, T, E, R>> {
-        if let Some(failure) = self.failure.take() {
-            return FollowStep::Done(Err(failure));
-        }
+    /// After [`Done`](FollowStep::Done), and after an error of another method, make a new follower.
+    #[inline]
+    pub fn step<E>(&mut self) -> FollowStep<Followed<F, T, E, R>> {
         if let Some(now_ms) = self.now_ms {
             if let Some(request) = self.reader.poll_request(now_ms) {
                 return FollowStep::Request(request);
@@ -326,55 +323,68 @@ where
         let halted = || SubscribeError::Halted { slot: self.reader.next() };
         FollowStep::Done(Err(FollowError::Subscribe(self.reader.obstacle().unwrap_or_else(halted))))
     }
-}
 
-impl<F: Follow, G, E, R> Follower<'_, F, G, E, R> {
-    /// Hands in the time that it is after a [`Wait`](FollowStep::Wait).
+    /// Hands in the time that it is after a [`Wait`](FollowStep::Wait). The next steps are the requests of the reader at
+    /// that time, and then the goal is asked again.
     pub fn handle_time(&mut self, now_ms: u64) {
         self.now_ms = Some(now_ms);
     }
 
-    /// Hands in the result of reading the log from `from` on within `limit`. An error of it ends the steps.
-    pub fn handle_read(
+    /// Hands in the result of reading the log from `from` on within `limit`.
+    ///
+    /// # Errors
+    ///
+    /// [`FollowError::Log`] with an error of the log, and [`FollowError::Subscribe`].
+    #[inline]
+    pub fn handle_read<E>(
         &mut self,
         from: u64,
         limit: ReadLimit,
         answer: Result<ReadAnswer<F::Node, F::Payload>, E>,
-    ) {
-        self.handle_answer(answer, |reader, now_ms, answer| reader.handle_read(now_ms, from, limit, answer));
+    ) -> Followed<F, (), E, R> {
+        let Some(now_ms) = self.now_ms else { return Ok(()) }; // nothing was asked for
+        match answer {
+            Ok(answer) => self.reader.handle_read(now_ms, from, limit, answer).map_err(FollowError::Subscribe),
+            Err(error) => self.fail(now_ms, FollowError::Log(error)),
+        }
     }
 
-    /// Hands in the result of filling `slot` in `epoch`. An error of it ends the steps.
-    pub fn handle_fill(&mut self, slot: u64, epoch: u64, answer: Result<WriteAnswer<F::Node, F::Payload>, E>) {
-        self.handle_answer(answer, |reader, now_ms, answer| reader.handle_fill(now_ms, slot, epoch, answer));
+    /// Hands in the result of filling `slot` in `epoch`.
+    ///
+    /// # Errors
+    ///
+    /// As [`handle_read`](Self::handle_read).
+    pub fn handle_fill<E>(
+        &mut self,
+        slot: u64,
+        epoch: u64,
+        answer: Result<WriteAnswer<F::Node, F::Payload>, E>,
+    ) -> Followed<F, (), E, R> {
+        let Some(now_ms) = self.now_ms else { return Ok(()) }; // nothing was asked for
+        match answer {
+            Ok(answer) => self.reader.handle_fill(now_ms, slot, epoch, answer).map_err(FollowError::Subscribe),
+            Err(error) => self.fail(now_ms, FollowError::Log(error)),
+        }
     }
 
     /// Hands in, instead of the answer to a fill, that the engine numbers by itself, and so must have no hole in `slot`.
-    /// This ends the steps.
-    pub fn handle_hole(&mut self, slot: u64) {
-        self.fail(FollowError::Hole { slot });
-    }
-
-    fn handle_answer<A>(
-        &mut self,
-        answer: Result<A, E>,
-        handle: impl FnOnce(&mut F, u64, A) -> Result<(), SubscribeError<F::Node, F::Payload>>,
-    ) {
-        match (answer, self.now_ms) {
-            (Err(error), _) => self.fail(FollowError::Log(error)),
-            // Nothing was asked for.
-            (Ok(_), None) => {}
-            (Ok(answer), Some(now_ms)) => {
-                self.failure = handle(self.reader, now_ms, answer).err().map(FollowError::Subscribe);
-            }
-        }
+    ///
+    /// # Errors
+    ///
+    /// [`FollowError::Hole`].
+    pub fn handle_hole<E>(&mut self, slot: u64) -> Followed<F, (), E, R> {
+        let Some(now_ms) = self.now_ms else { return Ok(()) }; // nothing was asked for
+        self.fail(now_ms, FollowError::Hole { slot })
     }
 
     /// The request that is under way has failed.
-    fn fail(&mut self, failure: FollowError<F::Node, F::Payload, E, R>) {
-        if let Some(now_ms) = self.now_ms {
-            self.reader.handle_failure(now_ms);
-            self.failure = Some(failure);
-        }
+    #[cold]
+    fn fail<E>(
+        &mut self,
+        now_ms: u64,
+        failure: FollowError<F::Node, F::Payload, E, R>,
+    ) -> Followed<F, (), E, R> {
+        self.reader.handle_failure(now_ms);
+        Err(failure)
     }
 }

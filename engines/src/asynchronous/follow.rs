@@ -185,7 +185,7 @@ where
 
 /// Carries out the steps over slots.
 async fn drive<F, G, L, W, T, R>(
-    mut follower: Follower<'_, F, G, L::Error, R>,
+    mut follower: Follower<'_, F, G>,
     log: &L,
     mut wait: impl FnMut(u64) -> W,
 ) -> Followed<F, T, L::Error, R>
@@ -200,10 +200,10 @@ where
             FollowStep::Done(result) => return result,
             FollowStep::Wait { until_ms } => follower.handle_time(wait(until_ms).await),
             FollowStep::Request(SubscribeRequest::Read { from, limit }) => {
-                follower.handle_read(from, limit, log.read(from, limit).await);
+                follower.handle_read(from, limit, log.read(from, limit).await)?;
             }
             FollowStep::Request(SubscribeRequest::Fill { slot, epoch }) => {
-                follower.handle_fill(slot, epoch, log.write(slot, &Entry::fill(epoch)).await);
+                follower.handle_fill(slot, epoch, log.write(slot, &Entry::fill(epoch)).await)?;
             }
         }
     }
@@ -211,7 +211,7 @@ where
 
 /// Carries out the steps over an engine that numbers by itself.
 async fn drive_appends<F, G, L, W, T, R>(
-    mut follower: Follower<'_, F, G, L::Error, R>,
+    mut follower: Follower<'_, F, G>,
     log: &L,
     mut wait: impl FnMut(u64) -> W,
 ) -> Followed<F, T, L::Error, R>
@@ -226,9 +226,9 @@ where
             FollowStep::Done(result) => return result,
             FollowStep::Wait { until_ms } => follower.handle_time(wait(until_ms).await),
             FollowStep::Request(SubscribeRequest::Read { from, limit }) => {
-                follower.handle_read(from, limit, log.read(from, limit).await);
+                follower.handle_read(from, limit, log.read(from, limit).await)?;
             }
-            FollowStep::Request(SubscribeRequest::Fill { slot, .. }) => follower.handle_hole(slot),
+            FollowStep::Request(SubscribeRequest::Fill { slot, .. }) => follower.handle_hole(slot)?,
         }
     }
 }

@@ -110,7 +110,7 @@ where
 
 /// Carries out the steps over slots.
 fn drive<F, G, L, T, R>(
-    mut follower: Follower<'_, F, G, L::Error, R>,
+    mut follower: Follower<'_, F, G>,
     log: &L,
     mut wait: impl FnMut(u64) -> Option<u64>,
 ) -> Followed<F, T, L::Error, R>
@@ -126,10 +126,10 @@ where
                 follower.handle_time(wait(until_ms).ok_or(FollowError::GivenUp)?);
             }
             FollowStep::Request(SubscribeRequest::Read { from, limit }) => {
-                follower.handle_read(from, limit, log.read(from, limit));
+                follower.handle_read(from, limit, log.read(from, limit))?;
             }
             FollowStep::Request(SubscribeRequest::Fill { slot, epoch }) => {
-                follower.handle_fill(slot, epoch, log.write(slot, &Entry::fill(epoch)));
+                follower.handle_fill(slot, epoch, log.write(slot, &Entry::fill(epoch)))?;
             }
         }
     }
@@ -137,7 +137,7 @@ where
 
 /// Carries out the steps over an engine that numbers by itself.
 fn drive_appends<F, G, L, T, R>(
-    mut follower: Follower<'_, F, G, L::Error, R>,
+    mut follower: Follower<'_, F, G>,
     log: &L,
     mut wait: impl FnMut(u64) -> Option<u64>,
 ) -> Followed<F, T, L::Error, R>
@@ -153,9 +153,9 @@ where
                 follower.handle_time(wait(until_ms).ok_or(FollowError::GivenUp)?);
             }
             FollowStep::Request(SubscribeRequest::Read { from, limit }) => {
-                follower.handle_read(from, limit, log.read(from, limit));
+                follower.handle_read(from, limit, log.read(from, limit))?;
             }
-            FollowStep::Request(SubscribeRequest::Fill { slot, .. }) => follower.handle_hole(slot),
+            FollowStep::Request(SubscribeRequest::Fill { slot, .. }) => follower.handle_hole(slot)?,
         }
     }
 }
