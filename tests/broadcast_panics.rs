@@ -122,7 +122,7 @@ fn a_subscriber_delivers_everything_once_whatever_panics() {
                     subscriber.handle_entry(slot, entry).unwrap();
                 }
             }
-            blocking::follow(&mut subscriber, &log, now_ms.get()).unwrap();
+            blocking::follow(&mut *subscriber, &log, now_ms.get()).unwrap();
             while let Some(delivery) = subscriber.poll_delivery().unwrap() {
                 delivered.borrow_mut().push(delivery.payload.unwrap().0);
             }

@@ -22,9 +22,8 @@ use happens_before_engines::asynchronous::{
     AsyncAppendLog, AsyncCounter, AsyncLog, AsyncSlotLog, Blocking, follow_appends, next, next_append, outcome,
     outcome_append, settle, settle_append, sync,
 };
-use happens_before_replicated::blocking::WaitError;
-use happens_before_replicated::register::{Command, Outcome};
-use happens_before_replicated::{Register, Replica};
+use happens_before_replicated::register::{Command, Outcome, Register};
+use happens_before_replicated::{Replica, ReplicaError};
 
 type Memory<P = u64> = Mutex<MemoryLog<u64, P>>;
 
@@ -232,7 +231,7 @@ fn tasks_of_one_thread_deliver_one_order() {
     assert!(waited > 50, "{waited} runs waited for a hole");
 }
 
-/// Polls a future so many times, and drops it; its output, if it has ended by then.
+/// Polls a future at most `times` times, and drops it. Returns its output if it has ended by then.
 fn poll_times<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
     let mut future = pin!(future);
     for _ in 0..times {
@@ -311,7 +310,7 @@ fn a_register_is_read_by_position_and_by_marker() {
             assert_eq!(outcome(&mut replica, &published, log, wait).await.unwrap().output, Some(expected));
         }
 
-        // What others have sent is not taken for one's own.
+        // A command of another is not reported as the outcome.
         let mut bob = Publisher::new(2, PublisherConfig::default());
         bob.publish(Command::Write(7)).unwrap();
         settle(&mut bob, counter, log).await.unwrap();
@@ -323,7 +322,7 @@ fn a_register_is_read_by_position_and_by_marker() {
         let mut replica = new();
         counter.increment_and_get(NonZeroU64::MIN).await.unwrap(); // a hole, which the read has to wait for
         sync(&mut replica, counter, log, wait).await.unwrap();
-        assert_eq!((replica.machine().value(), replica.next()), (&6, 7));
+        assert_eq!((replica.machine().value(), replica.subscriber().next()), (&6, 7));
 
         let mut replica = new();
         bob.publish_marker().unwrap();
@@ -339,7 +338,7 @@ fn a_register_is_read_by_position_and_by_marker() {
         let applied = outcome_append(&mut replica, &published, &appends, wait).await.unwrap();
         assert_eq!((applied.output, replica.machine().value()), (Some(Outcome::Set), &8));
         let again = outcome_append(&mut replica, &published, &appends, wait).await.unwrap_err();
-        assert!(matches!(again, WaitError::Passed { .. }), "{again}");
+        assert!(matches!(again, FollowError::Goal(ReplicaError::Passed { .. })), "{again}");
     }));
     assert!(time.now_ms.get() >= 2_000, "the hole was waited for");
 }
@@ -430,7 +429,7 @@ fn a_subscriber_goes_on_after_a_failure_and_not_after_a_conflict() {
         };
         match poll_times(next(&mut subscriber, &log, wait), 1).unwrap() {
             Ok(delivery) => break delivery,
-            Err(WaitError::Step(FollowError::Log("moody"))) => failures += 1,
+            Err(FollowError::Log("moody")) => failures += 1,
             Err(other) => panic!("{other:?}"),
         }
     };
@@ -444,15 +443,12 @@ fn a_subscriber_goes_on_after_a_failure_and_not_after_a_conflict() {
     let wait = |until_ms| core::future::ready(until_ms);
     let end = loop {
         match poll_times(next(&mut subscriber, &log, wait), 1).unwrap() {
-            Err(WaitError::Step(FollowError::Log(_))) => {}
+            Err(FollowError::Log(_)) => {}
             Ok(delivery) => assert_eq!(delivery.position.sequence, 3),
             Err(other) => break other,
         }
     };
-    assert!(
-        matches!(end, WaitError::Step(FollowError::Subscribe(SubscribeError::Halted { slot: 3 }))),
-        "{end:?}"
-    );
+    assert!(matches!(end, FollowError::Subscribe(SubscribeError::Halted { slot: 3 })), "{end:?}");
 }
 
 /// On a runtime with several threads, the futures have to move between them.

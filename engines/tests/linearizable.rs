@@ -2,7 +2,7 @@
 //! middle of a call. Every history is checked for linearizability; `checker.rs` shows that the check can tell, and here one
 //! kind of read that is wrong on purpose.
 //!
-//! Then the counter is set back behind everyone's back: what that takes away, and what it does not.
+//! Then the counter is set back, unseen: reads by position lose their promise, and nothing else does.
 
 #[cfg(feature = "postgres")]
 mod common;
@@ -16,7 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use happens_before::broadcast::blocking::{DriveError, FollowError, settle, settle_append};
+use happens_before::broadcast::blocking::{
+    DriveError, FollowError, follow, follow_appends, settle, settle_append,
+};
 use happens_before::broadcast::{
     AppendLog, Entry, MemoryLog, Position, Published, PublisherConfig, SlotLog, SubscriberConfig,
 };
@@ -24,8 +26,9 @@ use happens_before::check::OrderRun;
 use happens_before::counter::{AtomicCounter, Counter};
 use happens_before::{Dot, Publisher};
 use happens_before_engines::conformance::{Lost, Unreliable};
-use happens_before_replicated::blocking::{follow, follow_appends, outcome, sync};
-use happens_before_replicated::{Register, Replica, StateMachine, claims, register};
+use happens_before_replicated::blocking::{outcome, sync};
+use happens_before_replicated::register::Register;
+use happens_before_replicated::{Replica, StateMachine, claims, register};
 use linearizable::{Call, linearizable};
 use subjects::{Names, OneRegister, Random, Subject};
 
@@ -240,12 +243,9 @@ where
                     current = route.current().expect("there is a counter");
                 }
                 let current = current.unwrap_or(0);
-                replica.observe_current(current);
-                while replica.next() <= current {
-                    if replica.poll_applied().unwrap().is_none() {
-                        now_ms += 1;
-                        route.follow(&mut replica, now_ms);
-                    }
+                while replica.poll_sync(current).unwrap().is_none() {
+                    now_ms += 1;
+                    route.follow(&mut replica, now_ms);
                 }
                 None
             } else {
@@ -264,11 +264,9 @@ where
                     }
                 };
                 assert_eq!(published.id, id);
-                replica.observe_current(published.slot);
                 loop {
-                    match replica.poll_applied().unwrap() {
-                        Some(applied) if applied.id == id => break applied.output,
-                        Some(_) => {}
+                    match replica.poll_outcome(&published).unwrap() {
+                        Some(applied) => break applied.output,
                         None => {
                             now_ms += 1;
                             route.follow(&mut replica, now_ms);
@@ -365,11 +363,11 @@ where
     L: SlotLog<Node, Bytes, Error: Debug>,
 {
     let new = || Replica::new(InBytes::<OneRegister>(Register::new(0)), CONFIG);
-    let step = |replica: &mut Copy<OneRegister>| follow(replica, log, replica.poll_timeout().unwrap_or(0));
+    let wait = |until_ms| Some(until_ms);
     let write = |publisher: &mut Publisher<_, _>, replica: &mut _, value| {
         publisher.publish(OneRegister::encode(register::Command::Write(value))).unwrap();
         let published = settle(publisher, counter, log).unwrap().unwrap();
-        assert_eq!(outcome(replica, &published, step).unwrap().output, Some(register::Outcome::Set));
+        assert_eq!(outcome(replica, &published, log, wait).unwrap().output, Some(register::Outcome::Set));
     };
     let (mut alice, mut replica) = (Publisher::new(1, PublisherConfig::default()), new());
     (1..=5).for_each(|value| write(&mut alice, &mut replica, value));
@@ -378,20 +376,20 @@ where
     assert_eq!(counter.current().unwrap(), 2, "it is set back");
     // By position: what the counter says is believed, and so the read is stale. That is why it says so.
     let mut stale = new();
-    sync(&mut stale, counter, step).unwrap();
+    sync(&mut stale, counter, log, wait).unwrap();
     assert_eq!(stale.machine().0.value(), &2);
     // By marker: it is told apart by the slots, and stands above everything that was acknowledged.
     let (mut bob, mut reader) = (Publisher::new(2, PublisherConfig::default()), new());
     bob.publish_marker().unwrap();
     let published = settle(&mut bob, counter, log).unwrap().unwrap();
-    assert_eq!(outcome(&mut reader, &published, step).unwrap().output, None);
+    assert_eq!(outcome(&mut reader, &published, log, wait).unwrap().output, None);
     assert_eq!(reader.machine().0.value(), &5);
 
     // And writing goes on, above.
     write(&mut alice, &mut replica, 6);
     bob.publish_marker().unwrap();
     let published = settle(&mut bob, counter, log).unwrap().unwrap();
-    outcome(&mut reader, &published, step).unwrap();
+    outcome(&mut reader, &published, log, wait).unwrap();
     assert_eq!((reader.machine().0.value(), replica.machine().0.value()), (&6, &6));
 }
 
@@ -466,7 +464,7 @@ impl<C: Counter> Replaced<C> {
         &self.counters[self.used.load(Ordering::SeqCst) as usize]
     }
 
-    /// The next one is used from now on, which has taken so many.
+    /// The next counter is used from now on, which has handed out `to` numbers.
     fn set_back(&self, to: u64)
     where
         C::Error: Debug,

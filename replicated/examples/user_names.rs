@@ -1,4 +1,4 @@
-//! Users want names, at several nodes at once; each name goes to one of them, and everyone is told.
+//! Users want names, at several nodes at once. Each name goes to one of them, and every node is told the owner.
 //!
 //! `cargo run --example user_names`
 
@@ -9,13 +9,13 @@ use happens_before::Publisher;
 use happens_before::broadcast::blocking::settle;
 use happens_before::broadcast::{MemoryLog, PublisherConfig, SubscriberConfig};
 use happens_before::counter::AtomicCounter;
-use happens_before_replicated::blocking::{follow, outcome};
-use happens_before_replicated::claims::{Claim, Outcome};
-use happens_before_replicated::{Applied, Claims, Replica};
+use happens_before_replicated::blocking::outcome;
+use happens_before_replicated::claims::{Claim, Claims, Outcome};
+use happens_before_replicated::{Applied, Replica};
 
 const NAMES: [&str; 3] = ["alice", "bob", "carol"];
 
-/// A node: its users claim every name, one after the other, each node beginning with another. Returns which they have won.
+/// A node: its users claim every name, one after the other, each node beginning with another. Returns the names they won.
 fn node(
     id: u32,
     counter: &AtomicCounter,
@@ -28,11 +28,11 @@ fn node(
     for name in NAMES.into_iter().cycle().skip(id as usize).take(NAMES.len()) {
         publisher.publish(Claim { name, claimant: id }).expect("nothing is outstanding");
         let published = settle(&mut publisher, counter, log).expect("memory does not fail").expect("published");
-        let applied = outcome(&mut replica, &published, |replica| {
+        let applied = outcome(&mut replica, &published, log, |until_ms| {
             // In earnest: wait until then, or until something is announced.
             thread::yield_now();
-            now_ms = replica.poll_timeout().unwrap_or(now_ms).max(now_ms);
-            follow(replica, log, now_ms)
+            now_ms = until_ms.max(now_ms);
+            Some(now_ms)
         });
         match applied.expect("memory does not fail") {
             Applied { output: Some(Outcome::Won), .. } => won.push(name),

@@ -1,11 +1,54 @@
-//! Linearizable storage over total order broadcast: deterministic state machines on the log.
+//! Replicated state machines on a total order: registers, unique claims and locks, linearizable.
 //!
 //! # The problem
 //!
 //! Two users want the name `alice`, at two nodes, at the same time. Lamport timestamps give the two claims a total order,
-//! and everyone who knows both agrees on the winner; but the node that has just received a claim cannot know whether a
-//! lower timestamp is still under way somewhere, and has to answer its user *now*. To be sure it would have to ask every
-//! other node, and one that does not answer stops everyone. Order is not enough; it must be known when it is **final**.
+//! and every node that knows both agrees on the winner. But the node that has just received a claim must answer its user
+//! *now*, and cannot know if a claim with a lower timestamp is still under way. To be sure it would have to ask every
+//! other node, and one that does not answer stops all of them. Order is not enough: a node must know when it is **final**.
+//!
+//! A log that all nodes append to, and read in the same order, is final: see [`happens_before::broadcast`]. This crate
+//! applies such a log to a state machine.
+//!
+//! # Which one do I need?
+//!
+//! | I want | take |
+//! |---|---|
+//! | one value that all nodes write, or replace if it is what they expect | [`register::Register`] |
+//! | at most one owner for each name | [`claims::Claims`] |
+//! | at most one holder of a lock, and a token for a [`Fence`](happens_before::broadcast::Fence) that keeps the last one out | [`lock::Lock`] |
+//! | a state of my own, the same at every node | [`StateMachine`] |
+//! | a copy of any of these at my node | [`Replica`] |
+//! | the outcome of my command, or a linearizable read | [`blocking::outcome`], [`blocking::sync`]; where engines are awaited, `happens-before-engines` |
+//!
+//! # Examples
+//!
+//! Two nodes claim a name.
+//!
+//! ```
+//! use core::cell::RefCell;
+//! use happens_before::Publisher;
+//! use happens_before::broadcast::{MemoryLog, PublisherConfig, SubscriberConfig};
+//! use happens_before::broadcast::blocking::settle;
+//! use happens_before::counter::AtomicCounter;
+//! use happens_before_replicated::{blocking::outcome, Replica};
+//! use happens_before_replicated::claims::{Claim, Claims, Outcome};
+//!
+//! // In life: an engine that several machines reach.
+//! let (counter, log) = (AtomicCounter::new(), RefCell::new(MemoryLog::new(1_000)));
+//! let wait = |until_ms| Some(until_ms); // in life: sleep
+//!
+//! let mut outcomes = Vec::new();
+//! for node in [51, 80] {
+//!     let mut publisher = Publisher::new(node, PublisherConfig::default());
+//!     let mut replica = Replica::new(Claims::new(1_000), SubscriberConfig::default());
+//!     publisher.publish(Claim { name: "alice", claimant: node })?;
+//!     let published = settle(&mut publisher, &counter, &log)?.unwrap();
+//!     outcomes.push(outcome(&mut replica, &published, &log, wait)?.output.unwrap());
+//! }
+//! assert_eq!(outcomes, [Outcome::Won, Outcome::Lost { owner: 51 }]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # The algorithm
 //!
@@ -20,9 +63,9 @@
 //! 1. Every change is a command, published as a message.
 //! 2. A [`Replica`] applies the commands in the order of the log, each once, to a [`StateMachine`] that is
 //!    deterministic. So all replicas go through the same states.
-//! 3. The one who sent a command learns its outcome when the command is applied at its **own** replica
-//!    ([`blocking::outcome`]), and acknowledges it then, not before. Everything below it in the log is final by then.
-//! 4. A read that must see everything acknowledged before waits until its replica is far enough:
+//! 3. The sender of a command learns its outcome when its **own** replica applies it ([`Replica::poll_outcome`]). It
+//!    acknowledges the command then, not before. Everything below it in the log is final by then.
+//! 4. A read that must see everything acknowledged before waits until its replica has applied enough:
 //!
 //! | read | waits for | costs | linearizable |
 //! |---|---|---|---|
@@ -30,25 +73,28 @@
 //! | by position, [`blocking::sync`] | all slots up to the counter's current number, asked for after the read began | a question to the counter | while the counter is |
 //! | by marker: a marker is published, and its [`outcome`](blocking::outcome) awaited | its own marker | a write to the log | always |
 //!
-//! # What it tells you
+//! # Guarantees
 //!
-//! Commands and reads by marker are linearizable, **whatever the counter does**. What was acknowledged was applied by
-//! someone, who had passed every slot below; a slot that is passed is occupied for ever; so whatever begins later stands
-//! above. The counter matters for a read by position alone: if it goes back, as after a failover of an engine that is
-//! less than it seems, slots above its number are not waited for, and the read is stale.
+//! Commands and reads by marker are linearizable, **whatever the counter does**. An acknowledged command was applied at a
+//! replica that had passed every slot below it. A slot that is passed is occupied for ever, so a command that begins later
+//! stands above. Only a read by position needs the counter: if its number goes back, as after a failover of an engine that
+//! breaks its promise, slots above it are not waited for, and the read is stale.
 //!
-//! A command that is not acknowledged, since its sender has crashed or has given up, may be applied later, or never, or
-//! may have been applied: as with any storage. It is applied at most once.
+//! A command that is not acknowledged, since its sender has crashed or given up, may be applied later, or never, or may
+//! have been applied: as with any storage. It is applied at most once.
 //!
-//! # What is built on it
+//! # What it does not do
 //!
-//! | | decides | at most one |
+//! It reaches no consensus: that comes from the engine that keeps the log. It reads no clock, so nothing expires by
+//! itself: a [lock] passes on by a command. It does not store states: see [`ReplicaSnapshot`].
+//!
+//! # Features
+//!
+//! | feature | default | what you lose without it |
 //! |---|---|---|
-//! | [`register`] | whose write, or compare-and-set, comes first | value |
-//! | [`claims`] | who has a name | owner a name |
-//! | [`lock`] | who holds a lock, with a token for a [`Fence`](happens_before::broadcast::Fence) | holder, as far as the fence goes |
+//! | `std` | on | the core's own `std`: a [log in memory](happens_before::broadcast::MemoryLog) that threads share |
 //!
-//! Each is a state machine of a screen, to be used or to be read before writing one's own.
+//! The crate is `no_std`, and needs an allocator. There is no `unsafe` in it.
 //!
 //! # Sources
 //!
@@ -68,20 +114,30 @@
         clippy::expect_used,
         clippy::get_unwrap,
         clippy::panic,
+        clippy::string_slice,
         clippy::todo,
         clippy::unimplemented,
         clippy::unreachable,
         clippy::unwrap_used,
         clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        clippy::dbg_macro,
         clippy::disallowed_macros,
         clippy::disallowed_methods,
         clippy::disallowed_types,
+        clippy::exit,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::alloc_instead_of_core,
         clippy::iter_over_hash_type,
         clippy::std_instead_of_alloc,
         clippy::std_instead_of_core,
         clippy::allow_attributes,
         clippy::allow_attributes_without_reason,
         clippy::let_underscore_must_use,
+        clippy::mem_forget,
         clippy::wildcard_enum_match_arm,
         clippy::doc_markdown,
         clippy::missing_errors_doc,
@@ -95,15 +151,13 @@ extern crate alloc;
 extern crate std;
 
 pub mod blocking;
-pub mod claims;
-pub mod lock;
-pub mod register;
+mod error;
+mod machines;
 mod replica;
 
-pub use claims::Claims;
-pub use lock::Lock;
-pub use register::Register;
-pub use replica::{Applied, ApplyError, ApplyPanicked, Replica, ReplicaSnapshot};
+pub use error::{ReplicaError, SyncError, Synced, Waited};
+pub use machines::{claims, lock, register};
+pub use replica::{Applied, Replica, ReplicaSnapshot};
 
 use happens_before::broadcast::Position;
 
@@ -115,7 +169,7 @@ use happens_before::broadcast::Position;
 ///   random number, no iteration order of a hash map, no limit that differs between nodes, nothing that differs between
 ///   versions of the program that run side by side.
 /// - **Total**: every command that can be sent has an outcome; a refusal is an output. A command that panics does so at
-///   every replica.
+///   every replica, and [stops](ReplicaError::Panicked) each of them.
 /// - **Bounded**, where the commands of others could let it grow: by a limit that is part of the state.
 ///
 /// # Examples
@@ -146,9 +200,9 @@ use happens_before::broadcast::Position;
 /// assert_eq!(account.apply(position(2), -600), Err(500));
 /// ```
 pub trait StateMachine {
-    /// What changes the state.
+    /// A change of the state.
     type Command;
-    /// What whoever sent the command is told.
+    /// The result of a command, which its sender is told.
     type Output;
 
     /// Carries out a command that stands at `position` in the order; positions increase from one command to the next.

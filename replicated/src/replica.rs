@@ -1,52 +1,53 @@
 //! A copy of a state machine that follows the log.
 //!
-//! ```text
-//!   log, announcements ──► Subscriber ── in order, each once ──► StateMachine ──► outputs
-//!                              └───────────── snapshot ───────────────┘
-//! ```
-//!
 //! # Invariants
 //!
-//! - R1: what the subscriber has delivered is applied, and nothing else is: one step does both.
-//! - R2: so a snapshot of both is of one moment.
+//! - RP1: every command that the subscriber has delivered is applied, and no other: one step does both.
+//! - RP2: so a snapshot of subscriber and state is of one moment.
+//! - RP3: after a panic of the state machine nothing is applied, and no snapshot is taken.
 
 use core::fmt;
 
-use super::StateMachine;
+use super::{ReplicaError, StateMachine};
 use happens_before::broadcast::{
-    Delivery, Entry, NodeTableFull, Position, ReadAnswer, ReadLimit, Snapshot, SubscribeError,
+    Delivery, Entry, Follow, Position, Published, ReadAnswer, ReadLimit, Snapshot, SubscribeError,
     SubscribeRequest, SubscriberConfig, WriteAnswer,
 };
 use happens_before::{Dot, NodeId, Subscriber};
 
-/// Applies the commands of a log to a state machine, in order, each once; does no input or output.
+/// A copy of a state machine: it applies the commands of a log in order, each once, and does no input or output.
+///
+/// ```text
+///   publisher ──► log ──► Subscriber ── in order, each once ──► StateMachine ──► outcomes
+///                             └───────────── snapshot ───────────────┘
+/// ```
 ///
 /// # Use
 ///
-/// As a [`Subscriber`]: hand in announcements and the answers to requests; after each input, and when the time of
-/// [`poll_timeout`](Self::poll_timeout) has come, take out all of [`poll_applied`](Self::poll_applied), then do what
-/// [`poll_request`](Self::poll_request) says. Commands are sent by a [`Publisher`](happens_before::Publisher)
-/// beside it. The outcome of a command of the node's own is the one that is
-/// applied under its id.
+/// A replica is a reader of the log, so that requests and answers are those of [`Follow`], and every driver of a
+/// [`Subscriber`] drives a replica. [`blocking`](super::blocking) has those that wait for an outcome or a read. By hand:
+/// after each input, and when the time of [`poll_timeout`](Follow::poll_timeout) has come, take out all of
+/// [`poll_applied`](Self::poll_applied), then do what [`poll_request`](Follow::poll_request) says.
 ///
-/// A read by position hands in the counter's current number ([`observe_current`](Self::observe_current)) and waits until
-/// [`next`](Self::next) is above it; a read by marker waits until its own marker comes out as applied. Which of them is
-/// linearizable when: [see the module](super). [`blocking`](super::blocking) has the loops.
+/// Commands are sent by a [`Publisher`](happens_before::Publisher) beside the replica. The outcome of one of them is the one
+/// that is applied under its id: [`poll_outcome`](Self::poll_outcome) looks for it. A marker is published in the same way, and is a read
+/// once it is applied. A read by position is [`poll_sync`](Self::poll_sync). [The front page](super) says which of them is
+/// linearizable when.
 ///
 /// # Examples
 ///
 /// ```
 /// use core::cell::RefCell;
 /// use happens_before::Publisher;
-/// use happens_before::broadcast::{MemoryLog, PublisherConfig, SubscriberConfig};
-/// use happens_before_replicated::{blocking, Register, Replica};
-/// use happens_before_replicated::register::{Command, Outcome};
+/// use happens_before::broadcast::{AppendLog, MemoryLog, PublisherConfig, SubscriberConfig, blocking};
+/// use happens_before_replicated::Replica;
+/// use happens_before_replicated::register::{Command, Outcome, Register};
 ///
 /// let log = RefCell::new(MemoryLog::new(1_000));
 /// let mut publisher = Publisher::new("a", PublisherConfig::over_appends());
 /// for command in [Command::Write(5), Command::CompareAndSet { expected: 4, new: 6 }] {
 ///     publisher.publish(command)?;
-///     happens_before::broadcast::blocking::settle_append(&mut publisher, &log)?;
+///     blocking::settle_append(&mut publisher, &log)?;
 /// }
 ///
 /// let mut replica = Replica::new(Register::new(0), SubscriberConfig::default());
@@ -58,10 +59,10 @@ use happens_before::{Dot, NodeId, Subscriber};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Replica<I, M: StateMachine> {
-    pub(super) subscriber: Subscriber<I, M::Command>,
+    subscriber: Subscriber<I, M::Command>,
     machine: M,
     /// The command that is being applied. Between two calls there is one only if the state machine has panicked.
-    applying: Option<ApplyPanicked<I>>,
+    applying: Option<(Position, Dot<I>)>,
 }
 
 /// A command, or a marker, that is applied.
@@ -69,16 +70,16 @@ pub struct Replica<I, M: StateMachine> {
 pub struct Applied<I, O> {
     /// Its place in the order.
     pub position: Position,
-    /// Its id: what its sender knows it by.
+    /// Its id, which its sender knows.
     pub id: Dot<I>,
     /// The output of the state machine; `None` for a marker.
     pub output: Option<O>,
 }
 
-/// The state of a replica, and the place in the order that it is the state of: for restarts, and for those who join late.
+/// The state of a replica with its place in the order: for restarts, and for replicas that join late.
 ///
-/// The parts are public, so that the state machine is stored in whatever form its author chooses. Stored apart they are
-/// worth nothing: a command would be applied twice, or not at all.
+/// The parts are public, so that the author of the state machine chooses the form in which it is stored. Store both
+/// together: with the place of another moment, a command is applied twice, or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaSnapshot<I, M> {
     /// The place of the next command, with the commands that are applied already.
@@ -112,12 +113,13 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         Self { subscriber: Subscriber::measured(place, config, measure), machine, applying: None }
     }
 
-    /// Returns from where another replica can go on, and with what. O(n) for n nodes, and what cloning the state costs.
+    /// Returns the state and its place, from which another replica can go on. O(n) for n nodes, and the cost of cloning
+    /// the state.
     ///
     /// # Errors
     ///
-    /// [`ApplyPanicked`]: the state is that of no place in the order.
-    pub fn snapshot(&self) -> Result<ReplicaSnapshot<I, M>, ApplyPanicked<I>>
+    /// [`ReplicaError::Panicked`]: the state is that of no place in the order.
+    pub fn snapshot(&self) -> Result<ReplicaSnapshot<I, M>, ReplicaError<I>>
     where
         M: Clone,
     {
@@ -125,15 +127,15 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         Ok(ReplicaSnapshot { place: self.subscriber.snapshot(), machine: self.machine.clone() })
     }
 
-    /// Goes on from a snapshot of another replica, ahead of this one: what to do when the log is
-    /// [trimmed](SubscribeError::Trimmed) below what this one needs next.
+    /// Goes on from a snapshot of another replica, ahead of this one; as [`Subscriber::install`]. Call it when the log is
+    /// [trimmed](SubscribeError::Trimmed) below the slot that this replica needs next.
     ///
-    /// The outputs of the commands in between are not known here; whether one's own are among them,
-    /// [`has_passed`](Self::has_passed) says.
+    /// The outputs of the commands in between are not known here. [`has_passed`](Self::has_passed) says whether one of the
+    /// node's own is among them.
     ///
     /// # Errors
     ///
-    /// The snapshot is handed back if it is not ahead.
+    /// The snapshot is handed back if it is not ahead. Nothing is changed.
     #[expect(clippy::result_large_err, reason = "what was moved in is moved out")]
     pub fn install(&mut self, snapshot: ReplicaSnapshot<I, M>) -> Result<(), ReplicaSnapshot<I, M>> {
         let ReplicaSnapshot { place, machine } = snapshot;
@@ -148,40 +150,87 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
 
     /// Returns the state: that of all commands taken out by [`poll_applied`](Self::poll_applied), and of no other.
     ///
-    /// A read of it is local: never older than what this replica has shown before, but older than what others show. After
-    /// the state machine [panicked](ApplyPanicked) it is whatever that left of it.
+    /// A read of it is local. It is never older than an earlier one of this replica, but may be older than one of another
+    /// replica. After the state machine [panicked](ReplicaError::Panicked) the state may be half changed.
     pub fn machine(&self) -> &M {
         &self.machine
     }
 
-    /// Applies the next command, if it is here, and says what came of it. Costs what
-    /// [`Subscriber::poll_delivery`] and the state machine cost.
+    /// Returns the subscriber within: how far it is, and what it knows of the log.
+    pub fn subscriber(&self) -> &Subscriber<I, M::Command> {
+        &self.subscriber
+    }
+
+    /// Applies the next command, if it is here, and returns its output. Costs what [`Subscriber::poll_delivery`] and the
+    /// state machine cost.
     ///
     /// # Errors
     ///
-    /// [`ApplyError::NodeTableFull`]; nothing is changed. [`ApplyError::Panicked`] at every call after the state machine
+    /// [`ReplicaError::NodeTableFull`]; nothing is changed. [`ReplicaError::Panicked`] at every call after the state machine
     /// panicked and the caller caught it: nothing is applied any more. [Resume](Self::resume) from a snapshot, or
     /// [install](Self::install) one that is ahead.
-    pub fn poll_applied(&mut self) -> Result<Option<Applied<I, M::Output>>, ApplyError<I>> {
+    pub fn poll_applied(&mut self) -> Result<Option<Applied<I, M::Output>>, ReplicaError<I>> {
         self.whole()?;
         let Some(Delivery { position, id, payload }) = self.subscriber.poll_delivery()? else {
             return Ok(None);
         };
         let Some(command) = payload else { return Ok(Some(Applied { position, id, output: None })) };
-        let ApplyPanicked { id, .. } = self.applying.insert(ApplyPanicked { position, id });
+        let (_, id) = self.applying.insert((position, id));
         let applied = Applied { position, id: id.clone(), output: Some(self.machine.apply(position, command)) };
         self.applying = None;
         Ok(Some(applied))
     }
 
-    /// Returns an error if the state machine has panicked.
-    fn whole(&self) -> Result<(), ApplyPanicked<I>> {
-        self.applying.clone().map_or(Ok(()), Err)
+    /// Applies the commands that are here, up to the one that was published, and returns its outcome; `None` if it is not
+    /// here yet. If it is a marker, the outcome is the end of a read: the state contains every command that was
+    /// acknowledged before the marker was published.
+    ///
+    /// For a batch it is the outcome of the first command. The others are applied next, with the numbers that follow.
+    /// Other commands that are applied on the way are not reported. So call it for the node's own commands in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplicaError`]; after [`NodeTableFull`](ReplicaError::NodeTableFull) call it again, once there is room.
+    pub fn poll_outcome(
+        &mut self,
+        published: &Published<I>,
+    ) -> Result<Option<Applied<I, M::Output>>, ReplicaError<I>> {
+        self.subscriber.observe_current(published.slot);
+        loop {
+            if self.has_passed(&published.id) {
+                return Err(ReplicaError::Passed { id: published.id.clone() });
+            }
+            match self.poll_applied()? {
+                Some(applied) if applied.id != published.id => {}
+                outcome_or_none => return Ok(outcome_or_none),
+            }
+        }
     }
 
-    /// Returns the slot to apply next: everything below is applied, or was a fill.
-    pub fn next(&self) -> u64 {
-        self.subscriber.next()
+    /// Applies the commands that are here, up to slot `current`, and returns `Some` once all of them are applied: a read
+    /// by position. `current` is the counter's current number, asked for after the read began.
+    ///
+    /// Commands that are applied on the way are not reported, and none above `current` is applied.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_applied`](Self::poll_applied).
+    pub fn poll_sync(&mut self, current: u64) -> Result<Option<()>, ReplicaError<I>> {
+        self.subscriber.observe_current(current);
+        while self.subscriber.next() <= current {
+            if self.poll_applied()?.is_none() && self.subscriber.next() <= current {
+                return Ok(None);
+            }
+        }
+        Ok(Some(()))
+    }
+
+    /// Returns an error if the state machine has panicked.
+    fn whole(&self) -> Result<(), ReplicaError<I>> {
+        match &self.applying {
+            None => Ok(()),
+            Some((position, id)) => Err(ReplicaError::Panicked { position: *position, id: id.clone() }),
+        }
     }
 
     /// Returns whether the turn of a command is over: it is applied, or never will be. O(log n) for n nodes.
@@ -212,62 +261,6 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         self.subscriber.observe_current(current);
     }
 
-    /// Returns what is to be done at `now_ms`; as [`Subscriber::poll_request`].
-    pub fn poll_request(&mut self, now_ms: u64) -> Option<SubscribeRequest> {
-        self.subscriber.poll_request(now_ms)
-    }
-
-    /// Returns when to call [`poll_request`](Self::poll_request) again; as [`Subscriber::poll_timeout`].
-    pub fn poll_timeout(&self) -> Option<u64> {
-        self.subscriber.poll_timeout()
-    }
-
-    /// Hands in what a read has found; as [`Subscriber::handle_read`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn handle_read(
-        &mut self,
-        now_ms: u64,
-        from: u64,
-        limit: ReadLimit,
-        answer: ReadAnswer<I, M::Command>,
-    ) -> Result<(), SubscribeError<I, M::Command>>
-    where
-        M::Command: PartialEq + Clone,
-    {
-        self.subscriber.handle_read(now_ms, from, limit, answer)
-    }
-
-    /// Hands in what became of a fill; as [`Subscriber::handle_fill`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn handle_fill(
-        &mut self,
-        now_ms: u64,
-        slot: u64,
-        epoch: u64,
-        answer: WriteAnswer<I, M::Command>,
-    ) -> Result<(), SubscribeError<I, M::Command>>
-    where
-        M::Command: PartialEq + Clone,
-    {
-        self.subscriber.handle_fill(now_ms, slot, epoch, answer)
-    }
-
-    /// Returns the reason why nothing is applied from the next slot on; as [`Subscriber::obstacle`].
-    pub fn obstacle(&self) -> Option<SubscribeError<I, M::Command>> {
-        self.subscriber.obstacle()
-    }
-
-    /// Hands in that the last request failed; as [`Subscriber::handle_failure`].
-    pub fn handle_failure(&mut self, now_ms: u64) {
-        self.subscriber.handle_failure(now_ms);
-    }
-
     /// Sets how many nodes may have sent commands; as [`Subscriber::set_nodes`].
     pub fn set_nodes(&mut self, nodes: usize) {
         self.subscriber.set_nodes(nodes);
@@ -279,66 +272,63 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
     }
 }
 
-/// The reason why the next command is not applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ApplyError<I> {
-    /// There is no room for the node of the next command.
-    NodeTableFull(NodeTableFull<I>),
-    /// The state machine has panicked.
-    Panicked(ApplyPanicked<I>),
-}
-
-impl<I> From<NodeTableFull<I>> for ApplyError<I> {
-    fn from(error: NodeTableFull<I>) -> Self {
-        Self::NodeTableFull(error)
-    }
-}
-
-impl<I> From<ApplyPanicked<I>> for ApplyError<I> {
-    fn from(error: ApplyPanicked<I>) -> Self {
-        Self::Panicked(error)
-    }
-}
-
-impl<I: fmt::Debug> fmt::Display for ApplyError<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NodeTableFull(error) => error.fmt(f),
-            Self::Panicked(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<I: fmt::Debug> core::error::Error for ApplyError<I> {}
-
-/// The state machine panicked at a command, so that the replica's state may be half changed. Nothing is applied any more.
-///
-/// Go on from a snapshot of before the command, or of another replica that has applied it. If every replica panics there,
-/// the state machine is at fault.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ApplyPanicked<I> {
-    /// The place of the command.
-    pub position: Position,
-    /// Its id.
-    pub id: Dot<I>,
-}
-
-impl<I: fmt::Debug> fmt::Display for ApplyPanicked<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { position, id } = self;
-        write!(f, "the state machine panicked at command {id:?} at {position}; go on from a snapshot")
-    }
-}
-
-impl<I: fmt::Debug> core::error::Error for ApplyPanicked<I> {}
-
 impl<I: fmt::Debug, M: StateMachine + fmt::Debug> fmt::Debug for Replica<I, M>
 where
     M::Command: fmt::Debug,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Replica").field("subscriber", &self.subscriber).field("machine", &self.machine).finish()
+    }
+}
+
+/// By the subscriber within, except for what is applied.
+impl<I: NodeId, M: StateMachine<Command: PartialEq + Clone>> Follow for Replica<I, M> {
+    type Node = I;
+    type Payload = M::Command;
+    type Output = Applied<I, M::Output>;
+    type Error = ReplicaError<I>;
+
+    fn poll_output(&mut self) -> Result<Option<Applied<I, M::Output>>, ReplicaError<I>> {
+        self.poll_applied()
+    }
+
+    fn next(&self) -> u64 {
+        self.subscriber.next()
+    }
+
+    fn obstacle(&self) -> Option<SubscribeError<I, M::Command>> {
+        self.subscriber.obstacle()
+    }
+
+    fn poll_timeout(&self) -> Option<u64> {
+        self.subscriber.poll_timeout()
+    }
+
+    fn poll_request(&mut self, now_ms: u64) -> Option<SubscribeRequest> {
+        self.subscriber.poll_request(now_ms)
+    }
+
+    fn handle_read(
+        &mut self,
+        now_ms: u64,
+        from: u64,
+        limit: ReadLimit,
+        answer: ReadAnswer<I, M::Command>,
+    ) -> Result<(), SubscribeError<I, M::Command>> {
+        self.subscriber.handle_read(now_ms, from, limit, answer)
+    }
+
+    fn handle_fill(
+        &mut self,
+        now_ms: u64,
+        slot: u64,
+        epoch: u64,
+        answer: WriteAnswer<I, M::Command>,
+    ) -> Result<(), SubscribeError<I, M::Command>> {
+        self.subscriber.handle_fill(now_ms, slot, epoch, answer)
+    }
+
+    fn handle_failure(&mut self, now_ms: u64) {
+        self.subscriber.handle_failure(now_ms);
     }
 }

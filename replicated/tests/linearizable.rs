@@ -7,10 +7,11 @@ use testkit::subjects;
 use std::cell::{Cell, RefCell};
 
 use happens_before::broadcast::{
-    Entry, Log, MemoryLog, PublishRequest, PublisherConfig, SlotLog, SubscribeRequest, SubscriberConfig,
+    Entry, Follow, Log, MemoryLog, PublishRequest, PublisherConfig, SlotLog, SubscribeRequest, SubscriberConfig,
 };
 use happens_before::{Dot, Publisher};
-use happens_before_replicated::{Register, Replica, ReplicaSnapshot, StateMachine, register};
+use happens_before_replicated::register::{self, Register};
+use happens_before_replicated::{Replica, ReplicaSnapshot, StateMachine};
 use linearizable::{Call, linearizable};
 use subjects::{Names, OneRegister, Random, RegisterOp, Subject};
 
@@ -160,10 +161,10 @@ fn history<T: Subject>(seed: u64, faults: Faults, seen: &mut Seen) -> Vec<Call<T
         let (lose_request, lose_answer) = (random.per_mille(faults.lose), random.per_mille(faults.lose));
         match client.publisher.poll_request() {
             _ if lose_request || random.below(2) == 0 => {}
-            Some(PublishRequest::Numbers(take)) => {
+            Some(PublishRequest::Numbers(request)) => {
                 let first = counter.get() + 1;
-                counter.set(counter.get() + take.n.get());
-                if !lose_answer && client.publisher.handle_numbers(&take, first).is_err() {
+                counter.set(counter.get() + request.n.get());
+                if !lose_answer && client.publisher.handle_numbers(&request, first).is_err() {
                     client.stage = Stage::Idle;
                 }
             }

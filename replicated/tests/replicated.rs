@@ -1,22 +1,22 @@
 //! Replicas and their state machines, each rule by name.
 
 use std::cell::{Cell, RefCell};
-use std::convert::Infallible;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use happens_before::broadcast::blocking::{FollowError, settle, settle_append};
+use happens_before::broadcast::blocking::{FollowError, follow, follow_appends, settle, settle_append};
 use happens_before::broadcast::{
-    AppendLog, Entry, Fence, FencingToken, LogFull, MemoryLog, Position, Published, PublisherConfig, SlotLog,
-    SubscribeError, SubscriberConfig,
+    AppendLog, Entry, Fence, FencingToken, Follow, LogFull, MemoryLog, Position, Published, PublisherConfig,
+    SlotLog, SubscribeError, SubscriberConfig,
 };
 use happens_before::counter::Counter;
 use happens_before::scalar::LamportTimestamp;
 use happens_before::{Dot, LamportClock, Publisher};
-use happens_before_replicated::blocking::{WaitError, follow, follow_appends, outcome, sync};
-use happens_before_replicated::{
-    ApplyError, Claims, Lock, Register, Replica, ReplicaSnapshot, StateMachine, claims, lock, register,
-};
+use happens_before_replicated::blocking::{outcome, outcome_append, sync};
+use happens_before_replicated::claims::{self, Claims};
+use happens_before_replicated::lock::{self, Lock};
+use happens_before_replicated::register::{self, Register};
+use happens_before_replicated::{Replica, ReplicaError, ReplicaSnapshot, StateMachine, SyncError};
 
 fn at(sequence: u64) -> Position {
     Position { epoch: 0, sequence, index: 0 }
@@ -48,14 +48,9 @@ fn append(log: &Shared<u8>, node: &'static str, first: u64, commands: &[u8]) {
     log.append(&Entry::batch(0, first, commands.to_vec()).unwrap()).unwrap();
 }
 
-fn step<M>(log: &Shared<M::Command>) -> impl Fn(&mut Replica<&'static str, M>) -> Result<(), String>
-where
-    M: StateMachine<Command: PartialEq + Clone + std::fmt::Debug>,
-{
-    |replica| {
-        let now_ms = replica.poll_timeout().ok_or("halted")?;
-        follow(replica, log, now_ms).map_err(|error| error.to_string())
-    }
+/// Time passes at once.
+fn wait(until_ms: u64) -> Option<u64> {
+    Some(until_ms)
 }
 
 #[test]
@@ -106,7 +101,7 @@ fn a_snapshot_in_the_middle_of_an_entry_applies_the_rest_once() {
 }
 
 #[test]
-fn who_lags_behind_a_trimmed_log_goes_on_from_a_snapshot() {
+fn a_replica_that_lags_behind_a_trimmed_log_goes_on_from_a_snapshot() {
     let log = RefCell::new(MemoryLog::new(100));
     append(&log, "a", 1, &[1]);
     append(&log, "b", 1, &[2]);
@@ -122,19 +117,18 @@ fn who_lags_behind_a_trimmed_log_goes_on_from_a_snapshot() {
     assert_eq!(behind.machine(), ahead.machine());
     assert_eq!(behind.install(ahead.snapshot().unwrap()), Err(ahead.snapshot().unwrap()), "not ahead");
 
-    // What became of its own command, nobody tells it any more.
+    // The outcome of its own command is not told any more.
     let published = Published { id: Dot::new("b", 1).unwrap(), slot: 2 };
-    let passed =
-        outcome(&mut behind, &published, |_| -> Result<(), Infallible> { unreachable!() }).unwrap_err();
-    assert_eq!(passed, WaitError::Passed { id: published.id });
+    let passed = outcome(&mut behind, &published, &log, |_| unreachable!()).unwrap_err();
+    assert_eq!(passed, FollowError::Goal(ReplicaError::Passed { id: published.id }));
 
     let next = Published { id: Dot::new("a", 2).unwrap(), slot: 3 };
-    let applied = outcome(&mut behind, &next, step(&log)).unwrap();
+    let applied = outcome(&mut behind, &next, &log, wait).unwrap();
     assert_eq!((applied.position, applied.output), (at(3), Some(3)));
 }
 
 #[test]
-fn a_snapshot_behind_is_refused_and_changes_nothing() {
+fn a_snapshot_that_is_not_ahead_is_refused_and_changes_nothing() {
     let log = RefCell::new(MemoryLog::new(100));
     append(&log, "a", 1, &[1]);
     let mut replica = journal();
@@ -155,31 +149,31 @@ fn the_outcomes_of_a_batch_come_one_after_the_other() {
     let first = settle_append(&mut appender, &log).unwrap().unwrap();
     let second = Published { id: Dot::new("a", 2).unwrap(), ..first };
     let mut replica = journal();
-    assert_eq!(outcome(&mut replica, &first, step(&log)).unwrap().output, Some(2));
-    assert_eq!(outcome(&mut replica, &second, step(&log)).unwrap().output, Some(3));
-    // Whoever asks for the second alone gets that.
-    assert_eq!(outcome(&mut journal(), &second, step(&log)).unwrap().output, Some(3));
+    assert_eq!(outcome(&mut replica, &first, &log, wait).unwrap().output, Some(2));
+    assert_eq!(outcome(&mut replica, &second, &log, wait).unwrap().output, Some(3));
+    // The second can be asked for alone.
+    assert_eq!(outcome(&mut journal(), &second, &log, wait).unwrap().output, Some(3));
 }
 
 #[test]
-fn ones_own_command_is_read_at_once_although_the_log_was_empty_just_now() {
+fn the_own_command_is_read_at_once_although_the_log_was_empty_just_now() {
     let log: Shared<u8> = RefCell::new(MemoryLog::new(100));
     let mut replica = journal();
     follow_appends(&mut replica, &log, 0).unwrap();
     assert_eq!(replica.poll_timeout(), Some(50));
     append(&log, "a", 1, &[1]);
     let published = Published { id: Dot::new("a", 1).unwrap(), slot: 1 };
-    let mut steps = 0;
-    let applied = outcome(&mut replica, &published, |replica| {
-        steps += 1;
-        assert_eq!(steps, 1, "no time passes");
-        follow_appends(replica, &log, 0)
+    let mut waits = 0;
+    let applied = outcome_append(&mut replica, &published, &log, |until_ms| {
+        waits += 1;
+        assert_eq!((waits, until_ms), (1, 0), "no time passes");
+        Some(0)
     });
     assert_eq!(applied.unwrap().output, Some(1));
 }
 
 #[test]
-fn a_step_that_fails_ends_the_wait_and_the_next_call_goes_on() {
+fn a_wait_that_is_given_up_ends_and_the_next_call_goes_on() {
     let log: Shared<u8> = RefCell::new(MemoryLog::new(100));
     let counter = Manual::default();
     counter.0.set(1); // taken by someone who has died
@@ -188,14 +182,13 @@ fn a_step_that_fails_ends_the_wait_and_the_next_call_goes_on() {
     let published = settle(&mut publisher, &counter, &log).unwrap().unwrap();
     assert_eq!(published.slot, 2);
     let mut replica = journal();
-    let mut steps = 0;
-    let impatient = outcome(&mut replica, &published, |replica| {
-        steps += 1;
-        let Ok(()) = follow(replica, &log, 0) else { unreachable!() };
-        if steps < 3 { Ok(()) } else { Err("too long") }
+    let mut waits = 0;
+    let impatient = outcome(&mut replica, &published, &log, |_| {
+        waits += 1;
+        (waits < 3).then_some(0)
     });
-    assert_eq!(impatient, Err(WaitError::Step("too long")));
-    assert_eq!(outcome(&mut replica, &published, step(&log)).unwrap().position, at(2));
+    assert_eq!((impatient, waits), (Err(FollowError::GivenUp), 3));
+    assert_eq!(outcome(&mut replica, &published, &log, wait).unwrap().position, at(2));
 }
 
 #[test]
@@ -214,10 +207,10 @@ fn after_two_contents_were_seen_in_a_slot_a_wait_ends_before_it() {
     replica.handle_entry(2, entry("a", 2)).unwrap_err();
     let halted = || FollowError::Subscribe(SubscribeError::Halted { slot: 2 });
     for _ in 0..2 {
-        let waited = sync(&mut replica, &counter, |replica| follow(replica, &log, 0));
-        assert_eq!(waited, Err(WaitError::Step(halted())));
-        let waited = outcome(&mut replica, &published, |replica| follow_appends(replica, &log, 0));
-        assert_eq!(waited.unwrap_err(), WaitError::Step(halted()));
+        let waited = sync(&mut replica, &counter, &log, |_| Some(0));
+        assert_eq!(waited, Err(SyncError::Follow(halted())));
+        let waited = outcome_append(&mut replica, &published, &log, |_| Some(0));
+        assert_eq!(waited.unwrap_err(), halted());
     }
     assert_eq!(replica.machine().0.len(), 1, "what is below is certain");
 }
@@ -229,19 +222,22 @@ fn a_read_by_position_passes_holes_up_to_the_current_number() {
     let counter = Manual::default();
     counter.0.set(3); // 2 and 3 were taken by someone who has died
     let mut replica = journal();
-    sync(&mut replica, &counter, |replica| {
+    while replica.poll_sync(3).unwrap().is_none() {
         assert!(replica.next() <= 3, "it is there");
-        step(&log)(replica)
-    })
-    .unwrap();
+        let now_ms = replica.poll_timeout().unwrap();
+        follow(&mut replica, &log, now_ms).unwrap();
+    }
     assert_eq!((replica.next(), replica.machine().0.len()), (4, 1));
-    sync(&mut replica, &counter, |_| -> Result<(), Infallible> { unreachable!("it is there") }).unwrap();
+    sync(&mut replica, &counter, &log, |_| unreachable!("it is there")).unwrap();
+    let mut other = journal();
+    sync(&mut other, &counter, &log, wait).unwrap();
+    assert_eq!(other.snapshot(), replica.snapshot());
 
     // It applies no more than it must.
     log.write(4, &Entry::message(0, Dot::new("a", 2).unwrap(), 2)).unwrap();
     log.write(5, &Entry::message(0, Dot::new("a", 3).unwrap(), 3)).unwrap();
     counter.0.set(4);
-    sync(&mut replica, &counter, step(&log)).unwrap();
+    sync(&mut replica, &counter, &log, wait).unwrap();
     assert_eq!((replica.next(), replica.machine().0.len()), (5, 2));
 }
 
@@ -253,10 +249,11 @@ fn a_node_too_many_stops_a_wait_until_there_is_room() {
     let mut replica =
         Replica::new(Journal::default(), SubscriberConfig { nodes: 1, ..SubscriberConfig::default() });
     let published = Published { id: Dot::new("b", 1).unwrap(), slot: 2 };
-    let Err(WaitError::NodeTableFull(error)) = outcome(&mut replica, &published, step(&log)) else { panic!() };
+    let waited = outcome(&mut replica, &published, &log, wait);
+    let Err(FollowError::Goal(ReplicaError::NodeTableFull(error))) = waited else { panic!("{waited:?}") };
     assert_eq!((error.node, replica.machine().0.len()), ("b", 1));
     replica.set_nodes(2);
-    assert_eq!(outcome(&mut replica, &published, step(&log)).unwrap().output, Some(2));
+    assert_eq!(outcome(&mut replica, &published, &log, wait).unwrap().output, Some(2));
 }
 
 /// A counter that can be set back: one that does not keep its promise.
@@ -285,22 +282,22 @@ fn after_a_counter_reset_a_read_by_position_is_stale_and_one_by_marker_is_not() 
     for value in [1, 2] {
         writer.publish(register::Command::Write(value)).unwrap();
         let published = settle(&mut writer, &counter, &log).unwrap().unwrap();
-        outcome(&mut own, &published, step(&log)).unwrap(); // acknowledged
+        outcome(&mut own, &published, &log, wait).unwrap(); // acknowledged
     }
-    counter.0.set(1); // behind everyone's back
+    counter.0.set(1); // unseen
 
     let mut reader = new();
-    sync(&mut reader, &counter, step(&log)).unwrap();
+    sync(&mut reader, &counter, &log, wait).unwrap();
     assert_eq!(reader.machine().value(), &1, "stale: 2 was acknowledged before the read began");
 
     let (mut publisher, mut reader) = (Publisher::new("reader", PublisherConfig::default()), new());
     publisher.publish_marker().unwrap();
     let published = settle(&mut publisher, &counter, &log).unwrap().unwrap();
-    assert_eq!(outcome(&mut reader, &published, step(&log)).unwrap().output, None);
+    assert_eq!(outcome(&mut reader, &published, &log, wait).unwrap().output, None);
     assert_eq!(reader.machine().value(), &2);
 }
 
-/// A node that decides who has a name by Lamport timestamps, as far as it knows them.
+/// A node that decides by the Lamport timestamps that it knows which node has a name.
 struct ByTimestamp {
     clock: LamportClock<char>,
     known: Vec<LamportTimestamp<char>>,
@@ -323,7 +320,7 @@ impl ByTimestamp {
         self.known.push(claim);
     }
 
-    /// Who has the name: the claim that is first in the total order of timestamps.
+    /// The node that has the name: the claim that is first in the total order of timestamps.
     fn winner(&self) -> char {
         *self.known.iter().min().unwrap().node()
     }
@@ -340,7 +337,7 @@ fn by_lamport_timestamps_two_nodes_both_believe_that_they_have_won_the_name() {
     a.receive(claim_b);
     b.receive(claim_a);
     assert_eq!((a.winner(), b.winner()), ('a', 'a'));
-    // Nor does it help to have heard of the other: whoever comes late may still come first.
+    // Nor does it help to have heard of the other: a late claim may still come first.
     let mut c = ByTimestamp::new('c');
     c.receive(claim_b);
     assert_eq!(c.winner(), 'b');
@@ -360,7 +357,7 @@ fn by_claims_on_the_log_one_node_has_won_and_the_other_is_told_so() {
         });
         let told = published.map(|published| {
             let mut replica = Replica::new(Claims::new(10), SubscriberConfig::default());
-            outcome(&mut replica, &published, step(&log)).unwrap().output.unwrap()
+            outcome(&mut replica, &published, &log, wait).unwrap().output.unwrap()
         });
         assert_eq!(told, [claims::Outcome::Won, claims::Outcome::Lost { owner: order[0] }]);
     }
@@ -421,7 +418,7 @@ fn of_two_who_take_over_from_a_dead_holder_one_gets_the_lock() {
     );
     // Or gives back what is not its any more.
     assert_eq!(lock.apply(at(4), lock::Command::Release { token: token(1) }), lock::Outcome::NotHeld);
-    // One's own token may be ended for a new one.
+    // The owner may end its own token for a new one.
     let renew = lock::Command::Acquire { owner: "b", over: Some(token(2)) };
     assert_eq!(lock.apply(at(5), renew), lock::Outcome::Granted { token: token(5) });
 }
@@ -441,7 +438,7 @@ fn with_a_raised_fence_no_update_is_lost_whenever_a_holder_wakes_up() {
             sequence += 1;
             match *step {
                 0 => {
-                    // Whoever holds it is believed to be dead.
+                    // The holder is believed to be dead.
                     let over = lock.holder().map(|(_, token)| token);
                     let command = lock::Command::Acquire { owner, over };
                     let lock::Outcome::Granted { token: granted } = lock.apply(at(sequence), command) else {
@@ -511,19 +508,18 @@ fn after_a_panic_of_the_state_machine_nothing_is_applied_before_a_snapshot_is_in
     let before = replica.snapshot().unwrap();
     assert!(catch_unwind(AssertUnwindSafe(|| replica.poll_applied())).is_err());
     for _ in 0..3 {
-        let Err(ApplyError::Panicked(error)) = replica.poll_applied() else { panic!("it goes on") };
-        assert_eq!((error.position.sequence, error.id), (2, Dot::new("a", 2).unwrap()));
+        let error = replica.poll_applied().unwrap_err();
+        assert_eq!(error, ReplicaError::Panicked { position: at(2), id: Dot::new("a", 2).unwrap() });
         assert_eq!(replica.snapshot(), Err(error));
         follow_appends(&mut replica, &log, 1_000).unwrap();
     }
     let published = Published { id: Dot::new("a", 3).unwrap(), slot: 3 };
-    let waited = outcome(&mut replica, &published, |_| Ok::<_, Infallible>(()));
-    let error = waited.unwrap_err();
-    assert!(matches!(error, WaitError::ApplyPanicked(_)));
+    let error = outcome(&mut replica, &published, &log, |_| unreachable!()).unwrap_err();
+    assert!(matches!(error, FollowError::Goal(ReplicaError::Panicked { .. })));
     let text = "the state machine panicked at command (\"a\", 2) at 0:2:0; go on from a snapshot";
     assert_eq!(error.to_string(), text);
 
-    // Where it did not panic.
+    // A replica that did not panic.
     let mut other = start(None);
     while other.poll_applied().unwrap().is_some() {}
     let snapshot = other.snapshot().unwrap();

@@ -12,7 +12,8 @@ use happens_before::broadcast::{
 };
 use happens_before::counter::{AtomicCounter, Counter};
 use happens_before::{Dot, Publisher, Subscriber};
-use happens_before_replicated::{Lock, StateMachine, lock};
+use happens_before_replicated::StateMachine;
+use happens_before_replicated::lock::{self, Lock};
 
 type Shared = RefCell<MemoryLog<char, &'static str>>;
 
@@ -145,7 +146,7 @@ fn in_the_middle_of_a_batch_a_restore_is_noticed_too() {
     assert_eq!(blocking::follow_appends(&mut resumed, &log, 0), rolled_back(1));
 }
 
-/// What was announced is believed only in the epoch of what was delivered last. Otherwise the first announcement of the
+/// An announced entry is believed only in the epoch of what was delivered last. Otherwise the first announcement of the
 /// restored log would be taken for what follows.
 #[test]
 fn an_announcement_of_a_new_epoch_is_read_from_the_log_before_it_is_delivered() {

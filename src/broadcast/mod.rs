@@ -122,6 +122,8 @@ mod epoch;
 mod error;
 mod fence;
 #[cfg(feature = "alloc")]
+mod follow;
+#[cfg(feature = "alloc")]
 mod log;
 #[cfg(feature = "alloc")]
 mod measure;
@@ -148,6 +150,8 @@ pub use epoch::{EpochBegun, EpochRequest, NewEpoch};
 #[cfg(feature = "alloc")]
 pub use error::{InvalidAnswer, LogFull, NodeTableFull, PublishError, PublishErrorKind, SubscribeError};
 pub use fence::{Fence, FencingToken, StaleToken};
+#[cfg(feature = "alloc")]
+pub use follow::{Follow, FollowStep, Followed, Follower};
 #[cfg(feature = "alloc")]
 pub use log::{AppendAnswer, AppendLog, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer};
 #[cfg(feature = "alloc")]

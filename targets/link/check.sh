@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Proves that the core pulls in no standard library unless asked to, in two ways. Each has a canary: the same
+# Proves that the core, and the crates on it that are `no_std`, pull in no standard library unless asked to, in two ways. Each has a canary: the same
 # build with the core's `std` feature must fail, and for the right reason, or the check has gone blind.
 #
 #   1. A static library with its own panic handler: std's would be the second, which is an error.
@@ -48,10 +48,11 @@ ln -s "$(rustc --print sysroot)/$libraries"/lib{core,alloc,compiler_builtins}-* 
 # With --target, RUSTFLAGS leaves build scripts and procedural macros alone; those need std.
 bare() {
   RUSTFLAGS="--sysroot $sysroot" \
-    cargo check -p happens-before --lib --no-default-features --target "$host" --target-dir target/link "$@"
+    cargo check --lib --no-default-features --target "$host" --target-dir target/link "$@"
 }
 
-must_build "whole tree, no features" bare
-must_build "whole tree, alloc" bare --features alloc
-must_build "whole tree, alloc and serde" bare --features alloc,serde
-must_fail_with "E0463.*\`std\`|can't find crate for \`std\`" "whole tree, std" bare --features std
+must_build "whole tree, no features" bare -p happens-before
+must_build "whole tree, alloc" bare -p happens-before --features alloc
+must_build "whole tree, alloc and serde" bare -p happens-before --features alloc,serde
+must_build "whole tree, replicated" bare -p happens-before-replicated
+must_fail_with "E0463.*\`std\`|can't find crate for \`std\`" "whole tree, std" bare -p happens-before --features std

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use happens_before_replicated::{Claims, Register, StateMachine, claims, register};
+use happens_before_replicated::StateMachine;
+use happens_before_replicated::claims::{self, Claims};
+use happens_before_replicated::register::{self, Register};
 
 /// What is tried: a state machine, and beside it a model that shares no code with it.
 pub trait Subject {

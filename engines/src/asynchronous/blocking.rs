@@ -1,4 +1,4 @@
-//! What does not really block, as an asynchronous counter or log.
+//! Counters and logs that hardly block, as asynchronous ones.
 
 use core::num::NonZeroU64;
 

@@ -2,9 +2,8 @@
 //!
 //! # The problem
 //!
-//! The machines of [`broadcast`](happens_before::broadcast) do no input or output, so that it is all one to them who
-//! carries out their requests. The traits of the core block, though, and whoever serves a thousand connections from a
-//! few threads must not.
+//! The machines of [`broadcast`](happens_before::broadcast) do no input or output, and any driver can carry out their
+//! requests. The traits of the core block, though, and a server of a thousand connections on a few threads must not.
 //!
 //! # What is here
 //!
@@ -12,18 +11,23 @@
 //! |---|---|
 //! | [`Counter`](happens_before::counter::Counter) | [`AsyncCounter`] |
 //! | [`Log`](happens_before::broadcast::Log), [`SlotLog`](happens_before::broadcast::SlotLog), [`AppendLog`](happens_before::broadcast::AppendLog) | [`AsyncLog`], [`AsyncSlotLog`], [`AsyncAppendLog`] |
-//! | [`broadcast::blocking`](happens_before::broadcast::blocking), [`replicated::blocking`](happens_before_replicated::blocking) | [`settle`], [`settle_append`], [`begin_epoch`], [`begin_epoch_append`], [`follow`], [`follow_appends`], [`next`], [`next_append`], [`outcome`], [`outcome_append`], [`sync`] |
+//! | [`broadcast::blocking`](happens_before::broadcast::blocking) | [`settle`], [`settle_append`], [`begin_epoch`], [`begin_epoch_append`], [`follow`], [`follow_appends`], [`follow_until`], [`follow_appends_until`], [`next`], [`next_append`] |
+//! | [`replicated::blocking`](happens_before_replicated::blocking) | [`outcome`], [`outcome_append`], [`sync`] |
+//!
+//! The drivers that follow a log take any [`Follow`](happens_before::broadcast::Follow): a
+//! [`Subscriber`](happens_before::Subscriber), a [`Replica`](happens_before_replicated::Replica), or a type of your own
+//! around one. Blocking and asynchronous drivers carry out the steps of the same machines, so that they cannot differ.
 //!
 //! Promises (L1 to L7), answers and errors are those of the blocking ones, word for word. A counter or a log in memory
 //! becomes an asynchronous one by [`Blocking`]; `postgres` has one by nature. For `redb` there is none: a write waits for
 //! the disk, which no file system lets one wait for without a thread; so give it a thread of the runtime
 //! (`spawn_blocking`, or what it is called there).
 //!
-//! # Who waits
+//! # Waiting
 //!
-//! Nothing here reads a clock or sleeps. The loops that wait take a function, `wait`: it is given a time in milliseconds,
-//! by the caller's clock, and returns a future that is over at that time, or earlier if something may be new, and says
-//! what time it is then. On tokio, with `began` a `tokio::time::Instant`:
+//! Nothing here reads a clock or sleeps. The drivers that wait take a function, `wait`. It is given a time in milliseconds,
+//! by the caller's clock. It returns a future that ends at that time, or earlier if something may be new, with the time
+//! that it is then. On tokio, with `began` a `tokio::time::Instant`:
 //!
 //! ```text
 //!   async |until_ms| {
@@ -77,7 +81,10 @@ use happens_before::broadcast::{AppendAnswer, Entry, ReadAnswer, ReadLimit, Seal
 
 pub use blocking::Blocking;
 pub use epoch::{begin_epoch, begin_epoch_append};
-pub use follow::{Follower, Waited, follow, follow_appends, next, next_append, outcome, outcome_append, sync};
+pub use follow::{
+    follow, follow_appends, follow_appends_until, follow_until, next, next_append, outcome, outcome_append,
+    sync,
+};
 pub use publish::{settle, settle_append};
 
 /// A linearizable counter; as [`Counter`](happens_before::counter::Counter), which says what is promised.

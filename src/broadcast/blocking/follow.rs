@@ -1,120 +1,161 @@
-//! Drives a subscriber.
+//! Drives a subscriber, or any other reader of a log.
 
-use core::fmt;
+use super::super::{Entry, Follow, FollowStep, Followed, Follower, Log, SlotLog, SubscribeRequest};
+use super::FollowError;
 
-use super::super::{Entry, Log, ReadLimit, SlotLog, SubscribeError, SubscribeRequest, Subscriber};
-use crate::node::NodeId;
-
-/// Does what the subscriber asks for at `now_ms`, until there is something to deliver, or nothing to do before
-/// [`poll_timeout`](Subscriber::poll_timeout).
+/// Does what a reader asks for at `now_ms`, until there is something to deliver, or nothing to do before
+/// its [`poll_timeout`](Follow::poll_timeout).
 ///
-/// A call makes at most 100 requests, whatever the log answers; a search for a [`Skip`](super::Content::Skip) goes on in
-/// the next call.
+/// A call makes at most 100 requests of a [`Subscriber`](crate::Subscriber), whatever the log answers; a search for a
+/// [`Skip`](super::super::Content::Skip) goes on in the next call.
 ///
 /// # Errors
 ///
-/// [`FollowError`]; the subscriber goes on when this is called again. Once everything below an
-/// [obstacle](Subscriber::obstacle) is delivered, each call returns the obstacle.
-pub fn follow<I, P, L>(
-    subscriber: &mut Subscriber<I, P>,
-    log: &L,
-    now_ms: u64,
-) -> Result<(), FollowError<I, P, L::Error>>
+/// [`FollowError`]; the reader goes on when this is called again. Once everything below an
+/// [obstacle](Follow::obstacle) is delivered, each call returns the obstacle.
+pub fn follow<F, L>(reader: &mut F, log: &L, now_ms: u64) -> Followed<F, (), L::Error>
 where
-    I: NodeId,
-    P: PartialEq + Clone,
-    L: SlotLog<I, P> + ?Sized,
+    F: Follow,
+    L: SlotLog<F::Node, F::Payload> + ?Sized,
 {
-    while let Some(request) = subscriber.poll_request(now_ms) {
-        match request {
-            SubscribeRequest::Read { from, limit } => read(subscriber, log, now_ms, from, limit)?,
-            SubscribeRequest::Fill { slot, epoch } => match log.write(slot, &Entry::fill(epoch)) {
-                Ok(answer) => {
-                    subscriber.handle_fill(now_ms, slot, epoch, answer).map_err(FollowError::Subscribe)?;
-                }
-                Err(error) => {
-                    subscriber.handle_failure(now_ms);
-                    return Err(FollowError::Log(error));
-                }
-            },
-        }
-    }
-    subscriber.obstacle().map_or(Ok(()), |obstacle| Err(FollowError::Subscribe(obstacle)))
+    drive(Follower::at(reader, now_ms), log, |_| None)
 }
 
 /// As [`follow`], over an engine that numbers by itself: a hole is reported, and never skipped.
 ///
 /// # Errors
 ///
-/// [`FollowError`]; after [`Hole`](FollowError::Hole) the subscriber reads again, and delivers nothing above the hole.
-pub fn follow_appends<I, P, L>(
-    subscriber: &mut Subscriber<I, P>,
-    log: &L,
-    now_ms: u64,
-) -> Result<(), FollowError<I, P, L::Error>>
+/// [`FollowError`]; after [`Hole`](FollowError::Hole) the reader reads again, and delivers nothing above the hole.
+pub fn follow_appends<F, L>(reader: &mut F, log: &L, now_ms: u64) -> Followed<F, (), L::Error>
 where
-    I: NodeId,
-    P: PartialEq + Clone,
-    L: Log<I, P> + ?Sized,
+    F: Follow,
+    L: Log<F::Node, F::Payload> + ?Sized,
 {
-    while let Some(request) = subscriber.poll_request(now_ms) {
-        match request {
-            SubscribeRequest::Read { from, limit } => read(subscriber, log, now_ms, from, limit)?,
-            SubscribeRequest::Fill { slot, .. } => {
-                subscriber.handle_failure(now_ms);
-                return Err(FollowError::Hole { slot });
+    drive_appends(Follower::at(reader, now_ms), log, |_| None)
+}
+
+/// Follows the log until `goal` returns a value: what it looks for is here. `wait`: [see the module](super).
+///
+/// The goal is asked first, and then each time that everything which can be read is read. It takes out all that is here,
+/// up to what it looks for, before it returns `None`.
+///
+/// # Errors
+///
+/// [`FollowError`], also [`GivenUp`](FollowError::GivenUp), and [`Goal`](FollowError::Goal) with an error of `goal`. The
+/// reader goes on when this is called again.
+pub fn follow_until<F, L, T, R>(
+    reader: &mut F,
+    log: &L,
+    wait: impl FnMut(u64) -> Option<u64>,
+    goal: impl FnMut(&mut F) -> Result<Option<T>, R>,
+) -> Followed<F, T, L::Error, R>
+where
+    F: Follow,
+    L: SlotLog<F::Node, F::Payload> + ?Sized,
+{
+    drive(Follower::until(reader, goal), log, wait)
+}
+
+/// As [`follow_until`], over an engine that numbers by itself.
+///
+/// # Errors
+///
+/// As [`follow_until`]; after [`Hole`](FollowError::Hole) nothing above the hole is delivered.
+pub fn follow_appends_until<F, L, T, R>(
+    reader: &mut F,
+    log: &L,
+    wait: impl FnMut(u64) -> Option<u64>,
+    goal: impl FnMut(&mut F) -> Result<Option<T>, R>,
+) -> Followed<F, T, L::Error, R>
+where
+    F: Follow,
+    L: Log<F::Node, F::Payload> + ?Sized,
+{
+    drive_appends(Follower::until(reader, goal), log, wait)
+}
+
+/// Waits for the next message. `wait`: [see the module](super).
+///
+/// # Errors
+///
+/// As [`follow_until`]; nothing is lost, call again.
+pub fn next<F, L>(
+    reader: &mut F,
+    log: &L,
+    wait: impl FnMut(u64) -> Option<u64>,
+) -> Followed<F, F::Output, L::Error, F::Error>
+where
+    F: Follow,
+    L: SlotLog<F::Node, F::Payload> + ?Sized,
+{
+    follow_until(reader, log, wait, F::poll_output)
+}
+
+/// As [`next`], over an engine that numbers by itself.
+///
+/// # Errors
+///
+/// As [`follow_appends_until`].
+pub fn next_append<F, L>(
+    reader: &mut F,
+    log: &L,
+    wait: impl FnMut(u64) -> Option<u64>,
+) -> Followed<F, F::Output, L::Error, F::Error>
+where
+    F: Follow,
+    L: Log<F::Node, F::Payload> + ?Sized,
+{
+    follow_appends_until(reader, log, wait, F::poll_output)
+}
+
+/// Carries out the steps over slots.
+fn drive<F, G, L, T, R>(
+    mut follower: Follower<'_, F, G>,
+    log: &L,
+    mut wait: impl FnMut(u64) -> Option<u64>,
+) -> Followed<F, T, L::Error, R>
+where
+    F: Follow,
+    G: FnMut(&mut F) -> Result<Option<T>, R>,
+    L: SlotLog<F::Node, F::Payload> + ?Sized,
+{
+    loop {
+        match follower.step() {
+            FollowStep::Done(result) => return result,
+            FollowStep::Wait { until_ms } => {
+                follower.handle_time(wait(until_ms).ok_or(FollowError::GivenUp)?);
+            }
+            FollowStep::Request(SubscribeRequest::Read { from, limit }) => {
+                follower.handle_read(from, limit, log.read(from, limit))?;
+            }
+            FollowStep::Request(SubscribeRequest::Fill { slot, epoch }) => {
+                follower.handle_fill(slot, epoch, log.write(slot, &Entry::fill(epoch)))?;
             }
         }
     }
-    subscriber.obstacle().map_or(Ok(()), |obstacle| Err(FollowError::Subscribe(obstacle)))
 }
 
-fn read<I, P, L>(
-    subscriber: &mut Subscriber<I, P>,
+/// Carries out the steps over an engine that numbers by itself.
+fn drive_appends<F, G, L, T, R>(
+    mut follower: Follower<'_, F, G>,
     log: &L,
-    now_ms: u64,
-    from: u64,
-    limit: ReadLimit,
-) -> Result<(), FollowError<I, P, L::Error>>
+    mut wait: impl FnMut(u64) -> Option<u64>,
+) -> Followed<F, T, L::Error, R>
 where
-    I: NodeId,
-    P: PartialEq + Clone,
-    L: Log<I, P> + ?Sized,
+    F: Follow,
+    G: FnMut(&mut F) -> Result<Option<T>, R>,
+    L: Log<F::Node, F::Payload> + ?Sized,
 {
-    match log.read(from, limit) {
-        Ok(answer) => subscriber.handle_read(now_ms, from, limit, answer).map_err(FollowError::Subscribe),
-        Err(error) => {
-            subscriber.handle_failure(now_ms);
-            Err(FollowError::Log(error))
-        }
-    }
-}
-
-/// The reason why a subscriber cannot follow the log now. `L` is the error of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FollowError<I, P, L> {
-    /// The log failed; try again.
-    Log(L),
-    /// The subscriber cannot go on.
-    Subscribe(SubscribeError<I, P>),
-    /// An appending engine shows a hole, which it must not: a later slot is occupied. Nothing is delivered beyond it.
-    Hole {
-        /// The slot.
-        slot: u64,
-    },
-}
-
-impl<I: fmt::Debug, P: fmt::Debug, L: fmt::Display> fmt::Display for FollowError<I, P, L> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Log(error) => write!(f, "the log failed: {error}; try again"),
-            Self::Subscribe(error) => error.fmt(f),
-            Self::Hole { slot } => {
-                write!(f, "slot {slot} is a hole, in a log that has none; nothing beyond it is delivered")
+    loop {
+        match follower.step() {
+            FollowStep::Done(result) => return result,
+            FollowStep::Wait { until_ms } => {
+                follower.handle_time(wait(until_ms).ok_or(FollowError::GivenUp)?);
             }
+            FollowStep::Request(SubscribeRequest::Read { from, limit }) => {
+                follower.handle_read(from, limit, log.read(from, limit))?;
+            }
+            FollowStep::Request(SubscribeRequest::Fill { slot, .. }) => follower.handle_hole(slot)?,
         }
     }
 }
-
-impl<I: fmt::Debug, P: fmt::Debug, L: fmt::Debug + fmt::Display> core::error::Error for FollowError<I, P, L> {}

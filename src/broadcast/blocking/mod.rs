@@ -1,7 +1,13 @@
-//! Thin drivers: they carry out what the machines ask for, on engines that block. They read no clock and never wait.
+//! Thin drivers: they carry out what the machines ask for, on engines that block. They read no clock, and sleep nowhere.
 //!
 //! An error of an engine is handed to the caller, and the machine knows how to go on: wait a little, and call again. For
 //! engines that are asynchronous there are the same drivers, on any runtime, in the crate `happens-before-engines`.
+//!
+//! # Waiting
+//!
+//! The drivers that wait, [`next`] and [`follow_until`], take a function, `wait`. It is given a time in milliseconds, by
+//! the caller's clock. It sleeps until that time, or until something may be new, and returns the time that it is then.
+//! `None` gives up: the driver returns [`FollowError::GivenUp`], and nothing is lost.
 //!
 //! # Examples
 //!
@@ -20,9 +26,9 @@
 //! blocking::settle(&mut bob, &counter, &log)?;
 //!
 //! let mut carol = Subscriber::new(SubscriberConfig::default());
-//! blocking::follow(&mut carol, &log, 0)?;
 //! let mut lines = Vec::new();
-//! while let Some(delivery) = carol.poll_delivery()? {
+//! for _ in 0..3 {
+//!     let delivery = blocking::next(&mut carol, &log, |until_ms| Some(until_ms))?; // in life: sleep
 //!     lines.push((delivery.position.to_string(), delivery.payload.unwrap()));
 //! }
 //! let said = [("0:1:0", "tea?"), ("0:2:0", "yes"), ("0:2:1", "with milk")];
@@ -36,6 +42,6 @@ mod follow;
 mod publish;
 
 pub use epoch::{Begun, begin_epoch, begin_epoch_append};
-pub use error::DriveError;
-pub use follow::{FollowError, follow, follow_appends};
+pub use error::{DriveError, FollowError};
+pub use follow::{follow, follow_appends, follow_appends_until, follow_until, next, next_append};
 pub use publish::{Settled, settle, settle_append};

@@ -1,11 +1,16 @@
-//! The allocating half of the core.
+//! The allocating half of the core, and the replicated state machines.
 
-use happens_before::{CausalBuffer, CausalSender, Dot, Message, VersionVector};
+use core::cell::RefCell;
+
+use happens_before::broadcast::{AppendLog, Entry, Fence, MemoryLog, Published, SubscriberConfig};
 use happens_before::check::CausalRun;
 use happens_before::delivery::BufferLimits;
+use happens_before::{CausalBuffer, CausalSender, Dot, Message, VersionVector};
+use happens_before_replicated::lock::{Command, Lock, Outcome};
+use happens_before_replicated::{Replica, blocking};
 
 pub(crate) fn exercise(input: u64) -> u64 {
-    version_vector(input) ^ delivery(input).unwrap_or(0)
+    version_vector(input) ^ delivery(input).unwrap_or(0) ^ replica(input).unwrap_or(0)
 }
 
 fn version_vector(input: u64) -> u64 {
@@ -42,4 +47,16 @@ fn delivery(input: u64) -> Option<u64> {
     }
     run.complete().ok()?;
     Some(missing ^ buffer.delivered().get(&2))
+}
+
+/// A node acquires a lock on a log in memory, and raises a fence.
+fn replica(input: u64) -> Option<u64> {
+    let log = RefCell::new(MemoryLog::new(10));
+    log.append(&Entry::message(0, Dot::new(1, 1)?, Command::acquire(input))).ok()?;
+    let published = Published { id: Dot::new(1, 1)?, slot: 1 };
+    let mut replica = Replica::new(Lock::new(), SubscriberConfig::default());
+    let outcome = blocking::outcome(&mut replica, &published, &log, |until_ms| Some(until_ms)).ok()?.output?;
+    let Outcome::Granted { token } = outcome else { return None };
+    Fence::new().raise(token).ok()?;
+    replica.machine().holder().map(|(owner, _)| *owner)
 }

@@ -7,9 +7,9 @@ mod allocator;
 #[cfg(feature = "alloc")]
 mod collections;
 
-use happens_before::{CausalOrder, Dot, LamportClock};
 use happens_before::node::DotRange;
 use happens_before::scalar::LamportTimestamp;
+use happens_before::{CausalOrder, Dot, LamportClock};
 
 // With `std` in the tree there are two of these, and the build ends with E0152.
 #[panic_handler]

@@ -1,27 +1,27 @@
-//! A register: one value, written, or replaced if it is what the writer believes.
+//! A register: one value, written, or replaced if it is the one that the writer expects.
 //!
-//! A plain write loses what another wrote between this writer's read and its write. Compare-and-set does not: it is
-//! refused, and says what is there now. With it anything can be built that one value can hold; Herlihy (1991) shows that
-//! it solves consensus for any number of nodes, which the counter below it does not.
+//! A plain write loses the value that another node wrote between this writer's read and its write. Compare-and-set does
+//! not: it is refused then, and returns the value that is there now. With it anything can be built that fits into one
+//! value. Herlihy (1991) shows that it solves consensus for any number of nodes, which the counter below it does not.
 //!
-//! Where a value may come back (from 1 to 2 and to 1 again) and that matters, put a version into it.
+//! A value may come back: from 1 to 2, and to 1 again. Where that matters, put a version into the value.
 //!
 //! Sources: Herlihy and Wing, *Linearizability: A Correctness Condition for Concurrent Objects* (1990). Kleppmann,
 //! *Designing Data-Intensive Applications* (2017), chapter 9, "Linearizability".
 
-use super::StateMachine;
+use crate::StateMachine;
 use happens_before::broadcast::Position;
 
-/// One value for all. Every command is O(1) comparisons and clones of it.
+/// One value, the same at every node. Every command is O(1) comparisons and clones of it.
 ///
 /// # Examples
 ///
-/// Two nodes count; the one that comes second is told what is there, and tries again.
+/// Two nodes count; the one that comes second is told the current value, and tries again.
 ///
 /// ```
 /// use happens_before::broadcast::Position;
-/// use happens_before_replicated::{Register, StateMachine};
-/// use happens_before_replicated::register::{Command, Outcome};
+/// use happens_before_replicated::StateMachine;
+/// use happens_before_replicated::register::{Command, Outcome, Register};
 ///
 /// let position = |sequence| Position { epoch: 0, sequence, index: 0 };
 /// let add_one = |seen: u32| Command::CompareAndSet { expected: seen, new: seen + 1 };
@@ -36,28 +36,28 @@ pub struct Register<V> {
     value: V,
 }
 
-/// What changes a [`Register`].
+/// A change of a [`Register`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Command<V> {
     /// Sets the value, whatever it was.
     Write(V),
-    /// Sets the value if it is what is expected.
+    /// Sets the value if it is the expected one.
     CompareAndSet {
-        /// What the value must be.
+        /// The value that must be there.
         expected: V,
-        /// What it becomes.
+        /// The value that takes its place.
         new: V,
     },
 }
 
-/// What became of a [`Command`].
+/// The result of a [`Command`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome<V> {
     /// The value is set.
     Set,
-    /// The value was not what was expected, and stays.
+    /// The value was another than expected, and stays.
     Refused {
-        /// What it is.
+        /// The value.
         current: V,
     },
 }

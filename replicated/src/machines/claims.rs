@@ -1,4 +1,4 @@
-//! Unique claims: of all who want a name, the first one gets it, and everyone is told who.
+//! Unique claims: the first claim of a name gets it, and every later one is told the owner.
 //!
 //! ```text
 //!   position     7                  8                  9
@@ -8,24 +8,25 @@
 //!   outcome      won                lost, to 51        won: it is 51's
 //! ```
 //!
-//! For user names, file names, seats: whatever at most one may have. To claim again is no harm, so that whoever does not
-//! know what became of a claim claims again. A claim is for good; what must be given back is a [lock](super::lock).
+//! For user names, file names, seats: anything that has at most one owner. A second claim of the owner changes nothing, so
+//! a node that does not know the outcome of its claim claims again. A claim is for good; for one that is given back, take
+//! a [lock](super::lock).
 //!
 //! Source: Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Timestamp ordering is not sufficient" and
 //! "Implementing linearizable storage using total order broadcast", with this example.
 
-use super::StateMachine;
+use crate::StateMachine;
 use alloc::collections::{BTreeMap, btree_map};
 use happens_before::broadcast::Position;
 
-/// Who has which name: names `K`, owners `W`. A claim costs O(log n) comparisons of names, for n names that are claimed.
+/// The owner `W` of each name `K`. A claim costs O(log n) comparisons of names, for n names that are claimed.
 ///
 /// # Examples
 ///
 /// ```
 /// use happens_before::broadcast::Position;
-/// use happens_before_replicated::{Claims, StateMachine};
-/// use happens_before_replicated::claims::{Claim, Outcome};
+/// use happens_before_replicated::StateMachine;
+/// use happens_before_replicated::claims::{Claim, Claims, Outcome};
 ///
 /// let position = |sequence| Position { epoch: 0, sequence, index: 0 };
 /// let mut claims = Claims::new(1_000);
@@ -40,26 +41,26 @@ pub struct Claims<K, W> {
     limit: usize,
 }
 
-/// What changes [`Claims`].
+/// A command to [`Claims`]: a name, and the one who wants it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claim<K, W> {
-    /// What is claimed.
+    /// The name.
     pub name: K,
-    /// Who wants it. Two that claim under one id share what they win.
+    /// The id of the one who wants it. Two that claim under one id share what they win.
     pub claimant: W,
 }
 
-/// What became of a [`Claim`].
+/// The result of a [`Claim`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome<W> {
     /// The name is the claimant's, by this claim or by an earlier one.
     Won,
-    /// The name is another's.
+    /// The name belongs to another.
     Lost {
-        /// Whose.
+        /// Its owner.
         owner: W,
     },
-    /// The name is nobody's, and no more may be claimed.
+    /// The name has no owner, and no more names may be claimed.
     Full,
 }
 
@@ -70,12 +71,12 @@ impl<K: Ord, W> Claims<K, W> {
         Self { owners: BTreeMap::new(), limit }
     }
 
-    /// Returns who has a name.
+    /// Returns the owner of a name. O(log n) for n names.
     pub fn owner(&self, name: &K) -> Option<&W> {
         self.owners.get(name)
     }
 
-    /// Returns what is claimed, by name.
+    /// Returns the claimed names with their owners, in the order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &W)> {
         self.owners.iter()
     }

@@ -1,9 +1,9 @@
-//! A lock without leases: nobody loses it to a clock, and whoever has lost it is kept out by a fence.
+//! A lock without leases: no holder loses it to a clock, and a holder that has lost it is kept out by a fence.
 //!
 //! # The problem
 //!
-//! A holder may die, and then the lock must go to another; but nobody can tell a dead holder from a slow one. A lease
-//! leaves that to clocks, and is wrong when the holder pauses at the wrong moment.
+//! A holder may die, and then the lock must go to another node. But no node can tell a dead holder from a slow one. A
+//! lease leaves that to clocks, and is wrong when the holder pauses at the wrong moment.
 //!
 //! # The algorithm
 //!
@@ -16,33 +16,33 @@
 //!   fence                          a writes ✓          b raises to 35            a writes ✗
 //! ```
 //!
-//! 1. Whoever acquires a free lock is granted it. The **token** is the position of the entry that granted it: higher than
-//!    all before, of this lock and of every other on the log.
-//! 2. Whoever finds it held is told by whom, and under which token. If it believes the holder to be dead, by whatever
-//!    time-out, it acquires the lock **over** that token. Only the first one who does so gets it: the token has changed
-//!    then.
-//! 3. The new holder [raises](happens_before::broadcast::Fence::raise) the fence of the resource to its token before it reads. From
-//!    then on the old holder, dead or not, does nothing there any more.
+//! 1. A node that acquires a free lock is granted it. The **token** is the position of the entry that granted it: higher
+//!    than all before, of this lock and of every other on the log.
+//! 2. A node that finds it held is told the holder and its token. If it believes the holder to be dead, by a time-out of
+//!    its own, it acquires the lock **over** that token. Only the first node that does so gets the lock: the token has
+//!    changed then.
+//! 3. The new holder [raises](happens_before::broadcast::Fence::raise) the fence of the resource to its token before it
+//!    reads. From then on the resource refuses the old holder, dead or not.
 //!
-//! So a wrong guess about who is dead costs the old holder its work, and never the resource its consistency.
+//! So a wrong guess that a holder is dead costs the holder its work, and never the resource its consistency.
 //!
 //! # Sources
 //!
 //! Burrows, *The Chubby lock service for loosely-coupled distributed systems* (2006), section 2.4: locks and sequencers.
 //! Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 8, "The leader and the lock", and chapter 9.
-//! Deviation from Chubby: no sessions and no lock-delay; the one who takes over names the token that it ends.
+//! Deviation from Chubby: no sessions and no lock-delay; the node that takes over names the token that it ends.
 
-use super::StateMachine;
+use crate::StateMachine;
 use happens_before::broadcast::{FencingToken, Position};
 
-/// Who holds a lock. Every command is O(1).
+/// A lock: free, or held by one owner under a token. Every command is O(1).
 ///
 /// # Examples
 ///
 /// ```
 /// use happens_before::broadcast::{Fence, Position};
-/// use happens_before_replicated::{Lock, StateMachine};
-/// use happens_before_replicated::lock::{Command, Outcome};
+/// use happens_before_replicated::StateMachine;
+/// use happens_before_replicated::lock::{Command, Lock, Outcome};
 ///
 /// let position = |sequence| Position { epoch: 0, sequence, index: 0 };
 /// let (mut lock, mut fence) = (Lock::new(), Fence::new());
@@ -66,15 +66,15 @@ pub struct Lock<W> {
     holder: Option<(W, FencingToken)>,
 }
 
-/// What changes a [`Lock`].
+/// A change of a [`Lock`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Command<W> {
     /// Take the lock if it is free, or if its token is still the one named.
     Acquire {
-        /// Who wants it. Whoever holds it already is told its token again, so that nobody need remember an outcome; two
-        /// that must not hold it together need two ids.
+        /// The id of the one who wants it. A holder that asks again is told its token again, so no outcome need be
+        /// remembered. Two that must not hold the lock together need two ids.
         owner: W,
-        /// The token to end: of a holder that is believed dead, or of one's own, for a new one.
+        /// The token to end: that of a holder believed dead, or the owner's own, for a new one.
         over: Option<FencingToken>,
     },
     /// Give the lock back, if it is held under this token.
@@ -92,19 +92,20 @@ impl<W> Command<W> {
     }
 }
 
-/// What became of a [`Command`].
+/// The result of a [`Command`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome<W> {
-    /// Whoever asked holds the lock.
+    /// The owner named in the command holds the lock.
     Granted {
-        /// What goes with every request to the resource; first to [`Fence::raise`](happens_before::broadcast::Fence::raise).
+        /// The token to send with every request to the resource, first to
+        /// [`Fence::raise`](happens_before::broadcast::Fence::raise).
         token: FencingToken,
     },
     /// Another holds the lock.
     Held {
-        /// Who.
+        /// The holder.
         by: W,
-        /// What to name in order to take it over.
+        /// The token to name in order to take the lock over.
         token: FencingToken,
     },
     /// The lock is free.
@@ -120,7 +121,7 @@ impl<W> Lock<W> {
         Self { holder: None }
     }
 
-    /// Returns who holds it, and under which token.
+    /// Returns the holder and its token, if the lock is held.
     pub fn holder(&self) -> Option<(&W, FencingToken)> {
         self.holder.as_ref().map(|(owner, token)| (owner, *token))
     }
