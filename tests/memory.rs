@@ -338,7 +338,7 @@ fn a_snapshot_of_an_endpoint_takes_no_more_than_its_group() {
     while endpoint.broadcast(Vec::new()).is_ok() {}
     let saved = endpoint.snapshot();
     for bytes in damaged(&saved).iter().chain(&claims()) {
-        let (read, held, peak) = measure(|| Endpoint::<u64>::restore(bytes, config).ok());
+        let (read, held, peak) = measure(|| Endpoint::<u64>::resume(bytes, config).ok());
         assert!(read.is_some() || held == 0);
         assert!(peak <= 600_000, "{held} and {peak} for {} bytes", bytes.len());
     }

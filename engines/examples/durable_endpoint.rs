@@ -23,7 +23,7 @@ use std::error::Error;
 use std::iter::from_fn;
 
 use happens_before::Endpoint;
-use happens_before::endpoint::{EndpointConfig, PacketError};
+use happens_before::endpoint::{EndpointConfig, PacketErrorKind};
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
@@ -54,7 +54,7 @@ impl Node<'_> {
         let write = self.database.begin_write()?;
         let saved = write.open_table(SNAPSHOT)?.get(())?.map(|bytes| bytes.value().to_vec());
         let endpoint = match saved {
-            Some(snapshot) => Endpoint::restore(&snapshot, config)?,
+            Some(snapshot) => Endpoint::resume(&snapshot, config)?,
             None if FOUNDERS.contains(&self.id) => Endpoint::new(self.id, FOUNDERS, config)?,
             None => {
                 // Of a member: the snapshot, and the entries that belong to it.
@@ -80,7 +80,8 @@ impl Node<'_> {
         let endpoint = self.endpoint.as_mut().ok_or("it is down")?;
         for (from, packet) in world.arrived(self.id) {
             match endpoint.handle_packet(world.now_ms, &from, &packet) {
-                Ok(_) | Err(PacketError::NotAMember) => {} // not admitted here yet, or removed
+                Ok(_) => {}
+                Err(error) if error.kind == PacketErrorKind::NotAMember => {} // not admitted here yet, or removed
                 Err(error) => return Err(error.into()),
             }
         }

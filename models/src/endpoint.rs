@@ -102,11 +102,11 @@ struct Site {
 struct Start {
     node: Node,
     members: Node,
-    /// What it is restored from; `None` at first.
+    /// The state that it resumes from; `None` at first.
     saved: Option<Arc<Saved>>,
 }
 
-/// What a node is restored from.
+/// The state that a node resumes from.
 #[derive(Debug)]
 struct Saved {
     snapshot: Vec<u8>,
@@ -144,7 +144,7 @@ impl Machine for Site {
                 Self { endpoint, delivered: Vec::new(), sent: Vec::new() }
             }
             Some(saved) => {
-                let endpoint = Endpoint::restore(&saved.snapshot, config).expect("its own snapshot");
+                let endpoint = Endpoint::resume(&saved.snapshot, config).expect("its own snapshot");
                 Self { endpoint, delivered: saved.delivered.clone(), sent: saved.sent.clone() }
             }
         }
@@ -179,7 +179,7 @@ impl Site {
                 let at = self.endpoint.poll_timeout().unwrap_or(0);
                 self.endpoint.handle_timeout(at);
             }
-            Event::Crash => {} // it is restored already
+            Event::Crash => {} // it has resumed already
         }
     }
 
