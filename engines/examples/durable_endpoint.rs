@@ -75,7 +75,7 @@ impl Node<'_> {
         Ok(())
     }
 
-    /// Takes in what there is, delivers, saves, and sends.
+    /// Handles what has arrived, delivers, saves, and sends.
     fn turn(&mut self, world: &mut World) -> Result<()> {
         let endpoint = self.endpoint.as_mut().ok_or("it is down")?;
         for (from, packet) in world.arrived(self.id) {
@@ -136,7 +136,7 @@ struct World {
     packets: Vec<(u64, u8, u8, Vec<u8>)>,
     steps: u64,
     crash_at: u64,
-    /// How many entries each node is to have made.
+    /// The number of entries that each node is to have made.
     entries: u64,
     admitted: Vec<u8>,
     removed: Vec<u8>,
@@ -164,7 +164,7 @@ impl World {
         arrived.map(|(_, from, _, packet)| (from, packet)).collect()
     }
 
-    /// Where a node may crash: it returns the error, and nothing else happens.
+    /// A step at which a node may crash: it returns the error, and nothing else happens.
     fn step(&mut self) -> Result<()> {
         self.steps += 1;
         if self.steps == self.crash_at { Err("crash".into()) } else { Ok(()) }

@@ -21,7 +21,7 @@ const CONFIG: EndpointConfig = EndpointConfig {
     retry_max_ms: 100,
 };
 
-/// What the hostile third member, the owners and the network do.
+/// A step of the hostile third member, the owners or the network.
 #[derive(Arbitrary, Debug)]
 enum Step<'a> {
     /// Bytes of its own.
@@ -34,7 +34,7 @@ enum Step<'a> {
     Resume(&'a [u8]),
 }
 
-/// What the honest two have sent; whoever signs messages knows what is of them.
+/// The messages that the honest two have sent; one who signs messages knows which those are.
 type Sent = BTreeMap<Dot<u8>, Message<u8, Vec<u8>>>;
 
 struct Pair {

@@ -4,14 +4,14 @@ use crate::delivery::BufferLimits;
 
 /// Sizes and times of an [`Endpoint`](crate::Endpoint).
 ///
-/// All nodes of a group take the same `window`, `window_bytes` and `nodes`. A node that has more on its way than others keep
-/// for it is slowed down by that; a message longer than the `window_bytes` of another, and a vector that names more than
-/// its `nodes`, are refused there for ever, and nothing tells the sender. The rest may differ.
+/// All nodes of a group take the same `window`, `window_bytes` and `nodes`; the rest may differ. A node with a larger window
+/// than others is slowed down by theirs. A message longer than the `window_bytes` of another node, and a vector that names
+/// more than its `nodes`, are refused there for ever, and nothing tells the sender.
 ///
 /// # Memory
 ///
 /// For each node, at most `window` messages, delivered or held back, that take `window_bytes` and one longest message
-/// as they travel; a few hundred bytes; and 8 bytes for each pair of an author and a member.
+/// as they travel, each kept once; a few hundred bytes; and 8 bytes for each pair of an author and a member.
 ///
 /// # Examples
 ///
@@ -22,26 +22,26 @@ use crate::delivery::BufferLimits;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndpointConfig {
-    /// How many messages of one author may be on their way: not yet known to be delivered everywhere. 0 counts as
-    /// 1; the default is 1,024.
+    /// The number of messages of one author that may be on their way: not yet known to be delivered everywhere. 0 counts
+    /// as 1; the default is 1,024.
     pub window: u64,
-    /// How many bytes those may take, and so how long one may be; the default is 1 MiB. A message names up to all other
-    /// nodes, each with a counter, beside its payload.
+    /// The bytes that those may take, and so the greatest length of one; the default is 1 MiB. A message names up to all
+    /// other nodes, each with a counter, beside its payload.
     pub window_bytes: usize,
-    /// How many nodes may ever be in the group, with those that have left, also those that came back under a new id; the
-    /// default is 256. A group that needs more restarts its nodes with a larger number, all of them before the next one
-    /// is admitted.
+    /// The number of nodes that may ever be in the group, with those that have left; one that comes back under a new id
+    /// counts again. The default is 256. A group that needs more restarts all its nodes with a larger number before the
+    /// next one is admitted.
     pub nodes: usize,
-    /// How long a packet should be at most, in bytes; the default is 1,200. One message, or one vector, that is longer
-    /// goes alone.
+    /// The length that a packet should not exceed, in bytes; the default is 1,200. One message, or one vector, that is
+    /// longer goes alone.
     pub packet: usize,
-    /// How many bytes of answers one node is sent in `retry_ms`, whatever it asks for; the default is 64 KiB.
+    /// The bytes of answers that one node is sent in `retry_ms`, whatever it asks for; the default is 64 KiB.
     pub answer_bytes: usize,
-    /// How long an acknowledgement waits for company, and a message for those that it has overtaken, in milliseconds;
-    /// the default is 20. With 0 nothing waits for company, and each delivery is acknowledged in a packet of its own.
+    /// The time that an acknowledgement waits for others to go with it, and a message for those that it has overtaken, in
+    /// milliseconds; the default is 20. With 0 each delivery is acknowledged at once, in a packet of its own.
     pub delay_ms: u64,
-    /// How long to wait for an answer before asking or telling again, in milliseconds; the default is 200. It doubles
-    /// with every time in vain.
+    /// The time to wait for an answer before asking or telling again, in milliseconds; the default is 200. It doubles
+    /// each time that no answer comes.
     pub retry_ms: u64,
     /// The longest that this wait becomes, in milliseconds; the default is 10,000.
     pub retry_max_ms: u64,

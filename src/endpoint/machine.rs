@@ -23,8 +23,8 @@ use super::timer::Stopwatch;
 
 /// Reliable causal broadcast to the members of a group, over any transport.
 ///
-/// See the [module](self) for what it promises, how it works and whom it trusts. Payloads are bytes. Times are
-/// milliseconds of any clock of the owner's; one that goes back does no harm.
+/// The [module](crate::endpoint) says what it guarantees, how it works and whom it trusts. Payloads are bytes. Times are
+/// milliseconds of any clock that the owner has; one that goes back does no harm.
 ///
 /// In the costs below n is the number of nodes, d that of the dependencies of a message.
 ///
@@ -32,21 +32,22 @@ use super::timer::Stopwatch;
 ///
 /// # What must survive a restart
 ///
-/// [`snapshot`](Self::snapshot), stored **before the packets leave** that are polled after it, and together with the
-/// effects of what was delivered. Others forget what this node has acknowledged, depend on what it has sent, and no
-/// longer say what it has confirmed to know of them: so every packet that leaves needs a snapshot that is as new, also
-/// where nothing was delivered or broadcast. Packets may wait, so that one snapshot serves many of them; and polling
-/// them changes nothing in it, so that one which is as the last need not be stored again. It has all logged messages in
-/// it: a window of each author at most, and hardly any in a group that keeps up.
+/// Save a [`snapshot`](Self::snapshot) durably **before sending any packet** polled after the last change, together with
+/// the effects of what was delivered. Members rely on every packet: they discard what it acknowledges, build on what it
+/// sends, and no longer tell what it confirms. That holds also for packets after which nothing was delivered or broadcast.
+///
+/// Packets may wait, so that one snapshot serves many of them. Polling packets changes nothing in a snapshot, and one that
+/// equals the last need not be stored again. A snapshot contains all logged messages: at most a window of each author, and
+/// hardly any in a group that keeps up.
 ///
 /// The example `durable_endpoint` stores effects and snapshots in one transaction, and crashes at every step.
 ///
-/// A node that has lost its snapshot, or comes back from an older one, must [`join`](Self::join) under a new id; and of
-/// two that come back from the same one, one must. If they go on under their id:
+/// A node that has lost its snapshot, or resumes from an older one, must [`join`](Self::join) under a new id. Of two nodes
+/// that resume from the same snapshot, one must. If they go on under their id:
 ///
 /// | what happens | what is noticed |
 /// |---|---|
-/// | it uses numbers twice, and nodes hold different messages under one name | nothing where the first was delivered, it drops the second as a duplicate; [`equivocation`](Received::equivocation) where it is held; [`PacketError::NeverSent`] at the node itself, if it hears of what it has sent before it has sent as much again |
+/// | it uses numbers twice, and nodes hold different messages under one name | nothing where the first was delivered, it drops the second as a duplicate; [`equivocation`](crate::endpoint::Received::equivocation) where it is held; [`NeverSent`](crate::endpoint::PacketErrorKind::NeverSent) at the node itself, if it hears of what it has sent before it has sent as much again |
 /// | it lacks what it has acknowledged, and others have forgotten | [`lost`](Self::lost), once it hears of later messages |
 ///
 /// Neither snapshots nor packets have a checksum: storage and transport must notice damage, as files with checksums, TCP
@@ -103,14 +104,15 @@ pub struct Endpoint<I> {
 }
 
 impl<I: DecodeId> Endpoint<I> {
-    /// Starts a node of a new group, in which nothing has been sent, or of a group none of whose messages is stable yet.
+    /// Starts a node of a new group, in which nothing has been sent, or of a group in which no message is stable yet.
     ///
     /// `members` are all nodes of the group; whether `node` is among them makes no difference. All start with the same
     /// ones.
     ///
     /// # Errors
     ///
-    /// [`GroupError`] if they are more than [`EndpointConfig::nodes`].
+    /// [`TooManyNodes`](GroupErrorKind::TooManyNodes) if they are more than [`EndpointConfig::nodes`]: the caller's
+    /// configuration is too small.
     pub fn new(
         node: I,
         members: impl IntoIterator<Item = I>,
@@ -144,34 +146,34 @@ impl<I: DecodeId> Endpoint<I> {
         Self { config, stopwatch, sender, buffer, stability, authors, members, revision: 0 }
     }
 
-    /// Returns the node that this is.
+    /// Returns the id of this node.
     pub fn node(&self) -> &I {
         self.sender.node()
     }
 
-    /// Returns what is delivered: a copy. O(n).
+    /// Returns a copy of the vector of what is delivered here. O(n).
     pub fn delivered(&self) -> VersionVector<I> {
         self.buffer.delivered()
     }
 
-    /// Returns what all members are known to have, and who they are.
+    /// Returns the members, and what all of them are known to have.
     ///
-    /// What is stable is forgotten here, but the application may not forget as soon: something concurrent may still be
-    /// delivered. See [`causally_stable`](Self::causally_stable).
+    /// The endpoint forgets what is stable. The application may not yet: something concurrent may still be delivered. See
+    /// [`causally_stable`](Self::causally_stable).
     pub fn stability(&self) -> &Stability<I> {
         &self.stability
     }
 
-    /// Returns up to where all that is still to be delivered here follows what was delivered: so far the application
-    /// may forget the marks of what was deleted, and what it keeps to tell concurrent changes apart.
+    /// Returns a vector. Every message delivered here from now on was written by a node that had already delivered all of
+    /// it. So the application may forget deletion marks at or below it, and what it keeps to tell concurrent changes apart.
     ///
-    /// It grows with the calls: see [`Stability::causally_stable`], also for what to mind when a member is removed.
+    /// The vector grows with the calls: see [`Stability::causally_stable`], also for what to mind when a member is removed.
     /// O(n), and O(n²) for those calls that find it grown.
     pub fn causally_stable(&mut self) -> &VersionVector<I> {
         self.stability.causally_stable(&self.buffer.delivered())
     }
 
-    /// Names the members for which the oldest message of this node that is not stable is kept, in their order; none if
+    /// Returns the members that lack the oldest message of this node that is not stable, in the order of their ids; none if
     /// all are stable. This node is among them until it has delivered the message itself. O(n).
     pub fn held_back_by(&self) -> impl Iterator<Item = &I> {
         let log = self.authors.get(self.node()).map(|author| &author.log);
@@ -190,14 +192,14 @@ impl<I: DecodeId> Endpoint<I> {
         self.authors.values().map(|author| author.log.bytes()).sum()
     }
 
-    /// Returns how many messages are here and not delivered.
+    /// Returns how many messages are here and not delivered, ready ones too.
     pub fn undelivered_len(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Names what members have and none of them can give any more: this node came too late, or back from an old
-    /// snapshot, and must [`join`](Self::join) from a newer one. O(n²), nothing in a group that works. A member that
-    /// lies can claim to have, and to have forgotten, what nobody has sent.
+    /// Returns the ranges of messages that members have had, and none of them can give any more. If there are any, this
+    /// node came too late, or back from an old snapshot, and must [`join`](Self::join) from a newer one. A member that lies
+    /// can claim to have, and to have forgotten, what nobody has sent. O(n²), and none in a group that works.
     pub fn lost(&self) -> impl Iterator<Item = DotRange<I>> {
         self.authors.iter().filter_map(|(node, author)| {
             let last = author.log.last();
@@ -216,7 +218,7 @@ impl<I: DecodeId> Endpoint<I> {
     ///
     /// # Errors
     ///
-    /// [`BroadcastError`] hands the payload back and says what to do; the endpoint is unchanged.
+    /// [`BroadcastError`] hands the payload back, and its kind says what to do; the endpoint is unchanged.
     pub fn broadcast(&mut self, payload: Vec<u8>) -> Result<Dot<I>, BroadcastError> {
         let node = self.node().clone();
         let refuse = |payload, kind| Err(BroadcastError { payload, kind });
@@ -331,7 +333,7 @@ impl<I: DecodeId> Endpoint<I> {
             author.claimed.max(author.log.last()) == self.stability.highest(node).max(author.log.last())
         };
         if !self.authors.iter().all(|(node, author)| claimed(node, author)) {
-            return Err("EP6: what is claimed is the highest counter that a member has acknowledged");
+            return Err("EP6: the claimed counter is the highest that a member has acknowledged");
         }
         if revision != self.revision {
             return Err("EP2: the revision is the number of events in the own vector");
@@ -339,7 +341,7 @@ impl<I: DecodeId> Endpoint<I> {
         let members = self.stability.members().filter(|&member| member != self.node());
         if !members.eq(self.members.keys()) || !self.members.keys().all(|node| self.authors.contains_key(node))
         {
-            return Err("EP4: the other members are the members but this one, and known as authors");
+            return Err("EP4: the node speaks to all members but itself, and all are known as authors");
         }
         let few =
             |member: &Member<I>| member.requests.len() <= MAX_RANGES && member.answers.len() <= MAX_RANGES;

@@ -13,19 +13,21 @@ use super::member::Member;
 use super::retransmission_log::RetransmissionLog;
 
 impl<I: DecodeId> Endpoint<I> {
-    /// Takes a new node into the group. O(n²).
+    /// Admits a new node to the group. O(n²).
     ///
-    /// From now on what it does not have is kept for it. It starts either with [`Endpoint::join`] from a snapshot that was
-    /// taken by a member **after this**, or, as long as nothing is stable, with [`Endpoint::new`]. Admit it at all members
-    /// before the snapshot is taken: one that admits it later may have forgotten what the newcomer lacks, and then only
-    /// the member that has given the snapshot can help it. And until a member has admitted it, that one takes in none of
-    /// its messages, nor what builds on them.
+    /// From now on messages that it lacks are kept for it. It starts with [`Endpoint::join`] from a snapshot that a member
+    /// has taken **after this**; or with [`Endpoint::new`], as long as nothing is stable.
+    ///
+    /// Admit it at all members before the snapshot is taken. A member that admits it later may have forgotten what it
+    /// lacks, and then only the member that has given the snapshot can help it. Until a member has admitted the node, it
+    /// refuses the node's messages, and those that build on them.
     ///
     /// A node that is a member already is left as it is.
     ///
     /// # Errors
     ///
-    /// [`GroupError`]; the endpoint is unchanged.
+    /// [`IdUsed`](GroupErrorKind::IdUsed) if the node has left the group, and
+    /// [`TooManyNodes`](GroupErrorKind::TooManyNodes) if there is no room for one more. The endpoint is unchanged.
     pub fn admit(&mut self, node: I) -> Result<(), GroupError> {
         if self.stability.is_member(&node) {
             return Ok(());
@@ -45,17 +47,19 @@ impl<I: DecodeId> Endpoint<I> {
         Ok(())
     }
 
-    /// Takes a member out of the group, for good; says whether it was one. O(n²).
+    /// Removes a member from the group, for good; returns whether it was one. O(n²).
     ///
-    /// Nothing waits for it any longer, and packets from it are refused. What it has sent stays: what one live member has
-    /// delivered of it, all will. A node does not remove itself: it waits until [`held_back_by`](Self::held_back_by) is
-    /// empty, so that nothing it has sent is lost, falls silent, and the others remove it, each when it learns of that;
-    /// nobody tells the one that is removed. If it is to take part again, it [joins](Self::join) under a new id.
+    /// Nothing waits for it any longer, and packets from it are refused. Its messages stay: those that one live member has
+    /// delivered, all will. If it is to take part again, it [joins](Self::join) under a new id.
     ///
-    /// What is held back of it is dropped, and asked for again if a member has delivered it: it may build on what only nodes
-    /// that are gone have delivered, and so wait for ever; or differ from what others hold, if the node was hostile. What
-    /// is held back of a member builds on what that member has delivered. So once all that are gone are removed, nothing
-    /// waits for ever.
+    /// A node does not remove itself. It waits until [`held_back_by`](Self::held_back_by) is empty, so that nothing that it
+    /// has sent is lost, and falls silent. Each of the others removes it when it learns of that; nobody tells the node that
+    /// is removed.
+    ///
+    /// Messages of the node that are held back are dropped, and asked for again if a member has delivered them. They may
+    /// build on messages that only nodes that are gone have delivered, and so wait for ever; or differ from what others
+    /// hold, if the node was hostile. A message held back of a member builds on what that member has delivered. So once all
+    /// that are gone are removed, nothing waits for ever.
     pub fn remove(&mut self, node: &I) -> bool {
         if self.members.remove(node).is_none() {
             return false;

@@ -14,7 +14,7 @@ use super::frame::Frame;
 
 const VERSION: u8 = 1;
 
-/// How many ranges one packet asks for at most, and how many of one member's requests wait.
+/// The most ranges that one packet asks for, and that wait of one member's requests.
 pub(super) const MAX_RANGES: usize = 64;
 
 /// A message that was read, and the bytes of its frame.

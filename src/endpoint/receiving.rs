@@ -19,12 +19,12 @@ use super::packet::{Packet, Taken};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Received<I> {
-    /// How many messages were new.
+    /// The number of messages that were new.
     pub new: usize,
-    /// How many messages were here before.
+    /// The number of messages that were here before.
     pub duplicates: usize,
-    /// How many messages were dropped: of authors that are not known here, beyond the window, or not verified. Those
-    /// that exist are asked for again when there is room.
+    /// The number of messages that were dropped: of authors that are not known here, beyond the window, or not
+    /// verified. Those that exist are asked for again when there is room.
     pub refused: usize,
     /// A message of which another content is held here: its author has used a number twice, or someone forges. The first
     /// is kept.

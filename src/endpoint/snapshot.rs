@@ -1,7 +1,7 @@
 //! The snapshot of an endpoint, in bytes: see `FORMAT.md`.
 //!
-//! A snapshot is outside input. Everything in it is checked as if a stranger had sent it: what it leaves to trust is
-//! only that it is the last one, and that what it takes as delivered has taken effect.
+//! A snapshot is outside input. Everything in it is checked as if a stranger had sent it. Two things are left to trust: it
+//! is the last one, and the messages that it counts as delivered have taken effect.
 
 use crate::codec::{Decode, DecodeError, DecodeErrorKind, DecodeId, Encode, Reader, Writer, put_id, take_id};
 use crate::compat::{BTreeMap, Vec};
@@ -40,10 +40,10 @@ struct Snapshot<'a, I> {
 impl<I: DecodeId> Endpoint<I> {
     /// Returns everything that this node must remember, as bytes. O(n²), and a copy of the logged messages.
     ///
-    /// Messages that are held back are not in it: others have them. It serves two purposes: this node comes back from
+    /// Messages that are held back are not in it: others have them. It serves two purposes: this node goes on from
     /// it with [`resume`](Self::resume), and a new member, admitted before, starts from it with [`join`](Self::join).
-    /// Store it together with the state of the application that has seen exactly what was delivered; send both to a new
-    /// member only then, or a crash makes this node forget what the other one has.
+    /// Store it together with the state of the application that has seen exactly what was delivered. Only then send both
+    /// to a new member, or a crash makes this node forget what the other one has.
     ///
     /// ```
     /// use happens_before::Endpoint;
@@ -86,22 +86,26 @@ impl<I: DecodeId> Endpoint<I> {
         bytes
     }
 
-    /// Goes on from the snapshot that this node has stored last. If that was not the last one, the node gives numbers out
-    /// again, and members hold different messages under one name, silently: see [what must survive a
-    /// restart](Endpoint#what-must-survive-a-restart).
+    /// Goes on from the snapshot that this node has stored last.
+    ///
+    /// From an older one, the node would use numbers again, and members would hold different messages under one name,
+    /// silently: see [what must survive a restart](Endpoint#what-must-survive-a-restart).
     ///
     /// # Errors
     ///
-    /// [`GroupError`] if the bytes are not what [`snapshot`](Self::snapshot) writes, or do not fit the configuration.
+    /// [`Decode`](GroupErrorKind::Decode) if the bytes are not what [`snapshot`](Self::snapshot) writes;
+    /// [`TooManyNodes`](GroupErrorKind::TooManyNodes) or [`WindowTooSmall`](GroupErrorKind::WindowTooSmall) if they do not
+    /// fit the configuration.
     pub fn resume(snapshot: &[u8], config: EndpointConfig) -> Result<Self, GroupError> {
         let snapshot = Snapshot::<I>::decode(snapshot, config.nodes)?;
         let sender = CausalSender::restore(snapshot.node.clone(), snapshot.sent, snapshot.frontier.clone());
         snapshot.start(sender, config)
     }
 
-    /// Starts `node` as a new member from the snapshot of another one, which has [admitted](Self::admit) it before. Save a
-    /// snapshot of its own before it sends anything, and never join from the same bytes again: that would be a second node
-    /// under the same id.
+    /// Starts `node` as a new member from the snapshot of another one, which has [admitted](Self::admit) it before.
+    ///
+    /// Save a snapshot of the new endpoint before it sends anything, and never join from the same bytes again: that would be
+    /// a second node under the same id.
     ///
     /// # Errors
     ///
@@ -289,7 +293,7 @@ impl<'a, I: DecodeId> Snapshot<'a, I> {
     }
 }
 
-/// Reads a number and so many entries, sorted by their ids.
+/// Reads a number and as many entries, sorted by their ids.
 fn take_sorted<I: DecodeId, T>(
     reader: &mut Reader<'_>,
     mut take: impl FnMut(&mut Reader<'_>) -> Result<(I, T), DecodeError>,
