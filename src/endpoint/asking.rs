@@ -25,12 +25,12 @@ struct Missing<'a, I> {
 impl<I: DecodeId> Endpoint<I> {
     /// Asks for what is missing of those authors for whom it is time.
     ///
-    /// One member is asked at a time for the messages of an author, and a search in which nobody can help ends: it begins
+    /// One member is asked at a time for the messages of an author, and an inquiry in which nobody can help ends: it begins
     /// again when a member claims more, or when there is room for more.
     pub(super) fn ask_for_missing(&mut self) {
         let stopwatch = self.stopwatch;
         let is_due =
-            |author: &Author<I>| author.search.as_ref().is_some_and(|search| stopwatch.is_due(search.at));
+            |author: &Author<I>| author.inquiry.as_ref().is_some_and(|inquiry| stopwatch.is_due(inquiry.at));
         if !self.authors.values().any(is_due) {
             return;
         }
@@ -42,7 +42,7 @@ impl<I: DecodeId> Endpoint<I> {
             }
             let held: Vec<u64> =
                 iter::from_fn(|| held.next_if(|dot| dot.node() == node)).map(Dot::counter).collect();
-            let Some(mut search) = author.search.take() else { continue };
+            let Some(mut inquiry) = author.inquiry.take() else { continue };
             let missing = Missing {
                 author: node,
                 last: author.log.last(),
@@ -50,18 +50,18 @@ impl<I: DecodeId> Endpoint<I> {
                 held: &held,
             };
             let claimed = |member: &I| self.stability.acknowledged(member, node);
-            let Some(next) = missing.member_to_ask(&self.members, search.asked.as_ref(), claimed) else {
+            let Some(next) = missing.member_to_ask(&self.members, inquiry.asked.as_ref(), claimed) else {
                 continue;
             };
             let next = next.clone();
             let ranges = missing.ranges(claimed(&next));
             if let Some(member) = self.members.get_mut(&next) {
-                search.up_to = member.request(node, ranges);
+                inquiry.up_to = member.request(node, ranges);
             }
-            search.at = stopwatch.after(search.back_off.wait(&self.config));
-            search.back_off.grow();
-            search.asked = Some(next);
-            author.search = Some(search);
+            inquiry.at = stopwatch.after(inquiry.back_off.wait(&self.config));
+            inquiry.back_off.grow();
+            inquiry.asked = Some(next);
+            author.inquiry = Some(inquiry);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The state that an endpoint keeps of each node that is or was a member: its messages, and the search for those that
-//! are missing.
+//! The state that an endpoint keeps of each node that is or was a member: its messages, and the inquiry about those
+//! that are missing.
 
 use crate::compat::Vec;
 
@@ -19,13 +19,13 @@ pub(super) struct Author<I> {
     pub(super) changed_at: u64,
     /// The highest counter that a member claims to have.
     pub(super) claimed: u64,
-    /// The search for missing messages, if there may be any.
-    pub(super) search: Option<Search<I>>,
+    /// The inquiry about missing messages, if there may be any.
+    pub(super) inquiry: Option<Inquiry<I>>,
 }
 
-/// A search for the missing messages of one author.
+/// An inquiry about the missing messages of one author.
 #[derive(Debug)]
-pub(super) struct Search<I> {
+pub(super) struct Inquiry<I> {
     /// When to ask next.
     pub(super) at: u64,
     pub(super) back_off: BackOff,
@@ -37,23 +37,23 @@ pub(super) struct Search<I> {
 
 impl<I> Author<I> {
     pub(super) fn new(log: RetransmissionLog, changed_at: u64) -> Self {
-        Self { log, held_bytes: 0, changed_at, claimed: 0, search: None }
+        Self { log, held_bytes: 0, changed_at, claimed: 0, inquiry: None }
     }
 
-    /// Starts a search, if others have messages of the author for which there is room here.
+    /// Starts an inquiry, if others have messages of the author for which there is room here.
     pub(super) fn look_for(&mut self, stopwatch: &Stopwatch, config: &EndpointConfig) {
         let has_room = (self.log.len() as u64) < config.window;
-        if self.search.is_none() && self.claimed > self.log.last() && has_room {
+        if self.inquiry.is_none() && self.claimed > self.log.last() && has_room {
             let at = stopwatch.after(config.delay_ms);
-            self.search = Some(Search { at, back_off: BackOff::default(), asked: None, up_to: 0 });
+            self.inquiry = Some(Inquiry { at, back_off: BackOff::default(), asked: None, up_to: 0 });
         }
     }
 
     /// Notes that the message with this counter has come. If it was asked for, the rest may be on its way.
     pub(super) fn found(&mut self, counter: u64, stopwatch: &Stopwatch, config: &EndpointConfig) {
-        if let Some(search) = self.search.as_mut().filter(|search| counter <= search.up_to) {
-            search.back_off = BackOff::default();
-            search.at = stopwatch.after(search.back_off.wait(config));
+        if let Some(inquiry) = self.inquiry.as_mut().filter(|inquiry| counter <= inquiry.up_to) {
+            inquiry.back_off = BackOff::default();
+            inquiry.at = stopwatch.after(inquiry.back_off.wait(config));
         }
     }
 

@@ -19,6 +19,20 @@ pub(super) struct Frame {
 }
 
 impl Frame {
+    /// Encodes the header of a message, with room for a payload of `payload_len` bytes.
+    pub(super) fn encode_header<I: EncodeId>(header: &Message<I, ()>, payload_len: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(payload_len.saturating_add(16));
+        header.encode_header(&mut Writer::growing(&mut bytes));
+        bytes
+    }
+
+    /// Makes a frame from an encoded header and a payload.
+    pub(super) fn new(mut header: Vec<u8>, payload: &[u8]) -> Self {
+        let header_len = header.len();
+        header.extend_from_slice(payload);
+        Self { bytes: header.into_boxed_slice(), header_len }
+    }
+
     /// Copies a frame out of a packet; its payload is the last `payload_len` bytes.
     pub(super) fn copied(bytes: &[u8], payload_len: usize) -> Self {
         Self { bytes: bytes.into(), header_len: bytes.len().saturating_sub(payload_len) }
@@ -32,32 +46,5 @@ impl Frame {
     /// Returns the payload alone.
     pub(super) fn payload(&self) -> &[u8] {
         self.bytes.get(self.header_len..).unwrap_or_default()
-    }
-}
-
-/// A frame whose payload is still to be copied: its length is known before.
-pub(super) struct Draft<'a> {
-    header: Vec<u8>,
-    payload: &'a [u8],
-}
-
-impl<'a> Draft<'a> {
-    /// Encodes the header of a message.
-    pub(super) fn new<I: EncodeId>(header: &Message<I, ()>, payload: &'a [u8]) -> Self {
-        let mut bytes = Vec::with_capacity(payload.len().saturating_add(16));
-        header.encode_header(&mut Writer::growing(&mut bytes));
-        Self { header: bytes, payload }
-    }
-
-    /// Returns how many bytes the frame will have.
-    pub(super) fn len(&self) -> usize {
-        self.header.len().saturating_add(self.payload.len())
-    }
-
-    /// Adds the payload.
-    pub(super) fn finish(self) -> Frame {
-        let (header_len, mut bytes) = (self.header.len(), self.header);
-        bytes.extend_from_slice(self.payload);
-        Frame { bytes: bytes.into_boxed_slice(), header_len }
     }
 }

@@ -15,7 +15,7 @@ use crate::version::VersionVector;
 use super::author::Author;
 use super::config::EndpointConfig;
 use super::error::{BroadcastError, BroadcastErrorKind, GroupError, GroupErrorKind};
-use super::frame::{Draft, Frame};
+use super::frame::Frame;
 use super::member::Member;
 use super::packet::MAX_RANGES;
 use super::retransmission_log::RetransmissionLog;
@@ -226,8 +226,8 @@ impl<I: DecodeId> Endpoint<I> {
         let (Some(dot), Some(own)) = (next, self.authors.get_mut(&node)) else {
             return refuse(payload, BroadcastErrorKind::CounterExhausted);
         };
-        let draft = Draft::new(&self.sender.preview(dot, ()), &payload);
-        let len = draft.len();
+        let header = Frame::encode_header(&self.sender.preview(dot, ()), payload.len());
+        let len = header.len().saturating_add(payload.len());
         if len > self.config.window_bytes {
             return refuse(payload, BroadcastErrorKind::TooLong { limit: self.config.window_bytes });
         }
@@ -240,7 +240,7 @@ impl<I: DecodeId> Endpoint<I> {
             // Only for this: there are no more dependencies than nodes.
             return refuse(payload, BroadcastErrorKind::CounterExhausted);
         };
-        own.log.push(draft.finish());
+        own.log.push(Frame::new(header, &payload));
         let dot = message.dot().clone();
         let accepted = self.buffer.accept(message);
         debug_assert!(accepted.is_ok(), "a window of own messages has room in the buffer");

@@ -175,7 +175,6 @@ mod tests {
     use std::string::String;
     use std::vec;
 
-    use super::super::frame::Draft;
     use super::*;
     use crate::Dot;
 
@@ -187,7 +186,7 @@ mod tests {
 
     fn frame(message: Message<u8, &[u8]>) -> Frame {
         let payload = *message.payload();
-        Draft::new(&message.with_payload(()), payload).finish()
+        Frame::new(Frame::encode_header(&message.with_payload(()), payload.len()), payload)
     }
 
     fn encode(packet: &Packet<'_, u8>) -> Vec<u8> {

@@ -22,7 +22,7 @@ impl<I: DecodeId> Endpoint<I> {
         let speak = self.members.values().filter_map(|member| member.speak_at);
         let answer = self.members.values().filter(|member| !member.answers.is_empty());
         let answer = answer.map(|member| member.refill_at);
-        let ask = self.authors.values().filter_map(|author| author.search.as_ref()).map(|search| search.at);
+        let ask = self.authors.values().filter_map(|author| author.inquiry.as_ref()).map(|inquiry| inquiry.at);
         speak.chain(answer).chain(ask).min().map(|deadline| self.stopwatch.owners_time(deadline))
     }
 
@@ -40,10 +40,10 @@ impl<I: DecodeId> Endpoint<I> {
         let mut packet = Vec::with_capacity(64); // most heads are shorter
         let mut out = Writer::growing(&mut packet);
         member.put_head(&self.authors, self.revision, &mut out);
-        let mut messages = Messages { out, limit: self.config.packet, is_empty: true };
-        member.answer(&self.authors, &self.stopwatch, &self.config, |frame| messages.put(frame));
+        let mut body = PacketBody { out, limit: self.config.packet, is_empty: true };
+        member.answer(&self.authors, &self.stopwatch, &self.config, |frame| body.put(frame));
         if let Some(own) = self.authors.get(self.sender.node()) {
-            member.send(&own.log, |frame| messages.put(frame));
+            member.send(&own.log, |frame| body.put(frame));
         }
         member.spoke(self.revision, &self.stopwatch, &self.config);
         Some((to.clone(), packet))
@@ -51,13 +51,13 @@ impl<I: DecodeId> Endpoint<I> {
 }
 
 /// The messages of one packet: the first one goes in whatever its length, further ones while there is room.
-struct Messages<'a> {
+struct PacketBody<'a> {
     out: Writer<'a>,
     limit: usize,
     is_empty: bool,
 }
 
-impl Messages<'_> {
+impl PacketBody<'_> {
     /// Writes a message if it has room; says whether it had.
     fn put(&mut self, frame: &Frame) -> bool {
         let fits = self.is_empty || self.out.len().saturating_add(frame.bytes().len()) < self.limit;

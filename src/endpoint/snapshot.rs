@@ -24,7 +24,7 @@ const VERSION: u8 = 1;
 const MAX_EVENTS: u64 = u64::MAX / 2;
 
 /// The content of a snapshot.
-struct Snapshot<'a, I> {
+struct SavedState<'a, I> {
     node: I,
     sent: u64,
     delivered: VersionVector<I>,
@@ -97,7 +97,7 @@ impl<I: DecodeId> Endpoint<I> {
     /// [`TooManyNodes`](GroupErrorKind::TooManyNodes) or [`WindowTooSmall`](GroupErrorKind::WindowTooSmall) if they do not
     /// fit the configuration.
     pub fn resume(snapshot: &[u8], config: EndpointConfig) -> Result<Self, GroupError> {
-        let snapshot = Snapshot::<I>::decode(snapshot, config.nodes)?;
+        let snapshot = SavedState::<I>::decode(snapshot, config.nodes)?;
         let sender = CausalSender::restore(snapshot.node.clone(), snapshot.sent, snapshot.frontier.clone());
         snapshot.start(sender, config)
     }
@@ -129,7 +129,7 @@ impl<I: DecodeId> Endpoint<I> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn join(node: I, snapshot: &[u8], config: EndpointConfig) -> Result<Self, GroupError> {
-        let snapshot = Snapshot::<I>::decode(snapshot, config.nodes)?;
+        let snapshot = SavedState::<I>::decode(snapshot, config.nodes)?;
         if !snapshot.stability.is_member(&node) {
             return Err(GroupError { kind: GroupErrorKind::NotAdmitted });
         }
@@ -145,7 +145,7 @@ impl<I: DecodeId> Endpoint<I> {
     }
 }
 
-impl<'a, I: DecodeId> Snapshot<'a, I> {
+impl<'a, I: DecodeId> SavedState<'a, I> {
     fn decode(bytes: &'a [u8], limit: usize) -> Result<Self, GroupError> {
         let mut reader = Reader::with_limit(bytes, limit);
         if reader.take(1)? != [VERSION] {
@@ -171,35 +171,8 @@ impl<'a, I: DecodeId> Snapshot<'a, I> {
             return Err(refuse(at, DecodeErrorKind::Contradiction));
         }
 
-        let rows = take_sorted(&mut reader, |reader| {
-            let member: I = take_id(reader)?;
-            let row = reader.part(limit, VersionVector::<I>::decode)?;
-            Ok((member, (row, reader.take_number()?)))
-        })?;
-        let members = rows.iter().map(|(member, _)| member.clone());
-        let mut stability = Stability::new(members, limit).map_err(|_| too_many_nodes(limit))?;
-        let left = take_sorted(&mut reader, |reader| Ok((take_id(reader)?, ())))?;
-        let left: Vec<I> = left.into_iter().map(|(author, ())| author).collect();
-        if rows.len().saturating_add(left.len()) > limit {
-            return Err(too_many_nodes(limit));
-        }
-        let is_known = |author: &I| stability.is_member(author) || left.binary_search(author).is_ok();
-        let named = rows.iter().flat_map(|(_, (row, _))| row).chain(&delivered).map(|(author, _)| author);
-        let own = rows.iter().find(|(member, _)| *member == node).map(|(_, own)| own);
-        if !{ named }.all(is_known)
-            || left.iter().any(|author| stability.is_member(author))
-            || own != Some(&(delivered.clone(), 0))
-        {
-            return Err(refuse(at, DecodeErrorKind::Contradiction));
-        }
-        for (member, (row, _)) in &rows {
-            // All authors are known, and few.
-            let observed = stability.observe(member, row);
-            observed.map_err(|_| too_many_nodes(limit))?;
-        }
-
+        let (stability, known, left) = take_group(&mut reader, &node, &delivered)?;
         let messages = Messages::decode(&mut reader)?;
-        let known = rows.into_iter().map(|(member, (_, known))| (member, known)).collect();
         let snapshot = Self { node, sent, delivered, frontier, stability, known, left, messages };
         snapshot.check_messages(reader.at())?;
         Ok(snapshot)
@@ -291,6 +264,46 @@ impl<'a, I: DecodeId> Snapshot<'a, I> {
         }
         logs
     }
+}
+
+/// The members with their rows, the revision of each member's vector that is known, and the nodes that have left.
+type Group<I> = (Stability<I>, Vec<(I, u64)>, Vec<I>);
+
+/// Reads the members and those that have left, of a snapshot of `node`, which has `delivered`.
+fn take_group<I: DecodeId>(
+    reader: &mut Reader<'_>,
+    node: &I,
+    delivered: &VersionVector<I>,
+) -> Result<Group<I>, GroupError> {
+    let (at, limit) = (reader.at(), reader.limit());
+    let rows = take_sorted(reader, |reader| {
+        let member: I = take_id(reader)?;
+        let row = reader.part(limit, VersionVector::<I>::decode)?;
+        Ok((member, (row, reader.take_number()?)))
+    })?;
+    let members = rows.iter().map(|(member, _)| member.clone());
+    let mut stability = Stability::new(members, limit).map_err(|_| too_many_nodes(limit))?;
+    let left = take_sorted(reader, |reader| Ok((take_id(reader)?, ())))?;
+    let left: Vec<I> = left.into_iter().map(|(author, ())| author).collect();
+    if rows.len().saturating_add(left.len()) > limit {
+        return Err(too_many_nodes(limit));
+    }
+    let is_known = |author: &I| stability.is_member(author) || left.binary_search(author).is_ok();
+    let named = rows.iter().flat_map(|(_, (row, _))| row).chain(delivered).map(|(author, _)| author);
+    let own = rows.iter().find(|(member, _)| member == node).map(|(_, own)| own);
+    if !{ named }.all(is_known)
+        || left.iter().any(|author| stability.is_member(author))
+        || own != Some(&(delivered.clone(), 0))
+    {
+        return Err(refuse(at, DecodeErrorKind::Contradiction));
+    }
+    for (member, (row, _)) in &rows {
+        // All authors are known, and few.
+        let observed = stability.observe(member, row);
+        observed.map_err(|_| too_many_nodes(limit))?;
+    }
+    let known = rows.into_iter().map(|(member, (_, known))| (member, known)).collect();
+    Ok((stability, known, left))
 }
 
 /// Reads a number and as many entries, sorted by their ids.
