@@ -29,8 +29,6 @@ ORACLE, SEEN_BY_ORACLE = "check", {"check", "compat", "node", "order", "version"
 # circle has to go.
 KNOWN = {
     ("src", "delivery/buffer/shares.rs", "delivery/buffer/mod.rs"),
-    ("src", "endpoint/asking.rs", "endpoint/mod.rs"),
-    ("src", "endpoint/peer.rs", "endpoint/mod.rs"),
     ("engines/src", "postgres/appends.rs", "postgres/blocking.rs"),
     ("engines/src", "postgres/counter.rs", "postgres/blocking.rs"),
     ("engines/src", "postgres/slots.rs", "postgres/blocking.rs"),

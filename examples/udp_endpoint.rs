@@ -18,13 +18,13 @@ use happens_before::{Dot, Endpoint};
 
 type Error = Box<dyn std::error::Error>;
 
-/// How many messages each process sends.
+/// The number of messages that each process sends.
 const MESSAGES: u64 = 20;
 const GROUP: [u8; 2] = [1, 2];
-/// How long to try at most; it takes a fraction of a second.
+/// The longest time to try; it takes a fraction of a second.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long to wait for a packet at most.
+/// The longest time to wait for a packet.
 const TICK: Duration = Duration::from_millis(5);
 
 struct Process {

@@ -15,7 +15,7 @@
 //! | the same, with all nodes known beforehand, on a small device | [`FixedVector`] | 8 bytes a node |
 //! | know exactly which events have been seen, although they come in any order: delta CRDTs, retransmission | [`CausalContext`] | one number a node, and a range a gap |
 //! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with an [`CausalSender`] to send | the names of a message's direct dependencies: one or two |
-//! | have every message delivered everywhere, over any transport | [`endpoint::Endpoint`] | a packet a message and member, and acknowledgements |
+//! | have every message delivered everywhere, over any transport | [`Endpoint`] | a packet a message and member, and acknowledgements |
 //! | know what everyone has, and when a deletion mark may be forgotten | [`delivery::Stability`] | 8 bytes for an author and a member |
 //! | the same for events that name their parents by hash: commits, content-addressed changes | [`DagBuffer`] | an id a parent |
 //! | keep a hostile neighbour from taking the room of the others | [`CausalBuffer::accept_from`], [`CausalBuffer::remove_source`] | up to 37 bytes a held message |
@@ -191,7 +191,7 @@ pub use broadcast::{publisher::Publisher, subscriber::Subscriber};
 #[cfg(feature = "alloc")]
 pub use delivery::{buffer::CausalBuffer, dag::DagBuffer, message::Message, sender::CausalSender};
 #[cfg(feature = "alloc")]
-pub use endpoint::Endpoint;
+pub use endpoint::machine::Endpoint;
 pub use node::{Dot, NodeId};
 pub use order::CausalOrder;
 pub use scalar::{hybrid::HybridClock, lamport::LamportClock};

@@ -338,9 +338,33 @@ fn a_snapshot_of_an_endpoint_takes_no_more_than_its_group() {
     while endpoint.broadcast(Vec::new()).is_ok() {}
     let saved = endpoint.snapshot();
     for bytes in damaged(&saved).iter().chain(&claims()) {
-        let (read, held, peak) = measure(|| Endpoint::<u64>::restore(bytes, config).ok());
+        let (read, held, peak) = measure(|| Endpoint::<u64>::resume(bytes, config).ok());
         assert!(read.is_some() || held == 0);
         assert!(peak <= 600_000, "{held} and {peak} for {} bytes", bytes.len());
+    }
+}
+
+#[test]
+fn an_endpoint_keeps_the_bytes_of_a_message_once() {
+    let start = |node| Endpoint::new(node, [1_u64, 2, 3], EndpointConfig::default()).unwrap();
+    let most = 500 * 1_200;
+    let (mut author, held, _) = measure(|| {
+        let mut author = start(1);
+        (0..500).for_each(|_| _ = author.broadcast(vec![7; 1_000]).unwrap());
+        author
+    });
+    assert!(held <= most, "{held} for what is broadcast");
+    let packets = std::iter::from_fn(|| author.poll_packet()).filter(|(to, _)| *to == 2);
+    let packets: Vec<_> = packets.collect();
+    for delivers in [false, true] {
+        let (receiver, held, _) = measure(|| {
+            let mut receiver = start(2);
+            packets.iter().for_each(|(_, packet)| _ = receiver.handle_packet(0, &1, packet).unwrap());
+            while delivers && receiver.poll_delivery().is_some() {}
+            receiver
+        });
+        assert_eq!(receiver.log_len(), if delivers { 500 } else { 0 });
+        assert!(held <= most, "{held} for what is received");
     }
 }
 

@@ -23,7 +23,7 @@ use std::error::Error;
 use std::iter::from_fn;
 
 use happens_before::Endpoint;
-use happens_before::endpoint::{EndpointConfig, PacketError};
+use happens_before::endpoint::{EndpointConfig, PacketErrorKind};
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
@@ -54,7 +54,7 @@ impl Node<'_> {
         let write = self.database.begin_write()?;
         let saved = write.open_table(SNAPSHOT)?.get(())?.map(|bytes| bytes.value().to_vec());
         let endpoint = match saved {
-            Some(snapshot) => Endpoint::restore(&snapshot, config)?,
+            Some(snapshot) => Endpoint::resume(&snapshot, config)?,
             None if FOUNDERS.contains(&self.id) => Endpoint::new(self.id, FOUNDERS, config)?,
             None => {
                 // Of a member: the snapshot, and the entries that belong to it.
@@ -75,12 +75,13 @@ impl Node<'_> {
         Ok(())
     }
 
-    /// Takes in what there is, delivers, saves, and sends.
+    /// Handles what has arrived, delivers, saves, and sends.
     fn turn(&mut self, world: &mut World) -> Result<()> {
         let endpoint = self.endpoint.as_mut().ok_or("it is down")?;
         for (from, packet) in world.arrived(self.id) {
             match endpoint.handle_packet(world.now_ms, &from, &packet) {
-                Ok(_) | Err(PacketError::NotAMember) => {} // not admitted here yet, or removed
+                Ok(_) => {}
+                Err(error) if error.kind == PacketErrorKind::NotAMember => {} // not admitted here yet, or removed
                 Err(error) => return Err(error.into()),
             }
         }
@@ -135,7 +136,7 @@ struct World {
     packets: Vec<(u64, u8, u8, Vec<u8>)>,
     steps: u64,
     crash_at: u64,
-    /// How many entries each node is to have made.
+    /// The number of entries that each node is to have made.
     entries: u64,
     admitted: Vec<u8>,
     removed: Vec<u8>,
@@ -163,7 +164,7 @@ impl World {
         arrived.map(|(_, from, _, packet)| (from, packet)).collect()
     }
 
-    /// Where a node may crash: it returns the error, and nothing else happens.
+    /// A step at which a node may crash: it returns the error, and nothing else happens.
     fn step(&mut self) -> Result<()> {
         self.steps += 1;
         if self.steps == self.crash_at { Err("crash".into()) } else { Ok(()) }

@@ -41,11 +41,11 @@ fn work<I: DecodeId + std::fmt::Debug>(mut node: Endpoint<I>) {
         node.remove(member);
         assert_eq!(node.internal_validate(), Ok(()));
     }
-    assert_eq!((node.log_len() > 0, node.held_len()), (false, 0));
+    assert_eq!((node.log_len() > 0, node.undelivered_len()), (false, 0));
 }
 
-fn restore<I: DecodeId + std::fmt::Debug>(bytes: &[u8], new: I) {
-    if let Ok(node) = Endpoint::<I>::restore(bytes, CONFIG) {
+fn resume<I: DecodeId + std::fmt::Debug>(bytes: &[u8], new: I) {
+    if let Ok(node) = Endpoint::<I>::resume(bytes, CONFIG) {
         assert_eq!(node.snapshot(), bytes);
         work(node);
     }
@@ -82,15 +82,15 @@ fn honest() -> &'static [Vec<u8>] {
             }
             snapshots.extend(nodes.iter().map(Endpoint::snapshot));
         }
-        assert!(snapshots.iter().all(|bytes| Endpoint::<u8>::restore(bytes, CONFIG).is_ok()));
+        assert!(snapshots.iter().all(|bytes| Endpoint::<u8>::resume(bytes, CONFIG).is_ok()));
         snapshots
     })
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    restore::<u8>(bytes, 4);
-    restore::<u64>(bytes, 4);
-    restore::<String>(bytes, String::from("d"));
+    resume::<u8>(bytes, 4);
+    resume::<u64>(bytes, 4);
+    resume::<String>(bytes, String::from("d"));
     // The first byte chooses an honest one, and each three that follow change it.
     let Some((&which, changes)) = bytes.split_first() else { return };
     let mut snapshot = honest()[usize::from(which) % honest().len()].clone();
@@ -107,5 +107,5 @@ fuzz_target!(|bytes: &[u8]| {
             }
         }
     }
-    restore::<u8>(&snapshot, 4);
+    resume::<u8>(&snapshot, 4);
 });

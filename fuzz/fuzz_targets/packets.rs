@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use arbitrary::Arbitrary;
-use happens_before::{Dot, Endpoint, Message};
 use happens_before::endpoint::EndpointConfig;
+use happens_before::{Dot, Endpoint, Message};
 use libfuzzer_sys::fuzz_target;
 
 const CONFIG: EndpointConfig = EndpointConfig {
@@ -21,7 +21,7 @@ const CONFIG: EndpointConfig = EndpointConfig {
     retry_max_ms: 100,
 };
 
-/// What the hostile third member, the owners and the network do.
+/// A step of the hostile third member, the owners or the network.
 #[derive(Arbitrary, Debug)]
 enum Step<'a> {
     /// Bytes of its own.
@@ -31,10 +31,10 @@ enum Step<'a> {
     Broadcast(bool, u8),
     Time(u8),
     Restart(bool),
-    Restore(&'a [u8]),
+    Resume(&'a [u8]),
 }
 
-/// What the honest two have sent; whoever signs messages knows what is of them.
+/// The messages that the honest two have sent; one who signs messages knows which those are.
 type Sent = BTreeMap<Dot<u8>, Message<u8, Vec<u8>>>;
 
 struct Pair {
@@ -85,7 +85,9 @@ impl Pair {
                 }
                 let node = &self.nodes[at];
                 assert_eq!(node.internal_validate(), Ok(()));
-                assert!(node.log_len() <= 3 * 8 && node.held_len() <= 3 * 8 && node.log_bytes() <= 3 * 1_000);
+                assert!(
+                    node.log_len() <= 3 * 8 && node.undelivered_len() <= 3 * 8 && node.log_bytes() <= 3 * 1_000
+                );
             }
             self.material.truncate(64);
             if in_flight.is_empty() {
@@ -125,11 +127,11 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
             Step::Restart(which) => {
                 let node = &mut pair.nodes[usize::from(which)];
                 let saved = node.snapshot();
-                *node = Endpoint::restore(&saved, CONFIG).expect("its own");
+                *node = Endpoint::resume(&saved, CONFIG).expect("its own");
                 assert_eq!(node.snapshot(), saved);
             }
-            Step::Restore(bytes) => {
-                if let Ok(node) = Endpoint::<u8>::restore(bytes, CONFIG) {
+            Step::Resume(bytes) => {
+                if let Ok(node) = Endpoint::<u8>::resume(bytes, CONFIG) {
                     assert_eq!(node.internal_validate(), Ok(()));
                     assert_eq!(node.snapshot(), bytes);
                 }
@@ -149,7 +151,7 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
     let [one, other] = &pair.nodes;
     assert!(pair.sent.keys().all(|dot| [one, other].iter().all(|node| node.delivered().contains(dot))));
     for node in [one, other] {
-        assert_eq!((node.log_len(), node.held_len(), node.poll_timeout()), (0, 0, None));
+        assert_eq!((node.log_len(), node.undelivered_len(), node.poll_timeout()), (0, 0, None));
         assert_eq!(node.delivered(), one.delivered());
     }
 });

@@ -2,7 +2,7 @@
 //!
 //! # The idea
 //!
-//! What was ever sent stays on the network, so most states differ only in what may still come. One with more packets
+//! Every packet that was ever sent stays on the network, so most states differ only in what may still come. One with more packets
 //! can do all that one with fewer can:
 //!
 //! ```text
@@ -42,17 +42,17 @@ use stateright::{Expectation, Model};
 
 /// A model in which some states cover others.
 pub trait Covering: Model {
-    /// What the properties look at.
+    /// The part of a state that the properties look at.
     type Core: Eq + Hash;
 
     /// Returns that part of a state.
     fn core(&self, state: &Self::State) -> Self::Core;
 
-    /// Whether all that can happen from `less` can happen from `more`. Both have the same core.
+    /// Returns whether all that can happen from `less` can happen from `more`. Both have the same core.
     fn covers(&self, more: &Self::State, less: &Self::State) -> bool;
 }
 
-/// How much there was.
+/// The size of what was explored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Explored {
     /// Cores that can be reached: all that there are.
@@ -67,8 +67,8 @@ pub struct Explored {
 ///
 /// # Errors
 ///
-/// What does not hold, and actions that lead there: few, though perhaps not the fewest, since a state is also left out
-/// for one that lies a step further.
+/// The property that does not hold, and actions that lead there: few, though perhaps not the fewest, since a state is also
+/// left out for one that lies a step further.
 pub fn explore<M: Covering>(model: &M) -> Result<Explored, String>
 where
     M::State: PartialEq,

@@ -21,8 +21,8 @@
 //! - *recoverable*: if from here on nothing is lost any more, all nodes deliver everything and then fall silent. All
 //!   packets that are on the network are lost first.
 //!
-//! Each of them is about the nodes alone. So a state with the same nodes and more packets, with fewer time-outs and
-//! crashes behind it, *covers* the other: all that may still happen there may happen here, with the same properties of
+//! Each of them is about the nodes alone. So a state with the same nodes and more packets, after fewer time-outs and
+//! crashes, *covers* the other: all that may still happen there may happen here, with the same properties of
 //! the nodes. [`covering`](crate::covering) makes use of that.
 //!
 //! # What there is
@@ -60,18 +60,18 @@ use crate::replay::{Machine, Resting};
 /// The names of nodes.
 pub type Node = u8;
 
-/// How much may happen.
+/// The bounds of the model.
 #[derive(Clone, Debug)]
 pub struct Bounds {
-    /// How many messages each node sends. There is a node for each entry.
+    /// The number of messages that each node sends. There is a node for each entry.
     pub messages: Vec<u8>,
-    /// How many time-outs fire at each node.
+    /// The number of time-outs that fire at each node.
     pub timeouts: u8,
-    /// How many crashes there are in all.
+    /// The number of crashes in all.
     pub crashes: u8,
 }
 
-/// What a node is handed.
+/// An input of a node.
 #[derive(Clone, Debug)]
 enum Event {
     Broadcast,
@@ -80,7 +80,7 @@ enum Event {
     Crash,
 }
 
-/// What travels.
+/// A packet on the network.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Packet {
     from: Node,
@@ -93,20 +93,20 @@ struct Packet {
 struct Site {
     endpoint: Endpoint<Node>,
     delivered: Vec<Dot<Node>>,
-    /// What it has sent: each message with its dependencies.
+    /// The messages that it has sent, each with its dependencies.
     sent: Vec<(Dot<Node>, Vec<Dot<Node>>)>,
 }
 
-/// How a node begins.
+/// The start of a node.
 #[derive(Clone, Debug)]
 struct Start {
     node: Node,
     members: Node,
-    /// What it is restored from; `None` at first.
+    /// The state that it resumes from; `None` at first.
     saved: Option<Arc<Saved>>,
 }
 
-/// What a node is restored from.
+/// The state that a node resumes from.
 #[derive(Debug)]
 struct Saved {
     snapshot: Vec<u8>,
@@ -126,7 +126,7 @@ struct View {
 impl Machine for Site {
     type Start = Start;
     type Input = Event;
-    /// What it sends.
+    /// The packets that it sends.
     type Output = Vec<Packet>;
     type View = View;
 
@@ -144,7 +144,7 @@ impl Machine for Site {
                 Self { endpoint, delivered: Vec::new(), sent: Vec::new() }
             }
             Some(saved) => {
-                let endpoint = Endpoint::restore(&saved.snapshot, config).expect("its own snapshot");
+                let endpoint = Endpoint::resume(&saved.snapshot, config).expect("its own snapshot");
                 Self { endpoint, delivered: saved.delivered.clone(), sent: saved.sent.clone() }
             }
         }
@@ -179,7 +179,7 @@ impl Site {
                 let at = self.endpoint.poll_timeout().unwrap_or(0);
                 self.endpoint.handle_timeout(at);
             }
-            Event::Crash => {} // it is restored already
+            Event::Crash => {} // it has resumed already
         }
     }
 
@@ -299,7 +299,7 @@ impl Endpoints {
         }
     }
 
-    /// Where an action leads, and what is sent.
+    /// Returns the site that an action leads to, and the packets that it sends.
     fn step(&self, site: u32, action: Action) -> (u32, Vec<u32>) {
         if let Some(step) = self.known().steps.get(&(site, action)) {
             return step.clone();
@@ -322,7 +322,7 @@ impl Endpoints {
     }
 }
 
-/// Whether every node has delivered causally, and nothing twice.
+/// Returns whether every node has delivered causally, and nothing twice.
 fn is_causal(sites: &[Resting<Site>]) -> bool {
     let mut run = CausalRun::new(sites.len());
     // A message was sent after those that it names: one round for each message that a chain can have.
@@ -338,7 +338,7 @@ fn is_causal(sites: &[Resting<Site>]) -> bool {
     deliveries.all(|(at, dot)| run.delivered(at, dot).is_ok())
 }
 
-/// Whether all nodes deliver everything and fall silent, if nothing is lost from here on.
+/// Returns whether all nodes deliver everything and fall silent, if nothing is lost from here on.
 fn recovers(resting: &[Resting<Site>]) -> bool {
     let mut sites: Vec<_> = resting.iter().map(Resting::machine).collect();
     let mut under_way = Vec::new();

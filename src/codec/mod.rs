@@ -58,7 +58,7 @@
 //! | message header | one a dependency | 32 | 64 |
 //! | delta | one for each entry that has grown or is new | 16, and a copy of the base | 56, also for the base |
 //! | snapshot of a node | up to [`BufferLimits::nodes`](crate::BufferLimits::nodes) for each vector and each header | what its limits allow | one header more |
-//! | packet of an [`Endpoint`](crate::endpoint::Endpoint) | up to [`EndpointConfig::nodes`](crate::endpoint::EndpointConfig::nodes) for each vector and each header | what the endpoint keeps | two vectors and one header more |
+//! | packet of an [`Endpoint`](crate::Endpoint) | up to [`EndpointConfig::nodes`](crate::endpoint::EndpointConfig::nodes) for each vector and each header | what the endpoint keeps | two vectors and one header more |
 //! | snapshot of an endpoint | the same | what the endpoint keeps | a vector for each member, and one header, more |
 //!
 //! Ids of other types take what they take: a `String` 24 bytes, and the bytes of the text. Serde's forms have no budget:

@@ -125,6 +125,11 @@ impl<I, P> Message<I, P> {
         Message { dot: self.dot, dependencies: self.dependencies, payload }
     }
 
+    /// Returns the message with a payload made of its own.
+    pub(crate) fn map_payload<Q>(self, make: impl FnOnce(P) -> Q) -> Message<I, Q> {
+        Message { dot: self.dot, dependencies: self.dependencies, payload: make(self.payload) }
+    }
+
     /// Returns the `at`-th cause as node and counter: first the dependencies, then the sender's previous message, whose
     /// counter is 0 if there is none.
     pub(super) fn cause(&self, at: usize) -> Option<(&I, u64)> {

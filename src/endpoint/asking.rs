@@ -1,64 +1,36 @@
-//! Asking for what is missing: of whom, for what, and when again.
-//!
-//! Of each author, what is between one's own log and the highest counter that a member claims to have is missing, apart
-//! from what is held back:
-//!
-//! ```text
-//!   the log        5 6 7
-//!   held back              9     12
-//!   claimed                             ... 14
-//!   asked for            8   10-11  13-14
-//! ```
-//!
-//! One member is asked at a time: the author first, which has it, and after a time-out the next one that claims to have
-//! some of it, in a circle. A member that claims what it has not, or keeps silent, costs a time-out.
+//! Asking for missing messages: the ranges, the member, and the time of the next request.
+
+use core::iter;
 
 use crate::codec::DecodeId;
-use crate::compat::Vec;
+use crate::compat::{BTreeMap, Vec};
 use crate::delivery::message::Message;
 use crate::node::{Dot, DotRange};
-use crate::version::VersionVector;
 
-use super::packet::MAX_RANGES;
-use super::peer::{BackOff, Clock, Peer};
-use super::{Author, Endpoint, EndpointConfig};
+use super::author::Author;
+use super::machine::Endpoint;
+use super::member::Member;
 
-/// What is looked for of one author.
-#[derive(Debug)]
-pub(super) struct Ask<I> {
-    /// When to ask next.
-    pub(super) at: u64,
-    back_off: BackOff,
-    /// Who was asked last.
-    peer: Option<I>,
-    /// Up to which counter.
-    up_to: u64,
-}
-
-impl<I> Author<I> {
-    /// Starts to look for the author's messages, if others have some for which there is room here.
-    pub(super) fn look_for(&mut self, clock: &Clock, config: &EndpointConfig) {
-        let has_room = (self.log.len() as u64) < config.window;
-        if self.ask.is_none() && self.claimed > self.log.last() && has_room {
-            let at = clock.after(config.delay_ms);
-            self.ask = Some(Ask { at, back_off: BackOff::default(), peer: None, up_to: 0 });
-        }
-    }
-
-    /// Takes note that the message with this counter has come. If it was asked for, the rest may be on its way.
-    pub(super) fn found(&mut self, counter: u64, clock: &Clock, config: &EndpointConfig) {
-        if let Some(ask) = self.ask.as_mut().filter(|ask| counter <= ask.up_to) {
-            ask.back_off = BackOff::default();
-            ask.at = clock.after(ask.back_off.wait(config));
-        }
-    }
+/// The messages of one author that are missing here.
+struct Missing<'a, I> {
+    author: &'a I,
+    /// The counter of the last message in the log.
+    last: u64,
+    /// The highest counter for which there is room.
+    room_up_to: u64,
+    /// The counters of those that are held back, in order.
+    held: &'a [u64],
 }
 
 impl<I: DecodeId> Endpoint<I> {
-    /// Asks for what is missing where the time for that has come.
+    /// Asks for what is missing of those authors for whom it is time.
+    ///
+    /// One member is asked at a time for the messages of an author, and an inquiry in which nobody can help ends: it begins
+    /// again when a member claims more, or when there is room for more.
     pub(super) fn ask_for_missing(&mut self) {
-        let clock = self.clock;
-        let is_due = |author: &Author<I>| author.ask.as_ref().is_some_and(|ask| clock.is_due(ask.at));
+        let stopwatch = self.stopwatch;
+        let is_due =
+            |author: &Author<I>| author.inquiry.as_ref().is_some_and(|inquiry| stopwatch.is_due(inquiry.at));
         if !self.authors.values().any(is_due) {
             return;
         }
@@ -68,52 +40,74 @@ impl<I: DecodeId> Endpoint<I> {
             if !is_due(author) {
                 continue;
             }
-            let here: Vec<u64> =
-                core::iter::from_fn(|| held.next_if(|dot| dot.node() == node)).map(Dot::counter).collect();
-            let Some(mut ask) = author.ask.take() else { continue };
-            let last = author.log.last();
-            let room_up_to = author.log.forgotten().saturating_add(self.config.window);
-            // What a peer has and we lack.
-            let missing = |peer: &I, has_forgotten: &VersionVector<I>| {
-                let claimed = self.stability.acknowledged(peer, node).min(room_up_to);
-                let can_help = claimed > last && has_forgotten.get(node) <= last;
-                if can_help { gaps(node, last, &here, claimed) } else { Vec::new() }
+            let held: Vec<u64> =
+                iter::from_fn(|| held.next_if(|dot| dot.node() == node)).map(Dot::counter).collect();
+            let Some(mut inquiry) = author.inquiry.take() else { continue };
+            let missing = Missing {
+                author: node,
+                last: author.log.last(),
+                room_up_to: author.log.forgotten().saturating_add(self.config.window),
+                held: &held,
             };
-            let can_help = |peer: &I, known: &Peer<I>| !missing(peer, &known.has_forgotten).is_empty();
-            // The author first, then the members behind the one that was asked last, in a circle.
-            let first = ask.peer.is_none().then_some(node);
-            let first = first.filter(|&node| self.peers.get(node).is_some_and(|peer| can_help(node, peer)));
-            let behind = |peer: &I| ask.peer.as_ref().is_some_and(|asked| peer > asked);
-            let next = first.cloned().or_else(|| {
-                let able = || self.peers.iter().filter(|(id, peer)| can_help(id, peer)).map(|(id, _)| id);
-                able().find(|id| behind(id)).or_else(|| able().next()).cloned()
-            });
-            let Some(next) = next else { continue };
-            if let Some(peer) = self.peers.get_mut(&next) {
-                let ranges = missing(&next, &peer.has_forgotten);
-                peer.requests.retain(|range| range.node() != node);
-                let room = MAX_RANGES.saturating_sub(peer.requests.len());
-                let ranges = ranges.get(..room).unwrap_or(&ranges);
-                ask.up_to = ranges.last().map_or(0, |range| *range.counters().end());
-                peer.requests.extend_from_slice(ranges);
+            let claimed = |member: &I| self.stability.acknowledged(member, node);
+            let Some(next) = missing.member_to_ask(&self.members, inquiry.asked.as_ref(), claimed) else {
+                continue;
+            };
+            let next = next.clone();
+            let ranges = missing.ranges(claimed(&next));
+            if let Some(member) = self.members.get_mut(&next) {
+                inquiry.up_to = member.request(node, ranges);
             }
-            ask.at = clock.after(ask.back_off.wait(&self.config));
-            ask.back_off.grow();
-            ask.peer = Some(next);
-            author.ask = Some(ask);
+            inquiry.at = stopwatch.after(inquiry.back_off.wait(&self.config));
+            inquiry.back_off.grow();
+            inquiry.asked = Some(next);
+            author.inquiry = Some(inquiry);
         }
     }
 }
 
-/// Names the counters of `node` above `last`, up to `end`, that are not `here`; as ranges, in order.
-fn gaps<I: Clone>(node: &I, last: u64, here: &[u64], end: u64) -> Vec<DotRange<I>> {
-    let mut before = last;
-    let mut gaps = Vec::new();
-    let here = here.iter().copied().take_while(|&counter| counter <= end);
-    for counter in here.chain(end.checked_add(1)) {
-        // No overflow: `counter` is above `before`.
-        gaps.extend(DotRange::new(node.clone(), before + 1..=counter - 1));
-        before = counter;
+impl<I: DecodeId> Missing<'_, I> {
+    /// Chooses the member to ask, of those that can help, of whose messages `claimed` says how many they have:
+    ///
+    /// | asked last | asked next |
+    /// |---|---|
+    /// | nobody | the author, else the first member |
+    /// | a member | the first after it in the order of ids, else the first of all |
+    fn member_to_ask<'m>(
+        &self,
+        members: &'m BTreeMap<I, Member<I>>,
+        asked: Option<&I>,
+        claimed: impl Fn(&I) -> u64,
+    ) -> Option<&'m I> {
+        let can_help = |id: &I, member: &Member<I>| {
+            member.has_forgotten.get(self.author) <= self.last && self.has_some(claimed(id))
+        };
+        let able = || members.iter().filter(|(id, member)| can_help(id, member)).map(|(id, _)| id);
+        let preferred = match asked {
+            None => able().find(|id| *id == self.author),
+            Some(asked) => able().find(|id| *id > asked),
+        };
+        preferred.or_else(|| able().next())
     }
-    gaps
+
+    /// Returns whether one who has the messages up to `claimed` has some that are missing.
+    fn has_some(&self, claimed: u64) -> bool {
+        let end = claimed.min(self.room_up_to);
+        let held = self.held.partition_point(|&counter| counter <= end);
+        end.saturating_sub(self.last) > held as u64
+    }
+
+    /// Returns the ranges that are missing, in order, of one who has the messages up to `claimed`.
+    fn ranges(&self, claimed: u64) -> Vec<DotRange<I>> {
+        let end = claimed.min(self.room_up_to);
+        let mut before = self.last;
+        let mut ranges = Vec::new();
+        let held = self.held.iter().copied().take_while(|&counter| counter <= end);
+        for counter in held.chain(end.checked_add(1)) {
+            // No overflow: `counter` is above `before`.
+            ranges.extend(DotRange::new(self.author.clone(), before + 1..=counter - 1));
+            before = counter;
+        }
+        ranges
+    }
 }

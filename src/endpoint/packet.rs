@@ -1,6 +1,5 @@
-//! What endpoints send each other, in bytes: see `FORMAT.md`.
+//! The packets that endpoints send each other, in bytes: see `FORMAT.md`.
 
-use core::iter;
 use core::marker::PhantomData;
 
 use crate::codec::{
@@ -11,12 +10,14 @@ use crate::delivery::message::Message;
 use crate::node::{DotRange, NodeId};
 use crate::version::VersionVector;
 
+use super::frame::Frame;
+
 const VERSION: u8 = 1;
 
-/// How many ranges one packet asks for at most, and how many of one peer's requests wait.
+/// The most ranges that one packet asks for, and that wait of one member's requests.
 pub(super) const MAX_RANGES: usize = 64;
 
-/// A message that was read, and the bytes in which it stood.
+/// A message that was read, and the bytes of its frame.
 pub(super) type Taken<'a, I> = (Message<I, &'a [u8]>, &'a [u8]);
 
 /// The content of a packet.
@@ -35,7 +36,7 @@ pub(super) struct Packet<'a, I> {
     pub(super) forgotten: VersionVector<I>,
     /// The ranges that the sender asks for.
     pub(super) requests: Vec<DotRange<I>>,
-    /// The messages.
+    /// The messages that it carries.
     pub(super) messages: Messages<'a, I>,
 }
 
@@ -45,21 +46,6 @@ pub(super) struct Packet<'a, I> {
 pub(super) struct Messages<'a, I> {
     reader: Reader<'a>,
     ids: PhantomData<fn() -> I>,
-}
-
-/// Returns how many bytes a message takes in a packet, without the number that says so.
-pub(super) fn message_len<I: EncodeId>(header: &Message<I, ()>, payload: &[u8]) -> usize {
-    let mut writer = Writer::fixed(&mut []);
-    header.encode_header(&mut writer);
-    writer.len().saturating_add(payload.len())
-}
-
-/// Returns a message as it stands in a packet, without its length.
-pub(super) fn encode_message<I: EncodeId>(message: &Message<I, Vec<u8>>) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(message.payload().len() + 16);
-    message.encode_header(&mut Writer::growing(&mut bytes));
-    bytes.extend_from_slice(message.payload());
-    bytes
 }
 
 /// Writes everything but the messages.
@@ -84,10 +70,10 @@ pub(super) fn put_head<'a, I: EncodeId + 'a>(
     }
 }
 
-/// Writes a message that [`encode_message`] has made, after its length.
-pub(super) fn put_message(message: &[u8], out: &mut Writer<'_>) {
-    out.put_number(message.len() as u64);
-    out.put(message);
+/// Writes a message, after its length.
+pub(super) fn put_message(frame: &Frame, out: &mut Writer<'_>) {
+    out.put_number(frame.bytes().len() as u64);
+    out.put(frame.bytes());
 }
 
 impl<'a, I: DecodeId> Messages<'a, I> {
@@ -99,23 +85,18 @@ impl<'a, I: DecodeId> Messages<'a, I> {
         }
         Ok(messages)
     }
-
-    /// Reads the messages, each with the bytes in which it stands.
-    pub(super) fn taken(mut self) -> impl Iterator<Item = Taken<'a, I>> {
-        // They were read before, without an error.
-        iter::from_fn(move || take_message(&mut self.reader).ok())
-    }
 }
 
 impl<'a, I: DecodeId> Iterator for Messages<'a, I> {
-    type Item = Message<I, &'a [u8]>;
+    type Item = Taken<'a, I>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        take_message(&mut self.reader).ok().map(|(message, _)| message)
+        // They were read before, without an error.
+        take_message(&mut self.reader).ok()
     }
 }
 
-/// Reads what [`put_message`] has written, within the limit of the reader; also returns the bytes that it was given.
+/// Reads what [`put_message`] has written, within the limit of the reader.
 fn take_message<'a, I: DecodeId>(reader: &mut Reader<'a>) -> Result<Taken<'a, I>, DecodeError> {
     let len = usize::try_from(reader.take_number()?).unwrap_or(usize::MAX);
     let start = reader.at();
@@ -203,15 +184,19 @@ mod tests {
         Dot::new(node, counter).unwrap()
     }
 
+    fn frame(message: Message<u8, &[u8]>) -> Frame {
+        let payload = *message.payload();
+        Frame::new(Frame::encode_header(&message.with_payload(()), payload.len()), payload)
+    }
+
     fn encode(packet: &Packet<'_, u8>) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut out = Writer::growing(&mut bytes);
         let news: Vec<_> = packet.news.iter().collect();
         let revisions = [packet.confirmed, packet.base, packet.revision];
         put_head(revisions, &news, &packet.forgotten, &packet.requests, &mut out);
-        for message in packet.messages.clone() {
-            let payload = message.payload().to_vec();
-            put_message(&encode_message(&message.with_payload(payload)), &mut out);
+        for (message, _) in packet.messages.clone() {
+            put_message(&frame(message), &mut out);
         }
         bytes
     }
@@ -227,8 +212,7 @@ mod tests {
     fn messages(messages: Vec<Message<u8, &'static [u8]>>) -> Messages<'static, u8> {
         let mut bytes = Vec::new();
         for message in messages {
-            let payload = message.payload().to_vec();
-            put_message(&encode_message(&message.with_payload(payload)), &mut Writer::growing(&mut bytes));
+            put_message(&frame(message), &mut Writer::growing(&mut bytes));
         }
         Messages::decode(&mut Reader::new(bytes.leak())).unwrap()
     }

@@ -1,6 +1,6 @@
-//! Taking in a packet: what its sender confirms, has, asks for and brings.
+//! A packet that arrives: what its sender confirms, has, asks for and brings.
 //!
-//! The parts of a packet touch different things and are taken in one after another; nothing is touched before the whole
+//! The parts of a packet touch different things and are handled one after another; nothing is touched before the whole
 //! packet was read.
 
 use crate::codec::DecodeId;
@@ -10,40 +10,42 @@ use crate::delivery::{AcceptErrorKind, Accepted};
 use crate::node::{Dot, DotRange};
 use crate::version::VersionVector;
 
-use super::packet::{Packet, message_len};
-use super::peer::BackOff;
-use super::{Endpoint, PacketError};
+use super::error::{PacketError, PacketErrorKind};
+use super::frame::Frame;
+use super::machine::Endpoint;
+use super::packet::{Packet, Taken};
 
-/// What a packet has brought.
+/// The result of handling a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Received<I> {
-    /// How many messages were new.
+    /// The number of messages that were new.
     pub new: usize,
-    /// How many messages were here before.
+    /// The number of messages that were here before.
     pub duplicates: usize,
-    /// How many messages were left lying: of authors that are not known here, beyond the window, or not verified. Those
-    /// that exist are asked for again when there is room.
+    /// The number of messages that were dropped: of authors that are not known here, beyond the window, or not
+    /// verified. Those that exist are asked for again when there is room.
     pub refused: usize,
     /// A message of which another content is held here: its author has used a number twice, or someone forges. The first
     /// is kept.
     pub equivocation: Option<Dot<I>>,
 }
 
-/// What has become of a message in a packet.
-pub(super) enum Admission {
+/// The result of admitting one message of a packet.
+pub(super) enum Admission<I> {
     New,
     Duplicate,
     Refused,
-    Equivocation,
+    Equivocation(Dot<I>),
 }
 
 impl<I: DecodeId> Endpoint<I> {
-    /// Takes in a packet that the member `from` has sent, as the transport has authenticated it, and says what it has
+    /// Handles a packet that the member `from` has sent, as the transport has authenticated it, and returns what it has
     /// brought. Messages in it may be of any author, and are taken to be what they say. A packet names neither its
     /// receiver nor its group: the transport brings it to the one that it was meant for.
     ///
-    /// O(n) for the packet, and as [`CausalBuffer::accept`](crate::CausalBuffer::accept) for each message.
+    /// O(n) for the packet, and as [`CausalBuffer::accept`](crate::CausalBuffer::accept) for each message, whose bytes are
+    /// copied once.
     ///
     /// # Errors
     ///
@@ -52,8 +54,9 @@ impl<I: DecodeId> Endpoint<I> {
         self.handle_packet_verified(now_ms, from, packet, |_| true)
     }
 
-    /// As [`handle_packet`](Self::handle_packet), and leaves every message lying of which `is_authentic` does not say
-    /// that its author has written it: by a signature in the payload, say, over dot, dependencies and content.
+    /// Like [`handle_packet`](Self::handle_packet), but drops every message for which `is_authentic` returns `false`: it
+    /// says that the author has written the message, by a signature in the payload, say, over dot, dependencies and
+    /// content.
     ///
     /// It is asked once for each message that is not delivered already.
     ///
@@ -67,126 +70,119 @@ impl<I: DecodeId> Endpoint<I> {
         packet: &[u8],
         mut is_authentic: impl FnMut(&Message<I, &[u8]>) -> bool,
     ) -> Result<Received<I>, PacketError> {
-        let Some(peer) = self.peers.get_mut(from) else { return Err(PacketError::NotAMember) };
-        let packet = Packet::decode(packet, self.config.nodes).map_err(PacketError::Decode)?;
-        if packet.news.get(self.outbox.node()) > self.outbox.counter() {
-            return Err(PacketError::NeverSent);
+        let Some(member) = self.members.get_mut(from) else {
+            return Err(PacketError { kind: PacketErrorKind::NotAMember });
+        };
+        let packet = Packet::decode(packet, self.config.nodes)
+            .map_err(|error| PacketError { kind: PacketErrorKind::Decode(error) })?;
+        if packet.news.get(self.sender.node()) > self.sender.counter() {
+            return Err(PacketError { kind: PacketErrorKind::NeverSent });
         }
 
-        self.clock.advance(now_ms);
-        if packet.confirmed > peer.confirmed && packet.confirmed <= self.revision {
-            peer.confirmed = packet.confirmed;
-            peer.back_off = BackOff::default();
-        }
+        self.stopwatch.advance(now_ms);
+        member.confirm(packet.confirmed, self.revision);
         // What it says of nodes that are not known here is lost; it shall go on until they are.
         let is_understood = packet.news.iter().all(|(node, _)| self.authors.contains_key(node));
-        if is_understood && packet.base <= peer.known && packet.revision > peer.known {
-            peer.known = packet.revision;
-            peer.back_off = BackOff::default();
+        if is_understood {
+            member.learn(packet.base, packet.revision);
         }
-        let is_confirmed = packet.base == peer.known;
-        if peer.told < self.revision || (!is_confirmed && peer.said < peer.known) {
-            // We have not told it all.
-            peer.speak_by(self.clock.after(self.config.delay_ms));
-        } else if !is_confirmed {
-            // It has not heard what we have told it.
-            peer.speak_by(peer.again(&self.clock, &self.config));
-        } else if peer.confirmed < self.revision {
-            peer.speak_by(self.clock.after(peer.back_off.wait(&self.config)));
-        } else if peer.we_have_forgotten.is_empty() {
-            peer.speak_at = None;
+        member.plan(packet.base, self.revision, &self.stopwatch, &self.config);
+        if is_understood {
+            self.acknowledge(from, &packet.news);
+        } else {
+            let known = packet.news.iter().filter(|(node, _)| self.authors.contains_key(node));
+            let known = known.map(|(node, counter)| (node.clone(), counter)).collect();
+            self.acknowledge(from, &known);
         }
-        self.acknowledge(from, &packet.news);
-        self.take_requests(from, &packet.forgotten, &packet.requests);
+        self.handle_requests(from, &packet.forgotten, &packet.requests);
 
         let mut received = Received { new: 0, duplicates: 0, refused: 0, equivocation: None };
         for message in packet.messages {
-            let dot = message.dot().clone();
             match self.admit_message(message, &mut is_authentic) {
                 Admission::New => received.new += 1,
                 Admission::Duplicate => received.duplicates += 1,
                 Admission::Refused => received.refused += 1,
-                Admission::Equivocation => received.equivocation = Some(dot),
+                Admission::Equivocation(dot) => received.equivocation = Some(dot),
             }
         }
         self.ask_for_missing();
         Ok(received)
     }
 
-    /// Notes what a member says that it has.
+    /// Notes what a member says that it has; all authors are known.
     fn acknowledge(&mut self, from: &I, news: &VersionVector<I>) {
-        let known = news.iter().filter(|(node, _)| self.authors.contains_key(node));
-        let news: VersionVector<I> = known.map(|(node, counter)| (node.clone(), counter)).collect();
-        if let Some(peer) = self.peers.get_mut(from) {
-            peer.sent = peer.sent.max(news.get(self.outbox.node()));
+        if let Some(member) = self.members.get_mut(from) {
+            member.sent = member.sent.max(news.get(self.sender.node()));
         }
-        let stable = self.stability.observe(from, &news);
+        let stable = self.stability.observe(from, news);
         self.forget(&stable.unwrap_or_default());
-        for (node, counter) in &news {
+        for (node, counter) in news {
             if let Some(author) = self.authors.get_mut(node) {
                 author.claimed = author.claimed.max(counter);
-                author.look_for(&self.clock, &self.config);
+                author.look_for(&self.stopwatch, &self.config);
             }
         }
     }
 
-    /// Takes in what a member asks for, as far as it is here.
-    fn take_requests(&mut self, from: &I, forgotten: &VersionVector<I>, requests: &[DotRange<I>]) {
-        let Some(peer) = self.peers.get_mut(from) else { return };
-        let known = forgotten.iter().filter(|(node, _)| self.authors.contains_key(node));
-        peer.has_forgotten.extend(known.map(|(node, counter)| (node.clone(), counter)));
+    /// Queues what a member asks for and is here, and notes what it says that it has forgotten.
+    fn handle_requests(&mut self, from: &I, forgotten: &VersionVector<I>, requests: &[DotRange<I>]) {
+        let Some(member) = self.members.get_mut(from) else { return };
+        if !forgotten.is_empty() {
+            let known = forgotten.iter().filter(|(node, _)| self.authors.contains_key(node));
+            member.has_forgotten.extend(known.map(|(node, counter)| (node.clone(), counter)));
+        }
         let mut here = Vec::new();
         for request in requests {
             let Some(author) = self.authors.get(request.node()) else { continue };
             let (first, last) = request.counters().into_inner();
             if first <= author.log.forgotten() {
-                peer.we_have_forgotten.extend([(request.node().clone(), author.log.forgotten())]);
-                peer.speak_by(peer.again(&self.clock, &self.config));
+                member.we_have_forgotten.extend([(request.node().clone(), author.log.forgotten())]);
+                member.speak_by(member.again(&self.stopwatch, &self.config));
             }
             let first = first.max(author.log.forgotten().saturating_add(1));
             here.extend(DotRange::new(request.node().clone(), first..=last.min(author.log.last())));
         }
-        peer.queue_answers(&here);
+        member.queue_answers(&here);
     }
 
-    /// Takes in a message, if there is room for it.
+    /// Hands a message to the buffer, if there is room for it.
     pub(super) fn admit_message(
         &mut self,
-        message: Message<I, &[u8]>,
+        (message, bytes): Taken<'_, I>,
         is_authentic: &mut impl FnMut(&Message<I, &[u8]>) -> bool,
-    ) -> Admission {
+    ) -> Admission<I> {
         let (node, counter) = (message.dot().node(), message.dot().counter());
         let Some(author) = self.authors.get(node) else { return Admission::Refused };
-        if counter <= author.log.last() {
+        let last = author.log.last();
+        if counter <= last {
             return Admission::Duplicate;
         }
-        let stable = author.log.forgotten();
-        let causes = message.dependencies().iter();
-        if node == self.outbox.node()
-            || counter - stable > self.config.window
-            || !causes.map(Dot::node).all(|node| self.authors.contains_key(node))
+        let mut causes = message.dependencies().iter().map(Dot::node);
+        if node == self.sender.node()
+            || counter - author.log.forgotten() > self.config.window
+            || !causes.all(|node| self.authors.contains_key(node))
             || !is_authentic(&message)
         {
             return Admission::Refused;
         }
-        let (header, payload) = (message.clone().with_payload(()), *message.payload());
-        let len = message_len(&header, payload);
         // The next one needs room among the delivered ones only: what is held waits for it.
-        let is_next = counter - 1 == author.log.last();
-        let used = author.log.bytes().saturating_add(if is_next { 0 } else { author.held_bytes });
-        if used.saturating_add(len) > self.config.window_bytes {
+        let held_bytes = if counter - 1 == last { 0 } else { author.held_bytes };
+        let used = author.log.bytes().saturating_add(held_bytes);
+        if used.saturating_add(bytes.len()) > self.config.window_bytes {
             return Admission::Refused;
         }
-        match self.buffer.accept(header.with_payload(payload.to_vec())) {
+        let Some(author) = self.authors.get_mut(node) else { return Admission::Refused };
+        let frame = Frame::copied(bytes, message.payload().len());
+        match self.buffer.accept(message.with_payload(Some(frame))) {
             Ok(Accepted::Ready | Accepted::Held) => {
-                if let Some(author) = self.authors.get_mut(message.dot().node()) {
-                    author.held_bytes = author.held_bytes.saturating_add(len);
-                    author.found(message.dot().counter(), &self.clock, &self.config);
-                }
+                author.held_bytes = author.held_bytes.saturating_add(bytes.len());
+                author.found(counter, &self.stopwatch, &self.config);
                 Admission::New
             }
             Ok(Accepted::Duplicate) => Admission::Duplicate,
-            Err(error) if error.kind == AcceptErrorKind::Equivocation => Admission::Equivocation,
+            Err(error) if error.kind == AcceptErrorKind::Equivocation => {
+                Admission::Equivocation(error.message.dot().clone())
+            }
             Err(_) => Admission::Refused,
         }
     }

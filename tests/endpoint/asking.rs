@@ -92,7 +92,7 @@ fn what_is_forgotten_while_a_request_waits_does_not_keep_back_the_rest() {
     let mut other = Endpoint::new(1_u8, [0, 1, 2], CONFIG).unwrap();
     let to_it = packets(&mut endpoint).into_iter().filter(|(to, _)| *to == 1);
     let new: usize = to_it.map(|(_, packet)| other.handle_packet(0, &0, &packet).unwrap().new).sum();
-    assert_eq!((new, other.held_len()), (2, 2), "3 and 4");
+    assert_eq!((new, other.undelivered_len()), (2, 2), "3 and 4");
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn many_gaps_are_asked_for_in_a_small_group() {
     for (_, packet) in packets(&mut nodes[0]).iter().skip(1).step_by(2) {
         nodes[1].handle_packet(0, &0, packet).unwrap();
     }
-    assert_eq!(nodes[1].held_len(), 100);
+    assert_eq!(nodes[1].undelivered_len(), 100);
     nodes[0].handle_timeout(config.delay_ms);
     let mut now = config.delay_ms;
     let mut most = 0;
@@ -322,7 +322,7 @@ fn what_a_member_says_that_it_has_is_not_sent_to_it() {
     endpoint.broadcast(b"tea?".to_vec()).unwrap();
     deliveries(&mut endpoint);
     // It was sent, and the node comes back before it has heard that it has arrived.
-    let mut back = Endpoint::restore(&endpoint.snapshot(), CONFIG).unwrap();
+    let mut back = Endpoint::resume(&endpoint.snapshot(), CONFIG).unwrap();
     let has = Forged { news: vec![(0, 1)], ..Forged::new() };
     back.handle_packet(0, &1, &has.bytes()).unwrap();
     back.handle_timeout(CONFIG.delay_ms);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use happens_before::check::CausalRun;
 use happens_before::codec::{Encode, Writer};
-use happens_before::endpoint::{BroadcastErrorKind, EndpointConfig, PacketError};
+use happens_before::endpoint::{BroadcastErrorKind, EndpointConfig, PacketErrorKind};
 use happens_before::node::DotRange;
 use happens_before::{Dot, Endpoint, Message, VersionVector};
 
@@ -86,7 +86,7 @@ impl Group {
         }
         assert_eq!(node.internal_validate(), Ok(()));
         let window = CONFIG.window as usize;
-        assert!(node.log_len() <= 4 * window && node.held_len() <= 4 * window);
+        assert!(node.log_len() <= 4 * window && node.undelivered_len() <= 4 * window);
         assert!(node.log_bytes() <= 4 * (CONFIG.window_bytes + 300));
         packets
     }
@@ -286,7 +286,8 @@ fn attack(seed: u64, equivocates: bool) -> (usize, usize, usize) {
     if equivocates {
         for at in 0..HONEST {
             assert!(group.nodes[at].remove(&HOSTILE));
-            assert_eq!(group.nodes[at].handle_packet(group.now, &HOSTILE, &[1]), Err(PacketError::NotAMember));
+            let refused = group.nodes[at].handle_packet(group.now, &HOSTILE, &[1]).unwrap_err();
+            assert_eq!(refused.kind, PacketErrorKind::NotAMember);
         }
     }
     for round in 0..60 {
@@ -348,7 +349,7 @@ fn messages_that_build_on_invented_nodes_are_left_lying_and_take_no_place() {
         let forged = message(dot(HOSTILE, 1 + u64::from(invented) % 3), &[dot(invented, 1)], 3);
         let packet = Forged { messages: vec![forged], ..Forged::new() };
         let received = endpoint.handle_packet(0, &HOSTILE, &packet.bytes()).unwrap();
-        assert_eq!((received.new, received.refused, endpoint.held_len()), (0, 1, 0));
+        assert_eq!((received.new, received.refused, endpoint.undelivered_len()), (0, 1, 0));
     }
     // There is a place for each that comes.
     for newcomer in [2, 4] {

@@ -98,7 +98,7 @@ fn metadata(history: &History) -> (f64, f64) {
     }
     let all = group.nodes[0].delivered();
     assert_eq!(all.iter().map(|(_, counter)| counter).sum::<u64>(), history.len() as u64);
-    assert!(group.nodes.iter().all(|node| node.delivered() == all && node.held_len() == 0));
+    assert!(group.nodes.iter().all(|node| node.delivered() == all && node.undelivered_len() == 0));
     let average = |sum: usize| sum as f64 / history.len() as f64;
     println!(
         "{}: {:.2} bytes a message, {:.2} with full vectors",

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::rc::Rc;
 
-use happens_before::endpoint::{BroadcastErrorKind, EndpointConfig, PacketError};
+use happens_before::endpoint::{BroadcastErrorKind, EndpointConfig, PacketErrorKind};
 use happens_before::{Dot, Endpoint, VersionVector};
 use happens_before_simulation::{Node, Random, Scenario, Setup, Step};
 
@@ -258,7 +258,9 @@ impl Node for Member {
                             self.wrong = Err(format!("{dot} is taken for an equivocation"));
                         }
                     }
-                    Err(PacketError::NotAMember) if self.newest[(from % LIFE) as usize] != from => {}
+                    Err(error)
+                        if error.kind == PacketErrorKind::NotAMember
+                            && self.newest[(from % LIFE) as usize] != from => {}
                     Err(error) => self.wrong = Err(format!("a packet of {from}: {error}")),
                 }
             }
@@ -347,10 +349,10 @@ impl Scenario for Endpoints {
         let mut wrong = Ok(());
         let life = match life {
             Life::Joining(admitted) => Life::Joining(admitted),
-            Life::Member(_) => match Endpoint::restore(&disk, settings.config) {
+            Life::Member(_) => match Endpoint::resume(&disk, settings.config) {
                 Ok(endpoint) => Life::Member(Box::new(endpoint)),
                 Err(error) => {
-                    wrong = Err(format!("cannot be restored: {error}"));
+                    wrong = Err(format!("cannot resume: {error}"));
                     Life::Joining(BTreeSet::new())
                 }
             },
@@ -383,8 +385,8 @@ impl Scenario for Endpoints {
         }
         let EndpointConfig { window, window_bytes, nodes, .. } = self.settings.config;
         let messages = window as usize * nodes;
-        if endpoint.log_len() > messages || endpoint.held_len() > messages {
-            return Err(format!("{} logged and {} held", endpoint.log_len(), endpoint.held_len()));
+        if endpoint.log_len() > messages || endpoint.undelivered_len() > messages {
+            return Err(format!("{} logged and {} held", endpoint.log_len(), endpoint.undelivered_len()));
         }
         if endpoint.log_bytes() > 2 * window_bytes * nodes {
             return Err(format!("{} bytes are logged", endpoint.log_bytes()));
@@ -412,7 +414,7 @@ impl Scenario for Endpoints {
         for member in nodes.iter().flatten() {
             let Life::Member(endpoint) = &member.life else { continue };
             // Messages whose causes are gone with those who had them wait for ever.
-            let held = if self.started == self.settings.nodes { endpoint.held_len() } else { 0 };
+            let held = if self.started == self.settings.nodes { endpoint.undelivered_len() } else { 0 };
             let due = endpoint.poll_timeout();
             if endpoint.log_len() + held > 0 || due.is_some() {
                 let (id, kept) = (member.id, endpoint.log_len());

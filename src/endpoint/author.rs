@@ -1,0 +1,71 @@
+//! The state that an endpoint keeps of each node that is or was a member: its messages, and the inquiry about those
+//! that are missing.
+
+use crate::compat::Vec;
+
+use super::config::EndpointConfig;
+use super::frame::Frame;
+use super::retransmission_log::RetransmissionLog;
+use super::timer::{BackOff, Stopwatch};
+
+/// The state kept of the messages of one node.
+#[derive(Debug)]
+pub(super) struct Author<I> {
+    /// The messages that others may still need. Its end is the node's entry in the own vector.
+    pub(super) log: RetransmissionLog,
+    /// How many bytes of its messages are in the buffer.
+    pub(super) held_bytes: usize,
+    /// The revision of the own vector with which the node's entry has last changed.
+    pub(super) changed_at: u64,
+    /// The highest counter that a member claims to have.
+    pub(super) claimed: u64,
+    /// The inquiry about missing messages, if there may be any.
+    pub(super) inquiry: Option<Inquiry<I>>,
+}
+
+/// An inquiry about the missing messages of one author.
+#[derive(Debug)]
+pub(super) struct Inquiry<I> {
+    /// When to ask next.
+    pub(super) at: u64,
+    pub(super) back_off: BackOff,
+    /// The member that was asked last.
+    pub(super) asked: Option<I>,
+    /// The highest counter that it was asked for.
+    pub(super) up_to: u64,
+}
+
+impl<I> Author<I> {
+    pub(super) fn new(log: RetransmissionLog, changed_at: u64) -> Self {
+        Self { log, held_bytes: 0, changed_at, claimed: 0, inquiry: None }
+    }
+
+    /// Starts an inquiry, if others have messages of the author for which there is room here.
+    pub(super) fn look_for(&mut self, stopwatch: &Stopwatch, config: &EndpointConfig) {
+        let has_room = (self.log.len() as u64) < config.window;
+        if self.inquiry.is_none() && self.claimed > self.log.last() && has_room {
+            let at = stopwatch.after(config.delay_ms);
+            self.inquiry = Some(Inquiry { at, back_off: BackOff::default(), asked: None, up_to: 0 });
+        }
+    }
+
+    /// Notes that the message with this counter has come. If it was asked for, the rest may be on its way.
+    pub(super) fn found(&mut self, counter: u64, stopwatch: &Stopwatch, config: &EndpointConfig) {
+        if let Some(inquiry) = self.inquiry.as_mut().filter(|inquiry| counter <= inquiry.up_to) {
+            inquiry.back_off = BackOff::default();
+            inquiry.at = stopwatch.after(inquiry.back_off.wait(config));
+        }
+    }
+
+    /// Moves the frame of the next message into the log, unless it is the node's own and there already, and returns a copy
+    /// of its payload.
+    pub(super) fn deliver(&mut self, counter: u64, frame: Option<Frame>) -> Vec<u8> {
+        if let Some(frame) = frame {
+            self.held_bytes = self.held_bytes.saturating_sub(frame.bytes().len());
+            self.log.push(frame);
+        }
+        let frame = self.log.get(counter);
+        debug_assert!(frame.is_some(), "EP1: nothing is stable that is not delivered here");
+        frame.map(Frame::payload).unwrap_or_default().to_vec()
+    }
+}

@@ -1,0 +1,50 @@
+//! One message as the bytes in which it travels.
+//!
+//! A frame is made once: by its author, when it is broadcast, or from the bytes of a packet, when it is accepted. Then it
+//! moves, from the buffer into the retransmission log, and from there it is copied into packets and snapshots.
+//!
+//! ```text
+//!   | header: dependencies, dot | payload |
+//! ```
+
+use crate::codec::{EncodeId, Writer};
+use crate::compat::{Box, Vec};
+use crate::delivery::message::Message;
+
+/// The header and the payload of a message, end to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    bytes: Box<[u8]>,
+    header_len: usize,
+}
+
+impl Frame {
+    /// Encodes the header of a message, with room for a payload of `payload_len` bytes.
+    pub(super) fn encode_header<I: EncodeId>(header: &Message<I, ()>, payload_len: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(payload_len.saturating_add(16));
+        header.encode_header(&mut Writer::growing(&mut bytes));
+        bytes
+    }
+
+    /// Makes a frame from an encoded header and a payload.
+    pub(super) fn new(mut header: Vec<u8>, payload: &[u8]) -> Self {
+        let header_len = header.len();
+        header.extend_from_slice(payload);
+        Self { bytes: header.into_boxed_slice(), header_len }
+    }
+
+    /// Copies a frame out of a packet; its payload is the last `payload_len` bytes.
+    pub(super) fn copied(bytes: &[u8], payload_len: usize) -> Self {
+        Self { bytes: bytes.into(), header_len: bytes.len().saturating_sub(payload_len) }
+    }
+
+    /// Returns all of it.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Returns the payload alone.
+    pub(super) fn payload(&self) -> &[u8] {
+        self.bytes.get(self.header_len..).unwrap_or_default()
+    }
+}

@@ -1,0 +1,358 @@
+//! The machine: the state of an endpoint, what changes it from within, and its invariants.
+//!
+//! In other files are the packets that arrive (`receiving`) and leave (`sending`), the requests for what is missing
+//! (`asking`), the members that come and go (`membership`), and what is saved (`snapshot`).
+
+use crate::codec::DecodeId;
+use crate::compat::{BTreeMap, Vec};
+use crate::delivery::CausalBuffer;
+use crate::delivery::Stability;
+use crate::delivery::message::Message;
+use crate::delivery::sender::CausalSender;
+use crate::node::{Dot, DotRange};
+use crate::version::VersionVector;
+
+use super::author::Author;
+use super::config::EndpointConfig;
+use super::error::{BroadcastError, BroadcastErrorKind, GroupError, GroupErrorKind};
+use super::frame::Frame;
+use super::member::Member;
+use super::packet::MAX_RANGES;
+use super::retransmission_log::RetransmissionLog;
+use super::timer::Stopwatch;
+
+/// Reliable causal broadcast to the members of a group, over any transport.
+///
+/// The [module](crate::endpoint) says what it guarantees, how it works and whom it trusts. Payloads are bytes. Times are
+/// milliseconds of any clock that the owner has; one that goes back does no harm.
+///
+/// In the costs below n is the number of nodes, d that of the dependencies of a message.
+///
+/// There is no `Clone`: two copies would give the same dot to different messages.
+///
+/// # What must survive a restart
+///
+/// Save a [`snapshot`](Self::snapshot) durably **before sending any packet** polled after the last change, together with
+/// the effects of what was delivered. Members rely on every packet: they discard what it acknowledges, build on what it
+/// sends, and no longer tell what it confirms. That holds also for packets after which nothing was delivered or broadcast.
+///
+/// Packets may wait, so that one snapshot serves many of them. Polling packets changes nothing in a snapshot, and one that
+/// equals the last need not be stored again. A snapshot contains all logged messages: at most a window of each author, and
+/// hardly any in a group that keeps up.
+///
+/// The example `durable_endpoint` stores effects and snapshots in one transaction, and crashes at every step.
+///
+/// A node that has lost its snapshot, or resumes from an older one, must [`join`](Self::join) under a new id. Of two nodes
+/// that resume from the same snapshot, one must. If they go on under their id:
+///
+/// | what happens | what is noticed |
+/// |---|---|
+/// | it uses numbers twice, and nodes hold different messages under one name | nothing where the first was delivered, it drops the second as a duplicate; [`equivocation`](crate::endpoint::Received::equivocation) where it is held; [`NeverSent`](crate::endpoint::PacketErrorKind::NeverSent) at the node itself, if it hears of what it has sent before it has sent as much again |
+/// | it lacks what it has acknowledged, and others have forgotten | [`lost`](Self::lost), once it hears of later messages |
+///
+/// Neither snapshots nor packets have a checksum: storage and transport must notice damage, as files with checksums, TCP
+/// or authenticated datagrams do.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::Endpoint;
+/// use happens_before::endpoint::EndpointConfig;
+///
+/// let group = [1_u32, 2, 3];
+/// let mut nodes = group.map(|node| Endpoint::new(node, group, EndpointConfig::default()).unwrap());
+/// nodes[0].broadcast(b"tea?".to_vec())?;
+///
+/// // The network: the first packet is lost, all others arrive.
+/// let mut lost = 0;
+/// let mut heard = vec![Vec::new(); 3];
+/// for now_ms in 0..1_000 {
+///     for at in 0..3 {
+///         nodes[at].handle_timeout(now_ms);
+///         while let Some(message) = nodes[at].poll_delivery() {
+///             heard[at].push(message.into_payload());
+///         }
+///         while let Some((to, packet)) = nodes[at].poll_packet() {
+///             lost += 1;
+///             if lost > 1 {
+///                 let from = group[at];
+///                 nodes[to as usize - 1].handle_packet(now_ms, &from, &packet)?;
+///             }
+///         }
+///     }
+/// }
+/// assert_eq!(heard, [[b"tea?"]; 3]);
+/// // All know that all have it: nothing is kept, and nobody has anything to say.
+/// assert!(nodes.iter().all(|node| node.log_len() == 0 && node.poll_timeout().is_none()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Endpoint<I> {
+    pub(super) config: EndpointConfig,
+    pub(super) stopwatch: Stopwatch,
+    pub(super) sender: CausalSender<I>,
+    /// The messages that are not delivered. A frame moves from here into the log of its author; the node's own are there
+    /// already, and `None` here.
+    pub(super) buffer: CausalBuffer<I, Option<Frame>>,
+    pub(super) stability: Stability<I>,
+    /// All nodes that are or were members.
+    pub(super) authors: BTreeMap<I, Author<I>>,
+    /// The members but this one.
+    pub(super) members: BTreeMap<I, Member<I>>,
+    /// The sum of the own vector.
+    pub(super) revision: u64,
+}
+
+impl<I: DecodeId> Endpoint<I> {
+    /// Starts a node of a new group, in which nothing has been sent, or of a group in which no message is stable yet.
+    ///
+    /// `members` are all nodes of the group; whether `node` is among them makes no difference. All start with the same
+    /// ones.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyNodes`](GroupErrorKind::TooManyNodes) if they are more than [`EndpointConfig::nodes`]: the caller's
+    /// configuration is too small.
+    pub fn new(
+        node: I,
+        members: impl IntoIterator<Item = I>,
+        config: EndpointConfig,
+    ) -> Result<Self, GroupError> {
+        let stability = Stability::new(members.into_iter().chain([node.clone()]), config.nodes);
+        let stability = stability.map_err(|_| too_many_nodes(config.nodes))?;
+        let authors =
+            stability.members().cloned().map(|author| (author, Author::new(RetransmissionLog::default(), 0)));
+        let authors = authors.collect();
+        Ok(Self::from_parts(config, CausalSender::new(node), stability, authors))
+    }
+
+    pub(super) fn from_parts(
+        mut config: EndpointConfig,
+        sender: CausalSender<I>,
+        stability: Stability<I>,
+        authors: BTreeMap<I, Author<I>>,
+    ) -> Self {
+        config.window = config.window.max(1);
+        let limits = config.buffer_limits();
+        // As many as there are nodes: so no message has too many.
+        let sender = sender.with_dependencies(limits.dependencies);
+        let buffer = CausalBuffer::new(limits);
+        let (stopwatch, node) = (Stopwatch::default(), sender.node());
+        let soon = stopwatch.after(config.delay_ms);
+        let others = stability.members().filter(|&member| member != node);
+        let members = others
+            .map(|member| (member.clone(), Member::new(stability.acknowledged(member, node), soon)))
+            .collect();
+        Self { config, stopwatch, sender, buffer, stability, authors, members, revision: 0 }
+    }
+
+    /// Returns the id of this node.
+    pub fn node(&self) -> &I {
+        self.sender.node()
+    }
+
+    /// Returns a copy of the vector of what is delivered here. O(n).
+    pub fn delivered(&self) -> VersionVector<I> {
+        self.buffer.delivered()
+    }
+
+    /// Returns the members, and what all of them are known to have.
+    ///
+    /// The endpoint forgets what is stable. The application may not yet: something concurrent may still be delivered. See
+    /// [`causally_stable`](Self::causally_stable).
+    pub fn stability(&self) -> &Stability<I> {
+        &self.stability
+    }
+
+    /// Returns a vector. Every message delivered here from now on was written by a node that had already delivered all of
+    /// it. So the application may forget deletion marks at or below it, and what it keeps to tell concurrent changes apart.
+    ///
+    /// The vector grows with the calls: see [`Stability::causally_stable`], also for what to mind when a member is removed.
+    /// O(n), and O(n²) for those calls that find it grown.
+    pub fn causally_stable(&mut self) -> &VersionVector<I> {
+        self.stability.causally_stable(&self.buffer.delivered())
+    }
+
+    /// Returns the members that lack the oldest message of this node that is not stable, in the order of their ids; none if
+    /// all are stable. This node is among them until it has delivered the message itself. O(n).
+    pub fn held_back_by(&self) -> impl Iterator<Item = &I> {
+        let log = self.authors.get(self.node()).map(|author| &author.log);
+        let oldest = log.filter(|log| log.len() > 0).and_then(|log| log.forgotten().checked_add(1));
+        let oldest = oldest.and_then(|counter| Dot::new(self.node().clone(), counter));
+        oldest.into_iter().flat_map(|dot| self.stability.held_back_by(&dot))
+    }
+
+    /// Returns how many messages are logged for others. O(n).
+    pub fn log_len(&self) -> usize {
+        self.authors.values().map(|author| author.log.len()).sum()
+    }
+
+    /// Returns how many bytes the logged messages take. O(n).
+    pub fn log_bytes(&self) -> usize {
+        self.authors.values().map(|author| author.log.bytes()).sum()
+    }
+
+    /// Returns how many messages are here and not delivered, ready ones too.
+    pub fn undelivered_len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Returns the ranges of messages that members have had, and none of them can give any more. If there are any, this
+    /// node came too late, or back from an old snapshot, and must [`join`](Self::join) from a newer one. A member that lies
+    /// can claim to have, and to have forgotten, what nobody has sent. O(n²), and none in a group that works.
+    pub fn lost(&self) -> impl Iterator<Item = DotRange<I>> {
+        self.authors.iter().filter_map(|(node, author)| {
+            let last = author.log.last();
+            let claimants =
+                self.members.iter().filter(|(member, _)| self.stability.acknowledged(member, node) > last);
+            let forgotten = claimants.map(|(_, member)| member.has_forgotten.get(node)).min()?;
+            (forgotten > last).then(|| DotRange::new(node.clone(), last + 1..=forgotten)).flatten()
+        })
+    }
+
+    /// Sends `payload` to all members, this one too, and names the message. O(d + n), and a copy of the payload, which is
+    /// kept for others.
+    ///
+    /// The message depends on everything delivered here. It is logged at once; here, too, it is delivered by
+    /// [`poll_delivery`](Self::poll_delivery).
+    ///
+    /// # Errors
+    ///
+    /// [`BroadcastError`] hands the payload back, and its kind says what to do; the endpoint is unchanged.
+    pub fn broadcast(&mut self, payload: Vec<u8>) -> Result<Dot<I>, BroadcastError> {
+        let node = self.node().clone();
+        let refuse = |payload, kind| Err(BroadcastError { payload, kind });
+        let next = self.sender.counter().checked_add(1).and_then(|next| Dot::new(node.clone(), next));
+        let (Some(dot), Some(own)) = (next, self.authors.get_mut(&node)) else {
+            return refuse(payload, BroadcastErrorKind::CounterExhausted);
+        };
+        let header = Frame::encode_header(&self.sender.preview(dot, ()), payload.len());
+        let len = header.len().saturating_add(payload.len());
+        if len > self.config.window_bytes {
+            return refuse(payload, BroadcastErrorKind::TooLong { limit: self.config.window_bytes });
+        }
+        if own.log.len() as u64 >= self.config.window
+            || own.log.bytes().saturating_add(len) > self.config.window_bytes
+        {
+            return refuse(payload, BroadcastErrorKind::WindowFull);
+        }
+        let Ok(message) = self.sender.stamp(None) else {
+            // Only for this: there are no more dependencies than nodes.
+            return refuse(payload, BroadcastErrorKind::CounterExhausted);
+        };
+        own.log.push(Frame::new(header, &payload));
+        let dot = message.dot().clone();
+        let accepted = self.buffer.accept(message);
+        debug_assert!(accepted.is_ok(), "a window of own messages has room in the buffer");
+        self.note_growth(&node);
+        Ok(dot)
+    }
+
+    /// Delivers the next message all of whose causes are delivered; `None` if there is none now.
+    ///
+    /// From now on it counts as acknowledged, and the next broadcast depends on it. Call it after
+    /// [`handle_packet`](Self::handle_packet), [`broadcast`](Self::broadcast) and the constructors, until it says `None`.
+    /// O(d log n + n), and a copy of the payload, which is kept for others.
+    pub fn poll_delivery(&mut self) -> Option<Message<I, Vec<u8>>> {
+        let message = self.buffer.pop()?;
+        self.sender.observe(&message);
+        let (node, counter) = (message.dot().node().clone(), message.dot().counter());
+        let author = self.authors.get_mut(&node);
+        let deliver = |frame| author.map(|author| author.deliver(counter, frame)).unwrap_or_default();
+        let message = message.map_payload(deliver);
+        if node != *self.node() {
+            self.note_growth(&node);
+        }
+        let delivered = VersionVector::from_iter([(node.clone(), counter)]);
+        let stable = self.stability.observe(self.sender.node(), &delivered);
+        self.forget(&stable.unwrap_or_default());
+        if let Some(author) = self.authors.get_mut(&node) {
+            author.look_for(&self.stopwatch, &self.config);
+        }
+        Some(message)
+    }
+
+    /// Notes that an entry of the own vector has grown by one, and that others are to be told.
+    fn note_growth(&mut self, node: &I) {
+        self.revision = self.revision.saturating_add(1);
+        if let Some(author) = self.authors.get_mut(node) {
+            author.changed_at = self.revision;
+        }
+        for member in self.members.values_mut() {
+            member.plan_to_tell(&self.stopwatch, &self.config);
+        }
+    }
+
+    /// Notes anew the highest counters that members claim to have, and looks for those messages. O(n²).
+    pub(super) fn note_claims(&mut self) {
+        for (node, author) in &mut self.authors {
+            author.claimed = self.stability.highest(node);
+            author.look_for(&self.stopwatch, &self.config);
+        }
+    }
+
+    /// Forgets what has become stable.
+    pub(super) fn forget(&mut self, stable: &VersionVector<I>) {
+        for (node, counter) in stable {
+            if let Some(author) = self.authors.get_mut(node) {
+                author.log.forget(counter);
+                author.look_for(&self.stopwatch, &self.config);
+            }
+        }
+    }
+
+    /// Checks the invariants of this module and of those below it, and says which one is broken. O(everything).
+    #[doc(hidden)]
+    pub fn internal_validate(&self) -> Result<(), &'static str> {
+        self.buffer.internal_validate()?;
+        self.stability.internal_validate()?;
+        let mut revision = 0_u64;
+        for (node, author) in &self.authors {
+            author.log.validate()?;
+            revision = revision.saturating_add(author.log.last());
+            if author.log.forgotten() != self.stability.stable_up_to(node)
+                || author.log.len() as u64 > self.config.window
+            {
+                return Err("EP1: a log begins after what is stable, and holds no more than a window");
+            }
+            let held = self.buffer.held().filter(|held| held.dot().node() == node);
+            let frames = held.filter_map(|held| held.payload().as_ref());
+            let held_bytes = frames.map(|frame| frame.bytes().len()).sum();
+            if node == self.node() {
+                if author.log.last() != self.sender.counter() || author.held_bytes != 0 {
+                    return Err("EP3: the own log holds all that was sent, and counts it once");
+                }
+            } else if author.held_bytes != held_bytes
+                || author.log.bytes().saturating_add(held_bytes) > self.config.window_bytes.saturating_mul(2)
+            {
+                return Err("EP3: bytes are counted, and within a window and one message");
+            }
+        }
+        let claimed = |node: &I, author: &Author<I>| {
+            // Apart from what is here: nobody looks for that.
+            author.claimed.max(author.log.last()) == self.stability.highest(node).max(author.log.last())
+        };
+        if !self.authors.iter().all(|(node, author)| claimed(node, author)) {
+            return Err("EP6: the claimed counter is the highest that a member has acknowledged");
+        }
+        if revision != self.revision {
+            return Err("EP2: the revision is the number of events in the own vector");
+        }
+        let members = self.stability.members().filter(|&member| member != self.node());
+        if !members.eq(self.members.keys()) || !self.members.keys().all(|node| self.authors.contains_key(node))
+        {
+            return Err("EP4: the node speaks to all members but itself, and all are known as authors");
+        }
+        let few =
+            |member: &Member<I>| member.requests.len() <= MAX_RANGES && member.answers.len() <= MAX_RANGES;
+        if !self.members.values().all(few) || self.authors.len() > self.config.nodes {
+            return Err("EP5: requests and answers that wait are few");
+        }
+        Ok(())
+    }
+}
+
+/// The error for a group that is larger than the configuration allows.
+pub(super) fn too_many_nodes(limit: usize) -> GroupError {
+    GroupError { kind: GroupErrorKind::TooManyNodes { limit } }
+}

@@ -1,0 +1,246 @@
+//! The state that an endpoint keeps of each other member: what to tell it, what it has asked for, and when to speak.
+
+use crate::codec::{EncodeId, Writer};
+use crate::compat::{BTreeMap, Vec, VecDeque};
+use crate::node::DotRange;
+use crate::version::VersionVector;
+
+use super::author::Author;
+use super::config::EndpointConfig;
+use super::frame::Frame;
+use super::packet::{MAX_RANGES, put_head};
+use super::retransmission_log::RetransmissionLog;
+use super::timer::{BackOff, Stopwatch};
+
+/// The state kept of another member.
+#[derive(Debug)]
+pub(super) struct Member<I> {
+    /// The revision of our vector that the member says it knows.
+    pub(super) confirmed: u64,
+    /// The revision of the member's vector that we know.
+    pub(super) known: u64,
+    /// The revision of our vector that was last sent to it.
+    told: u64,
+    /// The revision of its own vector that it was last told we know.
+    said: u64,
+    /// When it was last spoken to.
+    spoke_at: u64,
+    /// Up to which counter our own messages were sent to it once.
+    pub(super) sent: u64,
+    /// When to tell it our vector, if nothing is sent before; none if it knows it, and knows that we know its own.
+    pub(super) speak_at: Option<u64>,
+    /// How often it was spoken to since it was heard.
+    back_off: BackOff,
+    /// The ranges to ask it for with the next packet.
+    pub(super) requests: Vec<DotRange<I>>,
+    /// The ranges that it has asked for.
+    pub(super) answers: VecDeque<DotRange<I>>,
+    /// How many bytes of answers may still be sent before `refill_at`.
+    budget: usize,
+    pub(super) refill_at: u64,
+    /// Up to where it no longer has the messages of each author, as it says.
+    pub(super) has_forgotten: VersionVector<I>,
+    /// Up to where we no longer have what it has asked for.
+    pub(super) we_have_forgotten: VersionVector<I>,
+}
+
+impl<I: EncodeId> Member<I> {
+    /// Starts with a member that is known to have our own messages up to `sent`.
+    pub(super) fn new(sent: u64, speak_at: u64) -> Self {
+        Self {
+            confirmed: 0,
+            known: 0,
+            told: 0,
+            said: 0,
+            spoke_at: 0,
+            sent,
+            speak_at: Some(speak_at),
+            back_off: BackOff::default(),
+            requests: Vec::new(),
+            answers: VecDeque::new(),
+            budget: 0,
+            refill_at: 0,
+            has_forgotten: VersionVector::new(),
+            we_have_forgotten: VersionVector::new(),
+        }
+    }
+
+    /// Notes that the member knows our vector up to the revision `confirmed`; ours has the revision `revision` now.
+    pub(super) fn confirm(&mut self, confirmed: u64, revision: u64) {
+        if confirmed > self.confirmed && confirmed <= revision {
+            self.confirmed = confirmed;
+            self.back_off = BackOff::default();
+        }
+    }
+
+    /// Notes that we know the member's vector up to `revision`, if we knew it up to `base`.
+    pub(super) fn learn(&mut self, base: u64, revision: u64) {
+        if base <= self.known && revision > self.known {
+            self.known = revision;
+            self.back_off = BackOff::default();
+        }
+    }
+
+    /// Decides when to speak after a packet of the member, which was relative to the revision `base` of its vector; ours
+    /// has the revision `revision` now. The first row that applies counts:
+    ///
+    /// | the member | so we speak |
+    /// |---|---|
+    /// | was not told all: our vector has changed since, or we know more of its own than we have said | in `delay_ms`, or before |
+    /// | counts from less of its own vector than we have said that we know: it has not heard us | as soon as [`again`](Self::again) allows, or before |
+    /// | has heard us, and has not confirmed all of our vector | when the back-off ends, or before |
+    /// | has confirmed all, and asked for what is forgotten here | when we were going to |
+    /// | has confirmed all | not at all |
+    pub(super) fn plan(&mut self, base: u64, revision: u64, stopwatch: &Stopwatch, config: &EndpointConfig) {
+        let has_heard_us = base == self.known;
+        let was_told_all = self.told >= revision && (has_heard_us || self.said >= self.known);
+        if !was_told_all {
+            self.speak_by(stopwatch.after(config.delay_ms));
+        } else if !has_heard_us {
+            self.speak_by(self.again(stopwatch, config));
+        } else if self.confirmed < revision {
+            self.speak_by(stopwatch.after(self.back_off.wait(config)));
+        } else if self.we_have_forgotten.is_empty() {
+            self.speak_at = None;
+        }
+    }
+
+    /// Plans to tell the member of a change: soon, and one that does not answer when its time comes.
+    pub(super) fn plan_to_tell(&mut self, stopwatch: &Stopwatch, config: &EndpointConfig) {
+        let is_silent = self.back_off.is_backing_off();
+        let wait = if is_silent { self.back_off.wait(config) } else { config.delay_ms };
+        self.speak_by(stopwatch.after(wait));
+    }
+
+    /// Returns when to say again what was said: soon, and at a pace. What calls for it may be an old packet, or a copy; if
+    /// each of them were answered at once, a network that repeats packets would multiply them.
+    pub(super) fn again(&self, stopwatch: &Stopwatch, config: &EndpointConfig) -> u64 {
+        stopwatch.after(config.delay_ms).max(self.spoke_at.saturating_add(config.retry_ms.max(1)))
+    }
+
+    /// Sees to it that the member is spoken to at `deadline`, or before.
+    pub(super) fn speak_by(&mut self, deadline: u64) {
+        self.speak_at = Some(self.speak_at.map_or(deadline, |at| at.min(deadline)));
+    }
+
+    /// Notes that the member was told our vector up to `revision`, and plans the next time: when the back-off ends if it
+    /// has not confirmed that much, and else not at all.
+    pub(super) fn spoke(&mut self, revision: u64, stopwatch: &Stopwatch, config: &EndpointConfig) {
+        let was_due = self.is_due(stopwatch);
+        self.told = revision;
+        self.said = self.known;
+        self.spoke_at = stopwatch.after(0);
+        self.speak_at = None;
+        if self.confirmed < revision {
+            let wait = self.back_off.wait(config);
+            self.speak_at = Some(stopwatch.after(wait));
+            if was_due {
+                self.back_off.grow();
+            }
+        }
+    }
+
+    /// Returns whether a packet is to go to the member now: one of these has to be in it.
+    ///
+    /// | part | if |
+    /// |---|---|
+    /// | own messages | the last one, `own_last`, was not sent to it |
+    /// | answers | it has asked, and the budget allows some |
+    /// | requests | there are any |
+    /// | our vector | it is time to tell it |
+    pub(super) fn wants_packet(&self, own_last: u64, stopwatch: &Stopwatch) -> bool {
+        self.sent < own_last
+            || self.may_be_answered(stopwatch)
+            || !self.requests.is_empty()
+            || self.is_due(stopwatch)
+    }
+
+    /// Returns whether it is time to tell it our vector.
+    fn is_due(&self, stopwatch: &Stopwatch) -> bool {
+        self.speak_at.is_some_and(|at| stopwatch.is_due(at))
+    }
+
+    /// Returns whether answers may be sent now.
+    fn may_be_answered(&self, stopwatch: &Stopwatch) -> bool {
+        !self.answers.is_empty() && (self.budget > 0 || stopwatch.is_due(self.refill_at))
+    }
+
+    /// Puts `ranges` of one author in the place of what the member was to be asked for of that author, and returns the
+    /// highest counter among those for which there is room.
+    pub(super) fn request(&mut self, node: &I, mut ranges: Vec<DotRange<I>>) -> u64 {
+        self.requests.retain(|range| range.node() != node);
+        ranges.truncate(MAX_RANGES.saturating_sub(self.requests.len()));
+        let up_to = ranges.last().map_or(0, |range| *range.counters().end());
+        self.requests.append(&mut ranges);
+        up_to
+    }
+
+    /// Notes what the member asks for, in the place of what it has asked for before of the same authors. What is
+    /// too much is dropped; it asks again.
+    pub(super) fn queue_answers(&mut self, requests: &[DotRange<I>]) {
+        let requests = requests.get(..MAX_RANGES).unwrap_or(requests);
+        let named = |range: &DotRange<I>| requests.iter().any(|request| request.node() == range.node());
+        self.answers.retain(|range| !named(range));
+        let room = MAX_RANGES.saturating_sub(self.answers.len());
+        self.answers.extend(requests.iter().take(room).cloned());
+    }
+
+    /// Writes all of a packet but the messages: what has changed in our vector since the revision that the member has
+    /// confirmed, what we ask it for, and what it has asked for and is forgotten.
+    pub(super) fn put_head(&mut self, authors: &BTreeMap<I, Author<I>>, revision: u64, out: &mut Writer<'_>) {
+        let base = self.confirmed;
+        let changed = authors.iter().filter(|(_, author)| author.changed_at > base);
+        let news = changed.map(|(node, author)| (node, author.log.last()));
+        let news: Vec<_> = news.filter(|&(_, last)| last > 0).collect();
+        self.requests.sort_unstable_by(|a, b| {
+            a.node().cmp(b.node()).then_with(|| a.counters().start().cmp(b.counters().start()))
+        });
+        put_head([self.known, base, revision], &news, &self.we_have_forgotten, &self.requests, out);
+        self.requests.clear();
+        self.we_have_forgotten.clear();
+    }
+
+    /// Hands our own messages that were not sent to the member to `put`, until that says no.
+    pub(super) fn send(&mut self, own: &RetransmissionLog, mut put: impl FnMut(&Frame) -> bool) {
+        self.sent = self.sent.max(own.forgotten());
+        while let Some(frame) = self.sent.checked_add(1).and_then(|next| own.get(next)) {
+            if !put(frame) {
+                break;
+            }
+            self.sent += 1;
+        }
+    }
+
+    /// Hands messages that the member has asked for to `put`, until that says no or the budget is used up.
+    pub(super) fn answer(
+        &mut self,
+        authors: &BTreeMap<I, Author<I>>,
+        stopwatch: &Stopwatch,
+        config: &EndpointConfig,
+        mut put: impl FnMut(&Frame) -> bool,
+    ) {
+        if !self.may_be_answered(stopwatch) {
+            return;
+        }
+        if stopwatch.is_due(self.refill_at) {
+            self.budget = config.answer_bytes.max(1);
+            self.refill_at = stopwatch.after(config.retry_ms.max(1));
+        }
+        while let Some(range) = self.answers.pop_front() {
+            let Some(log) = authors.get(range.node()).map(|author| &author.log) else { continue };
+            let (mut next, last) = range.counters().into_inner();
+            // Everyone has what was forgotten meanwhile.
+            next = next.max(log.forgotten().saturating_add(1));
+            while let Some(frame) = log.get(next).filter(|_| next <= last) {
+                if self.budget == 0 || !put(frame) {
+                    if let Some(rest) = DotRange::new(range.into_node(), next..=last) {
+                        self.answers.push_front(rest);
+                    }
+                    return;
+                }
+                self.budget = self.budget.saturating_sub(frame.bytes().len());
+                next += 1;
+            }
+        }
+    }
+}
