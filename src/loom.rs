@@ -163,7 +163,7 @@ fn the_counter_hands_out_each_number_once_and_none_above_its_limit() {
                 for _ in 0..2 {
                     match counter.increment_and_get(n) {
                         Ok(first) => taken.extend(first..first + n.get()),
-                        Err(error) => assert!(error.remaining < n.get()),
+                        Err(error) => assert!(error.available < n.get()),
                     }
                     assert!(counter.current().unwrap() <= 4);
                 }

@@ -123,7 +123,7 @@ impl<'de> Deserialize<'de> for NumberRange {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (first, last) = Deserialize::deserialize(deserializer)?;
         NumberRange::new(first..=last)
-            .map_or_else(|| refuse("a run that is empty, starts at 0 or ends above 2^63 - 1"), Ok)
+            .map_or_else(|| refuse("a range that is empty, starts at 0 or ends above 2^63 - 1"), Ok)
     }
 }
 
@@ -135,7 +135,8 @@ impl Serialize for Interleaved {
 
 impl<'de> Deserialize<'de> for Interleaved {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Interleaved::restore(Deserialize::deserialize(deserializer)?).map_or_else(refuse, Ok)
+        let saved = Deserialize::deserialize(deserializer)?;
+        Interleaved::resume(saved).map_or_else(|| refuse("a class that no split, merge or number leads to"), Ok)
     }
 }
 

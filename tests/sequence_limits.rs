@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::num::NonZeroU64;
 
 use happens_before::sequence::{
-    Blocks, BlocksConfig, Interleaved, Layout, Limit, NumberRange, ReserveAhead, Snowflake, SnowflakeConfig,
-    Store,
+    Blocks, BlocksConfig, Interleaved, Limit, NumberRange, ReserveAhead, Snowflake, SnowflakeConfig,
+    SnowflakeLayout, Store,
 };
 
 struct InMemory(u64);
@@ -43,7 +43,7 @@ fn last_numbers(limit: Limit) -> [Vec<u64>; 3] {
     }
 
     let mut ahead =
-        ReserveAhead::open_with_limit(InMemory(start), NonZeroU64::MIN, limit).expect("within the limit");
+        ReserveAhead::resume_with_limit(InMemory(start), NonZeroU64::MIN, limit).expect("within the limit");
     [class.collect(), block_issued, ahead.numbers().map_while(Result::ok).collect()]
 }
 
@@ -74,16 +74,16 @@ fn numbers_within_the_json_limit_pass_through_javascript_and_those_above_do_not(
     assert!(x != y && through_javascript(x) == through_javascript(y));
 
     // Time-of-day ids: the usual layout does not pass, the narrow one does until its last id.
-    let id = |layout: Layout, now_ms: u64| {
+    let id = |layout: SnowflakeLayout, now_ms: u64| {
         let config = SnowflakeConfig { layout, node: 3, origin_ms: 1_735_689_600_000, ahead_ms: 0 };
         let mut clock = Snowflake::new(config).expect("a valid configuration");
         clock.issue(now_ms).expect("the clock goes on");
         clock.issue(now_ms).expect("the clock goes on")
     };
-    let in_2026 = id(Layout::SNOWFLAKE, 1_785_542_400_000);
+    let in_2026 = id(SnowflakeLayout::SNOWFLAKE, 1_785_542_400_000);
     assert_ne!(through_javascript(in_2026), in_2026);
-    for now_ms in [1_785_542_400_000, 1_735_689_600_000 + Layout::JSON.highest_ms()] {
-        let narrow = id(Layout::JSON, now_ms);
+    for now_ms in [1_785_542_400_000, 1_735_689_600_000 + SnowflakeLayout::JSON.highest_ms()] {
+        let narrow = id(SnowflakeLayout::JSON, now_ms);
         assert_eq!(through_javascript(narrow), narrow);
     }
 }

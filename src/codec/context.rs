@@ -26,7 +26,7 @@ impl<I: EncodeId> Encode for CausalContext<I> {
                     (place, 0)
                 }
             };
-            // A range begins above what was seen, by C2 and C3, and at 1 if nothing was.
+            // A range begins above what was seen, by CC2 and CC3, and at 1 if nothing was.
             if first - 1 > seen {
                 match holed.last_mut() {
                     Some((at, count)) if *at == place => *count += 1,

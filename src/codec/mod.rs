@@ -32,11 +32,11 @@
 //!
 //! # Guarantees
 //!
-//! - C1: equal values have equal bytes, and every other string of bytes is refused: `encode(decode(b)) == b`.
-//! - C2: memory is in proportion to the bytes that are there and to the entries that the reader accepts; nothing is
+//! - CD1: equal values have equal bytes, and every other string of bytes is refused: `encode(decode(b)) == b`.
+//! - CD2: memory is in proportion to the bytes that are there and to the entries that the reader accepts; nothing is
 //!   reserved for a length that is claimed.
-//! - C3: an error says at which byte, and why.
-//! - C4: what this version writes, every later one reads, but for deltas, which nobody keeps.
+//! - CD3: an error says at which byte, and why.
+//! - CD4: what this version writes, every later one reads, but for deltas, which nobody keeps.
 //!   `tests/golden/codec.txt` holds it to that.
 //!
 //! It does not say which type it is: the reader has to know, as it has to know the type of the ids.

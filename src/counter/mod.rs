@@ -36,11 +36,13 @@
 #[cfg(any(all(target_has_atomic = "64", not(happens_before_without_atomics)), feature = "portable-atomic"))]
 mod atomic;
 mod coalescing;
+mod error;
 
 where_atomics! {
-    pub use atomic::{AtomicCounter, TooFewNumbers};
+    pub use atomic::AtomicCounter;
 }
-pub use coalescing::{BatchFull, Coalescing, Redeemed, Request, ResponseRefused, Ticket};
+pub use coalescing::{BatchRequest, Coalescing, Redeemed, Ticket};
+pub use error::{NotAboveLast, TooFewNumbers};
 
 use core::num::NonZeroU64;
 

@@ -3,8 +3,8 @@
 //! Each is one atomic word. Threads also see each other's memory in the order of the clock: whoever ticks later
 //! sees everything that the thread of an earlier tick did before it, so an event's causes are lower *and* visible.
 
-use super::hybrid::{ClockDrift, HybridTime, HybridTimestamp, TimeExhausted, TimeSource};
-use super::lamport::{LamportTimestamp, TooFarAhead, believe};
+use super::lamport::believe;
+use super::{HybridTime, HybridTimestamp, LamportTimestamp, TimeExhausted, TimeSource, TooFarAhead};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::node::{CounterExhausted, NodeId};
 
@@ -37,7 +37,7 @@ use crate::node::{CounterExhausted, NodeId};
 /// });
 /// CLOCK.observe(2)?; // nothing new
 /// assert_eq!(CLOCK.counter(), 4);
-/// # Ok::<(), happens_before::scalar::TooFarAhead>(())
+/// # Ok::<(), happens_before::scalar::TooFarAhead<u64>>(())
 /// ```
 #[derive(Debug)]
 pub struct AtomicLamportClock<I> {
@@ -129,7 +129,7 @@ impl<I: NodeId> AtomicLamportClock<I> {
     ///
     /// One load, and one `fetch_max` if the counter is news.
     #[inline]
-    pub fn observe(&self, counter: u64) -> Result<(), TooFarAhead> {
+    pub fn observe(&self, counter: u64) -> Result<(), TooFarAhead<u64>> {
         let now = self.counter();
         if counter <= now {
             return Ok(());
@@ -232,7 +232,7 @@ impl<I: NodeId> AtomicHybridClock<I> {
     ///
     /// # Errors
     ///
-    /// [`ClockDrift`] if `time` would raise the clock, as it stood when the call began, and is further ahead of the
+    /// [`TooFarAhead`] if `time` would raise the clock, as it stood when the call began, and is further ahead of the
     /// wall clock than the drift bound; the clock is unchanged. One of the two wall clocks is wrong, or the sender
     /// is hostile.
     ///
@@ -240,7 +240,7 @@ impl<I: NodeId> AtomicHybridClock<I> {
     ///
     /// One load, and one `fetch_max` if the time is news.
     #[inline]
-    pub fn observe(&self, time: HybridTime, now: impl TimeSource) -> Result<(), ClockDrift> {
+    pub fn observe(&self, time: HybridTime, now: impl TimeSource) -> Result<(), TooFarAhead<HybridTime>> {
         let last = self.time();
         if time <= last {
             return Ok(());
@@ -401,7 +401,7 @@ mod tests {
         let now_ms = u64::MAX;
         assert_eq!(clock.tick(now_ms), Err(TimeExhausted { clock: before_last, now_ms }));
         assert_eq!(clock.time(), before_last);
-        assert_eq!(clock.observe(HybridTime::MAX, 9).unwrap_err().now_ms, 9);
+        assert_eq!(clock.observe(HybridTime::MAX, 9).unwrap_err().limit, before_last);
         assert_eq!(clock.time(), before_last);
         assert_eq!(clock.tick(0).unwrap().time(), HybridTime::MAX);
         assert!(clock.tick(0).is_err());

@@ -44,13 +44,15 @@ macro_rules! key_bytes {
 
 #[cfg(any(all(target_has_atomic = "64", not(happens_before_without_atomics)), feature = "portable-atomic"))]
 mod atomic;
+mod error;
 pub(crate) mod hybrid;
 pub(crate) mod lamport;
 
 where_atomics! {
     pub use atomic::{AtomicHybridClock, AtomicLamportClock};
 }
+pub use error::{TimeExhausted, TooFarAhead};
 #[cfg(feature = "std")]
 pub use hybrid::SystemTime;
-pub use hybrid::{ClockDrift, HybridTime, HybridTimestamp, TimeExhausted, TimeSource};
-pub use lamport::{LamportTimestamp, TooFarAhead};
+pub use hybrid::{HybridTime, HybridTimestamp, TimeSource};
+pub use lamport::LamportTimestamp;

@@ -6,12 +6,12 @@
 //! lasts until a vector's ids change, and a copy has it from the start. Among several vectors it spreads: of two shapes
 //! for the same ids the older one stays.
 //!
-//! Shapes are about speed only. They are neither compared, hashed, shown nor sent. Ids that have room inline have none,
+//! Shapes are about speed only. They are neither compared, hashed, shown nor sent. SortedIds that have room inline have none,
 //! since to read so few costs no more.
 //!
 //! # Invariants
 //!
-//! - S1: ids with the same shape, other than [`Shape::UNKNOWN`], are the same.
+//! - ID1: ids with the same shape, other than [`Shape::UNKNOWN`], are the same.
 //!
 //! A shape is written through a shared reference only to ids that are the same as those from which it was read, or for
 //! which it was made; and ids change only through an exclusive one, which comes after all such writes. So whatever shape
@@ -31,12 +31,12 @@ pub(crate) const INLINE: usize = 8;
 const NEAR: usize = 4;
 
 /// Sorted ids. They can be changed only by way of [`change`](Self::change), which forgets the shape.
-pub(super) struct Ids<I> {
+pub(super) struct SortedIds<I> {
     sorted: SmallVec<[I; INLINE]>,
     shape: Shape,
 }
 
-impl<I> Ids<I> {
+impl<I> SortedIds<I> {
     pub(super) fn new(sorted: SmallVec<[I; INLINE]>) -> Self {
         Self { sorted, shape: Shape::unknown() }
     }
@@ -66,7 +66,7 @@ impl<I> Ids<I> {
     }
 }
 
-impl<I: Ord> Ids<I> {
+impl<I: Ord> SortedIds<I> {
     /// Finds `node` among the ids, of which those before `from` are less. O(log d) for one that is d places ahead.
     pub(super) fn search_from(&self, from: usize, node: &I) -> Result<usize, usize> {
         let ahead = &self[from..];
@@ -88,7 +88,7 @@ impl<I: Ord> Ids<I> {
     }
 }
 
-impl<I> Deref for Ids<I> {
+impl<I> Deref for SortedIds<I> {
     type Target = [I];
 
     #[inline]
@@ -97,7 +97,7 @@ impl<I> Deref for Ids<I> {
     }
 }
 
-impl<I: Clone> Clone for Ids<I> {
+impl<I: Clone> Clone for SortedIds<I> {
     #[inline]
     fn clone(&self) -> Self {
         let sorted = if self.len() > INLINE {
@@ -165,8 +165,8 @@ mod tests {
 
     use super::*;
 
-    fn ids(n: u32) -> Ids<u32> {
-        Ids::new((0..n).collect())
+    fn ids(n: u32) -> SortedIds<u32> {
+        SortedIds::new((0..n).collect())
     }
 
     #[test]
@@ -204,14 +204,15 @@ mod tests {
     #[test]
     fn threads_find_out_at_the_same_time() {
         for _ in 0..200 {
-            let groups: [Vec<Ids<u32>>; 2] =
+            let groups: [Vec<SortedIds<u32>>; 2] =
                 [9, 10].map(|n| core::iter::repeat_with(|| ids(n)).take(4).collect());
             thread::scope(|scope| {
                 for start in 0..4 {
                     let groups = &groups;
                     scope.spawn(move || {
                         for at in start..start + 4 {
-                            let each = |group: &Vec<Ids<u32>>| group[at % 4].found_same(&group[(at + 1) % 4]);
+                            let each =
+                                |group: &Vec<SortedIds<u32>>| group[at % 4].found_same(&group[(at + 1) % 4]);
                             groups.iter().for_each(each);
                         }
                     });

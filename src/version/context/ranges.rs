@@ -50,7 +50,7 @@ impl<'a, I: Ord> Iterator for Ranges<'a, I> {
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.saturating_sub(1);
         loop {
-            // Every range is one: prefixes are not 0, by V2, and ranges above not empty, by C1.
+            // Every range is one: prefixes are not 0, by VV2, and ranges above not empty, by CC1.
             if let Some((node, runs)) = &mut self.runs {
                 if let Some((first, last)) = runs.next() {
                     return DotRange::new(*node, first..=last);
