@@ -135,8 +135,7 @@ impl Serialize for Interleaved {
 
 impl<'de> Deserialize<'de> for Interleaved {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let saved = Deserialize::deserialize(deserializer)?;
-        Interleaved::resume(saved).map_or_else(|| refuse("a class that no split, merge or number leads to"), Ok)
+        Interleaved::checked(Deserialize::deserialize(deserializer)?).or_else(refuse)
     }
 }
 

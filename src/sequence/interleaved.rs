@@ -342,9 +342,14 @@ impl Interleaved {
     /// assert_eq!(Interleaved::resume([2, 3, 8]).unwrap().issue(), Ok(2));
     /// assert_eq!(Interleaved::resume([2, 3, 9]), None); // 2, 5, 8 and 11, but not 9
     /// ```
-    pub fn resume([next, step, last]: [u64; 3]) -> Option<Self> {
+    pub fn resume(saved: [u64; 3]) -> Option<Self> {
+        Self::checked(saved).ok()
+    }
+
+    /// Makes a class from a saved state, or says which invariant that breaks.
+    pub(crate) fn checked([next, step, last]: [u64; 3]) -> Result<Self, &'static str> {
         let class = Self { next, step, last };
-        class.internal_validate().is_ok().then_some(class)
+        class.internal_validate().map(|()| class)
     }
 
     /// Checks the invariants of the module's opening comment and says which one is broken.
