@@ -19,7 +19,7 @@
 //! limit of entries is up to the format, which has the bytes.
 //!
 //! Serde promises no order of the bytes, so none of this is a sort key. A class is written to save it or to hand it
-//! over; whoever then uses both the class and its form issues numbers twice.
+//! over; using both the class and its form issues numbers twice.
 
 use core::fmt;
 

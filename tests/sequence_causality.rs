@@ -102,7 +102,7 @@ fn interleaved_numbers_contradict_causality_where_one_node_is_busier() {
 fn numbers_from_blocks_contradict_causality_where_one_block_is_older() {
     let [mut old, mut new] = [1..=1_000, 1_001..=2_000].map(|block| {
         let mut blocks = Blocks::new(BlocksConfig::default());
-        blocks.feed(0, NumberRange::new(block).expect("a run")).expect("empty");
+        blocks.feed(0, NumberRange::new(block).expect("a range")).expect("empty");
         blocks
     });
     let (x, y) = answer(|| new.issue().expect("1,000 numbers"), || old.issue().expect("1,000 numbers"));

@@ -72,10 +72,10 @@ fn every_reachable_deal_of_small_ranges_partitions_what_is_not_issued() {
 
                 let mut taking = restore(class);
                 match taking.issue_range(nonzero(2)) {
-                    Ok(run) => {
+                    Ok(range) => {
                         let first_two: Vec<u64> = numbers(class).take(2).collect();
-                        assert!(numbers(run.save()).eq(first_two), "a run is what comes next");
-                        assert_eq!(union(&[&others[..], &[taking.save(), run.save()]].concat()), before);
+                        assert!(numbers(range.save()).eq(first_two), "the range is what comes next");
+                        assert_eq!(union(&[&others[..], &[taking.save(), range.save()]].concat()), before);
                     }
                     Err(error) => {
                         assert!(numbers(class).count() < 2 && taking.save() == class);
@@ -221,8 +221,8 @@ fn random_splits_and_merges_over_64_nodes_neither_repeat_nor_lose_a_number() {
             // A restart.
             2 => nodes[at][class] = restore(nodes[at][class].save()),
             3 => {
-                if let Ok(run) = nodes[at][class].issue_range(nonzero(1 + random.below(9) as u64)) {
-                    run.for_each(|number| {
+                if let Ok(range) = nodes[at][class].issue_range(nonzero(1 + random.below(9) as u64)) {
+                    range.for_each(|number| {
                         mark(number);
                         draws += 1;
                     });
@@ -279,15 +279,15 @@ fn sixty_four_nodes_that_join_one_by_one_each_cost_one_split() {
 
 #[test]
 fn who_goes_on_with_another_class_where_one_ends_repeats_nothing() {
-    // What a merge leaves behind, and a run, end below numbers of the class that they come from: with a higher limit
+    // What a merge leaves behind, and a range, end below numbers of the class that they come from: with a higher limit
     // they would issue those too.
     let mut a = Interleaved::new(1, 1).expect("all");
     let mut b = a.split().expect("far from the end");
     let mut issued: BTreeSet<u64> = b.by_ref().take(5).collect();
     let (mut merged, behind) = a.merge(b).expect("siblings");
     let mut behind = behind.expect("a lagged behind");
-    let mut run = merged.issue_range(nonzero(3)).expect("far from the end");
-    for class in [&mut behind, &mut run] {
+    let mut range = merged.issue_range(nonzero(3)).expect("far from the end");
+    for class in [&mut behind, &mut range] {
         while let Ok(number) = class.issue() {
             assert!(issued.insert(number), "{number} twice");
         }
@@ -379,10 +379,10 @@ fn a_forged_or_damaged_state_is_refused_or_is_a_class_that_keeps_its_promises() 
         for n in edges.into_iter().filter_map(NonZeroU64::new) {
             let mut class = restore(saved);
             match class.issue_range(n) {
-                Ok(run) => {
-                    valid(&run);
+                Ok(range) => {
+                    valid(&range);
                     valid(&class);
-                    assert_eq!((run.remaining(), class.remaining()), (n.get(), remaining - n.get()));
+                    assert_eq!((range.remaining(), class.remaining()), (n.get(), remaining - n.get()));
                 }
                 Err(_) => assert!(n.get() > remaining && class.save() == saved),
             }

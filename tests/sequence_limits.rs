@@ -38,7 +38,7 @@ fn last_numbers(limit: Limit) -> [Vec<u64>; 3] {
     let mut blocks = Blocks::new(BlocksConfig { limit, highest: start, ..BlocksConfig::default() });
     let mut block_issued = Vec::new();
     for first in start + 1.. {
-        let Ok(()) = blocks.feed(0, NumberRange::new(first..=first).expect("a run")) else { break };
+        let Ok(()) = blocks.feed(0, NumberRange::new(first..=first).expect("a range")) else { break };
         block_issued.extend(blocks.issue());
     }
 
@@ -107,15 +107,15 @@ fn runs_are_never_empty_never_start_at_0_and_never_end_above_all_limits() {
     let edges = [0, 1, 2, max - 1, max, max + 1, u64::MAX];
     for (first, last) in edges.into_iter().flat_map(|first| edges.map(|last| (first, last))) {
         let valid = first >= 1 && first <= last && last <= max;
-        let run = NumberRange::new(first..=last);
-        assert_eq!(run.is_some(), valid, "{first}..={last}");
-        if let Some(run) = run {
-            assert_eq!((run.first(), run.last(), run.len()), (first, last, last - first + 1));
+        let range = NumberRange::new(first..=last);
+        assert_eq!(range.is_some(), valid, "{first}..={last}");
+        if let Some(range) = range {
+            assert_eq!((range.first(), range.last(), range.len()), (first, last, last - first + 1));
             assert_eq!(
-                NumberRange::starting_at(first, NonZeroU64::new(run.len()).expect("not empty")),
-                Some(run)
+                NumberRange::starting_at(first, NonZeroU64::new(range.len()).expect("not empty")),
+                Some(range)
             );
-            assert_eq!(format!("{run} {run:?}"), format!("{first}..={last} {first}..={last}"));
+            assert_eq!(format!("{range} {range:?}"), format!("{first}..={last} {first}..={last}"));
         }
     }
     assert_eq!(NumberRange::starting_at(max, NonZeroU64::new(2).expect("not zero")), None);

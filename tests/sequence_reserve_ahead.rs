@@ -261,9 +261,9 @@ fn a_number_observed_is_below_all_later_ones_also_after_a_restart() {
 fn runs_are_consecutive_and_cost_one_write() {
     let mut store = Memory::default();
     let mut numbers = ReserveAhead::resume(&mut store, nonzero(10)).expect("readable");
-    assert_eq!(numbers.issue_range(nonzero(4)), Ok(NumberRange::new(1..=4).expect("a run")));
-    assert_eq!(numbers.issue_range(nonzero(6)), Ok(NumberRange::new(5..=10).expect("a run")));
-    assert_eq!(numbers.issue_range(nonzero(25)), Ok(NumberRange::new(11..=35).expect("a run")));
+    assert_eq!(numbers.issue_range(nonzero(4)), Ok(NumberRange::new(1..=4).expect("a range")));
+    assert_eq!(numbers.issue_range(nonzero(6)), Ok(NumberRange::new(5..=10).expect("a range")));
+    assert_eq!(numbers.issue_range(nonzero(25)), Ok(NumberRange::new(11..=35).expect("a range")));
     assert_eq!(numbers.issue(), Ok(36));
     assert_eq!(store.writes, [13, 44], "each covers what is needed and nine more");
 }

@@ -486,7 +486,7 @@ fn blocks_that_take_up_what_a_clean_stop_left() {
             world.use_number(blocks.issue().map_err(crash)?)?;
         }
         let left: Vec<u64> =
-            blocks.stop().into_iter().flatten().flat_map(|run| [run.first(), run.last()]).collect();
+            blocks.stop().into_iter().flatten().flat_map(|range| [range.first(), range.last()]).collect();
         world.write("left", &left)
     }
     assert_never_twice(program::<true>, 5);

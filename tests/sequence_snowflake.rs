@@ -33,7 +33,7 @@ impl Model {
     /// The first `n` ids in a row, from the clock's millisecond on and after the last id; or why not.
     fn issue(&mut self, now_ms: u64, n: u64) -> Result<(u64, u64), &'static str> {
         if n > self.layout.highest_sequence() + 1 {
-            return Err("run too long");
+            return Err("range too long");
         }
         let now = now_ms.saturating_sub(self.origin_ms);
         let (mut ms, mut sequence) = self.last;
@@ -65,22 +65,22 @@ impl Model {
 #[test]
 fn every_short_history_of_a_tiny_clock_is_what_the_plain_rules_say() {
     let (mut issued, mut errors) = (0, [0; 4]);
-    for (sequence_bits, origin_ms, ahead_ms, run) in
+    for (sequence_bits, origin_ms, ahead_ms, range) in
         [(0, 0, 0, 2), (0, 3, 2, 2), (1, 0, 0, 3), (1, 0, 1, 2), (1, 2, 1, 2), (2, 1, 3, 3), (1, 2, 100, 2)]
     {
         let layout = layout(3, 1, sequence_bits);
-        // Each letter: what the clock reads, and one id or a run is wanted.
+        // Each letter: what the clock reads, and one id or a range is wanted.
         let readings = [0, 1, 2, 4, 5, 9, 10];
         for word in 0..14_usize.pow(4) {
             let mut clock = clock(layout, 1, origin_ms, ahead_ms);
             let mut model = Model { last: (0, 0), layout, origin_ms, ahead_ms };
             let mut last_id = 0;
             for letter in (0..4).map(|at| word / 14_usize.pow(at) % 14) {
-                let (now_ms, n) = (readings[letter % 7], if letter < 7 { 1 } else { run });
+                let (now_ms, n) = (readings[letter % 7], if letter < 7 { 1 } else { range });
                 let before = clock.last_ms();
                 let answer = match n {
                     1 => clock.issue(now_ms).map(|id| (id, id)),
-                    _ => clock.issue_range(now_ms, nonzero(n)).map(|run| (run.first(), run.last())),
+                    _ => clock.issue_range(now_ms, nonzero(n)).map(|range| (range.first(), range.last())),
                 };
                 match (answer, model.issue(now_ms, n)) {
                     (Ok((first, last)), Ok((ms, sequence))) => {
@@ -114,7 +114,7 @@ fn every_short_history_of_a_tiny_clock_is_what_the_plain_rules_say() {
                             }
                             SnowflakeError::RangeTooLong { longest } => {
                                 assert_eq!(longest, layout.highest_sequence() + 1);
-                                (2, "run too long")
+                                (2, "range too long")
                             }
                             _ => unreachable!("no other error"),
                         };

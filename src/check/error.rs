@@ -118,9 +118,9 @@ pub enum OrderViolation<I, Q> {
     Disagreement {
         /// The site that comes second.
         site: usize,
-        /// What it delivers.
+        /// The position and the message that it delivers.
         here: (Q, Dot<I>),
-        /// What was delivered there.
+        /// The position and the message that were delivered there.
         there: (Q, Dot<I>),
     },
     /// A message comes after a later one of its own node.
@@ -150,7 +150,7 @@ pub enum OrderViolation<I, Q> {
     NotDelivered {
         /// The site.
         site: usize,
-        /// Where it stands.
+        /// The position of the message.
         position: Q,
         /// The message.
         dot: Dot<I>,

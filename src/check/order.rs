@@ -16,10 +16,10 @@ use crate::node::{Dot, NodeId};
 /// # The algorithm
 ///
 /// ```text
-///   the order so far     a1  b1  a2  c1  b2          whoever is first at a place extends it
+///   the order so far     a1  b1  a2  c1  b2          the first site at a place extends it
 ///   site 0               a1  b1  a2  c1  b2
 ///   site 1               a1  b1  a2                  its next delivery must be c1
-///   site 2                       a2  c1              restarted from a snapshot behind b1
+///   site 2                       a2  c1              restarted from a snapshot after b1
 /// ```
 ///
 /// The first site that comes to a place decides what stands there; every other site must deliver the same there. That
@@ -178,8 +178,8 @@ impl<I: NodeId + Hash, Q: Ord + Clone> OrderRun<I, Q> {
     ///
     /// # Errors
     ///
-    /// [`NoSuchSite`](OrderViolation::NoSuchSite), or [`NoSuchPlace`](OrderViolation::NoSuchPlace) if nobody has delivered
-    /// so much.
+    /// [`NoSuchSite`](OrderViolation::NoSuchSite), or [`NoSuchPlace`](OrderViolation::NoSuchPlace) if no site has
+    /// delivered that many.
     pub fn resumed(&mut self, site: usize, delivered: usize) -> Result<(), OrderViolation<I, Q>> {
         let Some(at) = self.sites.get_mut(site) else {
             return Err(OrderViolation::NoSuchSite { site });

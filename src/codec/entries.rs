@@ -99,7 +99,7 @@ impl<const N: usize> Block<N> {
         self.gaps[2 - F::COLUMNS..].iter().map(|column| &column[self.first_gap..self.len])
     }
 
-    /// Takes in the next N entries, or what is left. Returns the bits that a number has in each column: of gaps, the
+    /// Accepts the next N entries, or what is left. Returns the bits that a number has in each column: of gaps, the
     /// upper and the lower halves, and of counters.
     fn fill<'a, F: Form + 'a>(
         &mut self,
@@ -185,7 +185,7 @@ pub(super) fn take_entries<I: DecodeId>(reader: &mut Reader<'_>) -> Result<Entri
     if reader.rest().first() == Some(&0xFF) {
         return reader.refuse(head_at, DecodeErrorKind::UnknownVersion);
     }
-    // What is no `usize` is more than there can be.
+    // A number that is no `usize` is more than there can be.
     let head = usize::try_from(reader.take_number()?).unwrap_or(usize::MAX);
     if head > many + FEW {
         let len = head - many;

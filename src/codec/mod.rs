@@ -41,7 +41,7 @@
 //!
 //! It does not say which type it is: the reader has to know, as it has to know the type of the ids.
 //!
-//! # BufferLimits
+//! # Limits
 //!
 //! A [`Reader`] has one budget of entries for everything that it reads, however the values are nested. A value of n
 //! entries is read by a reader with a limit of n, and refused by one with less, with
@@ -57,7 +57,7 @@
 //! | causal context | one a node, one a node with gaps, one a gap | 40 | 40 |
 //! | message header | one a dependency | 32 | 64 |
 //! | delta | one for each entry that has grown or is new | 16, and a copy of the base | 56, also for the base |
-//! | snapshot of a node | up to [`BufferLimits::nodes`](crate::BufferLimits::nodes) for each vector and each header | what its limits allow | one header more |
+//! | snapshot of a node | up to [`BufferLimits::nodes`](crate::delivery::BufferLimits::nodes) for each vector and each header | what its limits allow | one header more |
 //! | packet of an [`Endpoint`](crate::endpoint::Endpoint) | up to [`EndpointConfig::nodes`](crate::endpoint::EndpointConfig::nodes) for each vector and each header | what the endpoint keeps | two vectors and one header more |
 //! | snapshot of an endpoint | the same | what the endpoint keeps | a vector for each member, and one header, more |
 //!

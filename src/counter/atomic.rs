@@ -9,16 +9,16 @@ use crate::atomic::{AtomicU64, Ordering};
 ///
 /// Taking numbers is a compare-and-swap loop, not one `fetch_add`, so that a refusal changes nothing and the
 /// limit holds exactly, whatever the contention. Threads also see each other's memory in the order of the
-/// numbers: whoever takes a higher number sees everything that the taker of a lower one did before taking it.
+/// numbers: the taker of a higher number sees everything that the taker of a lower one did before taking it.
 ///
 /// # What must survive a restart
 ///
-/// A number that none which left the process is above, saved *before* one leaves, never replaced by a lower one, and
-/// given to [`resume`](Self::resume). With threads that is more than "the last number": the thread that took 7 may save
+/// A bound of all numbers that left the process. Save it *before* a number leaves, never replace it by a lower one, and
+/// give it to [`resume`](Self::resume). With threads that is more than "the last number": the thread that took 7 may save
 /// before the one that took 6, whose 6 must then not replace it.
 ///
-/// [`ReserveAhead::observe`](crate::ReserveAhead::observe), behind a lock and before the use of each number, does that,
-/// with one write every few thousand; after a restart, resume at its [`bound`](crate::ReserveAhead::bound).
+/// [`ReserveAhead::observe`](crate::sequence::ReserveAhead::observe), under a lock and before the use of each number, does that,
+/// with one write every few thousand; after a restart, resume at its [`bound`](crate::sequence::ReserveAhead::bound).
 ///
 /// # Examples
 ///

@@ -17,7 +17,7 @@ const REMEMBERED: usize = 8;
 /// A counter on another machine answers some thousand calls a second, and each caller waits for a round trip. To
 /// fetch a block *ahead* is fast, and wrong: a number fetched before its caller asked is lower than numbers that
 /// others have taken, and used, since. The caller then numbers an answer below the question (the run is in
-/// the [module above](super)).
+/// the [room's opening](super)).
 ///
 /// # The algorithm
 ///
@@ -28,9 +28,9 @@ const REMEMBERED: usize = 8;
 ///                           a b c                d  e
 /// ```
 ///
-/// 1. Whoever wants numbers joins the batch that is gathering, and gets a ticket: [`Coalescing::join`].
+/// 1. A caller that wants numbers joins the batch that is gathering, and gets a ticket: [`Coalescing::join`].
 /// 2. While no request is under way, the whole batch becomes one: [`Coalescing::poll_request`]. From then on the
-///    batch is closed; who joins later waits for the next.
+///    batch is closed; a later caller waits for the next.
 /// 3. The answer gives each ticket of that batch its numbers, in the order of joining:
 ///    [`Coalescing::handle_response`], then [`Coalescing::redeem`].
 ///
@@ -46,9 +46,9 @@ const REMEMBERED: usize = 8;
 ///
 /// # Use
 ///
-/// This does no input or output. A driver holds it behind a lock: callers `join`, then wait; whoever finds that
-/// `poll_request` gives a request sends it, and hands in what came of it with `handle_response` or
-/// `handle_failure`, and wakes the callers, who `redeem`. Call `poll_request` after `join`, `handle_response` and
+/// This does no input or output. A driver guards it with a lock. Callers `join`, then wait. The caller that gets a
+/// request from `poll_request` sends it, hands in the outcome with `handle_response` or `handle_failure`, and wakes
+/// the others, who `redeem`. Call `poll_request` after `join`, `handle_response` and
 /// `handle_failure`. Nothing of this is saved: after a restart start with a new one, and let answers to the old one's
 /// requests go by; what they took is spent. A new one knows no number, so that it does not notice a counter that went
 /// back meanwhile.
@@ -139,7 +139,7 @@ impl BatchRequest {
     }
 }
 
-/// What a ticket gets.
+/// The outcome of redeeming a ticket.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Redeemed {
     /// The answer is not there yet; here is the ticket back.

@@ -1,7 +1,6 @@
 //! The clocks of this module for many threads: `&self` instead of `&mut self`, no lock.
 //!
-//! Each is one atomic word. Threads also see each other's memory in the order of the clock: whoever ticks later
-//! sees everything that the thread of an earlier tick did before it, so an event's causes are lower *and* visible.
+//! Each is one atomic word.
 
 use super::lamport::believe;
 use super::{HybridTime, HybridTimestamp, LamportTimestamp, TimeExhausted, TimeSource, TooFarAhead};

@@ -69,7 +69,7 @@ impl<I: fmt::Display> fmt::Display for LamportTimestamp<I> {
 
 /// One node's Lamport clock, for one owner at a time.
 ///
-/// For one that threads share, see [`AtomicLamportClock`](crate::AtomicLamportClock). There is no `Clone`: two copies
+/// For one that threads share, see [`AtomicLamportClock`](crate::scalar::AtomicLamportClock). There is no `Clone`: two copies
 /// would issue the same timestamps.
 ///
 /// # The problem
@@ -81,7 +81,7 @@ impl<I: fmt::Display> fmt::Display for LamportTimestamp<I> {
 ///
 /// 1. Before a local event, add one to the counter: [`LamportClock::tick`]. The event's timestamp is
 ///    (counter, node).
-/// 2. Send the counter with every message and every answer. Whoever receives it, **clients included**, raises
+/// 2. Send the counter with every message and every answer. The receiver, **clients included**, raises
 ///    its own counter to it: [`LamportClock::observe`].
 /// 3. Order events by counter, then by node: the order of [`LamportTimestamp`].
 ///

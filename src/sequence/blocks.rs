@@ -5,7 +5,7 @@ use core::num::NonZeroU64;
 use super::{BlockRefused, BlockRefusedKind, Limit, NumberRange, RefillError};
 use crate::counter::{Counter, TooFewNumbers};
 
-/// What [`Blocks`] starts with.
+/// Configuration of a [`Blocks`].
 ///
 /// ```
 /// use happens_before::sequence::{BlocksConfig, Limit};
@@ -31,7 +31,7 @@ pub struct BlocksConfig {
 
 /// Numbers from preallocated blocks, which the owner feeds.
 ///
-/// The module's comment has the algorithm, what is promised, and what must survive a restart. There is no
+/// There is no
 /// `Clone`: two copies would issue the same numbers.
 ///
 /// # The problem
@@ -48,11 +48,11 @@ pub struct BlocksConfig {
 ///
 /// # The algorithm
 ///
-/// [`Blocks`] does no input and no output. It holds at most two runs (blocks that continue each other are one) and is
+/// [`Blocks`] does no input and no output. It holds at most two ranges (blocks that continue each other are one) and is
 /// *fed*:
 ///
 /// 1. Take k numbers from a [`Counter`], in whatever way suits: blocking, async, by another thread. The answer is
-///    a [`NumberRange`], which has both its ends, so that nobody need know k. Give it to [`feed`](Blocks::feed).
+///    a [`NumberRange`], which has both its ends, so that no caller needs to know k. Give it to [`feed`](Blocks::feed).
 /// 2. Issue from the block in use: [`issue`](Blocks::issue), [`issue_range`](Blocks::issue_range). When it is used up,
 ///    the one in reserve takes its place.
 /// 3. When [`is_low`](Blocks::is_low) says so, ask for the next block, *before* this one is dry.
@@ -83,14 +83,14 @@ pub struct BlocksConfig {
 /// # What must survive a restart
 ///
 /// Nothing, if gaps do not matter: a new `Blocks` takes new numbers. To go on with what a clean stop left, store
-/// the epoch and the runs, and at the start **erase them durably before the first is fed**: if they were still
+/// the epoch and the ranges, and at the start **erase them durably before the first is fed**: if they were still
 /// there after a crash, their numbers would be issued again. With
 /// [`highest`](BlocksConfig::highest), the highest number known to be issued, a counter that went back is caught
 /// by its first block.
 ///
 /// # Examples
 ///
-/// Where blocking is fine:
+/// If blocking is fine:
 ///
 /// ```
 /// # #[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))] {
@@ -113,7 +113,7 @@ pub struct BlocksConfig {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Where it is not, the block comes in as a value, from a task or a thread:
+/// If it is not, the block comes in as a value, from a task or a thread:
 ///
 /// ```
 /// use happens_before::sequence::{Blocks, BlocksConfig, NumberRange};
@@ -163,7 +163,7 @@ impl Blocks {
     /// Makes an allocator that holds nothing yet.
     pub const fn new(config: BlocksConfig) -> Self {
         let BlocksConfig { low_water, limit, epoch, highest } = config;
-        // Where all numbers within the limit are taken, no block is ever wanted.
+        // If all numbers within the limit are taken, no block is ever wanted.
         let low_from = if highest < limit.get() { 0 } else { u64::MAX };
         Self { next: 1, last: 0, low_from, reserve: None, highest, limit, low_water, epoch, fed: 0, lost: 0 }
     }
@@ -186,13 +186,13 @@ impl Blocks {
 
     /// Issues `n` consecutive numbers. O(1).
     ///
-    /// Where the block in use is too short and the one in reserve is not, the rest of the one in use is given up
+    /// If the block in use is too short and the one in reserve is not, the rest of the one in use is given up
     /// and counted as [`lost`](Self::lost), for otherwise later numbers would be lower than these.
     ///
     /// # Errors
     ///
     /// [`TooFewNumbers`] if neither block has `n` numbers left; nothing is changed. Feed a block of at least `n`; or
-    /// take a long run from the counter directly.
+    /// take a long range from the counter directly.
     ///
     /// ```
     /// use core::num::NonZeroU64;
@@ -211,26 +211,26 @@ impl Blocks {
     /// ```
     pub fn issue_range(&mut self, n: NonZeroU64) -> Result<NumberRange, TooFewNumbers> {
         let [in_use, in_reserve] = self.held();
-        let len = |run: Option<NumberRange>| run.map_or(0, |run| run.len());
-        let prefix = |run: Option<NumberRange>| run.and_then(|run| run.prefix(n));
-        let run = match (prefix(in_use), prefix(in_reserve)) {
-            (Some(run), _) => run,
-            (None, Some(run)) => {
+        let len = |range: Option<NumberRange>| range.map_or(0, |range| range.len());
+        let prefix = |range: Option<NumberRange>| range.and_then(|range| range.prefix(n));
+        let range = match (prefix(in_use), prefix(in_reserve)) {
+            (Some(range), _) => range,
+            (None, Some(range)) => {
                 self.lost += len(in_use);
                 self.promote();
-                run
+                range
             }
             (None, None) => {
                 return Err(TooFewNumbers { wanted: n.get(), available: len(in_use).max(len(in_reserve)) });
             }
         };
-        // No overflow: `run` is the first part of `next ..= last`.
-        self.next = run.last() + 1;
+        // No overflow: `range` is the first part of `next ..= last`.
+        self.next = range.last() + 1;
         self.debug_validate();
-        Ok(run)
+        Ok(range)
     }
 
-    /// Takes in a block that was taken from the counter under the lease of `epoch`. O(1).
+    /// Accepts a block that was taken from the counter under the lease of `epoch`. O(1).
     ///
     /// A block that continues what is in use is joined to it; else it goes in reserve. Of a block that crosses the
     /// limit, the part above counts as [`lost`](Self::lost).
@@ -348,8 +348,8 @@ impl Blocks {
     /// let left = blocks.stop(); // store the epoch and these
     ///
     /// let mut later = Blocks::new(BlocksConfig::default());
-    /// for run in left.into_iter().flatten() { // erased from the store before
-    ///     later.feed(0, run)?;
+    /// for range in left.into_iter().flatten() { // erased from the store before
+    ///     later.feed(0, range)?;
     /// }
     /// assert_eq!(later.issue()?, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -368,7 +368,7 @@ impl Blocks {
     #[inline]
     pub fn remaining(&self) -> u64 {
         // No overflow: `next` is at most `last + 1`, and the two blocks are disjoint.
-        self.last + 1 - self.next + self.reserve.map_or(0, |run| run.len())
+        self.last + 1 - self.next + self.reserve.map_or(0, |range| range.len())
     }
 
     /// Returns how many numbers were issued.
@@ -377,7 +377,7 @@ impl Blocks {
         self.fed - self.remaining() - self.lost
     }
 
-    /// Returns how many numbers were given up: for the sake of a run, with an epoch, or above the limit.
+    /// Returns how many numbers were given up: for the sake of a range, with an epoch, or above the limit.
     pub fn lost(&self) -> u64 {
         self.lost
     }
@@ -396,8 +396,8 @@ impl Blocks {
     #[cold]
     fn promote(&mut self) -> bool {
         match self.reserve.take() {
-            Some(run) => {
-                (self.next, self.last) = (run.first(), run.last());
+            Some(range) => {
+                (self.next, self.last) = (range.first(), range.last());
                 self.low_from = self.expected_low_from();
                 true
             }
@@ -412,16 +412,16 @@ impl Blocks {
         match self.reserve {
             _ if self.highest >= self.limit.get() => u64::MAX,
             None => dry_from.saturating_sub(self.low_water),
-            Some(run) if run.len() <= self.low_water => dry_from,
+            Some(range) if range.len() <= self.low_water => dry_from,
             Some(_) => u64::MAX,
         }
     }
 
-    /// Checks the invariants of the module's opening comment and says which one is broken.
+    /// Checks the invariants of the type's docs and says which one is broken.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
-        let top = self.reserve.map_or(self.last, |run| run.last());
-        let ordered = self.reserve.is_none_or(|run| self.last < run.first());
+        let top = self.reserve.map_or(self.last, |range| range.last());
+        let ordered = self.reserve.is_none_or(|range| self.last < range.first());
         if !ordered || top > self.highest || top > self.limit.get() {
             Err("BK1: in use below in reserve, both at or below highest and within the limit")
         } else if self.remaining() + self.lost > self.fed {

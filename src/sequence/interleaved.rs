@@ -8,8 +8,7 @@ use crate::counter::TooFewNumbers;
 
 /// A class of numbers `next, next + step, ...` that one owner may still issue.
 ///
-/// Iterating issues: `for number in class.by_ref().take(3)`. The module's comment has the algorithm, what is
-/// promised, and what must survive a restart.
+/// Iterating issues: `for number in class.by_ref().take(3)`.
 ///
 /// # The problem
 ///
@@ -180,8 +179,8 @@ impl Interleaved {
     /// use happens_before::sequence::Interleaved;
     ///
     /// let mut class = Interleaved::new(2, 5).unwrap();
-    /// let run = class.issue_range(NonZeroU64::new(3).unwrap())?;
-    /// assert!(run.eq([2, 7, 12]));
+    /// let range = class.issue_range(NonZeroU64::new(3).unwrap())?;
+    /// assert!(range.eq([2, 7, 12]));
     /// assert_eq!(class.issue()?, 17);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -192,16 +191,16 @@ impl Interleaved {
         }
         // No overflow: the n-th number from `next` on is at most `last`, for n is at most what remains.
         let last = self.next + (n.get() - 1) * self.step;
-        let run = Self { next: self.next, step: self.step, last };
+        let range = Self { next: self.next, step: self.step, last };
         self.next = last + self.step;
         self.debug_validate();
-        Ok(run)
+        Ok(range)
     }
 
     /// Keeps every second number, from the next one on, and gives away those between. O(1).
     ///
-    /// **Save `self`, and the half, before the half leaves**, and send it to one node only: see how a half is handed over
-    /// in the module's comment.
+    /// **Save `self`, and the half, before the half leaves**, and send it to one node only: see [how a half is handed
+    /// over](Self#handing-a-half-over).
     ///
     /// # Errors
     ///
@@ -229,8 +228,8 @@ impl Interleaved {
     ///
     /// Siblings have the same step 2s, lie s apart, and end at the same limit. They need not come from the same
     /// split. The result is the class with step s that starts above everything that either has issued, and, if
-    /// one lagged behind, its numbers below that, which are to be issued as well or else are lost. Behind a durable
-    /// bound they do not survive a restart by themselves: see the module's comment.
+    /// one lagged behind, its numbers below that, which are to be issued as well or else are lost. Below a durable
+    /// bound they do not survive a restart by themselves: see [what must](Self#what-must-survive-a-restart).
     ///
     /// # Errors
     ///
@@ -314,7 +313,7 @@ impl Interleaved {
     /// Returns the last number of the class, issued or not.
     ///
     /// At first it is the limit, rounded down to the class. It is never raised: above the end of what a merge left
-    /// behind, or of a run, are the numbers of another class.
+    /// behind, or of a range, are the numbers of another class.
     pub const fn limit(&self) -> u64 {
         self.last
     }
@@ -352,7 +351,7 @@ impl Interleaved {
         class.internal_validate().map(|()| class)
     }
 
-    /// Checks the invariants of the module's opening comment and says which one is broken.
+    /// Checks the invariants of the type's docs and says which one is broken.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         let max = Limit::MAX.get();

@@ -25,7 +25,7 @@
 //!
 //! If numbers must agree with causality, use a [`LamportClock`](crate::LamportClock), which costs one maximum a
 //! message; if they must also be known to be complete, a total order broadcast over a
-//! [`Counter`](crate::Counter).
+//! [`Counter`](crate::counter::Counter).
 //!
 //! # Why there is no trait for all four
 //!

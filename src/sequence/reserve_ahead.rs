@@ -42,21 +42,21 @@ use crate::counter::TooFewNumbers;
 /// }
 /// ```
 pub trait Store {
-    /// Why the store could not be read or written.
+    /// The reason that the store could not be read or written.
     type Error;
 
     /// Returns the number last written; 0 if there never was one.
     ///
     /// # Errors
     ///
-    /// What the implementation says. Damaged content is an error, never 0.
+    /// Those of the implementation. Damaged content is an error, never 0.
     fn read(&mut self) -> Result<u64, Self::Error>;
 
     /// Replaces the number, durably.
     ///
     /// # Errors
     ///
-    /// What the implementation says; the store then has the old number or the new one.
+    /// Those of the implementation; the store then has the old number or the new one.
     fn write(&mut self, number: u64) -> Result<(), Self::Error>;
 }
 
@@ -73,8 +73,6 @@ impl<S: Store + ?Sized> Store for &mut S {
 }
 
 /// Numbers 1, 2, 3, ... that never repeat, whatever crashes, over one durable number.
-///
-/// The module's comment has the algorithm and what is promised.
 ///
 /// # The problem
 ///
@@ -94,7 +92,7 @@ impl<S: Store + ?Sized> Store for &mut S {
 /// 3. At the bound, write a higher one, `ahead` numbers on, and only then issue. If the write fails or its outcome
 ///    is unknown, nothing above the old bound is issued. If it is found to have arrived after all, go on above it.
 /// 4. Before each write, read: a store that has a bound which we neither wrote nor tried to write went back (an old
-///    backup), or somebody else uses it too. Then refuse. A bound is never replaced by a lower one, not on a clean
+///    backup), or another owner uses it too. Then refuse. A bound is never replaced by a lower one, not on a clean
 ///    stop either.
 /// 5. A number that was issued elsewhere raises what is issued next, and the bound with it, durably:
 ///    [`ReserveAhead::observe`].
@@ -243,11 +241,11 @@ impl<S: Store> ReserveAhead<S> {
     ///
     /// As [`issue`](Self::issue); no number is issued.
     pub fn issue_range(&mut self, n: NonZeroU64) -> Result<NumberRange, ReserveError<S::Error>> {
-        match NumberRange::starting_at(self.next, n).filter(|run| run.last() <= self.bound) {
-            Some(run) => {
+        match NumberRange::starting_at(self.next, n).filter(|range| range.last() <= self.bound) {
+            Some(range) => {
                 // No overflow: a number is at most 2^63 - 1.
-                self.next = run.last() + 1;
-                Ok(run)
+                self.next = range.last() + 1;
+                Ok(range)
             }
             None => self.issue_beyond(n),
         }
@@ -285,18 +283,18 @@ impl<S: Store> ReserveAhead<S> {
         let next = self.next_by_store()?;
         // No underflow: `next` is at most the limit + 1.
         let available = self.limit.get() - (next - 1);
-        let run = NumberRange::starting_at(next, n).filter(|run| run.len() <= available);
-        let run = run.ok_or(ReserveError::TooFewNumbers(TooFewNumbers { wanted: n.get(), available }))?;
-        self.write(run.last())?;
-        self.next = run.last() + 1;
+        let range = NumberRange::starting_at(next, n).filter(|range| range.len() <= available);
+        let range = range.ok_or(ReserveError::TooFewNumbers(TooFewNumbers { wanted: n.get(), available }))?;
+        self.write(range.last())?;
+        self.next = range.last() + 1;
         self.debug_validate();
-        Ok(run)
+        Ok(range)
     }
 
     /// Reads the store, and says from where on it leaves us numbers.
     ///
     /// A bound above ours, up to one that we have tried to write, is that write, which arrived after all; or it is
-    /// the same number from somebody else, who has issued what is below. Nothing tells which, so go on above it, as a
+    /// the same number from another owner, who has issued the numbers below. Nothing tells which, so go on above it, as a
     /// restart does.
     fn next_by_store(&mut self) -> Result<u64, ReserveError<S::Error>> {
         let found = self.store.read().map_err(ReserveError::Store)?;
@@ -361,7 +359,7 @@ impl<S> ReserveAhead<S> {
         self.store
     }
 
-    /// Checks the invariants of the module's opening comment and says which one is broken.
+    /// Checks the invariants of the type's docs and says which one is broken.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         let ordered = self.next >= 1 && self.next - 1 <= self.bound && self.bound <= self.attempted;

@@ -86,7 +86,7 @@ const fn ones(bits: u8) -> u64 {
     (1 << bits) - 1
 }
 
-/// What a [`Snowflake`] starts with.
+/// Configuration of a [`Snowflake`].
 ///
 /// There is no `Default`: two nodes that forget to set theirs would issue the same ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ pub struct SnowflakeConfig {
 
 /// One node's allocator of time-of-day ids.
 ///
-/// The module's comment has the algorithm, what is promised, and what must survive a restart. There is no
+/// There is no
 /// `Clone`: two copies would issue the same ids. It is no iterator, as the other allocators are: each id takes the time
 /// of its own call, and the error says when to call again. Where both go without saying,
 /// `iter::from_fn(|| clock.issue(&source).ok())` is one.
@@ -143,7 +143,7 @@ pub struct SnowflakeConfig {
 /// | unique | yes, if no two allocators have the same node number at a time, and restarts are guarded |
 /// | increasing per allocator | yes, also through a clock that goes back |
 /// | increasing in real time | only up to the difference between the nodes' clocks plus `ahead_ms` |
-/// | consistent with causality | **no**: a node whose clock is behind answers with a lower id |
+/// | consistent with causality | **no**: a node whose clock lags answers with a lower id |
 ///
 /// A clock that leaps ahead takes the ids with it: once it is set right, issuing fails until it has caught up, or
 /// until the node comes back under another number. No allocator can tell a leap from time that has passed.
@@ -187,7 +187,7 @@ pub struct SnowflakeConfig {
 /// # Sources
 ///
 /// The layout is that of Twitter's Snowflake (2010). Deviations: rules 3 to 5, where Snowflake refuses as soon as
-/// the clock is behind, and waits in a loop when a millisecond is used up; widths are free.
+/// the clock lags, and waits in a loop when a millisecond is used up; widths are free.
 #[derive(Debug)]
 pub struct Snowflake {
     /// The millisecond held, on the caller's clock: that of the last id issued or skipped.
@@ -245,7 +245,7 @@ impl Snowflake {
             // No overflow: `last` is below `end`.
             self.last += 1;
         } else {
-            self.last = self.first_of_run(now_ms, NonZeroU64::MIN)?;
+            self.last = self.first_of_range(now_ms, NonZeroU64::MIN)?;
         }
         Ok(self.last)
     }
@@ -253,7 +253,7 @@ impl Snowflake {
     /// Issues `n` consecutive ids of one millisecond. O(1).
     ///
     /// `now` is the caller's clock, or its reading in milliseconds.
-    /// Where too little of the millisecond in hand is left, the next one begins early.
+    /// If too little of the millisecond in hand is left, the next one begins early.
     ///
     /// # Errors
     ///
@@ -268,8 +268,8 @@ impl Snowflake {
     /// let mut clock = Snowflake::new(SnowflakeConfig { layout, node: 0, origin_ms: 0, ahead_ms: 1 })?;
     ///
     /// let three = NonZeroU64::new(3).unwrap();
-    /// let runs = [clock.issue_range(7, three)?, clock.issue_range(7, three)?];
-    /// assert_eq!(runs.map(|run| layout.decode(run.first())), [(7, 0, 0), (8, 0, 0)]);
+    /// let ranges = [clock.issue_range(7, three)?, clock.issue_range(7, three)?];
+    /// assert_eq!(ranges.map(|range| layout.decode(range.first())), [(7, 0, 0), (8, 0, 0)]);
     /// assert!(clock.issue_range(8, NonZeroU64::new(5).unwrap()).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -278,11 +278,11 @@ impl Snowflake {
         if n.get() > longest {
             return Err(SnowflakeError::RangeTooLong { longest });
         }
-        let first = self.first_of_run(now.now_ms(), n)?;
-        // No overflow: the run ends with the millisecond held or before.
+        let first = self.first_of_range(now.now_ms(), n)?;
+        // No overflow: the range ends with the millisecond held or before.
         self.last = first + (n.get() - 1);
         self.debug_validate();
-        Ok(run_of_ids(first, self.last))
+        Ok(range_of_ids(first, self.last))
     }
 
     /// Issues nothing in or before the millisecond `ms` of the caller's clock, from now on. O(1).
@@ -326,7 +326,7 @@ impl Snowflake {
 
     /// Finds where the next `n` ids are, at most as many as a millisecond has, and holds their millisecond.
     #[inline]
-    fn first_of_run(&mut self, now_ms: u64, n: NonZeroU64) -> Result<u64, SnowflakeError> {
+    fn first_of_range(&mut self, now_ms: u64, n: NonZeroU64) -> Result<u64, SnowflakeError> {
         let passed = now_ms > self.held_ms;
         if !passed && self.end - self.last >= n.get() {
             self.admit(self.held_ms, now_ms)?;
@@ -376,7 +376,7 @@ impl Snowflake {
         first
     }
 
-    /// Checks the invariants of the module's opening comment and says which one is broken.
+    /// Checks the invariants of the type's docs and says which one is broken.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         let (ms, node, _) = self.layout.decode(self.last);
@@ -396,6 +396,6 @@ impl Snowflake {
 }
 
 #[expect(clippy::expect_used, reason = "SF1: no id is 0, and none is above 2^63 - 1")]
-fn run_of_ids(first: u64, last: u64) -> NumberRange {
+fn range_of_ids(first: u64, last: u64) -> NumberRange {
     NumberRange::new(first..=last).expect("ids are valid numbers")
 }

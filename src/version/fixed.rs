@@ -13,7 +13,7 @@ use crate::order::CausalOrder;
 /// `PartialOrd` is causality: `a < b` if `a` happens before `b`; of concurrent vectors neither is less. `8 * N`
 /// bytes. No operation allocates.
 ///
-/// Where all nodes are known when the program is compiled, a node is a place: 0 to N-1. Then nothing has to be
+/// If all nodes are known when the program is compiled, a node is a place: 0 to N-1. Then nothing has to be
 /// looked up, a vector is N numbers, and it lives on the stack, in a `static`, or in a packet's buffer. Everything
 /// else is as with [`VersionVector`](crate::VersionVector), whose module says what the operations mean.
 ///

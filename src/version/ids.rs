@@ -1,8 +1,8 @@
 //! The ids of a version vector, and whether two vectors are known to have the same.
 //!
-//! Where the ids are the same, merging and comparing are loops over counters alone. But to see that they are means to
-//! read them, which is as much to read as the counters. So it is done once: whoever has found two vectors to have the
-//! same ids gives both the same *shape*, a number that stands for these ids in this process and for no others. It
+//! If the ids are the same, merging and comparing are loops over counters alone. But to see that they are means to
+//! read them, which is as much to read as the counters. So it is done once: the operation that finds two vectors to
+//! have the same ids gives both the same *shape*, a number that stands for these ids in this process and for no others. It
 //! lasts until a vector's ids change, and a copy has it from the start. Among several vectors it spreads: of two shapes
 //! for the same ids the older one stays.
 //!
@@ -132,7 +132,7 @@ impl Shape {
         let shapes = [self.get(), other.get()].into_iter().filter(|&shape| shape != Self::UNKNOWN);
         let shape = shapes.min().unwrap_or_else(Self::fresh);
         for each in [self, other] {
-            // Who writes takes the memory from the other threads, even if it is what is there.
+            // A write takes the memory from the other threads, even if it is what is there.
             if each.get() != shape {
                 each.0.store(shape, Relaxed);
             }

@@ -16,14 +16,14 @@ pub use timestamp::HybridTimestamp;
 
 /// One node's hybrid clock, for one owner at a time.
 ///
-/// For one that threads share, see [`AtomicHybridClock`](crate::AtomicHybridClock). There is no `Clone`: two copies
+/// For one that threads share, see [`AtomicHybridClock`](crate::scalar::AtomicHybridClock). There is no `Clone`: two copies
 /// would issue the same timestamps.
 ///
 /// # The problem
 ///
 /// A time of day contradicts causality: node A, whose clock is 20 ms fast, writes at 12:00:00.020; node B reads
 /// that, writes over it at 12:00:00.005 by its own clock, and "last writer wins" keeps A's older value. A
-/// Lamport counter never does that, but it says nothing about *when*: one cannot ask it for the state as of noon.
+/// Lamport counter never does that, but it says nothing about *when*: it cannot answer for the state as of noon.
 ///
 /// # The algorithm
 ///
@@ -38,7 +38,7 @@ pub use timestamp::HybridTimestamp;
 ///
 /// 1. A local event takes the higher of "the wall clock, logical 0" and "one more than the last":
 ///    [`HybridClock::tick`].
-/// 2. Send the time with every message. Whoever receives it raises its own clock to it, unless it is too far
+/// 2. Send the time with every message. The receiver raises its own clock to it, unless it is too far
 ///    ahead of its wall clock to be believed: [`HybridClock::observe`].
 /// 3. Order events by time, then by node: the order of [`HybridTimestamp`].
 ///
@@ -47,8 +47,8 @@ pub use timestamp::HybridTimestamp;
 /// millisecond for each further 65,536 events, and falls back in step as soon as there are fewer.
 ///
 /// `tick` therefore bounds nothing: at a wall clock that stands still, or went back, ticks take the time as far ahead as
-/// there are events. Who is thus ahead by more than the drift bound of others is refused by them until their wall
-/// clocks have caught up: with a bound of 50 ms, after 51 * 65,536 events at one reading.
+/// there are events. Others refuse a node that is ahead by more than their drift bound, until their wall clocks have
+/// caught up: with a bound of 50 ms, after 51 * 65,536 events at one reading.
 ///
 /// # What it tells you
 ///
@@ -122,8 +122,8 @@ impl<I: NodeId> HybridClock<I> {
     /// above it, one node with a wrong wall clock takes everyone's timestamps that far into the future.
     ///
     /// The bound is on what is observed, not on what comes of it: at 1,000 ms with a bound of 50, the time 1050+65535 is
-    /// believed, the next tick is 1051+0, and a node whose wall clock reads 1,000 ms as well refuses *that*. So whoever
-    /// sends the very last time that is believed takes its receiver 1 ms beyond the bound, for 1 ms.
+    /// believed, the next tick is 1051+0, and a node whose wall clock reads 1,000 ms as well refuses *that*. So a
+    /// sender of the very last time that is believed takes its receiver 1 ms beyond the bound, for 1 ms.
     pub const fn new(node: I, max_drift_ms: u64) -> Self {
         Self { node, last: HybridTime::ZERO, max_drift_ms }
     }
@@ -176,8 +176,8 @@ impl<I: NodeId> HybridClock<I> {
     ///
     /// [`TooFarAhead`] if `time` would raise the clock and is further ahead of the wall clock than the drift bound;
     /// the clock is unchanged. One of the two wall clocks is wrong, or the sender is hostile. Then refuse the message too,
-    /// before it takes effect: where it does, what is written here afterwards gets a lower time, and loses against what it
-    /// has overwritten. Where a message can no longer be refused, take a [`LamportClock`](crate::LamportClock).
+    /// before it takes effect. Otherwise a later write here gets a lower time, and loses against the one it has
+    /// overwritten. Where a message can no longer be refused, take a [`LamportClock`](crate::LamportClock).
     #[inline]
     pub fn observe(&mut self, time: HybridTime, now: impl TimeSource) -> Result<(), TooFarAhead<HybridTime>> {
         self.last.believe(time, now.now_ms(), self.max_drift_ms)?;

@@ -10,7 +10,7 @@ use crate::node::{DotRange, NodeId};
 use crate::order::CausalOrder;
 use crate::version::TooManyRanges;
 
-/// One side of a merge is taken in range by range where the other has more than this many times as many ranges.
+/// One side of a merge is inserted range by range where the other has more than this many times as many ranges.
 ///
 /// The other way, a rebuild, handles a range in about an eighth of the time of an insertion.
 const MUCH_LONGER: usize = 8;
@@ -18,11 +18,11 @@ const MUCH_LONGER: usize = 8;
 impl<I: NodeId> CausalContext<I> {
     /// Sees everything that `other` has seen: the union.
     ///
-    /// It has at most the ranges of both. From outside, take it in with [`merge_within`](Self::merge_within).
+    /// It has at most the ranges of both. For what comes from outside, there is [`merge_within`](Self::merge_within).
     ///
     /// # Complexity
     ///
-    /// That of [`VersionVector::merge`] where r = s = 0. Otherwise O(n + m + (r + s) log n), or
+    /// That of [`VersionVector::merge`](crate::VersionVector::merge) where r = s = 0. Otherwise O(n + m + (r + s) log n), or
     /// O((m + s)(log n + log r)) where the other has far fewer ranges than are above the prefixes here.
     ///
     /// # Examples
@@ -251,7 +251,7 @@ impl<I: NodeId> CausalContext<I> {
     /// assert_eq!(second.compare(&first), CausalOrder::Before);
     /// ```
     pub fn compare(&self, other: &Self) -> CausalOrder {
-        // Behind a prefix is a gap, so a prefix can only be included in a prefix.
+        // After a prefix is a gap, so a prefix can only be included in a prefix.
         let prefixes = self.prefix.compare(&other.prefix);
         let (at_most, at_least) = match prefixes {
             CausalOrder::Before => (true, false),

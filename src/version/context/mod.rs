@@ -28,7 +28,7 @@ pub(crate) type Above<I> = BTreeMap<I, Runs>;
 ///
 /// A replica hears of the first and the third event of a node, and not of the second. A version vector cannot
 /// say so: with counter 3 the second event would count as seen, and be dropped as old when it comes at last;
-/// with counter 1 the third would be taken in once more. And to keep every dot one by one costs memory for
+/// with counter 1 the third would be applied once more. And to keep every dot one by one costs memory for
 /// every event that there ever was.
 ///
 /// # The structure
@@ -57,16 +57,16 @@ pub(crate) type Above<I> = BTreeMap<I, Runs>;
 ///
 /// # Guarantees
 ///
-/// Whether an event has been seen, exactly, even if earlier ones of its node have not. It does not tell whether
+/// It tells exactly whether an event has been seen, even if earlier ones of its node have not. It does not tell whether
 /// the *causes* of an event have been seen: that is what [`CausalBuffer`](crate::CausalBuffer) waits for.
 ///
 /// # Bounds
 ///
-/// Every dot taken in can add one range, and [`merge`](CausalContext::merge) at most the ranges of the other
+/// Every inserted dot can add one range, and [`merge`](CausalContext::merge) at most the ranges of the other
 /// side: growth is by what was really received, never by a number that was claimed. Still, a remote that sends
 /// every second dot makes it grow for ever. A limit inside the value would make two contexts with the same dots
-/// differ, and a union that may fail no union; so the limit is an argument, where what comes from outside is
-/// taken in: [`insert_within`](CausalContext::insert_within), [`merge_within`](CausalContext::merge_within).
+/// differ, and a union that may fail no union; so the limit is an argument of the two operations for what comes
+/// from outside: [`insert_within`](CausalContext::insert_within), [`merge_within`](CausalContext::merge_within).
 /// They refuse nothing that fills a gap, so that a full context can still get out of its state.
 ///
 /// # A set that elements can be added to and removed from
@@ -112,7 +112,7 @@ pub(crate) type Above<I> = BTreeMap<I, Runs>;
 ///         Self { seen, ..Self::default() }
 ///     }
 ///
-///     /// Takes in another state, or a change.
+///     /// Merges another state, or a change.
 ///     fn merge(&mut self, other: &Self) {
 ///         // Ours stays if the other side has it too, or has not seen it.
 ///         self.elements.retain(|dot, _| other.elements.contains_key(dot) || !other.seen.contains(dot));
@@ -180,7 +180,7 @@ pub(crate) type Above<I> = BTreeMap<I, Runs>;
 ///
 /// The invariants of the [`VersionVector`] of prefixes hold as well. So equal sets of dots have one representation, and `==`
 /// and `Hash` are those of the sets. All of them hold even after a panic of the caller's code, as
-/// [there](crate::version::vector#panics).
+/// [there](crate::VersionVector#panics).
 ///
 /// # Sources
 ///
@@ -256,7 +256,7 @@ impl<I: NodeId> CausalContext<I> {
 
     /// Sees `dot`; returns whether it is new.
     ///
-    /// From outside, where the sender might send dots with gaps for ever, take it in with
+    /// A sender might send dots with gaps for ever. For what comes from outside, there is
     /// [`insert_within`](Self::insert_within).
     ///
     /// # Complexity
@@ -329,7 +329,7 @@ impl<I: NodeId> CausalContext<I> {
 
     /// Sees `dot`, as [`insert`](Self::insert) does, unless that takes more than `limit` ranges.
     ///
-    /// A dot that adds no range is taken in even beyond the limit.
+    /// A dot that adds no range is inserted even beyond the limit.
     ///
     /// # Errors
     ///
@@ -481,7 +481,7 @@ impl<I: NodeId> CausalContext<I> {
         self.debug_validate();
     }
 
-    /// Checks the invariants of the module's opening comment and says which one is broken.
+    /// Checks the invariants of the type's docs and says which one is broken.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         self.prefix.internal_validate()?;

@@ -389,7 +389,7 @@ impl<I: NodeId> VersionVector<I> {
         vector
     }
 
-    /// Checks the invariants of the module's opening comment and says which one is broken.
+    /// Checks the invariants of the type's docs and says which one is broken.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         let mut recent = self.recent.iter().into_iter().flatten();
