@@ -27,8 +27,8 @@
 /// # Ok::<(), happens_before::scalar::TimeExhausted>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` tells no time of day on this target",
-    label = "no source of the time of day",
+    message = "`{Self}` is no source of the time of day on this target",
+    label = "not a `TimeSource`",
     note = "the milliseconds themselves are a source: `clock.tick(now_ms)`, for a `now_ms` of type `u64`",
     note = "in a browser, where there is no operating system to ask:\n\
             let now_ms = || js_sys::Date::now() as u64;\n\

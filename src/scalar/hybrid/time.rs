@@ -105,13 +105,18 @@ impl HybridTime {
         now_ms: u64,
         max_drift_ms: u64,
     ) -> Result<(), TooFarAhead<Self>> {
-        let bound_ms = now_ms.saturating_add(max_drift_ms);
-        if claimed.0 > self.0 && claimed.ms() > bound_ms {
-            // No overflow: the bound is below the milliseconds of a time.
-            let bound = Self(bound_ms << Self::LOGICAL_BITS | u16::MAX as u64);
-            return Err(TooFarAhead { claimed, limit: if self.0 > bound.0 { self } else { bound } });
+        if claimed.0 > self.0 && claimed.ms() > now_ms.saturating_add(max_drift_ms) {
+            return Err(self.too_far_ahead(claimed, now_ms.saturating_add(max_drift_ms)));
         }
         Ok(())
+    }
+
+    /// Makes the error for a time after `bound_ms`.
+    #[cold]
+    const fn too_far_ahead(self, claimed: Self, bound_ms: u64) -> TooFarAhead<Self> {
+        // No overflow: the bound is below the milliseconds of a time.
+        let bound = Self(bound_ms << Self::LOGICAL_BITS | u16::MAX as u64);
+        TooFarAhead { claimed, limit: if self.0 > bound.0 { self } else { bound } }
     }
 }
 
