@@ -4,7 +4,7 @@
 use core::cmp::Ordering;
 use core::{iter, mem};
 
-use super::{Above, CausalContext, Runs};
+use super::{Above, CausalContext, CounterRanges};
 use crate::compat::Vec;
 use crate::node::{DotRange, NodeId};
 use crate::order::CausalOrder;
@@ -58,7 +58,7 @@ impl<I: NodeId> CausalContext<I> {
         }
         for (node, theirs) in &other.above {
             let mut left = theirs.iter().peekable();
-            while let Some((first, last)) = left.next_if(|run| run.0 - 1 <= self.prefix.get(node)) {
+            while let Some((first, last)) = left.next_if(|range| range.0 - 1 <= self.prefix.get(node)) {
                 self.insert_from(node, first, last);
             }
             match self.above.get_mut(node) {
@@ -73,7 +73,7 @@ impl<I: NodeId> CausalContext<I> {
                     *ours = union;
                 }
                 None => {
-                    let Some(theirs) = Runs::from_sorted(left) else { continue };
+                    let Some(theirs) = CounterRanges::from_sorted(left) else { continue };
                     let count = theirs.len();
                     self.above.insert(node.clone(), theirs);
                     self.count += count;
@@ -150,10 +150,10 @@ impl<I: NodeId> CausalContext<I> {
                 let (first, last) = range.counters().into_inner();
                 if first == 1 {
                     // Common prefix.
-                } else if let Some(runs) = above.get_mut(range.node()) {
-                    runs.insert(first, last);
+                } else if let Some(ranges) = above.get_mut(range.node()) {
+                    ranges.insert(first, last);
                 } else {
-                    above.insert(range.into_node().clone(), Runs::new(first, last));
+                    above.insert(range.into_node().clone(), CounterRanges::new(first, last));
                 }
             }
             let mut prefix = self.prefix.clone();
@@ -267,11 +267,11 @@ impl<I: NodeId> CausalContext<I> {
 
     /// Returns whether `other` has seen every dot above the prefixes of `self`.
     fn above_is_within(&self, other: &Self) -> bool {
-        self.above.iter().all(|(node, runs)| {
+        self.above.iter().all(|(node, ranges)| {
             let prefix = other.prefix.get(node);
             match other.above(node) {
-                Some(theirs) => theirs.includes(runs.iter().skip_while(|&(_, last)| last <= prefix)),
-                None => runs.highest() <= prefix,
+                Some(theirs) => theirs.includes(ranges.iter().skip_while(|&(_, last)| last <= prefix)),
+                None => ranges.highest() <= prefix,
             }
         })
     }

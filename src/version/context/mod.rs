@@ -1,8 +1,8 @@
 //! The causal context.
 
 mod algebra;
+mod counter_ranges;
 mod ranges;
-mod runs;
 
 use core::mem;
 
@@ -10,13 +10,13 @@ use crate::compat::{BTreeMap, Vec, btree_map};
 use crate::node::{CounterExhausted, Dot, DotRange, NodeId};
 use crate::version::{TooManyRanges, VersionVector};
 
+pub(crate) use counter_ranges::CounterRanges;
 pub use ranges::Ranges;
-pub(crate) use runs::Runs;
 
 /// The ranges above the prefixes, of each node that has any.
-pub(crate) type Above<I> = BTreeMap<I, Runs>;
+pub(crate) type Above<I> = BTreeMap<I, CounterRanges>;
 
-/// A set of dots: any of them, in any order, at the cost of its consecutive runs.
+/// A set of dots: any of them, in any order, at the cost of its ranges of consecutive counters.
 ///
 /// `PartialOrd` is causality: `a < b` if `b` has seen everything that `a` has, and more; of concurrent contexts
 /// neither is less.
@@ -33,7 +33,7 @@ pub(crate) type Above<I> = BTreeMap<I, Runs>;
 ///
 /// # The structure
 ///
-/// A set of dots, for each node as consecutive runs: the *prefix*, which starts at 1, and the ranges above it.
+/// A set of dots, for each node as ranges of consecutive counters: the *prefix*, which starts at 1, and the ranges above it.
 ///
 /// ```text
 ///             1 2 3 4 5 6 7 8 9     prefix   above    missing
@@ -234,7 +234,7 @@ impl<I> CausalContext<I> {
 impl<I: NodeId> CausalContext<I> {
     /// Returns whether the event `dot` has been seen. O(log n + log r).
     pub fn contains(&self, dot: &Dot<I>) -> bool {
-        self.prefix.contains(dot) || self.above(dot.node()).is_some_and(|runs| runs.contains(dot.counter()))
+        self.prefix.contains(dot) || self.above(dot.node()).is_some_and(|ranges| ranges.contains(dot.counter()))
     }
 
     /// Returns the counter of `node`'s latest event seen, 0 for none. O(log n + log r).
@@ -246,11 +246,11 @@ impl<I: NodeId> CausalContext<I> {
     /// assert_eq!((seen.highest(&"a"), seen.highest(&"b")), (9, 0));
     /// ```
     pub fn highest(&self, node: &I) -> u64 {
-        self.above(node).map_or_else(|| self.prefix.get(node), Runs::highest)
+        self.above(node).map_or_else(|| self.prefix.get(node), CounterRanges::highest)
     }
 
     /// Returns the ranges of `node` above its prefix.
-    fn above(&self, node: &I) -> Option<&Runs> {
+    fn above(&self, node: &I) -> Option<&CounterRanges> {
         self.above.get(node)
     }
 
@@ -298,13 +298,13 @@ impl<I: NodeId> CausalContext<I> {
         // No underflow: counters are at least 1.
         if first - 1 <= prefix {
             self.raise_prefix(node, last);
-        } else if let Some(runs) = self.above.get_mut(node) {
-            let before = runs.len();
-            let is_new = runs.insert(first, last);
-            self.count = self.count - before + runs.len();
+        } else if let Some(ranges) = self.above.get_mut(node) {
+            let before = ranges.len();
+            let is_new = ranges.insert(first, last);
+            self.count = self.count - before + ranges.len();
             return is_new;
         } else {
-            self.above.insert(node.clone(), Runs::new(first, last));
+            self.above.insert(node.clone(), CounterRanges::new(first, last));
             self.count += 1;
         }
         true
@@ -314,15 +314,15 @@ impl<I: NodeId> CausalContext<I> {
     ///
     /// First comes whatever calls code of the caller, then what changes the ranges above.
     fn raise_prefix(&mut self, node: &I, counter: u64) {
-        let Some(runs) = self.above.get_mut(node) else { return self.prefix.raise(node, counter) };
-        let (before, end) = (runs.len(), runs.reached_by(counter));
-        if end < runs.highest() {
+        let Some(ranges) = self.above.get_mut(node) else { return self.prefix.raise(node, counter) };
+        let (before, end) = (ranges.len(), ranges.reached_by(counter));
+        if end < ranges.highest() {
             self.prefix.raise(node, end);
-            runs.remove_up_to(end);
-            self.count = self.count - before + runs.len();
-        } else if let btree_map::Entry::Occupied(runs) = self.above.entry(node.clone()) {
+            ranges.remove_up_to(end);
+            self.count = self.count - before + ranges.len();
+        } else if let btree_map::Entry::Occupied(ranges) = self.above.entry(node.clone()) {
             self.prefix.raise(node, end);
-            let _gone = runs.remove_entry();
+            let _gone = ranges.remove_entry();
             self.count -= before;
         }
     }
@@ -363,7 +363,7 @@ impl<I: NodeId> CausalContext<I> {
     /// O(1) for each.
     fn touching(&self, node: &I, first: u64, last: u64) -> usize {
         let prefix = self.prefix.get(node);
-        let above = self.above(node).map_or(0, |runs| runs.touching(first, last));
+        let above = self.above(node).map_or(0, |ranges| ranges.touching(first, last));
         above + usize::from(prefix > 0 && first - 1 <= prefix)
     }
 
@@ -398,7 +398,7 @@ impl<I: NodeId> CausalContext<I> {
 
     /// Makes a context of its prefixes and of the ranges above them, for which CC1 to CC3 hold.
     pub(crate) fn from_parts(prefix: VersionVector<I>, above: Above<I>) -> Self {
-        let count = above.values().map(Runs::len).sum();
+        let count = above.values().map(CounterRanges::len).sum();
         let context = Self { prefix, above, count };
         context.debug_validate();
         context
@@ -417,9 +417,9 @@ impl<I: NodeId> CausalContext<I> {
     /// assert!(seen.missing().eq([DotRange::new("a", 2..=u64::MAX - 1).unwrap()]));
     /// ```
     pub fn missing(&self) -> impl Iterator<Item = DotRange<I>> {
-        self.above.iter().flat_map(|(node, runs)| {
+        self.above.iter().flat_map(|(node, ranges)| {
             let mut seen = self.prefix.get(node);
-            runs.iter().filter_map(move |(first, last)| {
+            ranges.iter().filter_map(move |(first, last)| {
                 // No overflow, and never empty: `seen + 1` is missing, by CC2 and CC3.
                 let gap = mem::replace(&mut seen, last) + 1..=first - 1;
                 DotRange::new(node.clone(), gap)
@@ -433,7 +433,7 @@ impl<I: NodeId> CausalContext<I> {
     /// never seen.
     pub fn remove(&mut self, node: &I) -> bool {
         let above = self.above.remove_entry(node);
-        self.count -= above.as_ref().map_or(0, |(_, runs)| runs.len());
+        self.count -= above.as_ref().map_or(0, |(_, ranges)| ranges.len());
         self.prefix.remove(node) > 0 || above.is_some()
     }
 
@@ -469,10 +469,10 @@ impl<I: NodeId> CausalContext<I> {
         above.extend(nodes.map(keep));
 
         let mut answers = above.into_iter();
-        self.above.retain(|_, runs| {
+        self.above.retain(|_, ranges| {
             let keeps = answers.next() == Some(true);
             if !keeps {
-                self.count -= runs.len();
+                self.count -= ranges.len();
             }
             keeps
         });
@@ -485,15 +485,15 @@ impl<I: NodeId> CausalContext<I> {
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         self.prefix.internal_validate()?;
-        for (node, runs) in &self.above {
-            if !runs.are_apart() {
+        for (node, ranges) in &self.above {
+            if !ranges.are_apart() {
                 return Err("CC1 and CC3: no range above is empty, and a gap between any two");
             }
-            if runs.iter().next().is_some_and(|(first, _)| first - 1 <= self.prefix.get(node)) {
+            if ranges.iter().next().is_some_and(|(first, _)| first - 1 <= self.prefix.get(node)) {
                 return Err("CC2: a gap between a prefix and what is above it");
             }
         }
-        if self.above.values().map(Runs::len).sum::<usize>() != self.count {
+        if self.above.values().map(CounterRanges::len).sum::<usize>() != self.count {
             return Err("CC4: the number of ranges above is known");
         }
         Ok(())
