@@ -222,9 +222,9 @@ fn no_public_type_is_left_out() {
         };
         let path = path.split(['<', '(', ' ']).next().unwrap_or(path).trim_start_matches("happens_before::");
         let is_path =
-            |line: &&str| line.strip_prefix(path).is_some_and(|rest| rest.starts_with(['<', ',', ' ']));
+            |line: &str| line.strip_prefix(path).is_some_and(|rest| rest.starts_with(['<', ',', ' ']));
         types += 1;
-        if !lines.iter().any(|line| is_path(&line)) {
+        if !lines.iter().any(|line| is_path(line)) {
             missing.push(path);
         }
     }

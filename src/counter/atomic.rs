@@ -11,6 +11,8 @@ use crate::atomic::{AtomicU64, Ordering};
 /// limit holds exactly, whatever the contention. Threads also see each other's memory in the order of the
 /// numbers: the taker of a higher number sees everything that the taker of a lower one did before taking it.
 ///
+/// Targets without 64-bit atomics have this type only with the feature `portable-atomic`.
+///
 /// # What must survive a restart
 ///
 /// A bound of all numbers that left the process. Save it *before* a number leaves, never replace it by a lower one, and

@@ -10,6 +10,7 @@ use crate::node::{CounterExhausted, NodeId};
 /// One node's Lamport clock, shared by its threads.
 ///
 /// It is [`LamportClock`](crate::LamportClock) with `&self`: the same limits, the same errors.
+/// Targets without 64-bit atomics have this type only with the feature `portable-atomic`.
 ///
 /// # At the end of the range
 ///
@@ -143,6 +144,7 @@ impl<I: NodeId> AtomicLamportClock<I> {
 /// One node's hybrid clock, shared by its threads.
 ///
 /// It is [`HybridClock`](crate::HybridClock) with `&self`: the same limits, the same errors.
+/// Targets without 64-bit atomics have this type only with the feature `portable-atomic`.
 ///
 /// # What must survive a restart
 ///

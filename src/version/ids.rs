@@ -6,7 +6,7 @@
 //! lasts until a vector's ids change, and a copy has it from the start. Among several vectors it spreads: of two shapes
 //! for the same ids the older one stays.
 //!
-//! Shapes are about speed only. They are neither compared, hashed, shown nor sent. SortedIds that have room inline have none,
+//! Shapes are about speed only. They are neither compared, hashed, shown nor sent. Ids that have room inline have none,
 //! since to read so few costs no more.
 //!
 //! # Invariants
