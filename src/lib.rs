@@ -192,7 +192,7 @@ pub use broadcast::{publisher::Publisher, subscriber::Subscriber};
 pub use delivery::{buffer::CausalBuffer, dag::DagBuffer, message::Message, sender::CausalSender};
 #[cfg(feature = "alloc")]
 pub use endpoint::machine::Endpoint;
-pub use node::{Dot, NodeId};
+pub use node::dot::{Dot, NodeId};
 pub use order::CausalOrder;
 pub use scalar::{hybrid::HybridClock, lamport::LamportClock};
 #[cfg(feature = "alloc")]

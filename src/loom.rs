@@ -11,7 +11,9 @@ use std::println;
 use std::sync::atomic::{AtomicUsize, Ordering as StdOrdering};
 use std::vec::Vec;
 
-use crate::{AtomicCounter, AtomicHybridClock, AtomicLamportClock, Counter, HybridTime, LamportClock};
+use crate::LamportClock;
+use crate::counter::{AtomicCounter, Counter};
+use crate::scalar::{AtomicHybridClock, AtomicLamportClock, HybridTime};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
@@ -163,7 +165,7 @@ fn the_counter_hands_out_each_number_once_and_none_above_its_limit() {
                 for _ in 0..2 {
                     match counter.increment_and_get(n) {
                         Ok(first) => taken.extend(first..first + n.get()),
-                        Err(error) => assert!(error.remaining < n.get()),
+                        Err(error) => assert!(error.available < n.get()),
                     }
                     assert!(counter.current().unwrap() <= 4);
                 }
@@ -179,7 +181,7 @@ fn the_counter_hands_out_each_number_once_and_none_above_its_limit() {
 }
 
 #[test]
-fn whoever_takes_a_later_number_sees_what_was_done_before_an_earlier_one() {
+fn the_taker_of_a_later_number_sees_what_was_done_before_an_earlier_one() {
     explore(|| {
         let counter = Arc::new(AtomicCounter::new());
         let done = Arc::new(AtomicBool::new(false));

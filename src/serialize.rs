@@ -19,7 +19,7 @@
 //! limit of entries is up to the format, which has the bytes.
 //!
 //! Serde promises no order of the bytes, so none of this is a sort key. A class is written to save it or to hand it
-//! over; whoever then uses both the class and its form issues numbers twice.
+//! over; using both the class and its form issues numbers twice.
 
 use core::fmt;
 
@@ -123,7 +123,7 @@ impl<'de> Deserialize<'de> for NumberRange {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (first, last) = Deserialize::deserialize(deserializer)?;
         NumberRange::new(first..=last)
-            .map_or_else(|| refuse("a run that is empty, starts at 0 or ends above 2^63 - 1"), Ok)
+            .map_or_else(|| refuse("a range that is empty, starts at 0 or ends above 2^63 - 1"), Ok)
     }
 }
 
@@ -135,7 +135,7 @@ impl Serialize for Interleaved {
 
 impl<'de> Deserialize<'de> for Interleaved {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Interleaved::restore(Deserialize::deserialize(deserializer)?).map_or_else(refuse, Ok)
+        Interleaved::checked(Deserialize::deserialize(deserializer)?).or_else(refuse)
     }
 }
 

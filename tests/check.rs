@@ -2,7 +2,7 @@
 #![cfg(feature = "alloc")]
 
 use happens_before::Dot;
-use happens_before::check::{CausalRun, Violation};
+use happens_before::check::{CausalRun, CausalViolation};
 
 fn dot(node: char, counter: u64) -> Dot<char> {
     Dot::new(node, counter).unwrap()
@@ -37,14 +37,14 @@ fn a_causal_and_complete_run_is_accepted() {
 #[test]
 fn a_delivery_before_a_named_cause_is_found() {
     let violation = run().delivered(1, &dot('b', 1)).unwrap_err();
-    assert_eq!(violation, Violation::BeforeCause { site: 1, dot: dot('b', 1), cause: dot('a', 1) });
+    assert_eq!(violation, CausalViolation::BeforeCause { site: 1, dot: dot('b', 1), cause: dot('a', 1) });
     assert_eq!(violation.to_string(), "site 1 delivers ('b', 1) before its cause ('a', 1)");
 }
 
 #[test]
 fn a_delivery_before_the_senders_previous_message_is_found() {
     let violation = run().delivered(0, &dot('a', 2)).unwrap_err();
-    assert_eq!(violation, Violation::BeforeCause { site: 0, dot: dot('a', 2), cause: dot('a', 1) });
+    assert_eq!(violation, CausalViolation::BeforeCause { site: 0, dot: dot('a', 2), cause: dot('a', 1) });
 }
 
 #[test]
@@ -78,11 +78,11 @@ fn what_was_never_delivered_is_found_the_earliest_first() {
         run.delivered(0, &name).unwrap();
     }
     let violation = run.complete().unwrap_err();
-    assert_eq!(violation, Violation::NotDelivered { site: 0, dot: dot('a', 2) });
+    assert_eq!(violation, CausalViolation::NotDelivered { site: 0, dot: dot('a', 2) });
     assert_eq!(violation.to_string(), "site 0 has not delivered ('a', 2)");
     run.delivered(0, &dot('a', 2)).unwrap();
     run.delivered(0, &dot('b', 2)).unwrap();
-    assert_eq!(run.complete(), Err(Violation::NotDelivered { site: 1, dot: dot('a', 1) }));
+    assert_eq!(run.complete(), Err(CausalViolation::NotDelivered { site: 1, dot: dot('a', 1) }));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_single_delivery_that_lacks_is_found() {
         }
     }
     run.delivered(1, &dot('c', 1)).unwrap();
-    assert_eq!(run.complete(), Err(Violation::NotDelivered { site: 0, dot: dot('c', 1) }));
+    assert_eq!(run.complete(), Err(CausalViolation::NotDelivered { site: 0, dot: dot('c', 1) }));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_cause_that_was_never_sent_is_found_and_its_effect_not_noted() {
         (dot('a', 4), None, dot('a', 3)),              // a number left out
     ] {
         let violation = run.sent(sent, named).unwrap_err();
-        assert_eq!(violation, Violation::UnknownCause { dot: sent, cause });
+        assert_eq!(violation, CausalViolation::UnknownCause { dot: sent, cause });
         assert!(run.delivered(0, &sent).is_err());
     }
     let violation = run.sent(dot('a', 4), []).unwrap_err();

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
 
-use happens_before::counter::{AtomicCounter, Coalescing, Counter, Redeemed, Request, Ticket};
+use happens_before::counter::{AtomicCounter, BatchRequest, Coalescing, Counter, Redeemed, Ticket};
 
 const ONE: NonZeroU64 = NonZeroU64::MIN;
 
@@ -97,9 +97,9 @@ impl Random {
 struct Node {
     front: Coalescing,
     callers: Vec<(u64, u64, Ticket)>,
-    sent: VecDeque<Request>,
-    answers: VecDeque<(Request, u64)>,
-    awaited: Option<Request>,
+    sent: VecDeque<BatchRequest>,
+    answers: VecDeque<(BatchRequest, u64)>,
+    awaited: Option<BatchRequest>,
 }
 
 #[derive(Default)]
@@ -145,7 +145,7 @@ fn coalesced_run(seed: u64) -> Seen {
             9 => node.sent.extend(node.awaited), // a time-out: send it again
             10 => {
                 if let Some(request) = node.awaited.take_if(|_| random.below(4) == 0) {
-                    seen.failed += u64::from(node.front.handle_failure(request).is_ok());
+                    seen.failed += u64::from(node.front.handle_failure(request));
                 }
             }
             11..13 => {
@@ -166,8 +166,8 @@ fn coalesced_run(seed: u64) -> Seen {
                 let pick = random.below(node.answers.len().max(1) as u64) as usize;
                 if let Some((request, first)) = node.answers.remove(pick) {
                     match node.front.handle_response(request, first) {
-                        Ok(()) => node.awaited = None,
-                        Err(_) => seen.refused += 1,
+                        Ok(true) => node.awaited = None,
+                        Ok(false) | Err(_) => seen.refused += 1,
                     }
                 }
             }

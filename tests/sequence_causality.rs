@@ -7,9 +7,10 @@
 use std::convert::Infallible;
 use std::num::NonZeroU64;
 
-use happens_before::check::{CausalRun, Violation};
+use happens_before::check::{CausalRun, CausalViolation};
 use happens_before::sequence::{
-    Blocks, BlocksConfig, Interleaved, Layout, NumberRange, ReserveAhead, Snowflake, SnowflakeConfig, Store,
+    Blocks, BlocksConfig, Interleaved, NumberRange, ReserveAhead, Snowflake, SnowflakeConfig, SnowflakeLayout,
+    Store,
 };
 use happens_before::{CausalOrder, Dot, LamportClock, VersionVector};
 
@@ -54,7 +55,7 @@ fn answer(busy: impl FnMut() -> u64, idle: impl FnMut() -> u64) -> (Operation, O
 }
 
 /// The two operations, applied in the order of their numbers, before the eyes of the oracle.
-fn apply_by_number(x: &Operation, y: &Operation) -> Result<(), Violation<&'static str>> {
+fn apply_by_number(x: &Operation, y: &Operation) -> Result<(), CausalViolation<&'static str>> {
     let [x_dot, y_dot] = ["busy", "idle"].map(|node| Dot::new(node, 1).expect("not 0"));
     let mut run = CausalRun::new(1);
     run.sent(x_dot, [])?;
@@ -101,7 +102,7 @@ fn interleaved_numbers_contradict_causality_where_one_node_is_busier() {
 fn numbers_from_blocks_contradict_causality_where_one_block_is_older() {
     let [mut old, mut new] = [1..=1_000, 1_001..=2_000].map(|block| {
         let mut blocks = Blocks::new(BlocksConfig::default());
-        blocks.feed(0, NumberRange::new(block).expect("a run")).expect("empty");
+        blocks.feed(0, NumberRange::new(block).expect("a range")).expect("empty");
         blocks
     });
     let (x, y) = answer(|| new.issue().expect("1,000 numbers"), || old.issue().expect("1,000 numbers"));
@@ -112,7 +113,7 @@ fn numbers_from_blocks_contradict_causality_where_one_block_is_older() {
 #[test]
 fn numbers_reserved_ahead_contradict_causality_between_two_stores() {
     let [mut busy, mut idle] = [(), ()]
-        .map(|()| ReserveAhead::open(InMemory::default(), NonZeroU64::MIN).expect("memory does not fail"));
+        .map(|()| ReserveAhead::resume(InMemory::default(), NonZeroU64::MIN).expect("memory does not fail"));
     let (x, y) = answer(|| busy.issue().expect("far from the end"), || idle.issue().expect("far from the end"));
     assert_eq!((x.number, y.number), (1_000, 1));
     assert_contradiction((x, y));
@@ -120,7 +121,7 @@ fn numbers_reserved_ahead_contradict_causality_between_two_stores() {
 
 #[test]
 fn even_one_store_contradicts_causality_where_a_number_is_taken_before_it_is_used() {
-    let mut one = ReserveAhead::open(InMemory::default(), NonZeroU64::MIN).expect("memory does not fail");
+    let mut one = ReserveAhead::resume(InMemory::default(), NonZeroU64::MIN).expect("memory does not fail");
     let taken_early = one.issue().expect("far from the end");
     assert_contradiction(answer(|| one.issue().expect("far from the end"), || taken_early));
 }
@@ -128,7 +129,7 @@ fn even_one_store_contradicts_causality_where_a_number_is_taken_before_it_is_use
 #[test]
 fn time_of_day_ids_contradict_causality_where_one_clock_is_behind() {
     let [mut busy, mut idle] = [1, 2].map(|node| {
-        let config = SnowflakeConfig { layout: Layout::SNOWFLAKE, node, origin_ms: 0, ahead_ms: 0 };
+        let config = SnowflakeConfig { layout: SnowflakeLayout::SNOWFLAKE, node, origin_ms: 0, ahead_ms: 0 };
         Snowflake::new(config).expect("a valid configuration")
     });
     // The message takes 4 ms, and the answering node's clock is 5 ms behind.

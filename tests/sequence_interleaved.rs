@@ -5,7 +5,8 @@ mod sequence_support;
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 
-use happens_before::sequence::{Exhausted, Interleaved, Limit};
+use happens_before::counter::TooFewNumbers;
+use happens_before::sequence::{Interleaved, Limit};
 use sequence_support::Random;
 
 const MAX: u64 = Limit::MAX.get();
@@ -19,7 +20,7 @@ fn nonzero(n: u64) -> NonZeroU64 {
 }
 
 fn restore(saved: [u64; 3]) -> Interleaved {
-    Interleaved::restore(saved).expect("a state that was saved")
+    Interleaved::resume(saved).expect("a state that was saved")
 }
 
 /// The numbers of a class, by the definition of a class and nothing else.
@@ -71,10 +72,10 @@ fn every_reachable_deal_of_small_ranges_partitions_what_is_not_issued() {
 
                 let mut taking = restore(class);
                 match taking.issue_range(nonzero(2)) {
-                    Ok(run) => {
+                    Ok(range) => {
                         let first_two: Vec<u64> = numbers(class).take(2).collect();
-                        assert!(numbers(run.save()).eq(first_two), "a run is what comes next");
-                        assert_eq!(union(&[&others[..], &[taking.save(), run.save()]].concat()), before);
+                        assert!(numbers(range.save()).eq(first_two), "the range is what comes next");
+                        assert_eq!(union(&[&others[..], &[taking.save(), range.save()]].concat()), before);
                     }
                     Err(error) => {
                         assert!(numbers(class).count() < 2 && taking.save() == class);
@@ -144,7 +145,7 @@ fn a_merge_is_refused_exactly_if_the_two_together_are_not_one_class_and_a_part_b
     let (mut accepted, mut refused) = (0, 0);
     let classes: Vec<[u64; 3]> = (1..=5)
         .flat_map(|step| (1..=8).flat_map(move |next| (1..=9).map(move |last| [next, step, last])))
-        .filter(|&saved| Interleaved::restore(saved).is_ok())
+        .filter(|&saved| Interleaved::resume(saved).is_some())
         .collect();
     for (&left, &right) in classes.iter().flat_map(|left| classes.iter().map(move |right| (left, right))) {
         let same_ends = left[1] == right[1] && left[1] % 2 == 0 && left[2].abs_diff(right[2]) * 2 == left[1];
@@ -220,8 +221,8 @@ fn random_splits_and_merges_over_64_nodes_neither_repeat_nor_lose_a_number() {
             // A restart.
             2 => nodes[at][class] = restore(nodes[at][class].save()),
             3 => {
-                if let Ok(run) = nodes[at][class].issue_range(nonzero(1 + random.below(9) as u64)) {
-                    run.for_each(|number| {
+                if let Ok(range) = nodes[at][class].issue_range(nonzero(1 + random.below(9) as u64)) {
+                    range.for_each(|number| {
                         mark(number);
                         draws += 1;
                     });
@@ -278,15 +279,15 @@ fn sixty_four_nodes_that_join_one_by_one_each_cost_one_split() {
 
 #[test]
 fn who_goes_on_with_another_class_where_one_ends_repeats_nothing() {
-    // What a merge leaves behind, and a run, end below numbers of the class that they come from: with a higher limit
+    // What a merge leaves behind, and a range, end below numbers of the class that they come from: with a higher limit
     // they would issue those too.
     let mut a = Interleaved::new(1, 1).expect("all");
     let mut b = a.split().expect("far from the end");
     let mut issued: BTreeSet<u64> = b.by_ref().take(5).collect();
     let (mut merged, behind) = a.merge(b).expect("siblings");
     let mut behind = behind.expect("a lagged behind");
-    let mut run = merged.issue_range(nonzero(3)).expect("far from the end");
-    for class in [&mut behind, &mut run] {
+    let mut range = merged.issue_range(nonzero(3)).expect("far from the end");
+    for class in [&mut behind, &mut range] {
         while let Ok(number) = class.issue() {
             assert!(issued.insert(number), "{number} twice");
         }
@@ -336,16 +337,12 @@ fn a_forged_or_damaged_state_is_refused_or_is_a_class_that_keeps_its_promises() 
     let mut refused = 0;
     let pairs = edges.into_iter().flat_map(|next| edges.map(|step| (next, step)));
     for saved in pairs.flat_map(|(next, step)| edges.map(|last| [next, step, last])) {
-        match Interleaved::restore(saved) {
-            Ok(class) => {
+        match Interleaved::resume(saved) {
+            Some(class) => {
                 assert_eq!(class.save(), saved);
                 accepted.push(saved);
             }
-            Err(error) => {
-                refused += 1;
-                assert_eq!(error.saved, saved);
-                assert!(error.to_string().contains(error.reason));
-            }
+            None => refused += 1,
         }
     }
     println!("{} accepted, {refused} refused", accepted.len());
@@ -382,10 +379,10 @@ fn a_forged_or_damaged_state_is_refused_or_is_a_class_that_keeps_its_promises() 
         for n in edges.into_iter().filter_map(NonZeroU64::new) {
             let mut class = restore(saved);
             match class.issue_range(n) {
-                Ok(run) => {
-                    valid(&run);
+                Ok(range) => {
+                    valid(&range);
                     valid(&class);
-                    assert_eq!((run.remaining(), class.remaining()), (n.get(), remaining - n.get()));
+                    assert_eq!((range.remaining(), class.remaining()), (n.get(), remaining - n.get()));
                 }
                 Err(_) => assert!(n.get() > remaining && class.save() == saved),
             }
@@ -407,12 +404,15 @@ fn the_last_number_is_the_highest_of_the_class_within_the_limit() {
     assert_eq!((top.issue(), top.issue()), (Ok(MAX - 4), Ok(MAX - 1)));
     for _ in 0..3 {
         let error = top.issue().expect_err("exhausted");
-        assert!(matches!(error, Exhausted { wanted: 1, available: 0, .. }));
+        assert!(matches!(error, TooFewNumbers { wanted: 1, available: 0, .. }));
         assert_eq!((top.remaining(), top.peek(), top.size_hint()), (0, None, (0, Some(0))));
     }
     let error = top.split().unwrap_err();
-    assert_eq!(error.to_string(), "too few numbers are left, 0 of 3 wanted; go on with another class or block");
-    assert!(matches!(error, Exhausted { wanted: 3, available: 0, .. }));
+    assert_eq!(
+        error.to_string(),
+        "too few numbers, 0 of 3 wanted can be had at once; ask for fewer, or go on with another class, block or batch"
+    );
+    assert!(matches!(error, TooFewNumbers { wanted: 3, available: 0, .. }));
 
     assert_eq!(Interleaved::new(1, 1).expect("all").remaining(), MAX);
     assert_eq!(Interleaved::new(MAX, MAX).expect("one").remaining(), 1);

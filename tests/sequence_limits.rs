@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::num::NonZeroU64;
 
 use happens_before::sequence::{
-    Blocks, BlocksConfig, Interleaved, Layout, Limit, NumberRange, ReserveAhead, Snowflake, SnowflakeConfig,
-    Store,
+    Blocks, BlocksConfig, Interleaved, Limit, NumberRange, ReserveAhead, Snowflake, SnowflakeConfig,
+    SnowflakeLayout, Store,
 };
 
 struct InMemory(u64);
@@ -38,12 +38,12 @@ fn last_numbers(limit: Limit) -> [Vec<u64>; 3] {
     let mut blocks = Blocks::new(BlocksConfig { limit, highest: start, ..BlocksConfig::default() });
     let mut block_issued = Vec::new();
     for first in start + 1.. {
-        let Ok(()) = blocks.feed(0, NumberRange::new(first..=first).expect("a run")) else { break };
+        let Ok(()) = blocks.feed(0, NumberRange::new(first..=first).expect("a range")) else { break };
         block_issued.extend(blocks.issue());
     }
 
     let mut ahead =
-        ReserveAhead::open_with_limit(InMemory(start), NonZeroU64::MIN, limit).expect("within the limit");
+        ReserveAhead::resume_with_limit(InMemory(start), NonZeroU64::MIN, limit).expect("within the limit");
     [class.collect(), block_issued, ahead.numbers().map_while(Result::ok).collect()]
 }
 
@@ -74,16 +74,16 @@ fn numbers_within_the_json_limit_pass_through_javascript_and_those_above_do_not(
     assert!(x != y && through_javascript(x) == through_javascript(y));
 
     // Time-of-day ids: the usual layout does not pass, the narrow one does until its last id.
-    let id = |layout: Layout, now_ms: u64| {
+    let id = |layout: SnowflakeLayout, now_ms: u64| {
         let config = SnowflakeConfig { layout, node: 3, origin_ms: 1_735_689_600_000, ahead_ms: 0 };
         let mut clock = Snowflake::new(config).expect("a valid configuration");
         clock.issue(now_ms).expect("the clock goes on");
         clock.issue(now_ms).expect("the clock goes on")
     };
-    let in_2026 = id(Layout::SNOWFLAKE, 1_785_542_400_000);
+    let in_2026 = id(SnowflakeLayout::SNOWFLAKE, 1_785_542_400_000);
     assert_ne!(through_javascript(in_2026), in_2026);
-    for now_ms in [1_785_542_400_000, 1_735_689_600_000 + Layout::JSON.highest_ms()] {
-        let narrow = id(Layout::JSON, now_ms);
+    for now_ms in [1_785_542_400_000, 1_735_689_600_000 + SnowflakeLayout::JSON.highest_ms()] {
+        let narrow = id(SnowflakeLayout::JSON, now_ms);
         assert_eq!(through_javascript(narrow), narrow);
     }
 }
@@ -107,15 +107,15 @@ fn runs_are_never_empty_never_start_at_0_and_never_end_above_all_limits() {
     let edges = [0, 1, 2, max - 1, max, max + 1, u64::MAX];
     for (first, last) in edges.into_iter().flat_map(|first| edges.map(|last| (first, last))) {
         let valid = first >= 1 && first <= last && last <= max;
-        let run = NumberRange::new(first..=last);
-        assert_eq!(run.is_some(), valid, "{first}..={last}");
-        if let Some(run) = run {
-            assert_eq!((run.first(), run.last(), run.len()), (first, last, last - first + 1));
+        let range = NumberRange::new(first..=last);
+        assert_eq!(range.is_some(), valid, "{first}..={last}");
+        if let Some(range) = range {
+            assert_eq!((range.first(), range.last(), range.len()), (first, last, last - first + 1));
             assert_eq!(
-                NumberRange::starting_at(first, NonZeroU64::new(run.len()).expect("not empty")),
-                Some(run)
+                NumberRange::starting_at(first, NonZeroU64::new(range.len()).expect("not empty")),
+                Some(range)
             );
-            assert_eq!(format!("{run} {run:?}"), format!("{first}..={last} {first}..={last}"));
+            assert_eq!(format!("{range} {range:?}"), format!("{first}..={last} {first}..={last}"));
         }
     }
     assert_eq!(NumberRange::starting_at(max, NonZeroU64::new(2).expect("not zero")), None);

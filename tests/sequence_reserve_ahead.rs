@@ -2,7 +2,8 @@
 
 use std::num::NonZeroU64;
 
-use happens_before::sequence::{Exhausted, Limit, NumberRange, ReserveAhead, ReserveError, Store};
+use happens_before::counter::TooFewNumbers;
+use happens_before::sequence::{Limit, NumberRange, ReserveAhead, ReserveError, Store};
 
 fn nonzero(n: u64) -> NonZeroU64 {
     NonZeroU64::new(n).expect("not zero")
@@ -72,7 +73,7 @@ impl Store for Shared<'_> {
 #[test]
 fn a_write_covers_as_many_numbers_as_are_reserved_ahead() {
     let mut store = Memory::default();
-    let mut numbers = ReserveAhead::open(&mut store, nonzero(10)).expect("readable");
+    let mut numbers = ReserveAhead::resume(&mut store, nonzero(10)).expect("readable");
     assert_eq!((numbers.bound(), numbers.reserved(), numbers.remaining()), (0, 0, Limit::MAX.get()));
     for expected in 1..=25 {
         assert_eq!(numbers.issue(), Ok(expected));
@@ -80,7 +81,7 @@ fn a_write_covers_as_many_numbers_as_are_reserved_ahead() {
     assert_eq!((numbers.bound(), numbers.reserved(), numbers.remaining()), (30, 5, Limit::MAX.get() - 25));
     assert_eq!(store.writes, [10, 20, 30]);
 
-    let mut numbers = ReserveAhead::open(store, nonzero(1)).expect("readable");
+    let mut numbers = ReserveAhead::resume(store, nonzero(1)).expect("readable");
     assert!(numbers.numbers().take(3).eq([Ok(31), Ok(32), Ok(33)]));
     assert_eq!(numbers.into_store().writes, [10, 20, 30, 31, 32, 33]);
 }
@@ -93,14 +94,14 @@ fn every_mix_of_failing_stores_and_restarts_issues_no_number_twice() {
     for ahead in [1, 2] {
         for word in 0..8_u32.pow(6) {
             let store = std::cell::RefCell::new(Memory::default());
-            let mut numbers = ReserveAhead::open(Shared(&store), nonzero(ahead)).expect("readable");
+            let mut numbers = ReserveAhead::resume(Shared(&store), nonzero(ahead)).expect("readable");
             let mut last = 0;
             for letter in (0..6).map(|at| word / 8_u32.pow(at) % 8) {
                 store.borrow_mut().fate = fates[letter as usize % 4];
                 if letter >= 4 {
                     restarts += 1;
                     // Also while the store fails: then the old process goes on.
-                    if let Ok(restarted) = ReserveAhead::open(Shared(&store), nonzero(ahead)) {
+                    if let Ok(restarted) = ReserveAhead::resume(Shared(&store), nonzero(ahead)) {
                         numbers = restarted;
                     }
                 }
@@ -133,7 +134,7 @@ fn every_mix_of_failing_stores_and_restarts_issues_no_number_twice() {
 #[test]
 fn a_failed_write_changes_nothing_and_the_next_call_tries_again() {
     let store = std::cell::RefCell::new(Memory::default());
-    let mut numbers = ReserveAhead::open(Shared(&store), nonzero(10)).expect("readable");
+    let mut numbers = ReserveAhead::resume(Shared(&store), nonzero(10)).expect("readable");
     assert_eq!(numbers.issue(), Ok(1));
     store.borrow_mut().fate = Fate::WriteFails;
     assert!(numbers.numbers().take(9).eq((2..=10).map(Ok)), "these need no write");
@@ -157,13 +158,13 @@ fn a_failed_write_changes_nothing_and_the_next_call_tries_again() {
     assert_eq!((numbers.bound(), store.borrow().number), (landed + 10, landed + 10));
 
     store.borrow_mut().fate = Fate::ReadFails;
-    assert_eq!(ReserveAhead::open(Shared(&store), nonzero(10)).err(), Some(ReserveError::Store(DiskFull)));
+    assert_eq!(ReserveAhead::resume(Shared(&store), nonzero(10)).err(), Some(ReserveError::Store(DiskFull)));
 }
 
 #[test]
 fn a_store_that_went_back_or_that_somebody_else_uses_stops_the_numbers() {
     let store = std::cell::RefCell::new(Memory::default());
-    let mut numbers = ReserveAhead::open(Shared(&store), nonzero(2)).expect("readable");
+    let mut numbers = ReserveAhead::resume(Shared(&store), nonzero(2)).expect("readable");
     assert_eq!((numbers.issue(), numbers.issue()), (Ok(1), Ok(2)));
 
     // An old copy of the file comes back: a restart now would issue 1 and 2 again.
@@ -179,7 +180,7 @@ fn a_store_that_went_back_or_that_somebody_else_uses_stops_the_numbers() {
 
     // Two processes over one file: the first to find out stops.
     store.borrow_mut().number = 2;
-    let mut second = ReserveAhead::open(Shared(&store), nonzero(2)).expect("nothing tells that it is shared");
+    let mut second = ReserveAhead::resume(Shared(&store), nonzero(2)).expect("nothing tells that it is shared");
     assert_eq!(second.issue(), Ok(3));
     assert_eq!(numbers.issue(), Err(ReserveError::Moved { expected: 2, found: 4 }));
     assert_eq!((second.issue(), second.issue()), (Ok(4), Ok(5)));
@@ -195,8 +196,8 @@ fn two_owners_by_mistake_repeat_nothing_whichever_writes_fail() {
         // Each letter: how the store fares, who goes on, and whether it issues, observes or restarts.
         for word in 0..18_u32.pow(4) {
             let store = std::cell::RefCell::new(Memory::default());
-            let open = || ReserveAhead::open(Shared(&store), nonzero(ahead)).expect("readable");
-            let mut owners = [open(), open()];
+            let resume = || ReserveAhead::resume(Shared(&store), nonzero(ahead)).expect("readable");
+            let mut owners = [resume(), resume()];
             let mut used = [false; 64];
             for letter in (0..4).map(|at| word / 18_u32.pow(at) % 18) {
                 store.borrow_mut().fate = fates[letter as usize % 3];
@@ -210,7 +211,7 @@ fn two_owners_by_mistake_repeat_nothing_whichever_writes_fail() {
                         Err(error) => moved += u32::from(matches!(error, ReserveError::Moved { .. })),
                     },
                     1 => drop(owner.observe(owner.bound() + 2)),
-                    _ => *owner = open(),
+                    _ => *owner = resume(),
                 }
                 assert_eq!(owner.internal_validate(), Ok(()));
             }
@@ -224,23 +225,23 @@ fn two_owners_by_mistake_repeat_nothing_whichever_writes_fail() {
 fn at_the_limit_a_write_that_failed_and_arrived_leaves_nothing() {
     let store = std::cell::RefCell::new(Memory::default());
     let limit = Limit::new(10).expect("a limit");
-    let mut numbers = ReserveAhead::open_with_limit(Shared(&store), nonzero(10), limit).expect("readable");
+    let mut numbers = ReserveAhead::resume_with_limit(Shared(&store), nonzero(10), limit).expect("readable");
     store.borrow_mut().fate = Fate::WriteFailsButLands;
     assert!(numbers.issue().is_err());
     store.borrow_mut().fate = Fate::Good;
     for n in [1, u64::MAX] {
         let error = numbers.issue_range(nonzero(n)).expect_err("as a restart would");
-        assert!(matches!(error, ReserveError::Exhausted(Exhausted { available: 0, .. })), "{error}");
+        assert!(matches!(error, ReserveError::TooFewNumbers(TooFewNumbers { available: 0, .. })), "{error}");
     }
     // The advice.
-    let mut raised = ReserveAhead::open(Shared(&store), nonzero(10)).expect("readable");
+    let mut raised = ReserveAhead::resume(Shared(&store), nonzero(10)).expect("readable");
     assert_eq!(raised.issue(), Ok(11));
 }
 
 #[test]
 fn a_number_observed_is_below_all_later_ones_also_after_a_restart() {
     let mut store = Memory::default();
-    let mut numbers = ReserveAhead::open(&mut store, nonzero(10)).expect("readable");
+    let mut numbers = ReserveAhead::resume(&mut store, nonzero(10)).expect("readable");
     numbers.observe(0).expect("no number at all");
     assert_eq!(numbers.issue(), Ok(1));
     numbers.observe(7).expect("within the bound");
@@ -251,7 +252,7 @@ fn a_number_observed_is_below_all_later_ones_also_after_a_restart() {
     assert_eq!((numbers.bound(), numbers.reserved()), (509, 9));
 
     // The crash comes before anything else is issued.
-    let mut numbers = ReserveAhead::open(&mut store, nonzero(10)).expect("readable");
+    let mut numbers = ReserveAhead::resume(&mut store, nonzero(10)).expect("readable");
     assert_eq!(numbers.issue(), Ok(510));
     assert_eq!(store.writes, [10, 509, 519]);
 }
@@ -259,10 +260,10 @@ fn a_number_observed_is_below_all_later_ones_also_after_a_restart() {
 #[test]
 fn runs_are_consecutive_and_cost_one_write() {
     let mut store = Memory::default();
-    let mut numbers = ReserveAhead::open(&mut store, nonzero(10)).expect("readable");
-    assert_eq!(numbers.issue_range(nonzero(4)), Ok(NumberRange::new(1..=4).expect("a run")));
-    assert_eq!(numbers.issue_range(nonzero(6)), Ok(NumberRange::new(5..=10).expect("a run")));
-    assert_eq!(numbers.issue_range(nonzero(25)), Ok(NumberRange::new(11..=35).expect("a run")));
+    let mut numbers = ReserveAhead::resume(&mut store, nonzero(10)).expect("readable");
+    assert_eq!(numbers.issue_range(nonzero(4)), Ok(NumberRange::new(1..=4).expect("a range")));
+    assert_eq!(numbers.issue_range(nonzero(6)), Ok(NumberRange::new(5..=10).expect("a range")));
+    assert_eq!(numbers.issue_range(nonzero(25)), Ok(NumberRange::new(11..=35).expect("a range")));
     assert_eq!(numbers.issue(), Ok(36));
     assert_eq!(store.writes, [13, 44], "each covers what is needed and nine more");
 }
@@ -271,7 +272,7 @@ fn runs_are_consecutive_and_cost_one_write() {
 fn nothing_is_issued_observed_or_reserved_above_the_limit() {
     let limit = Limit::new(25).expect("a limit");
     let mut store = Memory::default();
-    let mut numbers = ReserveAhead::open_with_limit(&mut store, nonzero(10), limit).expect("readable");
+    let mut numbers = ReserveAhead::resume_with_limit(&mut store, nonzero(10), limit).expect("readable");
 
     let error = numbers.observe(26).expect_err("a forged number");
     assert_eq!(error, ReserveError::AboveLimit { number: 26, limit });
@@ -281,7 +282,7 @@ fn nothing_is_issued_observed_or_reserved_above_the_limit() {
     );
     assert!(numbers.observe(u64::MAX).is_err());
     for n in [26, u64::MAX] {
-        assert!(matches!(numbers.issue_range(nonzero(n)), Err(ReserveError::Exhausted(_))));
+        assert!(matches!(numbers.issue_range(nonzero(n)), Err(ReserveError::TooFewNumbers(_))));
     }
     assert_eq!((numbers.bound(), numbers.remaining()), (0, 25));
 
@@ -290,7 +291,7 @@ fn nothing_is_issued_observed_or_reserved_above_the_limit() {
     assert_eq!((numbers.issue(), numbers.remaining()), (Ok(25), 0));
     for _ in 0..2 {
         let error = numbers.issue().expect_err("exhausted");
-        assert!(matches!(error, ReserveError::Exhausted(Exhausted { wanted: 1, available: 0, .. })));
+        assert!(matches!(error, ReserveError::TooFewNumbers(TooFewNumbers { wanted: 1, available: 0, .. })));
         assert_eq!(
             error.to_string(),
             "too few numbers are left up to the limit, 0 of 1 wanted; raise it if every reader can take that"
@@ -301,19 +302,19 @@ fn nothing_is_issued_observed_or_reserved_above_the_limit() {
     assert_eq!(store.writes, [10, 20, 25]);
 
     // A restart at the end issues nothing; a bound from under a higher limit is refused.
-    let mut numbers = ReserveAhead::open_with_limit(&mut store, nonzero(10), limit).expect("readable");
-    assert!(matches!(numbers.issue(), Err(ReserveError::Exhausted(_))));
+    let mut numbers = ReserveAhead::resume_with_limit(&mut store, nonzero(10), limit).expect("readable");
+    assert!(matches!(numbers.issue(), Err(ReserveError::TooFewNumbers(_))));
     let lower = Limit::new(24).expect("a limit");
-    let error = ReserveAhead::open_with_limit(&mut store, nonzero(10), lower).expect_err("25 is above 24");
+    let error = ReserveAhead::resume_with_limit(&mut store, nonzero(10), lower).expect_err("25 is above 24");
     assert_eq!(error, ReserveError::AboveLimit { number: 25, limit: lower });
     store.number = u64::MAX; // damaged
-    assert!(ReserveAhead::open(&mut store, nonzero(10)).is_err());
+    assert!(ReserveAhead::resume(&mut store, nonzero(10)).is_err());
 
     // At the top of all limits nothing overflows.
     store.number = Limit::MAX.get() - 1;
-    let mut numbers = ReserveAhead::open(&mut store, nonzero(u64::MAX)).expect("readable");
+    let mut numbers = ReserveAhead::resume(&mut store, nonzero(u64::MAX)).expect("readable");
     assert_eq!(numbers.issue(), Ok(Limit::MAX.get()));
-    assert!(matches!(numbers.issue(), Err(ReserveError::Exhausted(_))));
+    assert!(matches!(numbers.issue(), Err(ReserveError::TooFewNumbers(_))));
     assert!(numbers.issue_range(nonzero(u64::MAX)).is_err());
     assert_eq!(store.number, Limit::MAX.get());
 }

@@ -10,7 +10,8 @@ use std::num::NonZeroU64;
 
 use happens_before::counter::Counter;
 use happens_before::sequence::{
-    Blocks, BlocksConfig, Interleaved, Layout, NumberRange, ReserveAhead, Snowflake, SnowflakeConfig, Store,
+    Blocks, BlocksConfig, Interleaved, NumberRange, ReserveAhead, Snowflake, SnowflakeConfig, SnowflakeLayout,
+    Store,
 };
 
 /// The power is cut.
@@ -128,7 +129,7 @@ fn crash<E>(_: E) -> Crash {
 #[test]
 fn reserve_ahead_with_bounds_of_several_sizes() {
     fn program<const AHEAD: u64>(world: &World) -> Result<(), Crash> {
-        let mut numbers = ReserveAhead::open(Bound(world), nonzero(AHEAD)).map_err(crash)?;
+        let mut numbers = ReserveAhead::resume(Bound(world), nonzero(AHEAD)).map_err(crash)?;
         for _ in 0..3 {
             world.use_number(numbers.issue().map_err(crash)?)?;
         }
@@ -159,7 +160,7 @@ fn an_interleaved_class_that_is_saved_before_each_use() {
     assert_never_twice(
         |world| {
             let saved = world.read("class").unwrap_or_else(|| vec![2, 3, 302]);
-            let mut class = Interleaved::restore(saved.try_into().map_err(crash)?).map_err(crash)?;
+            let mut class = Interleaved::resume(saved.try_into().map_err(crash)?).ok_or(Crash)?;
             for _ in 0..4 {
                 let number = class.issue().map_err(crash)?;
                 world.write("class", &class.save())?;
@@ -175,7 +176,7 @@ fn an_interleaved_class_that_is_saved_before_each_use() {
 fn an_interleaved_class_behind_a_bound() {
     fn program<const SKIPS: bool>(world: &World) -> Result<(), Crash> {
         let mut class = Interleaved::with_limit(2, 3, happens_before::sequence::Limit::I32).ok_or(Crash)?;
-        let mut guard = ReserveAhead::open(Bound(world), nonzero(10)).map_err(crash)?;
+        let mut guard = ReserveAhead::resume(Bound(world), nonzero(10)).map_err(crash)?;
         if SKIPS {
             class.skip_past(guard.bound());
         }
@@ -191,7 +192,7 @@ fn an_interleaved_class_behind_a_bound() {
 }
 
 fn restore(saved: &[u64]) -> Result<Interleaved, Crash> {
-    Interleaved::restore(saved.try_into().map_err(crash)?).map_err(crash)
+    Interleaved::resume(saved.try_into().map_err(crash)?).ok_or(Crash)
 }
 
 /// Three numbers of the first class in `file`, each saved before it is used.
@@ -324,14 +325,14 @@ impl HandOver {
     /// Whether a number is lost to everyone: used by nobody, and on nobody's disk.
     fn has_lost(&self) -> bool {
         let disks = [Some(self.sender), self.half, self.receivers[0].0, self.receivers[1].0];
-        let live = disks.into_iter().flatten().flat_map(|class| Interleaved::restore(class).expect("saved"));
+        let live = disks.into_iter().flatten().flat_map(|class| Interleaved::resume(class).expect("saved"));
         let all: BTreeSet<u64> = live.chain(self.used.iter().copied()).collect();
         !all.into_iter().eq(1..=8)
     }
 }
 
 fn issue_saved(class: &mut [u64; 3]) -> Option<u64> {
-    let mut issuing = Interleaved::restore(*class).expect("saved");
+    let mut issuing = Interleaved::resume(*class).expect("saved");
     let number = issuing.issue().ok();
     *class = issuing.save();
     number
@@ -371,7 +372,7 @@ fn a_half_is_handed_over_by_a_sender_that_cannot_see_whether_it_arrived() {
 fn what_a_merge_left_behind_is_below_the_bound_and_is_saved_by_itself() {
     fn program<const SAVES_REMAINDER: bool>(world: &World) -> Result<(), Crash> {
         // Merged before the first life: 7, 8, ... and what lagged behind, 1, 3 and 5.
-        let mut guard = ReserveAhead::open(Bound(world), nonzero(10)).map_err(crash)?;
+        let mut guard = ReserveAhead::resume(Bound(world), nonzero(10)).map_err(crash)?;
         let mut merged = restore(&[7, 1, 1_000])?;
         merged.skip_past(guard.bound());
         let mut behind = restore(&world.read("behind").unwrap_or_else(|| vec![1, 2, 5]))?;
@@ -485,7 +486,7 @@ fn blocks_that_take_up_what_a_clean_stop_left() {
             world.use_number(blocks.issue().map_err(crash)?)?;
         }
         let left: Vec<u64> =
-            blocks.stop().into_iter().flatten().flat_map(|run| [run.first(), run.last()]).collect();
+            blocks.stop().into_iter().flatten().flat_map(|range| [range.first(), range.last()]).collect();
         world.write("left", &left)
     }
     assert_never_twice(program::<true>, 5);
@@ -498,7 +499,7 @@ fn an_atomic_counter_behind_a_bound_whose_takers_overtake_each_other() {
     use happens_before::counter::AtomicCounter;
 
     fn program<const OBSERVES: bool>(world: &World) -> Result<(), Crash> {
-        let mut guard = ReserveAhead::open(Bound(world), NonZeroU64::MIN).map_err(crash)?;
+        let mut guard = ReserveAhead::resume(Bound(world), NonZeroU64::MIN).map_err(crash)?;
         let counter = AtomicCounter::resume(guard.bound(), AtomicCounter::MAX).ok_or(Crash)?;
         for _ in 0..2 {
             let early = counter.increment_and_get(NonZeroU64::MIN).map_err(crash)?;
@@ -541,7 +542,7 @@ fn use_six_ids(
 }
 
 fn wall_clock(ahead_ms: u64) -> Result<Snowflake, Crash> {
-    let config = SnowflakeConfig { layout: Layout::SNOWFLAKE, node: 1, origin_ms: 0, ahead_ms };
+    let config = SnowflakeConfig { layout: SnowflakeLayout::SNOWFLAKE, node: 1, origin_ms: 0, ahead_ms };
     Snowflake::new(config).map_err(crash)
 }
 
@@ -549,7 +550,7 @@ fn wall_clock(ahead_ms: u64) -> Result<Snowflake, Crash> {
 fn a_wall_clock_behind_a_bound_though_the_clock_goes_back() {
     fn program<const SKIPS: bool>(world: &World) -> Result<(), Crash> {
         world.now_ms.set(world.now_ms.get() - 4);
-        let mut guard = ReserveAhead::open(Bound(world), nonzero(5)).map_err(crash)?;
+        let mut guard = ReserveAhead::resume(Bound(world), nonzero(5)).map_err(crash)?;
         let mut clock = wall_clock(2)?;
         if SKIPS {
             clock.skip_past(guard.bound()).map_err(crash)?;

@@ -4,20 +4,19 @@ mod sequence_support;
 
 use std::num::NonZeroU64;
 
-use happens_before::sequence::{
-    AfterEnd, Exhausted, Layout, Limit, Snowflake, SnowflakeConfig, SnowflakeConfigError, SnowflakeError,
-};
+use happens_before::counter::TooFewNumbers;
+use happens_before::sequence::{Limit, Snowflake, SnowflakeConfig, SnowflakeError, SnowflakeLayout};
 use sequence_support::Random;
 
 fn nonzero(n: u64) -> NonZeroU64 {
     NonZeroU64::new(n).expect("not zero")
 }
 
-fn layout(ms_bits: u8, node_bits: u8, sequence_bits: u8) -> Layout {
-    Layout::new(ms_bits, node_bits, sequence_bits).expect("a layout")
+fn layout(ms_bits: u8, node_bits: u8, sequence_bits: u8) -> SnowflakeLayout {
+    SnowflakeLayout::new(ms_bits, node_bits, sequence_bits).expect("a layout")
 }
 
-fn clock(layout: Layout, node: u64, origin_ms: u64, ahead_ms: u64) -> Snowflake {
+fn clock(layout: SnowflakeLayout, node: u64, origin_ms: u64, ahead_ms: u64) -> Snowflake {
     Snowflake::new(SnowflakeConfig { layout, node, origin_ms, ahead_ms }).expect("a valid configuration")
 }
 
@@ -25,7 +24,7 @@ fn clock(layout: Layout, node: u64, origin_ms: u64, ahead_ms: u64) -> Snowflake 
 struct Model {
     /// (millisecond since the origin, sequence) of the last id.
     last: (u64, u64),
-    layout: Layout,
+    layout: SnowflakeLayout,
     origin_ms: u64,
     ahead_ms: u64,
 }
@@ -34,7 +33,7 @@ impl Model {
     /// The first `n` ids in a row, from the clock's millisecond on and after the last id; or why not.
     fn issue(&mut self, now_ms: u64, n: u64) -> Result<(u64, u64), &'static str> {
         if n > self.layout.highest_sequence() + 1 {
-            return Err("run too long");
+            return Err("range too long");
         }
         let now = now_ms.saturating_sub(self.origin_ms);
         let (mut ms, mut sequence) = self.last;
@@ -66,22 +65,22 @@ impl Model {
 #[test]
 fn every_short_history_of_a_tiny_clock_is_what_the_plain_rules_say() {
     let (mut issued, mut errors) = (0, [0; 4]);
-    for (sequence_bits, origin_ms, ahead_ms, run) in
+    for (sequence_bits, origin_ms, ahead_ms, range) in
         [(0, 0, 0, 2), (0, 3, 2, 2), (1, 0, 0, 3), (1, 0, 1, 2), (1, 2, 1, 2), (2, 1, 3, 3), (1, 2, 100, 2)]
     {
         let layout = layout(3, 1, sequence_bits);
-        // Each letter: what the clock reads, and one id or a run is wanted.
+        // Each letter: what the clock reads, and one id or a range is wanted.
         let readings = [0, 1, 2, 4, 5, 9, 10];
         for word in 0..14_usize.pow(4) {
             let mut clock = clock(layout, 1, origin_ms, ahead_ms);
             let mut model = Model { last: (0, 0), layout, origin_ms, ahead_ms };
             let mut last_id = 0;
             for letter in (0..4).map(|at| word / 14_usize.pow(at) % 14) {
-                let (now_ms, n) = (readings[letter % 7], if letter < 7 { 1 } else { run });
+                let (now_ms, n) = (readings[letter % 7], if letter < 7 { 1 } else { range });
                 let before = clock.last_ms();
                 let answer = match n {
                     1 => clock.issue(now_ms).map(|id| (id, id)),
-                    _ => clock.issue_range(now_ms, nonzero(n)).map(|run| (run.first(), run.last())),
+                    _ => clock.issue_range(now_ms, nonzero(n)).map(|range| (range.first(), range.last())),
                 };
                 match (answer, model.issue(now_ms, n)) {
                     (Ok((first, last)), Ok((ms, sequence))) => {
@@ -103,19 +102,19 @@ fn every_short_history_of_a_tiny_clock_is_what_the_plain_rules_say() {
                                 assert!(probe.issue(retry_at_ms, n).is_ok());
                                 (0, "too far ahead")
                             }
-                            SnowflakeError::AfterEnd(AfterEnd { ms, last_ms, .. }) => {
+                            SnowflakeError::AfterEnd { ms, last_ms } => {
                                 assert!(ms == now_ms && ms > last_ms);
                                 assert_eq!(last_ms, origin_ms + layout.highest_ms());
                                 (1, "exhausted")
                             }
-                            SnowflakeError::Exhausted(Exhausted { wanted, available, .. }) => {
+                            SnowflakeError::TooFewNumbers(TooFewNumbers { wanted, available, .. }) => {
                                 assert!(now_ms <= origin_ms + layout.highest_ms() && wanted == n);
                                 assert_eq!(available, clock.remaining());
                                 (3, "exhausted")
                             }
-                            SnowflakeError::RunTooLong { longest } => {
+                            SnowflakeError::RangeTooLong { longest } => {
                                 assert_eq!(longest, layout.highest_sequence() + 1);
-                                (2, "run too long")
+                                (2, "range too long")
                             }
                             _ => unreachable!("no other error"),
                         };
@@ -140,7 +139,7 @@ fn every_short_history_of_a_tiny_clock_is_what_the_plain_rules_say() {
 #[test]
 fn a_clock_that_goes_back_repeats_no_id_where_a_plain_generator_does() {
     // What many generators do: the sequence starts at 0 whenever the millisecond is another one.
-    let layout = Layout::SNOWFLAKE;
+    let layout = SnowflakeLayout::SNOWFLAKE;
     let mut plain_last = None;
     let mut sequence = 0;
     let mut plain = |now_ms: u64| {
@@ -175,7 +174,7 @@ fn a_clock_that_goes_back_repeats_no_id_where_a_plain_generator_does() {
 
 #[test]
 fn a_clock_that_goes_back_by_more_than_the_cap_is_an_error_that_says_when_to_try_again() {
-    let mut clock = clock(Layout::SNOWFLAKE, 3, 1_000, 5);
+    let mut clock = clock(SnowflakeLayout::SNOWFLAKE, 3, 1_000, 5);
     let first = clock.issue(10_000).expect("the first id");
     assert!(clock.issue(9_995).expect("just within the cap") > first);
     let error = clock.issue(9_994).expect_err("6 ms behind");
@@ -183,7 +182,11 @@ fn a_clock_that_goes_back_by_more_than_the_cap_is_an_error_that_says_when_to_try
     assert_eq!(error.to_string(), "the clock reads 9994 ms, too far behind the last id; try again at 9995 ms");
     assert_eq!(clock.issue(0), Err(SnowflakeError::ClockBehind { now_ms: 0, retry_at_ms: 9_995 }));
     assert_eq!(clock.issue_range(9_000, nonzero(4_000)).err(), clock.issue(9_000).err());
-    assert_eq!(Layout::SNOWFLAKE.decode(clock.issue(9_995).expect("again")), (9_000, 3, 2), "none was spent");
+    assert_eq!(
+        SnowflakeLayout::SNOWFLAKE.decode(clock.issue(9_995).expect("again")),
+        (9_000, 3, 2),
+        "none was spent"
+    );
 }
 
 #[test]
@@ -251,21 +254,21 @@ fn after_a_restart_nothing_up_to_the_millisecond_skipped_is_issued() {
     let before = clock.remaining();
     for ms in [100 + 1_024, u64::MAX] {
         let error = clock.skip_past(ms).expect_err("after the end of the layout");
-        assert_eq!((error.ms, error.last_ms, clock.remaining()), (ms, 1_123, before));
+        assert_eq!((error, clock.remaining()), (SnowflakeError::AfterEnd { ms, last_ms: 1_123 }, before));
     }
     clock.skip_past(100 + 1_023).expect("the last millisecond");
     assert_eq!(clock.remaining(), 0);
-    assert!(matches!(clock.issue(1_123), Err(SnowflakeError::Exhausted(_))));
+    assert!(matches!(clock.issue(1_123), Err(SnowflakeError::TooFewNumbers(_))));
 }
 
 #[test]
 fn a_quick_restart_behind_a_bound_waits_for_what_the_reserve_exceeds_the_cap() {
-    let mut clock = clock(Layout::SNOWFLAKE, 2, 0, 5);
+    let mut clock = clock(SnowflakeLayout::SNOWFLAKE, 2, 0, 5);
     // The ReserveAhead of 1,000 made its bound 10_999 durable for an id at 10_000.
     clock.skip_past(10_999).expect("within the layout");
     let error = clock.issue(10_000).expect_err("the millisecond after the bound is 1,000 ms ahead");
     assert_eq!(error, SnowflakeError::ClockBehind { now_ms: 10_000, retry_at_ms: 10_995 });
-    assert_eq!(Layout::SNOWFLAKE.decode(clock.issue(10_995).expect("995 ms later")), (11_000, 2, 0));
+    assert_eq!(SnowflakeLayout::SNOWFLAKE.decode(clock.issue(10_995).expect("995 ms later")), (11_000, 2, 0));
 }
 
 #[test]
@@ -287,7 +290,7 @@ fn no_id_is_0_and_none_is_above_the_layout() {
         assert_eq!(first.issue_range(now_ms, nonzero(1)), Err(error));
     }
     let error = first.issue_range(1, nonzero(3)).expect_err("2 a millisecond");
-    assert_eq!(error.to_string(), "a millisecond has only 2 ids; ask for shorter runs");
+    assert_eq!(error.to_string(), "a millisecond has only 2 ids; ask for shorter ranges");
     assert_eq!(first.issue_range(1, nonzero(u64::MAX)), Err(error));
 
     // All the 63 bits there are, in three ways.
@@ -305,42 +308,42 @@ fn no_id_is_0_and_none_is_above_the_layout() {
 
 #[test]
 fn a_clock_that_leapt_beyond_the_layout_goes_on_once_it_is_set_right() {
-    let mut clock = clock(Layout::SNOWFLAKE, 3, 1_000, 0);
+    let mut clock = clock(SnowflakeLayout::SNOWFLAKE, 3, 1_000, 0);
     clock.issue(5_000).expect("the first id");
     for now_ms in [u64::MAX, 1_000 + (1 << 41)] {
         let error = clock.issue(now_ms).expect_err("after 69 years");
-        assert!(matches!(error, SnowflakeError::AfterEnd(_)));
+        assert!(matches!(error, SnowflakeError::AfterEnd { .. }));
         assert!(error.to_string().contains("; set the clock right"));
     }
-    assert_eq!(Layout::SNOWFLAKE.decode(clock.issue(5_001).expect("set right")), (4_001, 3, 0));
+    assert_eq!(SnowflakeLayout::SNOWFLAKE.decode(clock.issue(5_001).expect("set right")), (4_001, 3, 0));
 }
 
 #[test]
 fn layouts_and_configurations_are_checked() {
-    assert_eq!(Layout::new(0, 10, 12), None);
-    assert_eq!(Layout::new(42, 10, 12), None);
-    assert_eq!(Layout::new(255, 255, 255), None);
-    assert_eq!(Layout::new(41, 10, 12), Some(Layout::SNOWFLAKE));
-    assert_eq!(Layout::new(41, 4, 8), Some(Layout::JSON));
-    assert_eq!(Layout::JSON.highest_id(), Limit::JSON.get());
-    assert_eq!(Layout::SNOWFLAKE.highest_id(), Limit::MAX.get());
-    assert_eq!(Layout::default(), Layout::SNOWFLAKE);
+    assert_eq!(SnowflakeLayout::new(0, 10, 12), None);
+    assert_eq!(SnowflakeLayout::new(42, 10, 12), None);
+    assert_eq!(SnowflakeLayout::new(255, 255, 255), None);
+    assert_eq!(SnowflakeLayout::new(41, 10, 12), Some(SnowflakeLayout::SNOWFLAKE));
+    assert_eq!(SnowflakeLayout::new(41, 4, 8), Some(SnowflakeLayout::JSON));
+    assert_eq!(SnowflakeLayout::JSON.highest_id(), Limit::JSON.get());
+    assert_eq!(SnowflakeLayout::SNOWFLAKE.highest_id(), Limit::MAX.get());
+    assert_eq!(SnowflakeLayout::default(), SnowflakeLayout::SNOWFLAKE);
 
-    let plain = SnowflakeConfig { layout: Layout::SNOWFLAKE, node: 0, origin_ms: 0, ahead_ms: 0 };
+    let plain = SnowflakeConfig { layout: SnowflakeLayout::SNOWFLAKE, node: 0, origin_ms: 0, ahead_ms: 0 };
     let config = SnowflakeConfig { node: 1_024, ..plain };
     let error = Snowflake::new(config).expect_err("10 bits");
-    assert_eq!(error, SnowflakeConfigError::NodeTooWide { node: 1_024, highest: 1_023 });
+    assert_eq!(error, SnowflakeError::NodeTooWide { node: 1_024, highest: 1_023 });
     assert_eq!(error.to_string(), "node number 1024 is above 1023, the highest that the layout has bits for");
 
-    let highest = u64::MAX - Layout::SNOWFLAKE.highest_ms();
+    let highest = u64::MAX - SnowflakeLayout::SNOWFLAKE.highest_ms();
     let config = SnowflakeConfig { origin_ms: highest + 1, ..plain };
     let error = Snowflake::new(config).expect_err("no u64 can tell the last millisecond");
-    assert_eq!(error, SnowflakeConfigError::OriginTooLate { origin_ms: highest + 1, highest });
+    assert_eq!(error, SnowflakeError::OriginTooLate { origin_ms: highest + 1, highest });
     assert!(error.to_string().ends_with("the latest that the layout allows"));
 
     let latest = SnowflakeConfig { origin_ms: highest, ahead_ms: u64::MAX, ..plain };
     let mut clock = Snowflake::new(latest).expect("the latest origin");
     assert!(clock.issue(u64::MAX).is_ok());
     assert!(clock.issue(0).is_ok(), "any step back is within the cap");
-    assert_eq!(clock.layout(), Layout::SNOWFLAKE);
+    assert_eq!(clock.layout(), SnowflakeLayout::SNOWFLAKE);
 }

@@ -66,8 +66,8 @@ fn every_other_form_is_refused() {
     refused::<NumberRange>("[0,5]", "starts at 0");
     refused::<NumberRange>("[5,4]", "empty");
     refused::<NumberRange>("[5,9223372036854775808]", "above 2^63 - 1");
-    refused::<Interleaved>("[0,1,5]", "I1");
-    refused::<Interleaved>("[2,5,8]", "I3");
+    refused::<Interleaved>("[0,1,5]", "IL1");
+    refused::<Interleaved>("[2,5,8]", "IL3");
     refused::<Vector>(r#"[["b",1],["a",1]]"#, "not sorted");
     refused::<Vector>(r#"[["a",1],["a",2]]"#, "one a node");
     refused::<Vector>(r#"[["a",0]]"#, "counter 0");

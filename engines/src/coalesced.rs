@@ -4,14 +4,14 @@ use core::fmt;
 use core::num::NonZeroU64;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use happens_before::counter::{Coalescing, Counter, Redeemed, Request, ResponseRefused};
+use happens_before::counter::{BatchRequest, Coalescing, Counter, NotAboveLast, Redeemed};
 
 /// How often a call asks for numbers, each of which is given up if it wakes up too late.
 const TRIES: usize = 100;
 
 /// A counter shared by threads, whose calls become one request to the counter within while that is busy.
 ///
-/// As linearizable as the counter within: see [`coalescing`](happens_before::counter::coalescing). A call waits for at
+/// As linearizable as the counter within: see [`Coalescing`]. A call waits for at
 /// most two requests, the one under way and its own. There is no thread behind it: whoever comes first while
 /// nothing is under way sends the request.
 ///
@@ -51,22 +51,22 @@ impl<C: Counter> Coalesced<C> {
     }
 
     /// Sends the request of a batch, in which the caller's own is.
-    fn send(&self, request: Request) -> Result<(), CoalescedError<C::Error>> {
+    fn send(&self, request: BatchRequest) -> Result<(), CoalescedError<C::Error>> {
         let unanswered = Unanswered(self, request);
         let first = self.counter.increment_and_get(request.n()).map_err(CoalescedError::Counter)?;
-        self.lock().handle_response(request, first).map_err(CoalescedError::Refused)?;
+        self.lock().handle_response(request, first).map_err(CoalescedError::NotAboveLast)?;
         drop(unanswered);
         Ok(())
     }
 }
 
 /// Ends a request in any case: a failure where there was no answer, also by a panic of the counter.
-struct Unanswered<'a, C: Counter>(&'a Coalesced<C>, Request);
+struct Unanswered<'a, C: Counter>(&'a Coalesced<C>, BatchRequest);
 
 impl<C: Counter> Drop for Unanswered<'_, C> {
     fn drop(&mut self) {
-        // Refused if it was answered, and then nothing is to be done.
-        let _ = self.0.lock().handle_failure(self.1);
+        // Not awaited if it was answered, and then nothing is to be done.
+        self.0.lock().handle_failure(self.1);
         self.0.answered.notify_all();
     }
 }
@@ -124,7 +124,7 @@ pub enum CoalescedError<E> {
     /// of the processor.
     TooLate,
     /// The counter answered with numbers that it cannot have: it has gone back. Stop using it.
-    Refused(ResponseRefused),
+    NotAboveLast(NotAboveLast),
 }
 
 impl<E: fmt::Display> fmt::Display for CoalescedError<E> {
@@ -133,7 +133,7 @@ impl<E: fmt::Display> fmt::Display for CoalescedError<E> {
             Self::Counter(error) => error.fmt(f),
             Self::Shared => f.write_str("the counter failed for all who waited; call again"),
             Self::TooLate => f.write_str("the thread wakes up too late for its numbers, each time; call again"),
-            Self::Refused(error) => error.fmt(f),
+            Self::NotAboveLast(error) => error.fmt(f),
         }
     }
 }
@@ -142,7 +142,7 @@ impl<E: core::error::Error + 'static> core::error::Error for CoalescedError<E> {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Counter(error) => Some(error),
-            Self::Refused(error) => Some(error),
+            Self::NotAboveLast(error) => Some(error),
             Self::Shared | Self::TooLate => None,
         }
     }
@@ -190,8 +190,8 @@ mod tests {
             let first = scope.spawn(|| counter.increment_and_get(ONE));
             counter.counter.gate.wait(); // the first request is under way
             let others: Vec<_> = (0..7).map(|_| scope.spawn(|| counter.increment_and_get(ONE))).collect();
-            // Eight never fit, and the refusal says how many are there.
-            while counter.lock().join(NonZeroU64::new(8).unwrap()).unwrap_err().wanted < 7 {
+            // Eight never fit, and the refusal says how much room there is.
+            while counter.lock().join(NonZeroU64::new(8).unwrap()).unwrap_err().available > 0 {
                 std::thread::yield_now();
             }
             counter.counter.gate.wait();
@@ -231,7 +231,7 @@ mod tests {
         std::thread::scope(|scope| assert!(scope.spawn(|| counter.increment_and_get(ONE)).join().is_err()));
         assert_eq!(counter.increment_and_get(ONE), Ok(7));
         let back = counter.increment_and_get(ONE).unwrap_err();
-        assert!(matches!(back, CoalescedError::Refused(_)), "{back:?}");
+        assert!(matches!(back, CoalescedError::NotAboveLast(_)), "{back:?}");
         assert_eq!(counter.increment_and_get(ONE), Ok(8));
         assert_eq!(counter.current(), Err(CoalescedError::Counter("away")));
     }

@@ -67,11 +67,11 @@ const MAGIC: [u8; 8] = *b"hb-num-1";
 /// # let directory = tempfile::tempdir()?;
 /// let path = directory.path().join("numbers");
 /// let thousand = NonZeroU64::new(1_000).unwrap();
-/// let mut numbers = ReserveAhead::open(FileStore::create(&path)?, thousand)?;
+/// let mut numbers = ReserveAhead::resume(FileStore::create(&path)?, thousand)?;
 /// assert_eq!((numbers.issue()?, numbers.issue()?), (1, 2));
 /// drop(numbers); // or a crash
 ///
-/// let mut numbers = ReserveAhead::open(FileStore::open(&path)?, thousand)?;
+/// let mut numbers = ReserveAhead::resume(FileStore::open(&path)?, thousand)?;
 /// assert_eq!(numbers.issue()?, 1_001);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

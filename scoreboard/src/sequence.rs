@@ -19,7 +19,7 @@ use ferroid::id::SnowflakeTwitterId;
 use happens_before::counter::AtomicCounter;
 use happens_before::scalar::{SystemTime, TimeSource};
 use happens_before::sequence::{
-    Blocks, BlocksConfig, Interleaved, Layout, ReserveAhead, Snowflake, SnowflakeConfig, Store,
+    Blocks, BlocksConfig, Interleaved, SnowflakeLayout, ReserveAhead, Snowflake, SnowflakeConfig, Store,
 };
 
 use crate::scalar::{increasing, local_increment};
@@ -69,7 +69,7 @@ pub fn cases() -> Vec<Case> {
             contestants: vec![
                 Contestant::new(Limit, "local increment", local_increment()),
                 Contestant::new(Ours, "ReserveAhead", {
-                    let mut numbers = ReserveAhead::open(InMemory(0), THOUSAND).unwrap();
+                    let mut numbers = ReserveAhead::resume(InMemory(0), THOUSAND).unwrap();
                     increasing(move || numbers.issue().unwrap())
                 }),
             ],
@@ -134,7 +134,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn wall_clock() -> Snowflake {
-    let config = SnowflakeConfig { layout: Layout::SNOWFLAKE, node: NODE, origin_ms: 0, ahead_ms: 10 };
+    let config = SnowflakeConfig { layout: SnowflakeLayout::SNOWFLAKE, node: NODE, origin_ms: 0, ahead_ms: 10 };
     Snowflake::new(config).unwrap()
 }
 

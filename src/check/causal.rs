@@ -1,32 +1,32 @@
-//! Was this run causal, exactly once and complete?
-//!
-//! # Use
-//!
-//! 1. [`CausalRun::sent`] for every message, when it is sent: its dot, and the dots that it depends on.
-//! 2. [`CausalRun::delivered`] for every delivery, in the order of each site: "site 2 delivers (b, 1) before its
-//!    cause (a, 7)".
-//! 3. [`CausalRun::complete`] when everything should have arrived everywhere.
-//!
-//! The dependencies that messages declare are taken as the truth; whether a sender has declared all that it had delivered
-//! is not for this to see.
-//!
-//! # Why it is enough to look at direct causes
-//!
-//! If at a site every message comes after the messages that it names, and after its sender's previous one, then
-//! by induction it comes after everything that happened before it. So one look at each named cause suffices, and
-//! a run is judged in time linear in its size.
+//! The oracle of causal delivery.
 
-use core::fmt;
 use core::hash::Hash;
 
 use hashbrown::HashMap;
 
+use super::CausalViolation;
 use crate::compat::{Box, Vec};
 use crate::node::{Dot, NodeId};
 
 /// Judges whether messages are delivered causally, exactly once, and everywhere.
 ///
 /// Memory: for a message its dot twice and one number a cause, and one byte for each site.
+///
+/// # Use
+///
+/// 1. [`CausalRun::sent`] for every message, when it is sent: its dot, and the dots that it depends on.
+/// 2. [`CausalRun::delivered`] for every delivery, in the order of each site: "site 2 delivers (b, 1) before its
+///    cause (a, 7)".
+/// 3. [`CausalRun::complete`] when everything should have arrived everywhere.
+///
+/// The dependencies that messages declare are taken as the truth; whether a sender has declared all that it had delivered
+/// is not for this to see.
+///
+/// # Why it is enough to look at direct causes
+///
+/// If at a site every message comes after the messages that it names, and after its sender's previous one, then
+/// by induction it comes after everything that happened before it. So one look at each named cause suffices, and
+/// a run is judged in time linear in its size.
 ///
 /// # Examples
 ///
@@ -50,7 +50,7 @@ use crate::node::{Dot, NodeId};
 /// );
 /// let violation = run.complete().unwrap_err();
 /// assert_eq!(violation.to_string(), r#"site 1 has not delivered ("alice", 1)"#);
-/// # Ok::<(), happens_before::check::Violation<&str>>(())
+/// # Ok::<(), happens_before::check::CausalViolation<&str>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct CausalRun<I> {
@@ -106,16 +106,16 @@ impl<I: NodeId + Hash> CausalRun<I> {
     ///
     /// # Errors
     ///
-    /// [`SentTwice`](Violation::SentTwice) if the dot is used;
-    /// [`UnknownCause`](Violation::UnknownCause) if a dependency, or the sender's previous message, was not sent.
+    /// [`SentTwice`](CausalViolation::SentTwice) if the dot is used;
+    /// [`UnknownCause`](CausalViolation::UnknownCause) if a dependency, or the sender's previous message, was not sent.
     /// The message is not noted then.
     pub fn sent(
         &mut self,
         dot: Dot<I>,
         dependencies: impl IntoIterator<Item = Dot<I>>,
-    ) -> Result<(), Violation<I>> {
+    ) -> Result<(), CausalViolation<I>> {
         if self.numbers.contains_key(&dot) {
-            return Err(Violation::SentTwice { dot });
+            return Err(CausalViolation::SentTwice { dot });
         }
         let causes = dot.previous().into_iter().chain(dependencies);
         let causes = causes.map(|cause| self.numbers.get(&cause).copied().ok_or(cause));
@@ -125,7 +125,7 @@ impl<I: NodeId + Hash> CausalRun<I> {
                 self.messages.push(Sent { dot, causes });
                 Ok(())
             }
-            Err(cause) => Err(Violation::UnknownCause { dot, cause }),
+            Err(cause) => Err(CausalViolation::UnknownCause { dot, cause }),
         }
     }
 
@@ -133,22 +133,22 @@ impl<I: NodeId + Hash> CausalRun<I> {
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong about it: [`NoSuchSite`](Violation::NoSuchSite),
-    /// [`NeverSent`](Violation::NeverSent), [`DeliveredTwice`](Violation::DeliveredTwice) or
-    /// [`BeforeCause`](Violation::BeforeCause). The delivery is not noted then.
-    pub fn delivered(&mut self, site: usize, dot: &Dot<I>) -> Result<(), Violation<I>> {
+    /// The first thing that is wrong about it: [`NoSuchSite`](CausalViolation::NoSuchSite),
+    /// [`NeverSent`](CausalViolation::NeverSent), [`DeliveredTwice`](CausalViolation::DeliveredTwice) or
+    /// [`BeforeCause`](CausalViolation::BeforeCause). The delivery is not noted then.
+    pub fn delivered(&mut self, site: usize, dot: &Dot<I>) -> Result<(), CausalViolation<I>> {
         let Some(at) = self.sites.get_mut(site) else {
-            return Err(Violation::NoSuchSite { site });
+            return Err(CausalViolation::NoSuchSite { site });
         };
         let Some(&number) = self.numbers.get(dot) else {
-            return Err(Violation::NeverSent { site, dot: dot.clone() });
+            return Err(CausalViolation::NeverSent { site, dot: dot.clone() });
         };
         if at.has(number) {
-            return Err(Violation::DeliveredTwice { site, dot: dot.clone() });
+            return Err(CausalViolation::DeliveredTwice { site, dot: dot.clone() });
         }
         if let Some(&cause) = self.messages[number].causes.iter().find(|&&cause| !at.has(cause)) {
             let cause = self.messages[cause].dot.clone();
-            return Err(Violation::BeforeCause { site, dot: dot.clone(), cause });
+            return Err(CausalViolation::BeforeCause { site, dot: dot.clone(), cause });
         }
         if at.delivered.len() <= number {
             at.delivered.resize(self.messages.len(), false);
@@ -162,86 +162,13 @@ impl<I: NodeId + Hash> CausalRun<I> {
     ///
     /// # Errors
     ///
-    /// [`NotDelivered`](Violation::NotDelivered) with the earliest message that the first such site lacks.
-    pub fn complete(&self) -> Result<(), Violation<I>> {
+    /// [`NotDelivered`](CausalViolation::NotDelivered) with the earliest message that the first such site lacks.
+    pub fn complete(&self) -> Result<(), CausalViolation<I>> {
         let lacking = self.sites.iter().enumerate().find(|(_, at)| at.count < self.messages.len());
         let Some((site, at)) = lacking else { return Ok(()) };
         match self.messages.iter().enumerate().find(|&(number, _)| !at.has(number)) {
-            Some((_, message)) => Err(Violation::NotDelivered { site, dot: message.dot.clone() }),
+            Some((_, message)) => Err(CausalViolation::NotDelivered { site, dot: message.dot.clone() }),
             None => Ok(()),
         }
     }
 }
-
-/// What was wrong with a run, in words by `Display`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Violation<I> {
-    /// Two messages were sent under one dot.
-    SentTwice {
-        /// The dot.
-        dot: Dot<I>,
-    },
-    /// A message was sent whose cause was not.
-    UnknownCause {
-        /// The message.
-        dot: Dot<I>,
-        /// The dependency that was never sent, or the sender's own previous message.
-        cause: Dot<I>,
-    },
-    /// There was a delivery at a site beyond those of the run.
-    NoSuchSite {
-        /// The site.
-        site: usize,
-    },
-    /// A site delivered what nobody sent.
-    NeverSent {
-        /// The site.
-        site: usize,
-        /// The dot delivered.
-        dot: Dot<I>,
-    },
-    /// A site delivered a message a second time.
-    DeliveredTwice {
-        /// The site.
-        site: usize,
-        /// The message.
-        dot: Dot<I>,
-    },
-    /// A site delivered a message before one that had happened before it.
-    BeforeCause {
-        /// The site.
-        site: usize,
-        /// The message.
-        dot: Dot<I>,
-        /// Its cause, not delivered at the site.
-        cause: Dot<I>,
-    },
-    /// A site never delivered a message.
-    NotDelivered {
-        /// The site.
-        site: usize,
-        /// The message.
-        dot: Dot<I>,
-    },
-}
-
-impl<I: fmt::Debug> fmt::Display for Violation<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SentTwice { dot } => write!(f, "{dot:?} is sent a second time"),
-            Self::UnknownCause { dot, cause } => {
-                write!(f, "{dot:?} is sent, but its cause {cause:?} never was")
-            }
-            Self::NoSuchSite { site } => write!(f, "there is no site {site} in this run"),
-            Self::NeverSent { site, dot } => write!(f, "site {site} delivers {dot:?}, which was never sent"),
-            Self::DeliveredTwice { site, dot } => write!(f, "site {site} delivers {dot:?} a second time"),
-            Self::BeforeCause { site, dot, cause } => {
-                write!(f, "site {site} delivers {dot:?} before its cause {cause:?}")
-            }
-            Self::NotDelivered { site, dot } => write!(f, "site {site} has not delivered {dot:?}"),
-        }
-    }
-}
-
-impl<I: fmt::Debug> core::error::Error for Violation<I> {}

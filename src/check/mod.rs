@@ -13,7 +13,9 @@
 //! nodes live at one site.
 
 mod causal;
+mod error;
 mod order;
 
-pub use causal::{CausalRun, Violation};
-pub use order::{OrderRun, OrderViolation};
+pub use causal::CausalRun;
+pub use error::{CausalViolation, OrderViolation};
+pub use order::OrderRun;

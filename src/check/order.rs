@@ -1,23 +1,10 @@
-//! Was this one order for all, without gaps, and was nothing lost?
-//!
-//! # The algorithm
-//!
-//! ```text
-//!   the order so far     a1  b1  a2  c1  b2          whoever is first at a place extends it
-//!   site 0               a1  b1  a2  c1  b2
-//!   site 1               a1  b1  a2                  its next delivery must be c1
-//!   site 2                       a2  c1              restarted from a snapshot behind b1
-//! ```
-//!
-//! The first site that comes to a place decides what stands there; every other site must deliver the same there. That
-//! leaves no room for another order, for a gap, or for a place left out. What extends the order must have been sent, be new,
-//! be above its node's last, and stand at a higher position. So each delivery is one look at one place.
+//! The oracle of total order broadcast.
 
-use core::fmt;
 use core::hash::Hash;
 
 use hashbrown::{HashMap, HashSet};
 
+use super::OrderViolation;
 use crate::compat::Vec;
 use crate::node::{Dot, NodeId};
 
@@ -25,6 +12,19 @@ use crate::node::{Dot, NodeId};
 /// each node's messages in its own order, and everything that was acknowledged.
 ///
 /// `Q` is whatever a position is, with the order that positions have.
+///
+/// # The algorithm
+///
+/// ```text
+///   the order so far     a1  b1  a2  c1  b2          the first site at a place extends it
+///   site 0               a1  b1  a2  c1  b2
+///   site 1               a1  b1  a2                  its next delivery must be c1
+///   site 2                       a2  c1              restarted from a snapshot after b1
+/// ```
+///
+/// The first site that comes to a place decides what stands there; every other site must deliver the same there. That
+/// leaves no room for another order, for a gap, or for a place left out. What extends the order must have been sent, be new,
+/// be above its node's last, and stand at a higher position. So each delivery is one look at one place.
 ///
 /// # Use
 ///
@@ -178,8 +178,8 @@ impl<I: NodeId + Hash, Q: Ord + Clone> OrderRun<I, Q> {
     ///
     /// # Errors
     ///
-    /// [`NoSuchSite`](OrderViolation::NoSuchSite), or [`NoSuchPlace`](OrderViolation::NoSuchPlace) if nobody has delivered
-    /// so much.
+    /// [`NoSuchSite`](OrderViolation::NoSuchSite), or [`NoSuchPlace`](OrderViolation::NoSuchPlace) if no site has
+    /// delivered that many.
     pub fn resumed(&mut self, site: usize, delivered: usize) -> Result<(), OrderViolation<I, Q>> {
         let Some(at) = self.sites.get_mut(site) else {
             return Err(OrderViolation::NoSuchSite { site });
@@ -216,109 +216,3 @@ impl<I: NodeId + Hash, Q: Ord + Clone> OrderRun<I, Q> {
         Ok(())
     }
 }
-
-/// What was wrong with an order, in words by `Display`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OrderViolation<I, Q> {
-    /// A node sent a number that is not above its last.
-    SentOutOfOrder {
-        /// The message.
-        dot: Dot<I>,
-    },
-    /// Something was delivered or acknowledged that nobody sent.
-    NeverSent {
-        /// The message.
-        dot: Dot<I>,
-    },
-    /// There was a delivery at a site beyond those of the run.
-    NoSuchSite {
-        /// The site.
-        site: usize,
-    },
-    /// A site goes on from a place that nobody has come to.
-    NoSuchPlace {
-        /// The site.
-        site: usize,
-        /// How many deliveries its snapshot has.
-        delivered: usize,
-    },
-    /// A site delivered a message a second time.
-    DeliveredTwice {
-        /// The site.
-        site: usize,
-        /// The message.
-        dot: Dot<I>,
-    },
-    /// Two sites deliver different things at the same place: another message, another position, or one was left out.
-    Disagreement {
-        /// The site that comes second.
-        site: usize,
-        /// What it delivers.
-        here: (Q, Dot<I>),
-        /// What was delivered there.
-        there: (Q, Dot<I>),
-    },
-    /// A message comes after a later one of its own node.
-    AgainstNodeOrder {
-        /// The site.
-        site: usize,
-        /// The message.
-        dot: Dot<I>,
-        /// The highest number of its node that is in the order.
-        last: u64,
-    },
-    /// A position is not above that of the delivery before.
-    PositionNotHigher {
-        /// The site.
-        site: usize,
-        /// The position.
-        position: Q,
-        /// The position before.
-        last: Q,
-    },
-    /// A message was acknowledged, and nobody has delivered it.
-    Lost {
-        /// The message.
-        dot: Dot<I>,
-    },
-    /// A site has not delivered what others have.
-    NotDelivered {
-        /// The site.
-        site: usize,
-        /// Where it stands.
-        position: Q,
-        /// The message.
-        dot: Dot<I>,
-    },
-}
-
-impl<I: fmt::Debug, Q: fmt::Debug> fmt::Display for OrderViolation<I, Q> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SentOutOfOrder { dot } => write!(f, "{dot:?} is sent after that number or a higher one"),
-            Self::NeverSent { dot } => write!(f, "{dot:?} was never sent"),
-            Self::NoSuchSite { site } => write!(f, "there is no site {site} in this run"),
-            Self::NoSuchPlace { site, delivered } => {
-                write!(f, "site {site} goes on after {delivered} deliveries, which nobody has made")
-            }
-            Self::DeliveredTwice { site, dot } => write!(f, "site {site} delivers {dot:?} a second time"),
-            Self::Disagreement { site, here, there } => {
-                write!(f, "site {site} delivers {:?} at {:?} ", here.1, here.0)?;
-                write!(f, "where others deliver {:?} at {:?}", there.1, there.0)
-            }
-            Self::AgainstNodeOrder { site, dot, last } => {
-                write!(f, "site {site} delivers {dot:?} after number {last} of its node")
-            }
-            Self::PositionNotHigher { site, position, last } => {
-                write!(f, "site {site} delivers at {position:?} after {last:?}")
-            }
-            Self::Lost { dot } => write!(f, "{dot:?} was acknowledged, and is never delivered"),
-            Self::NotDelivered { site, position, dot } => {
-                write!(f, "site {site} has not delivered {dot:?} at {position:?}")
-            }
-        }
-    }
-}
-
-impl<I: fmt::Debug, Q: fmt::Debug> core::error::Error for OrderViolation<I, Q> {}

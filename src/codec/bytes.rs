@@ -16,7 +16,7 @@ pub(super) const fn number_len(number: u64) -> usize {
     LENGTHS[number.leading_zeros() as usize].0
 }
 
-/// For each number of leading zeros how many bytes a number takes, and what marks so many, as bits above those of the
+/// For each number of leading zeros how many bytes a number takes, and the mark of that length, as bits above those of the
 /// number: len - 1 ones, then a zero. Nothing for 9 bytes, whose mark is a byte of its own.
 const LENGTHS: [(usize, u64); 65] = {
     let mut lengths = [(1, 0); 65];
@@ -318,10 +318,10 @@ impl<'a> Reader<'a> {
         Ok(number)
     }
 
-    /// Takes so many entries, which the bytes from `at` on claim, from the budget.
+    /// Takes entries, which the bytes from `at` on claim, from the budget.
     #[cfg(feature = "alloc")]
     pub(crate) fn draw(&mut self, at: usize, entries: u64) -> Result<(), DecodeError> {
-        // What is no `usize` is more than the budget.
+        // A number that is no `usize` is more than the budget.
         match self.entries.checked_sub(usize::try_from(entries).unwrap_or(usize::MAX)) {
             Some(left) => self.entries = left,
             None => return self.refuse(at, DecodeErrorKind::TooManyEntries { limit: self.limit }),

@@ -3,7 +3,7 @@
 use super::bytes::{Reader, Writer, number_len};
 use super::error::{DecodeError, DecodeErrorKind};
 
-/// The most numbers in a column. So many numbers of w bits are exactly w words of 64 bits.
+/// The most numbers in a column. That many numbers of w bits are exactly w words of 64 bits.
 pub(super) const BLOCK: usize = 64;
 
 /// The code of a column that is written number by number; lower codes are widths.

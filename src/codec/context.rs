@@ -26,7 +26,7 @@ impl<I: EncodeId> Encode for CausalContext<I> {
                     (place, 0)
                 }
             };
-            // A range begins above what was seen, by C2 and C3, and at 1 if nothing was.
+            // A range begins above what was seen, by CC2 and CC3, and at 1 if nothing was.
             if first - 1 > seen {
                 match holed.last_mut() {
                     Some((at, count)) if *at == place => *count += 1,
@@ -66,16 +66,16 @@ impl<I: DecodeId> Decode for CausalContext<I> {
                 return reader.refuse(holed_at, DecodeErrorKind::OutOfRange);
             };
             let (highest, mut refused) = (mem::take(counter), None);
-            let mut runs =
-                Runs { reader, holes: 0..holes, first: 1, highest, refused: &mut refused }.peekable();
-            if let Some((_, last)) = runs.next_if(|run| run.0 == 1) {
+            let mut seen =
+                BetweenHoles { reader, holes: 0..holes, first: 1, highest, refused: &mut refused }.peekable();
+            if let Some((_, last)) = seen.next_if(|range| range.0 == 1) {
                 *counter = last;
             }
-            let runs = context::Runs::from_sorted(runs);
+            let above_prefix = context::CounterRanges::from_sorted(seen);
             if let Some(refused) = refused {
                 return Err(refused);
             }
-            above.extend(runs.map(|runs| (node.clone(), runs)));
+            above.extend(above_prefix.map(|ranges| (node.clone(), ranges)));
         }
         let mut prefixes = counters.iter().map(|&counter| counter > 0);
         nodes.retain(|_| prefixes.next() == Some(true));
@@ -84,8 +84,8 @@ impl<I: DecodeId> Decode for CausalContext<I> {
     }
 }
 
-/// The runs that have been seen of one node, between its holes, which are read one by one.
-struct Runs<'r, 'a> {
+/// The ranges of counters that have been seen of one node, between its holes, which are read one by one.
+struct BetweenHoles<'r, 'a> {
     reader: &'r mut Reader<'a>,
     /// The numbers of the holes that are still to be read.
     holes: Range<u64>,
@@ -97,7 +97,7 @@ struct Runs<'r, 'a> {
     refused: &'r mut Option<DecodeError>,
 }
 
-impl Runs<'_, '_> {
+impl BetweenHoles<'_, '_> {
     /// Reads the next hole; returns what was seen before it.
     fn take_hole(&mut self, number: u64) -> Result<Range<u64>, DecodeError> {
         let at = self.reader.at();
@@ -112,14 +112,14 @@ impl Runs<'_, '_> {
     }
 }
 
-impl Iterator for Runs<'_, '_> {
+impl Iterator for BetweenHoles<'_, '_> {
     type Item = (u64, u64);
 
     fn next(&mut self) -> Option<(u64, u64)> {
         while let Some(number) = self.holes.next() {
             match self.take_hole(number) {
-                Ok(run) if run.is_empty() => {} // the first hole, at counter 1
-                Ok(run) => return Some((run.start, run.end - 1)),
+                Ok(range) if range.is_empty() => {} // the first hole, at counter 1
+                Ok(range) => return Some((range.start, range.end - 1)),
                 Err(error) => {
                     (self.holes, self.highest) = (0..0, 0);
                     *self.refused = Some(error);

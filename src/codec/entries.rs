@@ -99,7 +99,7 @@ impl<const N: usize> Block<N> {
         self.gaps[2 - F::COLUMNS..].iter().map(|column| &column[self.first_gap..self.len])
     }
 
-    /// Takes in the next N entries, or what is left. Returns the bits that a number has in each column: of gaps, the
+    /// Accepts the next N entries, or what is left. Returns the bits that a number has in each column: of gaps, the
     /// upper and the lower halves, and of counters.
     fn fill<'a, F: Form + 'a>(
         &mut self,
@@ -175,17 +175,17 @@ fn put_blocks<'a, F: Form + 'a, const N: usize>(
 }
 
 /// Ids in increasing order, and as many counters.
-type Entries<I> = (SmallVec<[I; INLINE]>, SmallVec<[u64; INLINE]>);
+type Arrays<I> = (SmallVec<[I; INLINE]>, SmallVec<[u64; INLINE]>);
 
 /// Reads entries: ids in increasing order, and as many counters of at least 1.
-pub(super) fn take_entries<I: DecodeId>(reader: &mut Reader<'_>) -> Result<Entries<I>, DecodeError> {
-    let mut entries = Entries::<I>::default();
+pub(super) fn take_entries<I: DecodeId>(reader: &mut Reader<'_>) -> Result<Arrays<I>, DecodeError> {
+    let mut entries = Arrays::<I>::default();
     let many = many::<I::Form>();
     let head_at = reader.at();
     if reader.rest().first() == Some(&0xFF) {
         return reader.refuse(head_at, DecodeErrorKind::UnknownVersion);
     }
-    // What is no `usize` is more than there can be.
+    // A number that is no `usize` is more than there can be.
     let head = usize::try_from(reader.take_number()?).unwrap_or(usize::MAX);
     if head > many + FEW {
         let len = head - many;
@@ -202,7 +202,7 @@ pub(super) fn take_entries<I: DecodeId>(reader: &mut Reader<'_>) -> Result<Entri
 }
 
 fn take_few<I: DecodeId>(
-    (ids, counters): &mut Entries<I>,
+    (ids, counters): &mut Arrays<I>,
     head: usize,
     head_at: usize,
     reader: &mut Reader<'_>,
@@ -239,7 +239,7 @@ fn take_few<I: DecodeId>(
 }
 
 fn take_blocks<I: DecodeId, const N: usize>(
-    (ids, counters): &mut Entries<I>,
+    (ids, counters): &mut Arrays<I>,
     len: usize,
     reader: &mut Reader<'_>,
 ) -> Result<(), DecodeError> {

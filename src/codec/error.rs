@@ -4,8 +4,8 @@ use core::fmt;
 
 /// The input is not the encoding of a value; says at which byte and why.
 ///
-/// Nothing was read in part: there is no value. Whoever sent the bytes made the mistake, or the network did, unless
-/// the [`kind`](Self::kind) says otherwise.
+/// There is no value, not even a part of one, and nothing else has changed. The sender of the bytes made the mistake, or
+/// the network did, unless the [`kind`](Self::kind) says otherwise. Drop the bytes and ask for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DecodeError {
@@ -98,7 +98,10 @@ impl fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-/// The buffer does not have room for the encoding; its content is unspecified.
+/// The buffer does not have room for the encoding.
+///
+/// Its content is unspecified; the value is unchanged. It is the caller who chose the length: hand in a buffer of
+/// [`needed`](Self::needed) bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BufferTooSmall {

@@ -91,7 +91,7 @@ pub trait Form: Clone + sealed::Sealed {
         [0; 2]
     }
 
-    /// Returns the id after so many others; `None` beyond the range.
+    /// Returns the id that comes after this number of others; `None` beyond the range.
     #[doc(hidden)]
     fn after(_before: &Self, _gap: [u64; 2]) -> Option<Self> {
         None

@@ -32,16 +32,16 @@
 //!
 //! # Guarantees
 //!
-//! - C1: equal values have equal bytes, and every other string of bytes is refused: `encode(decode(b)) == b`.
-//! - C2: memory is in proportion to the bytes that are there and to the entries that the reader accepts; nothing is
+//! - CD1: equal values have equal bytes, and every other string of bytes is refused: `encode(decode(b)) == b`.
+//! - CD2: memory is in proportion to the bytes that are there and to the entries that the reader accepts; nothing is
 //!   reserved for a length that is claimed.
-//! - C3: an error says at which byte, and why.
-//! - C4: what this version writes, every later one reads, but for deltas, which nobody keeps.
+//! - CD3: an error says at which byte, and why.
+//! - CD4: what this version writes, every later one reads, but for deltas, which nobody keeps.
 //!   `tests/golden/codec.txt` holds it to that.
 //!
 //! It does not say which type it is: the reader has to know, as it has to know the type of the ids.
 //!
-//! # BufferLimits
+//! # Limits
 //!
 //! A [`Reader`] has one budget of entries for everything that it reads, however the values are nested. A value of n
 //! entries is read by a reader with a limit of n, and refused by one with less, with
@@ -57,7 +57,7 @@
 //! | causal context | one a node, one a node with gaps, one a gap | 40 | 40 |
 //! | message header | one a dependency | 32 | 64 |
 //! | delta | one for each entry that has grown or is new | 16, and a copy of the base | 56, also for the base |
-//! | snapshot of a node | up to [`BufferLimits::nodes`](crate::BufferLimits::nodes) for each vector and each header | what its limits allow | one header more |
+//! | snapshot of a node | up to [`BufferLimits::nodes`](crate::delivery::BufferLimits::nodes) for each vector and each header | what its limits allow | one header more |
 //! | packet of an [`Endpoint`](crate::Endpoint) | up to [`EndpointConfig::nodes`](crate::endpoint::EndpointConfig::nodes) for each vector and each header | what the endpoint keeps | two vectors and one header more |
 //! | snapshot of an endpoint | the same | what the endpoint keeps | a vector for each member, and one header, more |
 //!

@@ -1,25 +1,26 @@
 //! The counter of one process: linearizable because a single atomic is.
 
-use core::fmt;
 use core::num::NonZeroU64;
 
-use super::Counter;
+use super::{Counter, TooFewNumbers};
 use crate::atomic::{AtomicU64, Ordering};
 
 /// A counter in memory, shared by the threads of one process.
 ///
 /// Taking numbers is a compare-and-swap loop, not one `fetch_add`, so that a refusal changes nothing and the
 /// limit holds exactly, whatever the contention. Threads also see each other's memory in the order of the
-/// numbers: whoever takes a higher number sees everything that the taker of a lower one did before taking it.
+/// numbers: the taker of a higher number sees everything that the taker of a lower one did before taking it.
+///
+/// Targets without 64-bit atomics have this type only with the feature `portable-atomic`.
 ///
 /// # What must survive a restart
 ///
-/// A number that none which left the process is above, saved *before* one leaves, never replaced by a lower one, and
-/// given to [`resume`](Self::resume). With threads that is more than "the last number": the thread that took 7 may save
+/// A bound of all numbers that left the process. Save it *before* a number leaves, never replace it by a lower one, and
+/// give it to [`resume`](Self::resume). With threads that is more than "the last number": the thread that took 7 may save
 /// before the one that took 6, whose 6 must then not replace it.
 ///
-/// [`ReserveAhead::observe`](crate::ReserveAhead::observe), behind a lock and before the use of each number, does that,
-/// with one write every few thousand; after a restart, resume at its [`bound`](crate::ReserveAhead::bound).
+/// [`ReserveAhead::observe`](crate::sequence::ReserveAhead::observe), under a lock and before the use of each number, does that,
+/// with one write every few thousand; after a restart, resume at its [`bound`](crate::sequence::ReserveAhead::bound).
 ///
 /// # Examples
 ///
@@ -36,7 +37,7 @@ use crate::atomic::{AtomicU64, Ordering};
 /// let ten = NonZeroU64::new(10).unwrap();
 /// let nearly_full = AtomicCounter::resume(995, 1_000).unwrap();
 /// let error = nearly_full.increment_and_get(ten).unwrap_err();
-/// assert_eq!((error.asked, error.remaining), (ten, 5));
+/// assert_eq!((error.wanted, error.available), (10, 5));
 /// assert_eq!(nearly_full.current()?, 995); // an error changes nothing
 /// # Ok::<(), happens_before::counter::TooFewNumbers>(())
 /// ```
@@ -110,7 +111,7 @@ impl Counter for AtomicCounter {
             // No underflow: `last` never passes `limit`. No overflow below: last + n <= limit <= 2^63 - 1.
             let remaining = self.limit - last;
             if n.get() > remaining {
-                return Err(TooFewNumbers { asked: n, remaining, limit: self.limit });
+                return Err(TooFewNumbers { wanted: n.get(), available: remaining });
             }
             match self.last.compare_exchange_weak(last, last + n.get(), Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Ok(last + 1),
@@ -124,30 +125,6 @@ impl Counter for AtomicCounter {
         Ok(self.last.load(Ordering::Acquire))
     }
 }
-
-/// A counter has fewer numbers left than were asked for; nothing was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TooFewNumbers {
-    /// How many were asked for.
-    pub asked: NonZeroU64,
-    /// How many were left at that moment.
-    pub remaining: u64,
-    /// The highest number that the counter hands out.
-    pub limit: u64,
-}
-
-impl fmt::Display for TooFewNumbers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "asked for {} numbers, but {} are left up to the limit {}; ask for fewer, or raise the limit",
-            self.asked, self.remaining, self.limit
-        )
-    }
-}
-
-impl core::error::Error for TooFewNumbers {}
 
 #[cfg(all(test, not(loom)))]
 mod tests {
@@ -171,13 +148,12 @@ mod tests {
     fn a_refusal_takes_nothing_and_a_smaller_wish_can_still_be_had() {
         let counter = AtomicCounter::resume(AtomicCounter::MAX - 3, AtomicCounter::MAX).unwrap();
         for n in [4, u64::MAX] {
-            let asked = NonZeroU64::new(n).unwrap();
-            let error = counter.increment_and_get(asked).unwrap_err();
-            assert_eq!(error, TooFewNumbers { asked, remaining: 3, limit: AtomicCounter::MAX });
+            let error = counter.increment_and_get(NonZeroU64::new(n).unwrap()).unwrap_err();
+            assert_eq!(error, TooFewNumbers { wanted: n, available: 3 });
             assert_eq!(counter.remaining(), 3);
         }
         assert_eq!(counter.increment_and_get(NonZeroU64::new(3).unwrap()), Ok(AtomicCounter::MAX - 2));
-        assert_eq!(counter.increment_and_get(ONE).unwrap_err().remaining, 0);
+        assert_eq!(counter.increment_and_get(ONE).unwrap_err().available, 0);
         assert_eq!(counter.current(), Ok(AtomicCounter::MAX));
     }
 
@@ -224,14 +200,5 @@ mod tests {
         assert_eq!(taken[0], 0);
         assert!(taken[1..].iter().all(|&times| times == 1), "every number once: the 1s take what is left");
         assert_eq!(counter.current(), Ok(LIMIT as u64));
-    }
-
-    #[test]
-    fn the_error_says_what_to_do() {
-        let error = TooFewNumbers { asked: ONE, remaining: 0, limit: 9 };
-        assert_eq!(
-            std::string::ToString::to_string(&error),
-            "asked for 1 numbers, but 0 are left up to the limit 9; ask for fewer, or raise the limit"
-        );
     }
 }

@@ -4,13 +4,13 @@
 //!
 //! Numbers that are only unique contradict causality. Node A holds the block 1 to 1,000 and has used 1; node B holds
 //! 1,001 to 2,000, numbers a message 1,001 and sends it to A; A answers with 2. The answer now comes before what it
-//! answers. Whoever orders messages by such numbers, or fences off old lock holders with them, is wrong.
+//! answers. An order of messages by such numbers is wrong, and so is a fence against old lock holders.
 //!
 //! # The algorithm
 //!
 //! One counter, shared by all, on which taking a number is one indivisible step:
 //! [`increment_and_get`](Counter::increment_and_get). Within a process that is [`AtomicCounter`]. Between nodes it
-//! is a request to whoever keeps the counter; [`Coalescing`] turns those of many callers into one, without
+//! is a request to the keeper of the counter; [`Coalescing`] turns those of many callers into one, without
 //! giving up anything of the above. A block fetched ahead of its callers does give it up, as the run shows:
 //! blocks are for unique ids only.
 //!
@@ -24,7 +24,7 @@
 //!
 //! If taking x ended before taking y began, by whatever clock, then x < y: the order of the numbers extends
 //! causality. The converse does not hold: calls that overlap may be numbered either way round. And a number is
-//! not yet an order of messages: whoever took 7 may crash and never send anything, and nobody can tell from the
+//! not yet an order of messages: the taker of 7 may crash and never send anything, and nobody can tell from the
 //! counter. A total order broadcast takes care of such holes.
 //!
 //! # Sources
@@ -36,11 +36,13 @@
 #[cfg(any(all(target_has_atomic = "64", not(happens_before_without_atomics)), feature = "portable-atomic"))]
 mod atomic;
 mod coalescing;
+mod error;
 
 where_atomics! {
-    pub use atomic::{AtomicCounter, TooFewNumbers};
+    pub use atomic::AtomicCounter;
 }
-pub use coalescing::{BatchFull, Coalescing, Redeemed, Request, ResponseRefused, Ticket};
+pub use coalescing::{BatchRequest, Coalescing, Redeemed, Ticket};
+pub use error::{NotAboveLast, TooFewNumbers};
 
 use core::num::NonZeroU64;
 
@@ -82,7 +84,7 @@ use core::num::NonZeroU64;
 /// # }
 /// ```
 pub trait Counter {
-    /// Why no number could be taken.
+    /// The reason that no number could be taken.
     type Error;
 
     /// Takes the next `n` numbers and returns the first: the caller owns `first ..= first + n - 1`.
@@ -91,14 +93,14 @@ pub trait Counter {
     ///
     /// # Errors
     ///
-    /// What the implementation says. Unless it says more: the numbers may be spent, but never repeated.
+    /// Those of the implementation. Unless it says more, the numbers may be spent, but are never repeated.
     fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, Self::Error>;
 
     /// Returns the last number taken; 0 if none was.
     ///
     /// # Errors
     ///
-    /// What the implementation says; nothing was taken.
+    /// Those of the implementation; nothing was taken.
     fn current(&self) -> Result<u64, Self::Error>;
 }
 

@@ -1,16 +1,16 @@
 //! The clocks of this module for many threads: `&self` instead of `&mut self`, no lock.
 //!
-//! Each is one atomic word. Threads also see each other's memory in the order of the clock: whoever ticks later
-//! sees everything that the thread of an earlier tick did before it, so an event's causes are lower *and* visible.
+//! Each is one atomic word.
 
-use super::hybrid::{ClockDrift, HybridTime, HybridTimestamp, TimeExhausted, TimeSource};
-use super::lamport::{LamportTimestamp, TooFarAhead, believe};
+use super::lamport::believe;
+use super::{HybridTime, HybridTimestamp, LamportTimestamp, TimeExhausted, TimeSource, TooFarAhead};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::node::{CounterExhausted, NodeId};
 
 /// One node's Lamport clock, shared by its threads.
 ///
 /// It is [`LamportClock`](crate::LamportClock) with `&self`: the same limits, the same errors.
+/// Targets without 64-bit atomics have this type only with the feature `portable-atomic`.
 ///
 /// # At the end of the range
 ///
@@ -37,7 +37,7 @@ use crate::node::{CounterExhausted, NodeId};
 /// });
 /// CLOCK.observe(2)?; // nothing new
 /// assert_eq!(CLOCK.counter(), 4);
-/// # Ok::<(), happens_before::scalar::TooFarAhead>(())
+/// # Ok::<(), happens_before::scalar::TooFarAhead<u64>>(())
 /// ```
 #[derive(Debug)]
 pub struct AtomicLamportClock<I> {
@@ -129,7 +129,7 @@ impl<I: NodeId> AtomicLamportClock<I> {
     ///
     /// One load, and one `fetch_max` if the counter is news.
     #[inline]
-    pub fn observe(&self, counter: u64) -> Result<(), TooFarAhead> {
+    pub fn observe(&self, counter: u64) -> Result<(), TooFarAhead<u64>> {
         let now = self.counter();
         if counter <= now {
             return Ok(());
@@ -144,6 +144,7 @@ impl<I: NodeId> AtomicLamportClock<I> {
 /// One node's hybrid clock, shared by its threads.
 ///
 /// It is [`HybridClock`](crate::HybridClock) with `&self`: the same limits, the same errors.
+/// Targets without 64-bit atomics have this type only with the feature `portable-atomic`.
 ///
 /// # What must survive a restart
 ///
@@ -232,7 +233,7 @@ impl<I: NodeId> AtomicHybridClock<I> {
     ///
     /// # Errors
     ///
-    /// [`ClockDrift`] if `time` would raise the clock, as it stood when the call began, and is further ahead of the
+    /// [`TooFarAhead`] if `time` would raise the clock, as it stood when the call began, and is further ahead of the
     /// wall clock than the drift bound; the clock is unchanged. One of the two wall clocks is wrong, or the sender
     /// is hostile.
     ///
@@ -240,7 +241,7 @@ impl<I: NodeId> AtomicHybridClock<I> {
     ///
     /// One load, and one `fetch_max` if the time is news.
     #[inline]
-    pub fn observe(&self, time: HybridTime, now: impl TimeSource) -> Result<(), ClockDrift> {
+    pub fn observe(&self, time: HybridTime, now: impl TimeSource) -> Result<(), TooFarAhead<HybridTime>> {
         let last = self.time();
         if time <= last {
             return Ok(());
@@ -401,7 +402,7 @@ mod tests {
         let now_ms = u64::MAX;
         assert_eq!(clock.tick(now_ms), Err(TimeExhausted { clock: before_last, now_ms }));
         assert_eq!(clock.time(), before_last);
-        assert_eq!(clock.observe(HybridTime::MAX, 9).unwrap_err().now_ms, 9);
+        assert_eq!(clock.observe(HybridTime::MAX, 9).unwrap_err().limit, before_last);
         assert_eq!(clock.time(), before_last);
         assert_eq!(clock.tick(0).unwrap().time(), HybridTime::MAX);
         assert!(clock.tick(0).is_err());

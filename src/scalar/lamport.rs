@@ -1,39 +1,9 @@
-//! Lamport timestamps: a total order of events that never contradicts causality.
-//!
-//! # The problem
-//!
-//! Two nodes that number their own events 1, 2, 3, ... give numbers that contradict causality: node 2, which
-//! has done little, answers a write that it made *after* reading node 1's hundredth with the number 2.
-//!
-//! # The algorithm
-//!
-//! 1. Before a local event, add one to the counter: [`LamportClock::tick`]. The event's timestamp is
-//!    (counter, node).
-//! 2. Send the counter with every message and every answer. Whoever receives it, **clients included**, raises
-//!    its own counter to it: [`LamportClock::observe`].
-//! 3. Order events by counter, then by node: the order of [`LamportTimestamp`].
-//!
-//! # What it tells you
-//!
-//! If x happened before y then x's timestamp is lower. The converse does not hold: a lower timestamp does not
-//! mean "before", it may be concurrent. And the order is known only afterwards: a node that holds timestamp 7
-//! cannot know that nobody will still come with a 5, so a Lamport timestamp alone cannot decide who is first to
-//! claim a user name. That takes a total order broadcast.
-//!
-//! # Invariants
-//!
-//! - V1: the counter never falls, and no counter is issued twice.
-//! - V2: a reader never sees more than [`LamportClock::MAX`].
-//!
-//! # Sources
-//!
-//! Lamport, *Time, Clocks, and the Ordering of Events in a Distributed System* (1978). Kleppmann, *Designing
-//! Data-Intensive Applications* (2017), chapter 9, "Lamport timestamps". Deviation: the counter observed from a
-//! remote is checked against a horizon, so that one forged message cannot use up the range.
+//! Lamport timestamps, and the clock of one owner.
 
 use core::fmt;
 use core::num::NonZeroU64;
 
+use super::TooFarAhead;
 use crate::node::{CounterExhausted, NodeId};
 
 /// A moment of logical time: a counter, and the node that ticked, which breaks ties.
@@ -99,8 +69,28 @@ impl<I: fmt::Display> fmt::Display for LamportTimestamp<I> {
 
 /// One node's Lamport clock, for one owner at a time.
 ///
-/// For one that threads share, see [`AtomicLamportClock`](crate::AtomicLamportClock). There is no `Clone`: two copies
+/// For one that threads share, see [`AtomicLamportClock`](crate::scalar::AtomicLamportClock). There is no `Clone`: two copies
 /// would issue the same timestamps.
+///
+/// # The problem
+///
+/// Two nodes that number their own events 1, 2, 3, ... give numbers that contradict causality: node 2, which
+/// has done little, answers a write that it made *after* reading node 1's hundredth with the number 2.
+///
+/// # The algorithm
+///
+/// 1. Before a local event, add one to the counter: [`LamportClock::tick`]. The event's timestamp is
+///    (counter, node).
+/// 2. Send the counter with every message and every answer. The receiver, **clients included**, raises
+///    its own counter to it: [`LamportClock::observe`].
+/// 3. Order events by counter, then by node: the order of [`LamportTimestamp`].
+///
+/// # What it tells you
+///
+/// If x happened before y then x's timestamp is lower. The converse does not hold: a lower timestamp does not
+/// mean "before", it may be concurrent. And the order is known only afterwards: a node that holds timestamp 7
+/// cannot know that nobody will still come with a 5, so a Lamport timestamp alone cannot decide who is first to
+/// claim a user name. That takes a total order broadcast.
 ///
 /// # What must survive a restart
 ///
@@ -118,6 +108,17 @@ impl<I: fmt::Display> fmt::Display for LamportTimestamp<I> {
 /// assert_eq!(clock.tick()?.counter(), 6);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Invariants
+///
+/// - LC1: the counter never falls, and no counter is issued twice.
+/// - LC2: a reader never sees more than [`LamportClock::MAX`].
+///
+/// # Sources
+///
+/// Lamport, *Time, Clocks, and the Ordering of Events in a Distributed System* (1978). Kleppmann, *Designing
+/// Data-Intensive Applications* (2017), chapter 9, "Lamport timestamps". Deviation: the counter observed from a
+/// remote is checked against a horizon, so that one forged message cannot use up the range.
 #[derive(Debug)]
 pub struct LamportClock<I> {
     node: I,
@@ -203,7 +204,7 @@ impl<I: NodeId> LamportClock<I> {
     /// [`TooFarAhead`] if `counter` is more than the horizon ahead of this clock, or above
     /// [`MAX`](Self::MAX): the sender is broken or hostile, or this node was away for long. The clock is
     /// unchanged.
-    pub fn observe(&mut self, counter: u64) -> Result<(), TooFarAhead> {
+    pub fn observe(&mut self, counter: u64) -> Result<(), TooFarAhead<u64>> {
         believe(counter, self.counter, self.horizon)?;
         self.counter = self.counter.max(counter);
         Ok(())
@@ -212,35 +213,13 @@ impl<I: NodeId> LamportClock<I> {
 
 /// Checks a claimed counter against a clock that stands at `counter`.
 #[inline]
-pub(super) fn believe(claimed: u64, counter: u64, horizon: u64) -> Result<(), TooFarAhead> {
+pub(super) fn believe(claimed: u64, counter: u64, horizon: u64) -> Result<(), TooFarAhead<u64>> {
     let limit = counter.saturating_add(horizon).min(LamportClock::<u64>::MAX);
     if claimed > limit {
         return Err(TooFarAhead { claimed, limit });
     }
     Ok(())
 }
-
-/// A remote claims a counter further ahead than the clock's horizon allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TooFarAhead {
-    /// The counter that the remote claims.
-    pub claimed: u64,
-    /// The highest counter that would have been believed.
-    pub limit: u64,
-}
-
-impl fmt::Display for TooFarAhead {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "counter {} is beyond the horizon, which now ends at {}; distrust the sender, or widen the horizon",
-            self.claimed, self.limit
-        )
-    }
-}
-
-impl core::error::Error for TooFarAhead {}
 
 #[cfg(all(test, not(loom)))]
 mod tests {
@@ -321,13 +300,5 @@ mod tests {
             [i64::MIN, -256, -1, 0, 1, 255, i64::MAX].map(|node| LamportTimestamp::new(7, node).unwrap());
         assert!(signed.is_sorted() && signed.map(|x| x.to_key_bytes()).is_sorted_by(|x, y| x < y));
         assert!(signed.iter().all(|x| LamportTimestamp::<i64>::from_key_bytes(x.to_key_bytes()) == Some(*x)));
-    }
-
-    #[test]
-    fn the_error_says_what_to_do() {
-        assert_eq!(
-            std::string::ToString::to_string(&TooFarAhead { claimed: 9, limit: 5 }),
-            "counter 9 is beyond the horizon, which now ends at 5; distrust the sender, or widen the horizon"
-        );
     }
 }

@@ -6,8 +6,12 @@
 //!
 //! | | one owner | shared by threads |
 //! |---|---|---|
-//! | counts events | [`LamportClock`] | [`AtomicLamportClock`] |
-//! | stays close to the time of day | [`HybridClock`] | [`AtomicHybridClock`] |
+//! | counts events | [`LamportClock`](crate::LamportClock) | [`AtomicLamportClock`] |
+//! | stays close to the time of day | [`HybridClock`](crate::HybridClock) | [`AtomicHybridClock`] |
+//!
+//! A shared clock is one atomic word, without a lock. Threads also see each other's memory in the order of the clock:
+//! the thread of a later tick sees everything that the thread of an earlier tick did before it. So an event's causes
+//! are lower *and* visible.
 //!
 //! The shared clocks need 64-bit atomics. A target that has none gets them with the feature `portable-atomic`;
 //! without it, the shared clocks are left out there.
@@ -44,13 +48,15 @@ macro_rules! key_bytes {
 
 #[cfg(any(all(target_has_atomic = "64", not(happens_before_without_atomics)), feature = "portable-atomic"))]
 mod atomic;
+mod error;
 pub(crate) mod hybrid;
 pub(crate) mod lamport;
 
 where_atomics! {
     pub use atomic::{AtomicHybridClock, AtomicLamportClock};
 }
+pub use error::{TimeExhausted, TooFarAhead};
 #[cfg(feature = "std")]
 pub use hybrid::SystemTime;
-pub use hybrid::{ClockDrift, HybridTime, HybridTimestamp, TimeExhausted, TimeSource};
-pub use lamport::{LamportTimestamp, TooFarAhead};
+pub use hybrid::{HybridTime, HybridTimestamp, TimeSource};
+pub use lamport::LamportTimestamp;

@@ -1,79 +1,11 @@
-//! Numbers from preallocated blocks: one request to a counter buys thousands.
-//!
-//! # The problem
-//!
-//! A counter in a database gives a number a round trip. Taking a thousand at a time makes numbers nearly free, and
-//! brings its own failures:
-//!
-//! - the fetcher and the counter disagree about the size of a block, so that blocks overlap (Hibernate's
-//!   `allocationSize` beside a sequence that increments by 1);
-//! - a primary that lost its role comes back and goes on with a block from before, below numbers issued since
-//!   (Vitess's cached sequences after a failover); or the answer to a request from before arrives late;
-//! - the block runs dry under load, and every caller waits for the round trip at once;
-//! - a clean stop throws the rest of the block away, a crash leaves a gap, and nobody can say how large.
-//!
-//! # The algorithm
-//!
-//! [`Blocks`] does no input and no output. It holds at most two runs (blocks that continue each other are one) and is
-//! *fed*:
-//!
-//! 1. Take k numbers from a [`Counter`], in whatever way suits: blocking, async, by another thread. The answer is
-//!    a [`NumberRange`], which has both its ends, so that nobody need know k. Give it to [`feed`](Blocks::feed).
-//! 2. Issue from the block in use: [`issue`](Blocks::issue), [`issue_range`](Blocks::issue_range). When it is used up,
-//!    the one in reserve takes its place.
-//! 3. When [`is_low`](Blocks::is_low) says so, ask for the next block, *before* this one is dry.
-//! 4. Accept only what is above everything fed before, in the lease's own *epoch*. Everything else comes back in
-//!    the error.
-//! 5. When the lease changes hands, move to its epoch: [`start_epoch`](Blocks::start_epoch) discards what is held
-//!    and says what it was.
-//! 6. On a clean stop, [`stop`](Blocks::stop) gives what is left, for a later `Blocks` to be fed.
-//!
-//! [`refill`](Blocks::refill) does 1 and 3 for callers that may block.
-//!
-//! # What it tells you
-//!
-//! | promise | |
-//! |---|---|
-//! | unique | yes, among all who feed from one linearizable counter |
-//! | increasing per allocator | yes |
-//! | increasing in real time | **no**: a node with an old block issues 2 after another issued 1,001 |
-//! | consistent with causality | **no**: the same run, with a message between |
-//!
-//! So blocks are for unique ids, and never for fencing or for ordering; there, take every number from the counter.
-//!
-//! Every number fed is in exactly one of three places: `fed = issued + remaining + lost`
-//! ([`issued`](Blocks::issued), [`remaining`](Blocks::remaining), [`lost`](Blocks::lost)). A crash turns
-//! `remaining` into a gap. If blocks of k are asked for only when [`is_low`](Blocks::is_low) says so, that is at most
-//! `low_water + k`, with the block that was being fetched.
-//!
-//! # What must survive a restart
-//!
-//! Nothing, if gaps do not matter: a new `Blocks` takes new numbers. To go on with what a clean stop left, store
-//! the epoch and the runs, and at the start **erase them durably before the first is fed**: if they were still
-//! there after a crash, their numbers would be issued again. With
-//! [`highest`](BlocksConfig::highest), the highest number known to be issued, a counter that went back is caught
-//! by its first block.
-//!
-//! # Invariants
-//!
-//! - B1: what is in use lies below what is in reserve, and both at or below `highest` and within the limit.
-//! - B2: `remaining + lost` is at most `fed`.
-//! - B3: [`is_low`](Blocks::is_low) means that the low-water mark is reached and that a block would be accepted: there
-//!   is room, and `highest` is below the limit.
-//!
-//! # Sources
-//!
-//! Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Noncausal sequence number generators".
-//! The technique is known as Hi/Lo from Ambler, *Mapping Objects to Relational Databases* (2000). Deviation:
-//! blocks carry their ends instead of a high half and an agreed size.
+//! Numbers from preallocated blocks.
 
-use core::fmt;
 use core::num::NonZeroU64;
 
-use super::{Exhausted, Limit, NumberRange};
-use crate::counter::Counter;
+use super::{BlockRefused, BlockRefusedKind, Limit, NumberRange, RefillError};
+use crate::counter::{Counter, TooFewNumbers};
 
-/// What [`Blocks`] starts with.
+/// Configuration of a [`Blocks`].
 ///
 /// ```
 /// use happens_before::sequence::{BlocksConfig, Limit};
@@ -99,12 +31,66 @@ pub struct BlocksConfig {
 
 /// Numbers from preallocated blocks, which the owner feeds.
 ///
-/// The module's comment has the algorithm, what is promised, and what must survive a restart. There is no
+/// There is no
 /// `Clone`: two copies would issue the same numbers.
+///
+/// # The problem
+///
+/// A counter in a database gives a number a round trip. Taking a thousand at a time makes numbers nearly free, and
+/// brings its own failures:
+///
+/// - the fetcher and the counter disagree about the size of a block, so that blocks overlap (Hibernate's
+///   `allocationSize` beside a sequence that increments by 1);
+/// - a primary that lost its role comes back and goes on with a block from before, below numbers issued since
+///   (Vitess's cached sequences after a failover); or the answer to a request from before arrives late;
+/// - the block runs dry under load, and every caller waits for the round trip at once;
+/// - a clean stop throws the rest of the block away, a crash leaves a gap, and nobody can say how large.
+///
+/// # The algorithm
+///
+/// [`Blocks`] does no input and no output. It holds at most two ranges (blocks that continue each other are one) and is
+/// *fed*:
+///
+/// 1. Take k numbers from a [`Counter`], in whatever way suits: blocking, async, by another thread. The answer is
+///    a [`NumberRange`], which has both its ends, so that no caller needs to know k. Give it to [`feed`](Blocks::feed).
+/// 2. Issue from the block in use: [`issue`](Blocks::issue), [`issue_range`](Blocks::issue_range). When it is used up,
+///    the one in reserve takes its place.
+/// 3. When [`is_low`](Blocks::is_low) says so, ask for the next block, *before* this one is dry.
+/// 4. Accept only what is above everything fed before, in the lease's own *epoch*. Everything else comes back in
+///    the error.
+/// 5. When the lease changes hands, move to its epoch: [`start_epoch`](Blocks::start_epoch) discards what is held
+///    and says what it was.
+/// 6. On a clean stop, [`stop`](Blocks::stop) gives what is left, for a later `Blocks` to be fed.
+///
+/// [`refill`](Blocks::refill) does 1 and 3 for callers that may block.
+///
+/// # What it tells you
+///
+/// | promise | |
+/// |---|---|
+/// | unique | yes, among all who feed from one linearizable counter |
+/// | increasing per allocator | yes |
+/// | increasing in real time | **no**: a node with an old block issues 2 after another issued 1,001 |
+/// | consistent with causality | **no**: the same run, with a message between |
+///
+/// So blocks are for unique ids, and never for fencing or for ordering; there, take every number from the counter.
+///
+/// Every number fed is in exactly one of three places: `fed = issued + remaining + lost`
+/// ([`issued`](Blocks::issued), [`remaining`](Blocks::remaining), [`lost`](Blocks::lost)). A crash turns
+/// `remaining` into a gap. If blocks of k are asked for only when [`is_low`](Blocks::is_low) says so, that is at most
+/// `low_water + k`, with the block that was being fetched.
+///
+/// # What must survive a restart
+///
+/// Nothing, if gaps do not matter: a new `Blocks` takes new numbers. To go on with what a clean stop left, store
+/// the epoch and the ranges, and at the start **erase them durably before the first is fed**: if they were still
+/// there after a crash, their numbers would be issued again. With
+/// [`highest`](BlocksConfig::highest), the highest number known to be issued, a counter that went back is caught
+/// by its first block.
 ///
 /// # Examples
 ///
-/// Where blocking is fine:
+/// If blocking is fine:
 ///
 /// ```
 /// # #[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))] {
@@ -127,7 +113,7 @@ pub struct BlocksConfig {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Where it is not, the block comes in as a value, from a task or a thread:
+/// If it is not, the block comes in as a value, from a task or a thread:
 ///
 /// ```
 /// use happens_before::sequence::{Blocks, BlocksConfig, NumberRange};
@@ -141,6 +127,19 @@ pub struct BlocksConfig {
 /// assert_eq!((blocks.issue()?, blocks.is_low()), (42, true)); // send the next one; 43 and 44 are at hand
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Invariants
+///
+/// - BK1: what is in use lies below what is in reserve, and both at or below `highest` and within the limit.
+/// - BK2: `remaining + lost` is at most `fed`.
+/// - BK3: [`is_low`](Blocks::is_low) means that the low-water mark is reached and that a block would be accepted: there
+///   is room, and `highest` is below the limit.
+///
+/// # Sources
+///
+/// Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Noncausal sequence number generators".
+/// The technique is known as Hi/Lo from Ambler, *Mapping Objects to Relational Databases* (2000). Deviation:
+/// blocks carry their ends instead of a high half and an agreed size.
 #[derive(Debug)]
 #[must_use = "the numbers held by blocks that are dropped are lost"]
 pub struct Blocks {
@@ -164,7 +163,7 @@ impl Blocks {
     /// Makes an allocator that holds nothing yet.
     pub const fn new(config: BlocksConfig) -> Self {
         let BlocksConfig { low_water, limit, epoch, highest } = config;
-        // Where all numbers within the limit are taken, no block is ever wanted.
+        // If all numbers within the limit are taken, no block is ever wanted.
         let low_from = if highest < limit.get() { 0 } else { u64::MAX };
         Self { next: 1, last: 0, low_from, reserve: None, highest, limit, low_water, epoch, fed: 0, lost: 0 }
     }
@@ -173,11 +172,11 @@ impl Blocks {
     ///
     /// # Errors
     ///
-    /// [`Exhausted`] if nothing is held; nothing is changed. [`feed`](Self::feed) a block and call again.
+    /// [`TooFewNumbers`] if nothing is held; nothing is changed. [`feed`](Self::feed) a block and call again.
     #[inline]
-    pub fn issue(&mut self) -> Result<u64, Exhausted> {
+    pub fn issue(&mut self) -> Result<u64, TooFewNumbers> {
         if self.next > self.last && !self.promote() {
-            return Err(Exhausted { wanted: 1, available: 0 });
+            return Err(TooFewNumbers { wanted: 1, available: 0 });
         }
         let number = self.next;
         // No overflow: `next` is at most `last`, which is at most 2^63 - 1.
@@ -187,13 +186,13 @@ impl Blocks {
 
     /// Issues `n` consecutive numbers. O(1).
     ///
-    /// Where the block in use is too short and the one in reserve is not, the rest of the one in use is given up
+    /// If the block in use is too short and the one in reserve is not, the rest of the one in use is given up
     /// and counted as [`lost`](Self::lost), for otherwise later numbers would be lower than these.
     ///
     /// # Errors
     ///
-    /// [`Exhausted`] if neither block has `n` numbers left; nothing is changed. Feed a block of at least `n`; or
-    /// take a long run from the counter directly.
+    /// [`TooFewNumbers`] if neither block has `n` numbers left; nothing is changed. Feed a block of at least `n`; or
+    /// take a long range from the counter directly.
     ///
     /// ```
     /// use core::num::NonZeroU64;
@@ -210,50 +209,51 @@ impl Blocks {
     /// assert_eq!(blocks.issue_range(three).unwrap_err().available, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn issue_range(&mut self, n: NonZeroU64) -> Result<NumberRange, Exhausted> {
+    pub fn issue_range(&mut self, n: NonZeroU64) -> Result<NumberRange, TooFewNumbers> {
         let [in_use, in_reserve] = self.held();
-        let len = |run: Option<NumberRange>| run.map_or(0, |run| run.len());
-        let prefix = |run: Option<NumberRange>| run.and_then(|run| run.prefix(n));
-        let run = match (prefix(in_use), prefix(in_reserve)) {
-            (Some(run), _) => run,
-            (None, Some(run)) => {
+        let len = |range: Option<NumberRange>| range.map_or(0, |range| range.len());
+        let prefix = |range: Option<NumberRange>| range.and_then(|range| range.prefix(n));
+        let range = match (prefix(in_use), prefix(in_reserve)) {
+            (Some(range), _) => range,
+            (None, Some(range)) => {
                 self.lost += len(in_use);
                 self.promote();
-                run
+                range
             }
             (None, None) => {
-                return Err(Exhausted { wanted: n.get(), available: len(in_use).max(len(in_reserve)) });
+                return Err(TooFewNumbers { wanted: n.get(), available: len(in_use).max(len(in_reserve)) });
             }
         };
-        // No overflow: `run` is the first part of `next ..= last`.
-        self.next = run.last() + 1;
+        // No overflow: `range` is the first part of `next ..= last`.
+        self.next = range.last() + 1;
         self.debug_validate();
-        Ok(run)
+        Ok(range)
     }
 
-    /// Takes in a block that was taken from the counter under the lease of `epoch`. O(1).
+    /// Accepts a block that was taken from the counter under the lease of `epoch`. O(1).
     ///
     /// A block that continues what is in use is joined to it; else it goes in reserve. Of a block that crosses the
     /// limit, the part above counts as [`lost`](Self::lost).
     ///
     /// # Errors
     ///
-    /// [`BlockRefused`] gives the block back with the reason; nothing is changed.
+    /// [`BlockRefused`] gives the block back; nothing is changed.
     pub fn feed(&mut self, epoch: u64, block: NumberRange) -> Result<(), BlockRefused> {
+        let refused = |kind| Err(BlockRefused { block, kind });
         if epoch != self.epoch {
-            return Err(BlockRefused::OtherEpoch { block, epoch, current: self.epoch });
+            return refused(BlockRefusedKind::OtherEpoch { epoch, current: self.epoch });
         }
         if block.first() <= self.highest {
-            return Err(BlockRefused::NotAbove { block, highest: self.highest });
+            return refused(BlockRefusedKind::NotAbove { highest: self.highest });
         }
         let Some(usable) = NumberRange::new(block.first()..=block.last().min(self.limit.get())) else {
-            return Err(BlockRefused::AboveLimit { block, limit: self.limit });
+            return refused(BlockRefusedKind::AboveLimit { limit: self.limit });
         };
         if self.next > self.last {
             self.promote(); // leaves room, so that nothing below refuses
         }
         match self.held() {
-            [Some(_), Some(_)] => return Err(BlockRefused::Full { block }),
+            [Some(_), Some(_)] => return refused(BlockRefusedKind::Full),
             // No overflow: `last` is below the block's first number.
             [Some(in_use), _] if in_use.last() + 1 != usable.first() => self.reserve = Some(usable),
             [Some(_), _] => self.last = usable.last(),
@@ -323,19 +323,18 @@ impl Blocks {
     /// refused. They must still be above everything fed before. What was discarded counts as
     /// [`lost`](Self::lost); it may be logged, but whether it may be issued is for the new lease holder to say.
     ///
-    /// # Errors
-    ///
-    /// [`OldEpoch`] if `epoch` is not above the current one; nothing is changed.
-    pub fn start_epoch(&mut self, epoch: u64) -> Result<[Option<NumberRange>; 2], OldEpoch> {
+    /// `None` if `epoch` is not above the current one: the lease has moved on, and nothing is changed.
+    #[must_use = "`None` says that the epoch was not started"]
+    pub fn start_epoch(&mut self, epoch: u64) -> Option<[Option<NumberRange>; 2]> {
         if epoch <= self.epoch {
-            return Err(OldEpoch { epoch, current: self.epoch });
+            return None;
         }
         let discarded = self.held();
         self.lost += self.remaining();
         (self.next, self.last, self.reserve, self.epoch) = (1, 0, None, epoch);
         self.low_from = self.expected_low_from();
         self.debug_validate();
-        Ok(discarded)
+        Some(discarded)
     }
 
     /// Ends this allocator cleanly and returns what is left, in order, for a later one of the same epoch.
@@ -349,8 +348,8 @@ impl Blocks {
     /// let left = blocks.stop(); // store the epoch and these
     ///
     /// let mut later = Blocks::new(BlocksConfig::default());
-    /// for run in left.into_iter().flatten() { // erased from the store before
-    ///     later.feed(0, run)?;
+    /// for range in left.into_iter().flatten() { // erased from the store before
+    ///     later.feed(0, range)?;
     /// }
     /// assert_eq!(later.issue()?, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -369,16 +368,16 @@ impl Blocks {
     #[inline]
     pub fn remaining(&self) -> u64 {
         // No overflow: `next` is at most `last + 1`, and the two blocks are disjoint.
-        self.last + 1 - self.next + self.reserve.map_or(0, |run| run.len())
+        self.last + 1 - self.next + self.reserve.map_or(0, |range| range.len())
     }
 
     /// Returns how many numbers were issued.
     pub fn issued(&self) -> u64 {
-        // No underflow: B2.
+        // No underflow: BK2.
         self.fed - self.remaining() - self.lost
     }
 
-    /// Returns how many numbers were given up: for the sake of a run, with an epoch, or above the limit.
+    /// Returns how many numbers were given up: for the sake of a range, with an epoch, or above the limit.
     pub fn lost(&self) -> u64 {
         self.lost
     }
@@ -397,8 +396,8 @@ impl Blocks {
     #[cold]
     fn promote(&mut self) -> bool {
         match self.reserve.take() {
-            Some(run) => {
-                (self.next, self.last) = (run.first(), run.last());
+            Some(range) => {
+                (self.next, self.last) = (range.first(), range.last());
                 self.low_from = self.expected_low_from();
                 true
             }
@@ -413,22 +412,22 @@ impl Blocks {
         match self.reserve {
             _ if self.highest >= self.limit.get() => u64::MAX,
             None => dry_from.saturating_sub(self.low_water),
-            Some(run) if run.len() <= self.low_water => dry_from,
+            Some(range) if range.len() <= self.low_water => dry_from,
             Some(_) => u64::MAX,
         }
     }
 
-    /// Checks the invariants of the module's opening comment and says which one is broken.
+    /// Checks the invariants of the type's docs and says which one is broken.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
-        let top = self.reserve.map_or(self.last, |run| run.last());
-        let ordered = self.reserve.is_none_or(|run| self.last < run.first());
+        let top = self.reserve.map_or(self.last, |range| range.last());
+        let ordered = self.reserve.is_none_or(|range| self.last < range.first());
         if !ordered || top > self.highest || top > self.limit.get() {
-            Err("B1: in use below in reserve, both at or below highest and within the limit")
+            Err("BK1: in use below in reserve, both at or below highest and within the limit")
         } else if self.remaining() + self.lost > self.fed {
-            Err("B2: remaining + lost is at most fed")
+            Err("BK2: remaining + lost is at most fed")
         } else if self.is_low() != (self.next >= self.expected_low_from()) {
-            Err("B3: is_low says that the low-water mark is reached and a block would be accepted")
+            Err("BK3: is_low says that the low-water mark is reached and a block would be accepted")
         } else {
             Ok(())
         }
@@ -452,132 +451,3 @@ impl Iterator for Blocks {
         (remaining.unwrap_or(usize::MAX), remaining.ok())
     }
 }
-
-/// A block was not taken in; nothing is changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BlockRefused {
-    /// The block was taken under another lease: mostly a late answer to a request from before a failover.
-    ///
-    /// Drop an older one. Before feeding a newer one, [`start_epoch`](Blocks::start_epoch).
-    OtherEpoch {
-        /// The block, given back.
-        block: NumberRange,
-        /// Its epoch.
-        epoch: u64,
-        /// The epoch whose blocks are accepted.
-        current: u64,
-    },
-    /// The block starts at or below a number that was taken before: the counter went back, does not increment by
-    /// what was asked, or the block was fed twice.
-    ///
-    /// Stop using the counter until someone has looked.
-    NotAbove {
-        /// The block, given back.
-        block: NumberRange,
-        /// The highest number known to be taken.
-        highest: u64,
-    },
-    /// The block begins above the limit: the counter has no numbers left for this allocator.
-    ///
-    /// Stop asking, which spends numbers of others. If every reader can take it, feed the block to a `Blocks` with a
-    /// higher limit.
-    AboveLimit {
-        /// The block, given back.
-        block: NumberRange,
-        /// The limit.
-        limit: Limit,
-    },
-    /// Two blocks that do not join are held already.
-    ///
-    /// Keep it and feed it when [`is_low`](Blocks::is_low); ask for one block at a time.
-    Full {
-        /// The block, given back.
-        block: NumberRange,
-    },
-}
-
-impl fmt::Display for BlockRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OtherEpoch { block, epoch, current } => {
-                write!(f, "block {block} is of epoch {epoch}, not {current}; drop it, or start its epoch first")
-            }
-            Self::NotAbove { block, highest } => write!(
-                f,
-                "block {block} is not above {highest}, which is taken; the counter went back or counts otherwise"
-            ),
-            Self::AboveLimit { block, limit } => {
-                write!(f, "block {block} begins above the limit of {limit}; stop asking, or raise the limit")
-            }
-            Self::Full { block } => {
-                write!(f, "two blocks are held already; keep {block} and feed it when they are low")
-            }
-        }
-    }
-}
-
-impl core::error::Error for BlockRefused {}
-
-/// No block could be had from the counter; nothing is changed but, perhaps, the counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RefillError<E> {
-    /// The counter failed. Numbers may be spent; its error says whether it is worth calling again, later.
-    Counter(E),
-    /// The counter did not move by as much as was asked, or gave numbers that there are not, 0 or above 2^63 - 1: it and
-    /// its callers disagree about the size of a block, and would issue the same numbers. A matter of configuration.
-    ///
-    /// A counter that others use as well may do so unnoticed.
-    WrongSize {
-        /// The first number that the counter gave.
-        first: u64,
-        /// How many were asked for.
-        asked: NonZeroU64,
-        /// The counter's last number taken, read afterwards.
-        current: u64,
-    },
-    /// The block was refused: it is at or below numbers taken before, or above the limit.
-    Refused(BlockRefused),
-}
-
-impl<E: fmt::Display> fmt::Display for RefillError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Counter(_) => f.write_str("the counter gave no block; what is held can still be issued"),
-            Self::WrongSize { first, asked, current } => write!(
-                f,
-                "the counter gave {first} as the first of {asked} but stands at {current}; make both sides agree on \
-                 the size of a block"
-            ),
-            Self::Refused(refused) => refused.fmt(f),
-        }
-    }
-}
-
-impl<E: core::error::Error + 'static> core::error::Error for RefillError<E> {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Counter(error) => Some(error),
-            Self::WrongSize { .. } | Self::Refused(_) => None,
-        }
-    }
-}
-
-/// An epoch is not newer than the current one; nothing is changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct OldEpoch {
-    /// The epoch that was to be started.
-    pub epoch: u64,
-    /// The current one.
-    pub current: u64,
-}
-
-impl fmt::Display for OldEpoch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "epoch {} is not newer than {}; the lease has moved on", self.epoch, self.current)
-    }
-}
-
-impl core::error::Error for OldEpoch {}

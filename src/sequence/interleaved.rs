@@ -1,100 +1,84 @@
-//! Interleaved numbers: node k of n issues k, k + n, k + 2n, ... and asks nobody.
-//!
-//! # The problem
-//!
-//! Three nodes number their rows k, k + 3, k + 6, ... A fourth joins, and all are told to count by 4:
-//!
-//! ```text
-//!   node 2, by 3:  2  5  8 11        node 4, by 4:  4  8 12        8 twice
-//! ```
-//!
-//! Changing the step of a running system needs everybody to stop, to agree on the highest number ever issued and
-//! to start above it; skip any of that and numbers repeat. It is therefore not offered here.
-//!
-//! # The algorithm
-//!
-//! The numbers that one node may still issue are a *class*: `next`, `next + step`, ... up to `last`.
-//!
-//! 1. The first n nodes are dealt the classes `(k, n)`: [`Interleaved::new`].
-//! 2. A node joins by **splitting** one owner's class: the owner keeps every second number, `(next, 2 step)`,
-//!    and gives away those between, `(next + step, 2 step)`. Nobody else is asked: [`Interleaved::split`].
-//! 3. A node leaves by handing its class to the owner of the *sibling*, which has the same step 2s and lies s
-//!    apart. Where `a` and `b` are what each would issue next, together they are the class `(max(a, b) - s, s)`
-//!    plus, if one lagged behind, its earlier numbers, a class of its own with an end of its own:
-//!    [`Interleaved::merge`].
-//!
-//! ```text
-//!   (1, 1)    1  2  3  4  5  6  7  8  9 ...        split
-//!   (1, 2)    1     3     5     7     9 ...        keeps
-//!   (2, 2)       2     4     6     8    ...        gives away; issues 2 and 4, comes back with (6, 2)
-//!   merged                5  6  7  8  9 ...        (5, 1), and the remainder 1, 3
-//! ```
-//!
-//! # What it tells you
-//!
-//! | promise | |
-//! |---|---|
-//! | unique | yes, among all classes that come from one deal by `split`, `merge` and `issue_range` |
-//! | increasing per allocator | yes, and a merged class is above everything that either part issued |
-//! | increasing in real time | **no**: a busy node's numbers run ahead of an idle one's |
-//! | consistent with causality | **no**: the idle node answers the busy one's 1,001 with 2 |
-//!
-//! # What must survive a restart
-//!
-//! The class, as [`save`](Interleaved::save) gives it. Save it
-//!
-//! - after a **split**, before the given half leaves, and the half with it. An owner that forgets its split issues the
-//!   other's numbers; one that forgets the half before its receiver has it loses them. The next section says when it
-//!   may be forgotten;
-//! - after a **merge**, before the answer that the class was taken over; who gives a class away forgets it,
-//!   durably, before it sends it;
-//! - after a number was **issued**, before it is used. To write less often, keep a durable bound ahead with
-//!   [`ReserveAhead::observe`](super::ReserveAhead::observe) and, after a restart,
-//!   [`skip_past`](Interleaved::skip_past) it.
-//!
-//! One bound guards one class. What a merge leaves behind lies below the bound, so that after a restart `skip_past`
-//! gives all of it up: save the remainder itself, and restore it without skipping, or do without its numbers.
-//!
-//! A class has no `Clone`: two copies would issue the same numbers.
-//!
-//! # Handing a half over
-//!
-//! The sender cannot see whether the half has arrived. So:
-//!
-//! 1. The sender saves in one write: its own class, the half, *for whom it is*, and a number for this hand-over, one
-//!    more than the last. Then it sends the half with the number, as often as it takes, **to that node only**: a half
-//!    that was sent once may have arrived, however long the node is silent.
-//! 2. The receiver saves in one write: the half, and the number as the highest that it has taken from this sender. Only
-//!    then does it acknowledge. What it has taken before it acknowledges again, and does not take again: its own copy
-//!    has moved on.
-//! 3. When the acknowledgement of this number arrives, the sender may forget the half, and begin the next hand-over to
-//!    that node.
-//!
-//! # Invariants
-//!
-//! - I1: `next` and `last` are at least 1, and `last` is at most 2^63 - 1.
-//! - I2: `step` is at least 1 and at most 2^63 - 1.
-//! - I3: `last` is in the class: a multiple of `step` away from `next`.
-//! - I4: `next` is at most `last + step`, which it is when the class is exhausted.
-//! - I5: split, merge and `issue_range` neither lose nor repeat a number: what is live always partitions the
-//!   numbers not yet issued.
-//!
-//! # Sources
-//!
-//! Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Noncausal sequence number generators".
-//! Splitting what may be issued among those who join follows the fork of Almeida, Baquero and Fonte, *Interval
-//! Tree Clocks* (2008), applied to residue classes.
+//! Interleaved numbers.
 
-use core::fmt;
 use core::iter::FusedIterator;
 use core::num::NonZeroU64;
 
-use super::{Exhausted, Limit};
+use super::{Limit, NotSiblings};
+use crate::counter::TooFewNumbers;
 
 /// A class of numbers `next, next + step, ...` that one owner may still issue.
 ///
-/// Iterating issues: `for number in class.by_ref().take(3)`. The module's comment has the algorithm, what is
-/// promised, and what must survive a restart.
+/// Iterating issues: `for number in class.by_ref().take(3)`.
+///
+/// # The problem
+///
+/// Three nodes number their rows k, k + 3, k + 6, ... A fourth joins, and all are told to count by 4:
+///
+/// ```text
+///   node 2, by 3:  2  5  8 11        node 4, by 4:  4  8 12        8 twice
+/// ```
+///
+/// Changing the step of a running system needs everybody to stop, to agree on the highest number ever issued and
+/// to start above it; skip any of that and numbers repeat. It is therefore not offered here.
+///
+/// # The algorithm
+///
+/// The numbers that one node may still issue are a *class*: `next`, `next + step`, ... up to `last`.
+///
+/// 1. The first n nodes are dealt the classes `(k, n)`: [`Interleaved::new`].
+/// 2. A node joins by **splitting** one owner's class: the owner keeps every second number, `(next, 2 step)`,
+///    and gives away those between, `(next + step, 2 step)`. Nobody else is asked: [`Interleaved::split`].
+/// 3. A node leaves by handing its class to the owner of the *sibling*, which has the same step 2s and lies s
+///    apart. Where `a` and `b` are what each would issue next, together they are the class `(max(a, b) - s, s)`
+///    plus, if one lagged behind, its earlier numbers, a class of its own with an end of its own:
+///    [`Interleaved::merge`].
+///
+/// ```text
+///   (1, 1)    1  2  3  4  5  6  7  8  9 ...        split
+///   (1, 2)    1     3     5     7     9 ...        keeps
+///   (2, 2)       2     4     6     8    ...        gives away; issues 2 and 4, comes back with (6, 2)
+///   merged                5  6  7  8  9 ...        (5, 1), and the remainder 1, 3
+/// ```
+///
+/// # What it tells you
+///
+/// | promise | |
+/// |---|---|
+/// | unique | yes, among all classes that come from one deal by `split`, `merge` and `issue_range` |
+/// | increasing per allocator | yes, and a merged class is above everything that either part issued |
+/// | increasing in real time | **no**: a busy node's numbers run ahead of an idle one's |
+/// | consistent with causality | **no**: the idle node answers the busy one's 1,001 with 2 |
+///
+/// # What must survive a restart
+///
+/// The class, as [`save`](Interleaved::save) gives it. Save it
+///
+/// - after a **split**, before the given half leaves, and the half with it. An owner that forgets its split issues the
+///   other's numbers; one that forgets the half before its receiver has it loses them. The next section says when it
+///   may be forgotten;
+/// - after a **merge**, before the answer that the class was taken over; who gives a class away forgets it,
+///   durably, before it sends it;
+/// - after a number was **issued**, before it is used. To write less often, keep a durable bound ahead with
+///   [`ReserveAhead::observe`](super::ReserveAhead::observe) and, after a restart,
+///   [`skip_past`](Interleaved::skip_past) it.
+///
+/// One bound guards one class. What a merge leaves behind lies below the bound, so that after a restart `skip_past`
+/// gives all of it up: save the remainder itself, and restore it without skipping, or do without its numbers.
+///
+/// A class has no `Clone`: two copies would issue the same numbers.
+///
+/// # Handing a half over
+///
+/// The sender cannot see whether the half has arrived. So:
+///
+/// 1. The sender saves in one write: its own class, the half, *for whom it is*, and a number for this hand-over, one
+///    more than the last. Then it sends the half with the number, as often as it takes, **to that node only**: a half
+///    that was sent once may have arrived, however long the node is silent.
+/// 2. The receiver saves in one write: the half, and the number as the highest that it has taken from this sender. Only
+///    then does it acknowledge. What it has taken before it acknowledges again, and does not take again: its own copy
+///    has moved on.
+/// 3. When the acknowledgement of this number arrives, the sender may forget the half, and begin the next hand-over to
+///    that node.
 ///
 /// # Examples
 ///
@@ -111,6 +95,21 @@ use super::{Exhausted, Limit};
 /// assert!(c.by_ref().take(2).eq([6, 10]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Invariants
+///
+/// - IL1: `next` and `last` are at least 1, and `last` is at most 2^63 - 1.
+/// - IL2: `step` is at least 1 and at most 2^63 - 1.
+/// - IL3: `last` is in the class: a multiple of `step` away from `next`.
+/// - IL4: `next` is at most `last + step`, which it is when the class is exhausted.
+/// - IL5: split, merge and `issue_range` neither lose nor repeat a number: what is live always partitions the
+///   numbers not yet issued.
+///
+/// # Sources
+///
+/// Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Noncausal sequence number generators".
+/// Splitting what may be issued among those who join follows the fork of Almeida, Baquero and Fonte, *Interval
+/// Tree Clocks* (2008), applied to residue classes.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "the numbers of a class that is dropped are lost"]
 pub struct Interleaved {
@@ -155,14 +154,14 @@ impl Interleaved {
     ///
     /// # Errors
     ///
-    /// [`Exhausted`] after the last number; the class is unchanged.
+    /// [`TooFewNumbers`] after the last number; the class is unchanged.
     #[inline]
-    pub fn issue(&mut self) -> Result<u64, Exhausted> {
+    pub fn issue(&mut self) -> Result<u64, TooFewNumbers> {
         if self.next > self.last {
-            return Err(Exhausted { wanted: 1, available: 0 });
+            return Err(TooFewNumbers { wanted: 1, available: 0 });
         }
         let number = self.next;
-        // No overflow (I1, I2): the sum is at most 2^64 - 2.
+        // No overflow (IL1, IL2): the sum is at most 2^64 - 2.
         self.next = number + self.step;
         Ok(number)
     }
@@ -173,44 +172,44 @@ impl Interleaved {
     ///
     /// # Errors
     ///
-    /// [`Exhausted`] if fewer than `n` are left; the class is unchanged.
+    /// [`TooFewNumbers`] if fewer than `n` are left; the class is unchanged.
     ///
     /// ```
     /// use core::num::NonZeroU64;
     /// use happens_before::sequence::Interleaved;
     ///
     /// let mut class = Interleaved::new(2, 5).unwrap();
-    /// let run = class.issue_range(NonZeroU64::new(3).unwrap())?;
-    /// assert!(run.eq([2, 7, 12]));
+    /// let range = class.issue_range(NonZeroU64::new(3).unwrap())?;
+    /// assert!(range.eq([2, 7, 12]));
     /// assert_eq!(class.issue()?, 17);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn issue_range(&mut self, n: NonZeroU64) -> Result<Self, Exhausted> {
+    pub fn issue_range(&mut self, n: NonZeroU64) -> Result<Self, TooFewNumbers> {
         let remaining = self.remaining();
         if n.get() > remaining {
-            return Err(Exhausted { wanted: n.get(), available: remaining });
+            return Err(TooFewNumbers { wanted: n.get(), available: remaining });
         }
         // No overflow: the n-th number from `next` on is at most `last`, for n is at most what remains.
         let last = self.next + (n.get() - 1) * self.step;
-        let run = Self { next: self.next, step: self.step, last };
+        let range = Self { next: self.next, step: self.step, last };
         self.next = last + self.step;
         self.debug_validate();
-        Ok(run)
+        Ok(range)
     }
 
     /// Keeps every second number, from the next one on, and gives away those between. O(1).
     ///
-    /// **Save `self`, and the half, before the half leaves**, and send it to one node only: see how a half is handed over
-    /// in the module's comment.
+    /// **Save `self`, and the half, before the half leaves**, and send it to one node only: see [how a half is handed
+    /// over](Self#handing-a-half-over).
     ///
     /// # Errors
     ///
-    /// [`Exhausted`] if fewer than 3 numbers are left, so that a half would be empty or nearly so; the class is
+    /// [`TooFewNumbers`] if fewer than 3 numbers are left, so that a half would be empty or nearly so; the class is
     /// unchanged. Split another one.
-    pub fn split(&mut self) -> Result<Self, Exhausted> {
+    pub fn split(&mut self) -> Result<Self, TooFewNumbers> {
         let remaining = self.remaining();
         if remaining < 3 {
-            return Err(Exhausted { wanted: 3, available: remaining });
+            return Err(TooFewNumbers { wanted: 3, available: remaining });
         }
         // No overflow and no underflow: with at least 3 numbers left, next + 2 step <= last.
         let (kept_last, given_last) = match remaining % 2 {
@@ -229,8 +228,8 @@ impl Interleaved {
     ///
     /// Siblings have the same step 2s, lie s apart, and end at the same limit. They need not come from the same
     /// split. The result is the class with step s that starts above everything that either has issued, and, if
-    /// one lagged behind, its numbers below that, which are to be issued as well or else are lost. Behind a durable
-    /// bound they do not survive a restart by themselves: see the module's comment.
+    /// one lagged behind, its numbers below that, which are to be issued as well or else are lost. Below a durable
+    /// bound they do not survive a restart by themselves: see [what must](Self#what-must-survive-a-restart).
     ///
     /// # Errors
     ///
@@ -253,7 +252,7 @@ impl Interleaved {
     /// ```
     pub fn merge(self, other: Self) -> Result<(Self, Option<Self>), NotSiblings> {
         let step = self.step / 2;
-        // Ends that are s apart say both (I3): the classes lie s apart, and no number between is missing.
+        // Ends that are s apart say both (IL3): the classes lie s apart, and no number between is missing.
         let siblings =
             self.step == other.step && self.step.is_multiple_of(2) && self.last.abs_diff(other.last) == step;
         if !siblings {
@@ -279,7 +278,7 @@ impl Interleaved {
     /// ```
     /// use happens_before::sequence::Interleaved;
     ///
-    /// let mut class = Interleaved::restore([2, 3, 3_002]).unwrap();
+    /// let mut class = Interleaved::resume([2, 3, 3_002]).unwrap();
     /// assert_eq!(class.skip_past(1_000), 333); // 2, 5, ..., 998
     /// assert_eq!(class.issue()?, 1_001);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -314,7 +313,7 @@ impl Interleaved {
     /// Returns the last number of the class, issued or not.
     ///
     /// At first it is the limit, rounded down to the class. It is never raised: above the end of what a merge left
-    /// behind, or of a run, are the numbers of another class.
+    /// behind, or of a range, are the numbers of another class.
     pub const fn limit(&self) -> u64 {
         self.last
     }
@@ -325,40 +324,46 @@ impl Interleaved {
     /// use happens_before::sequence::Interleaved;
     ///
     /// let class = Interleaved::new(2, 3).unwrap();
-    /// assert_eq!(Interleaved::restore(class.save()).unwrap(), class);
+    /// assert_eq!(Interleaved::resume(class.save()).unwrap(), class);
     /// ```
     pub const fn save(&self) -> [u64; 3] {
         [self.next, self.step, self.last]
     }
 
-    /// Makes a class from a saved state, which is checked as any outside input.
+    /// Goes on from a saved state, which is checked as any outside input; `None` if no class has it.
     ///
+    /// A state that no class has is damaged: resume from an intact copy that is at least as recent, or take a new class.
     /// A state that is valid but not the latest issues numbers twice; no check can tell.
     ///
-    /// # Errors
+    /// ```
+    /// use happens_before::sequence::Interleaved;
     ///
-    /// [`InvalidClass`] if no class has this state.
-    pub fn restore([next, step, last]: [u64; 3]) -> Result<Self, InvalidClass> {
-        let class = Self { next, step, last };
-        match class.internal_validate() {
-            Ok(()) => Ok(class),
-            Err(reason) => Err(InvalidClass { saved: [next, step, last], reason }),
-        }
+    /// assert_eq!(Interleaved::resume([2, 3, 8]).unwrap().issue(), Ok(2));
+    /// assert_eq!(Interleaved::resume([2, 3, 9]), None); // 2, 5, 8 and 11, but not 9
+    /// ```
+    pub fn resume(saved: [u64; 3]) -> Option<Self> {
+        Self::checked(saved).ok()
     }
 
-    /// Checks the invariants of the module's opening comment and says which one is broken.
+    /// Makes a class from a saved state, or says which invariant that breaks.
+    pub(crate) fn checked([next, step, last]: [u64; 3]) -> Result<Self, &'static str> {
+        let class = Self { next, step, last };
+        class.internal_validate().map(|()| class)
+    }
+
+    /// Checks the invariants of the type's docs and says which one is broken.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         let max = Limit::MAX.get();
         if self.next == 0 || self.last == 0 || self.last > max {
-            Err("I1: next and last are at least 1, and last is at most 2^63 - 1")
+            Err("IL1: next and last are at least 1, and last is at most 2^63 - 1")
         } else if self.step == 0 || self.step > max {
-            Err("I2: step is at least 1 and at most 2^63 - 1")
+            Err("IL2: step is at least 1 and at most 2^63 - 1")
         } else if self.next % self.step != self.last % self.step {
-            Err("I3: last is in the class")
+            Err("IL3: last is in the class")
         } else if self.next > self.last + self.step {
             // No overflow: both are at most 2^63 - 1.
-            Err("I4: next is at most last + step")
+            Err("IL4: next is at most last + step")
         } else {
             Ok(())
         }
@@ -384,54 +389,3 @@ impl Iterator for Interleaved {
 }
 
 impl FusedIterator for Interleaved {}
-
-/// Two classes do not make one together; both are given back, unchanged.
-///
-/// Either they have different steps, or an odd step, or do not lie half a step apart, or end at different limits.
-/// Merge each with its own sibling, or keep both.
-#[derive(Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NotSiblings {
-    /// The class on which `merge` was called.
-    pub left: Interleaved,
-    /// The class that was to be merged in.
-    pub right: Interleaved,
-}
-
-impl fmt::Display for NotSiblings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [left_next, left_step, left_last] = self.left.save();
-        let [right_next, right_step, right_last] = self.right.save();
-        write!(
-            f,
-            "the classes {left_next} by {left_step} up to {left_last} and {right_next} by {right_step} up to \
-             {right_last} are not siblings; merge each with its own, or keep both"
-        )
-    }
-}
-
-impl core::error::Error for NotSiblings {}
-
-/// A saved state is none that a class can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct InvalidClass {
-    /// What was to be restored: next number, step, last number.
-    pub saved: [u64; 3],
-    /// The invariant that it breaks.
-    pub reason: &'static str,
-}
-
-impl fmt::Display for InvalidClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [next, step, last] = self.saved;
-        write!(
-            f,
-            "the saved class {next} by {step} up to {last} is damaged ({}); restore an intact copy that is at least \
-             as recent, or take a new class",
-            self.reason
-        )
-    }
-}
-
-impl core::error::Error for InvalidClass {}

@@ -56,30 +56,3 @@ impl fmt::Display for Limit {
         self.0.fmt(f)
     }
 }
-
-/// An allocator has fewer numbers left than are wanted; none is issued, and nothing is changed.
-///
-/// Numbers never wrap, saturate or repeat. What to do:
-///
-/// - [`Interleaved`](super::Interleaved): go on with another class, or ask another owner to split. The end of a class
-///   is not raised: what lies above it may be somebody else's.
-/// - [`Blocks`](super::Blocks): feed a block, as long as what is wanted.
-/// - [`ReserveAhead`](super::ReserveAhead): open the store with a higher limit, if every reader can take it.
-/// - [`Snowflake`](super::Snowflake): take a new layout or a later origin, both for all nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Exhausted {
-    /// How many numbers are wanted.
-    pub wanted: u64,
-    /// How many could be had at once.
-    pub available: u64,
-}
-
-impl fmt::Display for Exhausted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { wanted, available } = self;
-        write!(f, "too few numbers are left, {available} of {wanted} wanted; go on with another class or block")
-    }
-}
-
-impl core::error::Error for Exhausted {}

@@ -25,14 +25,14 @@
 //!
 //! If numbers must agree with causality, use a [`LamportClock`](crate::LamportClock), which costs one maximum a
 //! message; if they must also be known to be complete, a total order broadcast over a
-//! [`Counter`](crate::Counter).
+//! [`Counter`](crate::counter::Counter).
 //!
 //! # Why there is no trait for all four
 //!
 //! Because each needs something else to make a number: nothing, a block, a store that may fail, the time. A
 //! trait over that either hides what can go wrong or carries it in three type parameters. Code that should not
 //! care takes a closure, `impl FnMut() -> Result<u64, E>`, which any of the four becomes in one line. What they
-//! do share is plain data: [`Limit`], [`NumberRange`], [`Exhausted`], and the words `issue`, `issue_range`, `remaining`.
+//! do share is plain data: [`Limit`], [`NumberRange`], [`TooFewNumbers`](crate::counter::TooFewNumbers), and the words `issue`, `issue_range`, `remaining`.
 //!
 //! # Sources
 //!
@@ -40,15 +40,17 @@
 //! interleaved numbers, time-of-day numbers and preallocated blocks, and shows why each contradicts causality.
 
 mod blocks;
+mod error;
 mod interleaved;
 mod limit;
 mod number_range;
 mod reserve_ahead;
 mod snowflake;
 
-pub use blocks::{BlockRefused, Blocks, BlocksConfig, OldEpoch, RefillError};
-pub use interleaved::{Interleaved, InvalidClass, NotSiblings};
-pub use limit::{Exhausted, Limit};
+pub use blocks::{Blocks, BlocksConfig};
+pub use error::{BlockRefused, BlockRefusedKind, NotSiblings, RefillError, ReserveError, SnowflakeError};
+pub use interleaved::Interleaved;
+pub use limit::Limit;
 pub use number_range::NumberRange;
-pub use reserve_ahead::{ReserveAhead, ReserveError, Store};
-pub use snowflake::{AfterEnd, Layout, Snowflake, SnowflakeConfig, SnowflakeConfigError, SnowflakeError};
+pub use reserve_ahead::{ReserveAhead, Store};
+pub use snowflake::{Snowflake, SnowflakeConfig, SnowflakeLayout};

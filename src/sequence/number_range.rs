@@ -15,12 +15,12 @@ use super::Limit;
 /// ```
 /// use happens_before::sequence::NumberRange;
 ///
-/// let run = NumberRange::new(7..=9).unwrap();
-/// assert_eq!(run.len(), 3);
-/// assert!(run.into_iter().eq([7, 8, 9]));
-/// assert_eq!(run.to_string(), "7..=9");
+/// let range = NumberRange::new(7..=9).unwrap();
+/// assert_eq!(range.len(), 3);
+/// assert!(range.into_iter().eq([7, 8, 9]));
+/// assert_eq!(range.to_string(), "7..=9");
 ///
-/// // A stored run is outside input, so it is checked:
+/// // A stored range is outside input, so it is checked:
 /// assert_eq!(NumberRange::new(9..=7), None);
 /// assert_eq!(NumberRange::new(0..=7), None);
 /// assert_eq!(NumberRange::new(7..=u64::MAX), None);
@@ -34,7 +34,7 @@ pub struct NumberRange {
 const _: () = assert!(size_of::<Option<NumberRange>>() == 16);
 
 impl NumberRange {
-    /// Makes the run of these numbers; `None` if it is empty, starts at 0 or ends above 2^63 - 1.
+    /// Makes the range of these numbers; `None` if it is empty, starts at 0 or ends above 2^63 - 1.
     #[must_use]
     pub const fn new(numbers: RangeInclusive<u64>) -> Option<Self> {
         let (first, last) = (*numbers.start(), *numbers.end());
@@ -46,9 +46,9 @@ impl NumberRange {
         }
     }
 
-    /// Makes the run of the `len` numbers from `first` on; `None` if it starts at 0 or ends above 2^63 - 1.
+    /// Makes the range of the `len` numbers from `first` on; `None` if it starts at 0 or ends above 2^63 - 1.
     ///
-    /// This is what to do with the answer of [`Counter::increment_and_get`](crate::Counter::increment_and_get).
+    /// This is what to do with the answer of [`Counter::increment_and_get`](crate::counter::Counter::increment_and_get).
     ///
     /// ```
     /// use core::num::NonZeroU64;
@@ -77,21 +77,21 @@ impl NumberRange {
     }
 
     /// Returns how many numbers there are, at least 1.
-    #[expect(clippy::len_without_is_empty, reason = "a run is never empty")]
+    #[expect(clippy::len_without_is_empty, reason = "a range is never empty")]
     pub const fn len(&self) -> u64 {
         // No overflow: `first` is at least 1 and at most `last`.
         self.last - self.first.get() + 1
     }
 
-    /// Returns the run of the first `n` numbers; `None` if there are fewer.
+    /// Returns the range of the first `n` numbers; `None` if there are fewer.
     ///
     /// ```
     /// use core::num::NonZeroU64;
     /// use happens_before::sequence::NumberRange;
     ///
-    /// let run = NumberRange::new(7..=9).unwrap();
-    /// assert_eq!(run.prefix(NonZeroU64::new(2).unwrap()), NumberRange::new(7..=8));
-    /// assert_eq!(run.prefix(NonZeroU64::new(4).unwrap()), None);
+    /// let range = NumberRange::new(7..=9).unwrap();
+    /// assert_eq!(range.prefix(NonZeroU64::new(2).unwrap()), NumberRange::new(7..=8));
+    /// assert_eq!(range.prefix(NonZeroU64::new(4).unwrap()), None);
     /// ```
     #[must_use]
     pub const fn prefix(&self, n: NonZeroU64) -> Option<Self> {

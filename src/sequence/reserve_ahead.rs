@@ -1,57 +1,10 @@
-//! Numbers that survive a restart: a durable bound is written before any number up to it is issued.
-//!
-//! # The problem
-//!
-//! A counter in memory starts again at 1 after a crash. One that writes each number to disk survives, at the cost of
-//! a synchronous write a number; one that writes each number *after* its use repeats the last one:
-//!
-//! ```text
-//!   issue 7, use 7, crash before 7 is written ... restart: the disk says 6, issue 7
-//! ```
-//!
-//! # The algorithm
-//!
-//! The store holds one number, the *bound*: everything up to it may have been issued.
-//!
-//! 1. Start above the bound that the store has: [`ReserveAhead::open`].
-//! 2. Issue up to the bound without touching the store: [`ReserveAhead::issue`].
-//! 3. At the bound, write a higher one, `ahead` numbers on, and only then issue. If the write fails or its outcome
-//!    is unknown, nothing above the old bound is issued. If it is found to have arrived after all, go on above it.
-//! 4. Before each write, read: a store that has a bound which we neither wrote nor tried to write went back (an old
-//!    backup), or somebody else uses it too. Then refuse. A bound is never replaced by a lower one, not on a clean
-//!    stop either.
-//! 5. A number that was issued elsewhere raises what is issued next, and the bound with it, durably:
-//!    [`ReserveAhead::observe`].
-//!
-//! # What it tells you
-//!
-//! | promise | |
-//! |---|---|
-//! | unique | yes, for one store with one owner, across any number of crashes |
-//! | increasing per allocator | yes, across restarts too |
-//! | increasing in real time | only trivially: there is one allocator. Those of two stores are unrelated |
-//! | consistent with causality | **no**: after seeing number 3 of another store, this one still issues 1 |
-//!
-//! A number that was observed is never issued afterwards. If every message carries a number and every receiver
-//! observes it, the result is a Lamport clock; then say so and use [`LamportClock`](crate::LamportClock).
-//!
-//! Every restart leaves a gap of up to `ahead` numbers (more where an observed number raised the bound), and so does a
-//! write that failed and arrived.
-//!
-//! # Invariants
-//!
-//! - R1: `next - 1 <= bound <= attempted <= limit`.
-//! - R2: the store holds at least `bound`; at most `attempted`, if its owner is the only one.
-//!
-//! # Sources
-//!
-//! The rule is that of write-ahead logging: Mohan et al., *ARIES* (1992), for one number. Databases use it for
-//! sequences and transaction ids.
+//! Numbers that survive a restart, over one durable number.
 
+use core::iter;
 use core::num::NonZeroU64;
-use core::{fmt, iter};
 
-use super::{Exhausted, Limit, NumberRange};
+use super::{Limit, NumberRange, ReserveError};
+use crate::counter::TooFewNumbers;
 
 /// One durable number.
 ///
@@ -89,21 +42,21 @@ use super::{Exhausted, Limit, NumberRange};
 /// }
 /// ```
 pub trait Store {
-    /// Why the store could not be read or written.
+    /// The reason that the store could not be read or written.
     type Error;
 
     /// Returns the number last written; 0 if there never was one.
     ///
     /// # Errors
     ///
-    /// What the implementation says. Damaged content is an error, never 0.
+    /// Those of the implementation. Damaged content is an error, never 0.
     fn read(&mut self) -> Result<u64, Self::Error>;
 
     /// Replaces the number, durably.
     ///
     /// # Errors
     ///
-    /// What the implementation says; the store then has the old number or the new one.
+    /// Those of the implementation; the store then has the old number or the new one.
     fn write(&mut self, number: u64) -> Result<(), Self::Error>;
 }
 
@@ -121,7 +74,43 @@ impl<S: Store + ?Sized> Store for &mut S {
 
 /// Numbers 1, 2, 3, ... that never repeat, whatever crashes, over one durable number.
 ///
-/// The module's comment has the algorithm and what is promised.
+/// # The problem
+///
+/// A counter in memory starts again at 1 after a crash. One that writes each number to disk survives, at the cost of
+/// a synchronous write a number; one that writes each number *after* its use repeats the last one:
+///
+/// ```text
+///   issue 7, use 7, crash before 7 is written ... restart: the disk says 6, issue 7
+/// ```
+///
+/// # The algorithm
+///
+/// The store holds one number, the *bound*: everything up to it may have been issued.
+///
+/// 1. Start above the bound that the store has: [`ReserveAhead::resume`].
+/// 2. Issue up to the bound without touching the store: [`ReserveAhead::issue`].
+/// 3. At the bound, write a higher one, `ahead` numbers on, and only then issue. If the write fails or its outcome
+///    is unknown, nothing above the old bound is issued. If it is found to have arrived after all, go on above it.
+/// 4. Before each write, read: a store that has a bound which we neither wrote nor tried to write went back (an old
+///    backup), or another owner uses it too. Then refuse. A bound is never replaced by a lower one, not on a clean
+///    stop either.
+/// 5. A number that was issued elsewhere raises what is issued next, and the bound with it, durably:
+///    [`ReserveAhead::observe`].
+///
+/// # What it tells you
+///
+/// | promise | |
+/// |---|---|
+/// | unique | yes, for one store with one owner, across any number of crashes |
+/// | increasing per allocator | yes, across restarts too |
+/// | increasing in real time | only trivially: there is one allocator. Those of two stores are unrelated |
+/// | consistent with causality | **no**: after seeing number 3 of another store, this one still issues 1 |
+///
+/// A number that was observed is never issued afterwards. If every message carries a number and every receiver
+/// observes it, the result is a Lamport clock; then say so and use [`LamportClock`](crate::LamportClock).
+///
+/// Every restart leaves a gap of up to `ahead` numbers (more where an observed number raised the bound), and so does a
+/// write that failed and arrived.
 ///
 /// # Examples
 ///
@@ -138,11 +127,11 @@ impl<S: Store + ?Sized> Store for &mut S {
 /// let hundred = NonZeroU64::new(100).unwrap();
 /// let mut store = InMemory(0);
 ///
-/// let mut numbers = ReserveAhead::open(&mut store, hundred)?;
+/// let mut numbers = ReserveAhead::resume(&mut store, hundred)?;
 /// assert_eq!((numbers.issue()?, numbers.issue()?), (1, 2)); // one write
 /// drop(numbers); // a crash
 ///
-/// let mut numbers = ReserveAhead::open(&mut store, hundred)?;
+/// let mut numbers = ReserveAhead::resume(&mut store, hundred)?;
 /// assert_eq!(numbers.issue()?, 101);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -164,8 +153,8 @@ impl<S: Store + ?Sized> Store for &mut S {
 /// let mut store = InMemory(0);
 ///
 /// for expected in [[2, 5], [1_004, 1_007]] { // the second time is after a crash
-///     let mut guard = ReserveAhead::open(&mut store, NonZeroU64::new(1_000).unwrap())?;
-///     let mut class = Interleaved::restore(saved)?;
+///     let mut guard = ReserveAhead::resume(&mut store, NonZeroU64::new(1_000).unwrap())?;
+///     let mut class = Interleaved::resume(saved).unwrap();
 ///     class.skip_past(guard.bound());
 ///     for expected in expected {
 ///         let number = class.issue()?;
@@ -175,6 +164,16 @@ impl<S: Store + ?Sized> Store for &mut S {
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Invariants
+///
+/// - RA1: `next - 1 <= bound <= attempted <= limit`.
+/// - RA2: the store holds at least `bound`; at most `attempted`, if its owner is the only one.
+///
+/// # Sources
+///
+/// The rule is that of write-ahead logging: Mohan et al., *ARIES* (1992), for one number. Databases use it for
+/// sequences and transaction ids.
 #[derive(Debug)]
 pub struct ReserveAhead<S> {
     store: S,
@@ -195,18 +194,18 @@ impl<S: Store> ReserveAhead<S> {
     ///
     /// # Errors
     ///
-    /// As [`open_with_limit`](Self::open_with_limit).
-    pub fn open(store: S, ahead: NonZeroU64) -> Result<Self, ReserveError<S::Error>> {
-        Self::open_with_limit(store, ahead, Limit::MAX)
+    /// As [`resume_with_limit`](Self::resume_with_limit).
+    pub fn resume(store: S, ahead: NonZeroU64) -> Result<Self, ReserveError<S::Error>> {
+        Self::resume_with_limit(store, ahead, Limit::MAX)
     }
 
-    /// As [`open`](Self::open), and issues nothing above `limit`.
+    /// As [`resume`](Self::resume), and issues nothing above `limit`.
     ///
     /// # Errors
     ///
     /// [`ReserveError::Store`] if the store cannot be read; [`ReserveError::AboveLimit`] if its bound is above the
-    /// limit. To keep the store for another try, open a `&mut` of it.
-    pub fn open_with_limit(
+    /// limit. To keep the store for another try, hand in a `&mut` of it.
+    pub fn resume_with_limit(
         mut store: S,
         ahead: NonZeroU64,
         limit: Limit,
@@ -223,7 +222,7 @@ impl<S: Store> ReserveAhead<S> {
     ///
     /// # Errors
     ///
-    /// [`ReserveError::Exhausted`], [`ReserveError::Store`] or [`ReserveError::Moved`]; no number is issued, and
+    /// [`ReserveError::TooFewNumbers`], [`ReserveError::Store`] or [`ReserveError::Moved`]; no number is issued, and
     /// the next call tries again. If a write that failed has arrived all the same, it goes on above that.
     #[inline]
     pub fn issue(&mut self) -> Result<u64, ReserveError<S::Error>> {
@@ -242,11 +241,11 @@ impl<S: Store> ReserveAhead<S> {
     ///
     /// As [`issue`](Self::issue); no number is issued.
     pub fn issue_range(&mut self, n: NonZeroU64) -> Result<NumberRange, ReserveError<S::Error>> {
-        match NumberRange::starting_at(self.next, n).filter(|run| run.last() <= self.bound) {
-            Some(run) => {
+        match NumberRange::starting_at(self.next, n).filter(|range| range.last() <= self.bound) {
+            Some(range) => {
                 // No overflow: a number is at most 2^63 - 1.
-                self.next = run.last() + 1;
-                Ok(run)
+                self.next = range.last() + 1;
+                Ok(range)
             }
             None => self.issue_beyond(n),
         }
@@ -284,25 +283,25 @@ impl<S: Store> ReserveAhead<S> {
         let next = self.next_by_store()?;
         // No underflow: `next` is at most the limit + 1.
         let available = self.limit.get() - (next - 1);
-        let run = NumberRange::starting_at(next, n).filter(|run| run.len() <= available);
-        let run = run.ok_or(ReserveError::Exhausted(Exhausted { wanted: n.get(), available }))?;
-        self.write(run.last())?;
-        self.next = run.last() + 1;
+        let range = NumberRange::starting_at(next, n).filter(|range| range.len() <= available);
+        let range = range.ok_or(ReserveError::TooFewNumbers(TooFewNumbers { wanted: n.get(), available }))?;
+        self.write(range.last())?;
+        self.next = range.last() + 1;
         self.debug_validate();
-        Ok(run)
+        Ok(range)
     }
 
     /// Reads the store, and says from where on it leaves us numbers.
     ///
     /// A bound above ours, up to one that we have tried to write, is that write, which arrived after all; or it is
-    /// the same number from somebody else, who has issued what is below. Nothing tells which, so go on above it, as a
+    /// the same number from another owner, who has issued the numbers below. Nothing tells which, so go on above it, as a
     /// restart does.
     fn next_by_store(&mut self) -> Result<u64, ReserveError<S::Error>> {
         let found = self.store.read().map_err(ReserveError::Store)?;
         if !(self.bound..=self.attempted).contains(&found) {
             return Err(ReserveError::Moved { expected: self.bound, found });
         }
-        // No overflow: R1.
+        // No overflow: RA1.
         Ok(if found > self.bound { found + 1 } else { self.next })
     }
 
@@ -327,7 +326,7 @@ impl<S: Store> ReserveAhead<S> {
     /// use core::num::NonZeroU64;
     /// use happens_before::sequence::ReserveAhead;
     ///
-    /// let mut numbers = ReserveAhead::open(InMemory(6), NonZeroU64::MIN)?;
+    /// let mut numbers = ReserveAhead::resume(InMemory(6), NonZeroU64::MIN)?;
     /// let three: Vec<u64> = numbers.numbers().take(3).collect::<Result<_, _>>()?;
     /// assert_eq!(three, [7, 8, 9]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -345,13 +344,13 @@ impl<S> ReserveAhead<S> {
 
     /// Returns how many numbers can be issued before the limit; fewer if a write that failed has arrived.
     pub fn remaining(&self) -> u64 {
-        // No underflow: R1.
+        // No underflow: RA1.
         self.limit.get() - (self.next - 1)
     }
 
     /// Returns how many numbers can be issued before the next write.
     pub fn reserved(&self) -> u64 {
-        // No underflow: R1.
+        // No underflow: RA1.
         self.bound - (self.next - 1)
     }
 
@@ -360,79 +359,18 @@ impl<S> ReserveAhead<S> {
         self.store
     }
 
-    /// Checks the invariants of the module's opening comment and says which one is broken.
+    /// Checks the invariants of the type's docs and says which one is broken.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         let ordered = self.next >= 1 && self.next - 1 <= self.bound && self.bound <= self.attempted;
         if ordered && self.attempted <= self.limit.get() {
             Ok(())
         } else {
-            Err("R1: next - 1 <= bound <= attempted <= limit")
+            Err("RA1: next - 1 <= bound <= attempted <= limit")
         }
     }
 
     fn debug_validate(&self) {
         debug_assert_eq!(self.internal_validate(), Ok(()));
-    }
-}
-
-/// No number was issued, or none noted; what was issued before stays valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ReserveError<E> {
-    /// The store failed. Nothing above the old bound is issued; the next call tries again.
-    Store(E),
-    /// The store has a bound that this owner neither left there nor tried to write.
-    ///
-    /// Lower: it was replaced by an older copy, and a restart would repeat numbers. Higher: somebody else uses it.
-    /// Nothing above the old bound is issued until the store has it again. Find out who else writes the store.
-    Moved {
-        /// The last bound that is certain: found at the start, or written since without an error.
-        expected: u64,
-        /// What the store has.
-        found: u64,
-    },
-    /// A number from outside, the store's bound or one to observe, is above the limit.
-    ///
-    /// Raise the limit, or distrust the number.
-    AboveLimit {
-        /// The number.
-        number: u64,
-        /// The limit.
-        limit: Limit,
-    },
-    /// The last number is issued, or fewer are left than a run needs.
-    Exhausted(Exhausted),
-}
-
-impl<E: fmt::Display> fmt::Display for ReserveError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store(_) => f.write_str("the store failed, so no number was issued; call again later"),
-            Self::Moved { expected, found } => write!(
-                f,
-                "the store has the bound {found} where {expected} was left; it is shared, or an old copy came back"
-            ),
-            Self::AboveLimit { number, limit } => {
-                write!(
-                    f,
-                    "number {number} is above the limit of {limit}; raise the limit, or distrust the number"
-                )
-            }
-            Self::Exhausted(Exhausted { wanted, available }) => write!(
-                f,
-                "too few numbers are left up to the limit, {available} of {wanted} wanted; raise it if every reader can \
-                 take that"
-            ),
-        }
-    }
-}
-
-impl<E: core::error::Error + 'static> core::error::Error for ReserveError<E> {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Store(error) => Some(error),
-            Self::Moved { .. } | Self::AboveLimit { .. } | Self::Exhausted(_) => None,
-        }
     }
 }

@@ -1,65 +1,9 @@
-//! Time-of-day ids: milliseconds, node, sequence within the millisecond, in one 64-bit number.
-//!
-//! # The problem
-//!
-//! Ids that need no coordination and sort roughly by time. Generators of such ids fail when the clock goes back
-//! (a repeated millisecond gives repeated ids, or the generator stops for as long as the step was), when a burst
-//! uses up a millisecond (some spin, some wrap around), after a restart (the clock may stand before the last id),
-//! and in JavaScript, which cannot read 63-bit numbers.
-//!
-//! # The algorithm
-//!
-//! ```text
-//!   | milliseconds since the origin | node | sequence |        Layout::SNOWFLAKE: 41, 10 and 12 bits
-//! ```
-//!
-//! 1. The time comes in with each call, as a number or as a [`TimeSource`]: [`Snowflake::issue`].
-//! 2. A later millisecond than that of the last id: sequence 0 of that millisecond.
-//! 3. The same or an earlier one: the millisecond of the last id is held, and its sequence counts on.
-//! 4. When a burst has used up a millisecond's sequence, the next millisecond begins early.
-//! 5. So ids can be ahead of the clock, because it went back or by a burst. Beyond a cap of `ahead_ms`, that is an
-//!    error, which says when to try again.
-//! 6. After a restart, everything up to the last millisecond that may have been used is skipped:
-//!    [`Snowflake::skip_past`].
-//!
-//! # What it tells you
-//!
-//! | promise | |
-//! |---|---|
-//! | unique | yes, if no two allocators have the same node number at a time, and restarts are guarded |
-//! | increasing per allocator | yes, also through a clock that goes back |
-//! | increasing in real time | only up to the difference between the nodes' clocks plus `ahead_ms` |
-//! | consistent with causality | **no**: a node whose clock is behind answers with a lower id |
-//!
-//! A clock that leaps ahead takes the ids with it: once it is set right, issuing fails until it has caught up, or
-//! until the node comes back under another number. No allocator can tell a leap from time that has passed.
-//!
-//! # What must survive a restart
-//!
-//! A millisecond that no id has reached: either of
-//!
-//! - durably: after [`issue`](Snowflake::issue) and before the id is used,
-//!   [`observe`](super::ReserveAhead::observe) its [`last_ms`](Snowflake::last_ms) with a
-//!   [`ReserveAhead`](super::ReserveAhead) of milliseconds, and at the start skip past its bound. The bound is up to
-//!   the reserve ahead of the clock, so for as much of that as exceeds `ahead_ms` the first call after a quick restart
-//!   is [`ClockBehind`](SnowflakeError::ClockBehind): with a reserve of 1,000 ms and `ahead_ms` of 5, for up to 995 ms;
-//! - without a store, where the clock does not go back across a restart by more than some d: at the start, skip past
-//!   the clock's reading plus `ahead_ms` plus d. The first ids then come that much later.
-//!
-//! # Invariants
-//!
-//! - W1: the last id has this node's number and a millisecond that the layout can hold.
-//! - W2: the millisecond held, and its end, are those of the last id.
-//!
-//! # Sources
-//!
-//! The layout is that of Twitter's Snowflake (2010). Deviations: rules 3 to 5, where Snowflake refuses as soon as
-//! the clock is behind, and waits in a loop when a millisecond is used up; widths are free.
+//! Ids with the time of day in them.
 
-use core::fmt;
 use core::num::NonZeroU64;
 
-use super::{Exhausted, NumberRange};
+use super::{NumberRange, SnowflakeError};
+use crate::counter::TooFewNumbers;
 use crate::scalar::TimeSource;
 
 /// How many bits of an id are milliseconds, node and sequence; together at most 63.
@@ -67,22 +11,22 @@ use crate::scalar::TimeSource;
 /// # Examples
 ///
 /// ```
-/// use happens_before::sequence::Layout;
+/// use happens_before::sequence::SnowflakeLayout;
 ///
 /// // 2 bits of node, 10 of sequence, and 2^41 ms: about 69 years. Together 53, which JSON can carry.
-/// let layout = Layout::new(41, 2, 10).unwrap();
+/// let layout = SnowflakeLayout::new(41, 2, 10).unwrap();
 /// assert_eq!(layout.highest_id(), (1 << 53) - 1);
 /// assert_eq!(layout.decode(0b101_11_0000000001), (0b101, 0b11, 1));
-/// assert_eq!(Layout::new(42, 10, 12), None); // 64 bits
+/// assert_eq!(SnowflakeLayout::new(42, 10, 12), None); // 64 bits
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
+pub struct SnowflakeLayout {
     ms_bits: u8,
     node_bits: u8,
     sequence_bits: u8,
 }
 
-impl Layout {
+impl SnowflakeLayout {
     /// 41, 10, 12: 69 years, 1,024 nodes, 4,096 ids a millisecond. As Twitter's Snowflake.
     pub const SNOWFLAKE: Self = Self { ms_bits: 41, node_bits: 10, sequence_bits: 12 };
 
@@ -130,8 +74,8 @@ impl Layout {
     }
 }
 
-/// [`SNOWFLAKE`](Layout::SNOWFLAKE).
-impl Default for Layout {
+/// [`SNOWFLAKE`](SnowflakeLayout::SNOWFLAKE).
+impl Default for SnowflakeLayout {
     fn default() -> Self {
         Self::SNOWFLAKE
     }
@@ -142,13 +86,13 @@ const fn ones(bits: u8) -> u64 {
     (1 << bits) - 1
 }
 
-/// What a [`Snowflake`] starts with.
+/// Configuration of a [`Snowflake`].
 ///
 /// There is no `Default`: two nodes that forget to set theirs would issue the same ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SnowflakeConfig {
     /// The widths; the same for all nodes, for ever.
-    pub layout: Layout,
+    pub layout: SnowflakeLayout,
     /// This node's number, which no other allocator has at the same time.
     pub node: u64,
     /// The time that counts as millisecond 0, on the caller's clock; the same for all nodes, for ever.
@@ -165,17 +109,63 @@ pub struct SnowflakeConfig {
 
 /// One node's allocator of time-of-day ids.
 ///
-/// The module's comment has the algorithm, what is promised, and what must survive a restart. There is no
+/// There is no
 /// `Clone`: two copies would issue the same ids. It is no iterator, as the other allocators are: each id takes the time
 /// of its own call, and the error says when to call again. Where both go without saying,
 /// `iter::from_fn(|| clock.issue(&source).ok())` is one.
 ///
+/// # The problem
+///
+/// Ids that need no coordination and sort roughly by time. Generators of such ids fail when the clock goes back
+/// (a repeated millisecond gives repeated ids, or the generator stops for as long as the step was), when a burst
+/// uses up a millisecond (some spin, some wrap around), after a restart (the clock may stand before the last id),
+/// and in JavaScript, which cannot read 63-bit numbers.
+///
+/// # The algorithm
+///
+/// ```text
+///   | milliseconds since the origin | node | sequence |        SnowflakeLayout::SNOWFLAKE: 41, 10 and 12 bits
+/// ```
+///
+/// 1. The time comes in with each call, as a number or as a [`TimeSource`]: [`Snowflake::issue`].
+/// 2. A later millisecond than that of the last id: sequence 0 of that millisecond.
+/// 3. The same or an earlier one: the millisecond of the last id is held, and its sequence counts on.
+/// 4. When a burst has used up a millisecond's sequence, the next millisecond begins early.
+/// 5. So ids can be ahead of the clock, because it went back or by a burst. Beyond a cap of `ahead_ms`, that is an
+///    error, which says when to try again.
+/// 6. After a restart, everything up to the last millisecond that may have been used is skipped:
+///    [`Snowflake::skip_past`].
+///
+/// # What it tells you
+///
+/// | promise | |
+/// |---|---|
+/// | unique | yes, if no two allocators have the same node number at a time, and restarts are guarded |
+/// | increasing per allocator | yes, also through a clock that goes back |
+/// | increasing in real time | only up to the difference between the nodes' clocks plus `ahead_ms` |
+/// | consistent with causality | **no**: a node whose clock lags answers with a lower id |
+///
+/// A clock that leaps ahead takes the ids with it: once it is set right, issuing fails until it has caught up, or
+/// until the node comes back under another number. No allocator can tell a leap from time that has passed.
+///
+/// # What must survive a restart
+///
+/// A millisecond that no id has reached: either of
+///
+/// - durably: after [`issue`](Snowflake::issue) and before the id is used,
+///   [`observe`](super::ReserveAhead::observe) its [`last_ms`](Snowflake::last_ms) with a
+///   [`ReserveAhead`](super::ReserveAhead) of milliseconds, and at the start skip past its bound. The bound is up to
+///   the reserve ahead of the clock, so for as much of that as exceeds `ahead_ms` the first call after a quick restart
+///   is [`ClockBehind`](SnowflakeError::ClockBehind): with a reserve of 1,000 ms and `ahead_ms` of 5, for up to 995 ms;
+/// - without a store, where the clock does not go back across a restart by more than some d: at the start, skip past
+///   the clock's reading plus `ahead_ms` plus d. The first ids then come that much later.
+///
 /// # Examples
 ///
 /// ```
-/// use happens_before::sequence::{Layout, Snowflake, SnowflakeConfig, SnowflakeError};
+/// use happens_before::sequence::{SnowflakeLayout, Snowflake, SnowflakeConfig, SnowflakeError};
 ///
-/// let layout = Layout::SNOWFLAKE;
+/// let layout = SnowflakeLayout::SNOWFLAKE;
 /// let config = SnowflakeConfig { layout, node: 5, origin_ms: 1_000, ahead_ms: 10 };
 /// let mut clock = Snowflake::new(config)?;
 ///
@@ -188,6 +178,16 @@ pub struct SnowflakeConfig {
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Invariants
+///
+/// - SF1: the last id has this node's number and a millisecond that the layout can hold.
+/// - SF2: the millisecond held, and its end, are those of the last id.
+///
+/// # Sources
+///
+/// The layout is that of Twitter's Snowflake (2010). Deviations: rules 3 to 5, where Snowflake refuses as soon as
+/// the clock lags, and waits in a loop when a millisecond is used up; widths are free.
 #[derive(Debug)]
 pub struct Snowflake {
     /// The millisecond held, on the caller's clock: that of the last id issued or skipped.
@@ -200,7 +200,7 @@ pub struct Snowflake {
     node: u64,
     origin_ms: u64,
     ahead_ms: u64,
-    layout: Layout,
+    layout: SnowflakeLayout,
 }
 
 // Less where 64-bit numbers are aligned to 4 bytes, as on i686.
@@ -212,16 +212,16 @@ impl Snowflake {
     ///
     /// # Errors
     ///
-    /// [`SnowflakeConfigError`] if the node's number is too wide for the layout, or the layout ends after the last
+    /// [`SnowflakeError`] if the node's number is too wide for the layout, or the layout ends after the last
     /// millisecond that a `u64` can tell.
-    pub const fn new(config: SnowflakeConfig) -> Result<Self, SnowflakeConfigError> {
+    pub const fn new(config: SnowflakeConfig) -> Result<Self, SnowflakeError> {
         let SnowflakeConfig { layout, node, origin_ms, ahead_ms } = config;
         if node > layout.highest_node() {
-            return Err(SnowflakeConfigError::NodeTooWide { node, highest: layout.highest_node() });
+            return Err(SnowflakeError::NodeTooWide { node, highest: layout.highest_node() });
         }
         let highest_origin = u64::MAX - layout.highest_ms();
         if origin_ms > highest_origin {
-            return Err(SnowflakeConfigError::OriginTooLate { origin_ms, highest: highest_origin });
+            return Err(SnowflakeError::OriginTooLate { origin_ms, highest: highest_origin });
         }
         let node = node << layout.sequence_bits;
         let end = node | layout.highest_sequence();
@@ -236,7 +236,7 @@ impl Snowflake {
     ///
     /// [`SnowflakeError::ClockBehind`] if the id would be more than `ahead_ms` ahead of the clock;
     /// [`SnowflakeError::AfterEnd`] if the clock is after the layout's last millisecond;
-    /// [`SnowflakeError::Exhausted`] if that millisecond is used up. No id is issued.
+    /// [`SnowflakeError::TooFewNumbers`] if that millisecond is used up. No id is issued.
     #[inline]
     pub fn issue(&mut self, now: impl TimeSource) -> Result<u64, SnowflakeError> {
         let now_ms = now.now_ms();
@@ -245,7 +245,7 @@ impl Snowflake {
             // No overflow: `last` is below `end`.
             self.last += 1;
         } else {
-            self.last = self.first_of_run(now_ms, NonZeroU64::MIN)?;
+            self.last = self.first_of_range(now_ms, NonZeroU64::MIN)?;
         }
         Ok(self.last)
     }
@@ -253,36 +253,36 @@ impl Snowflake {
     /// Issues `n` consecutive ids of one millisecond. O(1).
     ///
     /// `now` is the caller's clock, or its reading in milliseconds.
-    /// Where too little of the millisecond in hand is left, the next one begins early.
+    /// If too little of the millisecond in hand is left, the next one begins early.
     ///
     /// # Errors
     ///
-    /// As [`issue`](Self::issue), and [`SnowflakeError::RunTooLong`] if a millisecond does not have `n` ids. No id
+    /// As [`issue`](Self::issue), and [`SnowflakeError::RangeTooLong`] if a millisecond does not have `n` ids. No id
     /// is issued.
     ///
     /// ```
     /// use core::num::NonZeroU64;
-    /// use happens_before::sequence::{Layout, Snowflake, SnowflakeConfig};
+    /// use happens_before::sequence::{SnowflakeLayout, Snowflake, SnowflakeConfig};
     ///
-    /// let layout = Layout::new(41, 10, 2).unwrap(); // 4 ids a millisecond
+    /// let layout = SnowflakeLayout::new(41, 10, 2).unwrap(); // 4 ids a millisecond
     /// let mut clock = Snowflake::new(SnowflakeConfig { layout, node: 0, origin_ms: 0, ahead_ms: 1 })?;
     ///
     /// let three = NonZeroU64::new(3).unwrap();
-    /// let runs = [clock.issue_range(7, three)?, clock.issue_range(7, three)?];
-    /// assert_eq!(runs.map(|run| layout.decode(run.first())), [(7, 0, 0), (8, 0, 0)]);
+    /// let ranges = [clock.issue_range(7, three)?, clock.issue_range(7, three)?];
+    /// assert_eq!(ranges.map(|range| layout.decode(range.first())), [(7, 0, 0), (8, 0, 0)]);
     /// assert!(clock.issue_range(8, NonZeroU64::new(5).unwrap()).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn issue_range(&mut self, now: impl TimeSource, n: NonZeroU64) -> Result<NumberRange, SnowflakeError> {
         let longest = self.layout.highest_sequence() + 1;
         if n.get() > longest {
-            return Err(SnowflakeError::RunTooLong { longest });
+            return Err(SnowflakeError::RangeTooLong { longest });
         }
-        let first = self.first_of_run(now.now_ms(), n)?;
-        // No overflow: the run ends with the millisecond held or before.
+        let first = self.first_of_range(now.now_ms(), n)?;
+        // No overflow: the range ends with the millisecond held or before.
         self.last = first + (n.get() - 1);
         self.debug_validate();
-        Ok(run_of_ids(first, self.last))
+        Ok(range_of_ids(first, self.last))
     }
 
     /// Issues nothing in or before the millisecond `ms` of the caller's clock, from now on. O(1).
@@ -292,9 +292,9 @@ impl Snowflake {
     ///
     /// # Errors
     ///
-    /// [`AfterEnd`] if `ms` is after the layout's last millisecond: a saved value that is damaged or of another
+    /// [`SnowflakeError::AfterEnd`] if `ms` is after the layout's last millisecond: a saved value that is damaged or of another
     /// origin. Nothing is changed.
-    pub fn skip_past(&mut self, ms: u64) -> Result<(), AfterEnd> {
+    pub fn skip_past(&mut self, ms: u64) -> Result<(), SnowflakeError> {
         let Some(since_origin) = ms.checked_sub(self.origin_ms) else { return Ok(()) };
         if since_origin > self.layout.highest_ms() {
             return Err(self.after_end(ms));
@@ -320,13 +320,13 @@ impl Snowflake {
     }
 
     /// Returns the widths.
-    pub fn layout(&self) -> Layout {
+    pub fn layout(&self) -> SnowflakeLayout {
         self.layout
     }
 
     /// Finds where the next `n` ids are, at most as many as a millisecond has, and holds their millisecond.
     #[inline]
-    fn first_of_run(&mut self, now_ms: u64, n: NonZeroU64) -> Result<u64, SnowflakeError> {
+    fn first_of_range(&mut self, now_ms: u64, n: NonZeroU64) -> Result<u64, SnowflakeError> {
         let passed = now_ms > self.held_ms;
         if !passed && self.end - self.last >= n.get() {
             self.admit(self.held_ms, now_ms)?;
@@ -337,9 +337,12 @@ impl Snowflake {
         let since_origin = if passed { now_ms - self.origin_ms } else { self.held_ms - self.origin_ms + 1 };
         if since_origin > self.layout.highest_ms() {
             return Err(if passed {
-                SnowflakeError::AfterEnd(self.after_end(now_ms))
+                self.after_end(now_ms)
             } else {
-                SnowflakeError::Exhausted(Exhausted { wanted: n.get(), available: self.end - self.last })
+                SnowflakeError::TooFewNumbers(TooFewNumbers {
+                    wanted: n.get(),
+                    available: self.end - self.last,
+                })
             });
         }
         // No overflow: checked when the allocator was made.
@@ -348,9 +351,9 @@ impl Snowflake {
     }
 
     #[cold]
-    fn after_end(&self, ms: u64) -> AfterEnd {
+    fn after_end(&self, ms: u64) -> SnowflakeError {
         // No overflow: checked when the allocator was made.
-        AfterEnd { ms, last_ms: self.origin_ms + self.layout.highest_ms() }
+        SnowflakeError::AfterEnd { ms, last_ms: self.origin_ms + self.layout.highest_ms() }
     }
 
     /// Says whether an id may have the millisecond `ms`, where the clock reads `now_ms`.
@@ -373,15 +376,15 @@ impl Snowflake {
         first
     }
 
-    /// Checks the invariants of the module's opening comment and says which one is broken.
+    /// Checks the invariants of the type's docs and says which one is broken.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         let (ms, node, _) = self.layout.decode(self.last);
         if ms > self.layout.highest_ms() || node << self.layout.sequence_bits != self.node {
-            Err("W1: the last id has this node's number and a millisecond of the layout")
+            Err("SF1: the last id has this node's number and a millisecond of the layout")
         } else if self.held_ms != self.origin_ms + ms || self.end != self.last | self.layout.highest_sequence()
         {
-            Err("W2: what is held is the last id's millisecond")
+            Err("SF2: what is held is the last id's millisecond")
         } else {
             Ok(())
         }
@@ -392,115 +395,7 @@ impl Snowflake {
     }
 }
 
-#[expect(clippy::expect_used, reason = "W1: no id is 0, and none is above 2^63 - 1")]
-fn run_of_ids(first: u64, last: u64) -> NumberRange {
+#[expect(clippy::expect_used, reason = "SF1: no id is 0, and none is above 2^63 - 1")]
+fn range_of_ids(first: u64, last: u64) -> NumberRange {
     NumberRange::new(first..=last).expect("ids are valid numbers")
 }
-
-/// No id was issued; nothing is changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SnowflakeError {
-    /// The clock is further behind the next id than allowed: it went back, or a burst used up what may be borrowed
-    /// from the milliseconds to come. Try again when the clock reads `retry_at_ms`.
-    ClockBehind {
-        /// What the clock read.
-        now_ms: u64,
-        /// The reading from which on an id can be issued.
-        retry_at_ms: u64,
-    },
-    /// The clock is after the layout's last millisecond. Set it right; if it is, see
-    /// [`Exhausted`](Self::Exhausted).
-    AfterEnd(AfterEnd),
-    /// The layout's last millisecond has too few ids left. Take a new layout or a later origin, both for all nodes; ids
-    /// already issued keep the old one.
-    Exhausted(Exhausted),
-    /// A millisecond does not have as many ids as the run was to have. Ask for several runs.
-    RunTooLong {
-        /// The longest possible run.
-        longest: u64,
-    },
-}
-
-impl fmt::Display for SnowflakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ClockBehind { now_ms, retry_at_ms } => write!(
-                f,
-                "the clock reads {now_ms} ms, too far behind the last id; try again at {retry_at_ms} ms"
-            ),
-            Self::AfterEnd(after_end) => after_end.fmt(f),
-            Self::Exhausted(Exhausted { wanted, available }) => write!(
-                f,
-                "the layout's last millisecond has {available} of {wanted} ids wanted; take a new layout or a later \
-                 origin"
-            ),
-            Self::RunTooLong { longest } => {
-                write!(f, "a millisecond has only {longest} ids; ask for shorter runs")
-            }
-        }
-    }
-}
-
-impl core::error::Error for SnowflakeError {}
-
-/// A time is after the layout's last millisecond; nothing is changed.
-///
-/// Mostly the clock is wrong, or a saved time is damaged. If neither is, take a new layout or a later origin, both
-/// for all nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AfterEnd {
-    /// The time, on the caller's clock.
-    pub ms: u64,
-    /// The layout's last millisecond, on the caller's clock.
-    pub last_ms: u64,
-}
-
-impl fmt::Display for AfterEnd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { ms, last_ms } = self;
-        write!(
-            f,
-            "{ms} ms is after {last_ms} ms, the layout's last; set the clock right, or, if it is, take a new layout or a \
-             later origin"
-        )
-    }
-}
-
-impl core::error::Error for AfterEnd {}
-
-/// A [`SnowflakeConfig`] makes no allocator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SnowflakeConfigError {
-    /// The node's number has more bits than the layout has for it.
-    NodeTooWide {
-        /// The node's number.
-        node: u64,
-        /// The highest that fits.
-        highest: u64,
-    },
-    /// The layout's last millisecond would be after 2^64 - 1.
-    OriginTooLate {
-        /// The origin.
-        origin_ms: u64,
-        /// The latest that fits.
-        highest: u64,
-    },
-}
-
-impl fmt::Display for SnowflakeConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NodeTooWide { node, highest } => {
-                write!(f, "node number {node} is above {highest}, the highest that the layout has bits for")
-            }
-            Self::OriginTooLate { origin_ms, highest } => {
-                write!(f, "origin {origin_ms} ms is after {highest} ms, the latest that the layout allows")
-            }
-        }
-    }
-}
-
-impl core::error::Error for SnowflakeConfigError {}

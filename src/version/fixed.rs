@@ -1,24 +1,9 @@
-//! Version vectors of a known membership: an array of counters, without an allocation.
-//!
-//! Where all nodes are known when the program is compiled, a node is a place: 0 to N-1. Then nothing has to be
-//! looked up, a vector is N numbers, and it lives on the stack, in a `static`, or in a packet's buffer. Everything
-//! else is as with [`VersionVector`](crate::VersionVector), whose module says what the operations mean.
-//!
-//! | | `VersionVector<I>` | `FixedVector<N>` |
-//! |---|---|---|
-//! | who takes part | anyone, at any time | nodes 0 to N-1 |
-//! | get | O(log n) | O(1) |
-//! | memory | 16 bytes an entry for ids of 8 bytes, and 160 in itself | 8 bytes a node |
-//! | needs `alloc` | yes | no |
-//!
-//! # Sources
-//!
-//! Fidge, *Timestamps in Message-Passing Systems That Preserve the Partial Ordering* (1988); Mattern, *Virtual Time
-//! and Global States of Distributed Systems* (1989).
+//! The version vector of a known membership.
 
 use core::cmp::Ordering;
 use core::{fmt, mem};
 
+use super::FixedVectorError;
 use super::simd::{self, NO_IDS};
 use crate::node::{CounterExhausted, Dot, DotRange};
 use crate::order::CausalOrder;
@@ -27,6 +12,18 @@ use crate::order::CausalOrder;
 ///
 /// `PartialOrd` is causality: `a < b` if `a` happens before `b`; of concurrent vectors neither is less. `8 * N`
 /// bytes. No operation allocates.
+///
+/// If all nodes are known when the program is compiled, a node is a place: 0 to N-1. Then nothing has to be
+/// looked up, a vector is N numbers, and it lives on the stack, in a `static`, or in a packet's buffer. Everything
+/// else is as with [`VersionVector`](crate::VersionVector), whose module says what the operations mean.
+///
+/// | | `VersionVector<I>` | `FixedVector<N>` |
+/// |---|---|---|
+/// | who takes part | anyone, at any time | nodes 0 to N-1 |
+/// | get | O(log n) | O(1) |
+/// | memory | 16 bytes an entry for ids of 8 bytes, and 160 in itself | 8 bytes a node |
+/// | needs `alloc` | yes | no |
+///
 ///
 /// # Examples
 ///
@@ -41,8 +38,13 @@ use crate::order::CausalOrder;
 /// ours.merge(&theirs);
 /// assert!(theirs < ours);
 /// assert_eq!(ours.to_string(), "{0: 1, 1: 2}");
-/// # Ok::<(), happens_before::version::IncrementError>(())
+/// # Ok::<(), happens_before::version::FixedVectorError>(())
 /// ```
+///
+/// # Sources
+///
+/// Fidge, *Timestamps in Message-Passing Systems That Preserve the Partial Ordering* (1988); Mattern, *Virtual Time
+/// and Global States of Distributed Systems* (1989).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct FixedVector<const N: usize> {
     counters: [u64; N],
@@ -97,21 +99,22 @@ impl<const N: usize> FixedVector<N> {
     ///
     /// # Errors
     ///
-    /// [`IncrementError`] if `node` is no member, or its counter is `u64::MAX`; the vector is unchanged.
+    /// [`FixedVectorError`] if `node` is no member, or its counter is `u64::MAX`; the vector is unchanged.
     ///
     /// ```
     /// use happens_before::Dot;
-    /// use happens_before::version::{FixedVector, IncrementError};
+    /// use happens_before::version::{FixedVector, FixedVectorError};
     ///
     /// let mut seen = FixedVector::from_counters([1, u64::MAX]);
     /// assert_eq!(seen.increment(0), Ok(Dot::new(0, 2).unwrap()));
-    /// assert!(matches!(seen.increment(1), Err(IncrementError::CounterExhausted(_))));
-    /// assert!(matches!(seen.increment(2), Err(IncrementError::NotAMember(_))));
+    /// assert!(matches!(seen.increment(1), Err(FixedVectorError::CounterExhausted(_))));
+    /// assert!(matches!(seen.increment(2), Err(FixedVectorError::NotAMember { members: 2, .. })));
     /// ```
-    pub fn increment(&mut self, node: usize) -> Result<Dot<usize>, IncrementError> {
-        let counter = self.counters.get_mut(node).ok_or(NotAMember { node, members: N })?;
+    pub fn increment(&mut self, node: usize) -> Result<Dot<usize>, FixedVectorError> {
+        let counter = self.counters.get_mut(node).ok_or(FixedVectorError::NotAMember { node, members: N })?;
         let next = counter.checked_add(1).and_then(|next| Dot::new(node, next));
-        let dot = next.ok_or(CounterExhausted { limit: u64::MAX })?;
+        let exhausted = CounterExhausted { limit: u64::MAX };
+        let dot = next.ok_or(FixedVectorError::CounterExhausted(exhausted))?;
         *counter = dot.counter();
         Ok(dot)
     }
@@ -120,8 +123,8 @@ impl<const N: usize> FixedVector<N> {
     ///
     /// # Errors
     ///
-    /// [`NotAMember`] if there is no such node; the vector is unchanged. Whoever sent the dot has another list of
-    /// members.
+    /// [`FixedVectorError::NotAMember`] if there is no such node; the vector is unchanged. The sender of the dot has
+    /// another list of members.
     ///
     /// ```
     /// use happens_before::Dot;
@@ -131,12 +134,12 @@ impl<const N: usize> FixedVector<N> {
     /// seen.observe(&Dot::new(1, 3).unwrap())?;
     /// seen.observe(&Dot::new(1, 2).unwrap())?;
     /// assert_eq!(seen.get(1), 3);
-    /// assert_eq!(seen.observe(&Dot::new(2, 1).unwrap()).unwrap_err().members, 2);
-    /// # Ok::<(), happens_before::version::NotAMember>(())
+    /// assert!(seen.observe(&Dot::new(2, 1).unwrap()).is_err());
+    /// # Ok::<(), happens_before::version::FixedVectorError>(())
     /// ```
-    pub fn observe(&mut self, dot: &Dot<usize>) -> Result<(), NotAMember> {
+    pub fn observe(&mut self, dot: &Dot<usize>) -> Result<(), FixedVectorError> {
         let node = *dot.node();
-        let counter = self.counters.get_mut(node).ok_or(NotAMember { node, members: N })?;
+        let counter = self.counters.get_mut(node).ok_or(FixedVectorError::NotAMember { node, members: N })?;
         *counter = dot.counter().max(*counter);
         Ok(())
     }
@@ -240,57 +243,3 @@ impl<const N: usize> fmt::Debug for FixedVector<N> {
         f.debug_map().entries(self.iter()).finish()
     }
 }
-
-/// A node is none of the members of a [`FixedVector`].
-///
-/// The state is unchanged. Whoever named the node has another list of members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NotAMember {
-    /// The node that was named.
-    pub node: usize,
-    /// How many members there are: nodes 0 to `members - 1`.
-    pub members: usize,
-}
-
-impl fmt::Display for NotAMember {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { node, members } = self;
-        write!(f, "node {node} is not among the {members} members, which are counted from 0")
-    }
-}
-
-impl core::error::Error for NotAMember {}
-
-/// An event cannot be counted. The state is unchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum IncrementError {
-    /// There is no such node.
-    NotAMember(NotAMember),
-    /// The node has used its last counter.
-    CounterExhausted(CounterExhausted),
-}
-
-impl From<NotAMember> for IncrementError {
-    fn from(error: NotAMember) -> Self {
-        Self::NotAMember(error)
-    }
-}
-
-impl From<CounterExhausted> for IncrementError {
-    fn from(error: CounterExhausted) -> Self {
-        Self::CounterExhausted(error)
-    }
-}
-
-impl fmt::Display for IncrementError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAMember(error) => error.fmt(f),
-            Self::CounterExhausted(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for IncrementError {}

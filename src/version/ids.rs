@@ -1,8 +1,8 @@
 //! The ids of a version vector, and whether two vectors are known to have the same.
 //!
-//! Where the ids are the same, merging and comparing are loops over counters alone. But to see that they are means to
-//! read them, which is as much to read as the counters. So it is done once: whoever has found two vectors to have the
-//! same ids gives both the same *shape*, a number that stands for these ids in this process and for no others. It
+//! If the ids are the same, merging and comparing are loops over counters alone. But to see that they are means to
+//! read them, which is as much to read as the counters. So it is done once: the operation that finds two vectors to
+//! have the same ids gives both the same *shape*, a number that stands for these ids in this process and for no others. It
 //! lasts until a vector's ids change, and a copy has it from the start. Among several vectors it spreads: of two shapes
 //! for the same ids the older one stays.
 //!
@@ -11,7 +11,7 @@
 //!
 //! # Invariants
 //!
-//! - S1: ids with the same shape, other than [`Shape::UNKNOWN`], are the same.
+//! - ID1: ids with the same shape, other than [`Shape::UNKNOWN`], are the same.
 //!
 //! A shape is written through a shared reference only to ids that are the same as those from which it was read, or for
 //! which it was made; and ids change only through an exclusive one, which comes after all such writes. So whatever shape
@@ -31,12 +31,12 @@ pub(crate) const INLINE: usize = 8;
 const NEAR: usize = 4;
 
 /// Sorted ids. They can be changed only by way of [`change`](Self::change), which forgets the shape.
-pub(super) struct Ids<I> {
+pub(super) struct SortedIds<I> {
     sorted: SmallVec<[I; INLINE]>,
     shape: Shape,
 }
 
-impl<I> Ids<I> {
+impl<I> SortedIds<I> {
     pub(super) fn new(sorted: SmallVec<[I; INLINE]>) -> Self {
         Self { sorted, shape: Shape::unknown() }
     }
@@ -66,7 +66,7 @@ impl<I> Ids<I> {
     }
 }
 
-impl<I: Ord> Ids<I> {
+impl<I: Ord> SortedIds<I> {
     /// Finds `node` among the ids, of which those before `from` are less. O(log d) for one that is d places ahead.
     pub(super) fn search_from(&self, from: usize, node: &I) -> Result<usize, usize> {
         let ahead = &self[from..];
@@ -88,7 +88,7 @@ impl<I: Ord> Ids<I> {
     }
 }
 
-impl<I> Deref for Ids<I> {
+impl<I> Deref for SortedIds<I> {
     type Target = [I];
 
     #[inline]
@@ -97,7 +97,7 @@ impl<I> Deref for Ids<I> {
     }
 }
 
-impl<I: Clone> Clone for Ids<I> {
+impl<I: Clone> Clone for SortedIds<I> {
     #[inline]
     fn clone(&self) -> Self {
         let sorted = if self.len() > INLINE {
@@ -132,7 +132,7 @@ impl Shape {
         let shapes = [self.get(), other.get()].into_iter().filter(|&shape| shape != Self::UNKNOWN);
         let shape = shapes.min().unwrap_or_else(Self::fresh);
         for each in [self, other] {
-            // Who writes takes the memory from the other threads, even if it is what is there.
+            // A write takes the memory from the other threads, even if it is what is there.
             if each.get() != shape {
                 each.0.store(shape, Relaxed);
             }
@@ -165,8 +165,8 @@ mod tests {
 
     use super::*;
 
-    fn ids(n: u32) -> Ids<u32> {
-        Ids::new((0..n).collect())
+    fn ids(n: u32) -> SortedIds<u32> {
+        SortedIds::new((0..n).collect())
     }
 
     #[test]
@@ -204,14 +204,15 @@ mod tests {
     #[test]
     fn threads_find_out_at_the_same_time() {
         for _ in 0..200 {
-            let groups: [Vec<Ids<u32>>; 2] =
+            let groups: [Vec<SortedIds<u32>>; 2] =
                 [9, 10].map(|n| core::iter::repeat_with(|| ids(n)).take(4).collect());
             thread::scope(|scope| {
                 for start in 0..4 {
                     let groups = &groups;
                     scope.spawn(move || {
                         for at in start..start + 4 {
-                            let each = |group: &Vec<Ids<u32>>| group[at % 4].found_same(&group[(at + 1) % 4]);
+                            let each =
+                                |group: &Vec<SortedIds<u32>>| group[at % 4].found_same(&group[(at + 1) % 4]);
                             groups.iter().for_each(each);
                         }
                     });

@@ -2,13 +2,10 @@
 
 #[cfg(feature = "alloc")]
 pub(crate) mod context;
-#[cfg(feature = "alloc")]
-mod entries;
+mod error;
 mod fixed;
 #[cfg(feature = "alloc")]
 mod ids;
-#[cfg(feature = "alloc")]
-mod recent;
 mod simd;
 #[cfg(feature = "alloc")]
 pub(crate) mod vector;
@@ -16,11 +13,14 @@ pub(crate) mod vector;
 #[cfg(feature = "alloc")]
 pub(crate) use context::CausalContext;
 #[cfg(feature = "alloc")]
-pub use context::{Ranges, TooManyRanges};
+pub use context::Ranges;
+pub use error::FixedVectorError;
 #[cfg(feature = "alloc")]
-pub use entries::Entries;
-pub use fixed::{FixedVector, IncrementError, NotAMember};
+pub use error::TooManyRanges;
+pub use fixed::FixedVector;
 #[cfg(feature = "alloc")]
 pub(crate) use ids::INLINE;
+#[cfg(feature = "alloc")]
+pub use vector::Entries;
 #[cfg(feature = "alloc")]
 pub(crate) use vector::VersionVector;

@@ -11,10 +11,10 @@
 //! Both give the same results, and the tests below compare them on every level that the machine has. Short vectors
 //! are left to plain code: choosing costs more than it saves.
 //!
-//! Where the length is no multiple of a block, the last one overlaps the one before: all three operations are
+//! If the length is no multiple of a block, the last one overlaps the one before: all three operations are
 //! idempotent, so that doing an entry twice changes nothing.
 //!
-//! Where the ids need not be looked at, since they are known to be the same, there are [`NO_IDS`]: they take no room
+//! Ids that are known to be the same need not be looked at. Then there are [`NO_IDS`]: they take no room
 //! and no time.
 
 use core::{array, iter};
@@ -36,7 +36,7 @@ pub(super) type Ours<'a, I> = (&'a [I], &'a mut [u64]);
 /// Ids and counters of a vector.
 pub(super) type Theirs<'a, I> = (&'a [I], &'a [u64]);
 
-/// Runs a loop over so many entries: with the machine's widest instructions if there are many, in small blocks if
+/// Runs a loop over this number of entries: with the machine's widest instructions if there are many, in small blocks if
 /// there are few.
 macro_rules! in_blocks {
     ($entries:expr, $loop:ident($($argument:expr),*)) => {{
@@ -53,8 +53,8 @@ macro_rules! in_blocks {
     }};
 }
 
-/// Raises our counters to theirs for as long as the ids are the same; returns for how many entries they are, as far
-/// as it has looked: from there on the ids, or the ends, are to be compared one by one.
+/// Raises our counters to theirs for as long as the ids are the same; returns for how many entries they are, up to
+/// the first block that differs: from there on the ids, or the ends, are to be compared one by one.
 #[inline]
 pub(super) fn merge<I: PartialEq>(ours: Ours<'_, I>, theirs: Theirs<'_, I>) -> usize {
     in_blocks!(ours.1.len().min(theirs.1.len()), merge_loop(ours, theirs))

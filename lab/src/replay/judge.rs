@@ -4,7 +4,7 @@
 //! that is right. So the judge can be lied to on purpose ([`Canary`]): then the run must fail.
 
 use happens_before::Dot;
-use happens_before::check::{CausalRun, Violation};
+use happens_before::check::{CausalRun, CausalViolation};
 
 use crate::history::{Event, History, Node};
 
@@ -71,15 +71,15 @@ impl<'a> Judge<'a> {
     }
 
     /// Puts a violation in words, and the events' numbers and the authors' names beside the dots.
-    fn in_words(&self, violation: &Violation<Node>) -> String {
+    fn in_words(&self, violation: &CausalViolation<Node>) -> String {
         let dots = match violation {
-            Violation::BeforeCause { dot, cause, .. } | Violation::UnknownCause { dot, cause } => {
+            CausalViolation::BeforeCause { dot, cause, .. } | CausalViolation::UnknownCause { dot, cause } => {
                 vec![dot, cause]
             }
-            Violation::SentTwice { dot }
-            | Violation::NeverSent { dot, .. }
-            | Violation::DeliveredTwice { dot, .. }
-            | Violation::NotDelivered { dot, .. } => vec![dot],
+            CausalViolation::SentTwice { dot }
+            | CausalViolation::NeverSent { dot, .. }
+            | CausalViolation::DeliveredTwice { dot, .. }
+            | CausalViolation::NotDelivered { dot, .. } => vec![dot],
             _ => vec![],
         };
         let explained: Vec<String> =

@@ -1,181 +1,157 @@
-//! Causal contexts: which events have been seen, in whatever order they came.
-//!
-//! # The problem
-//!
-//! A replica hears of the first and the third event of a node, and not of the second. A version vector cannot
-//! say so: with counter 3 the second event would count as seen, and be dropped as old when it comes at last;
-//! with counter 1 the third would be taken in once more. And to keep every dot one by one costs memory for
-//! every event that there ever was.
-//!
-//! # The structure
-//!
-//! A set of dots, for each node as consecutive runs: the *prefix*, which starts at 1, and the ranges above it.
-//!
-//! ```text
-//!             1 2 3 4 5 6 7 8 9     prefix   above    missing
-//!    node a   ■ ■ ■ ■ · · ■ ■ ·     4        7..=8    5..=6
-//!    node b   · · ■ · · · · · ·     0        3..=3    1..=2
-//!    node c   ■ ■ ■ ■ ■ · · · ·     5
-//! ```
-//!
-//! The prefixes are a [`VersionVector`], at its speed. The ranges above them are in an ordered map, by node; it is
-//! empty, and costs nothing, while everything comes in order. When a gap is filled, its neighbours become one range. So
-//! the cost is by ranges, never by dots: a dot far ahead is one range, and what is missing below it another. An id is
-//! there once for the prefix and once for all ranges above, however many there are.
-//!
-//! | operation | of the sets |
-//! |---|---|
-//! | [`insert`](CausalContext::insert), [`insert_range`](CausalContext::insert_range) | adds one dot, or consecutive ones |
-//! | [`merge`](CausalContext::merge), [`meet`](CausalContext::meet) | union, intersection |
-//! | [`difference`](CausalContext::difference) | what one has and the other lacks |
-//! | [`missing`](CausalContext::missing) | the gaps below what has been seen |
-//! | [`compare`](CausalContext::compare) | inclusion: before = proper subset |
-//!
-//! # Guarantees
-//!
-//! Whether an event has been seen, exactly, even if earlier ones of its node have not. It does not tell whether
-//! the *causes* of an event have been seen: that is what [`CausalBuffer`](crate::CausalBuffer) waits for.
-//!
-//! # Bounds
-//!
-//! Every dot taken in can add one range, and [`merge`](CausalContext::merge) at most the ranges of the other
-//! side: growth is by what was really received, never by a number that was claimed. Still, a remote that sends
-//! every second dot makes it grow for ever. A limit inside the value would make two contexts with the same dots
-//! differ, and a union that may fail no union; so the limit is an argument, where what comes from outside is
-//! taken in: [`insert_within`](CausalContext::insert_within), [`merge_within`](CausalContext::merge_within).
-//! They refuse nothing that fills a gap, so that a full context can still get out of its state.
-//!
-//! # A set that elements can be added to and removed from
-//!
-//! This is the use of a causal context in a CRDT: it tells "removed here" from "not yet heard of", without a
-//! tombstone. Adding an element makes a new dot for it; removing it forgets the dot and keeps the context. In
-//! a merge, a dot that only one side has is new if the other has not seen it, and removed if it has.
-//!
-//! A state and a change to one (a *delta*) are the same type and merge the same way. The context of a delta
-//! names dots from the middle of a node's events, which is where a version vector would not do.
-//!
-//! A removal makes no dot. So two contexts may be equal while the elements differ, and comparing them does not find a
-//! removal that was lost: send the change until it has arrived, or tell the other side, beside the context, which dots
-//! are here. The other side answers with the dots that it has seen and has no more; the example `grow_and_remove_set`
-//! does so.
-//!
-//! ```
-//! use happens_before::{CausalContext, Dot};
-//! use happens_before::node::CounterExhausted;
-//! use std::collections::BTreeMap;
-//!
-//! type Node = &'static str;
-//!
-//! #[derive(Clone, Default)]
-//! struct AddRemoveSet {
-//!     elements: BTreeMap<Dot<Node>, &'static str>,
-//!     seen: CausalContext<Node>,
-//! }
-//!
-//! impl AddRemoveSet {
-//!     /// Adds an element at a node, and returns the change for the others.
-//!     fn add(&mut self, node: Node, element: &'static str) -> Result<Self, CounterExhausted> {
-//!         let dot = self.seen.increment(node)?;
-//!         self.elements.insert(dot, element);
-//!         Ok(Self { elements: BTreeMap::from([(dot, element)]), seen: CausalContext::from_iter([dot]) })
-//!     }
-//!
-//!     /// Removes what has been seen of an element, and returns the change for the others.
-//!     fn remove(&mut self, element: &str) -> Self {
-//!         let dots = self.elements.iter().filter(|(_, added)| **added == element).map(|(dot, _)| *dot);
-//!         let seen = CausalContext::from_iter(dots);
-//!         self.elements.retain(|dot, _| !seen.contains(dot));
-//!         Self { seen, ..Self::default() }
-//!     }
-//!
-//!     /// Takes in another state, or a change.
-//!     fn merge(&mut self, other: &Self) {
-//!         // Ours stays if the other side has it too, or has not seen it.
-//!         self.elements.retain(|dot, _| other.elements.contains_key(dot) || !other.seen.contains(dot));
-//!         // Theirs comes if we have not seen it. What we have seen is here already, or removed.
-//!         let new = other.elements.iter().filter(|(dot, _)| !self.seen.contains(dot));
-//!         self.elements.extend(new);
-//!         self.seen.merge(&other.seen);
-//!     }
-//!
-//!     fn elements(&self) -> Vec<&str> {
-//!         self.elements.values().copied().collect()
-//!     }
-//! }
-//!
-//! let (mut alice, mut bob) = (AddRemoveSet::default(), AddRemoveSet::default());
-//! alice.add("alice", "milk")?;
-//! let tea = alice.add("alice", "tea")?;
-//! let old = alice.clone();
-//!
-//! // Changes may come in any order, and more than once.
-//! bob.merge(&tea);
-//! assert_eq!(bob.seen.missing().next().map(|gap| gap.to_string()), Some("(alice, 1..=1)".into()));
-//! bob.merge(&alice);
-//! bob.merge(&tea);
-//! assert_eq!(bob.elements(), ["milk", "tea"]);
-//!
-//! // What is removed does not come back, although an old state still has it.
-//! let removal = alice.remove("tea");
-//! alice.merge(&old);
-//! assert_eq!(alice.elements(), ["milk"]);
-//!
-//! // What was added concurrently survives: the removal has not seen its dot.
-//! bob.add("bob", "tea")?;
-//! bob.merge(&removal);
-//! alice.merge(&bob);
-//! assert_eq!(alice.elements(), ["milk", "tea"]);
-//! assert_eq!((alice.elements, alice.seen), (bob.elements, bob.seen));
-//! # Ok::<(), CounterExhausted>(())
-//! ```
-//!
-//! # Invariants
-//!
-//! - C1: ranges above are not empty, and a node without any is not in the map.
-//! - C2: between the prefix of a node and its first range above at least one counter is missing.
-//! - C3: between two ranges above of one node at least one counter is missing.
-//! - C4: the number of ranges above is known.
-//!
-//! The invariants of the [`VersionVector`] of prefixes hold as well. So equal sets of dots have one representation, and `==`
-//! and `Hash` are those of the sets. All of them hold even after a panic of the caller's code, as
-//! [there](crate::version::vector#panics).
-//!
-//! # Sources
-//!
-//! Preguiça, Baquero, Almeida, Fonte, Gonçalves, *Dotted Version Vectors* (2010); Almeida, Baquero, Gonçalves,
-//! Preguiça, Fonte, *Scalable and Accurate Causality Tracking for Eventually Consistent Stores* (2014);
-//! Bieniusa et al., *An Optimized Conflict-free Replicated Set* (2012), for the set without tombstones; Almeida,
-//! Shoker, Baquero, *Delta State Replicated Data Types* (2018), for the causal context. There the dots above
-//! the prefix are a set of single dots; here they are ranges.
+//! The causal context.
 
 mod algebra;
+mod counter_ranges;
 mod ranges;
-mod runs;
 
-use core::{fmt, mem};
+use core::mem;
 
 use crate::compat::{BTreeMap, Vec, btree_map};
 use crate::node::{CounterExhausted, Dot, DotRange, NodeId};
-use crate::version::VersionVector;
+use crate::version::{TooManyRanges, VersionVector};
 
+pub(crate) use counter_ranges::CounterRanges;
 pub use ranges::Ranges;
-pub(crate) use runs::Runs;
 
 /// The ranges above the prefixes, of each node that has any.
-pub(crate) type Above<I> = BTreeMap<I, Runs>;
+pub(crate) type Above<I> = BTreeMap<I, CounterRanges>;
 
-/// One side of a merge is taken in range by range where the other has more than this many times as many ranges.
-///
-/// The other way, a rebuild, handles a range in about an eighth of the time of an insertion.
-const MUCH_LONGER: usize = 8;
-
-/// A set of dots: any of them, in any order, at the cost of its consecutive runs.
+/// A set of dots: any of them, in any order, at the cost of its ranges of consecutive counters.
 ///
 /// `PartialOrd` is causality: `a < b` if `b` has seen everything that `a` has, and more; of concurrent contexts
 /// neither is less.
 ///
 /// In the costs below n is the number of nodes that have a prefix, r that of ranges above the prefixes, m and s
 /// are the same of the other context. r is 0 where everything comes in order.
+///
+/// # The problem
+///
+/// A replica hears of the first and the third event of a node, and not of the second. A version vector cannot
+/// say so: with counter 3 the second event would count as seen, and be dropped as old when it comes at last;
+/// with counter 1 the third would be applied once more. And to keep every dot one by one costs memory for
+/// every event that there ever was.
+///
+/// # The structure
+///
+/// A set of dots, for each node as ranges of consecutive counters: the *prefix*, which starts at 1, and the ranges above it.
+///
+/// ```text
+///             1 2 3 4 5 6 7 8 9     prefix   above    missing
+///    node a   ■ ■ ■ ■ · · ■ ■ ·     4        7..=8    5..=6
+///    node b   · · ■ · · · · · ·     0        3..=3    1..=2
+///    node c   ■ ■ ■ ■ ■ · · · ·     5
+/// ```
+///
+/// The prefixes are a [`VersionVector`], at its speed. The ranges above them are in an ordered map, by node; it is
+/// empty, and costs nothing, while everything comes in order. When a gap is filled, its neighbours become one range. So
+/// the cost is by ranges, never by dots: a dot far ahead is one range, and what is missing below it another. An id is
+/// there once for the prefix and once for all ranges above, however many there are.
+///
+/// | operation | of the sets |
+/// |---|---|
+/// | [`insert`](CausalContext::insert), [`insert_range`](CausalContext::insert_range) | adds one dot, or consecutive ones |
+/// | [`merge`](CausalContext::merge), [`meet`](CausalContext::meet) | union, intersection |
+/// | [`difference`](CausalContext::difference) | what one has and the other lacks |
+/// | [`missing`](CausalContext::missing) | the gaps below what has been seen |
+/// | [`compare`](CausalContext::compare) | inclusion: before = proper subset |
+///
+/// # Guarantees
+///
+/// It tells exactly whether an event has been seen, even if earlier ones of its node have not. It does not tell whether
+/// the *causes* of an event have been seen: that is what [`CausalBuffer`](crate::CausalBuffer) waits for.
+///
+/// # Bounds
+///
+/// Every inserted dot can add one range, and [`merge`](CausalContext::merge) at most the ranges of the other
+/// side: growth is by what was really received, never by a number that was claimed. Still, a remote that sends
+/// every second dot makes it grow for ever. A limit inside the value would make two contexts with the same dots
+/// differ, and a union that may fail no union; so the limit is an argument of the two operations for what comes
+/// from outside: [`insert_within`](CausalContext::insert_within), [`merge_within`](CausalContext::merge_within).
+/// They refuse nothing that fills a gap, so that a full context can still get out of its state.
+///
+/// # A set that elements can be added to and removed from
+///
+/// This is the use of a causal context in a CRDT: it tells "removed here" from "not yet heard of", without a
+/// tombstone. Adding an element makes a new dot for it; removing it forgets the dot and keeps the context. In
+/// a merge, a dot that only one side has is new if the other has not seen it, and removed if it has.
+///
+/// A state and a change to one (a *delta*) are the same type and merge the same way. The context of a delta
+/// names dots from the middle of a node's events, which is where a version vector would not do.
+///
+/// A removal makes no dot. So two contexts may be equal while the elements differ, and comparing them does not find a
+/// removal that was lost: send the change until it has arrived, or tell the other side, beside the context, which dots
+/// are here. The other side answers with the dots that it has seen and has no more; the example `grow_and_remove_set`
+/// does so.
+///
+/// ```
+/// use happens_before::{CausalContext, Dot};
+/// use happens_before::node::CounterExhausted;
+/// use std::collections::BTreeMap;
+///
+/// type Node = &'static str;
+///
+/// #[derive(Clone, Default)]
+/// struct AddRemoveSet {
+///     elements: BTreeMap<Dot<Node>, &'static str>,
+///     seen: CausalContext<Node>,
+/// }
+///
+/// impl AddRemoveSet {
+///     /// Adds an element at a node, and returns the change for the others.
+///     fn add(&mut self, node: Node, element: &'static str) -> Result<Self, CounterExhausted> {
+///         let dot = self.seen.increment(node)?;
+///         self.elements.insert(dot, element);
+///         Ok(Self { elements: BTreeMap::from([(dot, element)]), seen: CausalContext::from_iter([dot]) })
+///     }
+///
+///     /// Removes what has been seen of an element, and returns the change for the others.
+///     fn remove(&mut self, element: &str) -> Self {
+///         let dots = self.elements.iter().filter(|(_, added)| **added == element).map(|(dot, _)| *dot);
+///         let seen = CausalContext::from_iter(dots);
+///         self.elements.retain(|dot, _| !seen.contains(dot));
+///         Self { seen, ..Self::default() }
+///     }
+///
+///     /// Merges another state, or a change.
+///     fn merge(&mut self, other: &Self) {
+///         // Ours stays if the other side has it too, or has not seen it.
+///         self.elements.retain(|dot, _| other.elements.contains_key(dot) || !other.seen.contains(dot));
+///         // Theirs comes if we have not seen it. What we have seen is here already, or removed.
+///         let new = other.elements.iter().filter(|(dot, _)| !self.seen.contains(dot));
+///         self.elements.extend(new);
+///         self.seen.merge(&other.seen);
+///     }
+///
+///     fn elements(&self) -> Vec<&str> {
+///         self.elements.values().copied().collect()
+///     }
+/// }
+///
+/// let (mut alice, mut bob) = (AddRemoveSet::default(), AddRemoveSet::default());
+/// alice.add("alice", "milk")?;
+/// let tea = alice.add("alice", "tea")?;
+/// let old = alice.clone();
+///
+/// // Changes may come in any order, and more than once.
+/// bob.merge(&tea);
+/// assert_eq!(bob.seen.missing().next().map(|gap| gap.to_string()), Some("(alice, 1..=1)".into()));
+/// bob.merge(&alice);
+/// bob.merge(&tea);
+/// assert_eq!(bob.elements(), ["milk", "tea"]);
+///
+/// // What is removed does not come back, although an old state still has it.
+/// let removal = alice.remove("tea");
+/// alice.merge(&old);
+/// assert_eq!(alice.elements(), ["milk"]);
+///
+/// // What was added concurrently survives: the removal has not seen its dot.
+/// bob.add("bob", "tea")?;
+/// bob.merge(&removal);
+/// alice.merge(&bob);
+/// assert_eq!(alice.elements(), ["milk", "tea"]);
+/// assert_eq!((alice.elements, alice.seen), (bob.elements, bob.seen));
+/// # Ok::<(), CounterExhausted>(())
+/// ```
 ///
 /// # Examples
 ///
@@ -194,6 +170,25 @@ const MUCH_LONGER: usize = 8;
 /// assert_eq!(seen.to_string(), "{(a, 1..=6)}");
 /// assert_eq!(seen.prefix().get(&"a"), 6);
 /// ```
+///
+/// # Invariants
+///
+/// - CC1: ranges above are not empty, and a node without any is not in the map.
+/// - CC2: between the prefix of a node and its first range above at least one counter is missing.
+/// - CC3: between two ranges above of one node at least one counter is missing.
+/// - CC4: the number of ranges above is known.
+///
+/// The invariants of the [`VersionVector`] of prefixes hold as well. So equal sets of dots have one representation, and `==`
+/// and `Hash` are those of the sets. All of them hold even after a panic of the caller's code, as
+/// [there](crate::VersionVector#panics).
+///
+/// # Sources
+///
+/// Preguiça, Baquero, Almeida, Fonte, Gonçalves, *Dotted Version Vectors* (2010); Almeida, Baquero, Gonçalves,
+/// Preguiça, Fonte, *Scalable and Accurate Causality Tracking for Eventually Consistent Stores* (2014);
+/// Bieniusa et al., *An Optimized Conflict-free Replicated Set* (2012), for the set without tombstones; Almeida,
+/// Shoker, Baquero, *Delta State Replicated Data Types* (2018), for the causal context. There the dots above
+/// the prefix are a set of single dots; here they are ranges.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct CausalContext<I> {
     prefix: VersionVector<I>,
@@ -239,7 +234,7 @@ impl<I> CausalContext<I> {
 impl<I: NodeId> CausalContext<I> {
     /// Returns whether the event `dot` has been seen. O(log n + log r).
     pub fn contains(&self, dot: &Dot<I>) -> bool {
-        self.prefix.contains(dot) || self.above(dot.node()).is_some_and(|runs| runs.contains(dot.counter()))
+        self.prefix.contains(dot) || self.above(dot.node()).is_some_and(|ranges| ranges.contains(dot.counter()))
     }
 
     /// Returns the counter of `node`'s latest event seen, 0 for none. O(log n + log r).
@@ -251,17 +246,17 @@ impl<I: NodeId> CausalContext<I> {
     /// assert_eq!((seen.highest(&"a"), seen.highest(&"b")), (9, 0));
     /// ```
     pub fn highest(&self, node: &I) -> u64 {
-        self.above(node).map_or_else(|| self.prefix.get(node), Runs::highest)
+        self.above(node).map_or_else(|| self.prefix.get(node), CounterRanges::highest)
     }
 
     /// Returns the ranges of `node` above its prefix.
-    fn above(&self, node: &I) -> Option<&Runs> {
+    fn above(&self, node: &I) -> Option<&CounterRanges> {
         self.above.get(node)
     }
 
     /// Sees `dot`; returns whether it is new.
     ///
-    /// From outside, where the sender might send dots with gaps for ever, take it in with
+    /// A sender might send dots with gaps for ever. For what comes from outside, there is
     /// [`insert_within`](Self::insert_within).
     ///
     /// # Complexity
@@ -303,13 +298,13 @@ impl<I: NodeId> CausalContext<I> {
         // No underflow: counters are at least 1.
         if first - 1 <= prefix {
             self.raise_prefix(node, last);
-        } else if let Some(runs) = self.above.get_mut(node) {
-            let before = runs.len();
-            let is_new = runs.insert(first, last);
-            self.count = self.count - before + runs.len();
+        } else if let Some(ranges) = self.above.get_mut(node) {
+            let before = ranges.len();
+            let is_new = ranges.insert(first, last);
+            self.count = self.count - before + ranges.len();
             return is_new;
         } else {
-            self.above.insert(node.clone(), Runs::new(first, last));
+            self.above.insert(node.clone(), CounterRanges::new(first, last));
             self.count += 1;
         }
         true
@@ -319,22 +314,22 @@ impl<I: NodeId> CausalContext<I> {
     ///
     /// First comes whatever calls code of the caller, then what changes the ranges above.
     fn raise_prefix(&mut self, node: &I, counter: u64) {
-        let Some(runs) = self.above.get_mut(node) else { return self.prefix.raise(node, counter) };
-        let (before, end) = (runs.len(), runs.reached_by(counter));
-        if end < runs.highest() {
+        let Some(ranges) = self.above.get_mut(node) else { return self.prefix.raise(node, counter) };
+        let (before, end) = (ranges.len(), ranges.reached_by(counter));
+        if end < ranges.highest() {
             self.prefix.raise(node, end);
-            runs.remove_up_to(end);
-            self.count = self.count - before + runs.len();
-        } else if let btree_map::Entry::Occupied(runs) = self.above.entry(node.clone()) {
+            ranges.remove_up_to(end);
+            self.count = self.count - before + ranges.len();
+        } else if let btree_map::Entry::Occupied(ranges) = self.above.entry(node.clone()) {
             self.prefix.raise(node, end);
-            let _gone = runs.remove_entry();
+            let _gone = ranges.remove_entry();
             self.count -= before;
         }
     }
 
     /// Sees `dot`, as [`insert`](Self::insert) does, unless that takes more than `limit` ranges.
     ///
-    /// A dot that adds no range is taken in even beyond the limit.
+    /// A dot that adds no range is inserted even beyond the limit.
     ///
     /// # Errors
     ///
@@ -368,7 +363,7 @@ impl<I: NodeId> CausalContext<I> {
     /// O(1) for each.
     fn touching(&self, node: &I, first: u64, last: u64) -> usize {
         let prefix = self.prefix.get(node);
-        let above = self.above(node).map_or(0, |runs| runs.touching(first, last));
+        let above = self.above(node).map_or(0, |ranges| ranges.touching(first, last));
         above + usize::from(prefix > 0 && first - 1 <= prefix)
     }
 
@@ -401,128 +396,12 @@ impl<I: NodeId> CausalContext<I> {
         Ok(dot)
     }
 
-    /// Sees everything that `other` has seen: the union.
-    ///
-    /// It has at most the ranges of both. From outside, take it in with [`merge_within`](Self::merge_within).
-    ///
-    /// # Complexity
-    ///
-    /// That of [`VersionVector::merge`] where r = s = 0. Otherwise O(n + m + (r + s) log n), or
-    /// O((m + s)(log n + log r)) where the other has far fewer ranges than are above the prefixes here.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use happens_before::{CausalContext, Dot};
-    ///
-    /// let dot = |counter| Dot::new("a", counter).unwrap();
-    /// let mut odd = CausalContext::from_iter([dot(1), dot(3)]);
-    /// odd.merge(&CausalContext::from_iter([dot(2), dot(4)]));
-    /// assert_eq!(odd.to_string(), "{(a, 1..=4)}");
-    /// ```
-    pub fn merge(&mut self, other: &Self) {
-        if other.len().saturating_mul(MUCH_LONGER) < self.count {
-            for range in other {
-                let (first, last) = range.counters().into_inner();
-                self.insert_from(range.node(), first, last);
-            }
-        } else {
-            if !(self.above.is_empty() && other.above.is_empty()) {
-                self.merge_above(other);
-            }
-            self.prefix.merge(&other.prefix);
-        }
-        self.debug_validate();
-    }
-
-    /// Merges in all that `other` has seen of nodes that have ranges above on either side.
-    fn merge_above(&mut self, other: &Self) {
-        let raised = self.above.keys().filter(|node| other.prefix.get(node) > self.prefix.get(node));
-        for node in raised.cloned().collect::<Vec<_>>() {
-            self.raise_prefix(&node, other.prefix.get(&node));
-        }
-        for (node, theirs) in &other.above {
-            let mut left = theirs.iter().peekable();
-            while let Some((first, last)) = left.next_if(|run| run.0 - 1 <= self.prefix.get(node)) {
-                self.insert_from(node, first, last);
-            }
-            match self.above.get_mut(node) {
-                Some(ours) if theirs.len().saturating_mul(MUCH_LONGER) < ours.len() => {
-                    left.for_each(|(first, last)| {
-                        self.insert_from(node, first, last);
-                    });
-                }
-                Some(ours) => {
-                    let union = ours.union(left);
-                    self.count = self.count - ours.len() + union.len();
-                    *ours = union;
-                }
-                None => {
-                    let Some(theirs) = Runs::from_sorted(left) else { continue };
-                    let count = theirs.len();
-                    self.above.insert(node.clone(), theirs);
-                    self.count += count;
-                }
-            }
-        }
-    }
-
-    /// Makes a context of its prefixes and of the ranges above them, for which C1 to C3 hold.
+    /// Makes a context of its prefixes and of the ranges above them, for which CC1 to CC3 hold.
     pub(crate) fn from_parts(prefix: VersionVector<I>, above: Above<I>) -> Self {
-        let count = above.values().map(Runs::len).sum();
+        let count = above.values().map(CounterRanges::len).sum();
         let context = Self { prefix, above, count };
         context.debug_validate();
         context
-    }
-
-    /// Merges `other`, as [`merge`](Self::merge) does, unless that takes more than `limit` ranges.
-    ///
-    /// A context that makes this one no longer than it is, is merged even beyond the limit.
-    ///
-    /// # Errors
-    ///
-    /// [`TooManyRanges`] if the union has more than `limit` ranges, and more than there are now; the context is
-    /// unchanged. Ask for what is [`missing`](Self::missing) first, or for a newer state.
-    ///
-    /// # Complexity
-    ///
-    /// As [`merge`](Self::merge). Where both together have more ranges than the limit, counting those of the union costs
-    /// O((m + s)(log n + log r)) before.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use happens_before::{CausalContext, Dot};
-    ///
-    /// let dot = |counter| Dot::new("a", counter).unwrap();
-    /// let mut seen = CausalContext::from_iter([dot(1), dot(3)]);
-    /// assert!(seen.merge_within(&CausalContext::from_iter([dot(7), dot(9)]), 3).is_err());
-    /// assert_eq!(seen.merge_within(&CausalContext::from_iter([dot(2), dot(5)]), 3), Ok(()));
-    /// assert_eq!(seen.to_string(), "{(a, 1..=3), (a, 5..=5)}");
-    /// ```
-    pub fn merge_within(&mut self, other: &Self, limit: usize) -> Result<(), TooManyRanges> {
-        if self.len().saturating_add(other.len()) <= limit {
-            self.merge(other);
-            return Ok(());
-        }
-        if self.union_len(other) > limit.max(self.len()) {
-            return Err(TooManyRanges { limit });
-        }
-        self.merge(other);
-        Ok(())
-    }
-
-    /// Returns how many ranges the union with `other` has.
-    ///
-    /// Join each range of ours by a line with each of theirs that it touches: the ranges of the union are what hangs
-    /// together, and nothing hangs together in two ways. So each line takes one away. Of a union that is longer than
-    /// `self`, there are fewer lines than ranges of theirs.
-    fn union_len(&self, other: &Self) -> usize {
-        let touching = |range: DotRange<&I>| {
-            let (first, last) = range.counters().into_inner();
-            self.touching(range.node(), first, last)
-        };
-        self.len() + other.len() - other.iter().map(touching).sum::<usize>()
     }
 
     /// Names the gaps: what is not seen of each node, below the latest seen, in order. O(r + g log n) for the
@@ -538,10 +417,10 @@ impl<I: NodeId> CausalContext<I> {
     /// assert!(seen.missing().eq([DotRange::new("a", 2..=u64::MAX - 1).unwrap()]));
     /// ```
     pub fn missing(&self) -> impl Iterator<Item = DotRange<I>> {
-        self.above.iter().flat_map(|(node, runs)| {
+        self.above.iter().flat_map(|(node, ranges)| {
             let mut seen = self.prefix.get(node);
-            runs.iter().filter_map(move |(first, last)| {
-                // No overflow, and never empty: `seen + 1` is missing, by C2 and C3.
+            ranges.iter().filter_map(move |(first, last)| {
+                // No overflow, and never empty: `seen + 1` is missing, by CC2 and CC3.
                 let gap = mem::replace(&mut seen, last) + 1..=first - 1;
                 DotRange::new(node.clone(), gap)
             })
@@ -554,7 +433,7 @@ impl<I: NodeId> CausalContext<I> {
     /// never seen.
     pub fn remove(&mut self, node: &I) -> bool {
         let above = self.above.remove_entry(node);
-        self.count -= above.as_ref().map_or(0, |(_, runs)| runs.len());
+        self.count -= above.as_ref().map_or(0, |(_, ranges)| ranges.len());
         self.prefix.remove(node) > 0 || above.is_some()
     }
 
@@ -590,10 +469,10 @@ impl<I: NodeId> CausalContext<I> {
         above.extend(nodes.map(keep));
 
         let mut answers = above.into_iter();
-        self.above.retain(|_, runs| {
+        self.above.retain(|_, ranges| {
             let keeps = answers.next() == Some(true);
             if !keeps {
-                self.count -= runs.len();
+                self.count -= ranges.len();
             }
             keeps
         });
@@ -602,20 +481,20 @@ impl<I: NodeId> CausalContext<I> {
         self.debug_validate();
     }
 
-    /// Checks the invariants of the module's opening comment and says which one is broken.
+    /// Checks the invariants of the type's docs and says which one is broken.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         self.prefix.internal_validate()?;
-        for (node, runs) in &self.above {
-            if !runs.are_apart() {
-                return Err("C1 and C3: no range above is empty, and a gap between any two");
+        for (node, ranges) in &self.above {
+            if !ranges.are_apart() {
+                return Err("CC1 and CC3: no range above is empty, and a gap between any two");
             }
-            if runs.iter().next().is_some_and(|(first, _)| first - 1 <= self.prefix.get(node)) {
-                return Err("C2: a gap between a prefix and what is above it");
+            if ranges.iter().next().is_some_and(|(first, _)| first - 1 <= self.prefix.get(node)) {
+                return Err("CC2: a gap between a prefix and what is above it");
             }
         }
-        if self.above.values().map(Runs::len).sum::<usize>() != self.count {
-            return Err("C4: the number of ranges above is known");
+        if self.above.values().map(CounterRanges::len).sum::<usize>() != self.count {
+            return Err("CC4: the number of ranges above is known");
         }
         Ok(())
     }
@@ -624,25 +503,6 @@ impl<I: NodeId> CausalContext<I> {
         debug_assert_eq!(self.internal_validate(), Ok(()));
     }
 }
-
-/// A context would take more ranges than its owner allows.
-///
-/// The context is unchanged. A node that sends dots with many gaps has lost messages on the way, or means harm. What
-/// to do: ask for what is missing before taking in more, or for a whole state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TooManyRanges {
-    /// The highest number of ranges allowed.
-    pub limit: usize,
-}
-
-impl fmt::Display for TooManyRanges {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "more than {} ranges; ask for what is missing before taking in more", self.limit)
-    }
-}
-
-impl core::error::Error for TooManyRanges {}
 
 impl<I> Default for CausalContext<I> {
     fn default() -> Self {

@@ -5,13 +5,13 @@ use core::{fmt, mem};
 
 use smallvec::SmallVec;
 
-use super::{Above, CausalContext, Runs, runs};
+use super::{Above, CausalContext, CounterRanges, counter_ranges};
 use crate::compat::{Vec, btree_map};
 use crate::node::{Dot, DotRange, NodeId};
 use crate::version::{Entries, VersionVector};
 
 impl<I: NodeId> CausalContext<I> {
-    /// Visits what has been seen, in order: one range for each run of consecutive counters.
+    /// Visits what has been seen, in order: consecutive counters of a node as one range.
     ///
     /// The ranges borrow their nodes; [`DotRange::cloned`] gives them one of their own.
     ///
@@ -28,7 +28,7 @@ impl<I: NodeId> CausalContext<I> {
         Ranges {
             prefix: self.prefix.iter().peekable(),
             above: self.above.iter().peekable(),
-            runs: None,
+            ranges: None,
             left: self.len(),
         }
     }
@@ -37,9 +37,9 @@ impl<I: NodeId> CausalContext<I> {
 /// Visits the ranges of a [`CausalContext`], in order.
 pub struct Ranges<'a, I> {
     prefix: Peekable<Entries<'a, I>>,
-    above: Peekable<btree_map::Iter<'a, I, Runs>>,
+    above: Peekable<btree_map::Iter<'a, I, CounterRanges>>,
     /// The rest of the ranges above the prefix of the node that was visited last.
-    runs: Option<(&'a I, runs::Iter<'a>)>,
+    ranges: Option<(&'a I, counter_ranges::Iter<'a>)>,
     /// How many ranges are left.
     left: usize,
 }
@@ -50,12 +50,12 @@ impl<'a, I: Ord> Iterator for Ranges<'a, I> {
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.saturating_sub(1);
         loop {
-            // Every range is one: prefixes are not 0, by V2, and ranges above not empty, by C1.
-            if let Some((node, runs)) = &mut self.runs {
-                if let Some((first, last)) = runs.next() {
+            // Every range is one: prefixes are not 0, by VV2, and ranges above not empty, by CC1.
+            if let Some((node, ranges)) = &mut self.ranges {
+                if let Some((first, last)) = ranges.next() {
                     return DotRange::new(*node, first..=last);
                 }
-                self.runs = None;
+                self.ranges = None;
             }
             let prefix_first = match (self.prefix.peek(), self.above.peek()) {
                 (Some((node, _)), Some((above, _))) => *node <= *above,
@@ -64,8 +64,8 @@ impl<'a, I: Ord> Iterator for Ranges<'a, I> {
             if prefix_first {
                 return self.prefix.next().and_then(|(node, counter)| DotRange::new(node, 1..=counter));
             }
-            let (node, runs) = self.above.next()?;
-            self.runs = Some((node, runs.iter()));
+            let (node, ranges) = self.above.next()?;
+            self.ranges = Some((node, ranges.iter()));
         }
     }
 
@@ -83,7 +83,7 @@ impl<I> Clone for Ranges<'_, I> {
         Self {
             prefix: self.prefix.clone(),
             above: self.above.clone(),
-            runs: self.runs.clone(),
+            ranges: self.ranges.clone(),
             left: self.left,
         }
     }
@@ -118,7 +118,7 @@ impl<I: NodeId> FromIterator<DotRange<I>> for CausalContext<I> {
         let (mut ids, mut counters, mut all_above) = (SmallVec::new(), SmallVec::new(), Above::new());
         while let Some((node, first, last)) = ranges.next() {
             let mut next = Some((first, last));
-            let runs = iter::from_fn(|| {
+            let joined = iter::from_fn(|| {
                 let (first, mut last) = next.take()?;
                 while let Some((_, start, end)) = ranges.next_if(|other| other.0 == node) {
                     // No underflow: counters are at least 1.
@@ -130,9 +130,9 @@ impl<I: NodeId> FromIterator<DotRange<I>> for CausalContext<I> {
                 }
                 Some((first, last))
             });
-            let mut runs = runs.peekable();
-            let prefix = runs.next_if(|run| run.0 == 1);
-            let above = Runs::from_sorted(runs);
+            let mut joined = joined.peekable();
+            let prefix = joined.next_if(|range| range.0 == 1);
+            let above = CounterRanges::from_sorted(joined);
             if let Some((_, last)) = prefix {
                 counters.push(last);
                 let Some(above) = above else {

@@ -1,71 +1,21 @@
-//! Version vectors: for every node, how many of its events have been seen.
-//!
-//! # The problem
-//!
-//! Two replicas hold different states of one value. Is one of them simply older, or did both change while
-//! neither knew of the other? A timestamp orders them either way and so silently drops one change.
-//!
-//! # The structure
-//!
-//! A version vector maps a node to the counter of its latest event seen; a node that is absent has counter 0.
-//! It stands for the set of all dots (n, 1), ..., (n, counter of n). The set view explains every operation:
-//!
-//! | operation | of the sets | result at a node |
-//! |---|---|---|
-//! | [`merge`](VersionVector::merge) | union | the higher counter |
-//! | [`meet`](VersionVector::meet) | intersection | the lower counter |
-//! | [`difference`](VersionVector::difference) | what one has and the other lacks | a range |
-//! | [`compare`](VersionVector::compare) | inclusion | before = proper subset |
-//!
-//! Stored as two parallel arrays, ids and counters, sorted by id. Vectors of one group nearly always hold the
-//! same ids; then merging is an elementwise maximum, and comparing one pass over both, without a branch on ids. That
-//! the ids are the same is seen once and then remembered, so that the next time the counters alone are read.
-//! Up to eight entries live inline, without an allocation. A large vector takes new entries into a tree beside the
-//! arrays first, so that a million of them, in any order, cost O(log n) each and not O(n).
-//!
-//! # Guarantees
-//!
-//! With one entry a node and every event counted, comparison *is* causality, both ways: x is before y exactly
-//! if x's state was known where y was made.
-//!
-//! # Invariants
-//!
-//! - V1: ids are strictly increasing, and none is in two places.
-//! - V2: no counter is 0.
-//! - V3: as many counters as ids.
-//! - V4: no recent entry lies after the arrays.
-//! - V5: recent entries are few: at most one for 16 in the arrays.
-//!
-//! `==` and `Hash` see the entries, wherever they are. Recent ones are there only in vectors of more than a thousand
-//! entries, after single new ones were added: then comparing takes a step an entry, until an operation that goes
-//! through all of them, such as [`shrink_to_fit`](VersionVector::shrink_to_fit), moves them into the arrays.
-//!
-//! # Panics
-//!
-//! Nothing here panics by itself. The caller's code may: the closure of [`retain`](VersionVector::retain), and the
-//! order, the clones and the drops of ids. If such a panic is caught, the invariants hold, and each entry is as it was or
-//! as it would have become. An operation on single entries has changed all or nothing. A merge may have raised some
-//! counters and not others: merge again, or drop the vector.
-//!
-//! # Sources
-//!
-//! Parker et al., *Detection of Mutual Inconsistency in Distributed Systems* (1983); Fidge, *Timestamps in
-//! Message-Passing Systems That Preserve the Partial Ordering* (1988); Mattern, *Virtual Time and Global States
-//! of Distributed Systems* (1989).
+//! The version vector.
 
-use core::cmp::Ordering;
+mod algebra;
+mod entries;
+mod recent;
+
 use core::hash::{Hash, Hasher};
-use core::{fmt, mem};
+use core::mem;
 
 use smallvec::SmallVec;
 
-use super::entries::Entries;
-use super::ids::{INLINE, Ids};
-use super::recent::Recent;
+use super::ids::{INLINE, SortedIds};
 use super::simd::{self, NO_IDS};
 use crate::compat::Vec;
-use crate::node::{CounterExhausted, Dot, DotRange, NodeId};
-use crate::order::CausalOrder;
+use crate::node::{CounterExhausted, Dot, NodeId};
+use recent::Recent;
+
+pub use entries::Entries;
 
 /// From how many entries on a vector takes new ones into a tree first. Below, moving up the entries after them is
 /// as fast.
@@ -83,6 +33,34 @@ const FEW: usize = 4;
 ///
 /// In the costs below n and m are the numbers of entries of `self` and of the other vector.
 ///
+/// # The problem
+///
+/// Two replicas hold different states of one value. Is one of them simply older, or did both change while
+/// neither knew of the other? A timestamp orders them either way and so silently drops one change.
+///
+/// # The structure
+///
+/// A version vector maps a node to the counter of its latest event seen; a node that is absent has counter 0.
+/// It stands for the set of all dots (n, 1), ..., (n, counter of n). The set view explains every operation:
+///
+/// | operation | of the sets | result at a node |
+/// |---|---|---|
+/// | [`merge`](VersionVector::merge) | union | the higher counter |
+/// | [`meet`](VersionVector::meet) | intersection | the lower counter |
+/// | [`difference`](VersionVector::difference) | what one has and the other lacks | a range |
+/// | [`compare`](VersionVector::compare) | inclusion | before = proper subset |
+///
+/// Stored as two parallel arrays, ids and counters, sorted by id. Vectors of one group nearly always hold the
+/// same ids; then merging is an elementwise maximum, and comparing one pass over both, without a branch on ids. That
+/// the ids are the same is seen once and then remembered, so that the next time the counters alone are read.
+/// Up to eight entries live inline, without an allocation. A large vector takes new entries into a tree beside the
+/// arrays first, so that a million of them, in any order, cost O(log n) each and not O(n).
+///
+/// # Guarantees
+///
+/// With one entry a node and every event counted, comparison *is* causality, both ways: x is before y exactly
+/// if x's state was known where y was made.
+///
 /// # Examples
 ///
 /// ```
@@ -98,8 +76,33 @@ const FEW: usize = 4;
 /// assert_eq!(ours.to_string(), "{a: 1, b: 2}");
 /// # Ok::<(), happens_before::node::CounterExhausted>(())
 /// ```
+///
+/// # Invariants
+///
+/// - VV1: ids are strictly increasing, and none is in two places.
+/// - VV2: no counter is 0.
+/// - VV3: as many counters as ids.
+/// - VV4: no recent entry lies after the arrays.
+/// - VV5: recent entries are few: at most one for 16 in the arrays.
+///
+/// `==` and `Hash` see the entries, wherever they are. Recent ones are there only in vectors of more than a thousand
+/// entries, after single new ones were added: then comparing takes a step an entry, until an operation that goes
+/// through all of them, such as [`shrink_to_fit`](VersionVector::shrink_to_fit), moves them into the arrays.
+///
+/// # Panics
+///
+/// Nothing here panics by itself. The caller's code may: the closure of [`retain`](VersionVector::retain), and the
+/// order, the clones and the drops of ids. If such a panic is caught, the invariants hold, and each entry is as it was or
+/// as it would have become. An operation on single entries has changed all or nothing. A merge may have raised some
+/// counters and not others: merge again, or drop the vector.
+///
+/// # Sources
+///
+/// Parker et al., *Detection of Mutual Inconsistency in Distributed Systems* (1983); Fidge, *Timestamps in
+/// Message-Passing Systems That Preserve the Partial Ordering* (1988); Mattern, *Virtual Time and Global States
+/// of Distributed Systems* (1989).
 pub struct VersionVector<I> {
-    ids: Ids<I>,
+    ids: SortedIds<I>,
     counters: SmallVec<[u64; INLINE]>,
     recent: Recent<I>,
 }
@@ -108,7 +111,7 @@ impl<I> VersionVector<I> {
     /// Makes the empty vector, which has seen nothing. Does not allocate.
     #[must_use]
     pub fn new() -> Self {
-        Self { ids: Ids::new(SmallVec::new()), counters: SmallVec::new(), recent: Recent::new() }
+        Self { ids: SortedIds::new(SmallVec::new()), counters: SmallVec::new(), recent: Recent::new() }
     }
 
     /// Returns how many nodes have an entry.
@@ -118,13 +121,8 @@ impl<I> VersionVector<I> {
 
     /// Returns whether nothing has been seen.
     pub fn is_empty(&self) -> bool {
-        // V5: where the arrays are empty, so is the rest.
+        // VV5: where the arrays are empty, so is the rest.
         self.ids.is_empty()
-    }
-
-    /// Visits the entries, node and counter, in the order of the ids.
-    pub fn iter(&self) -> Entries<'_, I> {
-        Entries::new(&self.ids, &self.counters, &self.recent)
     }
 
     /// Forgets everything; keeps the memory.
@@ -137,13 +135,13 @@ impl<I> VersionVector<I> {
 
     /// Gives back memory that is not needed. Moves the entries inline if they fit. O(n).
     pub fn shrink_to_fit(&mut self) {
-        self.settle();
+        self.merge_recent();
         self.ids.shrink_to_fit();
         self.counters.shrink_to_fit();
     }
 
     /// Moves the recent entries into the arrays.
-    fn settle(&mut self) {
+    fn merge_recent(&mut self) {
         if !self.recent.is_empty() {
             let recent = self.recent.take();
             self.insert_all(recent.len(), recent.into_iter());
@@ -173,7 +171,7 @@ impl<I> VersionVector<I> {
         }
         ids.extend(old_ids);
         counters.extend_from_slice(&old_counters[done..]);
-        (self.ids, self.counters) = (Ids::new(SmallVec::from_vec(ids)), SmallVec::from_vec(counters));
+        (self.ids, self.counters) = (SortedIds::new(SmallVec::from_vec(ids)), SmallVec::from_vec(counters));
     }
 }
 
@@ -184,7 +182,7 @@ impl<I: NodeId> VersionVector<I> {
         // Before the search, on which it does not depend.
         let counters = self.counters.as_slice();
         match self.ids.binary_search(node) {
-            // V3: there is one.
+            // VV3: there is one.
             Ok(at) => counters.get(at).copied().unwrap_or(0),
             Err(_) => self.recent.get(node),
         }
@@ -301,8 +299,8 @@ impl<I: NodeId> VersionVector<I> {
         if self.recent.is_empty() && (self.len() < LARGE || count > self.len() / RECENT) {
             self.insert_all(count, new.into_iter());
         } else if self.recent.len() + count > self.ids.len() / RECENT {
-            // More than there may be (V5). There are recent ones, or this would be the first case.
-            self.settle();
+            // More than there may be (VV5). There are recent ones, or this would be the first case.
+            self.merge_recent();
             self.merge_entries(0, entries);
         } else {
             let end = self.ids.len();
@@ -336,83 +334,9 @@ impl<I: NodeId> VersionVector<I> {
         } else {
             self.recent.insert(node.clone(), counter, before);
             if self.recent.len() > self.ids.len() / RECENT {
-                self.settle();
+                self.merge_recent();
             }
         }
-    }
-
-    /// Keeps only what both have seen: the greatest vector that is at most both. O(n + m).
-    ///
-    /// ```
-    /// use happens_before::VersionVector;
-    ///
-    /// let mut x = VersionVector::from_iter([("a", 3), ("b", 1)]);
-    /// x.meet(&VersionVector::from_iter([("a", 2), ("c", 9)]));
-    /// assert_eq!(x, VersionVector::from_iter([("a", 2)]));
-    /// ```
-    pub fn meet(&mut self, other: &Self) {
-        self.settle();
-        if self.ids.known_same(&other.ids) {
-            simd::meet((NO_IDS, &mut self.counters), (NO_IDS, &other.counters));
-            return;
-        }
-        let done = simd::meet((&self.ids, &mut self.counters), (&other.ids, &other.counters));
-        if done == self.ids.len() && done == other.ids.len() {
-            self.ids.found_same(&other.ids);
-        }
-        let mut theirs = Forwards { vector: other, at: done };
-        self.filter_map(done, |node, counter| counter.min(theirs.get(node)));
-    }
-
-    /// Names what `self` has seen and `other` has not, as one range a node. O(n + m), and
-    /// O(n log m) where n is much the smaller.
-    ///
-    /// This is what to send to a replica that reports `other`.
-    ///
-    /// ```
-    /// use happens_before::VersionVector;
-    /// use happens_before::node::DotRange;
-    ///
-    /// let ours = VersionVector::from_iter([("a", 5), ("b", 1)]);
-    /// let theirs = VersionVector::from_iter([("a", 3), ("b", 4)]);
-    /// assert!(ours.difference(&theirs).eq([DotRange::new("a", 4..=5).unwrap()]));
-    /// ```
-    pub fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = DotRange<I>> + 'a {
-        let mut theirs = Forwards { vector: other, at: 0 };
-        self.iter().filter_map(move |(node, counter)| {
-            let seen = theirs.get(node);
-            // No overflow: where `seen` is the highest counter there is, nothing is above it.
-            (seen < counter).then(|| DotRange::new(node.clone(), seen + 1..=counter)).flatten()
-        })
-    }
-
-    /// Compares two vectors by causality. O(n + m), O(n log m) where n is much the smaller; stops where the two turn
-    /// out to be concurrent.
-    pub fn compare(&self, other: &Self) -> CausalOrder {
-        if self.ids.len() == other.ids.len() && self.recent.is_empty() && other.recent.is_empty() {
-            if self.ids.known_same(&other.ids) {
-                return simd::compare((NO_IDS, &self.counters), (NO_IDS, &other.counters));
-            }
-            let order = simd::compare((&self.ids, &self.counters), (&other.ids, &other.counters));
-            if order != CausalOrder::Concurrent {
-                // Else it may have stopped before the last of them.
-                self.ids.found_same(&other.ids);
-            }
-            return order;
-        }
-        // Every entry counts, so a vector with fewer entries lacks something that the other has.
-        match self.len().cmp(&other.len()) {
-            Ordering::Less if self.at_most(other) => CausalOrder::Before,
-            Ordering::Greater if other.at_most(self) => CausalOrder::After,
-            Ordering::Less | Ordering::Greater => CausalOrder::Concurrent,
-            Ordering::Equal => CausalOrder::from_bounds(self.at_most(other), other.at_most(self)),
-        }
-    }
-
-    /// Returns whether `other` has seen everything that `self` has.
-    fn at_most(&self, other: &Self) -> bool {
-        let mut theirs = Forwards { vector: other, at: 0 };
-        self.iter().all(|(node, counter)| counter <= theirs.get(node))
     }
 
     /// Forgets `node` and returns its counter, 0 if it had none. O(n).
@@ -420,7 +344,7 @@ impl<I: NodeId> VersionVector<I> {
     /// Only where the node is known to be gone for good and forgotten by everyone: a forgotten node counts as
     /// never seen.
     pub fn remove(&mut self, node: &I) -> u64 {
-        self.settle();
+        self.merge_recent();
         self.ids.binary_search(node).map_or(0, |at| {
             let counter = self.counters.remove(at);
             self.ids.change().remove(at);
@@ -433,7 +357,7 @@ impl<I: NodeId> VersionVector<I> {
     /// `keep` is asked once for each entry, in order. If it panics, what it was asked before is kept or forgotten as it
     /// said, and the rest stays.
     pub fn retain(&mut self, mut keep: impl FnMut(&I, u64) -> bool) {
-        self.settle();
+        self.merge_recent();
         self.filter_map(0, |node, counter| if keep(node, counter) { counter } else { 0 });
     }
 
@@ -465,20 +389,20 @@ impl<I: NodeId> VersionVector<I> {
         vector
     }
 
-    /// Checks the invariants of the module's opening comment and says which one is broken.
+    /// Checks the invariants of the type's docs and says which one is broken.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         let mut recent = self.recent.iter().into_iter().flatten();
         if self.ids.len() != self.counters.len() {
-            Err("V3: as many counters as ids")
+            Err("VV3: as many counters as ids")
         } else if !self.iter().is_sorted_by(|a, b| a.0 < b.0) {
-            Err("V1: ids are strictly increasing")
+            Err("VV1: ids are strictly increasing")
         } else if self.iter().any(|(_, counter)| counter == 0) {
-            Err("V2: no counter is 0")
+            Err("VV2: no counter is 0")
         } else if recent.any(|(before, _)| before >= self.ids.len()) {
-            Err("V4: no recent entry lies after the arrays")
+            Err("VV4: no recent entry lies after the arrays")
         } else if self.recent.len() > self.ids.len() / RECENT {
-            Err("V5: recent entries are few")
+            Err("VV5: recent entries are few")
         } else {
             Ok(())
         }
@@ -524,29 +448,6 @@ impl<I> Drop for Kept<'_, I> {
     }
 }
 
-/// Looks up nodes in increasing order.
-struct Forwards<'a, I> {
-    vector: &'a VersionVector<I>,
-    /// How many ids of the arrays are less than every node still to come.
-    at: usize,
-}
-
-impl<I: NodeId> Forwards<'_, I> {
-    /// As [`VersionVector::get`], for a node above those before. O(log d) for one that is d places ahead.
-    fn get(&mut self, node: &I) -> u64 {
-        match self.vector.ids.search_from(self.at, node) {
-            Ok(at) => {
-                self.at = at + 1;
-                self.vector.counters[at]
-            }
-            Err(at) => {
-                self.at = at;
-                self.vector.recent.get(node)
-            }
-        }
-    }
-}
-
 /// Copies in one go what needs no more, and does not allocate where the entries fit inline.
 impl<I: Clone> Clone for VersionVector<I> {
     fn clone(&self) -> Self {
@@ -583,63 +484,5 @@ impl<I: Hash> Hash for VersionVector<I> {
 impl<I> Default for VersionVector<I> {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl<I: NodeId> PartialOrd for VersionVector<I> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        self.compare(other).to_ordering()
-    }
-}
-
-/// Of several counters for one node the highest counts; 0 is no entry. O(n log n).
-impl<I: NodeId> FromIterator<(I, u64)> for VersionVector<I> {
-    fn from_iter<T: IntoIterator<Item = (I, u64)>>(entries: T) -> Self {
-        let entries = entries.into_iter().filter(|&(_, counter)| counter > 0);
-        let mut entries: SmallVec<[(I, u64); INLINE]> = entries.collect();
-        // Highest counter first among those of one node, so that it is the one that stays.
-        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
-        entries.dedup_by(|later, kept| later.0 == kept.0);
-        let (mut ids, mut counters) = (SmallVec::new(), SmallVec::new());
-        ids.reserve_exact(entries.len());
-        counters.reserve_exact(entries.len());
-        for (node, counter) in entries {
-            ids.push(node);
-            counters.push(counter);
-        }
-        Self::from_sorted(ids, counters)
-    }
-}
-
-/// Merges the entries in, as [`merge`](VersionVector::merge) does. O(n + k log k) for k entries.
-impl<I: NodeId> Extend<(I, u64)> for VersionVector<I> {
-    fn extend<T: IntoIterator<Item = (I, u64)>>(&mut self, entries: T) {
-        self.merge(&entries.into_iter().collect());
-    }
-}
-
-impl<'a, I> IntoIterator for &'a VersionVector<I> {
-    type Item = (&'a I, u64);
-    type IntoIter = Entries<'a, I>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-impl<I: fmt::Display> fmt::Display for VersionVector<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("{")?;
-        let mut separator = "";
-        for (node, counter) in self {
-            write!(f, "{}{node}: {counter}", mem::replace(&mut separator, ", "))?;
-        }
-        f.write_str("}")
-    }
-}
-
-impl<I: fmt::Debug> fmt::Debug for VersionVector<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self).finish()
     }
 }

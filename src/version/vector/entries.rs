@@ -1,9 +1,20 @@
-//! Going through a version vector in order.
+//! A vector as a sequence of entries: read, made, extended and written as one.
 
 use core::iter::{FusedIterator, Peekable};
-use core::{fmt, iter, slice};
+use core::{fmt, iter, mem, slice};
+
+use smallvec::SmallVec;
 
 use super::recent::{self, Recent};
+use super::{INLINE, VersionVector};
+use crate::node::NodeId;
+
+impl<I> VersionVector<I> {
+    /// Visits the entries, node and counter, in the order of the ids.
+    pub fn iter(&self) -> Entries<'_, I> {
+        Entries::new(&self.ids, &self.counters, &self.recent)
+    }
+}
 
 /// The entries of a [`VersionVector`](crate::VersionVector), node and counter, in the order of the ids.
 ///
@@ -79,5 +90,57 @@ impl<I> Clone for Entries<'_, I> {
 impl<I: fmt::Debug> fmt::Debug for Entries<'_, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.clone()).finish()
+    }
+}
+
+impl<'a, I> IntoIterator for &'a VersionVector<I> {
+    type Item = (&'a I, u64);
+    type IntoIter = Entries<'a, I>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Of several counters for one node the highest counts; 0 is no entry. O(n log n).
+impl<I: NodeId> FromIterator<(I, u64)> for VersionVector<I> {
+    fn from_iter<T: IntoIterator<Item = (I, u64)>>(entries: T) -> Self {
+        let entries = entries.into_iter().filter(|&(_, counter)| counter > 0);
+        let mut entries: SmallVec<[(I, u64); INLINE]> = entries.collect();
+        // Highest counter first among those of one node, so that it is the one that stays.
+        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
+        entries.dedup_by(|later, kept| later.0 == kept.0);
+        let (mut ids, mut counters) = (SmallVec::new(), SmallVec::new());
+        ids.reserve_exact(entries.len());
+        counters.reserve_exact(entries.len());
+        for (node, counter) in entries {
+            ids.push(node);
+            counters.push(counter);
+        }
+        Self::from_sorted(ids, counters)
+    }
+}
+
+/// Merges the entries in, as [`merge`](VersionVector::merge) does. O(n + k log k) for k entries.
+impl<I: NodeId> Extend<(I, u64)> for VersionVector<I> {
+    fn extend<T: IntoIterator<Item = (I, u64)>>(&mut self, entries: T) {
+        self.merge(&entries.into_iter().collect());
+    }
+}
+
+impl<I: fmt::Display> fmt::Display for VersionVector<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        let mut separator = "";
+        for (node, counter) in self {
+            write!(f, "{}{node}: {counter}", mem::replace(&mut separator, ", "))?;
+        }
+        f.write_str("}")
+    }
+}
+
+impl<I: fmt::Debug> fmt::Debug for VersionVector<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self).finish()
     }
 }

@@ -1,4 +1,4 @@
-//! The counters of one node that have been seen above its prefix: runs of consecutive ones.
+//! The counters of one node that have been seen above its prefix: ranges of consecutive ones.
 //!
 //! Only numbers: nothing here calls code of the caller, so that nothing can stop a change half-way.
 
@@ -6,25 +6,25 @@ use core::iter;
 
 use crate::compat::{BTreeMap, btree_map};
 
-/// Runs of consecutive counters, each as its first and its last one; at least one run.
+/// Ranges of consecutive counters, each as its first and its last one; at least one range.
 ///
-/// The lowest one is apart, so that a node with one run, which most have who have any, takes no memory of its own.
+/// The lowest one is apart, so that a node with one range, as most that have any, takes no further memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Runs {
+pub(crate) struct CounterRanges {
     lowest: (u64, u64),
-    /// The last counter of each other run by its first one.
+    /// The last counter of each other range by its first one.
     higher: BTreeMap<u64, u64>,
 }
 
-impl Runs {
+impl CounterRanges {
     pub(crate) const fn new(first: u64, last: u64) -> Self {
         Self { lowest: (first, last), higher: BTreeMap::new() }
     }
 
-    /// Makes runs of sorted ones, between any two of which a counter is missing; `None` if there are none.
-    pub(crate) fn from_sorted(runs: impl IntoIterator<Item = (u64, u64)>) -> Option<Self> {
-        let mut runs = runs.into_iter();
-        Some(Self { lowest: runs.next()?, higher: runs.collect() })
+    /// Makes ranges of sorted ones, between any two of which a counter is missing; `None` if there are none.
+    pub(crate) fn from_sorted(ranges: impl IntoIterator<Item = (u64, u64)>) -> Option<Self> {
+        let mut ranges = ranges.into_iter();
+        Some(Self { lowest: ranges.next()?, higher: ranges.collect() })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -36,23 +36,23 @@ impl Runs {
         self.higher.last_key_value().map_or(self.lowest.1, |(_, &last)| last)
     }
 
-    /// Visits the runs in order.
+    /// Visits the ranges in order.
     pub(crate) fn iter(&self) -> Iter<'_> {
-        let run: fn((&u64, &u64)) -> (u64, u64) = |(&first, &last)| (first, last);
-        iter::once(self.lowest).chain(self.higher.iter().map(run))
+        let range: fn((&u64, &u64)) -> (u64, u64) = |(&first, &last)| (first, last);
+        iter::once(self.lowest).chain(self.higher.iter().map(range))
     }
 
     pub(crate) fn contains(&self, counter: u64) -> bool {
         self.last_from(counter).is_some_and(|last| counter <= last)
     }
 
-    /// Returns the last counter of the run that starts at `counter`, or next before it. O(log r).
+    /// Returns the last counter of the range that starts at `counter`, or next before it. O(log r).
     fn last_from(&self, counter: u64) -> Option<u64> {
         let higher = self.higher.range(..=counter).next_back().map(|(_, &last)| last);
         higher.or_else(|| (self.lowest.0 <= counter).then_some(self.lowest.1))
     }
 
-    /// Returns how many runs have a counter from `first` to `last`, or one next to these. O(log r) and O(1) for each.
+    /// Returns how many ranges have a counter from `first` to `last`, or one next to these. O(log r) and O(1) for each.
     pub(crate) fn touching(&self, first: u64, last: u64) -> usize {
         let before = self.higher.range(..=last.saturating_add(1)).rev();
         let higher = before.take_while(|&(_, &end)| end >= first - 1).count();
@@ -60,7 +60,7 @@ impl Runs {
         higher + usize::from(start - 1 <= last && end >= first - 1)
     }
 
-    /// Adds the counters from `first` to `last`; returns whether any of them is new. O(log r), and as much for each run
+    /// Adds the counters from `first` to `last`; returns whether any of them is new. O(log r), and as much for each range
     /// that becomes a part of this one.
     pub(crate) fn insert(&mut self, first: u64, last: u64) -> bool {
         // No underflow, here and below: counters are at least 1.
@@ -95,13 +95,13 @@ impl Runs {
         true
     }
 
-    /// Returns up to where everything has been seen once everything up to `prefix` has: `prefix`, or the end of the run
+    /// Returns up to where everything has been seen once everything up to `prefix` has: `prefix`, or the end of the range
     /// that it reaches. O(log r).
     pub(crate) fn reached_by(&self, prefix: u64) -> u64 {
         self.last_from(prefix.saturating_add(1)).map_or(prefix, |last| last.max(prefix))
     }
 
-    /// Takes out the runs up to `prefix`, which lies within none; returns whether there are others. If there are none it
+    /// Takes out the ranges up to `prefix`, which lies within none; returns whether there are others. If there are none it
     /// leaves the last. O(log r) for each.
     pub(crate) fn remove_up_to(&mut self, prefix: u64) -> bool {
         while self.lowest.0 <= prefix {
@@ -113,7 +113,7 @@ impl Runs {
         true
     }
 
-    /// Returns the counters of these runs and of other sorted ones. O(r + s).
+    /// Returns the counters of these ranges and of other sorted ones. O(r + s).
     pub(crate) fn union(&self, others: impl Iterator<Item = (u64, u64)>) -> Self {
         let (mut ours, mut theirs) = (self.iter().peekable(), others.peekable());
         let mut sorted = iter::from_fn(|| match (ours.peek(), theirs.peek()) {
@@ -122,17 +122,17 @@ impl Runs {
             (None, _) => theirs.next(),
         })
         .peekable();
-        let runs = iter::from_fn(|| {
+        let ranges = iter::from_fn(|| {
             let (first, mut last) = sorted.next()?;
             while let Some((_, end)) = sorted.next_if(|next| next.0 - 1 <= last) {
                 last = last.max(end);
             }
             Some((first, last))
         });
-        Self::from_sorted(runs).unwrap_or_else(|| self.clone())
+        Self::from_sorted(ranges).unwrap_or_else(|| self.clone())
     }
 
-    /// Returns whether all counters of other sorted runs are here. O(r + s).
+    /// Returns whether all counters of other sorted ranges are here. O(r + s).
     pub(crate) fn includes(&self, mut others: impl Iterator<Item = (u64, u64)>) -> bool {
         let mut ours = self.iter();
         let mut our = ours.next();
@@ -140,19 +140,19 @@ impl Runs {
             while our.is_some_and(|(_, end)| end < last) {
                 our = ours.next();
             }
-            // The first of ours that does not end too early: what starts early enough has all of the run.
+            // The first of ours that does not end too early: what starts early enough has all of the range.
             our.is_some_and(|(start, _)| start <= first)
         })
     }
 
-    /// Checks that no run is empty, and that a counter is missing between any two.
+    /// Checks that no range is empty, and that a counter is missing between any two.
     pub(crate) fn are_apart(&self) -> bool {
-        let runs = iter::zip(self.iter(), self.iter().skip(1));
-        self.iter().all(|(first, last)| first <= last) && { runs }.all(|(run, next)| run.1 < next.0 - 1)
+        let ranges = iter::zip(self.iter(), self.iter().skip(1));
+        self.iter().all(|(first, last)| first <= last) && { ranges }.all(|(range, next)| range.1 < next.0 - 1)
     }
 }
 
-/// The runs in order.
+/// The ranges in order.
 pub(super) type Iter<'a> = iter::Chain<
     iter::Once<(u64, u64)>,
     iter::Map<btree_map::Iter<'a, u64, u64>, fn((&u64, &u64)) -> (u64, u64)>,
@@ -165,16 +165,16 @@ mod tests {
 
     use super::*;
 
-    /// The runs of a set of counters.
-    fn runs(counters: &BTreeSet<u64>) -> Option<Runs> {
-        let mut runs = Vec::<(u64, u64)>::new();
+    /// The ranges of a set of counters.
+    fn ranges(counters: &BTreeSet<u64>) -> Option<CounterRanges> {
+        let mut ranges = Vec::<(u64, u64)>::new();
         for &counter in counters {
-            match runs.last_mut() {
+            match ranges.last_mut() {
                 Some((_, last)) if *last + 1 == counter => *last = counter,
-                _ => runs.push((counter, counter)),
+                _ => ranges.push((counter, counter)),
             }
         }
-        Runs::from_sorted(runs)
+        CounterRanges::from_sorted(ranges)
     }
 
     fn set(bits: u32) -> BTreeSet<u64> {
@@ -186,7 +186,7 @@ mod tests {
         let mut checked = 0;
         for bits in (2..1 << 10).step_by(2) {
             let counters = set(bits);
-            let ours = runs(&counters).unwrap();
+            let ours = ranges(&counters).unwrap();
             assert!(ours.are_apart());
             for first in 1..=9 {
                 assert_eq!(ours.contains(first), counters.contains(&first));
@@ -195,8 +195,9 @@ mod tests {
                     both.extend(first..=last);
                     let mut grown = ours.clone();
                     assert_eq!(grown.insert(first, last), both != counters, "{ours:?} {first} {last}");
-                    assert_eq!(Some(&grown), runs(&both).as_ref(), "{ours:?} {first} {last}");
-                    let touched = ours.iter().filter(|run| run.0 <= last + 1 && run.1 + 1 >= first).count();
+                    assert_eq!(Some(&grown), ranges(&both).as_ref(), "{ours:?} {first} {last}");
+                    let touched =
+                        ours.iter().filter(|range| range.0 <= last + 1 && range.1 + 1 >= first).count();
                     assert_eq!(ours.touching(first, last), touched);
                     checked += 1;
                 }
@@ -205,13 +206,13 @@ mod tests {
                 seen.extend(1..=first);
                 assert!((1..=reached).all(|counter| seen.contains(&counter)) && !seen.contains(&(reached + 1)));
                 let mut left = ours.clone();
-                let above = runs(&counters.iter().copied().filter(|counter| *counter > reached).collect());
+                let above = ranges(&counters.iter().copied().filter(|counter| *counter > reached).collect());
                 assert_eq!(left.remove_up_to(reached).then_some(left), above);
             }
             for other in (2..1 << 10).step_by(38) {
                 let both: BTreeSet<u64> = counters.union(&set(other)).copied().collect();
-                let others = runs(&set(other)).unwrap();
-                assert_eq!(Some(ours.union(others.iter())), runs(&both));
+                let others = ranges(&set(other)).unwrap();
+                assert_eq!(Some(ours.union(others.iter())), ranges(&both));
                 assert_eq!(ours.includes(others.iter()), both == counters);
             }
         }
@@ -220,12 +221,12 @@ mod tests {
 
     #[test]
     fn the_highest_counters_make_runs_like_all_others() {
-        let mut ours = Runs::new(u64::MAX, u64::MAX);
+        let mut ours = CounterRanges::new(u64::MAX, u64::MAX);
         assert!(ours.insert(u64::MAX - 2, u64::MAX - 2) && !ours.insert(u64::MAX, u64::MAX));
         assert_eq!((ours.len(), ours.highest(), ours.touching(u64::MAX, u64::MAX)), (2, u64::MAX, 1));
         assert_eq!(ours.reached_by(u64::MAX - 3), u64::MAX - 2);
         assert!(ours.insert(u64::MAX - 1, u64::MAX - 1));
-        assert_eq!(ours, Runs::new(u64::MAX - 2, u64::MAX));
+        assert_eq!(ours, CounterRanges::new(u64::MAX - 2, u64::MAX));
         assert_eq!((ours.reached_by(u64::MAX), ours.remove_up_to(u64::MAX)), (u64::MAX, false));
     }
 }

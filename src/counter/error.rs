@@ -1,0 +1,83 @@
+//! Errors of counters, and of the allocators that hand out numbers.
+
+use core::fmt;
+
+/// Fewer numbers can be had at once than are wanted.
+///
+/// None is taken, and the state is unchanged. Numbers never wrap, saturate or repeat, so the end is nobody's fault. Where
+/// some are available, fewer can still be had. Otherwise:
+///
+/// - `AtomicCounter`: resume with a higher limit, if every reader can take it.
+/// - [`Coalescing`](super::Coalescing): the batch is full. Wait until the next one gathers.
+/// - [`Interleaved`](crate::sequence::Interleaved): go on with another class, or ask another owner to split. The end of
+///   a class is not raised, since the numbers above it may belong to another owner.
+/// - [`Blocks`](crate::sequence::Blocks): feed a block that is as long as what is wanted.
+/// - [`ReserveAhead`](crate::sequence::ReserveAhead): resume with a higher limit, if every reader can take it.
+/// - [`Snowflake`](crate::sequence::Snowflake): take a new layout or a later origin, both for all nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TooFewNumbers {
+    /// How many numbers are wanted.
+    pub wanted: u64,
+    /// How many could be had at once.
+    pub available: u64,
+}
+
+impl fmt::Display for TooFewNumbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { wanted, available } = self;
+        write!(
+            f,
+            "too few numbers, {available} of {wanted} wanted can be had at once; ask for fewer, or go on with another \
+             class, block or batch"
+        )
+    }
+}
+
+impl core::error::Error for TooFewNumbers {}
+
+/// A counter answered with numbers that are not all above its earlier ones and at most 2^63 - 1.
+///
+/// The state is unchanged, and the numbers are spent. The counter is broken: it has gone back, or numbers from 0. Stop
+/// using it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotAboveLast {
+    /// The first number that came with the answer.
+    pub first: u64,
+    /// The last number of the answer before.
+    pub last: u64,
+}
+
+impl fmt::Display for NotAboveLast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, last } = self;
+        write!(
+            f,
+            "numbers from {first} that do not lie above {last} and up to 2^63 - 1; \
+             the counter is not linearizable, stop using it"
+        )
+    }
+}
+
+impl core::error::Error for NotAboveLast {}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn the_errors_say_what_to_do() {
+        assert_eq!(
+            TooFewNumbers { wanted: 1, available: 0 }.to_string(),
+            "too few numbers, 0 of 1 wanted can be had at once; ask for fewer, or go on with another class, block or \
+             batch"
+        );
+        assert_eq!(
+            NotAboveLast { first: 4, last: 5 }.to_string(),
+            "numbers from 4 that do not lie above 5 and up to 2^63 - 1; the counter is not linearizable, stop using it"
+        );
+    }
+}

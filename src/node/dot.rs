@@ -1,0 +1,96 @@
+//! The id of a node, and the name of an event.
+
+use core::fmt;
+use core::num::NonZeroU64;
+
+/// An id of a node: any type that can be cloned and has a total order.
+///
+/// Implemented for every such type, so there is nothing to implement: `u16` to `u128`, `[u8; 16]` for UUIDs,
+/// strings, tuples of those. Ids are cloned often, so prefer ids that are cheap to clone.
+///
+/// # Examples
+///
+/// ```
+/// fn takes_any_id<I: happens_before::NodeId>(_: I) {}
+/// takes_any_id(7_u32);
+/// takes_any_id("replica-b");
+/// takes_any_id((0xCAFE_u64, 2_u8)); // id and incarnation
+/// ```
+pub trait NodeId: Clone + Ord {}
+
+impl<I: Clone + Ord> NodeId for I {}
+
+/// The name of one event: the `counter`-th event of `node`.
+///
+/// The order of dots is by node, then by counter: a *total* order for sorted storage, which says nothing
+/// about causality. What happened before what is the business of [`VersionVector`](crate::VersionVector) and
+/// of dependencies.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::Dot;
+///
+/// let dot = Dot::new("a", 3).unwrap();
+/// assert_eq!((dot.node(), dot.counter()), (&"a", 3));
+/// assert_eq!(dot.to_string(), "(a, 3)");
+/// assert_eq!(Dot::new("a", 0), None); // 0 means "no event"
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Dot<I> {
+    pub(super) node: I,
+    pub(super) counter: NonZeroU64,
+}
+
+impl<I> Dot<I> {
+    /// Names the `counter`-th event of `node`; `None` if `counter` is 0.
+    #[must_use]
+    pub fn new(node: I, counter: u64) -> Option<Self> {
+        NonZeroU64::new(counter).map(|counter| Self { node, counter })
+    }
+
+    /// Returns the node whose event this is.
+    pub fn node(&self) -> &I {
+        &self.node
+    }
+
+    /// Returns the event's number at its node, at least 1.
+    pub fn counter(&self) -> u64 {
+        self.counter.get()
+    }
+
+    /// Returns the node, by value.
+    pub fn into_node(self) -> I {
+        self.node
+    }
+
+    /// Names the event just before this one at the same node; `None` for a node's first.
+    ///
+    /// ```
+    /// use happens_before::Dot;
+    ///
+    /// let second = Dot::new("a", 2).unwrap();
+    /// let first = second.previous().unwrap();
+    /// assert_eq!(first, Dot::new("a", 1).unwrap());
+    /// assert_eq!(first.previous(), None);
+    /// ```
+    #[must_use]
+    pub fn previous(&self) -> Option<Self>
+    where
+        I: Clone,
+    {
+        Self::new(self.node.clone(), self.counter() - 1)
+    }
+}
+
+impl<I: fmt::Display> fmt::Display for Dot<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({}, {})", self.node, self.counter)
+    }
+}
+
+impl<I: fmt::Debug> fmt::Debug for Dot<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({:?}, {})", self.node, self.counter)
+    }
+}

@@ -1,0 +1,296 @@
+//! Errors of the allocators.
+
+use core::fmt;
+use core::num::NonZeroU64;
+
+use super::{Interleaved, Limit, NumberRange};
+use crate::counter::TooFewNumbers;
+
+/// A block that [`Blocks`](super::Blocks) did not accept, and why.
+///
+/// The block comes back, and the allocator is unchanged. The [`kind`](Self::kind) says whose fault it is and what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BlockRefused {
+    /// The block, given back.
+    pub block: NumberRange,
+    /// The rule that it breaks.
+    pub kind: BlockRefusedKind,
+}
+
+/// A rule that a block breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BlockRefusedKind {
+    /// The block was taken under another lease: mostly a late answer to a request from before a failover.
+    ///
+    /// Drop an older one. Before feeding a newer one, [`start_epoch`](super::Blocks::start_epoch).
+    OtherEpoch {
+        /// The epoch of the block.
+        epoch: u64,
+        /// The epoch whose blocks are accepted.
+        current: u64,
+    },
+    /// The block starts at or below a number that was taken before: the counter went back, does not increment by
+    /// what was asked, or the block was fed twice.
+    ///
+    /// Stop using the counter until its operator has looked.
+    NotAbove {
+        /// The highest number known to be taken.
+        highest: u64,
+    },
+    /// The block begins above the limit: the counter has no numbers left for this allocator.
+    ///
+    /// Stop asking, which spends numbers of others. If every reader can take it, feed the block to a `Blocks` with a
+    /// higher limit.
+    AboveLimit {
+        /// The limit.
+        limit: Limit,
+    },
+    /// Two blocks that do not join are held already.
+    ///
+    /// Keep it and feed it when [`is_low`](super::Blocks::is_low); ask for one block at a time.
+    Full,
+}
+
+impl fmt::Display for BlockRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let block = self.block;
+        match self.kind {
+            BlockRefusedKind::OtherEpoch { epoch, current } => {
+                write!(f, "block {block} is of epoch {epoch}, not {current}; drop it, or start its epoch first")
+            }
+            BlockRefusedKind::NotAbove { highest } => write!(
+                f,
+                "block {block} is not above {highest}, which is taken; the counter went back or counts otherwise"
+            ),
+            BlockRefusedKind::AboveLimit { limit } => {
+                write!(f, "block {block} begins above the limit of {limit}; stop asking, or raise the limit")
+            }
+            BlockRefusedKind::Full => {
+                write!(f, "two blocks are held already; keep {block} and feed it when they are low")
+            }
+        }
+    }
+}
+
+impl core::error::Error for BlockRefused {}
+
+/// No block could be had from the counter.
+///
+/// The allocator is unchanged, and what it holds can still be issued. Numbers of the counter may be spent. `E` is the
+/// counter's error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefillError<E> {
+    /// The counter failed. Its error says whether it is worth calling again, later.
+    Counter(E),
+    /// The counter did not move by as much as was asked, or gave numbers that there are not, 0 or above 2^63 - 1: it and
+    /// its callers disagree about the size of a block, and would issue the same numbers. A matter of configuration.
+    ///
+    /// A counter that others use as well may do so unnoticed.
+    WrongSize {
+        /// The first number that the counter gave.
+        first: u64,
+        /// How many were asked for.
+        asked: NonZeroU64,
+        /// The counter's last number taken, read afterwards.
+        current: u64,
+    },
+    /// The block was refused: it is at or below numbers taken before, or above the limit.
+    Refused(BlockRefused),
+}
+
+impl<E: fmt::Display> fmt::Display for RefillError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Counter(_) => f.write_str("the counter gave no block; what is held can still be issued"),
+            Self::WrongSize { first, asked, current } => write!(
+                f,
+                "the counter gave {first} as the first of {asked} but stands at {current}; make both sides agree on \
+                 the size of a block"
+            ),
+            Self::Refused(refused) => refused.fmt(f),
+        }
+    }
+}
+
+impl<E: core::error::Error + 'static> core::error::Error for RefillError<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Counter(error) => Some(error),
+            Self::WrongSize { .. } | Self::Refused(_) => None,
+        }
+    }
+}
+
+/// Two classes do not make one together.
+///
+/// Both are given back, unchanged. They have different steps, or an odd step, or do not lie half a step apart, or end at
+/// different limits. It is the caller's choice of classes that is wrong: merge each with its own sibling, or keep both.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotSiblings {
+    /// The class on which `merge` was called.
+    pub left: Interleaved,
+    /// The class that was to be merged in.
+    pub right: Interleaved,
+}
+
+impl fmt::Display for NotSiblings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [left_next, left_step, left_last] = self.left.save();
+        let [right_next, right_step, right_last] = self.right.save();
+        write!(
+            f,
+            "the classes {left_next} by {left_step} up to {left_last} and {right_next} by {right_step} up to \
+             {right_last} are not siblings; merge each with its own, or keep both"
+        )
+    }
+}
+
+impl core::error::Error for NotSiblings {}
+
+/// A [`ReserveAhead`](super::ReserveAhead) issued no number, or took no note of one.
+///
+/// What was issued before stays valid, and the numbers at hand are unchanged; a bound that was to be written may have
+/// reached the store. `E` is the store's error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReserveError<E> {
+    /// The store failed. Nothing above the old bound is issued; the next call tries again.
+    Store(E),
+    /// The store has a bound that this owner neither left there nor tried to write.
+    ///
+    /// Lower: it was replaced by an older copy, and a restart would repeat numbers. Higher: another owner uses it.
+    /// Nothing above the old bound is issued until the store has it again. Find out who else writes the store.
+    Moved {
+        /// The last bound that is certain: found at the start, or written since without an error.
+        expected: u64,
+        /// The bound that the store has.
+        found: u64,
+    },
+    /// A number from outside, the store's bound or one to observe, is above the limit.
+    ///
+    /// Raise the limit, or distrust the number.
+    AboveLimit {
+        /// The number.
+        number: u64,
+        /// The limit.
+        limit: Limit,
+    },
+    /// The last number is issued, or fewer are left than a range needs.
+    TooFewNumbers(TooFewNumbers),
+}
+
+impl<E: fmt::Display> fmt::Display for ReserveError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(_) => f.write_str("the store failed, so no number was issued; call again later"),
+            Self::Moved { expected, found } => write!(
+                f,
+                "the store has the bound {found} where {expected} was left; it is shared, or an old copy came back"
+            ),
+            Self::AboveLimit { number, limit } => {
+                write!(
+                    f,
+                    "number {number} is above the limit of {limit}; raise the limit, or distrust the number"
+                )
+            }
+            Self::TooFewNumbers(TooFewNumbers { wanted, available }) => write!(
+                f,
+                "too few numbers are left up to the limit, {available} of {wanted} wanted; raise it if every reader can \
+                 take that"
+            ),
+        }
+    }
+}
+
+impl<E: core::error::Error + 'static> core::error::Error for ReserveError<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Moved { .. } | Self::AboveLimit { .. } | Self::TooFewNumbers(_) => None,
+        }
+    }
+}
+
+/// A [`Snowflake`](super::Snowflake) could not be made, or issued no id.
+///
+/// Nothing is changed. Each variant says which calls return it, whose fault it is and what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SnowflakeError {
+    /// From `new`: the node's number has more bits than the layout has for it. A mistake in the configuration.
+    NodeTooWide {
+        /// The node's number.
+        node: u64,
+        /// The highest that fits.
+        highest: u64,
+    },
+    /// From `new`: the layout's last millisecond would be after 2^64 - 1. A mistake in the configuration.
+    OriginTooLate {
+        /// The origin.
+        origin_ms: u64,
+        /// The latest that fits.
+        highest: u64,
+    },
+    /// From `issue` and `issue_range`: the clock lags further behind the next id than allowed. It went back, or a burst
+    /// used up what may be borrowed from the milliseconds to come. Try again when the clock reads `retry_at_ms`.
+    ClockBehind {
+        /// The reading of the clock.
+        now_ms: u64,
+        /// The reading from which on an id can be issued.
+        retry_at_ms: u64,
+    },
+    /// From `issue`, `issue_range` and `skip_past`: a time is after the layout's last millisecond.
+    ///
+    /// Mostly the clock is wrong, or a saved time is damaged. If neither is, take a new layout or a later origin, both
+    /// for all nodes.
+    AfterEnd {
+        /// The time, on the caller's clock.
+        ms: u64,
+        /// The layout's last millisecond, on the caller's clock.
+        last_ms: u64,
+    },
+    /// From `issue` and `issue_range`: the layout's last millisecond has too few ids left. Take a new layout or a later
+    /// origin, both for all nodes; ids already issued keep the old one.
+    TooFewNumbers(TooFewNumbers),
+    /// From `issue_range`: a millisecond does not have as many ids as the range was to have. Ask for several ranges.
+    RangeTooLong {
+        /// The length of the longest possible range.
+        longest: u64,
+    },
+}
+
+impl fmt::Display for SnowflakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NodeTooWide { node, highest } => {
+                write!(f, "node number {node} is above {highest}, the highest that the layout has bits for")
+            }
+            Self::OriginTooLate { origin_ms, highest } => {
+                write!(f, "origin {origin_ms} ms is after {highest} ms, the latest that the layout allows")
+            }
+            Self::ClockBehind { now_ms, retry_at_ms } => write!(
+                f,
+                "the clock reads {now_ms} ms, too far behind the last id; try again at {retry_at_ms} ms"
+            ),
+            Self::AfterEnd { ms, last_ms } => write!(
+                f,
+                "{ms} ms is after {last_ms} ms, the layout's last; set the clock right, or, if it is, take a new layout \
+                 or a later origin"
+            ),
+            Self::TooFewNumbers(TooFewNumbers { wanted, available }) => write!(
+                f,
+                "the layout's last millisecond has {available} of {wanted} ids wanted; take a new layout or a later \
+                 origin"
+            ),
+            Self::RangeTooLong { longest } => {
+                write!(f, "a millisecond has only {longest} ids; ask for shorter ranges")
+            }
+        }
+    }
+}
+
+impl core::error::Error for SnowflakeError {}
