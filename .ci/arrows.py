@@ -35,7 +35,7 @@ KNOWN = {
     ("engines/src", "postgres/counter.rs", "postgres/blocking.rs"),
     ("engines/src", "postgres/slots.rs", "postgres/blocking.rs"),
     ("simulation/src", "shrink.rs", "search.rs"),
-    ("lab/src", "replay/site.rs", "replay.rs"),
+    ("lab/src", "replay/site.rs", "replay/mod.rs"),
 }
 
 
