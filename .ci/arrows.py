@@ -31,11 +31,6 @@ KNOWN = {
     ("src", "delivery/buffer/shares.rs", "delivery/buffer/mod.rs"),
     ("src", "endpoint/asking.rs", "endpoint/mod.rs"),
     ("src", "endpoint/peer.rs", "endpoint/mod.rs"),
-    ("engines/src", "postgres/appends.rs", "postgres/blocking.rs"),
-    ("engines/src", "postgres/counter.rs", "postgres/blocking.rs"),
-    ("engines/src", "postgres/slots.rs", "postgres/blocking.rs"),
-    ("simulation/src", "shrink.rs", "search.rs"),
-    ("lab/src", "replay/site.rs", "replay/mod.rs"),
 }
 
 

@@ -30,6 +30,15 @@ pub trait Node {
     fn poll_timeout(&mut self) -> Option<u64>;
 }
 
+/// The size and the seed of a run, from which its scenario is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// The number of nodes.
+    pub nodes: usize,
+    /// The seed of the run, for settings that differ from run to run.
+    pub seed: u64,
+}
+
 /// The surroundings of one run: makes the nodes, draws their work, and knows what must hold.
 ///
 /// Every run has a scenario of its own, so it may keep a model, a history or an oracle in its fields.

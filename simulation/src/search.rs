@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use crate::network::Traffic;
-use crate::node::{Node, Scenario};
+use crate::node::{Node, Scenario, Setup};
 use crate::run::{self, Failure, FailureKind, Fates, Line, Outcome, Tally};
 use crate::schedule::{Decision, Schedule};
 use crate::shrink::Shrinking;
@@ -17,15 +17,6 @@ pub const SEED: &str = "SIMULATION_SEED";
 
 /// How many lines of a trace are shown: so many first ones, and so many last ones.
 const SHOWN: [usize; 2] = [200, 50];
-
-/// What a scenario is made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Setup {
-    /// How many nodes take part.
-    pub nodes: usize,
-    /// The seed of the run, for settings that differ from run to run.
-    pub seed: u64,
-}
 
 /// How a search went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

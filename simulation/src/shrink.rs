@@ -11,10 +11,9 @@
 //! never time, so the result is the same everywhere.
 
 use crate::network::Fate;
-use crate::node::{Node, Scenario};
+use crate::node::{Node, Scenario, Setup};
 use crate::run::{self, FailureKind};
 use crate::schedule::{Decision, Kind, Schedule};
-use crate::search::Setup;
 
 /// How many steps all runs together may take.
 const STEPS: u64 = 20_000_000;

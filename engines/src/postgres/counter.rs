@@ -12,7 +12,7 @@ use happens_before::counter::Counter;
 use tokio_postgres::Client as AsyncClient;
 use tokio_postgres::types::Type;
 
-use super::blocking::block_on;
+use super::block_on::block_on;
 use super::error::{PostgresError, Result, after_done, durable, number};
 use super::pool::{Connection, Pool};
 use crate::asynchronous::AsyncCounter;

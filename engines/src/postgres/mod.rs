@@ -84,6 +84,7 @@
 
 mod appends;
 mod asynchronous;
+mod block_on;
 mod blocking;
 mod counter;
 mod error;

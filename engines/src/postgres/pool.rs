@@ -1,7 +1,7 @@
 //! Connections: a bounded number of them, each used by one request at a time, thrown away where an answer is missing.
 //!
 //! Written once, for both kinds of connections, as asynchronous functions. Over blocking connections they never wait for
-//! anything but a place; see [`block_on`](super::blocking::block_on).
+//! anything but a place; see [`block_on`](super::block_on::block_on).
 
 use std::collections::BTreeMap;
 use std::pin::Pin;

@@ -55,16 +55,13 @@ use happens_before_simulation::network::{Arrival, Network, Partition};
 pub use cost::{VectorCost, metadata, varint};
 pub use judge::Canary;
 pub use outcome::{Failure, Outcome, Settings, Tally};
-pub use recording::{Delivered, End, Flight, Recording, Sent};
+pub use recording::{Delivered, End, Flight, Recording, Sent, Tick};
 
 use crate::history::{Event, History, Lists, Node};
 use crate::stream;
 use crate::words::{counted, thousands};
 use judge::{Judge, explain};
 use site::Site;
-
-/// Virtual time since the start of a run. A tick is what the simulation calls a millisecond.
-pub type Tick = u64;
 
 /// How many messages a site sends at most in answer to one question.
 pub const ANSWER: usize = 1024;

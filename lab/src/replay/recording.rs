@@ -1,7 +1,9 @@
 //! What happened in a run, event by event, for the space-time diagram. Only kept for small runs.
 
-use super::Tick;
 use crate::history::Event;
+
+/// Virtual time since the start of a run. A tick is what the simulation calls a millisecond.
+pub type Tick = u64;
 
 /// An event is sent: delivered at its own site, and given to the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
