@@ -12,7 +12,10 @@
 //! it: the message was not acknowledged, comes again, and finds everything as it was. A crash behind the commit forgets
 //! the acknowledgement at most: the message comes again, and is a duplicate.
 //!
-//! `cargo run -p happens-before-engines --example exactly_once`. `tests/exactly_once.rs` kills the process at every step.
+//! `cargo run -p happens-before-engines --example exactly_once`. Its tests kill the process at every step.
+
+#[cfg(test)]
+mod tests;
 
 use std::error::Error;
 use std::path::Path;
@@ -30,7 +33,7 @@ const SNAPSHOT: TableDefinition<(), &[u8]> = TableDefinition::new("snapshot");
 const SENT: TableDefinition<u64, &[u8]> = TableDefinition::new("sent");
 
 /// One node of the ledger. After an error, drop it and open it again: memory may be ahead of the database.
-pub(crate) struct Ledger {
+struct Ledger {
     database: Database,
     buffer: CausalBuffer<u64, Vec<u8>>,
     outbox: CausalSender<u64>,
@@ -40,7 +43,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Opens the database of a node, new or as it was when the node crashed.
-    pub(crate) fn open(path: &Path, node: u64, step: Box<dyn FnMut()>) -> Result<Self> {
+    fn open(path: &Path, node: u64, step: Box<dyn FnMut()>) -> Result<Self> {
         let database = Database::create(path)?;
         let empty = CausalBuffer::new(BufferLimits::default());
         let write = database.begin_write()?;
@@ -55,7 +58,7 @@ impl Ledger {
     }
 
     /// Takes in a packet. Once this returns, the packet may be acknowledged.
-    pub(crate) fn receive(&mut self, packet: &[u8]) -> Result<()> {
+    fn receive(&mut self, packet: &[u8]) -> Result<()> {
         let mut reader = Reader::new(packet);
         let header = Message::decode_header(&mut reader)?;
         self.buffer.accept(header.with_payload(reader.rest().to_vec()))?;
@@ -63,7 +66,7 @@ impl Ledger {
     }
 
     /// Adds to an account, here and everywhere. Returns the packet for all others; it can be sent again at any time.
-    pub(crate) fn add(&mut self, account: &str, amount: i64) -> Result<Vec<u8>> {
+    fn add(&mut self, account: &str, amount: i64) -> Result<Vec<u8>> {
         let message = self.outbox.stamp(format!("{account} {amount}").into_bytes())?;
         let mut packet = Vec::new();
         message.encode_header(&mut Writer::growing(&mut packet));
@@ -99,13 +102,13 @@ impl Ledger {
     }
 
     /// Reads an account.
-    pub(crate) fn balance(&self, account: &str) -> Result<i64> {
+    fn balance(&self, account: &str) -> Result<i64> {
         let balances = self.database.begin_read()?.open_table(BALANCES)?;
         Ok(balances.get(account)?.map_or(0, |balance| balance.value()))
     }
 
     /// Reads all that the node has sent, in order, to send it again.
-    pub(crate) fn sent(&self) -> Result<Vec<Vec<u8>>> {
+    fn sent(&self) -> Result<Vec<Vec<u8>>> {
         let sent = self.database.begin_read()?.open_table(SENT)?;
         sent.iter()?.map(|entry| Ok(entry?.1.value().to_vec())).collect()
     }
