@@ -4,7 +4,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use crate::history::History;
-use crate::replay::{Failure, Outcome, Settings};
+use crate::replay::{ReplayFailure, ReplayResult, ReplaySettings};
 use crate::verdict::VerdictReport;
 use crate::words::{counted, thousands};
 
@@ -98,7 +98,7 @@ pub struct ElapsedReport {
 
 impl Report {
     /// Puts together what there is to say about a run.
-    pub fn new(history: &History, settings: &Settings, outcome: &Outcome) -> Self {
+    pub fn new(history: &History, settings: &ReplaySettings, outcome: &ReplayResult) -> Self {
         let tally = outcome.tally;
         let a_message = |total: u64| total as f64 / tally.sent.max(1) as f64;
         let seconds = outcome.elapsed.as_secs_f64();
@@ -150,7 +150,7 @@ impl Report {
             },
             verdict: VerdictReport::new(
                 &outcome.verdict,
-                |failure| matches!(failure, Failure::GaveUp(_)),
+                |failure| matches!(failure, ReplayFailure::GaveUp(_)),
                 complete(settings.sites, history.len()),
             ),
         }

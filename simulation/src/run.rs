@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::clock::{Clock, TRUE_RATE};
-use crate::network::{Arrival, Conditions, Fate, Network, PacketId, Partition, Sent, Traffic};
+use crate::network::{Arrival, Conditions, Network, PacketFate, PacketId, Partition, Sent, Traffic};
 use crate::node::{Node, Scenario, Step};
 use crate::panics;
 use crate::schedule::{Decision, Schedule};
@@ -85,7 +85,7 @@ pub struct Line {
 
 /// How a run went.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct RunResult {
     /// What went wrong, if anything did.
     pub failure: Option<Failure>,
     /// What was counted.
@@ -111,7 +111,7 @@ pub fn run<S: Scenario>(
     schedule: &Schedule<CommandOf<S>>,
     steps: u64,
     trace: bool,
-) -> Outcome {
+) -> RunResult {
     run_with(scenario, schedule, Fates::Given, steps, trace).0
 }
 
@@ -121,7 +121,7 @@ pub(crate) fn run_with<S: Scenario>(
     fates: Fates,
     steps: u64,
     trace: bool,
-) -> (Outcome, Vec<(PacketId, Fate)>) {
+) -> (RunResult, Vec<(PacketId, PacketFate)>) {
     let mut run = Run::new(scenario, schedule, fates, steps, trace);
     let failure = match panics::catch(|| run.run()) {
         Ok(result) => result.err(),
@@ -130,7 +130,7 @@ pub(crate) fn run_with<S: Scenario>(
     run.tally.traffic = run.network.traffic();
     run.tally.ended_at = run.now;
     let record = run.network.take_record();
-    (Outcome { failure, tally: run.tally, trace: run.trace.unwrap_or_default() }, record)
+    (RunResult { failure, tally: run.tally, trace: run.trace.unwrap_or_default() }, record)
 }
 
 /// What the schedule does at a moment.
@@ -449,12 +449,12 @@ fn cut(partition: &Partition) -> String {
 /// Says what becomes of a packet.
 fn becomes(now: u64, Sent { fate, lost }: Sent) -> String {
     match (fate, lost) {
-        (Fate::Lost, _) => "LOST".to_owned(),
-        (Fate::Once(_), 1..) | (Fate::Twice(..), 2..) => "CUT OFF".to_owned(),
-        (Fate::Once(delay), 0) => format!("arrives at {}", now.saturating_add(delay)),
-        (Fate::Twice(a, b), 0) => {
+        (PacketFate::Lost, _) => "LOST".to_owned(),
+        (PacketFate::Once(_), 1..) | (PacketFate::Twice(..), 2..) => "CUT OFF".to_owned(),
+        (PacketFate::Once(delay), 0) => format!("arrives at {}", now.saturating_add(delay)),
+        (PacketFate::Twice(a, b), 0) => {
             format!("arrives TWICE, at {} and {}", now.saturating_add(a), now.saturating_add(b))
         }
-        (Fate::Twice(..), 1) => "one of TWO copies arrives".to_owned(),
+        (PacketFate::Twice(..), 1) => "one of TWO copies arrives".to_owned(),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::network::{Fate, PacketId, Partition};
+use crate::network::{PacketFate, PacketId, Partition};
 
 /// Everything that is decided about a run.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ pub enum Decision<C> {
         jump: i64,
     },
     /// A packet is lost, late or repeated.
-    Packet(PacketId, Fate),
+    Packet(PacketId, PacketFate),
 }
 
 /// The kinds of decisions, from those that a reader would rather be without.
@@ -120,7 +120,7 @@ impl<C: Clone> Schedule<C> {
     }
 
     /// Returns the fates of packets.
-    pub(crate) fn fates(&self) -> BTreeMap<PacketId, Fate> {
+    pub(crate) fn fates(&self) -> BTreeMap<PacketId, PacketFate> {
         let packets = self.decisions.iter().filter_map(|decision| match decision {
             Decision::Packet(id, fate) => Some((*id, *fate)),
             _ => None,

@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::network::Traffic;
 use crate::node::{Node, Scenario, Setup};
-use crate::run::{self, Failure, FailureKind, Fates, Line, Outcome, Tally};
+use crate::run::{self, Failure, FailureKind, Fates, Line, RunResult, Tally};
 use crate::schedule::{Decision, Schedule};
 use crate::shrink::Shrinking;
 use crate::swarm::Swarm;
@@ -57,7 +57,7 @@ impl Swarm {
         seed: u64,
         trace: bool,
         make: &impl Fn(Setup) -> S,
-    ) -> (Outcome, Schedule<CommandOf<S>>) {
+    ) -> (RunResult, Schedule<CommandOf<S>>) {
         let mut scenario = make(Setup { nodes: self.nodes(seed), seed });
         let (mut schedule, conditions) = self.draw(seed, &mut scenario);
         let (outcome, fates) =
@@ -84,7 +84,7 @@ impl Swarm {
                 if seed >= seeds.end || seed > failing.load(Ordering::Relaxed) {
                     return found;
                 }
-                let (Outcome { tally, failure, .. }, _) = self.run(seed, false, make);
+                let (RunResult { tally, failure, .. }, _) = self.run(seed, false, make);
                 found.runs += 1;
                 found.total += tally;
                 progress(&tally);

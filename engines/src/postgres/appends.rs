@@ -21,7 +21,7 @@ use crate::error::MAX;
 ///
 /// # Errors
 ///
-/// [`PostgresError`], which says whether it is done. Where that is [`Unknown`](crate::Outcome::Unknown), append the same
+/// [`PostgresError`], which says whether it is done. Where that is [`Unknown`](PostgresError::Unknown), append the same
 /// entry again: it says where the first is.
 pub struct PostgresAppends<I, P, C = Client>(pub(super) Shared<I, P, C>);
 

@@ -25,7 +25,7 @@ use crate::asynchronous::AsyncCounter;
 ///
 /// # Errors
 ///
-/// [`PostgresError`]. Where the outcome of a take is [`Unknown`](crate::Outcome::Unknown), its numbers are spent or not,
+/// [`PostgresError`]. Where a take is [`Unknown`](PostgresError::Unknown), its numbers are spent or not,
 /// and nobody else gets them.
 pub struct PostgresCounter<C = Client> {
     pool: Arc<Pool<C>>,

@@ -20,7 +20,7 @@ use crate::history::{History, InputError, git, trace};
 use crate::interrupt;
 use crate::output::{self, Picture};
 use crate::progress::Progress;
-use crate::replay::{self, Canary, Settings};
+use crate::replay::{self, ReplayCanary, ReplaySettings};
 use crate::report::Report;
 use crate::verdict;
 use crate::words::{counted, thousands};
@@ -190,7 +190,7 @@ struct Run {
 
     /// Lie to the oracle in the middle of the run, to see that it notices: the run must fail.
     #[arg(long, value_name = "LIE")]
-    canary: Option<Canary>,
+    canary: Option<ReplayCanary>,
 }
 
 #[derive(Debug, Args)]
@@ -356,7 +356,7 @@ impl Source {
 }
 
 impl Replay {
-    fn settings(&self, history: &History) -> Result<Settings, InputError> {
+    fn settings(&self, history: &History) -> Result<ReplaySettings, InputError> {
         let LimitOptions { hold, horizon, node_limit, dependency_limit } = self.limits;
         let most_dependencies = history.most_dependencies();
         let mut limits = BufferLimits::default();
@@ -393,7 +393,7 @@ impl Replay {
         }
         let Run { nodes, loss, duplicate, reorder, delay, partitions, seed, timeout, announce, canary } =
             self.run;
-        Ok(Settings {
+        Ok(ReplaySettings {
             sites: nodes as usize,
             loss,
             duplicate,

@@ -5,7 +5,7 @@ use clap::Args;
 use super::count;
 use crate::history::InputError;
 use crate::order::report::Report;
-use crate::order::{self, Canary, Engine, Now, Plan, Settings};
+use crate::order::{self, Engine, Now, OrderCanary, OrderSettings, Plan};
 use crate::output;
 use crate::progress::Progress;
 use crate::verdict;
@@ -90,7 +90,7 @@ struct Run {
 
     /// Lie to the oracle about the middle of the run, to see that it notices: the run must fail.
     #[arg(long, value_name = "LIE")]
-    canary: Option<Canary>,
+    canary: Option<OrderCanary>,
 }
 
 #[derive(Debug, Args)]
@@ -154,7 +154,7 @@ impl Throughput {
 }
 
 impl Order {
-    fn settings(&self) -> Result<Settings, InputError> {
+    fn settings(&self) -> Result<OrderSettings, InputError> {
         let Run { ref engine, publishers, subscribers, messages, seed, timeout, canary } = self.run;
         let in_memory = *engine == Engine::Memory;
         let messages = u64::from(messages.unwrap_or(if in_memory { 2000 } else { 100 }));
@@ -188,14 +188,14 @@ impl Order {
             let most = thousands(in_all * u64::from(subscribers));
             return wrong("--kill-subscribers", format!("at most {most}: once after each delivery"));
         }
-        if kill_subscribers == 0 && canary == Some(Canary::Resume) {
+        if kill_subscribers == 0 && canary == Some(OrderCanary::Resume) {
             let what = "a subscriber must be killed to lie about where it goes on; see --kill-subscribers";
             return wrong("--canary", what.to_owned());
         }
         if messages < 2 && canary.is_some() {
             return wrong("--canary", "there must be 2 messages a publisher to lie about".to_owned());
         }
-        Ok(Settings {
+        Ok(OrderSettings {
             engine: engine.clone(),
             publishers,
             subscribers: subscribers as usize,

@@ -37,7 +37,7 @@ use crate::words::{counted, printable, shortened};
 pub type Event = u32;
 
 /// A node of a history, by its number, from 0. It names the node in dots.
-pub type Node = u32;
+pub type NodeNumber = u32;
 
 /// A list of lists in one piece of memory.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ pub struct History {
     source: String,
     names: Vec<String>,
     parents: Lists,
-    dots: Vec<Dot<Node>>,
+    dots: Vec<Dot<NodeNumber>>,
     events: Vec<Vec<Event>>,
 }
 
@@ -241,7 +241,7 @@ impl History {
         budget: &Budget,
     ) -> Result<Self, OverBudget> {
         budget.take(author_of.len().saturating_mul(size_of::<Vec<Event>>()))?;
-        budget.take(nodes.len().saturating_mul(size_of::<Dot<Node>>()))?;
+        budget.take(nodes.len().saturating_mul(size_of::<Dot<NodeNumber>>()))?;
         let mut events = vec![Vec::new(); author_of.len()];
         let mut dots = Vec::with_capacity(nodes.len());
         for (event, &node) in nodes.iter().enumerate() {
@@ -285,7 +285,7 @@ impl History {
     }
 
     /// Returns the name of a node, for people; it can be printed, whatever its author is called.
-    pub fn name(&self, node: Node) -> &str {
+    pub fn name(&self, node: NodeNumber) -> &str {
         &self.names[node as usize]
     }
 
@@ -295,18 +295,18 @@ impl History {
     }
 
     /// Returns the event's dot.
-    pub fn dot(&self, event: Event) -> &Dot<Node> {
+    pub fn dot(&self, event: Event) -> &Dot<NodeNumber> {
         &self.dots[event as usize]
     }
 
     /// Returns the event with this dot.
-    pub fn event(&self, dot: &Dot<Node>) -> Option<Event> {
+    pub fn event(&self, dot: &Dot<NodeNumber>) -> Option<Event> {
         let nth = usize::try_from(dot.counter() - 1).ok()?;
         self.events.get(*dot.node() as usize)?.get(nth).copied()
     }
 
     /// Returns the events of a node, in order.
-    pub fn events_of(&self, node: Node) -> &[Event] {
+    pub fn events_of(&self, node: NodeNumber) -> &[Event] {
         &self.events[node as usize]
     }
 
@@ -314,7 +314,7 @@ impl History {
     ///
     /// Of two parents by one node the earlier is in the past of the later (H2), so the later speaks for both.
     /// Git records such parents where a branch is merged that could have been fast-forwarded.
-    pub fn dependencies(&self, event: Event) -> Vec<Dot<Node>> {
+    pub fn dependencies(&self, event: Event) -> Vec<Dot<NodeNumber>> {
         let mut dots: Vec<_> = self.parents(event).iter().map(|&parent| *self.dot(parent)).collect();
         // Latest first within a node, so that it is the one that stays.
         dots.sort_unstable_by(|a, b| a.node().cmp(b.node()).then(b.counter().cmp(&a.counter())));

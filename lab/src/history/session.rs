@@ -22,7 +22,7 @@ use happens_before::delivery::BufferLimits;
 use happens_before::{CausalBuffer, CausalSender, Message};
 use happens_before_simulation::Random;
 
-use super::{Event, History, HistoryError, Node, Told};
+use super::{Event, History, HistoryError, NodeNumber, Told};
 use crate::budget::Budget;
 use crate::stream;
 
@@ -51,8 +51,8 @@ pub struct Shape {
 
 /// A message, and how the author sees the others'.
 struct Author {
-    outbox: CausalSender<Node>,
-    buffer: CausalBuffer<Node, Event>,
+    outbox: CausalSender<NodeNumber>,
+    buffer: CausalBuffer<NodeNumber, Event>,
     /// Messages of others, by when they are seen and by number.
     inbox: BinaryHeap<Reverse<(u64, Event)>>,
     /// What was written offline.
@@ -114,13 +114,13 @@ fn simulate(Shape { events, authors, seed }: Shape) -> Session {
 
 struct Session {
     authors: Vec<Author>,
-    messages: Vec<Message<Node, Event>>,
+    messages: Vec<Message<NodeNumber, Event>>,
     told: Vec<Told>,
     /// The events of each author, in order: where a dot finds its event.
     events_of: Vec<Vec<Event>>,
     /// For every event, what its author had delivered when she had written it.
     #[cfg(test)]
-    seen: Vec<happens_before::VersionVector<Node>>,
+    seen: Vec<happens_before::VersionVector<NodeNumber>>,
 }
 
 impl Session {

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::Node;
+use super::PublisherId;
 use super::faults::Fault;
 
 /// What a publisher or a subscriber says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Event {
+pub enum Notice {
     /// A publisher begins to publish its message with this number.
     Sent {
         /// The number.
@@ -49,7 +49,7 @@ pub enum Event {
         /// Its position: epoch, slot, index in the entry.
         position: (u64, u64, u64),
         /// Its publisher.
-        node: Node,
+        node: PublisherId,
         /// Its number there.
         n: u64,
     },
@@ -60,7 +60,7 @@ pub enum Event {
         /// The epoch of the last one.
         epoch: u64,
         /// The highest number delivered of each publisher.
-        delivered: Vec<(Node, u64)>,
+        delivered: Vec<(PublisherId, u64)>,
     },
     /// It cannot go on.
     Failed {
@@ -92,7 +92,7 @@ pub(super) enum Task {
 /// The task of a publisher: what it, or its predecessor, knew when it began.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Publish {
-    pub(super) node: Node,
+    pub(super) node: PublisherId,
     pub(super) epoch: u64,
     /// The highest number that is used.
     pub(super) last: u64,
@@ -109,7 +109,7 @@ pub(super) struct Publish {
 pub(super) struct Subscribe {
     pub(super) next: u64,
     pub(super) epoch: u64,
-    pub(super) delivered: Vec<(Node, u64)>,
+    pub(super) delivered: Vec<(PublisherId, u64)>,
     /// How many messages of this run it had delivered then.
     pub(super) count: u64,
     pub(super) timeout_ms: u64,

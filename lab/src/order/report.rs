@@ -3,7 +3,7 @@
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use super::{Failure, Outcome, Settings};
+use super::{OrderFailure, OrderResult, OrderSettings};
 use crate::verdict::VerdictReport;
 use crate::words::{counted, thousands};
 
@@ -77,7 +77,7 @@ pub struct ElapsedReport {
 
 impl Report {
     /// Puts together what there is to say about a run.
-    pub fn new(settings: &Settings, outcome: &Outcome) -> Self {
+    pub fn new(settings: &OrderSettings, outcome: &OrderResult) -> Self {
         let tally = outcome.tally;
         let seconds = outcome.elapsed.as_secs_f64();
         Self {
@@ -119,7 +119,7 @@ impl Report {
             },
             verdict: VerdictReport::new(
                 &outcome.verdict,
-                |failure| matches!(failure, Failure::GaveUp(_)),
+                |failure| matches!(failure, OrderFailure::GaveUp(_)),
                 right(settings.subscribers as u64, settings.in_all()),
             ),
         }

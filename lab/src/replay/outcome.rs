@@ -5,11 +5,11 @@ use std::time::Duration;
 use happens_before::delivery::BufferLimits;
 use happens_before_simulation::network::{Conditions, Delay, Partition, Traffic};
 
-use super::{Canary, Recording, Tick};
+use super::{Recording, ReplayCanary, Tick};
 
 /// How a history is replayed.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ReplaySettings {
     /// How many sites, at least 1.
     pub sites: usize,
     /// The probability that a packet is lost, 0.0 to 1.0.
@@ -32,12 +32,12 @@ pub struct Settings {
     /// How often a site with nothing to send announces what it has; `None` for every fourth time-out.
     pub announce: Option<Tick>,
     /// A lie to the oracle.
-    pub canary: Option<Canary>,
+    pub canary: Option<ReplayCanary>,
     /// Whether to record the run for a diagram.
     pub record: bool,
 }
 
-impl Settings {
+impl ReplaySettings {
     /// Returns how bad the network is, but for its partitions, which the run draws.
     pub(super) fn conditions(&self) -> Conditions {
         let least = self.delay.max(1);
@@ -48,7 +48,7 @@ impl Settings {
 
 /// What a run counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct ReplayTally {
     /// Events sent, each once.
     pub sent: u64,
     /// Deliveries at all sites together, the senders' own included.
@@ -83,7 +83,7 @@ pub struct Tally {
 
 /// Why a run did not come to its end, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum ReplayFailure {
     /// The oracle's first violation.
     Violation(String),
     /// A site's buffer refused an event of the site itself.
@@ -94,7 +94,7 @@ pub enum Failure {
     GaveUp(String),
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for ReplayFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Violation(what) | Self::Refused(what) | Self::Stalled(what) => f.write_str(what),
@@ -105,11 +105,11 @@ impl std::fmt::Display for Failure {
 
 /// How a run ended.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct ReplayResult {
     /// What was counted up to the end.
-    pub tally: Tally,
+    pub tally: ReplayTally,
     /// Whether every site delivered everything, causally and exactly once.
-    pub verdict: Result<(), Failure>,
+    pub verdict: Result<(), ReplayFailure>,
     /// What happened, if asked for.
     pub recording: Recording,
     /// When the network was partitioned.

@@ -7,7 +7,7 @@ pub type Tick = u64;
 
 /// An event is sent: delivered at its own site, and given to the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sent {
+pub struct SiteSending {
     /// The event.
     pub event: Event,
     /// Where.
@@ -30,12 +30,12 @@ pub struct Flight {
     /// Whether it was asked for.
     pub asked_for: bool,
     /// What became of it.
-    pub end: End,
+    pub end: FlightEnd,
 }
 
 /// What became of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum FlightEnd {
     /// It arrived, and was the first to be accepted there.
     Accepted {
         /// When it arrived.
@@ -57,7 +57,7 @@ pub enum End {
 
 /// A delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Delivered {
+pub struct SiteDelivery {
     /// The event.
     pub event: Event,
     /// Where.
@@ -70,9 +70,9 @@ pub struct Delivered {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recording {
     /// What was sent.
-    pub sent: Vec<Sent>,
+    pub sent: Vec<SiteSending>,
     /// What travelled.
     pub flights: Vec<Flight>,
     /// What was delivered, at every site.
-    pub delivered: Vec<Delivered>,
+    pub delivered: Vec<SiteDelivery>,
 }
