@@ -20,9 +20,8 @@ use crate::history::{History, InputError, git, trace};
 use crate::interrupt;
 use crate::output::{self, Picture};
 use crate::progress::Progress;
+use crate::replay::report::ReplayReport;
 use crate::replay::{self, ReplayCanary, ReplaySettings};
-use crate::report::Report;
-use crate::verdict;
 use crate::words::{counted, thousands};
 
 mod order;
@@ -310,8 +309,8 @@ fn replay(options: &Replay) -> Result<bool, InputError> {
     if let Some(picture) = picture {
         picture.store(&diagram::svg(&history, settings.sites, settings.seed, &outcome))?;
     }
-    let report = Report::new(&history, &settings, &outcome);
-    let text = if options.output.json { verdict::json(&report) } else { report.table() };
+    let report = ReplayReport::new(&history, &settings, &outcome);
+    let text = if options.output.json { report.json() } else { report.table() };
     output::print(&text)?;
     Ok(outcome.verdict.is_ok())
 }

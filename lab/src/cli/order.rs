@@ -4,11 +4,10 @@ use clap::Args;
 
 use super::count;
 use crate::history::InputError;
-use crate::order::report::Report;
+use crate::order::report::OrderReport;
 use crate::order::{self, Engine, Now, OrderCanary, OrderSettings, Plan};
 use crate::output;
 use crate::progress::Progress;
-use crate::verdict;
 use crate::words::{counted, thousands};
 
 /// A run with more publishers, or more subscribers, would mostly measure the machine.
@@ -130,8 +129,8 @@ pub(super) fn order(options: &Order) -> Result<bool, InputError> {
         });
     })?;
     drop(progress);
-    let report = Report::new(&settings, &outcome);
-    output::print(&if options.json { verdict::json(&report) } else { report.table() })?;
+    let report = OrderReport::new(&settings, &outcome);
+    output::print(&if options.json { report.json() } else { report.table() })?;
     Ok(outcome.verdict.is_ok())
 }
 

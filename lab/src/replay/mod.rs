@@ -39,6 +39,7 @@ mod cost;
 mod judge;
 mod outcome;
 mod recording;
+pub mod report;
 mod site;
 
 use std::cmp::Reverse;
