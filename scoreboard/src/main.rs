@@ -25,6 +25,7 @@
 mod allocations;
 mod codec;
 mod delivery;
+mod order;
 mod scalar;
 mod sequence;
 mod vector;
@@ -41,6 +42,7 @@ const SUBJECTS: &[Subject] = &[
     ("codec", codec::cases),
     ("vector", vector::cases),
     ("delivery", delivery::cases),
+    ("order", order::cases),
 ];
 
 type Subject = (&'static str, fn() -> Vec<Case>);
