@@ -47,11 +47,12 @@
 use core::convert::Infallible;
 use core::fmt;
 
-use super::{Applied, ApplyError, ApplyPanicked, Replica, StateMachine};
 use happens_before::broadcast::blocking::FollowError;
 use happens_before::broadcast::{Log, Published, SlotLog, TooManyNodes, blocking};
 use happens_before::counter::Counter;
 use happens_before::{Dot, NodeId};
+
+use super::{Applied, ApplyError, ApplyPanicked, Replica, StateMachine};
 
 /// Does what the replica asks for at `now_ms`, until there is something to apply, or nothing to do before
 /// [`poll_timeout`](Replica::poll_timeout); as [`broadcast::blocking::follow`](blocking::follow).

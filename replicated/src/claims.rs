@@ -14,9 +14,11 @@
 //! Source: Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Timestamp ordering is not sufficient" and
 //! "Implementing linearizable storage using total order broadcast", with this example.
 
-use super::StateMachine;
 use alloc::collections::{BTreeMap, btree_map};
+
 use happens_before::broadcast::Position;
+
+use super::StateMachine;
 
 /// Who has which name: names `K`, owners `W`. A claim costs O(log n) comparisons of names, for n names that are claimed.
 ///

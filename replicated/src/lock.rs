@@ -32,8 +32,9 @@
 //! Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 8, "The leader and the lock", and chapter 9.
 //! Deviation from Chubby: no sessions and no lock-delay; the one who takes over names the token that it ends.
 
-use super::StateMachine;
 use happens_before::broadcast::{FencingToken, Position};
+
+use super::StateMachine;
 
 /// Who holds a lock. Every command is O(1).
 ///

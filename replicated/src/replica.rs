@@ -12,12 +12,13 @@
 
 use core::fmt;
 
-use super::StateMachine;
 use happens_before::broadcast::{
     Delivery, Entry, Position, ReadAnswer, ReadLimit, Snapshot, SubscribeError, SubscribeRequest,
     SubscriberConfig, TooManyNodes, WriteAnswer,
 };
 use happens_before::{Dot, NodeId, Subscriber};
+
+use super::StateMachine;
 
 /// Applies the commands of a log to a state machine, in order, each once; does no input or output.
 ///

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::faults::Seam;
-use super::*;
 use happens_before::Dot;
 use happens_before::broadcast::{Entry, Log, ReadAnswer, ReadLimit, WriteAnswer};
+
+use super::faults::Seam;
+use super::*;
 
 type Memory = Mutex<MemoryLog<PublisherId, Payload>>;
 

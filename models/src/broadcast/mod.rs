@@ -118,10 +118,11 @@ mod machines;
 mod state;
 mod words;
 
+use stateright::{Model, Property};
+
 pub use machines::Conduct;
 use machines::When;
 pub use state::State;
-use stateright::{Model, Property};
 
 /// How much may happen.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use core::convert::Infallible;
 use core::fmt;
 use core::num::NonZeroU64;
 
-use super::super::{AppendLog, EpochBegun, EpochError, EpochRequest, Log, NewEpoch, SlotLog};
+use crate::broadcast::{AppendLog, EpochBegun, EpochError, EpochRequest, Log, NewEpoch, SlotLog};
 use crate::counter::Counter;
 
 /// Begins a new epoch over a counter and slots: after a restore, after the loss of the counter, and whenever nothing that
