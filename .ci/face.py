@@ -6,7 +6,8 @@
 
 A line for each crate: public types (structures, enumerations, traits, aliases), those of them that are errors, the names
 at the root, and the methods of its types and traits. Fails if the root of the core has other names than `ROOT`, or if a
-name is that of two public types, in one crate or in two: then a type has two paths, or two types one name.
+name is that of two public types, in one crate or in two: then a type has two paths, or two types one name. Fails also if
+the table of the front page, in src/lib.rs, has not ten rows, or is not that of the README.
 """
 
 import re
@@ -79,6 +80,16 @@ def faults(faces, root):
             yield f"{name} is several public types, or has several paths: {', '.join(found)}"
 
 
+def front_page(lib, readme):
+    """What is wrong with the tables of the front page and of the README, a line each."""
+    plain = re.sub(r"^//! ?", "", re.sub(r"\[(`[^`]*`)\](\([^)]*\))?", r"\1", lib), flags=re.M)
+    front, other = (re.findall(r"^\| I want to \.\.\. (?:.*\n)(?:\|.*\n)+", text, re.M) for text in (plain, readme))
+    if len(front) != 1 or front[0].count("\n") != 12:
+        yield "the front page has not one table of ten rows"
+    elif other != front:
+        yield "the table of the README is not that of the front page"
+
+
 def canaries():
     """Each must be noticed, or this script proves nothing."""
     root = "\n".join(["pub mod core", *(f"pub struct core::{name}<T>" for name in sorted(ROOT))])
@@ -99,7 +110,12 @@ def canaries():
     face = Face.of_interface(f"{root}\n{inner}{trait}")
     if (len(face.types), face.errors, face.methods) != (len(ROOT) + 1, 1, 1):
         sys.exit(f"the canary is counted wrong: {face.types}, {face.errors}, {face.methods}")
-    print(f"{len(cases)} canaries noticed")
+    table = "| I want to ... | take |\n|---|---|\n" + "| do | `it` |\n" * 10
+    front = "".join(f"//! {line}\n" for line in table.replace("`it`", "[`it`](a::it)").splitlines())
+    for lib, readme, count in [(front, table, 0), (front, table.replace("do", "did", 1), 1), (front * 2, table, 1)]:
+        if len(list(front_page(lib, readme))) != count:
+            sys.exit("the canaries of the front page were not judged right")
+    print(f"{len(cases) + 3} canaries noticed")
 
 
 def main():
@@ -113,6 +129,7 @@ def main():
     for crate, face in faces.items():
         print(f"{crate:16} {len(set(face.types)):6} {face.errors:7} {len(face.root):12} {face.methods:8}")
     wrong = list(faults(faces, "happens-before"))
+    wrong += front_page(Path("src/lib.rs").read_text(), Path("README.md").read_text())
     sys.exit("\n".join(wrong) if wrong else 0)
 
 
