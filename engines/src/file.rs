@@ -46,9 +46,9 @@ use happens_before::sequence::Store;
 
 /// The length of a slot.
 const SLOT: usize = 32;
-/// Where the slots begin: on pages of their own.
+/// The places of the slots: on pages of their own.
 const PLACES: [u64; 2] = [0, 4_096];
-/// What a slot begins with: the name of the format.
+/// The first bytes of a slot: the name of the format.
 const MAGIC: [u8; 8] = *b"hb-num-1";
 
 /// One number in a file, which survives a crash at any moment; for [`ReserveAhead`](happens_before::sequence::ReserveAhead).
@@ -153,7 +153,7 @@ fn failed(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("the file with the number failed: {error}; read it again"))
 }
 
-/// What the algorithm needs of a file.
+/// The operations that the algorithm needs of a file.
 trait Disk {
     /// Reads from `place` on, and returns how much there was.
     fn read_at(&mut self, place: u64, bytes: &mut [u8]) -> io::Result<usize>;
@@ -217,7 +217,7 @@ impl Numbered {
 #[derive(Debug)]
 struct TwoSlots<D> {
     disk: D,
-    /// What both slots hold, durably; `None` if that is not known.
+    /// The number in both slots, durably; `None` if that is not known.
     settled: Option<Numbered>,
 }
 

@@ -42,6 +42,6 @@ pub mod stream {
     pub const QUESTIONS: u64 = 3;
     /// The built-in session.
     pub const SESSION: u64 = 4;
-    /// What goes wrong with which message, where an order is tried out.
+    /// The faults that messages meet, where an order is tried out.
     pub const FAULTS: u64 = 5;
 }

@@ -13,16 +13,16 @@ pub struct Report<D> {
     /// The run: what it was given, and what was counted.
     #[serde(flatten)]
     pub details: D,
-    /// Whether all is well.
+    /// The verdict.
     pub verdict: VerdictReport,
 }
 
 /// The end of every report: whether all is well.
 #[derive(Clone, Debug, Serialize)]
 pub struct VerdictReport {
-    /// Whether the oracle found nothing wrong.
+    /// True if the oracle found nothing wrong.
     pub ok: bool,
-    /// Whether the run was given up, because of what is no failure of the library.
+    /// True if the run was given up, because of what is no failure of the library.
     pub gave_up: bool,
     /// That in words, or what was wrong.
     pub words: String,

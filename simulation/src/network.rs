@@ -98,7 +98,7 @@ pub struct Partition {
     pub until: u64,
     /// For every node, which group it is in; what is not there is in the group `false`.
     pub group: Vec<bool>,
-    /// Whether the group `true` still hears the group `false`.
+    /// True if the group `true` still hears the group `false`.
     pub one_way: bool,
 }
 
@@ -142,7 +142,7 @@ impl Partition {
     }
 }
 
-/// What becomes of a packet, where no partition is in its way.
+/// The fate of a packet, where no partition is in its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PacketFate {
     /// It never arrives.
@@ -156,7 +156,7 @@ pub enum PacketFate {
 /// A packet, named by the moment at which it is sent. So it keeps its name when other packets are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PacketId {
-    /// Who sends it.
+    /// The sender.
     pub from: usize,
     /// To whom.
     pub to: usize,
@@ -166,10 +166,10 @@ pub struct PacketId {
     pub nth: u64,
 }
 
-/// What became of one packet at the moment it was sent.
+/// The record of one packet at the moment it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// What was drawn for it.
+    /// The fate that was drawn for it.
     pub fate: PacketFate,
     /// How many copies will never arrive, lost or cut off.
     pub lost: u8,
@@ -182,11 +182,11 @@ pub struct Arrival<P> {
     pub at: u64,
     /// When it was sent.
     pub sent: u64,
-    /// Where it comes from.
+    /// The sender.
     pub from: usize,
-    /// Where it arrives.
+    /// The receiver.
     pub to: usize,
-    /// What travelled.
+    /// The packet.
     pub packet: P,
 }
 

@@ -9,9 +9,9 @@ use crate::random::Random;
 /// `now` is the node's own clock in milliseconds. It may run slower or faster than another's and may jump, where the
 /// faults say so. After every input the simulation takes out all packets and asks for the next deadline.
 pub trait Node {
-    /// What travels.
+    /// The packets of the protocol.
     type Packet: Clone + fmt::Debug;
-    /// What the application asks of a node.
+    /// The commands that the application gives a node.
     type Command: Clone + fmt::Debug;
 
     /// Does what the application asks.

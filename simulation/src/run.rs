@@ -14,7 +14,7 @@ use crate::schedule::{Decision, Schedule};
 /// How often nodes may be called at one moment because they say that something is due, beyond once each.
 const SPINS: usize = 1000;
 
-/// What went wrong.
+/// A failure of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The true time, in milliseconds.
@@ -57,7 +57,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What a run counted.
+/// The counts of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Inputs to nodes, and packets sent.
@@ -68,7 +68,7 @@ pub struct Tally {
     pub crashes: u64,
     /// Crashes with loss of state.
     pub losses_of_state: u64,
-    /// What the network carried.
+    /// The counts of the network.
     pub traffic: Traffic,
     /// The true time at the end, in milliseconds.
     pub ended_at: u64,
@@ -79,25 +79,25 @@ pub struct Tally {
 pub struct Line {
     /// The true time, in milliseconds.
     pub at: u64,
-    /// What happened.
+    /// The event, in words.
     pub words: String,
 }
 
 /// How a run went.
 #[derive(Clone, Debug)]
 pub struct RunResult {
-    /// What went wrong, if anything did.
+    /// The failure, if there was one.
     pub failure: Option<Failure>,
-    /// What was counted.
+    /// The counts.
     pub tally: Tally,
-    /// What happened, if asked for.
+    /// The trace, if asked for.
     pub trace: Vec<Line>,
 }
 
 type CommandOf<S> = <<S as Scenario>::Node as Node>::Command;
 type PacketOf<S> = <<S as Scenario>::Node as Node>::Packet;
 
-/// Where the fates of packets come from.
+/// The source of the fates of packets.
 pub(crate) enum Fates {
     /// They are drawn, and those that are not the usual are returned.
     Drawn(Conditions),
@@ -133,7 +133,7 @@ pub(crate) fn run_with<S: Scenario>(
     (RunResult { failure, tally: run.tally, trace: run.trace.unwrap_or_default() }, record)
 }
 
-/// What the schedule does at a moment.
+/// An act of the schedule at a moment.
 enum Action<'a, C> {
     Command(usize, &'a C),
     Crash { node: usize, nth: usize, loses_state: bool },

@@ -10,7 +10,7 @@ use crate::network::{PacketFate, PacketId, Partition};
 /// Everything that is decided about a run.
 #[derive(Clone, Debug)]
 pub struct Schedule<C> {
-    /// What it was drawn from; scenarios draw their own settings from it.
+    /// The seed it was drawn from; scenarios draw their own settings from it.
     pub seed: u64,
     /// How many nodes take part.
     pub nodes: usize,
@@ -20,7 +20,7 @@ pub struct Schedule<C> {
     pub settles_within: u64,
     /// How long a packet takes about which nothing is decided.
     pub least_delay: u64,
-    /// What happens.
+    /// The decisions, in order of time.
     pub decisions: Vec<Decision<C>>,
 }
 
@@ -33,7 +33,7 @@ pub enum Decision<C> {
         at: u64,
         /// Of whom.
         node: usize,
-        /// What.
+        /// The command.
         command: C,
     },
     /// A node is down for a while. What arrives meanwhile is lost.
@@ -42,9 +42,9 @@ pub enum Decision<C> {
         at: u64,
         /// When it comes back.
         until: u64,
-        /// Who.
+        /// The node.
         node: usize,
-        /// Whether all state is lost, and not only what was not durable.
+        /// True if all state is lost, and not only what was not durable.
         loses_state: bool,
     },
     /// Some nodes do not hear others for a while.

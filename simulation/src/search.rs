@@ -25,24 +25,24 @@ pub struct Found {
     pub failing: Option<u64>,
     /// How many runs there were.
     pub runs: u64,
-    /// What they counted, together.
+    /// The counts of all of them, together.
     pub total: Tally,
 }
 
 /// A run that failed, made as short as it would go.
 #[derive(Clone, Debug)]
 pub struct Failing<C> {
-    /// What the run was drawn from.
+    /// The seed that the run was drawn from.
     pub seed: u64,
-    /// What went wrong in it.
+    /// The failure.
     pub failure: Failure,
-    /// What was decided about it.
+    /// The decisions about it.
     pub drawn: Schedule<C>,
-    /// What is left of that in the short run.
+    /// The decisions that are left in the short run.
     pub schedule: Schedule<C>,
-    /// What goes wrong in the short run.
+    /// The failure of the short run.
     pub short_failure: Failure,
-    /// What happens in the short run.
+    /// The trace of the short run.
     pub trace: Vec<Line>,
     /// How many runs it took to find it.
     pub runs: u64,

@@ -175,7 +175,7 @@ struct Run {
           value_parser = clap::value_parser!(u64).range(..=1000))]
     partitions: u64,
 
-    /// Where all chances come from: the same seed gives the same run.
+    /// The seed of all chances: the same seed gives the same run.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
 

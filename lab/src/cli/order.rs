@@ -58,7 +58,7 @@ the report cannot be written.";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Who publishes what, and where")]
 struct Run {
-    /// Where counter and log are: memory, redb:PATH or postgres:URL.
+    /// The place of counter and log: memory, redb:PATH or postgres:URL.
     ///
     /// Over memory and redb, publishers and subscribers are threads; over PostgreSQL they are processes. URL is a URL or
     /// a connection string of libpq. In a file and in a database the log is named `hb order`, and a run goes on
@@ -78,7 +78,7 @@ struct Run {
     #[arg(long, value_name = "COUNT", value_parser = count(u32::MAX))]
     messages: Option<u32>,
 
-    /// Where the faults come from: the same seed gives the same ones, though not the same order.
+    /// The seed of the faults: the same seed gives the same ones, though not the same order.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
 

@@ -74,7 +74,7 @@ pub(super) struct Held {
     pub(super) arrived: Tick,
     pub(super) left: f64,
     pub(super) right: f64,
-    /// Whether the lane is above the site's line, where the message came from above.
+    /// True if the lane is above the site's line, where the message came from above.
     pub(super) above: bool,
     /// The lane's number, from the line outwards.
     pub(super) lane: usize,
@@ -84,7 +84,7 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) axis: TimeAxis,
-    /// Where an event is sent or delivered at a site.
+    /// The place at which an event is sent or delivered at a site.
     marks: BTreeMap<(usize, Event), f64>,
     pub(super) held: Vec<Held>,
     /// The height of each site's line.

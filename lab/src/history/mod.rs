@@ -42,7 +42,7 @@ pub type NodeNumber = u32;
 /// A list of lists in one piece of memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Lists {
-    /// Where each list begins, and at the end where the last one ends.
+    /// The beginning of each list, and at the end the end of the last one.
     starts: Vec<u32>,
     items: Vec<u32>,
 }
@@ -85,7 +85,7 @@ pub struct History {
     events: Vec<Vec<Event>>,
 }
 
-/// Why a list of events is not a history.
+/// A fault by which a list of events is no history.
 ///
 /// Events are named by their number in the list, which is what the files that lists come from use as well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,12 +154,12 @@ impl fmt::Display for HistoryError {
 
 impl std::error::Error for HistoryError {}
 
-/// What was wrong with the input, and where: one line for the user.
+/// A fault of the input, and its place: one line for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputError {
     /// The file, folder or option.
     pub place: String,
-    /// What is wrong with it.
+    /// The fault.
     pub what: String,
 }
 
@@ -181,9 +181,9 @@ impl std::error::Error for InputError {}
 /// An event as a source tells it: an author's number, and parents by their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// Who wrote it, from 0.
+    /// The number of its author, from 0.
     pub author: u64,
-    /// What it directly builds on.
+    /// The events that it directly builds on.
     pub parents: Vec<u64>,
 }
 

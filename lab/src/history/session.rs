@@ -35,7 +35,7 @@ const SEEN_WITHIN: u64 = 12;
 /// When the last author is offline, in tenths of the session.
 const OFFLINE: [std::ops::Range<u64>; 2] = [2..4, 6..7];
 
-/// What the first authors are called.
+/// The names of the first authors.
 const NAMES: [&str; 8] = ["Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hana"];
 
 /// The size of a session.
@@ -45,7 +45,7 @@ pub struct Shape {
     pub events: u32,
     /// How many authors write them.
     pub authors: u32,
-    /// What the chances are drawn from.
+    /// The seed of all chances.
     pub seed: u64,
 }
 
@@ -55,7 +55,7 @@ struct Author {
     buffer: CausalBuffer<NodeNumber, Event>,
     /// Messages of others, by when they are seen and by number.
     inbox: BinaryHeap<Reverse<(u64, Event)>>,
-    /// What was written offline.
+    /// The events written offline.
     unsent: Vec<Event>,
     /// Her own latest event, as long as no delivered message follows it.
     head: Option<Event>,

@@ -21,7 +21,7 @@ const SILENCE: Duration = PATIENCE.saturating_mul(2);
 /// How often the progress is told where nothing happens.
 const TICK: Duration = Duration::from_millis(100);
 
-/// What a run counted.
+/// The counts of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OrderTally {
     /// Messages acknowledged.
@@ -64,7 +64,7 @@ pub(super) trait Crew {
     fn end(&mut self, until: u64);
 }
 
-/// What is said, and by whom.
+/// A notice, and its sender.
 pub(super) type Said = (Who, Notice);
 
 /// Runs in threads.
@@ -131,7 +131,7 @@ where
     }
 }
 
-/// What is known of a publisher: what a successor would have to do.
+/// The state of a publisher as others know it: all that a successor needs.
 struct Publisher {
     task: Publish,
     dying: bool,
@@ -143,7 +143,7 @@ impl Publisher {
     }
 }
 
-/// What is known of a subscriber: where a successor would go on.
+/// The state of a subscriber as others know it: the place at which a successor would go on.
 struct Subscriber {
     task: Subscribe,
     dying: bool,
@@ -217,7 +217,7 @@ struct Conductor<K> {
     subscribers: Vec<Subscriber>,
     /// How many publishers and subscribers have not ended.
     present: usize,
-    /// Whether subscribers were told where to end.
+    /// True if subscribers were told where to end.
     ending: bool,
     told: Told,
     tally: OrderTally,

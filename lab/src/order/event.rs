@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::PublisherId;
 use super::faults::Fault;
 
-/// What a publisher or a subscriber says.
+/// A notice of a publisher or a subscriber.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Notice {
@@ -25,7 +25,7 @@ pub enum Notice {
     Behind,
     /// The slot was occupied: by a fill, or by another message, whose publisher was given the same number.
     Occupied {
-        /// Whether by a fill.
+        /// True for a fill, false for another message.
         fill: bool,
     },
     /// The message is in the log.
@@ -64,16 +64,16 @@ pub enum Notice {
     },
     /// It cannot go on.
     Failed {
-        /// Why.
+        /// The reason.
         what: String,
-        /// Whether by what it has seen of the log, and not for want of an engine.
+        /// True if the reason is what it has seen of the log, and not the want of an engine.
         refused: bool,
     },
     /// It has ended, for whatever reason. Said for it, after all that it has said itself.
     Gone,
 }
 
-/// Who says something.
+/// The sender of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Who {
     /// A publisher, by its place among them.
@@ -82,7 +82,7 @@ pub(super) enum Who {
     Subscriber(usize),
 }
 
-/// What one of them does.
+/// The task of one of them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Task {
     Publish(Publish),

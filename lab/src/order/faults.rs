@@ -18,7 +18,7 @@ use crate::stream;
 /// By how many numbers the counter is set back at most.
 const MOST_BACK: u64 = 50;
 
-/// What goes wrong with a message.
+/// A fault that a message meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
@@ -101,7 +101,7 @@ impl Plan {
     }
 }
 
-/// Why an engine behind a seam has no answer.
+/// The reason why an engine at a seam has no answer.
 #[derive(Debug)]
 pub(super) enum Trouble<E> {
     /// The caller is dead.
@@ -157,7 +157,7 @@ impl<L: Log<PublisherId, Payload>, F> Log<PublisherId, Payload> for Seam<'_, L, 
     }
 }
 
-/// What became of a write through a seam.
+/// The result of a write through a seam.
 pub(super) type Wrote<E> = Result<WriteAnswer<PublisherId, Payload>, Trouble<E>>;
 
 impl<L, F> SlotLog<PublisherId, Payload> for Seam<'_, L, F>

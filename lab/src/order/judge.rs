@@ -38,7 +38,7 @@ pub(super) struct Told {
     pub(super) lives: Vec<Vec<Life>>,
 }
 
-/// What a subscriber has delivered until it died, or ended.
+/// The deliveries of a subscriber until it died, or ended.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Life {
     /// The slot at which it began: what its predecessor had saved.

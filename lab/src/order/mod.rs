@@ -70,10 +70,10 @@ pub(crate) use processes::work as worker;
 use crate::history::InputError;
 use engine::Replaceable;
 
-/// What names a publisher: 1, 2, 3, ...
+/// The name of a publisher: 1, 2, 3, ...
 pub type PublisherId = u32;
 
-/// What messages carry.
+/// The payload of a message.
 pub type Payload = Vec<u8>;
 
 /// The log, and the beginning of the names of its counters.
@@ -82,7 +82,7 @@ const NAME: &str = "hb order";
 /// How many slots the log in memory keeps; more than any run needs.
 const MEMORY: usize = 1 << 26;
 
-/// What is run.
+/// The settings of a run.
 #[derive(Clone, Debug)]
 pub struct OrderSettings {
     /// Over what.
@@ -101,7 +101,7 @@ pub struct OrderSettings {
     pub stall: u64,
     /// How many times the counter is set back.
     pub reset_counter: u64,
-    /// What the faults are drawn from.
+    /// The seed of the faults.
     pub seed: u64,
     /// How long a hole is waited for, at first.
     pub timeout_ms: u64,
@@ -127,7 +127,7 @@ fn subscriber_config(timeout_ms: u64) -> SubscriberConfig {
     }
 }
 
-/// Why a run failed.
+/// The reason why a run failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrderFailure {
     /// The oracle's first violation.
@@ -154,9 +154,9 @@ pub struct OrderResult {
     pub epoch: u64,
     /// The highest slot that was occupied before it.
     pub tail: u64,
-    /// What was counted.
+    /// The counts.
     pub tally: OrderTally,
-    /// Whether there was one order, with everything in it.
+    /// The verdict: `Ok` if there was one order, with everything in it.
     pub verdict: Result<(), OrderFailure>,
     /// How long publishers and subscribers took.
     pub elapsed: Duration,
@@ -216,7 +216,7 @@ pub fn run(settings: &OrderSettings, progress: &mut dyn FnMut(Now)) -> Result<Or
     }
 }
 
-/// Where a run begins.
+/// The beginning of a run.
 struct Begun {
     /// Its epoch: nothing of an earlier one gets into the log any more.
     epoch: u64,

@@ -30,7 +30,7 @@ use crate::history::InputError;
 /// The subcommand of a child.
 pub(crate) const COMMAND: &str = "order-worker";
 
-/// What a child is told.
+/// The orders of a child.
 #[derive(Serialize, Deserialize)]
 struct Job {
     url: String,
@@ -164,7 +164,7 @@ impl SetBack for Exposed {
     }
 }
 
-/// What a child does.
+/// The work of a child.
 ///
 /// # Errors
 ///

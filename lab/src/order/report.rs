@@ -9,17 +9,17 @@ use crate::words::{counted, thousands};
 /// The details of the report of an ordering.
 #[derive(Clone, Debug, Serialize)]
 pub struct OrderReport {
-    /// What was run.
+    /// The options of the run.
     pub settings: OrderOptions,
     /// Which faults were made; follows from the settings.
     pub faults: FaultReport,
-    /// What happened; differs from run to run, since threads do.
+    /// The counts; they differ from run to run, since threads do.
     pub run: OrderCounts,
     /// Real time.
     pub elapsed: OrderTime,
 }
 
-/// What was run.
+/// The options of a run.
 #[derive(Clone, Debug, Serialize)]
 #[expect(missing_docs, reason = "the names are those of the options")]
 pub struct OrderOptions {
@@ -47,7 +47,7 @@ pub struct FaultReport {
     pub resets: u64,
 }
 
-/// What happened.
+/// The counts of a run.
 #[derive(Clone, Debug, Serialize)]
 #[expect(missing_docs, reason = "the names are those of the tally and the outcome")]
 pub struct OrderCounts {

@@ -46,7 +46,7 @@ impl Until {
     }
 }
 
-/// Why somebody ends before the end.
+/// The reason why a task ends before its end.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Halt {
     /// Somebody said so.
@@ -61,7 +61,7 @@ fn refused(error: impl fmt::Display) -> Halt {
     Halt::Failed { what: error.to_string(), refused: true }
 }
 
-/// Who works where, and whom it tells.
+/// A worker: its engine, and whom it tells.
 pub(super) struct Worker<'a, C, L> {
     pub(super) counter: &'a C,
     pub(super) log: &'a L,
@@ -280,7 +280,7 @@ where
     }
 }
 
-/// What a message carries: what tells it from every other.
+/// The payload of a message: different from every other.
 fn payload(node: PublisherId, n: u64) -> Payload {
     format!("message {n} of publisher {node}").into_bytes()
 }

@@ -77,7 +77,7 @@ const LEAST_ROUNDS: f64 = 10_000.0;
 /// How many rounds a run waits at most, which is more than a fair chance up to a loss of 0.98.
 const MOST_ROUNDS: f64 = 5_000_000.0;
 
-/// What travels.
+/// A packet.
 #[derive(Clone, Debug)]
 enum Packet {
     Message(Message<NodeNumber, Event>),
@@ -86,7 +86,7 @@ enum Packet {
     Announcement(Rc<VersionVector<NodeNumber>>),
 }
 
-/// What a site does at a time of its own.
+/// A deed that a site does at a time of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     Send,
@@ -536,7 +536,7 @@ impl<'a> Replay<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Patience {
     ticks: Tick,
-    /// Whether a delivery is to be expected in this time, so that without one the library is wrong.
+    /// True if a delivery is to be expected in this time, so that without one the library is wrong.
     fair: bool,
 }
 

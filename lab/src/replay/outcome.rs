@@ -22,9 +22,9 @@ pub struct ReplaySettings {
     pub reorder: Tick,
     /// How many times the network is partitioned.
     pub partitions: u64,
-    /// What all chances are drawn from.
+    /// The seed of all chances.
     pub seed: u64,
-    /// What each buffer may hold.
+    /// The limits of each buffer.
     pub limits: BufferLimits,
     /// After how many ticks a site asks for what is missing; `None` for the time that a question and its answer
     /// take at most.
@@ -33,7 +33,7 @@ pub struct ReplaySettings {
     pub announce: Option<Tick>,
     /// A lie to the oracle.
     pub canary: Option<ReplayCanary>,
-    /// Whether to record the run for a diagram.
+    /// True to record the run for a diagram.
     pub record: bool,
 }
 
@@ -46,7 +46,7 @@ impl ReplaySettings {
     }
 }
 
-/// What a run counted.
+/// The counts of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReplayTally {
     /// Events sent, each once.
@@ -73,15 +73,15 @@ pub struct ReplayTally {
     pub dependencies: u64,
     /// Bytes of metadata in messages, each counted once.
     pub metadata_bytes: u64,
-    /// What they would be with a full vector of what the sender's site had delivered.
+    /// The bytes of the same with a full vector of all that the sender's site had delivered.
     pub vector_bytes: u64,
     /// The virtual time of the last delivery.
     pub ticks: Tick,
-    /// What the network carried.
+    /// The counts of the network.
     pub traffic: Traffic,
 }
 
-/// Why a run did not come to its end, in words.
+/// The reason why a run did not come to its end, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplayFailure {
     /// The oracle's first violation.
@@ -106,11 +106,11 @@ impl std::fmt::Display for ReplayFailure {
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub struct ReplayResult {
-    /// What was counted up to the end.
+    /// The counts up to the end.
     pub tally: ReplayTally,
-    /// Whether every site delivered everything, causally and exactly once.
+    /// The verdict: `Ok` if every site delivered everything, causally and exactly once.
     pub verdict: Result<(), ReplayFailure>,
-    /// What happened, if asked for.
+    /// The recording, if asked for.
     pub recording: Recording,
     /// When the network was partitioned.
     pub partitions: Vec<Partition>,

@@ -10,7 +10,7 @@ pub type Tick = u64;
 pub struct SiteSending {
     /// The event.
     pub event: Event,
-    /// Where.
+    /// The site.
     pub site: usize,
     /// When.
     pub at: Tick,
@@ -21,19 +21,19 @@ pub struct SiteSending {
 pub struct Flight {
     /// The event it carries.
     pub event: Event,
-    /// Where it comes from: where the event was sent, or a site that was asked for it.
+    /// The site it comes from: where the event was sent, or one that was asked for it.
     pub from: usize,
-    /// Where it goes.
+    /// The site it goes to.
     pub to: usize,
     /// When it left.
     pub sent: Tick,
-    /// Whether it was asked for.
+    /// True if it was asked for.
     pub asked_for: bool,
-    /// What became of it.
+    /// Its end.
     pub end: FlightEnd,
 }
 
-/// What became of a copy.
+/// The end of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlightEnd {
     /// It arrived, and was the first to be accepted there.
@@ -60,7 +60,7 @@ pub enum FlightEnd {
 pub struct SiteDelivery {
     /// The event.
     pub event: Event,
-    /// Where.
+    /// The site.
     pub site: usize,
     /// When.
     pub at: Tick,
@@ -69,10 +69,10 @@ pub struct SiteDelivery {
 /// Everything that the diagram shows, in the order in which it happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recording {
-    /// What was sent.
+    /// The sendings.
     pub sent: Vec<SiteSending>,
-    /// What travelled.
+    /// The copies on their way.
     pub flights: Vec<Flight>,
-    /// What was delivered, at every site.
+    /// The deliveries, at every site.
     pub delivered: Vec<SiteDelivery>,
 }

@@ -10,22 +10,22 @@ use crate::words::{counted, thousands};
 /// The details of the report of a replay.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReplayReport {
-    /// What was replayed.
+    /// The history.
     pub history: HistoryReport,
     /// How it was replayed.
     pub settings: ReplayOptions,
-    /// What happened.
+    /// The counts.
     pub run: ReplayCounts,
-    /// What messages cost.
+    /// The costs of messages.
     pub per_message: MessageReport,
     /// Real time, the only part that differs between two runs with the same settings.
     pub elapsed: ReplayTime,
 }
 
-/// What was replayed.
+/// A history that was replayed.
 #[derive(Clone, Debug, Serialize)]
 pub struct HistoryReport {
-    /// Where the history comes from.
+    /// The source of the history.
     pub source: String,
     /// How many events it has.
     pub events: usize,
@@ -52,7 +52,7 @@ pub struct ReplayOptions {
     pub dependency_limit: usize,
 }
 
-/// What happened.
+/// The counts of a run.
 #[derive(Clone, Debug, Serialize)]
 #[expect(missing_docs, reason = "the names are those of the tally")]
 pub struct ReplayCounts {
@@ -73,7 +73,7 @@ pub struct ReplayCounts {
     pub virtual_ticks: u64,
 }
 
-/// What messages cost, on average.
+/// The costs of messages, on average.
 #[derive(Clone, Debug, Serialize)]
 pub struct MessageReport {
     /// Dependencies named; the sender's own previous message is implied and not counted.

@@ -12,29 +12,29 @@ use super::Tick;
 use super::cost::VectorCost;
 use crate::history::{Event, NodeNumber};
 
-/// What a site keeps.
+/// The state of a site.
 #[derive(Debug)]
 pub(super) struct Site {
-    /// What it holds back.
+    /// The buffer of its messages.
     pub(super) buffer: CausalBuffer<NodeNumber, Event>,
-    /// What it has delivered, as the buffer says too; here it is looked up node by node.
+    /// The vector of all it has delivered, as the buffer says too; here it is looked up node by node.
     pub(super) delivered: VersionVector<NodeNumber>,
     /// Events of its nodes whose parents are delivered here, the earliest in the history first.
     pub(super) ready: BinaryHeap<Reverse<Event>>,
-    /// Whether a timer is set to send the next one.
+    /// True if a timer is set to send the next one.
     pub(super) will_send: bool,
     /// When it last sent an event.
     pub(super) last_sent: Option<Tick>,
-    /// What was missing, or held, when the timer to ask for it was set; `None` while there is no timer.
+    /// The events missing, or held, when the timer to ask for them was set; `None` while there is no timer.
     pub(super) noticed: Option<Vec<DotRange<NodeNumber>>>,
     /// The highest counter of each node that an accepted message had or named. What lies between it and what
     /// is delivered is held or missing, and the buffer knows it; what lies above, only others can tell.
     pub(super) known: VersionVector<NodeNumber>,
     /// When it may next ask for what another site has announced.
     pub(super) may_ask_from: Tick,
-    /// Whether it has sent an event since it last announced what it has.
+    /// True if it has sent an event since it last announced what it has.
     pub(super) busy: bool,
-    /// What a version vector of all that is delivered here would cost.
+    /// The cost of a version vector of all that is delivered here.
     pub(super) vector_cost: VectorCost,
     /// The vector of all that is delivered here, ready to be sent; `None` if it has changed since.
     announcement: Option<Rc<VersionVector<NodeNumber>>>,
