@@ -311,9 +311,10 @@ mod tests {
     /// something.
     #[test]
     fn nothing_has_two_forms() {
-        let canonical = |rest: &[u8]| match read(&sealed(rest)) {
-            Ok(entry) => assert_eq!(encode(HERE, &entry), sealed(rest)),
-            Err(_) => {}
+        let canonical = |rest: &[u8]| {
+            if let Ok(entry) = read(&sealed(rest)) {
+                assert_eq!(encode(HERE, &entry), sealed(rest));
+            }
         };
         for word in 0..1_u32 << 24 {
             let [a, b, c, _] = word.to_le_bytes();

@@ -5,7 +5,7 @@
 //! The database is `redb`, embedded; any that has transactions does. In one transaction go
 //!
 //! 1. the effects of the messages that were delivered, here the balances;
-//! 2. the snapshot of the buffer and the outbox, which says that they were delivered;
+//! 2. the snapshot of the buffer and the sender, which says that they were delivered;
 //! 3. a message of one's own, whole, since its number is used.
 //!
 //! Only then is a message acknowledged to whoever brought it, or one's own sent. A crash before the commit forgets all of
@@ -36,7 +36,7 @@ const SENT: TableDefinition<u64, &[u8]> = TableDefinition::new("sent");
 struct Ledger {
     database: Database,
     buffer: CausalBuffer<u64, Vec<u8>>,
-    outbox: CausalSender<u64>,
+    sender: CausalSender<u64>,
     /// Called at every step; the test crashes there.
     step: Box<dyn FnMut()>,
 }
@@ -47,14 +47,14 @@ impl Ledger {
         let database = Database::create(path)?;
         let empty = CausalBuffer::new(BufferLimits::default());
         let write = database.begin_write()?;
-        let (buffer, outbox) = match write.open_table(SNAPSHOT)?.get(())? {
+        let (buffer, sender) = match write.open_table(SNAPSHOT)?.get(())? {
             Some(snapshot) => decode_snapshot(snapshot.value(), empty, |payload| Some(payload.to_vec()))?,
             None => (empty, CausalSender::new(node)),
         };
         write.open_table(BALANCES)?;
         write.open_table(SENT)?;
         write.commit()?;
-        Ok(Self { database, buffer, outbox, step })
+        Ok(Self { database, buffer, sender, step })
     }
 
     /// Takes in a packet. Once this returns, the packet may be acknowledged.
@@ -67,7 +67,7 @@ impl Ledger {
 
     /// Adds to an account, here and everywhere. Returns the packet for all others; it can be sent again at any time.
     fn add(&mut self, account: &str, amount: i64) -> Result<Vec<u8>> {
-        let message = self.outbox.stamp(format!("{account} {amount}").into_bytes())?;
+        let message = self.sender.stamp(format!("{account} {amount}").into_bytes())?;
         let mut packet = Vec::new();
         message.encode_header(&mut Writer::growing(&mut packet));
         packet.extend_from_slice(message.payload());
@@ -81,7 +81,7 @@ impl Ledger {
         (self.step)();
         let write = self.database.begin_write()?;
         while let Some(message) = self.buffer.pop() {
-            self.outbox.observe(&message);
+            self.sender.observe(&message);
             let payload = std::str::from_utf8(message.payload())?;
             let (account, amount) = payload.split_once(' ').ok_or("no amount")?;
             let mut balances = write.open_table(BALANCES)?;
@@ -90,10 +90,10 @@ impl Ledger {
             (self.step)();
         }
         let mut snapshot = Vec::new();
-        encode_snapshot(&self.buffer, &self.outbox, &mut snapshot);
+        encode_snapshot(&self.buffer, &self.sender, &mut snapshot);
         write.open_table(SNAPSHOT)?.insert((), snapshot.as_slice())?;
         if let Some(own) = own {
-            write.open_table(SENT)?.insert(self.outbox.counter(), own)?;
+            write.open_table(SENT)?.insert(self.sender.counter(), own)?;
         }
         (self.step)();
         write.commit()?;

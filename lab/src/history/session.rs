@@ -51,7 +51,7 @@ pub struct Shape {
 
 /// A message, and how the author sees the others'.
 struct Author {
-    outbox: CausalSender<NodeNumber>,
+    sender: CausalSender<NodeNumber>,
     buffer: CausalBuffer<NodeNumber, Event>,
     /// Messages of others, by when they are seen and by number.
     inbox: BinaryHeap<Reverse<(u64, Event)>>,
@@ -134,7 +134,7 @@ impl Session {
             ..BufferLimits::default()
         };
         let author = |node| Author {
-            outbox: CausalSender::new(node),
+            sender: CausalSender::new(node),
             buffer: CausalBuffer::new(limits),
             inbox: BinaryHeap::new(),
             unsent: Vec::new(),
@@ -172,10 +172,10 @@ impl Session {
     /// Takes a message into the author's buffer and notes all that is delivered.
     fn accept(&mut self, author: usize, event: Event) {
         let message = self.messages[event as usize].clone();
-        let Author { outbox, buffer, head, .. } = &mut self.authors[author];
+        let Author { sender, buffer, head, .. } = &mut self.authors[author];
         buffer.accept(message).expect("the limits are those of the session");
         while let Some(delivered) = buffer.pop() {
-            outbox.observe(&delivered);
+            sender.observe(&delivered);
             let own = self.events_of[author].last();
             let follows = delivered.dependencies().iter().any(|dependency| {
                 *dependency.node() as usize == author
@@ -190,7 +190,7 @@ impl Session {
     /// Lets an author write, upon all that she has seen.
     fn write(&mut self, author: usize) -> Event {
         let event = self.messages.len() as Event;
-        let message = self.authors[author].outbox.stamp(event).expect("fewer than 2^32 events");
+        let message = self.authors[author].sender.stamp(event).expect("fewer than 2^32 events");
         // The author's previous event is implied in the message; in the graph it is a parent, unless another
         // parent follows it already.
         let mut parents: Vec<u64> = self.authors[author].head.into_iter().map(u64::from).collect();
@@ -233,7 +233,7 @@ mod tests {
         }
     }
 
-    /// The frontier of an outbox is exact: the parents are concurrent with each other, and together with all
+    /// The frontier of a sender is exact: the parents are concurrent with each other, and together with all
     /// that happened before them they are all that the author had seen.
     #[test]
     fn what_an_event_names_is_all_that_was_seen_and_no_more_than_needed() {
