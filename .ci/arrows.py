@@ -3,8 +3,11 @@
 
 An arrow leads from a file to the one that defines what it names, in a `use` or in a path that begins with `crate`,
 `self` or `super`. Names that are passed on by `pub use` are followed to where they are defined. Passing on a name is no
-arrow, and tests may name what they like. A module within a file counts as the file. Run from the root of the project:
-`python3 .ci/arrows.py`.
+arrow, and tests may name what they like. A module within a file counts as the file.
+
+Finds also what is not of the one style: a module with a folder has its file in there (`mod.rs`), no file includes one by
+its path, and imports come from the standard library first, then from other crates, then from this one, by no more than
+one `super`. Run from the root of the project: `python3 .ci/arrows.py`.
 """
 
 import re
@@ -12,6 +15,10 @@ import sys
 from pathlib import Path
 
 CRATES = ["src", "replicated/src", "engines/src", "testkit/src", "simulation/src", "lab/src", "models/src"]
+
+# Where only the places of files are looked at: tests may name what they like, in any order.
+OTHERS = ["tests", "engines/tests", "engines/examples", "lab/tests", "replicated/tests", "simulation/examples", "simulation/tests",
+          "testkit/tests", "models/tests", "benches", "fuzz/fuzz_targets", "scoreboard/src", "targets/link/src"]
 
 # The core, from the bottom to the top: a module may name those below it, and those on its own floor.
 FLOORS = [
@@ -29,11 +36,6 @@ ORACLE, SEEN_BY_ORACLE = "check", {"check", "compat", "node", "order", "version"
 # circle has to go.
 KNOWN = {
     ("src", "delivery/buffer/shares.rs", "delivery/buffer/mod.rs"),
-    ("engines/src", "postgres/appends.rs", "postgres/blocking.rs"),
-    ("engines/src", "postgres/counter.rs", "postgres/blocking.rs"),
-    ("engines/src", "postgres/slots.rs", "postgres/blocking.rs"),
-    ("simulation/src", "shrink.rs", "search.rs"),
-    ("lab/src", "replay/site.rs", "replay.rs"),
 }
 
 
@@ -42,9 +44,7 @@ class Crate:
 
     def __init__(self, root):
         """`root` is a folder, or a dictionary from file names to their text."""
-        texts = root if isinstance(root, dict) else {
-            str(path.relative_to(root)): path.read_text() for path in sorted(Path(root).rglob("*.rs"))
-        }
+        texts = root if isinstance(root, dict) else texts_of(root)
         self.files = {module_of(name): name for name in texts if name != "main.rs"}
         self.exports = {module: {} for module in self.files}
         self.named = {module: [] for module in self.files}
@@ -164,6 +164,31 @@ def upwards(arrows):
                 yield module, target
 
 
+def style(texts, imports=True):
+    """What is not of the one style in the files of a crate, a line each."""
+    folders = {str(Path(name).parent) for name in texts}
+    modules = {module_of(name) for name in texts}
+    for name, text in texts.items():
+        if name.removesuffix(".rs") in folders:
+            yield f"{name} stands beside its folder: call it {name.removesuffix('.rs')}/mod.rs"
+        text = code(text)
+        if "#[path" in text:
+            yield f"{name} includes a file by its path"
+        if not imports:
+            continue
+        if re.search(r"\buse super::super\b", text):
+            yield f"{name} goes up by more than one `super`: begin with `crate`"
+        heads = [found.split("::")[0] for found in re.findall(r"^use ([^;]+);", text, re.M)]
+        ours = {"crate", "super", "self"} | {module[-1] for module in modules if module[:-1] == module_of(name) and module}
+        ranks = [0 if head in ("core", "alloc", "std") else 2 if head in ours else 1 for head in heads]
+        if ranks != sorted(ranks):
+            yield f"{name} has its imports in another order than standard library, other crates, own crate"
+
+
+def texts_of(root):
+    return {str(path.relative_to(root)): path.read_text() for path in sorted(Path(root).rglob("*.rs"))}
+
+
 def faults(root, known, floors):
     """What is wrong with one crate, a line each."""
     crate = Crate(root)
@@ -211,11 +236,24 @@ def canaries():
         ("tests that look", tested, set(), []),
         ("a circle that is no more", tested, one, ["closes no circle"]),
     ]
+    styled = {
+        "lib.rs": "use core::fmt;\nuse serde::Serialize;\nuse crate::a::A;\nuse a::B;",
+        "a/mod.rs": "use super::C;",
+    }
+    wrong = {
+        "lib.rs": "use crate::a::A;\nuse core::fmt;",
+        "a.rs": '#[path = "../x.rs"]\nmod x;',
+        "a/b.rs": "use super::super::C;",
+    }
+    if found := list(style(styled)):
+        sys.exit(f"the canary of style was not judged right: {found}")
+    if len(found := list(style(wrong))) != 4:
+        sys.exit(f"the canaries of wrong style were not judged right: {found}")
     for name, texts, known, expected in cases:
         found = list(faults(texts, known, True))
         if len(found) != len(expected) or not all(e in f for e, f in zip(expected, found)):
             sys.exit(f"the canary '{name}' was not judged right: {found}")
-    print(f"{len(cases)} canaries noticed")
+    print(f"{len(cases) + 2} canaries noticed")
 
 
 def main():
@@ -225,6 +263,8 @@ def main():
         for root in CRATES
         for fault in faults(Path(root), {pair[1:] for pair in KNOWN if pair[0] == root}, root == "src")
     ]
+    wrong += [f"{root}: {fault}" for root in CRATES for fault in style(texts_of(root))]
+    wrong += [f"{root}: {fault}" for root in OTHERS for fault in style(texts_of(root), imports=False)]
     sys.exit("\n".join(wrong) if wrong else 0)
 
 

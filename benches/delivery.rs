@@ -23,18 +23,18 @@ fn random(state: &mut u64, bound: usize) -> usize {
 /// ago.
 fn history(nodes: usize, count: usize) -> Vec<Msg> {
     let mut state = 1;
-    let mut outboxes: Vec<_> = (0..nodes as u64).map(|node| (CausalSender::new(node), 0)).collect();
+    let mut senders: Vec<_> = (0..nodes as u64).map(|node| (CausalSender::new(node), 0)).collect();
     let mut sent: Vec<Msg> = Vec::with_capacity(count);
     for number in 0..count {
-        let sender = random(&mut state, nodes);
-        let (outbox, seen) = &mut outboxes[sender];
+        let author = random(&mut state, nodes);
+        let (sender, seen) = &mut senders[author];
         // Prefixes of one order of sending are causally closed, so this is a causal delivery.
         let up_to = number.saturating_sub(random(&mut state, 3)).max(*seen);
         for message in &sent[*seen..up_to] {
-            outbox.observe(message);
+            sender.observe(message);
         }
         *seen = up_to;
-        sent.push(outbox.stamp(number as u64).expect("the range is not used up"));
+        sent.push(sender.stamp(number as u64).expect("the range is not used up"));
     }
     sent
 }

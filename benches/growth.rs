@@ -190,19 +190,19 @@ fn sending_and_receiving(growth: &mut Growth) {
     growth.case(
         "sender: heads of new nodes, descending",
         |_| CausalSender::new(u64::MAX),
-        |n, outbox| {
-            (0..n).rev().for_each(|node| outbox.observe(&message(node, 1, &[])));
-            assert_eq!(outbox.frontier().len() as u64, n);
+        |n, sender| {
+            (0..n).rev().for_each(|node| sender.observe(&message(node, 1, &[])));
+            assert_eq!(sender.frontier().len() as u64, n);
         },
     );
     let wide = |n: u64| {
-        let mut outbox = CausalSender::new(u64::MAX).with_dependencies(usize::MAX);
-        outbox.advance_to(&(0..n).map(|node| (node, 1)).collect());
-        outbox
+        let mut sender = CausalSender::new(u64::MAX).with_dependencies(usize::MAX);
+        sender.advance_to(&(0..n).map(|node| (node, 1)).collect());
+        sender
     };
-    growth.case("sender: one head leaves and one comes, of as many", wide, |n, outbox| {
-        (0..n).for_each(|node| outbox.observe(&message(n + node, 1, &[(node, 1)])));
-        assert_eq!(outbox.stamp(()).unwrap().dependencies().len() as u64, n);
+    growth.case("sender: one head leaves and one comes, of as many", wide, |n, sender| {
+        (0..n).for_each(|node| sender.observe(&message(n + node, 1, &[(node, 1)])));
+        assert_eq!(sender.stamp(()).unwrap().dependencies().len() as u64, n);
     });
 }
 

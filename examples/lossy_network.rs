@@ -12,7 +12,7 @@ use happens_before::{CausalBuffer, CausalSender, Dot, Message};
 type Msg = Message<usize, &'static str>;
 
 struct Replica {
-    outbox: CausalSender<usize>,
+    sender: CausalSender<usize>,
     buffer: CausalBuffer<usize, &'static str>,
     /// What was delivered here, for those who lack it. On a disk, in earnest, together with its effects.
     log: BTreeMap<Dot<usize>, Msg>,
@@ -20,16 +20,16 @@ struct Replica {
 
 impl Replica {
     fn new(node: usize) -> Self {
-        let (outbox, buffer) = (CausalSender::new(node), CausalBuffer::new(BufferLimits::default()));
-        Self { outbox, buffer, log: BTreeMap::new() }
+        let (sender, buffer) = (CausalSender::new(node), CausalBuffer::new(BufferLimits::default()));
+        Self { sender, buffer, log: BTreeMap::new() }
     }
 
     /// Takes in a message, one's own too, and delivers what can be delivered.
     fn receive(&mut self, message: Msg, run: &mut CausalRun<usize>) -> Result<(), Box<dyn std::error::Error>> {
         self.buffer.accept(message)?;
         while let Some(message) = self.buffer.pop() {
-            run.delivered(*self.outbox.node(), message.dot())?;
-            self.outbox.observe(&message);
+            run.delivered(*self.sender.node(), message.dot())?;
+            self.sender.observe(&message);
             self.log.insert(*message.dot(), message);
         }
         Ok(())
@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     for line in ["tea?", "yes", "milk?", "no", "sugar?", "two", "here you are", "thanks", "bye"] {
         let speaker = random(&mut state, replicas.len());
-        let message = replicas[speaker].outbox.stamp(line)?;
+        let message = replicas[speaker].sender.stamp(line)?;
         run.sent(*message.dot(), message.dependencies().iter().copied())?;
         replicas[speaker].receive(message.clone(), &mut run)?;
         for other in (0..replicas.len()).filter(|&other| other != speaker) {
@@ -93,7 +93,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         run.messages()
     );
     for replica in &replicas {
-        println!("replica {}: {}", replica.outbox.node(), replica.buffer.delivered());
+        println!("replica {}: {}", replica.sender.node(), replica.buffer.delivered());
     }
     Ok(())
 }

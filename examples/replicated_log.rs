@@ -18,20 +18,20 @@ type Log = BTreeMap<LamportTimestamp<&'static str>, &'static str>;
 
 struct Replica {
     clock: LamportClock<&'static str>,
-    outbox: CausalSender<&'static str>,
+    sender: CausalSender<&'static str>,
     buffer: CausalBuffer<&'static str, Line>,
     log: Log,
 }
 
 impl Replica {
     fn new(name: &'static str) -> Self {
-        let (clock, outbox) = (LamportClock::new(name), CausalSender::new(name));
-        Self { clock, outbox, buffer: CausalBuffer::new(BufferLimits::default()), log: Log::new() }
+        let (clock, sender) = (LamportClock::new(name), CausalSender::new(name));
+        Self { clock, sender, buffer: CausalBuffer::new(BufferLimits::default()), log: Log::new() }
     }
 
     /// Appends a line here, and returns what to send to the others.
     fn append(&mut self, text: &'static str) -> Result<Message<&'static str, Line>, Box<dyn Error>> {
-        let message = self.outbox.stamp((self.clock.tick()?, text))?;
+        let message = self.sender.stamp((self.clock.tick()?, text))?;
         self.receive(message.clone())?;
         Ok(message)
     }
@@ -42,7 +42,7 @@ impl Replica {
         while let Some(message) = self.buffer.pop() {
             let (timestamp, text) = *message.payload();
             self.clock.observe(timestamp.counter())?;
-            self.outbox.observe(&message);
+            self.sender.observe(&message);
             self.log.insert(timestamp, text);
         }
         Ok(())

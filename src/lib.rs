@@ -1,36 +1,30 @@
 //! Logical clocks, version vectors, causal delivery and total order, for anyone who replicates data.
 //!
-//! Whoever keeps copies of data on several machines runs into three questions that no wall clock answers: *which
-//! change came first*, *may I apply this one yet*, and *have I seen everything that it builds on*. This crate
-//! answers them with the structures of the field, under their usual names, for servers, browsers and
-//! microcontrollers alike.
+//! Data that has copies on several machines raises three questions that no wall clock answers: *which change came
+//! first*, *may I apply this one yet*, and *have I seen everything that it builds on*. This crate answers them with the
+//! structures of the field, under their usual names, for servers, browsers and microcontrollers alike.
 //!
 //! # Which one do I need?
 //!
-//! | I want to ... | take | costs |
-//! |---|---|---|
-//! | order events so that no effect comes before its cause, and need not know what is concurrent | [`LamportClock`]; shared by threads [`AtomicLamportClock`] | one number a message |
-//! | the same, with timestamps close to the time of day | [`HybridClock`]; shared by threads [`AtomicHybridClock`] | 64 bits a message |
-//! | know whether one state is older than another, newer, or concurrent | [`VersionVector`] | one number a node |
-//! | the same, with all nodes known beforehand, on a small device | [`FixedVector`] | 8 bytes a node |
-//! | know exactly which events have been seen, although they come in any order: delta CRDTs, retransmission | [`CausalContext`] | one number a node, and a range a gap |
-//! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with an [`CausalSender`] to send | the names of a message's direct dependencies: one or two |
-//! | have every message delivered everywhere, over any transport | [`Endpoint`] | a packet a message and member, and acknowledgements |
-//! | know what everyone has, and when a deletion mark may be forgotten | [`delivery::Stability`] | 8 bytes for an author and a member |
-//! | the same for events that name their parents by hash: commits, content-addressed changes | [`DagBuffer`] | an id a parent |
-//! | keep a hostile neighbour from taking the room of the others | [`CausalBuffer::accept_from`], [`CausalBuffer::remove_source`] | up to 37 bytes a held message |
-//! | go on without a node that has gone for good | [`CausalBuffer::close`] | a look at all that is held |
-//! | save all this together with its effects, and go on after a crash as if there had been none | [`delivery::encode_snapshot`], [`delivery::decode_snapshot`] | some bytes a node, and what is held |
-//! | know what to ask others for | [`CausalBuffer::missing`], [`DagBuffer::missing`], [`VersionVector::difference`], [`CausalContext::missing`] | |
-//! | one sequence of numbers for all, linearizable | [`Counter`]: in a process [`AtomicCounter`], over a network [`Coalescing`](counter::Coalescing) | a round trip, shared by those who wait |
-//! | deliver the same messages in the same order everywhere, over storage that is linearizable | [`Publisher`] and [`Subscriber`], see [`broadcast`] | a number and a write a message, or one append |
-//! | one register, one owner of a name, one lock holder, linearizable and replicated; or a state machine of my own | [`Replica`] of a [`StateMachine`], see [`replicated`] | an entry of the log a command |
-//! | keep out a lock holder that does not know that it has lost the lock | [`Fence`], with [`FencingToken`](broadcast::FencingToken)s | one comparison a write |
-//! | store or send any of these in few bytes, and read them from anyone | [`codec`]; or serde, with the feature | |
-//! | number operations uniquely without a round trip a number, where the order does not matter | [`sequence`] | a class, a block, a durable number or a clock |
-//! | run a log for years: restarts, restores, damaged slots, upgrades, limits | [`guide::operations`] | ten minutes of reading |
-//! | check that my own protocol delivers what depends on each other in order, once, and everywhere | [`check::CausalRun`] | |
-//! | check that my own protocol delivers one order everywhere, without gaps, and loses nothing | [`check::OrderRun`] | |
+//! | I want to ... | take | it costs | more in |
+//! |---|---|---|---|
+//! | order events so that no effect comes before its cause | [`LamportClock`] | one number a message | [`scalar`] |
+//! | the same, with timestamps close to the time of day | [`HybridClock`] | 64 bits a message | [`scalar`] |
+//! | know whether one state is older than another, newer, or concurrent | [`VersionVector`] | one number a node | [`version`] |
+//! | know exactly which events were seen, in whatever order they came | [`CausalContext`] | one number a node, and a range a gap | [`version`] |
+//! | apply messages in causal order, although the network reorders, repeats and loses them | [`CausalBuffer`], with a [`CausalSender`] to send | the names of a message's direct dependencies: one or two | [`delivery`] |
+//! | the same for commits, and whatever else names its parents by hash | [`DagBuffer`] | an id a parent | [`delivery`] |
+//! | have every message delivered everywhere, over any transport, through crashes, joins and departures | [`Endpoint`] | a packet a message and member, and acknowledgements | [`endpoint`](mod@endpoint) |
+//! | deliver the same messages in the same order everywhere, over storage that is linearizable | [`Publisher`] and [`Subscriber`] | a number and a write a message | [`broadcast`] |
+//! | number operations uniquely | [`Counter`](counter::Counter); without a round trip each, the allocators of [`sequence`] | a round trip, or a block, a class, a clock | [`counter`], [`sequence`] |
+//! | check that my own protocol delivers in order, once, and everywhere | [`CausalRun`](check::CausalRun), [`OrderRun`](check::OrderRun) | a look at each delivery | [`check`] |
+//!
+//! Each module begins with its problem, its algorithm and what it costs. [`codec`] stores and sends all of these in few
+//! bytes, and reads them from anyone; [`node`](mod@node) says what an id is; the [`guide`] has a page for each task, with a program that runs. What
+//! is built on one order is a crate of its own,
+//! [`happens-before-replicated`](https://docs.rs/happens-before-replicated): a register, claims, a lock, a state machine of
+//! your own. Durable counters and logs are in [`happens-before-engines`](https://docs.rs/happens-before-engines), a bad network
+//! for your own protocol is in [`happens-before-simulation`](https://docs.rs/happens-before-simulation).
 //!
 //! # A replicated chat
 //!
@@ -40,28 +34,28 @@
 //! use happens_before::delivery::BufferLimits;
 //!
 //! struct Replica {
-//!     outbox: CausalSender<&'static str>,
+//!     sender: CausalSender<&'static str>,
 //!     buffer: CausalBuffer<&'static str, String>,
 //!     lines: Vec<String>,
 //! }
 //!
 //! impl Replica {
 //!     fn new(node: &'static str) -> Self {
-//!         Self { outbox: CausalSender::new(node), buffer: CausalBuffer::new(BufferLimits::default()), lines: Vec::new() }
+//!         Self { sender: CausalSender::new(node), buffer: CausalBuffer::new(BufferLimits::default()), lines: Vec::new() }
 //!     }
 //!
-//!     /// Takes in a message, from the network or of one's own, and applies what may be applied.
+//!     /// Accepts a message, from the network or from this node, and applies what may be applied.
 //!     fn receive(&mut self, message: Message<&'static str, String>) {
 //!         self.buffer.accept(message).expect("this example stays within its limits");
 //!         while let Some(message) = self.buffer.pop() {
-//!             self.outbox.observe(&message);
+//!             self.sender.observe(&message);
 //!             self.lines.push(message.into_payload());
 //!         }
 //!     }
 //!
 //!     /// Says something, and returns what to send to all others.
 //!     fn say(&mut self, line: &str) -> Message<&'static str, String> {
-//!         let message = self.outbox.stamp(line.to_string()).expect("2^64 lines will not be reached");
+//!         let message = self.sender.stamp(line.to_string()).expect("2^64 lines will not be reached");
 //!         self.receive(message.clone());
 //!         message
 //!     }
@@ -93,7 +87,7 @@
 //! | feature | default | what you lose without it |
 //! |---|---|---|
 //! | `std` | on | [`SystemTime`](scalar::SystemTime) as a source of time, a [log in memory](broadcast::MemoryLog) that threads share; it turns on `alloc` |
-//! | `alloc` | on, by `std` | all that grows: version vectors, causal delivery, total order, oracles. Clocks, counters, [`Fence`] and [`FixedVector`] remain |
+//! | `alloc` | on, by `std` | all that grows: version vectors, causal delivery, total order, oracles. Clocks, counters, [`Fence`](broadcast::Fence) and [`FixedVector`](version::FixedVector) remain |
 //! | `simd` | on | vectors of many entries take 2 to 4 times as long to merge and compare; the results are the same |
 //! | `portable-atomic` | off | what threads share, on targets without 64-bit atomics |
 //! | `serde` | off | `Serialize` and `Deserialize`, which refuse what the constructors refuse |
@@ -103,7 +97,7 @@
 //!
 //! `alloc` asks of a target an allocator, and loads and stores of a word that are atomic, but no more: a Cortex-M0,
 //! without compare-and-swap and so without `Arc`, is enough for causal delivery and total order. What threads share,
-//! [`AtomicLamportClock`] and others, is left out where there are no 64-bit atomics, unless `portable-atomic` is on;
+//! [`AtomicLamportClock`](scalar::AtomicLamportClock) and others, is left out where there are no 64-bit atomics, unless `portable-atomic` is on;
 //! without compare-and-swap the binary also has to choose how that crate gets it (its feature `critical-section`, for
 //! one).
 

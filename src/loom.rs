@@ -11,12 +11,13 @@ use std::println;
 use std::sync::atomic::{AtomicUsize, Ordering as StdOrdering};
 use std::vec::Vec;
 
-use crate::LamportClock;
-use crate::counter::{AtomicCounter, Counter};
-use crate::scalar::{AtomicHybridClock, AtomicLamportClock, HybridTime};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
+
+use crate::LamportClock;
+use crate::counter::{AtomicCounter, Counter};
+use crate::scalar::{AtomicHybridClock, AtomicLamportClock, HybridTime};
 
 const MAX: u64 = LamportClock::<u8>::MAX;
 

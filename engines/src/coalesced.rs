@@ -1,10 +1,11 @@
 //! The driver of [`Coalescing`] for threads: a counter that is far away, one request for all that wait.
 
-use core::fmt;
 use core::num::NonZeroU64;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use happens_before::counter::{BatchRequest, Coalescing, Counter, NotAboveLast, Redeemed};
+use happens_before::counter::{BatchRequest, Coalescing, Counter, Redeemed};
+
+use crate::error::CoalescedError;
 
 /// How often a call asks for numbers, each of which is given up if it wakes up too late.
 const TRIES: usize = 100;
@@ -108,43 +109,6 @@ impl<C: Counter> Counter for Coalesced<C> {
 
     fn current(&self) -> Result<u64, Self::Error> {
         self.counter.current().map_err(CoalescedError::Counter)
-    }
-}
-
-/// The reason why a shared counter gave no number. Numbers may be spent, but nobody else gets them: call again. `E` is the
-/// error of the counter within.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CoalescedError<E> {
-    /// The counter failed, at a request that this caller sent.
-    Counter(E),
-    /// The counter failed, at a request that another caller sent for this one too.
-    Shared,
-    /// The counter answered, and each time the numbers were given up before this thread had woken up. Give it more time
-    /// of the processor.
-    TooLate,
-    /// The counter answered with numbers that it cannot have: it has gone back. Stop using it.
-    NotAboveLast(NotAboveLast),
-}
-
-impl<E: fmt::Display> fmt::Display for CoalescedError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Counter(error) => error.fmt(f),
-            Self::Shared => f.write_str("the counter failed for all who waited; call again"),
-            Self::TooLate => f.write_str("the thread wakes up too late for its numbers, each time; call again"),
-            Self::NotAboveLast(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<E: core::error::Error + 'static> core::error::Error for CoalescedError<E> {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Counter(error) => Some(error),
-            Self::NotAboveLast(error) => Some(error),
-            Self::Shared | Self::TooLate => None,
-        }
     }
 }
 

@@ -1,6 +1,8 @@
-//! What a request came to that was not answered.
+//! The errors of the engines, and of the counter that threads share.
 
 use core::fmt;
+
+use happens_before::counter::NotAboveLast;
 
 /// The last number, slot or epoch that engines keep: 2^63 - 1.
 #[cfg(any(feature = "postgres", feature = "redb"))]
@@ -10,10 +12,10 @@ pub(crate) const MAX: u64 = i64::MAX as u64;
 ///
 /// What was done, and where, is said by answers, never by errors. So an error leaves one of two:
 ///
-/// | [`outcome`](Self::outcome) | was it carried out? | how to find out |
+/// | [`is_unknown`](Self::is_unknown) | was it carried out? | how to find out |
 /// |---|---|---|
-/// | [`NotDone`](Outcome::NotDone) | no, and it will not be | nothing to find out |
-/// | [`Unknown`](Outcome::Unknown) | it was, or was not, or still will be | repeat it unchanged: a write, an append, a seal, a trim then says what stands; the numbers of a counter are spent or not, and nobody else gets them |
+/// | `false` | no, and it will not be | nothing to find out |
+/// | `true` | it was, or was not, or still will be | repeat it unchanged: a write, an append, a seal, a trim then says what stands; the numbers of a counter are spent or not, and nobody else gets them |
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EngineError<E> {
@@ -35,24 +37,10 @@ pub enum EngineError<E> {
     Missing,
 }
 
-/// Whether a request was carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was not, and will not be.
-    NotDone,
-    /// Nobody can say: it was, or was not, or still will be. Repeat it unchanged.
-    Unknown,
-}
-
 impl<E> EngineError<E> {
-    /// Returns whether the request was carried out.
-    pub fn outcome(&self) -> Outcome {
-        match self {
-            Self::Unknown(_) => Outcome::Unknown,
-            Self::NotDone(_) | Self::OutOfRange { .. } | Self::Exhausted { .. } | Self::Missing => {
-                Outcome::NotDone
-            }
-        }
+    /// Returns whether the request may have been carried out, or still may be; otherwise it was not, and will not be.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown(_))
     }
 
     /// Refuses what is above 2^63 - 1, in a type of which that is the maximum.
@@ -81,6 +69,43 @@ impl<E: core::error::Error + 'static> core::error::Error for EngineError<E> {
         match self {
             Self::NotDone(error) | Self::Unknown(error) => Some(error),
             Self::OutOfRange { .. } | Self::Exhausted { .. } | Self::Missing => None,
+        }
+    }
+}
+
+/// The reason why a shared counter gave no number. Numbers may be spent, but nobody else gets them: call again. `E` is the
+/// error of the counter within.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CoalescedError<E> {
+    /// The counter failed, at a request that this caller sent.
+    Counter(E),
+    /// The counter failed, at a request that another caller sent for this one too.
+    Shared,
+    /// The counter answered, and each time the numbers were given up before this thread had woken up. Give it more time
+    /// of the processor.
+    TooLate,
+    /// The counter answered with numbers that it cannot have: it has gone back. Stop using it.
+    NotAboveLast(NotAboveLast),
+}
+
+impl<E: fmt::Display> fmt::Display for CoalescedError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Counter(error) => error.fmt(f),
+            Self::Shared => f.write_str("the counter failed for all who waited; call again"),
+            Self::TooLate => f.write_str("the thread wakes up too late for its numbers, each time; call again"),
+            Self::NotAboveLast(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: core::error::Error + 'static> core::error::Error for CoalescedError<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Counter(error) => Some(error),
+            Self::NotAboveLast(error) => Some(error),
+            Self::Shared | Self::TooLate => None,
         }
     }
 }

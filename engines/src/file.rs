@@ -38,7 +38,6 @@
 //!
 //! Lampson, *Atomic Transactions* (1981), "stable storage": two copies, written one after the other.
 
-use core::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
@@ -47,9 +46,9 @@ use happens_before::sequence::Store;
 
 /// The length of a slot.
 const SLOT: usize = 32;
-/// Where the slots begin: on pages of their own.
+/// The places of the slots: on pages of their own.
 const PLACES: [u64; 2] = [0, 4_096];
-/// What a slot begins with: the name of the format.
+/// The first bytes of a slot: the name of the format.
 const MAGIC: [u8; 8] = *b"hb-num-1";
 
 /// One number in a file, which survives a crash at any moment; for [`ReserveAhead`](happens_before::sequence::ReserveAhead).
@@ -57,12 +56,17 @@ const MAGIC: [u8; 8] = *b"hb-num-1";
 /// The module's comment has the algorithm. The file is locked: a second owner, in this process or in another, is refused.
 /// A read costs a read; a write, and the first read, two synchronous writes.
 ///
+/// # Errors
+///
+/// After a write that failed, the store has the old number or the new one: read it to find out which, for good. The kind
+/// `InvalidData` says that neither copy is whole. Then restore the number from elsewhere, and not lower than it was.
+///
 /// # Examples
 ///
 /// ```
 /// use core::num::NonZeroU64;
 /// use happens_before::sequence::ReserveAhead;
-/// use happens_before_engines::FileStore;
+/// use happens_before_engines::file::FileStore;
 ///
 /// # let directory = tempfile::tempdir()?;
 /// let path = directory.path().join("numbers");
@@ -83,9 +87,9 @@ impl FileStore {
     ///
     /// # Errors
     ///
-    /// [`FileError::Io`], of the kind `AlreadyExists` if there is a file. After any other, there may be one; remove it if
-    /// it cannot be opened, since no number was taken from it.
-    pub fn create(path: impl AsRef<Path>) -> Result<Self, FileError> {
+    /// An error of the kind `AlreadyExists` if there is a file. After any other, there may be one; remove it if it cannot
+    /// be opened, since no number was taken from it.
+    pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
         let mut store = Self::locked(file)?;
@@ -99,17 +103,20 @@ impl FileStore {
     ///
     /// # Errors
     ///
-    /// [`FileError::Io`], of the kind `NotFound` if there is none: a new one would issue numbers again from 1, so that is
-    /// for you to decide. [`FileError::InUse`].
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
+    /// An error of the kind `NotFound` if there is none: a new one would issue numbers again from 1, so that is for you to
+    /// decide; of the kind `ResourceBusy` if another handle, here or in another process, has the file open.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::locked(OpenOptions::new().read(true).write(true).open(path)?)
     }
 
-    fn locked(file: File) -> Result<Self, FileError> {
+    fn locked(file: File) -> io::Result<Self> {
         match file.try_lock() {
             Ok(()) => Ok(Self(TwoSlots { disk: file, settled: None })),
-            Err(TryLockError::WouldBlock) => Err(FileError::InUse),
-            Err(TryLockError::Error(error)) => Err(error.into()),
+            Err(TryLockError::WouldBlock) => {
+                let what = "the file with the number is in use; it takes one owner at a time";
+                Err(io::Error::new(io::ErrorKind::ResourceBusy, what))
+            }
+            Err(TryLockError::Error(error)) => Err(error),
         }
     }
 }
@@ -124,63 +131,29 @@ pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
 }
 
 impl Store for FileStore {
-    type Error = FileError;
+    type Error = io::Error;
 
-    fn read(&mut self) -> Result<u64, FileError> {
+    fn read(&mut self) -> io::Result<u64> {
         self.0.read()
     }
 
-    fn write(&mut self, number: u64) -> Result<(), FileError> {
+    fn write(&mut self, number: u64) -> io::Result<()> {
         self.0.write(number)
     }
 }
 
-/// Why a number could not be read or written. After a failed write the store has the old number or the new one: read
-/// it to find out which, for good.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum FileError {
-    /// The file cannot be read or written.
-    Io(io::Error),
-    /// Neither slot is whole. Restore the number from elsewhere, and not lower than it was; nothing is written over.
-    Damaged,
-    /// Another handle, here or in another process, has the file open.
-    InUse,
-    /// The file was written 2^64 times.
-    Exhausted,
+/// Neither slot is whole; nothing is written over.
+fn damaged() -> io::Error {
+    let what = "both copies of the number are damaged; restore it, not lower than it was";
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-impl From<io::Error> for FileError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
+/// The disk failed; the kind of the error stays.
+fn failed(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("the file with the number failed: {error}; read it again"))
 }
 
-impl fmt::Display for FileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(error) => write!(f, "the file with the number failed: {error}; read it again"),
-            Self::Damaged => {
-                f.write_str("both copies of the number are damaged; restore it, not lower than it was")
-            }
-            Self::InUse => f.write_str("the file with the number is in use; it takes one owner at a time"),
-            Self::Exhausted => {
-                f.write_str("the file was written too often; make a new one, and observe the number")
-            }
-        }
-    }
-}
-
-impl core::error::Error for FileError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Io(error) => Some(error),
-            Self::Damaged | Self::InUse | Self::Exhausted => None,
-        }
-    }
-}
-
-/// What the algorithm needs of a file.
+/// The operations that the algorithm needs of a file.
 trait Disk {
     /// Reads from `place` on, and returns how much there was.
     fn read_at(&mut self, place: u64, bytes: &mut [u8]) -> io::Result<usize>;
@@ -244,24 +217,24 @@ impl Numbered {
 #[derive(Debug)]
 struct TwoSlots<D> {
     disk: D,
-    /// What both slots hold, durably; `None` if that is not known.
+    /// The number in both slots, durably; `None` if that is not known.
     settled: Option<Numbered>,
 }
 
 impl<D: Disk> TwoSlots<D> {
     fn slot(&mut self, place: u64) -> io::Result<Option<Numbered>> {
         let mut bytes = [0; SLOT];
-        let len = self.disk.read_at(place, &mut bytes)?;
+        let len = self.disk.read_at(place, &mut bytes).map_err(failed)?;
         Ok(if len == SLOT { Numbered::from_bytes(&bytes) } else { None })
     }
 
-    fn read(&mut self) -> Result<u64, FileError> {
+    fn read(&mut self) -> io::Result<u64> {
         let slots = [self.slot(PLACES[0])?, self.slot(PLACES[1])?];
         let newest = match slots {
             [Some(a), Some(b)] if a.version > b.version => a,
             [_, Some(b)] => b,
             [Some(a), None] => a,
-            [None, None] => return Err(FileError::Damaged),
+            [None, None] => return Err(damaged()),
         };
         if slots != [Some(newest); 2] || self.settled != Some(newest) {
             // F1: first the slot that does not hold it.
@@ -272,26 +245,28 @@ impl<D: Disk> TwoSlots<D> {
         Ok(newest.number)
     }
 
-    fn write(&mut self, number: u64) -> Result<(), FileError> {
+    fn write(&mut self, number: u64) -> io::Result<()> {
         if self.settled.is_none() {
             self.read()?;
         }
         // A read that was answered has settled.
-        let Some(Numbered { version, .. }) = self.settled else { return Err(FileError::Damaged) };
-        let version = version.checked_add(1).ok_or(FileError::Exhausted)?;
+        let Some(Numbered { version, .. }) = self.settled else { return Err(damaged()) };
+        let version = version.checked_add(1).ok_or_else(|| {
+            io::Error::other("the file was written too often; make a new one, and observe the number")
+        })?;
         self.put_both(Numbered { version, number }, PLACES)
     }
 
     /// Writes to a new file what it has before the first write.
-    fn begin(&mut self) -> Result<(), FileError> {
+    fn begin(&mut self) -> io::Result<()> {
         self.put_both(Numbered { version: 0, number: 0 }, PLACES)
     }
 
-    fn put_both(&mut self, numbered: Numbered, places: [u64; 2]) -> Result<(), FileError> {
+    fn put_both(&mut self, numbered: Numbered, places: [u64; 2]) -> io::Result<()> {
         self.settled = None;
         for place in places {
-            self.disk.write_at(place, &numbered.to_bytes())?;
-            self.disk.sync()?;
+            self.disk.write_at(place, &numbered.to_bytes()).map_err(failed)?;
+            self.disk.sync().map_err(failed)?;
         }
         self.settled = Some(numbered);
         Ok(())
@@ -431,7 +406,7 @@ mod tests {
         for during_write in 0..4 {
             let mut store = with(&[10, 20]);
             store.disk.operations = during_write;
-            assert!(matches!(store.write(30), Err(FileError::Io(_))));
+            assert!(store.write(30).is_err_and(|e| e.kind() == io::ErrorKind::BrokenPipe));
             store.disk.operations = 1_000;
             let read = store.read().unwrap();
             assert!(read == 20 || read == 30);
@@ -464,19 +439,19 @@ mod tests {
                     one[at] ^= flip;
                     assert_eq!(read(&one).unwrap(), 20);
                     one[4_096 - place + at % 4_096] ^= 1; // the same byte of the other slot
-                    assert!(matches!(read(&one), Err(FileError::Damaged)));
+                    assert!(matches!(read(&one), Err(e) if e.kind() == io::ErrorKind::InvalidData));
                 }
             }
         }
         for len in 0..image.len() {
             match read(&image[..len]) {
                 Ok(number) => assert!(number == 20 && len >= SLOT),
-                Err(error) => assert!(matches!(error, FileError::Damaged) && len < SLOT),
+                Err(error) => assert!(error.kind() == io::ErrorKind::InvalidData && len < SLOT),
             }
         }
         // What is damaged stays as it is, for whoever mends it.
         let mut store = on(vec![0; 5_000], 4);
-        assert!(matches!(store.write(7), Err(FileError::Damaged)));
+        assert!(matches!(store.write(7), Err(e) if e.kind() == io::ErrorKind::InvalidData));
         assert_eq!(store.disk.durable, vec![0; 5_000]);
     }
 
@@ -495,7 +470,7 @@ mod tests {
     fn the_version_does_not_wrap() {
         let mut store = with(&[10]);
         store.put_both(Numbered { version: u64::MAX, number: 20 }, PLACES).unwrap();
-        assert!(matches!(store.write(30), Err(FileError::Exhausted)));
+        assert!(matches!(store.write(30), Err(e) if e.to_string().contains("too often")));
         assert_eq!(store.read().unwrap(), 20);
     }
 
@@ -503,12 +478,10 @@ mod tests {
     fn a_file_has_one_owner_and_is_never_made_by_mistake() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("number");
-        assert!(matches!(FileStore::open(&path), Err(FileError::Io(e)) if e.kind() == io::ErrorKind::NotFound));
+        assert!(matches!(FileStore::open(&path), Err(e) if e.kind() == io::ErrorKind::NotFound));
         let mut store = FileStore::create(&path).unwrap();
-        assert!(
-            matches!(FileStore::create(&path), Err(FileError::Io(e)) if e.kind() == io::ErrorKind::AlreadyExists)
-        );
-        assert!(matches!(FileStore::open(&path), Err(FileError::InUse)));
+        assert!(matches!(FileStore::create(&path), Err(e) if e.kind() == io::ErrorKind::AlreadyExists));
+        assert!(matches!(FileStore::open(&path), Err(e) if e.kind() == io::ErrorKind::ResourceBusy));
         assert_eq!(store.read().unwrap(), 0);
         store.write(5).unwrap();
         assert_eq!(store.read().unwrap(), 5);

@@ -31,7 +31,7 @@
 //! | one process, and a disk | `redb::Redb` | threads | a synchronous write, one after another |
 //! | several processes or machines, and a PostgreSQL | `postgres::Postgres` | all that reach the server | a round trip and a synchronous write, shared by those who wait |
 //! | the same, and a runtime | `postgres::AsyncPostgres`, driven by [`asynchronous`] | all that reach the server | the same, without a thread that waits |
-//! | one number to survive a restart, for [`ReserveAhead`](happens_before::sequence::ReserveAhead) | [`FileStore`] | nobody | two synchronous writes |
+//! | one number to survive a restart, for [`ReserveAhead`](happens_before::sequence::ReserveAhead) | [`file::FileStore`] | nobody | two synchronous writes |
 //! | many threads that all want numbers from a counter that is far away | [`Coalesced`], around any blocking counter | threads | a call for all that wait |
 //!
 //! # What every engine promises
@@ -47,7 +47,7 @@
 //! # What an error tells
 //!
 //! An *answer* says what was done, and at which position. An error says one of two things: the request is *not done*, or
-//! that is *unknown*, and then how to find out. [`EngineError::outcome`] says which. In the table, the tests that make it
+//! that is *unknown*, and then how to find out. [`EngineError::is_unknown`] says which. In the table, the tests that make it
 //! happen are named in brackets.
 //!
 //! | what fails | which requests | the caller knows | and then |
@@ -68,8 +68,8 @@
 //! | PostgreSQL: `fsync = off`, or a table that is `UNLOGGED` or of an earlier version | open | not done | see to what the error says `[postgres_settings]` |
 //! | PostgreSQL: the row of a counter or a log is gone | all | not done ([`Missing`](EngineError::Missing)) | find out who removed it `[postgres_errors]` |
 //! | PostgreSQL: a future is dropped | what changes something | **unknown** | repeat it unchanged `[postgres_errors, asynchronous]` |
-//! | **file**: the disk, in a write | `write` | old or new, whole | [read](FileStore) it, which makes what it finds durable `[file, disk_full]` |
-//! | file: both copies damaged; written 2^64 times; in use | all | not done ([`FileError`](file::FileError)) | `[file]` |
+//! | **file**: the disk, in a write | `write` | old or new, whole | [read](file::FileStore) it, which makes what it finds durable `[file, disk_full]` |
+//! | file: both copies damaged; written 2^64 times; in use | all | not done (an [`io::Error`](std::io::Error)) | `[file]` |
 //! | **memory**: no room | write, append | not done ([`LogFull`](happens_before::broadcast::LogFull)) | trim `[asynchronous]` |
 //! | **coalesced**: the counter within fails, or panics, or goes back | `increment_and_get` | numbers are spent or not ([`CoalescedError`]) | call again `[coalesced]` |
 //!
@@ -129,6 +129,5 @@ pub mod postgres;
 #[cfg(feature = "redb")]
 pub mod redb;
 
-pub use coalesced::{Coalesced, CoalescedError};
-pub use error::{EngineError, Outcome};
-pub use file::FileStore;
+pub use coalesced::Coalesced;
+pub use error::{CoalescedError, EngineError};

@@ -5,9 +5,9 @@ use core::fmt::Debug;
 
 use arbitrary::{Arbitrary, Unstructured};
 use happens_before::Dot;
-use happens_before::broadcast::{Content, Entry};
+use happens_before::broadcast::{Content, Entry, Unreadable};
 use happens_before::codec::DecodeId;
-use happens_before_engines::entry::{self, NotAnEntry};
+use happens_before_engines::entry;
 use libfuzzer_sys::fuzz_target;
 
 const PLACE: &[u8] = b"log";
@@ -62,10 +62,10 @@ fn round_trip<I: DecodeId + Debug + for<'a> Arbitrary<'a>>(data: &[u8]) {
     let Some(said) = parts.entry() else { return };
     let mut bytes = entry::encode(PLACE, &said);
     assert_eq!(entry::decode(PLACE, &bytes).as_ref(), Ok(&said));
-    assert_eq!(entry::decode::<I, Vec<u8>>(b"other", &bytes), Err(NotAnEntry::Damaged));
+    assert_eq!(entry::decode::<I, Vec<u8>>(b"other", &bytes), Err(Unreadable::Damaged));
     let bit = bit % (bytes.len() * 8);
     bytes[bit / 8] ^= 1 << (bit % 8);
-    assert_eq!(entry::decode::<I, Vec<u8>>(PLACE, &bytes), Err(NotAnEntry::Damaged));
+    assert_eq!(entry::decode::<I, Vec<u8>>(PLACE, &bytes), Err(Unreadable::Damaged));
 }
 
 fuzz_target!(|data: &[u8]| {

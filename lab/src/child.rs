@@ -48,7 +48,7 @@ pub(crate) struct Ended<T> {
 
 /// The reason why there is no result.
 #[derive(Debug)]
-pub(crate) enum Failure<E> {
+pub(crate) enum ChildFailure<E> {
     /// It cannot be run, or its output not be read.
     Io(io::Error),
     /// It took too long, and was stopped.
@@ -57,7 +57,7 @@ pub(crate) enum Failure<E> {
     Refused(E),
 }
 
-impl<E> From<io::Error> for Failure<E> {
+impl<E> From<io::Error> for ChildFailure<E> {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
@@ -67,12 +67,12 @@ impl<E> From<io::Error> for Failure<E> {
 ///
 /// # Errors
 ///
-/// Those that [`Failure`] names. The program does not run any more.
+/// Those that [`ChildFailure`] names. The program does not run any more.
 pub(crate) fn run<T, E>(
     command: &mut Command,
     allowance: Allowance,
     read: impl FnOnce(&mut dyn BufRead) -> Result<T, E>,
-) -> Result<Ended<T>, Failure<E>> {
+) -> Result<Ended<T>, ChildFailure<E>> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);
@@ -101,10 +101,10 @@ pub(crate) fn run<T, E>(
     });
     let status = interrupt::collect(&mut child)?;
     match value {
-        _ if late => Err(Failure::Late),
+        _ if late => Err(ChildFailure::Late),
         Some(Ok(value)) => Ok(Ended { value, success: status.success(), complaints }),
-        Some(Err(error)) => Err(Failure::Refused(error)),
-        None => Err(Failure::Io(io::ErrorKind::BrokenPipe.into())),
+        Some(Err(error)) => Err(ChildFailure::Refused(error)),
+        None => Err(ChildFailure::Io(io::ErrorKind::BrokenPipe.into())),
     }
 }
 
@@ -176,7 +176,7 @@ mod tests {
 
     const LONG: Allowance = Allowance { time: Duration::from_secs(600), memory: 1 << 30 };
 
-    fn shell(script: &str, allowance: Allowance) -> Result<Ended<String>, Failure<io::Error>> {
+    fn shell(script: &str, allowance: Allowance) -> Result<Ended<String>, ChildFailure<io::Error>> {
         run(Command::new("sh").args(["-c", script]), allowance, |output| {
             let mut text = String::new();
             output.read_to_string(&mut text).map(|_| text)
@@ -200,7 +200,7 @@ mod tests {
             ["exec sleep 1000", "sleep 1000; true", "sleep 1000 & sleep 1000", "exec sleep 1000 >&- 2>&-"]
         {
             let failure = shell(script, short).expect_err(script);
-            assert!(matches!(failure, Failure::Late), "{script}: {failure:?}");
+            assert!(matches!(failure, ChildFailure::Late), "{script}: {failure:?}");
         }
     }
 
@@ -212,7 +212,7 @@ mod tests {
                 Err(_) => Ok(()),
             }
         });
-        assert!(matches!(refused, Err(Failure::Refused(10_000))), "{refused:?}");
+        assert!(matches!(refused, Err(ChildFailure::Refused(10_000))), "{refused:?}");
     }
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
         let failure =
             run(&mut Command::new("/nowhere/at/all"), LONG, |_| Ok::<(), ()>(())).expect_err("nothing");
         assert!(
-            matches!(&failure, Failure::Io(error) if error.kind() == io::ErrorKind::NotFound),
+            matches!(&failure, ChildFailure::Io(error) if error.kind() == io::ErrorKind::NotFound),
             "{failure:?}"
         );
     }

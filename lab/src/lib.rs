@@ -8,7 +8,7 @@
 //! | [`history`] | what is replayed: a built-in session, an editing trace, a git repository |
 //! | [`replay`] | the run: sites that send, deliver, ask for what is missing, and are judged |
 //! | [`order`] | total order over memory, redb or PostgreSQL: publishers, subscribers, faults, the verdict |
-//! | [`report`] | what a replay showed, for people and for machines |
+//! | [`report`] | the report of a run, for people and for machines |
 //! | [`diagram`] | the space-time diagram of a small run |
 //! | [`progress`] | what is seen while a long run goes on |
 //! | [`stream`] | which part of a run draws from which stream of random numbers |
@@ -30,7 +30,6 @@ mod output;
 pub mod progress;
 pub mod replay;
 pub mod report;
-pub mod verdict;
 pub mod words;
 
 pub mod stream {
@@ -43,6 +42,6 @@ pub mod stream {
     pub const QUESTIONS: u64 = 3;
     /// The built-in session.
     pub const SESSION: u64 = 4;
-    /// What goes wrong with which message, where an order is tried out.
+    /// The faults that messages meet, where an order is tried out.
     pub const FAULTS: u64 = 5;
 }

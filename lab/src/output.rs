@@ -29,7 +29,7 @@ pub(crate) fn printed(printing: io::Result<()>) -> Result<(), InputError> {
 
 /// A file that appears whole or not at all.
 pub(crate) struct Picture<'a> {
-    /// What the user calls it.
+    /// The user's name for it.
     path: &'a Path,
     /// The place of the file: where the link leads, if the path is one.
     target: PathBuf,

@@ -27,7 +27,7 @@ pub fn shortened(text: &str) -> &str {
     text.char_indices().nth(SHOWN).map_or(text, |(end, _)| &text[..end])
 }
 
-/// Whether a terminal takes the character for a command.
+/// True if a terminal takes the character for a command.
 fn is_command(letter: char) -> bool {
     let turns = ['\u{61c}', '\u{200e}', '\u{200f}'].contains(&letter)
         || ('\u{202a}'..='\u{202e}').contains(&letter)

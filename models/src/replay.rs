@@ -8,15 +8,15 @@ use std::fmt::{self, Debug, Write};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-/// What runs in a model: the same inputs make the same machine.
+/// A machine in a model: the same inputs make the same machine.
 pub trait Machine: Debug + Sized {
-    /// What it begins with.
+    /// The beginning of it.
     type Start: Clone + Debug;
-    /// What may happen to it.
+    /// An input.
     type Input: Clone + Debug;
-    /// What comes of that.
+    /// The result of an input.
     type Output;
-    /// What others see of it.
+    /// The part of it that others see.
     type View: Clone + Debug;
 
     /// Makes it.
@@ -93,7 +93,7 @@ impl<M: Machine> Running<M> {
 
 /// A number that stands for all that is in a value, if `Debug` shows all of it.
 pub fn fingerprint(value: &impl Debug) -> u64 {
-    /// What is written to it is hashed.
+    /// A hash of all that is written to it.
     struct Hashed(DefaultHasher);
 
     impl Write for Hashed {

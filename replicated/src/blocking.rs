@@ -37,10 +37,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use super::{Applied, Replica, StateMachine, SyncError, Synced, Waited};
 use happens_before::NodeId;
 use happens_before::broadcast::{Log, Published, SlotLog, blocking as broadcast};
 use happens_before::counter::Counter;
+
+use super::{Applied, Replica, StateMachine, SyncError, Synced, Waited};
 
 /// Applies commands until the one that was published is applied, and returns its outcome; as
 /// [`Replica::poll_outcome`], over a log of slots.

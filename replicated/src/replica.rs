@@ -8,12 +8,13 @@
 
 use core::fmt;
 
-use super::{ReplicaError, StateMachine};
 use happens_before::broadcast::{
     Delivery, Entry, Follow, Position, Published, ReadAnswer, ReadLimit, Snapshot, SubscribeError,
     SubscribeRequest, SubscriberConfig, WriteAnswer,
 };
 use happens_before::{Dot, NodeId, Subscriber};
+
+use super::{ReplicaError, StateMachine};
 
 /// A copy of a state machine: it applies the commands of a log in order, each once, and does no input or output.
 ///

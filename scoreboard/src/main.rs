@@ -25,6 +25,7 @@
 mod allocations;
 mod codec;
 mod delivery;
+mod order;
 mod scalar;
 mod sequence;
 mod vector;
@@ -41,6 +42,7 @@ const SUBJECTS: &[Subject] = &[
     ("codec", codec::cases),
     ("vector", vector::cases),
     ("delivery", delivery::cases),
+    ("order", order::cases),
 ];
 
 type Subject = (&'static str, fn() -> Vec<Case>);
@@ -51,14 +53,14 @@ const ROUNDS: usize = 40;
 /// A peer whose rounds take longer than this, in seconds, is measured in the first process only.
 const SLOW: f64 = 0.5;
 
-/// Where a process finds who is not to be measured.
+/// The variable that names those who are not to be measured.
 const SKIPPED: &str = "HB_SKIPPED";
 
 /// One line of the scoreboard.
 pub struct Case {
-    /// What is measured, unique within the subject.
+    /// The subject of the measurement, unique within the subject of the scoreboard.
     pub name: &'static str,
-    /// What the figures are in; lower is better.
+    /// The unit of the figures; lower is better.
     pub unit: &'static str,
     pub pick: Pick,
     pub goal: Goal,
@@ -76,7 +78,7 @@ pub enum Pick {
     Median,
 }
 
-/// What was asked for.
+/// The goal of a case.
 #[derive(Clone, Copy)]
 pub enum Goal {
     None,

@@ -98,9 +98,9 @@ mod search;
 mod shrink;
 mod swarm;
 
-pub use node::{Node, Scenario, Step};
+pub use node::{Node, Scenario, Setup, Step};
 pub use random::Random;
-pub use run::{Failure, FailureKind, Line, Outcome, Tally, run};
+pub use run::{Failure, FailureKind, Line, RunResult, Tally, run};
 pub use schedule::{Decision, Schedule};
-pub use search::{Failing, Found, SEED, Setup};
+pub use search::{Failing, Found, SEED};
 pub use swarm::{Faults, Swarm};

@@ -13,7 +13,7 @@
 //!
 //! What arrives in one millisecond arrives in the order in which it was sent.
 //!
-//! Every link draws from a stream of its own, so the [`Fate`] of the n-th packet of a link depends on nothing but the
+//! Every link draws from a stream of its own, so the [`PacketFate`] of the n-th packet of a link depends on nothing but the
 //! seed. Fates can be recorded, and a network can follow a list of them instead of drawing.
 
 use std::cmp::Reverse;
@@ -98,7 +98,7 @@ pub struct Partition {
     pub until: u64,
     /// For every node, which group it is in; what is not there is in the group `false`.
     pub group: Vec<bool>,
-    /// Whether the group `true` still hears the group `false`.
+    /// True if the group `true` still hears the group `false`.
     pub one_way: bool,
 }
 
@@ -142,9 +142,9 @@ impl Partition {
     }
 }
 
-/// What becomes of a packet, where no partition is in its way.
+/// The fate of a packet, where no partition is in its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum PacketFate {
     /// It never arrives.
     Lost,
     /// It arrives so much later.
@@ -156,7 +156,7 @@ pub enum Fate {
 /// A packet, named by the moment at which it is sent. So it keeps its name when other packets are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PacketId {
-    /// Who sends it.
+    /// The sender.
     pub from: usize,
     /// To whom.
     pub to: usize,
@@ -166,11 +166,11 @@ pub struct PacketId {
     pub nth: u64,
 }
 
-/// What became of one packet at the moment it was sent.
+/// The record of one packet at the moment it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// What was drawn for it.
-    pub fate: Fate,
+    /// The fate that was drawn for it.
+    pub fate: PacketFate,
     /// How many copies will never arrive, lost or cut off.
     pub lost: u8,
 }
@@ -182,11 +182,11 @@ pub struct Arrival<P> {
     pub at: u64,
     /// When it was sent.
     pub sent: u64,
-    /// Where it comes from.
+    /// The sender.
     pub from: usize,
-    /// Where it arrives.
+    /// The receiver.
     pub to: usize,
-    /// What travelled.
+    /// The packet.
     pub packet: P,
 }
 
@@ -219,9 +219,9 @@ pub struct Network<P> {
 #[derive(Debug)]
 enum Fates {
     /// Drawn by each link.
-    Drawn { record: Option<Vec<(PacketId, Fate)>> },
+    Drawn { record: Option<Vec<(PacketId, PacketFate)>> },
     /// Given beforehand; a packet that is not there has the usual one.
-    Given(BTreeMap<PacketId, Fate>),
+    Given(BTreeMap<PacketId, PacketFate>),
 }
 
 /// From one node to another.
@@ -281,7 +281,7 @@ impl<P: Clone> Network<P> {
     }
 
     /// Makes a network that draws nothing: a packet that is not in `fates` arrives once, after the least delay.
-    pub(crate) fn with_given_fates(conditions: Conditions, fates: BTreeMap<PacketId, Fate>) -> Self {
+    pub(crate) fn with_given_fates(conditions: Conditions, fates: BTreeMap<PacketId, PacketFate>) -> Self {
         Self::with_fates(conditions, 0, Fates::Given(fates))
     }
 
@@ -299,7 +299,7 @@ impl<P: Clone> Network<P> {
     }
 
     /// Returns what was noted, and notes no more.
-    pub(crate) fn take_record(&mut self) -> Vec<(PacketId, Fate)> {
+    pub(crate) fn take_record(&mut self) -> Vec<(PacketId, PacketFate)> {
         match &mut self.fates {
             Fates::Drawn { record } => record.take().unwrap_or_default(),
             Fates::Given(_) => Vec::new(),
@@ -311,12 +311,12 @@ impl<P: Clone> Network<P> {
         self.traffic.packets += 1;
         let fate = self.fate(now, from, to);
         let lost = match fate {
-            Fate::Lost => {
+            PacketFate::Lost => {
                 self.traffic.lost += 1;
                 1
             }
-            Fate::Once(delay) => self.send_copy(now, delay, from, to, packet),
-            Fate::Twice(first, second) => {
+            PacketFate::Once(delay) => self.send_copy(now, delay, from, to, packet),
+            PacketFate::Twice(first, second) => {
                 self.traffic.duplicated += 1;
                 self.send_copy(now, first, from, to, packet.clone())
                     + self.send_copy(now, second, from, to, packet)
@@ -326,9 +326,9 @@ impl<P: Clone> Network<P> {
     }
 
     /// Finds the fate of the next packet of a link.
-    fn fate(&mut self, now: u64, from: usize, to: usize) -> Fate {
+    fn fate(&mut self, now: u64, from: usize, to: usize) -> PacketFate {
         let Conditions { loss, duplicate, delay, heals_at, .. } = self.conditions;
-        let usual = Fate::Once(delay.least());
+        let usual = PacketFate::Once(delay.least());
         if now >= heals_at {
             return usual;
         }
@@ -343,11 +343,11 @@ impl<P: Clone> Network<P> {
             Fates::Drawn { record } => {
                 let random = &mut link.random;
                 let fate = if random.chance(loss) {
-                    Fate::Lost
+                    PacketFate::Lost
                 } else if random.chance(duplicate) {
-                    Fate::Twice(delay.draw(random), delay.draw(random))
+                    PacketFate::Twice(delay.draw(random), delay.draw(random))
                 } else {
-                    Fate::Once(delay.draw(random))
+                    PacketFate::Once(delay.draw(random))
                 };
                 if let Some(record) = record.as_mut().filter(|_| fate != usual) {
                     record.push((id, fate));
@@ -469,8 +469,8 @@ mod tests {
         let partition = Partition { from: 10, until: 20, group: vec![true, false, true], one_way: false };
         let conditions = Conditions { partitions: vec![partition.clone()], ..Conditions::default() };
         let mut network = Network::new(conditions, 7);
-        let whole = Sent { fate: Fate::Once(1), lost: 0 };
-        let cut = Sent { fate: Fate::Once(1), lost: 1 };
+        let whole = Sent { fate: PacketFate::Once(1), lost: 0 };
+        let cut = Sent { fate: PacketFate::Once(1), lost: 1 };
         assert_eq!(network.send(8, 0, 1, ()), whole);
         assert_eq!(network.send(9, 0, 1, ()), cut, "arrives in the partition");
         assert_eq!(network.send(19, 0, 1, ()), cut, "leaves in the partition");
@@ -521,9 +521,9 @@ mod tests {
         let mut drawn = Network::new(conditions.clone(), 5).recording();
         let fates = send(&mut drawn, true);
         assert_eq!(fates, send(&mut Network::new(conditions.clone(), 5), false));
-        assert!(fates[600..].iter().all(|fate| *fate == Fate::Once(2)), "healed");
+        assert!(fates[600..].iter().all(|fate| *fate == PacketFate::Once(2)), "healed");
         let record: BTreeMap<_, _> = drawn.take_record().into_iter().collect();
-        assert!(record.len() > 400 && record.values().all(|fate| *fate != Fate::Once(2)));
+        assert!(record.len() > 400 && record.values().all(|fate| *fate != PacketFate::Once(2)));
         assert_eq!(fates, send(&mut Network::with_given_fates(conditions, record), true));
     }
 }

@@ -9,9 +9,9 @@ use crate::random::Random;
 /// `now` is the node's own clock in milliseconds. It may run slower or faster than another's and may jump, where the
 /// faults say so. After every input the simulation takes out all packets and asks for the next deadline.
 pub trait Node {
-    /// What travels.
+    /// The packets of the protocol.
     type Packet: Clone + fmt::Debug;
-    /// What the application asks of a node.
+    /// The commands that the application gives a node.
     type Command: Clone + fmt::Debug;
 
     /// Does what the application asks.
@@ -28,6 +28,15 @@ pub trait Node {
 
     /// Returns when the node wants to be called next, by its own clock.
     fn poll_timeout(&mut self) -> Option<u64>;
+}
+
+/// The size and the seed of a run, from which its scenario is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// The number of nodes.
+    pub nodes: usize,
+    /// The seed of the run, for settings that differ from run to run.
+    pub seed: u64,
 }
 
 /// The surroundings of one run: makes the nodes, draws their work, and knows what must hold.

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::clock::{Clock, TRUE_RATE};
-use crate::network::{Arrival, Conditions, Fate, Network, PacketId, Partition, Sent, Traffic};
+use crate::network::{Arrival, Conditions, Network, PacketFate, PacketId, Partition, Sent, Traffic};
 use crate::node::{Node, Scenario, Step};
 use crate::panics;
 use crate::schedule::{Decision, Schedule};
@@ -14,7 +14,7 @@ use crate::schedule::{Decision, Schedule};
 /// How often nodes may be called at one moment because they say that something is due, beyond once each.
 const SPINS: usize = 1000;
 
-/// What went wrong.
+/// A failure of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The true time, in milliseconds.
@@ -57,7 +57,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What a run counted.
+/// The counts of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Inputs to nodes, and packets sent.
@@ -68,7 +68,7 @@ pub struct Tally {
     pub crashes: u64,
     /// Crashes with loss of state.
     pub losses_of_state: u64,
-    /// What the network carried.
+    /// The counts of the network.
     pub traffic: Traffic,
     /// The true time at the end, in milliseconds.
     pub ended_at: u64,
@@ -79,25 +79,25 @@ pub struct Tally {
 pub struct Line {
     /// The true time, in milliseconds.
     pub at: u64,
-    /// What happened.
+    /// The event, in words.
     pub words: String,
 }
 
 /// How a run went.
 #[derive(Clone, Debug)]
-pub struct Outcome {
-    /// What went wrong, if anything did.
+pub struct RunResult {
+    /// The failure, if there was one.
     pub failure: Option<Failure>,
-    /// What was counted.
+    /// The counts.
     pub tally: Tally,
-    /// What happened, if asked for.
+    /// The trace, if asked for.
     pub trace: Vec<Line>,
 }
 
 type CommandOf<S> = <<S as Scenario>::Node as Node>::Command;
 type PacketOf<S> = <<S as Scenario>::Node as Node>::Packet;
 
-/// Where the fates of packets come from.
+/// The source of the fates of packets.
 pub(crate) enum Fates {
     /// They are drawn, and those that are not the usual are returned.
     Drawn(Conditions),
@@ -111,7 +111,7 @@ pub fn run<S: Scenario>(
     schedule: &Schedule<CommandOf<S>>,
     steps: u64,
     trace: bool,
-) -> Outcome {
+) -> RunResult {
     run_with(scenario, schedule, Fates::Given, steps, trace).0
 }
 
@@ -121,7 +121,7 @@ pub(crate) fn run_with<S: Scenario>(
     fates: Fates,
     steps: u64,
     trace: bool,
-) -> (Outcome, Vec<(PacketId, Fate)>) {
+) -> (RunResult, Vec<(PacketId, PacketFate)>) {
     let mut run = Run::new(scenario, schedule, fates, steps, trace);
     let failure = match panics::catch(|| run.run()) {
         Ok(result) => result.err(),
@@ -130,10 +130,10 @@ pub(crate) fn run_with<S: Scenario>(
     run.tally.traffic = run.network.traffic();
     run.tally.ended_at = run.now;
     let record = run.network.take_record();
-    (Outcome { failure, tally: run.tally, trace: run.trace.unwrap_or_default() }, record)
+    (RunResult { failure, tally: run.tally, trace: run.trace.unwrap_or_default() }, record)
 }
 
-/// What the schedule does at a moment.
+/// An act of the schedule at a moment.
 enum Action<'a, C> {
     Command(usize, &'a C),
     Crash { node: usize, nth: usize, loses_state: bool },
@@ -449,12 +449,12 @@ fn cut(partition: &Partition) -> String {
 /// Says what becomes of a packet.
 fn becomes(now: u64, Sent { fate, lost }: Sent) -> String {
     match (fate, lost) {
-        (Fate::Lost, _) => "LOST".to_owned(),
-        (Fate::Once(_), 1..) | (Fate::Twice(..), 2..) => "CUT OFF".to_owned(),
-        (Fate::Once(delay), 0) => format!("arrives at {}", now.saturating_add(delay)),
-        (Fate::Twice(a, b), 0) => {
+        (PacketFate::Lost, _) => "LOST".to_owned(),
+        (PacketFate::Once(_), 1..) | (PacketFate::Twice(..), 2..) => "CUT OFF".to_owned(),
+        (PacketFate::Once(delay), 0) => format!("arrives at {}", now.saturating_add(delay)),
+        (PacketFate::Twice(a, b), 0) => {
             format!("arrives TWICE, at {} and {}", now.saturating_add(a), now.saturating_add(b))
         }
-        (Fate::Twice(..), 1) => "one of TWO copies arrives".to_owned(),
+        (PacketFate::Twice(..), 1) => "one of TWO copies arrives".to_owned(),
     }
 }

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::network::{Fate, PacketId, Partition};
+use crate::network::{PacketFate, PacketId, Partition};
 
 /// Everything that is decided about a run.
 #[derive(Clone, Debug)]
 pub struct Schedule<C> {
-    /// What it was drawn from; scenarios draw their own settings from it.
+    /// The seed it was drawn from; scenarios draw their own settings from it.
     pub seed: u64,
     /// How many nodes take part.
     pub nodes: usize,
@@ -20,7 +20,7 @@ pub struct Schedule<C> {
     pub settles_within: u64,
     /// How long a packet takes about which nothing is decided.
     pub least_delay: u64,
-    /// What happens.
+    /// The decisions, in order of time.
     pub decisions: Vec<Decision<C>>,
 }
 
@@ -33,7 +33,7 @@ pub enum Decision<C> {
         at: u64,
         /// Of whom.
         node: usize,
-        /// What.
+        /// The command.
         command: C,
     },
     /// A node is down for a while. What arrives meanwhile is lost.
@@ -42,9 +42,9 @@ pub enum Decision<C> {
         at: u64,
         /// When it comes back.
         until: u64,
-        /// Who.
+        /// The node.
         node: usize,
-        /// Whether all state is lost, and not only what was not durable.
+        /// True if all state is lost, and not only what was not durable.
         loses_state: bool,
     },
     /// Some nodes do not hear others for a while.
@@ -61,7 +61,7 @@ pub enum Decision<C> {
         jump: i64,
     },
     /// A packet is lost, late or repeated.
-    Packet(PacketId, Fate),
+    Packet(PacketId, PacketFate),
 }
 
 /// The kinds of decisions, from those that a reader would rather be without.
@@ -120,7 +120,7 @@ impl<C: Clone> Schedule<C> {
     }
 
     /// Returns the fates of packets.
-    pub(crate) fn fates(&self) -> BTreeMap<PacketId, Fate> {
+    pub(crate) fn fates(&self) -> BTreeMap<PacketId, PacketFate> {
         let packets = self.decisions.iter().filter_map(|decision| match decision {
             Decision::Packet(id, fate) => Some((*id, *fate)),
             _ => None,

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use crate::network::Traffic;
-use crate::node::{Node, Scenario};
-use crate::run::{self, Failure, FailureKind, Fates, Line, Outcome, Tally};
+use crate::node::{Node, Scenario, Setup};
+use crate::run::{self, Failure, FailureKind, Fates, Line, RunResult, Tally};
 use crate::schedule::{Decision, Schedule};
 use crate::shrink::Shrinking;
 use crate::swarm::Swarm;
@@ -18,15 +18,6 @@ pub const SEED: &str = "SIMULATION_SEED";
 /// How many lines of a trace are shown: so many first ones, and so many last ones.
 const SHOWN: [usize; 2] = [200, 50];
 
-/// What a scenario is made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Setup {
-    /// How many nodes take part.
-    pub nodes: usize,
-    /// The seed of the run, for settings that differ from run to run.
-    pub seed: u64,
-}
-
 /// How a search went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
@@ -34,24 +25,24 @@ pub struct Found {
     pub failing: Option<u64>,
     /// How many runs there were.
     pub runs: u64,
-    /// What they counted, together.
+    /// The counts of all of them, together.
     pub total: Tally,
 }
 
 /// A run that failed, made as short as it would go.
 #[derive(Clone, Debug)]
 pub struct Failing<C> {
-    /// What the run was drawn from.
+    /// The seed that the run was drawn from.
     pub seed: u64,
-    /// What went wrong in it.
+    /// The failure.
     pub failure: Failure,
-    /// What was decided about it.
+    /// The decisions about it.
     pub drawn: Schedule<C>,
-    /// What is left of that in the short run.
+    /// The decisions that are left in the short run.
     pub schedule: Schedule<C>,
-    /// What goes wrong in the short run.
+    /// The failure of the short run.
     pub short_failure: Failure,
-    /// What happens in the short run.
+    /// The trace of the short run.
     pub trace: Vec<Line>,
     /// How many runs it took to find it.
     pub runs: u64,
@@ -66,7 +57,7 @@ impl Swarm {
         seed: u64,
         trace: bool,
         make: &impl Fn(Setup) -> S,
-    ) -> (Outcome, Schedule<CommandOf<S>>) {
+    ) -> (RunResult, Schedule<CommandOf<S>>) {
         let mut scenario = make(Setup { nodes: self.nodes(seed), seed });
         let (mut schedule, conditions) = self.draw(seed, &mut scenario);
         let (outcome, fates) =
@@ -93,7 +84,7 @@ impl Swarm {
                 if seed >= seeds.end || seed > failing.load(Ordering::Relaxed) {
                     return found;
                 }
-                let (Outcome { tally, failure, .. }, _) = self.run(seed, false, make);
+                let (RunResult { tally, failure, .. }, _) = self.run(seed, false, make);
                 found.runs += 1;
                 found.total += tally;
                 progress(&tally);

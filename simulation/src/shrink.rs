@@ -10,11 +10,10 @@
 //! All of that again until nothing changes, or until the runs have taken [`STEPS`] steps. Only steps are counted and
 //! never time, so the result is the same everywhere.
 
-use crate::network::Fate;
-use crate::node::{Node, Scenario};
+use crate::network::PacketFate;
+use crate::node::{Node, Scenario, Setup};
 use crate::run::{self, FailureKind};
 use crate::schedule::{Decision, Kind, Schedule};
-use crate::search::Setup;
 
 /// How many steps all runs together may take.
 const STEPS: u64 = 20_000_000;
@@ -147,11 +146,13 @@ fn milder<C: Clone>(decision: &Decision<C>, variant: u8, least_delay: u64) -> Op
         (Decision::Clock { jump, .. }, 0) if *jump != 0 => *jump /= 2,
         (Decision::Clock { rate, .. }, 1) if *rate != 1000 => *rate = 1000,
         (Decision::Packet(_, fate), variant) => match (*fate, variant) {
-            (Fate::Twice(first, second), 0) => *fate = Fate::Once(first.max(second)),
-            (Fate::Twice(first, second), 1) if first.max(second) > least_delay => {
-                *fate = Fate::Twice(halfway(least_delay, first), halfway(least_delay, second));
+            (PacketFate::Twice(first, second), 0) => *fate = PacketFate::Once(first.max(second)),
+            (PacketFate::Twice(first, second), 1) if first.max(second) > least_delay => {
+                *fate = PacketFate::Twice(halfway(least_delay, first), halfway(least_delay, second));
             }
-            (Fate::Once(delay), 2) if delay > least_delay => *fate = Fate::Once(halfway(least_delay, delay)),
+            (PacketFate::Once(delay), 2) if delay > least_delay => {
+                *fate = PacketFate::Once(halfway(least_delay, delay))
+            }
             _ => return None,
         },
         _ => return None,

@@ -28,7 +28,7 @@ pub struct Swarm {
     pub steps: u64,
 }
 
-/// What may go wrong, each at most.
+/// The faults that may happen, each at most.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Faults {
     /// The probability that a packet is lost.
@@ -41,7 +41,7 @@ pub struct Faults {
     pub partitions: u64,
     /// How often nodes crash.
     pub crashes: u64,
-    /// Whether a crash may take all state.
+    /// True if a crash may take all state.
     pub lose_state: bool,
     /// By how many per mille clocks go wrong.
     pub drift: u64,
@@ -183,7 +183,7 @@ fn interval(random: &mut Random, span: u64) -> (u64, u64) {
     (from, from + 1 + (random.below(span - from) >> random.below(4)))
 }
 
-/// What is drawn from which stream; links have those from 2^63 on.
+/// The streams that are drawn from; links have those from 2^63 on.
 mod stream {
     pub(super) const SIZE: u64 = (1 << 62) + 1;
     pub(super) const SPAN: u64 = (1 << 62) + 2;

@@ -2,7 +2,7 @@
 
 use happens_before_simulation::network::Partition;
 use happens_before_simulation::{
-    Decision, FailureKind, Faults, Node, Outcome, Random, Scenario, Schedule, Step, Swarm, run,
+    Decision, FailureKind, Faults, Node, Random, RunResult, Scenario, Schedule, Step, Swarm, run,
 };
 
 /// A node that writes down what it is given, and does as it is told.
@@ -98,7 +98,7 @@ impl Scenario for Desk {
     }
 }
 
-fn play(nodes: usize, decisions: Vec<Decision<Order>>) -> (Desk, Outcome) {
+fn play(nodes: usize, decisions: Vec<Decision<Order>>) -> (Desk, RunResult) {
     let schedule = Schedule { seed: 0, nodes, heals_at: 1000, settles_within: 500, least_delay: 2, decisions };
     let mut desk = Desk::default();
     let outcome = run(&mut desk, &schedule, 10_000, true);
@@ -181,7 +181,7 @@ fn a_one_way_partition_cuts_one_way() {
 
 #[test]
 fn every_way_to_fail_is_told_apart() {
-    let kind = |outcome: Outcome| outcome.failure.expect("it fails").kind;
+    let kind = |outcome: RunResult| outcome.failure.expect("it fails").kind;
     assert_eq!(kind(play(2, vec![order(10, 0, Order::Send(1, 13))]).1), FailureKind::Violation);
     assert_eq!(kind(play(2, vec![order(10, 0, Order::Spin)]).1), FailureKind::Spinning);
     assert_eq!(kind(play(2, vec![order(10, 0, Order::Send(2, 1))]).1), FailureKind::NoSuchNode);

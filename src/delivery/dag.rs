@@ -79,7 +79,7 @@ pub struct DagEvent<I, P> {
     pub payload: P,
 }
 
-/// BufferLimits on what others can make a [`DagBuffer`] remember.
+/// Limits on what others can make a [`DagBuffer`] remember.
 ///
 /// Others can make the buffer hold twice as many events as `events`, and for each of them an id and two numbers;
 /// and for each link an id and a number.

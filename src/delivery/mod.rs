@@ -1,5 +1,15 @@
 //! Causal delivery: messages are held back until everything they depend on has been delivered.
 //!
+//! | I want to ... | take |
+//! |---|---|
+//! | apply messages in causal order | [`CausalBuffer`], with a [`CausalSender`](crate::CausalSender) to send |
+//! | the same for events that name their parents by hash | [`DagBuffer`](crate::DagBuffer) |
+//! | know what to ask others for | [`CausalBuffer::missing`], [`DagBuffer::missing`](crate::DagBuffer::missing) |
+//! | keep a hostile neighbour from taking the room of the others | [`CausalBuffer::accept_from`], [`CausalBuffer::remove_source`] |
+//! | go on without a node that has gone for good | [`CausalBuffer::close`] |
+//! | know what everyone has, and when a deletion mark may be forgotten | [`Stability`] |
+//! | save all this together with its effects, and go on after a crash | [`encode_snapshot`], [`decode_snapshot`] |
+//!
 //! # The problem
 //!
 //! Alice asks, Bob answers, and Carol's network brings her the answer first. If she applies it at once she sees

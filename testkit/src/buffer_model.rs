@@ -104,11 +104,6 @@ impl BufferModel {
         }
     }
 
-    /// How many messages are here.
-    pub fn len(&self) -> usize {
-        self.here.len()
-    }
-
     fn delivered(&self, node: Node) -> u64 {
         self.delivered.get(&node).copied().unwrap_or(0)
     }

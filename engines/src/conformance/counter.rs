@@ -89,7 +89,7 @@ where
     })
 }
 
-/// Returns whether some order of the calls, which keeps those that did not overlap, gives these answers.
+/// True if some order of the calls, which keeps those that did not overlap, gives these answers.
 ///
 /// Takes are ordered by their numbers, so that it is enough to look at pairs. Returns the last number.
 fn linearizable(calls: &[Call], before: u64) -> u64 {

@@ -6,7 +6,7 @@ use happens_before::codec::DecodeId;
 use tokio_postgres::Client as AsyncClient;
 use tokio_postgres::types::Type;
 
-use super::blocking::block_on;
+use super::block_on::block_on;
 use super::error::{PostgresError, Result, after_done, foreign, known, number, overtaken};
 use super::log::{Sent, Shared, a_log, numbered};
 use super::pool::{Connection, Parameter};
@@ -21,7 +21,7 @@ use crate::error::MAX;
 ///
 /// # Errors
 ///
-/// [`PostgresError`], which says whether it is done. Where that is [`Unknown`](crate::Outcome::Unknown), append the same
+/// [`PostgresError`], which says whether it is done. Where that is [`Unknown`](PostgresError::Unknown), append the same
 /// entry again: it says where the first is.
 pub struct PostgresAppends<I, P, C = Client>(pub(super) Shared<I, P, C>);
 

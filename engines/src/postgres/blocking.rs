@@ -1,11 +1,7 @@
 //! The blocking twin: a client that blocks, under the same code, which then never waits for anything but a place.
 
 use core::fmt;
-use core::pin::pin;
-use core::task::{Context, Poll, Waker};
 use std::sync::Arc;
-use std::task::Wake;
-use std::thread::{self, Thread};
 use std::time::Duration;
 
 use ::postgres::fallible_iterator::FallibleIterator;
@@ -13,6 +9,7 @@ use ::postgres::{Client, NoTls};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row, Statement};
 
+use super::block_on::block_on;
 use super::error::{Result, not_done};
 use super::log::Shared;
 use super::pool::{Connection, Parameter, Pool, Ready};
@@ -45,26 +42,6 @@ impl Connection for Client {
 
     fn is_closed(&self) -> bool {
         Client::is_closed(self)
-    }
-}
-
-/// Runs a future to its end on this thread, which sleeps while it waits.
-pub(super) fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        thread::park();
     }
 }
 

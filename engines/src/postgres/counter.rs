@@ -12,7 +12,7 @@ use happens_before::counter::Counter;
 use tokio_postgres::Client as AsyncClient;
 use tokio_postgres::types::Type;
 
-use super::blocking::block_on;
+use super::block_on::block_on;
 use super::error::{PostgresError, Result, after_done, durable, number};
 use super::pool::{Connection, Pool};
 use crate::asynchronous::AsyncCounter;
@@ -25,7 +25,7 @@ use crate::asynchronous::AsyncCounter;
 ///
 /// # Errors
 ///
-/// [`PostgresError`]. Where the outcome of a take is [`Unknown`](crate::Outcome::Unknown), its numbers are spent or not,
+/// [`PostgresError`]. Where a take is [`Unknown`](PostgresError::Unknown), its numbers are spent or not,
 /// and nobody else gets them.
 pub struct PostgresCounter<C = Client> {
     pool: Arc<Pool<C>>,

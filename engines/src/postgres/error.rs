@@ -106,13 +106,13 @@ pub(super) fn number_used(error: &PostgresError) -> bool {
     error.code() == Some(&SqlState::DIVISION_BY_ZERO)
 }
 
-/// Whether the server has forgotten a prepared statement, or cannot execute it any more since a table has changed.
+/// True if the server has forgotten a prepared statement, or cannot execute it any more since a table has changed.
 pub(super) fn forgotten(error: &PostgresError) -> bool {
     let PostgresError::NotDone(ServerError::Client(error)) = error else { return false };
     matches!(error.code(), Some(&SqlState::INVALID_SQL_STATEMENT_NAME | &SqlState::FEATURE_NOT_SUPPORTED))
 }
 
-/// Whether the server has refused, and lives on. What it refuses it rolls back; but for what says itself that it does not
+/// True if the server has refused, and lives on. What it refuses it rolls back; but for what says itself that it does not
 /// know. A server, or a process of it, that dies (`FATAL`, `PANIC`), or says nothing, may have committed before.
 pub(super) fn refused(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|said| {

@@ -84,6 +84,7 @@
 
 mod appends;
 mod asynchronous;
+mod block_on;
 mod blocking;
 mod counter;
 mod error;
@@ -116,12 +117,12 @@ use crate::{entry, error::EngineError};
 pub struct PostgresConfig {
     /// The highest number of connections, at least 1; the default is 16. A caller that finds all in use waits.
     pub connections: usize,
-    /// Whether writes and appends wake up those who [`listen`](Postgres::listen); off by default.
+    /// True if writes and appends wake up those who [`listen`](Postgres::listen); off by default.
     ///
     /// It saves readers the wait for their next poll, and costs writers dearly: PostgreSQL commits transactions that
     /// notify one after another, so that they no longer share their writes to the disk.
     pub notify: bool,
-    /// Whether each connection keeps the statements that it has prepared; off by default.
+    /// True if each connection keeps the statements that it has prepared; off by default.
     ///
     /// It saves the server the planning of each request, which is most of its work where many share a trip to the disk.
     ///

@@ -1,7 +1,7 @@
 //! Connections: a bounded number of them, each used by one request at a time, thrown away where an answer is missing.
 //!
 //! Written once, for both kinds of connections, as asynchronous functions. Over blocking connections they never wait for
-//! anything but a place; see [`block_on`](super::blocking::block_on).
+//! anything but a place; see [`block_on`](super::block_on::block_on).
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use super::error::{PostgresError, Result, ServerError, executed, foreign, forgot
 /// A parameter of a statement, with its type.
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// What a client does, blocking or not. Public in a module that is not: nobody else has one.
+/// A client, blocking or not. Public in a module that is not: nobody else has one.
 pub trait Connection: Send {
     /// Executes a statement without a name, in one round trip.
     ///
@@ -60,9 +60,9 @@ pub(super) struct Pool<C> {
 /// A connection to a server that keeps the promises.
 pub(super) struct Ready<C> {
     pub(super) client: C,
-    /// Whether transactions have another level of isolation by default than `READ COMMITTED`.
+    /// True if transactions have another level of isolation by default than `READ COMMITTED`.
     isolated: bool,
-    /// What it has prepared; `None` if it prepares nothing.
+    /// The statements it has prepared; `None` if it prepares none.
     prepared: Option<BTreeMap<&'static str, Statement>>,
 }
 

@@ -6,7 +6,7 @@ use happens_before::codec::DecodeId;
 use tokio_postgres::Client as AsyncClient;
 use tokio_postgres::types::Type;
 
-use super::blocking::block_on;
+use super::block_on::block_on;
 use super::error::{PostgresError, Result, foreign, known, number, overtaken};
 use super::log::{Sent, Shared, a_log, numbered};
 use super::pool::{Connection, Parameter};

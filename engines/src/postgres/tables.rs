@@ -5,7 +5,7 @@ use tokio_postgres::types::Type;
 use super::error::{PostgresError, Result, ServerError, durable, executed, foreign, text};
 use super::pool::{Connection, Pool};
 
-/// Whether there is a table of before entries had checksums, and the one that there is since then. In this order, so that
+/// The query for a table from before entries had checksums, and for the one of since then. In this order, so that
 /// tables which are made meanwhile are not taken for earlier ones.
 const FOUND: &str = "SELECT to_regclass('happens_before_slots') IS NOT NULL, to_regclass('happens_before_publishers') IS NOT NULL";
 

@@ -19,7 +19,7 @@ use crate::error::MAX;
 ///
 /// # Errors
 ///
-/// [`RedbError`]; where the outcome of a take is [`Unknown`](crate::Outcome::Unknown), its numbers are spent or not.
+/// [`RedbError`]; where a take is [`Unknown`](RedbError::Unknown), its numbers are spent or not.
 #[derive(Clone, Debug)]
 pub struct RedbCounter {
     pub(super) redb: Redb,

@@ -14,7 +14,7 @@ pub(super) fn corrupted(what: impl Into<String>) -> RedbError {
     RedbError::NotDone(Error::Corrupted(what.into()))
 }
 
-/// What fails within a transaction, or before one, is not done; only its commit may be.
+/// A failure within a transaction, or before one, is not done; only that of its commit may be.
 macro_rules! not_done {
     ($($error:ty),*) => {$(
         impl From<$error> for RedbError {

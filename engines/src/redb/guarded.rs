@@ -42,7 +42,7 @@ pub(super) struct Guarded {
     database: Option<Database>,
     /// Held by whoever writes, so that nobody begins to write between a panic and the end of the handle.
     writing: Mutex<()>,
-    /// Whether redb has panicked.
+    /// True if redb has panicked.
     over: AtomicBool,
 }
 

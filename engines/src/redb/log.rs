@@ -62,7 +62,7 @@ impl<I, P> fmt::Debug for RedbLog<I, P> {
     }
 }
 
-/// What is known of a log, besides its entries.
+/// The state of a log, besides its entries.
 struct State {
     epoch: u64,
     first: u64,
@@ -184,7 +184,7 @@ impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> SlotLog<I, P> for RedbLog<I, P
     }
 }
 
-/// What a write came to: an answer, or a row that stands there.
+/// The result of a write: an answer, or a row that stands there.
 enum Found<A> {
     Answer(A),
     Row(Vec<u8>),

@@ -18,7 +18,7 @@ pub(super) const PUBLISHERS: TableDefinition<'_, (&str, &[u8]), Row> =
 /// The tables of before rows had checksums.
 pub(super) const UNCHECKED: [&str; 3] = ["counters", "logs", "slots"];
 
-/// Where a row stands: table and key, in a form that no other table and key have.
+/// The place of a row: table and key, in a form that no other table and key have.
 pub(super) struct Place(Vec<u8>);
 
 impl Place {

@@ -4,11 +4,10 @@ use clap::Args;
 
 use super::count;
 use crate::history::InputError;
-use crate::order::report::Report;
-use crate::order::{self, Canary, Engine, Now, Plan, Settings};
+use crate::order::report::OrderReport;
+use crate::order::{self, Engine, Now, OrderCanary, OrderSettings, Plan};
 use crate::output;
 use crate::progress::Progress;
-use crate::verdict;
 use crate::words::{counted, thousands};
 
 /// A run with more publishers, or more subscribers, would mostly measure the machine.
@@ -59,7 +58,7 @@ the report cannot be written.";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Who publishes what, and where")]
 struct Run {
-    /// Where counter and log are: memory, redb:PATH or postgres:URL.
+    /// The place of counter and log: memory, redb:PATH or postgres:URL.
     ///
     /// Over memory and redb, publishers and subscribers are threads; over PostgreSQL they are processes. URL is a URL or
     /// a connection string of libpq. In a file and in a database the log is named `hb order`, and a run goes on
@@ -79,7 +78,7 @@ struct Run {
     #[arg(long, value_name = "COUNT", value_parser = count(u32::MAX))]
     messages: Option<u32>,
 
-    /// Where the faults come from: the same seed gives the same ones, though not the same order.
+    /// The seed of the faults: the same seed gives the same ones, though not the same order.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
 
@@ -90,7 +89,7 @@ struct Run {
 
     /// Lie to the oracle about the middle of the run, to see that it notices: the run must fail.
     #[arg(long, value_name = "LIE")]
-    canary: Option<Canary>,
+    canary: Option<OrderCanary>,
 }
 
 #[derive(Debug, Args)]
@@ -130,8 +129,8 @@ pub(super) fn order(options: &Order) -> Result<bool, InputError> {
         });
     })?;
     drop(progress);
-    let report = Report::new(&settings, &outcome);
-    output::print(&if options.json { verdict::json(&report) } else { report.table() })?;
+    let report = OrderReport::new(&settings, &outcome);
+    output::print(&if options.json { report.json() } else { report.table() })?;
     Ok(outcome.verdict.is_ok())
 }
 
@@ -154,7 +153,7 @@ impl Throughput {
 }
 
 impl Order {
-    fn settings(&self) -> Result<Settings, InputError> {
+    fn settings(&self) -> Result<OrderSettings, InputError> {
         let Run { ref engine, publishers, subscribers, messages, seed, timeout, canary } = self.run;
         let in_memory = *engine == Engine::Memory;
         let messages = u64::from(messages.unwrap_or(if in_memory { 2000 } else { 100 }));
@@ -188,14 +187,14 @@ impl Order {
             let most = thousands(in_all * u64::from(subscribers));
             return wrong("--kill-subscribers", format!("at most {most}: once after each delivery"));
         }
-        if kill_subscribers == 0 && canary == Some(Canary::Resume) {
+        if kill_subscribers == 0 && canary == Some(OrderCanary::Resume) {
             let what = "a subscriber must be killed to lie about where it goes on; see --kill-subscribers";
             return wrong("--canary", what.to_owned());
         }
         if messages < 2 && canary.is_some() {
             return wrong("--canary", "there must be 2 messages a publisher to lie about".to_owned());
         }
-        Ok(Settings {
+        Ok(OrderSettings {
             engine: engine.clone(),
             publishers,
             subscribers: subscribers as usize,

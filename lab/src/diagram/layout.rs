@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::history::Event;
 use crate::replay::Tick;
-use crate::replay::{End, Recording};
+use crate::replay::{FlightEnd, Recording};
 
 /// The distance between two marks of one site and tick, and the least distance between two ticks.
 const STEP: f64 = 21.0;
@@ -74,7 +74,7 @@ pub(super) struct Held {
     pub(super) arrived: Tick,
     pub(super) left: f64,
     pub(super) right: f64,
-    /// Whether the lane is above the site's line, where the message came from above.
+    /// True if the lane is above the site's line, where the message came from above.
     pub(super) above: bool,
     /// The lane's number, from the line outwards.
     pub(super) lane: usize,
@@ -84,7 +84,7 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) axis: TimeAxis,
-    /// Where an event is sent or delivered at a site.
+    /// The place at which an event is sent or delivered at a site.
     marks: BTreeMap<(usize, Event), f64>,
     pub(super) held: Vec<Held>,
     /// The height of each site's line.
@@ -117,7 +117,7 @@ impl Layout {
             *marks = (*marks).max(*nth);
         }
         for flight in &recording.flights {
-            if let End::Accepted { at } | End::Refused { at } = flight.end {
+            if let FlightEnd::Accepted { at } | FlightEnd::Refused { at } = flight.end {
                 ticks.entry(flight.sent).or_default();
                 ticks.entry(at).or_default();
             }
@@ -160,7 +160,7 @@ impl Layout {
 fn lanes(recording: &Recording, axis: &TimeAxis, marks: &BTreeMap<(usize, Event), f64>) -> Vec<Held> {
     let mut held: Vec<Held> = Vec::new();
     for flight in &recording.flights {
-        let End::Accepted { at } = flight.end else { continue };
+        let FlightEnd::Accepted { at } = flight.end else { continue };
         let delivered = recording.delivered.iter();
         let waited = delivered
             .filter(|delivered| delivered.event == flight.event && delivered.site == flight.to)

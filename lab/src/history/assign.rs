@@ -35,7 +35,7 @@
 
 use std::rc::Rc;
 
-use super::{HistoryError, Lists, Node, Told};
+use super::{HistoryError, Lists, NodeNumber, Told};
 use crate::budget::{Budget, OverBudget};
 use crate::words::shortened;
 
@@ -50,7 +50,7 @@ const BRANCH: usize = 32;
 
 /// Which node each event belongs to, and which author each node belongs to.
 pub(super) struct Assigned {
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Vec<NodeNumber>,
     pub(super) author_of: Vec<u32>,
 }
 
@@ -161,14 +161,14 @@ struct Walk<'a> {
     reaches: Vec<Reach<'a>>,
     /// The number of nodes that a reach has room for.
     room: u64,
-    nodes: Vec<Node>,
+    nodes: Vec<NodeNumber>,
     author_of: Vec<u32>,
     /// How many events a node has.
     lengths: Vec<u32>,
     /// The latest event of a node.
     latest: Vec<u32>,
     /// The nodes of an author, the one that was used most recently last.
-    nodes_of: Vec<Vec<Node>>,
+    nodes_of: Vec<Vec<NodeNumber>>,
 }
 
 impl<'a> Walk<'a> {
@@ -180,7 +180,7 @@ impl<'a> Walk<'a> {
     ) -> Result<Self, OverBudget> {
         let an_event = 2 * size_of::<u32>() + size_of::<Reach<'_>>();
         budget.take(parents.len().saturating_mul(an_event))?;
-        budget.take(authors.saturating_mul(size_of::<Vec<Node>>()))?;
+        budget.take(authors.saturating_mul(size_of::<Vec<NodeNumber>>()))?;
         let mut children_left = vec![0; parents.len()];
         for event in 0..parents.len() as u32 {
             parents.get(event).iter().for_each(|&parent| children_left[parent as usize] += 1);
@@ -217,12 +217,12 @@ impl<'a> Walk<'a> {
         Ok(reach)
     }
 
-    fn may_extend(&self, node: Node, reach: &Reach<'_>) -> bool {
+    fn may_extend(&self, node: NodeNumber, reach: &Reach<'_>) -> bool {
         length(reach, node) == self.lengths[node as usize]
     }
 
-    fn begin(&mut self, author: u64) -> Result<Node, OverBudget> {
-        let node = self.author_of.len() as Node;
+    fn begin(&mut self, author: u64) -> Result<NodeNumber, OverBudget> {
+        let node = self.author_of.len() as NodeNumber;
         self.budget.push(&mut self.author_of, author as u32)?;
         self.budget.push(&mut self.lengths, 0)?;
         self.budget.push(&mut self.latest, 0)?;
@@ -230,7 +230,7 @@ impl<'a> Walk<'a> {
         Ok(node)
     }
 
-    fn extend(&mut self, node: Node, event: u32, mut reach: Reach<'a>) -> Result<(), OverBudget> {
+    fn extend(&mut self, node: NodeNumber, event: u32, mut reach: Reach<'a>) -> Result<(), OverBudget> {
         self.lengths[node as usize] += 1;
         self.latest[node as usize] = event;
         self.nodes.push(node);
@@ -300,7 +300,7 @@ impl Drop for Part<'_> {
 }
 
 /// Returns how many events of the node are in the past.
-fn length(mut reach: &Reach<'_>, node: Node) -> u32 {
+fn length(mut reach: &Reach<'_>, node: NodeNumber) -> u32 {
     while let Some(part) = reach {
         match &part.entries {
             Entries::Leaf(lengths) => return lengths[node as usize % LEAF],
@@ -481,7 +481,7 @@ mod tests {
                     shared += usize::from(same(std::slice::from_ref(reach), &[other]));
                 }
                 let (reach, plain) = &reaches[at];
-                let differs = (0..nodes).find(|&node| length(reach, node as Node) != plain[node]);
+                let differs = (0..nodes).find(|&node| length(reach, node as NodeNumber) != plain[node]);
                 assert_eq!(differs, None, "seed {seed}, {nodes} nodes");
             }
             assert!(shared > 50, "only {shared} merges took over the other side");

@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use super::{History, InputError, Told, trace};
 use crate::budget::{Budget, OverBudget};
-use crate::child::{self, Allowance, Failure};
+use crate::child::{self, Allowance, ChildFailure};
 use crate::words::{counted, shortened};
 
 /// Default of the longest time that git may take for one command.
@@ -149,17 +149,17 @@ impl Git<'_> {
         let at = |what: String| InputError::at(self.folder, what);
         let allowance = Allowance { time: self.time, memory: self.budget.limit() };
         let ended = child::run(&mut command, allowance, read).map_err(|failure| match failure {
-            Failure::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            ChildFailure::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 failed("the program is not installed, or not on the PATH; --git needs it".to_owned())
             }
-            Failure::Io(error) => failed(format!("cannot be run: {error}")),
-            Failure::Late => {
+            ChildFailure::Io(error) => failed(format!("cannot be run: {error}")),
+            ChildFailure::Late => {
                 let seconds = counted(self.time.as_secs(), "second");
                 at(format!(
                     "git did not come to an end within {seconds} and was stopped; --time-limit allows more"
                 ))
             }
-            Failure::Refused(what) => at(what),
+            ChildFailure::Refused(what) => at(what),
         })?;
         if ended.success {
             return Ok(ended.value);

@@ -22,7 +22,7 @@ use happens_before::delivery::BufferLimits;
 use happens_before::{CausalBuffer, CausalSender, Message};
 use happens_before_simulation::Random;
 
-use super::{Event, History, HistoryError, Node, Told};
+use super::{Event, History, HistoryError, NodeNumber, Told};
 use crate::budget::Budget;
 use crate::stream;
 
@@ -35,7 +35,7 @@ const SEEN_WITHIN: u64 = 12;
 /// When the last author is offline, in tenths of the session.
 const OFFLINE: [std::ops::Range<u64>; 2] = [2..4, 6..7];
 
-/// What the first authors are called.
+/// The names of the first authors.
 const NAMES: [&str; 8] = ["Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hana"];
 
 /// The size of a session.
@@ -45,17 +45,17 @@ pub struct Shape {
     pub events: u32,
     /// How many authors write them.
     pub authors: u32,
-    /// What the chances are drawn from.
+    /// The seed of all chances.
     pub seed: u64,
 }
 
 /// A message, and how the author sees the others'.
 struct Author {
-    outbox: CausalSender<Node>,
-    buffer: CausalBuffer<Node, Event>,
+    sender: CausalSender<NodeNumber>,
+    buffer: CausalBuffer<NodeNumber, Event>,
     /// Messages of others, by when they are seen and by number.
     inbox: BinaryHeap<Reverse<(u64, Event)>>,
-    /// What was written offline.
+    /// The events written offline.
     unsent: Vec<Event>,
     /// Her own latest event, as long as no delivered message follows it.
     head: Option<Event>,
@@ -114,13 +114,13 @@ fn simulate(Shape { events, authors, seed }: Shape) -> Session {
 
 struct Session {
     authors: Vec<Author>,
-    messages: Vec<Message<Node, Event>>,
+    messages: Vec<Message<NodeNumber, Event>>,
     told: Vec<Told>,
     /// The events of each author, in order: where a dot finds its event.
     events_of: Vec<Vec<Event>>,
     /// For every event, what its author had delivered when she had written it.
     #[cfg(test)]
-    seen: Vec<happens_before::VersionVector<Node>>,
+    seen: Vec<happens_before::VersionVector<NodeNumber>>,
 }
 
 impl Session {
@@ -134,7 +134,7 @@ impl Session {
             ..BufferLimits::default()
         };
         let author = |node| Author {
-            outbox: CausalSender::new(node),
+            sender: CausalSender::new(node),
             buffer: CausalBuffer::new(limits),
             inbox: BinaryHeap::new(),
             unsent: Vec::new(),
@@ -172,10 +172,10 @@ impl Session {
     /// Takes a message into the author's buffer and notes all that is delivered.
     fn accept(&mut self, author: usize, event: Event) {
         let message = self.messages[event as usize].clone();
-        let Author { outbox, buffer, head, .. } = &mut self.authors[author];
+        let Author { sender, buffer, head, .. } = &mut self.authors[author];
         buffer.accept(message).expect("the limits are those of the session");
         while let Some(delivered) = buffer.pop() {
-            outbox.observe(&delivered);
+            sender.observe(&delivered);
             let own = self.events_of[author].last();
             let follows = delivered.dependencies().iter().any(|dependency| {
                 *dependency.node() as usize == author
@@ -190,7 +190,7 @@ impl Session {
     /// Lets an author write, upon all that she has seen.
     fn write(&mut self, author: usize) -> Event {
         let event = self.messages.len() as Event;
-        let message = self.authors[author].outbox.stamp(event).expect("fewer than 2^32 events");
+        let message = self.authors[author].sender.stamp(event).expect("fewer than 2^32 events");
         // The author's previous event is implied in the message; in the graph it is a parent, unless another
         // parent follows it already.
         let mut parents: Vec<u64> = self.authors[author].head.into_iter().map(u64::from).collect();
@@ -233,7 +233,7 @@ mod tests {
         }
     }
 
-    /// The frontier of an outbox is exact: the parents are concurrent with each other, and together with all
+    /// The frontier of a sender is exact: the parents are concurrent with each other, and together with all
     /// that happened before them they are all that the author had seen.
     #[test]
     fn what_an_event_names_is_all_that_was_seen_and_no_more_than_needed() {

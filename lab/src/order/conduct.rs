@@ -9,11 +9,11 @@ use happens_before::Dot;
 use happens_before::broadcast::{Position, SlotLog};
 
 use super::engine::SetBack;
-use super::event::{Event, Publish, Subscribe, Task, Who};
+use super::event::{Notice, Publish, Subscribe, Task, Who};
 use super::faults::{Fault, Plan};
 use super::judge::Told;
 use super::work::{PATIENCE, Until, Worker};
-use super::{Begun, Failure, Node, Now, Outcome, Payload, Settings};
+use super::{Begun, Now, OrderFailure, OrderResult, OrderSettings, Payload, PublisherId};
 
 /// A run in which nobody has said anything for twice as long as an engine may fail is given up.
 const SILENCE: Duration = PATIENCE.saturating_mul(2);
@@ -21,9 +21,9 @@ const SILENCE: Duration = PATIENCE.saturating_mul(2);
 /// How often the progress is told where nothing happens.
 const TICK: Duration = Duration::from_millis(100);
 
-/// What a run counted.
+/// The counts of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct OrderTally {
     /// Messages acknowledged.
     pub acknowledged: u64,
     /// Deliveries at all subscribers together, without those of before that a successor repeats.
@@ -64,21 +64,21 @@ pub(super) trait Crew {
     fn end(&mut self, until: u64);
 }
 
-/// What is said, and by whom.
-pub(super) type Said = (Who, Event);
+/// A notice, and its sender.
+pub(super) type Said = (Who, Notice);
 
 /// Runs in threads.
 pub(super) fn threads<C, L>(
-    settings: &Settings,
+    settings: &OrderSettings,
     begun: &Begun,
     counter: &C,
     log: &L,
     progress: &mut dyn FnMut(Now),
-) -> Outcome
+) -> OrderResult
 where
     C: SetBack + Sync,
     C::Error: fmt::Display,
-    L: SlotLog<Node, Payload> + Sync,
+    L: SlotLog<PublisherId, Payload> + Sync,
     L::Error: fmt::Display,
 {
     let until = Until::new();
@@ -102,7 +102,7 @@ pub(super) struct Leaving(pub(super) Sender<Said>, pub(super) Who);
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        let _nobody_may_be_left_to_hear_it = self.0.send((self.1, Event::Gone));
+        let _nobody_may_be_left_to_hear_it = self.0.send((self.1, Notice::Gone));
     }
 }
 
@@ -110,7 +110,7 @@ impl<C, L> Crew for Threads<'_, '_, C, L>
 where
     C: SetBack + Sync,
     C::Error: fmt::Display,
-    L: SlotLog<Node, Payload> + Sync,
+    L: SlotLog<PublisherId, Payload> + Sync,
     L::Error: fmt::Display,
 {
     fn start(&mut self, who: Who, task: Task) -> Result<(), String> {
@@ -131,7 +131,7 @@ where
     }
 }
 
-/// What is known of a publisher: what a successor would have to do.
+/// The state of a publisher as others know it: all that a successor needs.
 struct Publisher {
     task: Publish,
     dying: bool,
@@ -143,7 +143,7 @@ impl Publisher {
     }
 }
 
-/// What is known of a subscriber: where a successor would go on.
+/// The state of a subscriber as others know it: the place at which a successor would go on.
 struct Subscriber {
     task: Subscribe,
     dying: bool,
@@ -155,15 +155,15 @@ struct Subscriber {
 
 /// Runs to the end, and has the oracle judge.
 pub(super) fn conduct<L>(
-    settings: &Settings,
+    settings: &OrderSettings,
     begun: &Begun,
     crew: impl Crew,
     receiver: &Receiver<Said>,
     log: &L,
     progress: &mut dyn FnMut(Now),
-) -> Outcome
+) -> OrderResult
 where
-    L: SlotLog<Node, Payload>,
+    L: SlotLog<PublisherId, Payload>,
     L::Error: fmt::Display,
 {
     let start = Instant::now();
@@ -177,7 +177,7 @@ where
                 conductor.hear(who, event);
             }
             Err(RecvTimeoutError::Timeout) if news.elapsed() > SILENCE => {
-                conductor.fail(Failure::GaveUp(conductor.waiting()));
+                conductor.fail(OrderFailure::GaveUp(conductor.waiting()));
                 if news.elapsed() > SILENCE * 2 {
                     break; // those who are left do not even hear that they are to end
                 }
@@ -193,7 +193,7 @@ where
                     conductor.crew.end(sealed.tail);
                 }
                 Err(error) if news.elapsed() > PATIENCE => {
-                    conductor.fail(Failure::GaveUp(format!("the engine does not answer: {error}")));
+                    conductor.fail(OrderFailure::GaveUp(format!("the engine does not answer: {error}")));
                 }
                 Err(_) => {} // once more, when there is news, or after a tick
             }
@@ -205,10 +205,10 @@ where
         Some(failure) => Err(failure),
         None => {
             settings.canary.into_iter().for_each(|canary| told.lie(canary));
-            told.judge(settings.in_all()).map_err(Failure::Violation)
+            told.judge(settings.in_all()).map_err(OrderFailure::Violation)
         }
     };
-    Outcome { epoch: begun.epoch, tail: begun.tail(), tally, verdict, elapsed }
+    OrderResult { epoch: begun.epoch, tail: begun.tail(), tally, verdict, elapsed }
 }
 
 struct Conductor<K> {
@@ -217,15 +217,15 @@ struct Conductor<K> {
     subscribers: Vec<Subscriber>,
     /// How many publishers and subscribers have not ended.
     present: usize,
-    /// Whether subscribers were told where to end.
+    /// True if subscribers were told where to end.
     ending: bool,
     told: Told,
-    tally: Tally,
-    failure: Option<Failure>,
+    tally: OrderTally,
+    failure: Option<OrderFailure>,
 }
 
 impl<K: Crew> Conductor<K> {
-    fn new(settings: &Settings, begun: &Begun, crew: K) -> Self {
+    fn new(settings: &OrderSettings, begun: &Begun, crew: K) -> Self {
         let plan = Plan::new(settings);
         let publisher = |node| {
             let before = begun.snapshot.delivered.get(&node);
@@ -253,7 +253,7 @@ impl<K: Crew> Conductor<K> {
             present: 0,
             ending: false,
             told: Told::new(settings.subscribers),
-            tally: Tally::default(),
+            tally: OrderTally::default(),
             failure: None,
         }
     }
@@ -270,12 +270,12 @@ impl<K: Crew> Conductor<K> {
     fn start(&mut self, who: Who, task: Task) {
         match self.crew.start(who, task) {
             Ok(()) => self.present += 1,
-            Err(what) => self.fail(Failure::GaveUp(what)),
+            Err(what) => self.fail(OrderFailure::GaveUp(what)),
         }
     }
 
     /// Notes why the run fails, if it has not before, and lets all end.
-    fn fail(&mut self, failure: Failure) {
+    fn fail(&mut self, failure: OrderFailure) {
         if self.failure.is_none() {
             self.failure = Some(failure);
             self.ending = true;
@@ -283,48 +283,48 @@ impl<K: Crew> Conductor<K> {
         }
     }
 
-    fn hear(&mut self, who: Who, event: Event) {
+    fn hear(&mut self, who: Who, event: Notice) {
         let tally = &mut self.tally;
         match (who, event) {
-            (_, Event::Failed { what, refused }) => {
+            (_, Notice::Failed { what, refused }) => {
                 let what = format!("{}: {what}", name(who));
-                self.fail(if refused { Failure::Refused(what) } else { Failure::GaveUp(what) });
+                self.fail(if refused { OrderFailure::Refused(what) } else { OrderFailure::GaveUp(what) });
             }
-            (_, Event::Gone) => self.leave(who),
+            (_, Notice::Gone) => self.leave(who),
             (Who::Publisher(place), event) => {
                 let Publisher { task, dying } = &mut self.publishers[place];
                 match event {
-                    Event::Sent { n } => {
+                    Notice::Sent { n } => {
                         self.told.sent.extend(Dot::new(task.node, n));
                         (task.last, task.outstanding) = (n, Some((n, None)));
                     }
-                    Event::Noted { slot } => {
+                    Notice::Noted { slot } => {
                         task.outstanding = task.outstanding.map(|(n, _)| (n, Some(slot)));
                     }
-                    Event::Acknowledged { n } => {
+                    Notice::Acknowledged { n } => {
                         self.told.acknowledged.extend(Dot::new(task.node, n));
                         task.outstanding = None;
                         tally.acknowledged += 1;
                     }
-                    Event::Dying { fault } => {
+                    Notice::Dying { fault } => {
                         *dying = true;
                         tally.killed += 1;
                         tally.killed_with_number += u64::from(fault == Fault::KilledWithNumber);
                         tally.killed_after_write += u64::from(fault == Fault::KilledAfterWrite);
                         self.crew.kill(who);
                     }
-                    Event::Stalled => tally.stalled += 1,
-                    Event::CounterReset => tally.resets += 1,
-                    Event::Behind => tally.behind += 1,
-                    Event::Occupied { fill: true } => tally.filled_away += 1,
-                    Event::Occupied { fill: false } => tally.collisions += 1,
+                    Notice::Stalled => tally.stalled += 1,
+                    Notice::CounterReset => tally.resets += 1,
+                    Notice::Behind => tally.behind += 1,
+                    Notice::Occupied { fill: true } => tally.filled_away += 1,
+                    Notice::Occupied { fill: false } => tally.collisions += 1,
                     _ => {}
                 }
             }
             (Who::Subscriber(site), event) => {
                 let Subscriber { task, dying, count, most } = &mut self.subscribers[site];
                 match event {
-                    Event::Delivered { position: (epoch, sequence, index), node, n } => {
+                    Notice::Delivered { position: (epoch, sequence, index), node, n } => {
                         let position = Position { epoch, sequence, index };
                         self.told.delivered(site, position, Dot::new(node, n));
                         *count += 1;
@@ -335,16 +335,16 @@ impl<K: Crew> Conductor<K> {
                             tally.delivered_again += 1;
                         }
                     }
-                    Event::Saved { next, epoch, delivered } => {
+                    Notice::Saved { next, epoch, delivered } => {
                         (task.next, task.epoch, task.delivered, task.count) = (next, epoch, delivered, *count);
                     }
-                    Event::Dying { .. } => {
+                    Notice::Dying { .. } => {
                         *dying = true;
                         tally.subscribers_killed += 1;
                         task.deaths.remove(count); // its successor comes by here as well
                         self.crew.kill(who);
                     }
-                    Event::Filled => tally.fills += 1,
+                    Notice::Filled => tally.fills += 1,
                     _ => {}
                 }
             }
@@ -377,7 +377,7 @@ impl<K: Crew> Conductor<K> {
         match successor {
             Some(task) => self.start(who, task),
             None if expected => {}
-            None => self.fail(Failure::Refused(format!("{} ended without a word", name(who)))),
+            None => self.fail(OrderFailure::Refused(format!("{} ended without a word", name(who)))),
         }
     }
 
@@ -388,7 +388,7 @@ impl<K: Crew> Conductor<K> {
     }
 
     fn now(&self) -> Now {
-        let Tally { acknowledged, delivered, fills, .. } = self.tally;
+        let OrderTally { acknowledged, delivered, fills, .. } = self.tally;
         Now { acknowledged, delivered, fills, lag: self.lag() }
     }
 

@@ -10,7 +10,7 @@ use happens_before::counter::Counter;
 
 use crate::history::InputError;
 
-/// Where counter and log are.
+/// The place of counter and log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Engine {
     /// In the memory of this process.

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::Node;
+use super::PublisherId;
 use super::faults::Fault;
 
-/// What a publisher or a subscriber says.
+/// A notice of a publisher or a subscriber.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Event {
+pub enum Notice {
     /// A publisher begins to publish its message with this number.
     Sent {
         /// The number.
@@ -25,7 +25,7 @@ pub enum Event {
     Behind,
     /// The slot was occupied: by a fill, or by another message, whose publisher was given the same number.
     Occupied {
-        /// Whether by a fill.
+        /// True for a fill, false for another message.
         fill: bool,
     },
     /// The message is in the log.
@@ -49,7 +49,7 @@ pub enum Event {
         /// Its position: epoch, slot, index in the entry.
         position: (u64, u64, u64),
         /// Its publisher.
-        node: Node,
+        node: PublisherId,
         /// Its number there.
         n: u64,
     },
@@ -60,20 +60,20 @@ pub enum Event {
         /// The epoch of the last one.
         epoch: u64,
         /// The highest number delivered of each publisher.
-        delivered: Vec<(Node, u64)>,
+        delivered: Vec<(PublisherId, u64)>,
     },
     /// It cannot go on.
     Failed {
-        /// Why.
+        /// The reason.
         what: String,
-        /// Whether by what it has seen of the log, and not for want of an engine.
+        /// True if the reason is what it has seen of the log, and not the want of an engine.
         refused: bool,
     },
     /// It has ended, for whatever reason. Said for it, after all that it has said itself.
     Gone,
 }
 
-/// Who says something.
+/// The sender of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Who {
     /// A publisher, by its place among them.
@@ -82,7 +82,7 @@ pub(super) enum Who {
     Subscriber(usize),
 }
 
-/// What one of them does.
+/// The task of one of them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Task {
     Publish(Publish),
@@ -92,7 +92,7 @@ pub(super) enum Task {
 /// The task of a publisher: what it, or its predecessor, knew when it began.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Publish {
-    pub(super) node: Node,
+    pub(super) node: PublisherId,
     pub(super) epoch: u64,
     /// The highest number that is used.
     pub(super) last: u64,
@@ -109,7 +109,7 @@ pub(super) struct Publish {
 pub(super) struct Subscribe {
     pub(super) next: u64,
     pub(super) epoch: u64,
-    pub(super) delivered: Vec<(Node, u64)>,
+    pub(super) delivered: Vec<(PublisherId, u64)>,
     /// How many messages of this run it had delivered then.
     pub(super) count: u64,
     pub(super) timeout_ms: u64,

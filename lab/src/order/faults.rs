@@ -12,13 +12,13 @@ use happens_before::counter::Counter;
 use happens_before_simulation::Random;
 use serde::{Deserialize, Serialize};
 
-use super::{Node, Payload, Settings};
+use super::{OrderSettings, Payload, PublisherId};
 use crate::stream;
 
 /// By how many numbers the counter is set back at most.
 const MOST_BACK: u64 = 50;
 
-/// What goes wrong with a message.
+/// A fault that a message meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
@@ -54,20 +54,20 @@ impl Fault {
 /// seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    messages: BTreeMap<(Node, u64), Fault>,
+    messages: BTreeMap<(PublisherId, u64), Fault>,
     deaths: BTreeSet<(usize, u64)>,
 }
 
 impl Plan {
     /// Returns how many resets a run has room for: they fall into the first half of a publisher's messages, so that it
     /// takes more numbers afterwards than it was set back by, in all but the shortest runs.
-    pub fn room_for_resets(publishers: Node, messages: u64) -> u64 {
+    pub fn room_for_resets(publishers: PublisherId, messages: u64) -> u64 {
         u64::from(publishers) * messages.div_ceil(2)
     }
 
     /// Draws what goes wrong. There must be at least as many messages as faults of theirs, and as many deliveries as
     /// deaths of subscribers.
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(settings: &OrderSettings) -> Self {
         let random = &mut Random::new(settings.seed, stream::FAULTS);
         let resets = iter::repeat_with(|| None).take(settings.reset_counter as usize);
         let kills = Fault::KILLS.into_iter().cycle().take(settings.kill as usize);
@@ -77,7 +77,7 @@ impl Plan {
             let messages = if fault.is_none() { settings.messages.div_ceil(2) } else { settings.messages };
             let fault = fault.unwrap_or_else(|| Fault::CounterReset { by: random.within(1..=MOST_BACK) });
             let free = iter::repeat_with(|| {
-                (random.within(1..=u64::from(settings.publishers)) as Node, random.within(1..=messages))
+                (random.within(1..=u64::from(settings.publishers)) as PublisherId, random.within(1..=messages))
             });
             let place = free.into_iter().find(|place| !plan.contains_key(place));
             plan.extend(place.map(|place| (place, fault)));
@@ -91,7 +91,7 @@ impl Plan {
     }
 
     /// Returns what goes wrong for one publisher, by which of its messages, from 1 on.
-    pub fn of(&self, node: Node) -> impl Iterator<Item = (u64, Fault)> {
+    pub fn of(&self, node: PublisherId) -> impl Iterator<Item = (u64, Fault)> {
         self.messages.range((node, 0)..=(node, u64::MAX)).map(|(&(_, message), &fault)| (message, fault))
     }
 
@@ -101,7 +101,7 @@ impl Plan {
     }
 }
 
-/// Why an engine behind a seam has no answer.
+/// The reason why an engine at a seam has no answer.
 #[derive(Debug)]
 pub(super) enum Trouble<E> {
     /// The caller is dead.
@@ -141,10 +141,10 @@ where
     }
 }
 
-impl<L: Log<Node, Payload>, F> Log<Node, Payload> for Seam<'_, L, F> {
+impl<L: Log<PublisherId, Payload>, F> Log<PublisherId, Payload> for Seam<'_, L, F> {
     type Error = Trouble<L::Error>;
 
-    fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<Node, Payload>, Self::Error> {
+    fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<PublisherId, Payload>, Self::Error> {
         self.engine.read(from, limit).map_err(Trouble::Engine)
     }
 
@@ -157,15 +157,15 @@ impl<L: Log<Node, Payload>, F> Log<Node, Payload> for Seam<'_, L, F> {
     }
 }
 
-/// What became of a write through a seam.
-pub(super) type Wrote<E> = Result<WriteAnswer<Node, Payload>, Trouble<E>>;
+/// The result of a write through a seam.
+pub(super) type Wrote<E> = Result<WriteAnswer<PublisherId, Payload>, Trouble<E>>;
 
-impl<L, F> SlotLog<Node, Payload> for Seam<'_, L, F>
+impl<L, F> SlotLog<PublisherId, Payload> for Seam<'_, L, F>
 where
-    L: SlotLog<Node, Payload>,
-    F: Fn(u64, &Entry<Node, Payload>) -> Wrote<L::Error>,
+    L: SlotLog<PublisherId, Payload>,
+    F: Fn(u64, &Entry<PublisherId, Payload>) -> Wrote<L::Error>,
 {
-    fn write(&self, slot: u64, entry: &Entry<Node, Payload>) -> Wrote<L::Error> {
+    fn write(&self, slot: u64, entry: &Entry<PublisherId, Payload>) -> Wrote<L::Error> {
         (self.call)(slot, entry)
     }
 }
@@ -175,9 +175,9 @@ mod tests {
     use super::*;
     use crate::order::Engine;
 
-    fn settings(publishers: Node, messages: u64, faults: [u64; 3], seed: u64) -> Settings {
+    fn settings(publishers: PublisherId, messages: u64, faults: [u64; 3], seed: u64) -> OrderSettings {
         let [kill, stall, reset_counter] = faults;
-        Settings {
+        OrderSettings {
             engine: Engine::Memory,
             publishers,
             subscribers: 1,
@@ -219,12 +219,12 @@ mod tests {
     /// As many as there are deliveries, so that every subscriber dies after each.
     #[test]
     fn subscribers_may_die_after_every_message() {
-        let settings = Settings { subscribers: 3, kill_subscribers: 30, ..settings(2, 5, [0; 3], 1) };
+        let settings = OrderSettings { subscribers: 3, kill_subscribers: 30, ..settings(2, 5, [0; 3], 1) };
         let plan = Plan::new(&settings);
         for site in 0..3 {
             assert!(plan.deaths_of(site).eq(1..=10));
         }
-        let some = |seed| Plan::new(&Settings { kill_subscribers: 5, seed, ..settings.clone() });
+        let some = |seed| Plan::new(&OrderSettings { kill_subscribers: 5, seed, ..settings.clone() });
         assert_eq!(some(1), some(1));
         assert_ne!(some(1), some(2));
         let deaths = (0..3).map(|site| some(1).deaths_of(site).count());

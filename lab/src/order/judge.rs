@@ -1,20 +1,20 @@
 //! The oracle at work: hears what was sent, acknowledged and delivered, and says what is wrong in words.
 //!
-//! A judge that always says yes is worth nothing. So there is a lie for each of its promises ([`Canary`]), and then the run
+//! A judge that always says yes is worth nothing. So there is a lie for each of its promises ([`OrderCanary`]), and then the run
 //! must fail.
 
 use happens_before::Dot;
 use happens_before::broadcast::Position;
 use happens_before::check::{OrderRun, OrderViolation};
 
-use super::Node;
+use super::PublisherId;
 use crate::words::{counted, thousands};
 
-type Message = Dot<Node>;
+type Message = Dot<PublisherId>;
 
 /// A lie about the middle of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Canary {
+pub enum OrderCanary {
     /// The last subscriber leaves a message out, as if it had skipped a hole that was only slow.
     Skip,
     /// The last subscriber delivers two messages in the other order.
@@ -38,7 +38,7 @@ pub(super) struct Told {
     pub(super) lives: Vec<Vec<Life>>,
 }
 
-/// What a subscriber has delivered until it died, or ended.
+/// The deliveries of a subscriber until it died, or ended.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Life {
     /// The slot at which it began: what its predecessor had saved.
@@ -63,8 +63,8 @@ impl Told {
     }
 
     /// Tells a lie. Changes nothing where there is too little to lie about: no delivery, or no second one.
-    pub(super) fn lie(&mut self, canary: Canary) {
-        if canary == Canary::Resume {
+    pub(super) fn lie(&mut self, canary: OrderCanary) {
+        if canary == OrderCanary::Resume {
             let successor = self.lives.iter_mut().find_map(|lives| lives.get_mut(1));
             successor.into_iter().for_each(|life| drop(life.delivered.drain(..1.min(life.delivered.len()))));
             return;
@@ -77,12 +77,14 @@ impl Told {
         let Some(&(_, message)) = last.get(middle) else { return };
         let is_other = |(_, other): &(Position, Message)| *other != message;
         match canary {
-            Canary::Skip => lives.iter_mut().for_each(|life| life.delivered.retain(is_other)),
-            Canary::Swap if last.len() > 1 => last.swap(middle - 1, middle),
-            Canary::Swap => {}
-            Canary::Repeat => last.insert(middle, last[middle]),
-            Canary::Lose => self.lives.iter_mut().flatten().for_each(|life| life.delivered.retain(is_other)),
-            Canary::Overtake => {
+            OrderCanary::Skip => lives.iter_mut().for_each(|life| life.delivered.retain(is_other)),
+            OrderCanary::Swap if last.len() > 1 => last.swap(middle - 1, middle),
+            OrderCanary::Swap => {}
+            OrderCanary::Repeat => last.insert(middle, last[middle]),
+            OrderCanary::Lose => {
+                self.lives.iter_mut().flatten().for_each(|life| life.delivered.retain(is_other))
+            }
+            OrderCanary::Overtake => {
                 let same = |other: &Message| other != &message && other.node() == message.node();
                 let Some((_, other)) = last.iter().find(|(_, other)| same(other)).copied() else { return };
                 for (_, delivered) in self.lives.iter_mut().flatten().flat_map(|life| &mut life.delivered) {
@@ -93,7 +95,7 @@ impl Told {
                     }
                 }
             }
-            Canary::Resume => {} // told above
+            OrderCanary::Resume => {} // told above
         }
     }
 
@@ -141,7 +143,7 @@ fn message(dot: &Message) -> String {
 }
 
 /// Puts a violation in words; sites are subscribers, which people count from 1.
-fn in_words(violation: &OrderViolation<Node, Position>) -> String {
+fn in_words(violation: &OrderViolation<PublisherId, Position>) -> String {
     let subscriber = |site: &usize| format!("subscriber {}", site + 1);
     match violation {
         OrderViolation::SentOutOfOrder { dot } => {
@@ -213,7 +215,7 @@ mod tests {
             let told = told_in_lives(subscribers);
             assert_eq!(told.judge(6), Ok(()));
             let mut late = told.clone();
-            late.lie(Canary::Resume);
+            late.lie(OrderCanary::Resume);
             assert!(late.judge(6).is_err_and(|words| words.starts_with("in slot 5: subscriber 1 delivers")));
             let mut early = told.clone();
             let before = early.lives[0][0].delivered[1];
@@ -234,18 +236,21 @@ mod tests {
     fn every_lie_is_noticed_and_says_where() {
         for (canary, words) in [
             (
-                Canary::Skip,
+                OrderCanary::Skip,
                 "in slot 6: subscriber 2 delivers message 3 of publisher 1 where others deliver message 2 of \
                  publisher 2 in slot 5",
             ),
             (
-                Canary::Swap,
+                OrderCanary::Swap,
                 "in slot 5: subscriber 2 delivers message 2 of publisher 2 where others deliver message 2 of \
                  publisher 1 in slot 4",
             ),
-            (Canary::Repeat, "in slot 5: subscriber 2 delivers message 2 of publisher 2 a second time"),
-            (Canary::Lose, "message 2 of publisher 2 was acknowledged, and is never delivered"),
-            (Canary::Overtake, "in slot 5: subscriber 1 delivers message 1 of publisher 2 after its message 2"),
+            (OrderCanary::Repeat, "in slot 5: subscriber 2 delivers message 2 of publisher 2 a second time"),
+            (OrderCanary::Lose, "message 2 of publisher 2 was acknowledged, and is never delivered"),
+            (
+                OrderCanary::Overtake,
+                "in slot 5: subscriber 1 delivers message 1 of publisher 2 after its message 2",
+            ),
         ] {
             let mut told = told(2);
             told.lie(canary);
@@ -255,7 +260,13 @@ mod tests {
 
     #[test]
     fn every_lie_is_noticed_where_there_is_one_subscriber() {
-        for canary in [Canary::Skip, Canary::Swap, Canary::Repeat, Canary::Lose, Canary::Overtake] {
+        for canary in [
+            OrderCanary::Skip,
+            OrderCanary::Swap,
+            OrderCanary::Repeat,
+            OrderCanary::Lose,
+            OrderCanary::Overtake,
+        ] {
             for mut told in [told(1), told_in_lives(1), told_in_lives(2)] {
                 told.lie(canary);
                 assert!(told.judge(6).is_err(), "{canary:?}");

@@ -22,15 +22,15 @@ use serde::{Deserialize, Serialize};
 
 use super::conduct::{Crew, Leaving, Said, conduct};
 use super::engine::SetBack;
-use super::event::{Event, Task, Who};
+use super::event::{Notice, Task, Who};
 use super::work::{Halt, Patience, Until, Worker};
-use super::{Begun, NAME, Now, Outcome, Settings};
+use super::{Begun, NAME, Now, OrderResult, OrderSettings};
 use crate::history::InputError;
 
 /// The subcommand of a child.
 pub(crate) const COMMAND: &str = "order-worker";
 
-/// What a child is told.
+/// The orders of a child.
 #[derive(Serialize, Deserialize)]
 struct Job {
     url: String,
@@ -41,10 +41,10 @@ struct Job {
 
 /// Runs in processes.
 pub(super) fn run(
-    settings: &Settings,
+    settings: &OrderSettings,
     url: &str,
     progress: &mut dyn FnMut(Now),
-) -> Result<Outcome, InputError> {
+) -> Result<OrderResult, InputError> {
     let fails = |error: PostgresError| settings.engine.fails(error);
     let program = std::env::current_exe()
         .map_err(|error| settings.engine.fails(format_args!("this program cannot start itself: {error}")))?;
@@ -164,7 +164,7 @@ impl SetBack for Exposed {
     }
 }
 
-/// What a child does.
+/// The work of a child.
 ///
 /// # Errors
 ///
@@ -185,7 +185,7 @@ pub(crate) fn work() -> Result<bool, InputError> {
         }
         exit(1); // the parent has gone
     });
-    let say = |event: Event| {
+    let say = |event: Notice| {
         let mut line = serde_json::to_string(&event).unwrap_or_default();
         line.push('\n');
         let mut output = io::stdout().lock();
@@ -205,7 +205,7 @@ pub(crate) fn work() -> Result<bool, InputError> {
             Err(Ok(())) => {}
             Err(Err(halt)) => {
                 if let Halt::Failed { what, refused } = halt {
-                    say(Event::Failed { what, refused });
+                    say(Notice::Failed { what, refused });
                 }
                 return Ok(false);
             }

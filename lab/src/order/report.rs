@@ -1,31 +1,28 @@
-//! What a run showed: a table for people, an object for machines.
+//! The report of an ordering.
 
-use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use super::{Failure, Outcome, Settings};
-use crate::verdict::VerdictReport;
+use super::{OrderFailure, OrderResult, OrderSettings};
+use crate::report::{Details, Report, Rows, VerdictReport, a_second, all_delivered};
 use crate::words::{counted, thousands};
 
-/// Everything that is reported about a run. Its fields are the fields of the JSON object.
+/// The details of the report of an ordering.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// What was run.
-    pub settings: SettingsReport,
+pub struct OrderReport {
+    /// The options of the run.
+    pub settings: OrderOptions,
     /// Which faults were made; follows from the settings.
     pub faults: FaultReport,
-    /// What happened; differs from run to run, since threads do.
-    pub run: RunReport,
+    /// The counts; they differ from run to run, since threads do.
+    pub run: OrderCounts,
     /// Real time.
-    pub elapsed: ElapsedReport,
-    /// Whether all is well.
-    pub verdict: VerdictReport,
+    pub elapsed: OrderTime,
 }
 
-/// What was run.
+/// The options of a run.
 #[derive(Clone, Debug, Serialize)]
 #[expect(missing_docs, reason = "the names are those of the options")]
-pub struct SettingsReport {
+pub struct OrderOptions {
     pub engine: &'static str,
     pub publishers: u32,
     pub subscribers: usize,
@@ -50,10 +47,10 @@ pub struct FaultReport {
     pub resets: u64,
 }
 
-/// What happened.
+/// The counts of a run.
 #[derive(Clone, Debug, Serialize)]
 #[expect(missing_docs, reason = "the names are those of the tally and the outcome")]
-pub struct RunReport {
+pub struct OrderCounts {
     pub epoch: u64,
     pub slots_before: u64,
     pub acknowledged: u64,
@@ -68,20 +65,20 @@ pub struct RunReport {
 
 /// Real time.
 #[derive(Clone, Debug, Serialize)]
-pub struct ElapsedReport {
+pub struct OrderTime {
     /// How long publishers and subscribers took.
     pub seconds: f64,
     /// Messages acknowledged in a second.
     pub messages_per_second: f64,
 }
 
-impl Report {
+impl OrderReport {
     /// Puts together what there is to say about a run.
-    pub fn new(settings: &Settings, outcome: &Outcome) -> Self {
+    pub fn new(settings: &OrderSettings, outcome: &OrderResult) -> Report<Self> {
         let tally = outcome.tally;
         let seconds = outcome.elapsed.as_secs_f64();
-        Self {
-            settings: SettingsReport {
+        let details = Self {
+            settings: OrderOptions {
                 engine: settings.engine.name(),
                 publishers: settings.publishers,
                 subscribers: settings.subscribers,
@@ -101,7 +98,7 @@ impl Report {
                 stalled: tally.stalled,
                 resets: tally.resets,
             },
-            run: RunReport {
+            run: OrderCounts {
                 epoch: outcome.epoch,
                 slots_before: outcome.tail,
                 acknowledged: tally.acknowledged,
@@ -113,27 +110,24 @@ impl Report {
                 behind: tally.behind,
                 lag_at_most: tally.lag_at_most,
             },
-            elapsed: ElapsedReport {
-                seconds,
-                messages_per_second: if seconds > 0.0 { tally.acknowledged as f64 / seconds } else { 0.0 },
-            },
-            verdict: VerdictReport::new(
-                &outcome.verdict,
-                |failure| matches!(failure, Failure::GaveUp(_)),
-                right(settings.subscribers as u64, settings.in_all()),
-            ),
-        }
+            elapsed: OrderTime { seconds, messages_per_second: a_second(tally.acknowledged, seconds) },
+        };
+        let all = all_delivered((settings.subscribers as u64, "subscriber"), (settings.in_all(), "message"));
+        let verdict = VerdictReport::new(
+            &outcome.verdict,
+            |failure| matches!(failure, OrderFailure::GaveUp(_)),
+            format!("one order, nothing lost, nothing twice, and every publisher's own order kept: {all}"),
+        );
+        Report { details, verdict }
     }
+}
 
-    /// Returns the report as a table, with the verdict below.
-    pub fn table(&self) -> String {
-        let Self { settings, faults, run, elapsed, verdict } = self;
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_BORDERS_ONLY);
+impl Details for OrderReport {
+    fn add_rows(&self, rows: &mut Rows) {
+        let Self { settings, faults, run, elapsed } = self;
         let mut row = |name: &str, value: u64, remark: String| {
             // There is nothing to remark on what did not happen.
-            let remark = if value > 0 { remark } else { String::new() };
-            table.add_row([name.to_owned(), thousands(value), remark]);
+            rows.add(name, thousands(value), if value > 0 { remark } else { String::new() });
         };
         let mut by = format!("by {}", counted(u64::from(settings.publishers), "publisher"));
         by += &format!(" over {}", settings.engine);
@@ -149,7 +143,7 @@ impl Report {
         );
         row("publishers killed", faults.killed, unknown);
         let again =
-            format!("delivered {} again, behind the place last saved", counted(run.delivered_again, "message"));
+            format!("delivered {} again, after the place last saved", counted(run.delivered_again, "message"));
         row("subscribers killed", faults.subscribers_killed, again);
         row("writes stalled", faults.stalled, "until somebody else had occupied their slot".to_owned());
         row("counter set back", faults.resets, format!("found {} by publishers", counted(run.behind, "time")));
@@ -161,47 +155,8 @@ impl Report {
         );
         row("slots found occupied", run.filled_away + run.collisions, taken);
         row("lag at most", run.lag_at_most, "messages, of the slowest subscriber".to_owned());
-        row(
-            "messages a second",
-            elapsed.messages_per_second as u64,
-            format!("{:.2} s in real time", elapsed.seconds),
-        );
+        let real = format!("{:.2} s in real time", elapsed.seconds);
+        row("messages a second", elapsed.messages_per_second as u64, real);
         row("seed", settings.seed, "the same seed gives the same faults".to_owned());
-        verdict.below(table)
-    }
-}
-
-/// Says that a run went well.
-fn right(subscribers: u64, messages: u64) -> String {
-    let who = match subscribers {
-        1 => "the only subscriber".to_owned(),
-        several => format!("each of {} subscribers", thousands(several)),
-    };
-    let what = match messages {
-        1 => "the only message".to_owned(),
-        all => format!("all {} messages", thousands(all)),
-    };
-    format!(
-        "one order, nothing lost, nothing twice, and every publisher's own order kept: {who} delivered {what}"
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_subscriber_and_one_message_are_singular() {
-        let told =
-            [(2, 8000), (1, 2), (2, 1), (1, 1)].map(|(subscribers, messages)| right(subscribers, messages));
-        assert_eq!(
-            told.each_ref().map(|told| told.rsplit(": ").next().unwrap_or_default()),
-            [
-                "each of 2 subscribers delivered all 8,000 messages",
-                "the only subscriber delivered all 2 messages",
-                "each of 2 subscribers delivered the only message",
-                "the only subscriber delivered the only message",
-            ]
-        );
     }
 }

@@ -2,15 +2,16 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::faults::Seam;
-use super::*;
 use happens_before::Dot;
 use happens_before::broadcast::{Entry, Log, ReadAnswer, ReadLimit, WriteAnswer};
 
-type Memory = Mutex<MemoryLog<Node, Payload>>;
+use super::faults::Seam;
+use super::*;
 
-fn settings() -> Settings {
-    Settings {
+type Memory = Mutex<MemoryLog<PublisherId, Payload>>;
+
+fn settings() -> OrderSettings {
+    OrderSettings {
         engine: Engine::Memory,
         publishers: 3,
         subscribers: 2,
@@ -26,9 +27,9 @@ fn settings() -> Settings {
 }
 
 /// Runs over a log that is called through this.
-fn run_over<F>(log: &Memory, write: F) -> Outcome
+fn run_over<F>(log: &Memory, write: F) -> OrderResult
 where
-    F: Fn(&Memory, u64, &Entry<Node, Payload>) -> WriteAnswer<Node, Payload> + Sync,
+    F: Fn(&Memory, u64, &Entry<PublisherId, Payload>) -> WriteAnswer<PublisherId, Payload> + Sync,
 {
     let seam = Seam { engine: log, call: |slot, entry: &_| Ok(write(log, slot, entry)) };
     let begun = Begun::new(log).expect("an empty log");
@@ -38,11 +39,11 @@ where
     conduct::threads(&settings(), &begun, &counter, &seam, &mut |_| {})
 }
 
-fn write(log: &Memory, slot: u64, entry: &Entry<Node, Payload>) -> WriteAnswer<Node, Payload> {
+fn write(log: &Memory, slot: u64, entry: &Entry<PublisherId, Payload>) -> WriteAnswer<PublisherId, Payload> {
     SlotLog::write(log, slot, entry).expect("there is room")
 }
 
-fn is(entry: &Entry<Node, Payload>, node: Node, n: u64) -> bool {
+fn is(entry: &Entry<PublisherId, Payload>, node: PublisherId, n: u64) -> bool {
     entry.id().is_some_and(|id| (*id.node(), id.counter()) == (node, n))
 }
 
@@ -56,7 +57,7 @@ fn a_log_that_keeps_its_promises_passes() {
     let log = Mutex::new(MemoryLog::new(10_000));
     let outcome = run_over(&log, write);
     assert_eq!(outcome.verdict, Ok(()));
-    let Tally { killed, subscribers_killed, stalled, resets, acknowledged, delivered, .. } = outcome.tally;
+    let OrderTally { killed, subscribers_killed, stalled, resets, acknowledged, delivered, .. } = outcome.tally;
     assert_eq!((killed, subscribers_killed, stalled, resets), (4, 6, 2, 1));
     assert_eq!((acknowledged, delivered), (60, 120));
     // What a subscriber repeats follows from where it dies: it saves after every tenth message.
@@ -85,7 +86,7 @@ fn a_log_that_loses_what_it_has_acknowledged_is_found_out() {
         if is(entry, 2, 7) { WriteAnswer::Written } else { write(log, slot, entry) }
     });
     let words = "message 7 of publisher 2 was acknowledged, and is never delivered";
-    assert_eq!(outcome.verdict, Err(Failure::Violation(words.to_owned())));
+    assert_eq!(outcome.verdict, Err(OrderFailure::Violation(words.to_owned())));
 }
 
 #[test]
@@ -94,7 +95,7 @@ fn a_log_that_changes_a_message_is_found_out() {
         let Some(id) = entry.id().filter(|_| is(entry, 2, 7)) else { return write(log, slot, entry) };
         write(log, slot, &Entry::message(entry.epoch(), *id, b"forged".to_vec()))
     });
-    let Err(Failure::Refused(words)) = outcome.verdict else { panic!("{:?}", outcome.verdict) };
+    let Err(OrderFailure::Refused(words)) = outcome.verdict else { panic!("{:?}", outcome.verdict) };
     assert!(words.contains("does not hold what publisher 2 sent as 7"), "{words}");
 }
 
@@ -110,7 +111,7 @@ fn a_message_that_nobody_sent_is_found_out() {
         write(log, slot, &message);
         write(log, slot, entry)
     });
-    let Err(Failure::Violation(words)) = outcome.verdict else { panic!("{:?}", outcome.verdict) };
+    let Err(OrderFailure::Violation(words)) = outcome.verdict else { panic!("{:?}", outcome.verdict) };
     assert!(words.ends_with("message 1 of publisher 9 was never sent"), "{words}");
 }
 
@@ -123,7 +124,7 @@ fn a_run_whose_log_is_taken_over_is_given_up() {
         }
         write(log, slot, entry)
     });
-    let Err(Failure::GaveUp(words)) = outcome.verdict else { panic!("{:?}", outcome.verdict) };
+    let Err(OrderFailure::GaveUp(words)) = outcome.verdict else { panic!("{:?}", outcome.verdict) };
     assert!(words.ends_with("another run has taken the log over, with epoch 99"), "{words}");
 }
 

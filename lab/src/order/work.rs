@@ -15,9 +15,9 @@ use happens_before::broadcast::{
 use happens_before::{Dot, Publisher, Subscriber};
 
 use super::engine::SetBack;
-use super::event::{Event, Publish, Subscribe, Task};
+use super::event::{Notice, Publish, Subscribe, Task};
 use super::faults::{Fault, Seam, Trouble, Wrote};
-use super::{Node, Payload, subscriber_config};
+use super::{Payload, PublisherId, subscriber_config};
 
 /// How long an engine may fail before it is given up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -46,7 +46,7 @@ impl Until {
     }
 }
 
-/// Why somebody ends before the end.
+/// The reason why a task ends before its end.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Halt {
     /// Somebody said so.
@@ -61,19 +61,19 @@ fn refused(error: impl fmt::Display) -> Halt {
     Halt::Failed { what: error.to_string(), refused: true }
 }
 
-/// Who works where, and whom it tells.
+/// A worker: its engine, and whom it tells.
 pub(super) struct Worker<'a, C, L> {
     pub(super) counter: &'a C,
     pub(super) log: &'a L,
     pub(super) until: &'a Until,
-    pub(super) say: &'a dyn Fn(Event),
+    pub(super) say: &'a dyn Fn(Notice),
 }
 
 impl<C, L> Worker<'_, C, L>
 where
     C: SetBack,
     C::Error: fmt::Display,
-    L: SlotLog<Node, Payload>,
+    L: SlotLog<PublisherId, Payload>,
     L::Error: fmt::Display,
 {
     /// Does the task, and says why if it cannot be done.
@@ -83,7 +83,7 @@ where
             Task::Subscribe(task) => self.subscribe(task),
         };
         if let Err(Halt::Failed { what, refused }) = &ended {
-            (self.say)(Event::Failed { what: what.clone(), refused: *refused });
+            (self.say)(Notice::Failed { what: what.clone(), refused: *refused });
         }
         ended
     }
@@ -100,14 +100,14 @@ where
                 if let Some(Fault::CounterReset { by }) = fault.get() {
                     self.counter.set_back(by).map_err(Trouble::Engine)?;
                     fault.set(None);
-                    (self.say)(Event::CounterReset);
+                    (self.say)(Notice::CounterReset);
                 }
                 let first = self.counter.increment_and_get(n).map_err(Trouble::Engine)?;
                 if n.get() > 1 {
-                    (self.say)(Event::Behind);
+                    (self.say)(Notice::Behind);
                 }
                 if let Some(fault @ Fault::KilledWithNumber) = fault.get() {
-                    (self.say)(Event::Dying { fault });
+                    (self.say)(Notice::Dying { fault });
                     return Err(Trouble::Killed);
                 }
                 Ok(first)
@@ -134,12 +134,12 @@ where
                 }
                 let n = publisher.last() + 1;
                 fault.set(faults.get(&n).copied());
-                (self.say)(Event::Sent { n });
+                (self.say)(Notice::Sent { n });
                 publisher.publish(payload(node, n)).map_err(refused)?;
             }
             match settle(&mut publisher, &numbers, &slots) {
                 Ok(Some(published)) => {
-                    (self.say)(Event::Acknowledged { n: published.id.counter() });
+                    (self.say)(Notice::Acknowledged { n: published.id.counter() });
                     patience = Patience::new(self.until);
                 }
                 Ok(None) => {}
@@ -155,7 +155,7 @@ where
                     kind: PublishErrorKind::NumberUsed { highest },
                     ..
                 })) if entry.last_number() == Some(highest) => {
-                    (self.say)(Event::Acknowledged { n: highest });
+                    (self.say)(Notice::Acknowledged { n: highest });
                     patience = Patience::new(self.until);
                 }
                 Err(other) => return Err(refused(other)),
@@ -167,11 +167,11 @@ where
     }
 
     /// Writes a publisher's entry, or does what the fault says.
-    fn write(&self, slot: u64, entry: &Entry<Node, Payload>, fault: Option<Fault>) -> Wrote<L::Error> {
+    fn write(&self, slot: u64, entry: &Entry<PublisherId, Payload>, fault: Option<Fault>) -> Wrote<L::Error> {
         if fault != Some(Fault::KilledAfterWrite) {
-            (self.say)(Event::Noted { slot });
+            (self.say)(Notice::Noted { slot });
         }
-        let die = |fault| (self.say)(Event::Dying { fault });
+        let die = |fault| (self.say)(Notice::Dying { fault });
         match fault {
             Some(fault @ Fault::KilledAfterWrite) => {
                 let _nobody_is_there_to_hear_it = self.log.write(slot, entry);
@@ -189,7 +189,7 @@ where
                 return Err(Trouble::Killed);
             }
             Some(Fault::Stalled) => {
-                (self.say)(Event::Stalled);
+                (self.say)(Notice::Stalled);
                 self.stall(slot);
             }
             _ => {}
@@ -198,7 +198,7 @@ where
         if let WriteAnswer::Occupied(other) = &answer
             && other.id() != entry.id()
         {
-            (self.say)(Event::Occupied { fill: other.id().is_none() });
+            (self.say)(Notice::Occupied { fill: other.id().is_none() });
         }
         Ok(answer)
     }
@@ -227,7 +227,7 @@ where
             call: |slot, fill: &_| {
                 let answer = self.log.write(slot, fill).map_err(Trouble::Engine)?;
                 if answer == WriteAnswer::Written {
-                    (self.say)(Event::Filled);
+                    (self.say)(Notice::Filled);
                 }
                 Ok(answer)
             },
@@ -244,16 +244,16 @@ where
                     return Err(refused(what));
                 }
                 let position = (position.epoch, position.sequence, position.index);
-                (self.say)(Event::Delivered { position, node, n });
+                (self.say)(Notice::Delivered { position, node, n });
                 count += 1;
                 if deaths.contains(&count) {
-                    (self.say)(Event::Dying { fault: Fault::KilledSubscriber });
+                    (self.say)(Notice::Dying { fault: Fault::KilledSubscriber });
                     return Err(Halt::Killed);
                 }
                 if count % SAVE_EVERY == 0 {
                     let Snapshot { next, epoch, delivered, .. } = subscriber.snapshot();
                     let delivered = delivered.iter().map(|(&node, n)| (node, n)).collect();
-                    (self.say)(Event::Saved { next, epoch, delivered });
+                    (self.say)(Notice::Saved { next, epoch, delivered });
                 }
             }
             if subscriber.next() > self.until.get() {
@@ -279,8 +279,8 @@ where
     }
 }
 
-/// What a message carries: what tells it from every other.
-fn payload(node: Node, n: u64) -> Payload {
+/// The payload of a message: different from every other.
+fn payload(node: PublisherId, n: u64) -> Payload {
     format!("message {n} of publisher {node}").into_bytes()
 }
 

@@ -10,7 +10,7 @@
 
 use happens_before::Dot;
 
-use crate::history::Node;
+use crate::history::NodeNumber;
 
 /// Returns how many bytes a number takes in LEB128: 1 below 128, at most 10.
 pub fn varint(number: u64) -> u64 {
@@ -18,8 +18,8 @@ pub fn varint(number: u64) -> u64 {
 }
 
 /// Returns the bytes of a message's metadata.
-pub fn metadata(dot: &Dot<Node>, dependencies: &[Dot<Node>]) -> u64 {
-    let bytes_of = |dot: &Dot<Node>| varint(u64::from(*dot.node())) + varint(dot.counter());
+pub fn metadata(dot: &Dot<NodeNumber>, dependencies: &[Dot<NodeNumber>]) -> u64 {
+    let bytes_of = |dot: &Dot<NodeNumber>| varint(u64::from(*dot.node())) + varint(dot.counter());
     bytes_of(dot) + varint(dependencies.len() as u64) + dependencies.iter().map(bytes_of).sum::<u64>()
 }
 
@@ -32,7 +32,7 @@ pub struct VectorCost {
 
 impl VectorCost {
     /// Notes that the vector now has `dot`, and had the one before it.
-    pub fn observe(&mut self, dot: &Dot<Node>) {
+    pub fn observe(&mut self, dot: &Dot<NodeNumber>) {
         if dot.counter() == 1 {
             self.entries += 1;
             self.bytes_of_entries += varint(u64::from(*dot.node())) + varint(1);
@@ -42,7 +42,7 @@ impl VectorCost {
     }
 
     /// Returns the bytes of the metadata of a message by `author` that carries the vector.
-    pub fn metadata(&self, author: Node) -> u64 {
+    pub fn metadata(&self, author: NodeNumber) -> u64 {
         varint(u64::from(author)) + varint(self.entries) + self.bytes_of_entries
     }
 }
@@ -63,7 +63,7 @@ mod tests {
         let mut vector = VersionVector::new();
         let mut cost = VectorCost::default();
         for step in 0..40_000_u64 {
-            let node = (step * step % 300) as Node;
+            let node = (step * step % 300) as NodeNumber;
             let dot = vector.increment(node).expect("far from the end");
             cost.observe(&dot);
         }

@@ -1,16 +1,16 @@
 //! The oracle at work: hears of every sending and every delivery, and says what is wrong in words.
 //!
 //! A judge that always says yes is worth nothing, and a replay that forgets to ask it looks the same as one
-//! that is right. So the judge can be lied to on purpose ([`Canary`]): then the run must fail.
+//! that is right. So the judge can be lied to on purpose ([`ReplayCanary`]): then the run must fail.
 
 use happens_before::Dot;
 use happens_before::check::{CausalRun, CausalViolation};
 
-use crate::history::{Event, History, Node};
+use crate::history::{Event, History, NodeNumber};
 
 /// A lie told to the oracle, once, in the middle of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Canary {
+pub enum ReplayCanary {
     /// A delivery is kept from it: what follows then comes before its cause.
     Skip,
     /// A delivery is told twice.
@@ -21,15 +21,15 @@ pub enum Canary {
 #[derive(Debug)]
 pub(super) struct Judge<'a> {
     history: &'a History,
-    run: CausalRun<Node>,
+    run: CausalRun<NodeNumber>,
     sites: usize,
-    canary: Option<Canary>,
+    canary: Option<ReplayCanary>,
     /// Deliveries at the last site so far; the lie comes at half of them.
     at_last_site: usize,
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(history: &'a History, sites: usize, canary: Option<Canary>) -> Self {
+    pub(super) fn new(history: &'a History, sites: usize, canary: Option<ReplayCanary>) -> Self {
         Self { history, run: CausalRun::new(sites), sites, canary, at_last_site: 0 }
     }
 
@@ -48,8 +48,8 @@ impl<'a> Judge<'a> {
             if self.at_last_site == self.history.len() / 2 {
                 times = match self.canary {
                     None => 1,
-                    Some(Canary::Skip) => 0,
-                    Some(Canary::Repeat) => 2,
+                    Some(ReplayCanary::Skip) => 0,
+                    Some(ReplayCanary::Repeat) => 2,
                 };
             }
             self.at_last_site += 1;
@@ -71,7 +71,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Puts a violation in words, and the events' numbers and the authors' names beside the dots.
-    fn in_words(&self, violation: &CausalViolation<Node>) -> String {
+    fn in_words(&self, violation: &CausalViolation<NodeNumber>) -> String {
         let dots = match violation {
             CausalViolation::BeforeCause { dot, cause, .. } | CausalViolation::UnknownCause { dot, cause } => {
                 vec![dot, cause]
@@ -92,12 +92,12 @@ impl<'a> Judge<'a> {
 }
 
 /// Says what a dot names: `(3, 17), event 201 by Ada`.
-pub(super) fn explain(history: &History, dot: &Dot<Node>) -> String {
+pub(super) fn explain(history: &History, dot: &Dot<NodeNumber>) -> String {
     format!("{dot}, {}", event_of(history, dot))
 }
 
 /// Says which event a dot names: `event 201 by Ada`.
-fn event_of(history: &History, dot: &Dot<Node>) -> String {
+fn event_of(history: &History, dot: &Dot<NodeNumber>) -> String {
     match history.event(dot) {
         Some(event) => format!("event {event} by {}", history.name(*dot.node())),
         None => "no event".to_owned(),
@@ -110,7 +110,7 @@ mod tests {
     use crate::history::session::{self, Shape};
 
     /// Tells the judge a run in which the order of deliveries at site 1 is `order`.
-    fn judge(history: &History, canary: Option<Canary>, order: &[Event]) -> Result<(), String> {
+    fn judge(history: &History, canary: Option<ReplayCanary>, order: &[Event]) -> Result<(), String> {
         let mut judge = Judge::new(history, 2, canary);
         for event in 0..history.len() as Event {
             judge.sent(event)?;
@@ -149,9 +149,9 @@ mod tests {
     fn both_canaries_die() {
         let history = session::generate(Shape { events: 60, authors: 3, seed: 5 }).expect("a session");
         let right: Vec<Event> = (0..60).collect();
-        let skipped = judge(&history, Some(Canary::Skip), &right).expect_err("a lie");
+        let skipped = judge(&history, Some(ReplayCanary::Skip), &right).expect_err("a lie");
         assert!(skipped.contains("before its cause"), "{skipped}");
-        let repeated = judge(&history, Some(Canary::Repeat), &right).expect_err("a lie");
+        let repeated = judge(&history, Some(ReplayCanary::Repeat), &right).expect_err("a lie");
         assert!(repeated.contains("a second time"), "{repeated}");
     }
 }

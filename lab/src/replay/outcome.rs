@@ -5,11 +5,11 @@ use std::time::Duration;
 use happens_before::delivery::BufferLimits;
 use happens_before_simulation::network::{Conditions, Delay, Partition, Traffic};
 
-use super::{Canary, Recording, Tick};
+use super::{Recording, ReplayCanary, Tick};
 
 /// How a history is replayed.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ReplaySettings {
     /// How many sites, at least 1.
     pub sites: usize,
     /// The probability that a packet is lost, 0.0 to 1.0.
@@ -22,9 +22,9 @@ pub struct Settings {
     pub reorder: Tick,
     /// How many times the network is partitioned.
     pub partitions: u64,
-    /// What all chances are drawn from.
+    /// The seed of all chances.
     pub seed: u64,
-    /// What each buffer may hold.
+    /// The limits of each buffer.
     pub limits: BufferLimits,
     /// After how many ticks a site asks for what is missing; `None` for the time that a question and its answer
     /// take at most.
@@ -32,12 +32,12 @@ pub struct Settings {
     /// How often a site with nothing to send announces what it has; `None` for every fourth time-out.
     pub announce: Option<Tick>,
     /// A lie to the oracle.
-    pub canary: Option<Canary>,
-    /// Whether to record the run for a diagram.
+    pub canary: Option<ReplayCanary>,
+    /// True to record the run for a diagram.
     pub record: bool,
 }
 
-impl Settings {
+impl ReplaySettings {
     /// Returns how bad the network is, but for its partitions, which the run draws.
     pub(super) fn conditions(&self) -> Conditions {
         let least = self.delay.max(1);
@@ -46,9 +46,9 @@ impl Settings {
     }
 }
 
-/// What a run counted.
+/// The counts of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct ReplayTally {
     /// Events sent, each once.
     pub sent: u64,
     /// Deliveries at all sites together, the senders' own included.
@@ -73,17 +73,17 @@ pub struct Tally {
     pub dependencies: u64,
     /// Bytes of metadata in messages, each counted once.
     pub metadata_bytes: u64,
-    /// What they would be with a full vector of what the sender's site had delivered.
+    /// The bytes of the same with a full vector of all that the sender's site had delivered.
     pub vector_bytes: u64,
     /// The virtual time of the last delivery.
     pub ticks: Tick,
-    /// What the network carried.
+    /// The counts of the network.
     pub traffic: Traffic,
 }
 
-/// Why a run did not come to its end, in words.
+/// The reason why a run did not come to its end, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum ReplayFailure {
     /// The oracle's first violation.
     Violation(String),
     /// A site's buffer refused an event of the site itself.
@@ -94,7 +94,7 @@ pub enum Failure {
     GaveUp(String),
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for ReplayFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Violation(what) | Self::Refused(what) | Self::Stalled(what) => f.write_str(what),
@@ -105,12 +105,12 @@ impl std::fmt::Display for Failure {
 
 /// How a run ended.
 #[derive(Clone, Debug)]
-pub struct Outcome {
-    /// What was counted up to the end.
-    pub tally: Tally,
-    /// Whether every site delivered everything, causally and exactly once.
-    pub verdict: Result<(), Failure>,
-    /// What happened, if asked for.
+pub struct ReplayResult {
+    /// The counts up to the end.
+    pub tally: ReplayTally,
+    /// The verdict: `Ok` if every site delivered everything, causally and exactly once.
+    pub verdict: Result<(), ReplayFailure>,
+    /// The recording, if asked for.
     pub recording: Recording,
     /// When the network was partitioned.
     pub partitions: Vec<Partition>,

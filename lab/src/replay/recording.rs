@@ -1,14 +1,16 @@
 //! What happened in a run, event by event, for the space-time diagram. Only kept for small runs.
 
-use super::Tick;
 use crate::history::Event;
+
+/// Virtual time since the start of a run. A tick is what the simulation calls a millisecond.
+pub type Tick = u64;
 
 /// An event is sent: delivered at its own site, and given to the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sent {
+pub struct SiteSending {
     /// The event.
     pub event: Event,
-    /// Where.
+    /// The site.
     pub site: usize,
     /// When.
     pub at: Tick,
@@ -19,21 +21,21 @@ pub struct Sent {
 pub struct Flight {
     /// The event it carries.
     pub event: Event,
-    /// Where it comes from: where the event was sent, or a site that was asked for it.
+    /// The site it comes from: where the event was sent, or one that was asked for it.
     pub from: usize,
-    /// Where it goes.
+    /// The site it goes to.
     pub to: usize,
     /// When it left.
     pub sent: Tick,
-    /// Whether it was asked for.
+    /// True if it was asked for.
     pub asked_for: bool,
-    /// What became of it.
-    pub end: End,
+    /// Its end.
+    pub end: FlightEnd,
 }
 
-/// What became of a copy.
+/// The end of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum FlightEnd {
     /// It arrived, and was the first to be accepted there.
     Accepted {
         /// When it arrived.
@@ -55,10 +57,10 @@ pub enum End {
 
 /// A delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Delivered {
+pub struct SiteDelivery {
     /// The event.
     pub event: Event,
-    /// Where.
+    /// The site.
     pub site: usize,
     /// When.
     pub at: Tick,
@@ -67,10 +69,10 @@ pub struct Delivered {
 /// Everything that the diagram shows, in the order in which it happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recording {
-    /// What was sent.
-    pub sent: Vec<Sent>,
-    /// What travelled.
+    /// The sendings.
+    pub sent: Vec<SiteSending>,
+    /// The copies on their way.
     pub flights: Vec<Flight>,
-    /// What was delivered, at every site.
-    pub delivered: Vec<Delivered>,
+    /// The deliveries, at every site.
+    pub delivered: Vec<SiteDelivery>,
 }

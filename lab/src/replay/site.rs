@@ -10,34 +10,34 @@ use happens_before::{CausalBuffer, Message, VersionVector};
 
 use super::Tick;
 use super::cost::VectorCost;
-use crate::history::{Event, Node};
+use crate::history::{Event, NodeNumber};
 
-/// What a site keeps.
+/// The state of a site.
 #[derive(Debug)]
 pub(super) struct Site {
-    /// What it holds back.
-    pub(super) buffer: CausalBuffer<Node, Event>,
-    /// What it has delivered, as the buffer says too; here it is looked up node by node.
-    pub(super) delivered: VersionVector<Node>,
+    /// The buffer of its messages.
+    pub(super) buffer: CausalBuffer<NodeNumber, Event>,
+    /// The vector of all it has delivered, as the buffer says too; here it is looked up node by node.
+    pub(super) delivered: VersionVector<NodeNumber>,
     /// Events of its nodes whose parents are delivered here, the earliest in the history first.
     pub(super) ready: BinaryHeap<Reverse<Event>>,
-    /// Whether a timer is set to send the next one.
+    /// True if a timer is set to send the next one.
     pub(super) will_send: bool,
     /// When it last sent an event.
     pub(super) last_sent: Option<Tick>,
-    /// What was missing, or held, when the timer to ask for it was set; `None` while there is no timer.
-    pub(super) noticed: Option<Vec<DotRange<Node>>>,
+    /// The events missing, or held, when the timer to ask for them was set; `None` while there is no timer.
+    pub(super) noticed: Option<Vec<DotRange<NodeNumber>>>,
     /// The highest counter of each node that an accepted message had or named. What lies between it and what
     /// is delivered is held or missing, and the buffer knows it; what lies above, only others can tell.
-    pub(super) known: VersionVector<Node>,
+    pub(super) known: VersionVector<NodeNumber>,
     /// When it may next ask for what another site has announced.
     pub(super) may_ask_from: Tick,
-    /// Whether it has sent an event since it last announced what it has.
+    /// True if it has sent an event since it last announced what it has.
     pub(super) busy: bool,
-    /// What a version vector of all that is delivered here would cost.
+    /// The cost of a version vector of all that is delivered here.
     pub(super) vector_cost: VectorCost,
     /// The vector of all that is delivered here, ready to be sent; `None` if it has changed since.
-    announcement: Option<Rc<VersionVector<Node>>>,
+    announcement: Option<Rc<VersionVector<NodeNumber>>>,
 }
 
 impl Site {
@@ -58,7 +58,7 @@ impl Site {
     }
 
     /// Takes out the next message that can be delivered.
-    pub(super) fn pop(&mut self) -> Option<Message<Node, Event>> {
+    pub(super) fn pop(&mut self) -> Option<Message<NodeNumber, Event>> {
         let message = self.buffer.pop()?;
         self.announcement = None;
         self.delivered.observe(message.dot());
@@ -68,7 +68,7 @@ impl Site {
 
     /// Notes what a message that was just held back makes known, and returns whether a timer must be set to ask
     /// for what it waits for.
-    pub(super) fn note_held(&mut self, message: &Message<Node, Event>) -> bool {
+    pub(super) fn note_held(&mut self, message: &Message<NodeNumber, Event>) -> bool {
         self.known.observe(message.dot());
         message.dependencies().iter().for_each(|dependency| self.known.observe(dependency));
         let sets = self.noticed.is_none();
@@ -80,7 +80,7 @@ impl Site {
 
     /// Returns what is missing now and was missing already when the timer was set, and sets it again, unless
     /// nothing is missing any more.
-    pub(super) fn still_missing(&mut self) -> Vec<DotRange<Node>> {
+    pub(super) fn still_missing(&mut self) -> Vec<DotRange<NodeNumber>> {
         let before = self.noticed.take().unwrap_or_default();
         // Nothing is missing where nothing is held, and that is quick to see, however many nodes there are.
         if self.buffer.is_empty() {
@@ -95,7 +95,7 @@ impl Site {
     }
 
     /// Returns what another site has delivered and nothing has told this one about. O(n) for n nodes.
-    pub(super) fn unheard_of(&self, theirs: &VersionVector<Node>) -> Vec<DotRange<Node>> {
+    pub(super) fn unheard_of(&self, theirs: &VersionVector<NodeNumber>) -> Vec<DotRange<NodeNumber>> {
         let (mut delivered, mut known) = (forwards(&self.delivered), forwards(&self.known));
         let unheard_of = theirs.iter().filter_map(|(node, last)| {
             let heard_of = delivered(*node).max(known(*node));
@@ -105,13 +105,13 @@ impl Site {
     }
 
     /// Returns the vector of all that is delivered here, shared.
-    pub(super) fn announce(&mut self) -> Rc<VersionVector<Node>> {
+    pub(super) fn announce(&mut self) -> Rc<VersionVector<NodeNumber>> {
         Rc::clone(self.announcement.get_or_insert_with(|| Rc::new(self.delivered.clone())))
     }
 }
 
 /// Returns the look-up of a vector's counters for nodes that are asked for in order: O(n) for all of them.
-fn forwards(vector: &VersionVector<Node>) -> impl FnMut(Node) -> u64 {
+fn forwards(vector: &VersionVector<NodeNumber>) -> impl FnMut(NodeNumber) -> u64 {
     let mut entries = vector.iter().peekable();
     move |node| {
         while entries.next_if(|&(&before, _)| before < node).is_some() {}
@@ -120,7 +120,7 @@ fn forwards(vector: &VersionVector<Node>) -> impl FnMut(Node) -> u64 {
 }
 
 /// Returns the dots that are in both lists; each is in order and its ranges do not overlap.
-fn intersection(a: &[DotRange<Node>], b: &[DotRange<Node>]) -> Vec<DotRange<Node>> {
+fn intersection(a: &[DotRange<NodeNumber>], b: &[DotRange<NodeNumber>]) -> Vec<DotRange<NodeNumber>> {
     let mut common = Vec::new();
     let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
     while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
@@ -152,10 +152,11 @@ mod tests {
 
     #[test]
     fn an_intersection_has_exactly_the_common_dots() {
-        let list = |ranges: &[(Node, u64, u64)]| -> Vec<DotRange<Node>> {
+        let list = |ranges: &[(NodeNumber, u64, u64)]| -> Vec<DotRange<NodeNumber>> {
             ranges.iter().filter_map(|&(node, first, last)| DotRange::new(node, first..=last)).collect()
         };
-        let dots = |ranges: &[DotRange<Node>]| -> Vec<_> { ranges.iter().flat_map(DotRange::dots).collect() };
+        let dots =
+            |ranges: &[DotRange<NodeNumber>]| -> Vec<_> { ranges.iter().flat_map(DotRange::dots).collect() };
         let a = list(&[(0, 1, 4), (0, 6, 9), (1, 5, 5), (3, 1, 100), (4, 1, 1)]);
         let b = list(&[(0, 3, 7), (0, 9, 12), (2, 5, 5), (3, 2, 3), (3, 50, 60), (3, 99, 200)]);
         let expected: Vec<_> = dots(&a).into_iter().filter(|dot| dots(&b).contains(dot)).collect();

@@ -4,9 +4,9 @@ use happens_before_simulation::network::Conditions;
 use super::*;
 use crate::history::session::{self, Shape};
 
-fn settings(history: &History) -> Settings {
+fn settings(history: &History) -> ReplaySettings {
     let limits = BufferLimits { nodes: history.nodes(), ..BufferLimits::default() };
-    Settings {
+    ReplaySettings {
         sites: 5,
         loss: 0.2,
         duplicate: 0.2,
@@ -101,7 +101,7 @@ fn a_run_that_halts_says_what_is_blocked_on_what() {
     let conditions = Conditions { partitions: vec![for_ever], ..settings.conditions() };
     replay.network = Network::new(conditions, 3);
     let failure = replay.run(&mut |_| {}).expect_err("nothing gets through");
-    let Failure::Stalled(words) = failure else { panic!("{failure}") };
+    let ReplayFailure::Stalled(words) = failure else { panic!("{failure}") };
     assert!(words.starts_with("nothing delivered for "), "{words}");
     assert!(words.contains("; site 4 has not delivered (") && words.contains(", event "), "{words}");
     assert!(words.contains("holds back") && words.contains(" is blocked on ("), "{words}");
@@ -140,7 +140,7 @@ fn a_site_that_refuses_its_own_event_fails_the_run() {
     let mut settings = settings(&history);
     settings.limits.nodes = 3;
     let outcome = run(&history, &settings, &mut |_| {});
-    let Err(Failure::Refused(words)) = outcome.verdict else { panic!("{:?}", outcome.verdict) };
+    let Err(ReplayFailure::Refused(words)) = outcome.verdict else { panic!("{:?}", outcome.verdict) };
     assert!(words.contains("refuses an event of its own") && words.contains("more than 3 nodes"), "{words}");
 }
 
@@ -149,17 +149,17 @@ fn a_recording_has_every_sending_delivery_and_copy() {
     let history = history(200, 4, 6);
     let mut settings = settings(&history);
     settings.record = true;
-    let Outcome { recording, tally, verdict, .. } = run(&history, &settings, &mut |_| {});
+    let ReplayResult { recording, tally, verdict, .. } = run(&history, &settings, &mut |_| {});
     assert_eq!(verdict, Ok(()));
     assert_eq!(recording.sent.len(), 200);
     assert_eq!(recording.delivered.len(), 1000);
     assert!(recording.delivered.is_sorted_by_key(|delivered| delivered.at));
     let ends =
-        |end: fn(&End) -> bool| recording.flights.iter().filter(|flight| end(&flight.end)).count() as u64;
+        |end: fn(&FlightEnd) -> bool| recording.flights.iter().filter(|flight| end(&flight.end)).count() as u64;
     // All but the sender's own deliveries come from a copy that was accepted.
-    assert_eq!(ends(|end| matches!(end, End::Accepted { .. })), 800);
-    assert_eq!(ends(|end| matches!(end, End::Duplicate { .. })), tally.duplicates);
-    assert!(ends(|end| matches!(end, End::Lost)) > 100);
+    assert_eq!(ends(|end| matches!(end, FlightEnd::Accepted { .. })), 800);
+    assert_eq!(ends(|end| matches!(end, FlightEnd::Duplicate { .. })), tally.duplicates);
+    assert!(ends(|end| matches!(end, FlightEnd::Lost)) > 100);
 }
 
 #[test]

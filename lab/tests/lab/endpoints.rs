@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use happens_before::endpoint::EndpointConfig;
 use happens_before::{Endpoint, codec};
 use happens_before_lab::budget::Budget;
-use happens_before_lab::history::{Event, History, Node, trace};
+use happens_before_lab::history::{Event, History, NodeNumber, trace};
 
 use super::helpers::data;
 
@@ -23,7 +23,7 @@ const CONFIG: EndpointConfig = EndpointConfig {
 
 struct Group<'a> {
     history: &'a History,
-    nodes: Vec<Endpoint<Node>>,
+    nodes: Vec<Endpoint<NodeNumber>>,
     /// What is on its way, from one node to another, in order.
     links: Vec<VecDeque<Vec<u8>>>,
 }
@@ -37,13 +37,13 @@ impl Group<'_> {
 
     fn has(&self, node: usize, event: Event) -> bool {
         let dot = self.history.dot(event);
-        self.nodes[node].stability().acknowledged(&(node as Node), dot.node()) >= dot.counter()
+        self.nodes[node].stability().acknowledged(&(node as NodeNumber), dot.node()) >= dot.counter()
     }
 
     /// Lets the next packet on a link arrive.
     fn step(&mut self, from: usize, to: usize) -> bool {
         let Some(packet) = self.links[from * self.history.nodes() + to].pop_front() else { return false };
-        self.nodes[to].handle_packet(0, &(from as Node), &packet).expect("honest");
+        self.nodes[to].handle_packet(0, &(from as NodeNumber), &packet).expect("honest");
         while self.nodes[to].poll_delivery().is_some() {}
         true
     }
@@ -69,7 +69,8 @@ impl Group<'_> {
 /// Replays a history; returns the average bytes of metadata a message, and those of a full vector and a dot instead.
 fn metadata(history: &History) -> (f64, f64) {
     let count = history.nodes();
-    let nodes = (0..count as Node).map(|node| Endpoint::new(node, 0..count as Node, CONFIG).expect("few"));
+    let nodes =
+        (0..count as NodeNumber).map(|node| Endpoint::new(node, 0..count as NodeNumber, CONFIG).expect("few"));
     let links = vec![VecDeque::new(); count * count];
     let mut group = Group { history, nodes: nodes.collect(), links };
     let (mut ours, mut full) = (0, 0);

@@ -119,10 +119,11 @@ mod state;
 mod words;
 
 use happens_before::broadcast::LogKind;
+use stateright::{Model, Property};
+
 pub use machines::Conduct;
 use machines::When;
 pub use state::State;
-use stateright::{Model, Property};
 
 /// The bounds of an exploration.
 #[derive(Clone, Debug)]

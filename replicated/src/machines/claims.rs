@@ -15,9 +15,11 @@
 //! Source: Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Timestamp ordering is not sufficient" and
 //! "Implementing linearizable storage using total order broadcast", with this example.
 
-use crate::StateMachine;
 use alloc::collections::{BTreeMap, btree_map};
+
 use happens_before::broadcast::Position;
+
+use crate::StateMachine;
 
 /// The owner `W` of each name `K`. A claim costs O(log n) comparisons of names, for n names that are claimed.
 ///

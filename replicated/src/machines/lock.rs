@@ -32,8 +32,9 @@
 //! Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 8, "The leader and the lock", and chapter 9.
 //! Deviation from Chubby: no sessions and no lock-delay; the node that takes over names the token that it ends.
 
-use crate::StateMachine;
 use happens_before::broadcast::{FencingToken, Position};
+
+use crate::StateMachine;
 
 /// A lock: free, or held by one owner under a token. Every command is O(1).
 ///

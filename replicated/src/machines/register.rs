@@ -9,8 +9,9 @@
 //! Sources: Herlihy and Wing, *Linearizability: A Correctness Condition for Concurrent Objects* (1990). Kleppmann,
 //! *Designing Data-Intensive Applications* (2017), chapter 9, "Linearizability".
 
-use crate::StateMachine;
 use happens_before::broadcast::Position;
+
+use crate::StateMachine;
 
 /// One value, the same at every node. Every command is O(1) comparisons and clones of it.
 ///

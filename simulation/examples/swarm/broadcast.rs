@@ -7,11 +7,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use world::{End, run, swarm};
+use testkit::broadcast_world::{End, run, swarm};
 
 use super::{Arguments, COMMAND};
-
-use testkit::broadcast_world as world;
 
 /// Runs what is asked for, up to the first seed that fails, and returns whether all hold.
 pub(crate) fn simulate(arguments: &Arguments) -> bool {

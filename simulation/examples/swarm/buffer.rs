@@ -1,7 +1,7 @@
 //! The first scenario: `CausalSender` and `CausalBuffer`, with the simplest retransmission that does.
 //!
 //! Every node tells its neighbours in turn what it has delivered. Who hears of something that it lacks asks for it, and
-//! gets it from the log of the other. A disk keeps the log, the outbox, and in some runs the held messages; a node that
+//! gets it from the log of the other. A disk keeps the log, the sender, and in some runs the held messages; a node that
 //! has lost its disk comes back under a new name.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -83,7 +83,7 @@ pub(crate) const CRASHES: u64 = 4;
 pub(crate) struct Replica {
     node: usize,
     settings: Settings,
-    outbox: CausalSender<Id>,
+    sender: CausalSender<Id>,
     buffer: CausalBuffer<Id, u64>,
     log: Vec<Msg>,
     neighbour: usize,
@@ -98,7 +98,7 @@ impl Replica {
         Self {
             node,
             settings,
-            outbox: CausalSender::new(id),
+            sender: CausalSender::new(id),
             buffer: CausalBuffer::new(settings.limits),
             log: Vec::new(),
             neighbour: node,
@@ -116,9 +116,9 @@ impl Replica {
                 vector.observe(dot);
                 vector
             });
-        let frontier = if self.settings.saves_frontier { self.outbox.frontier() } else { delivered.clone() };
-        let mut restored = Self::new(self.node, *self.outbox.node(), self.settings, now);
-        restored.outbox = CausalSender::restore(*self.outbox.node(), self.outbox.counter(), frontier);
+        let frontier = if self.settings.saves_frontier { self.sender.frontier() } else { delivered.clone() };
+        let mut restored = Self::new(self.node, *self.sender.node(), self.settings, now);
+        restored.sender = CausalSender::restore(*self.sender.node(), self.sender.counter(), frontier);
         if let Err(error) = restored.buffer.advance_to(&delivered) {
             restored.refused = Err(error.to_string());
         }
@@ -143,7 +143,7 @@ impl Replica {
             }
         }
         while let Some(message) = self.buffer.pop() {
-            self.outbox.observe(&message);
+            self.sender.observe(&message);
             self.told.push(Told::Delivered { dot: *message.dot(), payload: *message.payload() });
             self.log.push(message);
         }
@@ -156,7 +156,7 @@ impl Node for Replica {
 
     fn handle_command(&mut self, Say(payloads): Say, _now: u64) {
         let messages: Vec<_> =
-            payloads.into_iter().filter_map(|payload| self.outbox.stamp(payload).ok()).collect();
+            payloads.into_iter().filter_map(|payload| self.sender.stamp(payload).ok()).collect();
         for message in &messages {
             let (dot, dependencies) = (*message.dot(), message.dependencies().to_vec());
             self.told.push(Told::Sent { dot, dependencies, payload: *message.payload() });

@@ -1,7 +1,7 @@
 //! The judge of both scenarios: order, exactly once, completeness, and whether senders name their causes.
 //!
 //! It keeps what every node has delivered, and from that alone it knows what a new message depends on. The oracle,
-//! [`CausalRun`], hears these causes and not those that the message names, so that an outbox that forgets one does not
+//! [`CausalRun`], hears these causes and not those that the message names, so that a sender that forgets one does not
 //! go unnoticed.
 
 use std::collections::BTreeMap;

@@ -21,6 +21,8 @@ mod buffer;
 mod endpoint;
 mod judge;
 mod swarms;
+#[cfg(test)]
+mod tests;
 
 const COMMAND: &str = "cargo run --release -p happens-before-simulation --example swarm --";
 

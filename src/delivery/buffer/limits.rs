@@ -1,6 +1,6 @@
 //! What a buffer lets others make it remember.
 
-/// BufferLimits on what others can make a [`CausalBuffer`](crate::CausalBuffer) remember.
+/// Limits on what others can make a [`CausalBuffer`](crate::CausalBuffer) remember.
 ///
 /// Others can make the buffer hold at most `messages + nodes` messages, each with at most `dependencies`
 /// dependencies. Beyond the messages themselves it then keeps, on a 64-bit machine:

@@ -29,14 +29,14 @@ fn version_vector(input: u64) -> u64 {
 }
 
 fn delivery(input: u64) -> Option<u64> {
-    let mut outbox = CausalSender::new(1_u64);
+    let mut sender = CausalSender::new(1_u64);
     let mut buffer = CausalBuffer::new(BufferLimits::default());
     let mut run = CausalRun::new(1);
 
     let theirs = Message::new(Dot::new(2, input)?, [Dot::new(3, 1)?], input).ok()?;
-    outbox.observe(&theirs);
+    sender.observe(&theirs);
     buffer.accept(theirs).ok()?;
-    let ours = outbox.stamp(input).ok()?;
+    let ours = sender.stamp(input).ok()?;
     run.sent(*ours.dot(), ours.dependencies().iter().copied()).ok()?;
     buffer.accept(ours).ok()?;
     buffer.advance_to(&VersionVector::from_iter([(3, 1)])).ok()?;

@@ -5,14 +5,17 @@
 //! The database is `redb`, embedded; any that has transactions does. In one transaction go
 //!
 //! 1. the effects of the messages that were delivered, here the balances;
-//! 2. the snapshot of the buffer and the outbox, which says that they were delivered;
+//! 2. the snapshot of the buffer and the sender, which says that they were delivered;
 //! 3. a message of one's own, whole, since its number is used.
 //!
 //! Only then is a message acknowledged to whoever brought it, or one's own sent. A crash before the commit forgets all of
 //! it: the message was not acknowledged, comes again, and finds everything as it was. A crash behind the commit forgets
 //! the acknowledgement at most: the message comes again, and is a duplicate.
 //!
-//! `cargo run -p happens-before-engines --example exactly_once`. `tests/exactly_once.rs` kills the process at every step.
+//! `cargo run -p happens-before-engines --example exactly_once`. Its tests kill the process at every step.
+
+#[cfg(test)]
+mod tests;
 
 use std::error::Error;
 use std::path::Path;
@@ -30,32 +33,32 @@ const SNAPSHOT: TableDefinition<(), &[u8]> = TableDefinition::new("snapshot");
 const SENT: TableDefinition<u64, &[u8]> = TableDefinition::new("sent");
 
 /// One node of the ledger. After an error, drop it and open it again: memory may be ahead of the database.
-pub(crate) struct Ledger {
+struct Ledger {
     database: Database,
     buffer: CausalBuffer<u64, Vec<u8>>,
-    outbox: CausalSender<u64>,
+    sender: CausalSender<u64>,
     /// Called at every step; the test crashes there.
     step: Box<dyn FnMut()>,
 }
 
 impl Ledger {
     /// Opens the database of a node, new or as it was when the node crashed.
-    pub(crate) fn open(path: &Path, node: u64, step: Box<dyn FnMut()>) -> Result<Self> {
+    fn open(path: &Path, node: u64, step: Box<dyn FnMut()>) -> Result<Self> {
         let database = Database::create(path)?;
         let empty = CausalBuffer::new(BufferLimits::default());
         let write = database.begin_write()?;
-        let (buffer, outbox) = match write.open_table(SNAPSHOT)?.get(())? {
+        let (buffer, sender) = match write.open_table(SNAPSHOT)?.get(())? {
             Some(snapshot) => decode_snapshot(snapshot.value(), empty, |payload| Some(payload.to_vec()))?,
             None => (empty, CausalSender::new(node)),
         };
         write.open_table(BALANCES)?;
         write.open_table(SENT)?;
         write.commit()?;
-        Ok(Self { database, buffer, outbox, step })
+        Ok(Self { database, buffer, sender, step })
     }
 
     /// Takes in a packet. Once this returns, the packet may be acknowledged.
-    pub(crate) fn receive(&mut self, packet: &[u8]) -> Result<()> {
+    fn receive(&mut self, packet: &[u8]) -> Result<()> {
         let mut reader = Reader::new(packet);
         let header = Message::decode_header(&mut reader)?;
         self.buffer.accept(header.with_payload(reader.rest().to_vec()))?;
@@ -63,8 +66,8 @@ impl Ledger {
     }
 
     /// Adds to an account, here and everywhere. Returns the packet for all others; it can be sent again at any time.
-    pub(crate) fn add(&mut self, account: &str, amount: i64) -> Result<Vec<u8>> {
-        let message = self.outbox.stamp(format!("{account} {amount}").into_bytes())?;
+    fn add(&mut self, account: &str, amount: i64) -> Result<Vec<u8>> {
+        let message = self.sender.stamp(format!("{account} {amount}").into_bytes())?;
         let mut packet = Vec::new();
         message.encode_header(&mut Writer::growing(&mut packet));
         packet.extend_from_slice(message.payload());
@@ -78,7 +81,7 @@ impl Ledger {
         (self.step)();
         let write = self.database.begin_write()?;
         while let Some(message) = self.buffer.pop() {
-            self.outbox.observe(&message);
+            self.sender.observe(&message);
             let payload = std::str::from_utf8(message.payload())?;
             let (account, amount) = payload.split_once(' ').ok_or("no amount")?;
             let mut balances = write.open_table(BALANCES)?;
@@ -87,10 +90,10 @@ impl Ledger {
             (self.step)();
         }
         let mut snapshot = Vec::new();
-        encode_snapshot(&self.buffer, &self.outbox, &mut snapshot);
+        encode_snapshot(&self.buffer, &self.sender, &mut snapshot);
         write.open_table(SNAPSHOT)?.insert((), snapshot.as_slice())?;
         if let Some(own) = own {
-            write.open_table(SENT)?.insert(self.outbox.counter(), own)?;
+            write.open_table(SENT)?.insert(self.sender.counter(), own)?;
         }
         (self.step)();
         write.commit()?;
@@ -99,13 +102,13 @@ impl Ledger {
     }
 
     /// Reads an account.
-    pub(crate) fn balance(&self, account: &str) -> Result<i64> {
+    fn balance(&self, account: &str) -> Result<i64> {
         let balances = self.database.begin_read()?.open_table(BALANCES)?;
         Ok(balances.get(account)?.map_or(0, |balance| balance.value()))
     }
 
     /// Reads all that the node has sent, in order, to send it again.
-    pub(crate) fn sent(&self) -> Result<Vec<Vec<u8>>> {
+    fn sent(&self) -> Result<Vec<Vec<u8>>> {
         let sent = self.database.begin_read()?.open_table(SENT)?;
         sent.iter()?.map(|entry| Ok(entry?.1.value().to_vec())).collect()
     }

@@ -3,13 +3,16 @@
 //! `cargo run -p happens-before-simulation --example ping` runs it until the mistake shows, prints the short run, and
 //! then shows that the corrected protocol holds. `SIMULATION_SEED=7` before it tries that seed alone.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, VecDeque};
 
 use happens_before_simulation::{Node, Random, SEED, Scenario, Setup, Step, Swarm};
 
 /// Sends numbered pings to its neighbour, one at a time, and repeats each until it is acknowledged.
 #[derive(Debug, Default)]
-pub(crate) struct Pinger {
+struct Pinger {
     neighbour: usize,
     /// Whether it looks at the number of an acknowledgement: leaving that out is the mistake.
     careful: bool,
@@ -22,14 +25,14 @@ pub(crate) struct Pinger {
 
 /// What travels.
 #[derive(Clone, Debug)]
-pub(crate) enum Packet {
+enum Packet {
     Ping(u32),
     Ack(u32),
 }
 
 /// What the application asks: one more ping.
 #[derive(Clone, Debug)]
-pub(crate) struct SendPing;
+struct SendPing;
 
 impl Pinger {
     fn send_next(&mut self, now: u64) {
@@ -81,8 +84,8 @@ impl Node for Pinger {
 
 /// Two nodes that ping each other. What one takes for acknowledged, the other has heard; and at last, that is all.
 #[derive(Debug)]
-pub(crate) struct Pings {
-    pub(crate) careful: bool,
+struct Pings {
+    careful: bool,
 }
 
 impl Scenario for Pings {
@@ -118,11 +121,10 @@ impl Scenario for Pings {
     }
 }
 
-pub(crate) fn swarm() -> Swarm {
+fn swarm() -> Swarm {
     Swarm { nodes: 2..=2, ..Swarm::default() }
 }
 
-#[allow(dead_code, reason = "a test includes this file")]
 fn main() {
     let seeds = match std::env::var(SEED).ok().and_then(|seed| seed.parse().ok()) {
         Some(seed) => seed..seed + 1,

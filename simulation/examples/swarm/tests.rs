@@ -1,15 +1,8 @@
-//! The swarm over causal delivery: some hundreds of runs. For more, take the example `swarm`.
-
-#[path = "../examples/swarm/buffer.rs"]
-mod buffer;
-#[path = "../examples/swarm/endpoint.rs"]
-mod endpoint;
-#[path = "../examples/swarm/judge.rs"]
-mod judge;
-#[path = "../examples/swarm/swarms.rs"]
-mod swarms;
+//! The swarm over causal delivery: some hundreds of runs. The program itself makes more.
 
 use happens_before_simulation::Found;
+
+use super::{buffer, endpoint, swarms};
 
 #[test]
 fn buffers_deliver_in_order_once_and_everywhere() {

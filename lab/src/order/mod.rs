@@ -32,7 +32,7 @@
 //!    ([`OrderRun`](happens_before::check::OrderRun)) hears what was sent, acknowledged and delivered.
 //!
 //! Over memory and redb publishers and subscribers are threads; over PostgreSQL they are processes, this program again,
-//! which say on their standard output what threads say in a channel. What is said is the same ([`Event`]).
+//! which say on their standard output what threads say in a channel. What is said is the same ([`Notice`]).
 //!
 //! # What is the same each time
 //!
@@ -58,11 +58,11 @@ use happens_before::broadcast::{MemoryLog, SlotLog, Snapshot, SubscriberConfig, 
 use happens_before::counter::AtomicCounter;
 use happens_before_engines::redb::Redb;
 
-pub use conduct::Tally;
+pub use conduct::OrderTally;
 pub use engine::Engine;
-pub use event::Event;
+pub use event::Notice;
 pub use faults::{Fault, Plan};
-pub use judge::Canary;
+pub use judge::OrderCanary;
 
 #[cfg(feature = "postgres")]
 pub(crate) use processes::work as worker;
@@ -70,10 +70,10 @@ pub(crate) use processes::work as worker;
 use crate::history::InputError;
 use engine::Replaceable;
 
-/// What names a publisher: 1, 2, 3, ...
-pub type Node = u32;
+/// The name of a publisher: 1, 2, 3, ...
+pub type PublisherId = u32;
 
-/// What messages carry.
+/// The payload of a message.
 pub type Payload = Vec<u8>;
 
 /// The log, and the beginning of the names of its counters.
@@ -82,13 +82,13 @@ const NAME: &str = "hb order";
 /// How many slots the log in memory keeps; more than any run needs.
 const MEMORY: usize = 1 << 26;
 
-/// What is run.
+/// The settings of a run.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct OrderSettings {
     /// Over what.
     pub engine: Engine,
     /// How many publish, at least 1.
-    pub publishers: Node,
+    pub publishers: PublisherId,
     /// How many subscribe, at least 1.
     pub subscribers: usize,
     /// How many messages each publishes, at least 1.
@@ -101,15 +101,15 @@ pub struct Settings {
     pub stall: u64,
     /// How many times the counter is set back.
     pub reset_counter: u64,
-    /// What the faults are drawn from.
+    /// The seed of the faults.
     pub seed: u64,
     /// How long a hole is waited for, at first.
     pub timeout_ms: u64,
     /// A lie to the oracle.
-    pub canary: Option<Canary>,
+    pub canary: Option<OrderCanary>,
 }
 
-impl Settings {
+impl OrderSettings {
     /// Returns how many messages there are in all.
     pub fn in_all(&self) -> u64 {
         u64::from(self.publishers) * self.messages
@@ -127,9 +127,9 @@ fn subscriber_config(timeout_ms: u64) -> SubscriberConfig {
     }
 }
 
-/// Why a run failed.
+/// The reason why a run failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum OrderFailure {
     /// The oracle's first violation.
     Violation(String),
     /// A publisher or a subscriber cannot go on, by what it has seen of the log.
@@ -138,7 +138,7 @@ pub enum Failure {
     GaveUp(String),
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for OrderFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Violation(what) | Self::Refused(what) => f.write_str(what),
@@ -149,15 +149,15 @@ impl fmt::Display for Failure {
 
 /// How a run ended.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct OrderResult {
     /// The epoch that the run was.
     pub epoch: u64,
     /// The highest slot that was occupied before it.
     pub tail: u64,
-    /// What was counted.
-    pub tally: Tally,
-    /// Whether there was one order, with everything in it.
-    pub verdict: Result<(), Failure>,
+    /// The counts.
+    pub tally: OrderTally,
+    /// The verdict: `Ok` if there was one order, with everything in it.
+    pub verdict: Result<(), OrderFailure>,
     /// How long publishers and subscribers took.
     pub elapsed: Duration,
 }
@@ -180,7 +180,7 @@ pub struct Now {
 /// # Errors
 ///
 /// The engine cannot be opened, or does not hold what this program leaves there.
-pub fn run(settings: &Settings, progress: &mut dyn FnMut(Now)) -> Result<Outcome, InputError> {
+pub fn run(settings: &OrderSettings, progress: &mut dyn FnMut(Now)) -> Result<OrderResult, InputError> {
     match &settings.engine {
         Engine::Memory => {
             let log = Mutex::new(MemoryLog::new(MEMORY));
@@ -216,12 +216,12 @@ pub fn run(settings: &Settings, progress: &mut dyn FnMut(Now)) -> Result<Outcome
     }
 }
 
-/// Where a run begins.
+/// The beginning of a run.
 struct Begun {
     /// Its epoch: nothing of an earlier one gets into the log any more.
     epoch: u64,
     /// Above all that was there.
-    snapshot: Snapshot<Node>,
+    snapshot: Snapshot<PublisherId>,
 }
 
 impl Begun {
@@ -233,7 +233,7 @@ impl Begun {
     /// Begins an epoch, and delivers what the log holds.
     fn new<L>(log: &L) -> Result<Self, String>
     where
-        L: SlotLog<Node, Payload>,
+        L: SlotLog<PublisherId, Payload>,
         L::Error: fmt::Display,
     {
         let words = |error: L::Error| error.to_string();

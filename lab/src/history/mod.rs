@@ -37,12 +37,12 @@ use crate::words::{counted, printable, shortened};
 pub type Event = u32;
 
 /// A node of a history, by its number, from 0. It names the node in dots.
-pub type Node = u32;
+pub type NodeNumber = u32;
 
 /// A list of lists in one piece of memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Lists {
-    /// Where each list begins, and at the end where the last one ends.
+    /// The beginning of each list, and at the end the end of the last one.
     starts: Vec<u32>,
     items: Vec<u32>,
 }
@@ -81,11 +81,11 @@ pub struct History {
     source: String,
     names: Vec<String>,
     parents: Lists,
-    dots: Vec<Dot<Node>>,
+    dots: Vec<Dot<NodeNumber>>,
     events: Vec<Vec<Event>>,
 }
 
-/// Why a list of events is not a history.
+/// A fault by which a list of events is no history.
 ///
 /// Events are named by their number in the list, which is what the files that lists come from use as well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,12 +154,12 @@ impl fmt::Display for HistoryError {
 
 impl std::error::Error for HistoryError {}
 
-/// What was wrong with the input, and where: one line for the user.
+/// A fault of the input, and its place: one line for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputError {
     /// The file, folder or option.
     pub place: String,
-    /// What is wrong with it.
+    /// The fault.
     pub what: String,
 }
 
@@ -181,9 +181,9 @@ impl std::error::Error for InputError {}
 /// An event as a source tells it: an author's number, and parents by their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// Who wrote it, from 0.
+    /// The number of its author, from 0.
     pub author: u64,
-    /// What it directly builds on.
+    /// The events that it directly builds on.
     pub parents: Vec<u64>,
 }
 
@@ -241,7 +241,7 @@ impl History {
         budget: &Budget,
     ) -> Result<Self, OverBudget> {
         budget.take(author_of.len().saturating_mul(size_of::<Vec<Event>>()))?;
-        budget.take(nodes.len().saturating_mul(size_of::<Dot<Node>>()))?;
+        budget.take(nodes.len().saturating_mul(size_of::<Dot<NodeNumber>>()))?;
         let mut events = vec![Vec::new(); author_of.len()];
         let mut dots = Vec::with_capacity(nodes.len());
         for (event, &node) in nodes.iter().enumerate() {
@@ -285,7 +285,7 @@ impl History {
     }
 
     /// Returns the name of a node, for people; it can be printed, whatever its author is called.
-    pub fn name(&self, node: Node) -> &str {
+    pub fn name(&self, node: NodeNumber) -> &str {
         &self.names[node as usize]
     }
 
@@ -295,18 +295,18 @@ impl History {
     }
 
     /// Returns the event's dot.
-    pub fn dot(&self, event: Event) -> &Dot<Node> {
+    pub fn dot(&self, event: Event) -> &Dot<NodeNumber> {
         &self.dots[event as usize]
     }
 
     /// Returns the event with this dot.
-    pub fn event(&self, dot: &Dot<Node>) -> Option<Event> {
+    pub fn event(&self, dot: &Dot<NodeNumber>) -> Option<Event> {
         let nth = usize::try_from(dot.counter() - 1).ok()?;
         self.events.get(*dot.node() as usize)?.get(nth).copied()
     }
 
     /// Returns the events of a node, in order.
-    pub fn events_of(&self, node: Node) -> &[Event] {
+    pub fn events_of(&self, node: NodeNumber) -> &[Event] {
         &self.events[node as usize]
     }
 
@@ -314,7 +314,7 @@ impl History {
     ///
     /// Of two parents by one node the earlier is in the past of the later (H2), so the later speaks for both.
     /// Git records such parents where a branch is merged that could have been fast-forwarded.
-    pub fn dependencies(&self, event: Event) -> Vec<Dot<Node>> {
+    pub fn dependencies(&self, event: Event) -> Vec<Dot<NodeNumber>> {
         let mut dots: Vec<_> = self.parents(event).iter().map(|&parent| *self.dot(parent)).collect();
         // Latest first within a node, so that it is the one that stays.
         dots.sort_unstable_by(|a, b| a.node().cmp(b.node()).then(b.counter().cmp(&a.counter())));

@@ -1,14 +1,12 @@
 //! The example `ping`: a protocol with a mistake, found, and shown in a dozen lines.
 
-#[path = "../examples/ping.rs"]
-mod ping;
-
 use happens_before_simulation::FailureKind;
-use ping::{Pings, swarm};
+
+use super::{Pings, swarm};
 
 /// The whole report of one seed. It is the same in every version, on every machine, in debug and in release; a change
 /// here breaks every seed that anyone has noted down.
-const REPORT: &str = include_str!("ping.txt");
+const REPORT: &str = include_str!("report.txt");
 
 #[test]
 fn the_mistake_is_found_and_shown_in_a_dozen_lines() {

@@ -16,7 +16,7 @@ use std::fmt::Write;
 
 use crate::history::{Event, History};
 use crate::replay::Tick;
-use crate::replay::{End, Failure, Flight, Outcome};
+use crate::replay::{Flight, FlightEnd, ReplayFailure, ReplayResult};
 use crate::words::counted;
 use layout::Layout;
 
@@ -52,7 +52,7 @@ pub fn refusal(events: usize, sites: usize) -> Option<String> {
 }
 
 /// Draws a recorded run.
-pub fn svg(history: &History, sites: usize, seed: u64, outcome: &Outcome) -> String {
+pub fn svg(history: &History, sites: usize, seed: u64, outcome: &ReplayResult) -> String {
     let layout = Layout::new(&outcome.recording, sites, LEFT, TOP);
     let width = (layout.axis.end + 30.0).max(760.0);
     let picture = Picture { history, sites, outcome, layout: &layout, width };
@@ -102,7 +102,7 @@ fn short(text: &str, letters: usize) -> String {
 struct Picture<'a> {
     history: &'a History,
     sites: usize,
-    outcome: &'a Outcome,
+    outcome: &'a ReplayResult,
     layout: &'a Layout,
     width: f64,
 }
@@ -155,7 +155,7 @@ impl Picture<'_> {
         writeln!(svg, r#"<text x="24" y="34" font-size="17" font-weight="600">{source}</text>"#)?;
         let verdict = match &self.outcome.verdict {
             Ok(()) => "causal, exactly once, complete".to_owned(),
-            Err(failure @ Failure::GaveUp(_)) => short(&failure.to_string(), 120),
+            Err(failure @ ReplayFailure::GaveUp(_)) => short(&failure.to_string(), 120),
             Err(failure) => format!("FAILED: {}", short(&failure.to_string(), 120)),
         };
         writeln!(
@@ -241,7 +241,7 @@ impl Picture<'_> {
         let start = (start.unwrap_or_else(|| self.layout.axis.x(sent)), self.layout.lines[from]);
         let line = self.layout.lines[to];
         match end {
-            End::Accepted { at } => {
+            FlightEnd::Accepted { at } => {
                 let held = self.layout.held.iter().find(|held| (held.event, held.site) == (event, to));
                 let goal = match held {
                     Some(held) => (held.left, self.layout.lane_y(held)),
@@ -255,7 +255,7 @@ impl Picture<'_> {
                     COLOURS[colour]
                 )
             }
-            End::Lost => {
+            FlightEnd::Lost => {
                 // A stub that leads nowhere, in the direction of where it was to go.
                 let towards = (start.0 + 26.0, start.1 + (line - start.1).signum() * 34.0);
                 let ((x1, y1), (x2, y2)) = shortened(start, towards, if asked_for { 0.0 } else { 10.0 }, 0.0);
@@ -267,7 +267,7 @@ impl Picture<'_> {
                 )
             }
             // Copies that change nothing would only hide the others.
-            End::Duplicate { .. } | End::Refused { .. } => Ok(()),
+            FlightEnd::Duplicate { .. } | FlightEnd::Refused { .. } => Ok(()),
         }
     }
 

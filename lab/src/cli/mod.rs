@@ -20,9 +20,8 @@ use crate::history::{History, InputError, git, trace};
 use crate::interrupt;
 use crate::output::{self, Picture};
 use crate::progress::Progress;
-use crate::replay::{self, Canary, Settings};
-use crate::report::Report;
-use crate::verdict;
+use crate::replay::report::ReplayReport;
+use crate::replay::{self, ReplayCanary, ReplaySettings};
 use crate::words::{counted, thousands};
 
 mod order;
@@ -176,7 +175,7 @@ struct Run {
           value_parser = clap::value_parser!(u64).range(..=1000))]
     partitions: u64,
 
-    /// Where all chances come from: the same seed gives the same run.
+    /// The seed of all chances: the same seed gives the same run.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
 
@@ -190,7 +189,7 @@ struct Run {
 
     /// Lie to the oracle in the middle of the run, to see that it notices: the run must fail.
     #[arg(long, value_name = "LIE")]
-    canary: Option<Canary>,
+    canary: Option<ReplayCanary>,
 }
 
 #[derive(Debug, Args)]
@@ -310,8 +309,8 @@ fn replay(options: &Replay) -> Result<bool, InputError> {
     if let Some(picture) = picture {
         picture.store(&diagram::svg(&history, settings.sites, settings.seed, &outcome))?;
     }
-    let report = Report::new(&history, &settings, &outcome);
-    let text = if options.output.json { verdict::json(&report) } else { report.table() };
+    let report = ReplayReport::new(&history, &settings, &outcome);
+    let text = if options.output.json { report.json() } else { report.table() };
     output::print(&text)?;
     Ok(outcome.verdict.is_ok())
 }
@@ -356,7 +355,7 @@ impl Source {
 }
 
 impl Replay {
-    fn settings(&self, history: &History) -> Result<Settings, InputError> {
+    fn settings(&self, history: &History) -> Result<ReplaySettings, InputError> {
         let LimitOptions { hold, horizon, node_limit, dependency_limit } = self.limits;
         let most_dependencies = history.most_dependencies();
         let mut limits = BufferLimits::default();
@@ -393,7 +392,7 @@ impl Replay {
         }
         let Run { nodes, loss, duplicate, reorder, delay, partitions, seed, timeout, announce, canary } =
             self.run;
-        Ok(Settings {
+        Ok(ReplaySettings {
             sites: nodes as usize,
             loss,
             duplicate,

@@ -1,24 +1,19 @@
 //! The example `exactly_once` under fire: a process of its own is killed at every step, starts again, gets everything
 //! once more, and has done everything once.
-#![cfg(feature = "redb")]
-
-#[allow(dead_code, reason = "a program of its own")]
-#[path = "../examples/exactly_once.rs"]
-mod exactly_once;
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::{Command, abort};
 use std::rc::Rc;
 
-use exactly_once::Ledger;
+use super::Ledger;
 
 const DATABASE: &str = "EXACTLY_ONCE_DATABASE";
 const CRASH_AT: &str = "EXACTLY_ONCE_CRASH_AT";
 
 /// A fresh directory of this name.
 fn directory(name: &str) -> PathBuf {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let directory = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
     std::fs::remove_dir_all(&directory).ok();
     std::fs::create_dir_all(&directory).unwrap();
     directory
@@ -63,7 +58,7 @@ fn child() {
 /// Runs the child; returns whether it came to its end.
 fn run_child(database: &Path, crash_at: usize) -> bool {
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["child", "--exact"]).env(DATABASE, database).env(CRASH_AT, crash_at.to_string());
+    child.args(["tests::child", "--exact"]).env(DATABASE, database).env(CRASH_AT, crash_at.to_string());
     child.output().unwrap().status.success()
 }
 

@@ -18,7 +18,7 @@
 //! 6. **Judging.** The oracle hears of every sending and every delivery, and the first violation ends the run.
 //!    A run in which nothing is delivered for very long is given up.
 //!
-//! Time is virtual: a run is a function of the history, the [`Settings`] and the seed in them.
+//! Time is virtual: a run is a function of the history, the [`ReplaySettings`] and the seed in them.
 //!
 //! # Why it ends
 //!
@@ -27,8 +27,8 @@
 //! question, if the right site is asked and nothing is lost; and the buffer never refuses what is deliverable at
 //! once, however full it is. If packets arrive with probability p > 0, an announcement, the question and the answer
 //! do so with p^3: not soon, where p is small, but with certainty in the end. No run can wait for that. So it waits
-//! for `FAIR` / p^3 rounds, and only if they pass without a delivery has the library [failed](Failure::Stalled).
-//! Where that is more than `MOST_ROUNDS`, it waits for these and then [gives up](Failure::GaveUp), which says
+//! for `FAIR` / p^3 rounds, and only if they pass without a delivery has the library [failed](ReplayFailure::Stalled).
+//! Where that is more than `MOST_ROUNDS`, it waits for these and then [gives up](ReplayFailure::GaveUp), which says
 //! nothing about the library.
 //!
 //! # What is simplified
@@ -39,6 +39,7 @@ mod cost;
 mod judge;
 mod outcome;
 mod recording;
+pub mod report;
 mod site;
 
 use std::cmp::Reverse;
@@ -53,18 +54,15 @@ use happens_before_simulation::Random;
 use happens_before_simulation::network::{Arrival, Network, Partition};
 
 pub use cost::{VectorCost, metadata, varint};
-pub use judge::Canary;
-pub use outcome::{Failure, Outcome, Settings, Tally};
-pub use recording::{Delivered, End, Flight, Recording, Sent};
+pub use judge::ReplayCanary;
+pub use outcome::{ReplayFailure, ReplayResult, ReplaySettings, ReplayTally};
+pub use recording::{Flight, FlightEnd, Recording, SiteDelivery, SiteSending, Tick};
 
-use crate::history::{Event, History, Lists, Node};
+use crate::history::{Event, History, Lists, NodeNumber};
 use crate::stream;
 use crate::words::{counted, thousands};
 use judge::{Judge, explain};
 use site::Site;
-
-/// Virtual time since the start of a run. A tick is what the simulation calls a millisecond.
-pub type Tick = u64;
 
 /// How many messages a site sends at most in answer to one question.
 pub const ANSWER: usize = 1024;
@@ -79,16 +77,16 @@ const LEAST_ROUNDS: f64 = 10_000.0;
 /// How many rounds a run waits at most, which is more than a fair chance up to a loss of 0.98.
 const MOST_ROUNDS: f64 = 5_000_000.0;
 
-/// What travels.
+/// A packet.
 #[derive(Clone, Debug)]
 enum Packet {
-    Message(Message<Node, Event>),
-    Answer(Message<Node, Event>),
-    Question(Rc<[DotRange<Node>]>),
-    Announcement(Rc<VersionVector<Node>>),
+    Message(Message<NodeNumber, Event>),
+    Answer(Message<NodeNumber, Event>),
+    Question(Rc<[DotRange<NodeNumber>]>),
+    Announcement(Rc<VersionVector<NodeNumber>>),
 }
 
-/// What a site does at a time of its own.
+/// A deed that a site does at a time of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     Send,
@@ -102,12 +100,12 @@ enum Timer {
 ///
 /// Time is linear in events times sites on a good network, but for a logarithm in what is in flight. Memory is a
 /// message an event, and what is held and in flight.
-pub fn run(history: &History, settings: &Settings, progress: &mut dyn FnMut(u64)) -> Outcome {
+pub fn run(history: &History, settings: &ReplaySettings, progress: &mut dyn FnMut(u64)) -> ReplayResult {
     let start = Instant::now();
     let mut replay = Replay::new(history, settings);
     let verdict = replay.run(progress);
     replay.tally.traffic = replay.network.traffic();
-    Outcome {
+    ReplayResult {
         tally: replay.tally,
         verdict,
         recording: replay.recording,
@@ -168,9 +166,9 @@ fn children(history: &History) -> Lists {
 
 struct Replay<'a> {
     history: &'a History,
-    settings: &'a Settings,
+    settings: &'a ReplaySettings,
     /// The message of every event.
-    messages: Vec<Message<Node, Event>>,
+    messages: Vec<Message<NodeNumber, Event>>,
     children: Lists,
     /// For every event, how many of its parents its own site has still to deliver.
     waiting: Vec<u32>,
@@ -182,13 +180,13 @@ struct Replay<'a> {
     patience: Patience,
     random: Random,
     judge: Judge<'a>,
-    tally: Tally,
+    tally: ReplayTally,
     recording: Recording,
     now: Tick,
 }
 
 impl<'a> Replay<'a> {
-    fn new(history: &'a History, settings: &'a Settings) -> Self {
+    fn new(history: &'a History, settings: &'a ReplaySettings) -> Self {
         let sites = settings.sites;
         let events = 0..history.len() as Event;
         let message = |event| {
@@ -219,13 +217,13 @@ impl<'a> Replay<'a> {
             patience,
             random: Random::new(settings.seed, stream::QUESTIONS),
             judge: Judge::new(history, sites, settings.canary),
-            tally: Tally::default(),
+            tally: ReplayTally::default(),
             recording: Recording::default(),
             now: 0,
         }
     }
 
-    fn run(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), Failure> {
+    fn run(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), ReplayFailure> {
         for event in (0..self.history.len() as Event).filter(|&event| self.history.parents(event).is_empty()) {
             self.sites[home(self.history, event, self.settings.sites)].ready.push(Reverse(event));
         }
@@ -259,7 +257,7 @@ impl<'a> Replay<'a> {
         while self.network.next_at().is_some() {
             self.receive()?;
         }
-        self.judge.complete().map_err(Failure::Violation)?;
+        self.judge.complete().map_err(ReplayFailure::Violation)?;
         match self
             .sites
             .iter()
@@ -269,7 +267,7 @@ impl<'a> Replay<'a> {
             Some(site) => {
                 let what =
                     format!("the buffer of site {site} does not know what it has delivered, or holds more");
-                Err(Failure::Violation(what))
+                Err(ReplayFailure::Violation(what))
             }
         }
     }
@@ -282,7 +280,7 @@ impl<'a> Replay<'a> {
     }
 
     /// Receives what arrives next.
-    fn receive(&mut self) -> Result<(), Failure> {
+    fn receive(&mut self) -> Result<(), ReplayFailure> {
         let Some(Arrival { at, sent, from, to, packet }) = self.network.receive() else { return Ok(()) };
         self.now = at;
         let done = self.tally.deliveries == self.history.len() as u64 * self.sites.len() as u64;
@@ -306,7 +304,7 @@ impl<'a> Replay<'a> {
     }
 
     /// Lets a site do what it has planned.
-    fn act(&mut self) -> Result<(), Failure> {
+    fn act(&mut self) -> Result<(), ReplayFailure> {
         let Some(Reverse((at, timer, site))) = self.timers.pop() else { return Ok(()) };
         self.now = at;
         match timer {
@@ -355,15 +353,15 @@ impl<'a> Replay<'a> {
     }
 
     /// Sends an event of one of the site's nodes: to the site itself, then to all others.
-    fn send(&mut self, site: usize, event: Event) -> Result<(), Failure> {
+    fn send(&mut self, site: usize, event: Event) -> Result<(), ReplayFailure> {
         let message = self.messages[event as usize].clone();
         let (dot, dependencies) = (message.dot(), message.dependencies());
-        self.judge.sent(event).map_err(Failure::Violation)?;
+        self.judge.sent(event).map_err(ReplayFailure::Violation)?;
         self.tally.sent += 1;
         self.tally.dependencies += dependencies.len() as u64;
         self.tally.metadata_bytes += cost::metadata(dot, dependencies);
         if self.settings.record {
-            self.recording.sent.push(Sent { event, site, at: self.now });
+            self.recording.sent.push(SiteSending { event, site, at: self.now });
         }
         self.sites[site].last_sent = Some(self.now);
         self.sites[site].busy = true;
@@ -373,10 +371,12 @@ impl<'a> Replay<'a> {
             Ok(accepted) => {
                 let event = explain(self.history, self.history.dot(event));
                 let what = format!("site {site} takes an event of its own for {accepted:?}: {event}");
-                return Err(Failure::Refused(what));
+                return Err(ReplayFailure::Refused(what));
             }
             Err(error) => {
-                return Err(Failure::Refused(format!("site {site} refuses an event of its own: {error}")));
+                return Err(ReplayFailure::Refused(format!(
+                    "site {site} refuses an event of its own: {error}"
+                )));
             }
         }
         self.tally.vector_bytes += self.sites[site].vector_cost.metadata(author);
@@ -390,12 +390,17 @@ impl<'a> Replay<'a> {
     }
 
     /// Takes in a message that has arrived.
-    fn accept(&mut self, site: usize, message: Message<Node, Event>, way: Way) -> Result<(), Failure> {
+    fn accept(
+        &mut self,
+        site: usize,
+        message: Message<NodeNumber, Event>,
+        way: Way,
+    ) -> Result<(), ReplayFailure> {
         let event = *message.payload();
         let at = self.now;
         let end = match self.sites[site].buffer.accept(message) {
             Ok(Accepted::Ready) => {
-                self.record_arrival(event, site, way, End::Accepted { at });
+                self.record_arrival(event, site, way, FlightEnd::Accepted { at });
                 return self.deliver(site);
             }
             Ok(Accepted::Held) => {
@@ -405,11 +410,11 @@ impl<'a> Replay<'a> {
                 if ask {
                     self.timers.push(Reverse((at.saturating_add(self.timeout), Timer::Ask, site)));
                 }
-                End::Accepted { at }
+                FlightEnd::Accepted { at }
             }
             Ok(_) => {
                 self.tally.duplicates += 1;
-                End::Duplicate { at }
+                FlightEnd::Duplicate { at }
             }
             Err(error) => {
                 match error.kind {
@@ -418,9 +423,9 @@ impl<'a> Replay<'a> {
                     AcceptErrorKind::TooManyNodes(_) | AcceptErrorKind::TooManyDependencies { .. } => {
                         self.tally.refused_size += 1;
                     }
-                    _ => return Err(Failure::Refused(format!("at site {site}: {error}"))),
+                    _ => return Err(ReplayFailure::Refused(format!("at site {site}: {error}"))),
                 }
-                End::Refused { at }
+                FlightEnd::Refused { at }
             }
         };
         self.record_arrival(event, site, way, end);
@@ -428,14 +433,14 @@ impl<'a> Replay<'a> {
     }
 
     /// Delivers everything that a site can deliver.
-    fn deliver(&mut self, site: usize) -> Result<(), Failure> {
+    fn deliver(&mut self, site: usize) -> Result<(), ReplayFailure> {
         while let Some(message) = self.sites[site].pop() {
             let event = message.into_payload();
-            self.judge.delivered(site, event).map_err(Failure::Violation)?;
+            self.judge.delivered(site, event).map_err(ReplayFailure::Violation)?;
             self.tally.deliveries += 1;
             self.tally.ticks = self.now;
             if self.settings.record {
-                self.recording.delivered.push(Delivered { event, site, at: self.now });
+                self.recording.delivered.push(SiteDelivery { event, site, at: self.now });
             }
             for &child in self.children.get(event) {
                 if home(self.history, child, self.settings.sites) == site {
@@ -451,14 +456,14 @@ impl<'a> Replay<'a> {
     }
 
     /// Asks a site for messages.
-    fn ask(&mut self, site: usize, other: usize, ranges: Vec<DotRange<Node>>) {
+    fn ask(&mut self, site: usize, other: usize, ranges: Vec<DotRange<NodeNumber>>) {
         self.tally.questions += 1;
         self.network.send(self.now, site, other, Packet::Question(ranges.into()));
     }
 
     /// Answers a question with what the site has delivered of it: the first in causal order, and no more than
     /// fit into an answer or into the asker's buffer.
-    fn answer(&mut self, site: usize, asker: usize, ranges: &[DotRange<Node>]) {
+    fn answer(&mut self, site: usize, asker: usize, ranges: &[DotRange<NodeNumber>]) {
         let delivered = &self.sites[site].delivered;
         let mut events: Vec<Event> = Vec::new();
         for range in ranges {
@@ -477,7 +482,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn record_arrival(&mut self, event: Event, to: usize, way: Way, end: End) {
+    fn record_arrival(&mut self, event: Event, to: usize, way: Way, end: FlightEnd) {
         if self.settings.record {
             let Way { from, sent, asked_for } = way;
             self.recording.flights.push(Flight { event, from, to, sent, asked_for, end });
@@ -486,13 +491,13 @@ impl<'a> Replay<'a> {
 
     fn record_lost(&mut self, event: Event, from: usize, to: usize, lost: u8, asked_for: bool) {
         if self.settings.record {
-            let flight = Flight { event, from, to, sent: self.now, asked_for, end: End::Lost };
+            let flight = Flight { event, from, to, sent: self.now, asked_for, end: FlightEnd::Lost };
             self.recording.flights.extend(std::iter::repeat_n(flight, usize::from(lost)));
         }
     }
 
     /// Says what a run that has come to a halt is waiting for.
-    fn stalled(&self) -> Failure {
+    fn stalled(&self) -> ReplayFailure {
         let all = self.history.len() as u64 * self.sites.len() as u64;
         let traffic = self.network.traffic();
         let copies = traffic.packets + traffic.duplicated;
@@ -523,7 +528,7 @@ impl<'a> Replay<'a> {
                 );
             }
         }
-        if self.patience.fair { Failure::Stalled(what) } else { Failure::GaveUp(what) }
+        if self.patience.fair { ReplayFailure::Stalled(what) } else { ReplayFailure::GaveUp(what) }
     }
 }
 
@@ -531,7 +536,7 @@ impl<'a> Replay<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Patience {
     ticks: Tick,
-    /// Whether a delivery is to be expected in this time, so that without one the library is wrong.
+    /// True if a delivery is to be expected in this time, so that without one the library is wrong.
     fair: bool,
 }
 
