@@ -506,7 +506,7 @@ impl<I: DecodeId> Endpoint<I> {
     fn drop_held(&mut self, node: &I) {
         let before = mem::replace(&mut self.buffer, CausalBuffer::new(limits(&self.config)));
         let mut taken = self.buffer.advance_to(&before.delivered()).is_ok();
-        for message in before.held().filter(|message| message.dot().node() != node) {
+        for message in before.undelivered().filter(|message| message.dot().node() != node) {
             taken &= self.buffer.accept(message.clone()).is_ok();
         }
         debug_assert!(taken, "what was held has room");
@@ -561,7 +561,7 @@ impl<I: DecodeId> Endpoint<I> {
             {
                 return Err("E1: a log begins behind what is stable, and holds no more than a window");
             }
-            let held = self.buffer.held().filter(|held| held.dot().node() == node);
+            let held = self.buffer.undelivered().filter(|held| held.dot().node() == node);
             let held = held.map(|held| message_len(&held.clone().with_payload(()), held.payload()));
             let longest = self.config.window_bytes;
             if node == self.node() {

@@ -92,7 +92,7 @@ impl<I: DecodeId> Endpoint<I> {
     /// [`RestoreError`] if the bytes are not what [`snapshot`](Self::snapshot) writes, or do not fit the configuration.
     pub fn restore(snapshot: &[u8], config: EndpointConfig) -> Result<Self, RestoreError> {
         let snapshot = Snapshot::<I>::decode(snapshot, config.nodes)?;
-        let outbox = CausalSender::restore(snapshot.node.clone(), snapshot.sent, snapshot.frontier.clone());
+        let outbox = CausalSender::resume(snapshot.node.clone(), snapshot.sent, snapshot.frontier.clone());
         snapshot.open(outbox, config)
     }
 

@@ -395,7 +395,7 @@ impl BufferModel {
         );
         assert_eq!(buffer.len(), self.here.len());
         assert_eq!(buffer.is_empty(), self.here.is_empty());
-        assert!(buffer.held().eq(self.here.values().map(|held| &held.message)));
+        assert!(buffer.undelivered().eq(self.here.values().map(|held| &held.message)));
         assert!(buffer.closed().eq(self.closed.iter().map(|(node, &last)| (node, last))));
         let ranges: Vec<_> = buffer.missing().collect();
         let touching = ranges.windows(2).find(|pair| {
@@ -420,7 +420,8 @@ pub fn accept_in_both(
     source: Option<Node>,
     message: Msg,
 ) -> (Outcome, usize) {
-    let dots = |buffer: &CausalBuffer<Node, u8>| buffer.held().map(|held| *held.dot()).collect::<BTreeSet<_>>();
+    let dots =
+        |buffer: &CausalBuffer<Node, u8>| buffer.undelivered().map(|held| *held.dot()).collect::<BTreeSet<_>>();
     let before = dots(buffer);
     let accepted = match source {
         None => buffer.accept(message.clone()),
@@ -431,12 +432,12 @@ pub fn accept_in_both(
         Ok(Accepted::Held) => Outcome::Held,
         Ok(Accepted::Duplicate) => Outcome::Duplicate,
         Err(refused) => {
-            assert_eq!(refused.message, message, "the refused message comes back");
+            assert_eq!(refused.refused, message, "the refused message comes back");
             match refused.kind {
                 AcceptErrorKind::Equivocation => Outcome::Equivocation,
                 AcceptErrorKind::TooFarAhead { .. } => Outcome::TooFarAhead,
                 AcceptErrorKind::Closed { .. } => Outcome::Closed,
-                AcceptErrorKind::TooManyNodes(_) => Outcome::TooManyNodes,
+                AcceptErrorKind::TooManyNodes { .. } => Outcome::TooManyNodes,
                 AcceptErrorKind::TooManyDependencies { .. } => Outcome::TooManyDependencies,
                 AcceptErrorKind::TooManySources { .. } => Outcome::TooManySources,
                 AcceptErrorKind::BufferFull { .. } => Outcome::BufferFull,

@@ -1,6 +1,6 @@
-//! What a buffer lets others make it remember.
+//! Limits on what others can make a buffer remember.
 
-/// BufferLimits on what others can make a [`CausalBuffer`](crate::CausalBuffer) remember.
+/// Limits on what others can make a [`CausalBuffer`](crate::CausalBuffer) remember.
 ///
 /// Others can make the buffer hold at most `messages + nodes` messages, each with at most `dependencies`
 /// dependencies. Beyond the messages themselves it then keeps, on a 64-bit machine:
@@ -9,12 +9,12 @@
 /// |---|---|
 /// | a held message | 28, and 8 if what it waits for is not held itself; room for less than 32 messages more is set aside |
 /// | a message held before that has gone | as much as one that is held, itself included |
-/// | a node of which any is held or waited for | up to 600, and for each such message up to 256, as far apart as they may lie in a row; up to 16 where they lie close together |
+/// | a node of which any is held or waited for | up to 600, and for each such message up to 256, where they lie as far apart as one window allows; up to 16 where they lie close together |
 /// | a held message, once there are sources | up to 37 more |
 /// | a node | its id, and a lane as large as a message and 40 bytes; up to twice that, as arrays grow |
 ///
 /// The arrays keep the size that they had at the fullest, until the buffer goes or is
-/// [advanced](crate::CausalBuffer::advance_to); the row of a node shrinks with what is held in it.
+/// [advanced](crate::CausalBuffer::advance_to); the window of a node shrinks with what is held in it.
 ///
 /// With ids of 8 bytes that makes at most 96 bytes beyond each of 10,000 messages with three dependencies: 33 to 50
 /// over 8 and over 64 nodes, in order, reversed, shuffled, or with every second one missing, and 69 to 87 from several
@@ -41,13 +41,13 @@ pub struct BufferLimits {
     pub bytes: usize,
     /// How far beyond what is delivered the counter of a message, or of a dependency, may be; the default is 2^20.
     ///
-    /// A node that is further behind must catch up from a snapshot. A small horizon bounds what a forged counter
+    /// A node that lags further behind must catch up from a snapshot. A small horizon bounds what a forged counter
     /// makes [`missing`](crate::CausalBuffer::missing) ask for.
     pub horizon: u64,
     /// How many nodes may be known, delivered or only named; the default is 4,096, and no more than 2^30 are.
     pub nodes: usize,
-    /// How many dependencies a message may have; the default is 1,024, in an [`CausalSender`](crate::CausalSender) too. No buffer of
-    /// a group may have a smaller limit than an outbox has, see
+    /// How many dependencies a message may have; the default is 1,024, in a [`CausalSender`](crate::CausalSender) too.
+    /// No buffer of a group may have a smaller limit than a sender has, see
     /// [`with_dependencies`](crate::CausalSender::with_dependencies).
     pub dependencies: usize,
     /// How many sources may be known at a time; the default is 64, and no more than 65,535 are.

@@ -1,0 +1,34 @@
+//! Limits on what others can make a buffer of events remember.
+
+/// Limits on what others can make a [`DagBuffer`](crate::DagBuffer) remember.
+///
+/// Others can make the buffer hold twice as many events as `events`, and for each of them an id and two numbers;
+/// and for each link an id and a number.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::delivery::DagLimits;
+///
+/// let small_device = DagLimits { events: 500, links: 1_000, ..DagLimits::default() };
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DagLimits {
+    /// How many events may be here when one comes that has to wait; the default is 65,536.
+    ///
+    /// One that can be delivered is refused only while this many can be, or one if this is 0: never, if they are
+    /// popped as they come.
+    pub events: usize,
+    /// How many parents an event may have; the default is 1,024.
+    pub parents: usize,
+    /// How often, in all, the events that are here may name a parent that is not delivered; the default is 2^18.
+    ///
+    /// This bounds what is [`missing`](crate::DagBuffer::missing), too.
+    pub links: usize,
+}
+
+impl Default for DagLimits {
+    fn default() -> Self {
+        Self { events: 1 << 16, parents: 1 << 10, links: 1 << 18 }
+    }
+}
