@@ -9,9 +9,9 @@ use crate::node::{CounterExhausted, Dot};
 /// The result of accepting a message or an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Accepted {
-    /// All its causes are delivered: [`CausalBuffer::pop`](crate::CausalBuffer::pop) returns it.
+    /// All its causes are delivered: `pop` returns it.
     Ready,
-    /// It waits for a cause; [`CausalBuffer::missing`](crate::CausalBuffer::missing) may name more than before.
+    /// It waits for a cause; `missing` may name more than before.
     Held,
     /// It was delivered or held already, and is dropped.
     Duplicate,
@@ -42,7 +42,7 @@ pub struct AcceptError<T, K> {
     pub kind: K,
 }
 
-/// What arrives, and is named in an error.
+/// A value that arrives, and is named in an error.
 pub(in crate::delivery) trait Arrival {
     /// Writes what it is and how it is called.
     fn write_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
@@ -62,7 +62,7 @@ impl<T: Arrival + fmt::Debug, K: fmt::Debug + fmt::Display> core::error::Error f
 #[non_exhaustive]
 pub enum AcceptErrorKind<I> {
     /// A message with this dot and another content is held: its node has used a number twice, or a neighbour forges.
-    /// The first is kept.
+    /// The first is kept. Distrust both, and keep this one as proof.
     Equivocation,
     /// The dot of the message, or one that it depends on, is beyond the horizon. Its sender is broken or hostile;
     /// or this node lags far behind, and should catch up from a snapshot.
@@ -102,7 +102,7 @@ pub enum AcceptErrorKind<I> {
     /// does. [`CausalBuffer::undelivered_causes`](crate::CausalBuffer::undelivered_causes) says what must come before
     /// it.
     BufferFull {
-        /// How many messages may be held.
+        /// [`BufferLimits::messages`](crate::delivery::BufferLimits::messages).
         limit: usize,
     },
     /// As [`BufferFull`](Self::BufferFull), but there is no room for the bytes.
@@ -154,7 +154,7 @@ impl<I: fmt::Debug> fmt::Display for AcceptErrorKind<I> {
 #[non_exhaustive]
 pub enum EventErrorKind {
     /// An event with this id and another content is held: its author has used the id twice, or a neighbour forges. The
-    /// first is kept.
+    /// first is kept. Distrust both, and keep this one as proof.
     Equivocation,
     /// The event names itself as a parent, and could never be delivered. Distrust its sender.
     OwnParent,

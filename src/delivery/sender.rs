@@ -72,7 +72,7 @@ pub struct CausalSender<I> {
     node: I,
     counter: u64,
     frontier: Frontier<I>,
-    /// How many dependencies a message may have.
+    /// Limit on the dependencies of a message.
     dependencies: usize,
 }
 
@@ -85,7 +85,7 @@ impl<I: NodeId> CausalSender<I> {
 
     /// Continues the work of an earlier sender of `node` from what it has saved.
     ///
-    /// Where the frontier was not saved, the vector of all that is delivered serves as well: it names more than
+    /// If the frontier was not saved, the vector of all that is delivered serves as well: it names more than
     /// is needed, once.
     #[must_use]
     pub fn resume(node: I, counter: u64, frontier: VersionVector<I>) -> Self {

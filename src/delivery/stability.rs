@@ -97,25 +97,25 @@ pub struct Stability<I> {
     members: Vec<I>,
     columns: BTreeMap<I, Column>,
     limit: usize,
-    /// What will be causally stable when all that members were known to have is delivered.
+    /// The vector that will be causally stable when all that members were known to have is delivered.
     mark: Option<Mark<I>>,
     causally_stable: VersionVector<I>,
 }
 
-/// What was known at one moment.
+/// The knowledge of one moment.
 #[derive(Clone, Debug)]
 struct Mark<I> {
     stable: VersionVector<I>,
     highest: VersionVector<I>,
 }
 
-/// How far the events of one author are acknowledged.
+/// The acknowledgements of the events of one author.
 #[derive(Clone, Debug)]
 struct Column {
     /// By each member, in their order.
     counters: Vec<u64>,
     stable: u64,
-    /// How many members have acknowledged no more than what is stable.
+    /// Number of members that have acknowledged no more than what is stable.
     lowest: usize,
 }
 

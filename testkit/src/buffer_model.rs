@@ -131,7 +131,7 @@ impl BufferModel {
     }
 
     /// Looks at everything again.
-    fn settle(&mut self) {
+    fn wake(&mut self) {
         let mut here = std::mem::take(&mut self.here);
         for held in here.values_mut() {
             held.ready |= self.deliverable(&held.message);
@@ -182,7 +182,7 @@ impl BufferModel {
         charged: impl Fn(&Dot<Node>) -> Option<Node>,
     ) -> Outcome {
         // What was released is looked at first, whatever comes of the message.
-        self.settle();
+        self.wake();
         let dot = *message.dot();
         if self.has(&dot) {
             return Outcome::Duplicate;
@@ -300,7 +300,7 @@ impl BufferModel {
 
     /// Forgets a source, and returns how many messages are dropped.
     pub fn remove_source(&mut self, source: Node) -> usize {
-        self.settle();
+        self.wake();
         self.sources.remove(&source);
         let before = self.here.len();
         self.here.retain(|_, held| held.ready || held.announced != [Some(source); 2]);
@@ -320,7 +320,7 @@ impl BufferModel {
         if self.delivered(node) > last || (unknown && self.named.len() >= self.limits.nodes) {
             return None;
         }
-        self.settle();
+        self.wake();
         self.name(node, 0);
         self.closed.insert(node, last.min(self.last(node)));
         let mut doomed = Vec::new();
@@ -374,7 +374,7 @@ impl BufferModel {
         self.closed.retain(|_, last| *last < u64::MAX);
         let delivered = self.delivered.clone();
         self.here.retain(|dot, _| dot.counter() > delivered.get(dot.node()).copied().unwrap_or(0));
-        self.settle();
+        self.wake();
         true
     }
 
@@ -396,6 +396,8 @@ impl BufferModel {
         assert_eq!(buffer.len(), self.here.len());
         assert_eq!(buffer.is_empty(), self.here.is_empty());
         assert!(buffer.undelivered().eq(self.here.values().map(|held| &held.message)));
+        let waiting = self.here.values().map(|held| &held.message).filter(|message| !self.deliverable(message));
+        assert!(buffer.waiting().eq(waiting));
         assert!(buffer.closed().eq(self.closed.iter().map(|(node, &last)| (node, last))));
         let ranges: Vec<_> = buffer.missing().collect();
         let touching = ranges.windows(2).find(|pair| {

@@ -154,6 +154,7 @@ impl Both {
         assert_eq!(buffer.internal_validate(), Ok(()));
         assert_eq!((buffer.len(), buffer.is_empty()), (model.here.len(), model.here.is_empty()));
         assert!(buffer.undelivered().eq(&model.here));
+        assert!(buffer.waiting().eq(model.here.iter().filter(|event| !model.ready(event))));
         assert!(buffer.missing().eq(&model.missing()));
         for event in &model.here {
             assert!(buffer.blocked_on(&event.id).eq(model.undelivered(event)));

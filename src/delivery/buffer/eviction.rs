@@ -47,9 +47,9 @@ pub(super) struct Leaving {
 impl<I: NodeId, P> CausalBuffer<I, P> {
     /// Forgets a source, a neighbour that has gone, and drops what only it had brought; returns how many messages.
     ///
-    /// What another source has brought too stays, and is charged to that one. What is dropped is
-    /// [`missing`](Self::missing) again. What can be delivered now stays. O(log h) for each of the held messages that
-    /// it has brought.
+    /// A message that another source has brought too stays, and is charged to that one. A dropped message is
+    /// [`missing`](Self::missing) again. One that can be delivered now stays. O(log h) for each of the held messages
+    /// that it has brought.
     ///
     /// ```
     /// use happens_before::{CausalBuffer, Dot, Message};

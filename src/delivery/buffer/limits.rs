@@ -29,28 +29,29 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BufferLimits {
-    /// How many messages may be held back; the default is 65,536, and no more than 2^30 are.
+    /// Limit on the messages held back; the default is 65,536, and no more than 2^30 are.
     ///
     /// More tolerates longer gaps; fewer saves memory, and what was refused must come again. With 0 the buffer is
     /// *strict*: it holds nothing back, and refuses every message that is not the next one.
     pub messages: usize,
-    /// How many bytes the messages held back may have; there is no limit by default.
+    /// Limit on the bytes of the messages held back; there is no limit by default.
     ///
     /// Counted are, for each, its own dot and its dependencies, as large as they are in memory, and what
     /// [`measured`](crate::CausalBuffer::measured) says of its payload.
     pub bytes: usize,
-    /// How far beyond what is delivered the counter of a message, or of a dependency, may be; the default is 2^20.
+    /// Limit on the distance of the counter of a message, or of a dependency, from what is delivered; the default is
+    /// 2^20.
     ///
     /// A node that lags further behind must catch up from a snapshot. A small horizon bounds what a forged counter
     /// makes [`missing`](crate::CausalBuffer::missing) ask for.
     pub horizon: u64,
-    /// How many nodes may be known, delivered or only named; the default is 4,096, and no more than 2^30 are.
+    /// Limit on the nodes known, delivered or only named; the default is 4,096, and no more than 2^30 are.
     pub nodes: usize,
-    /// How many dependencies a message may have; the default is 1,024, in a [`CausalSender`](crate::CausalSender) too.
+    /// Limit on the dependencies of a message; the default is 1,024, in a [`CausalSender`](crate::CausalSender) too.
     /// No buffer of a group may have a smaller limit than a sender has, see
     /// [`with_dependencies`](crate::CausalSender::with_dependencies).
     pub dependencies: usize,
-    /// How many sources may be known at a time; the default is 64, and no more than 65,535 are.
+    /// Limit on the sources known at a time; the default is 64, and no more than 65,535 are.
     ///
     /// A source is a neighbour that brings messages, see
     /// [`accept_from`](crate::CausalBuffer::accept_from). Each has a share of `messages` and of `bytes` in reserve:
@@ -60,7 +61,7 @@ pub struct BufferLimits {
 }
 
 impl BufferLimits {
-    /// How many dependencies a message may have by default, where it is sent and where it is received.
+    /// Limit on the dependencies of a message by default, in a sender and in a buffer.
     pub(in crate::delivery) const DEPENDENCIES: usize = 1 << 10;
 }
 

@@ -1,4 +1,4 @@
-//! What to ask others for, and why something does not come.
+//! The messages to ask others for, and the causes that a message waits for.
 //!
 //! A node's counters leave no gaps: what lies between what is delivered and the highest counter that is known to exist,
 //! and is not held, is missing.

@@ -221,11 +221,11 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// Accepts a message that the neighbour `source` has brought, who need not be its author. O(d log n), and, when
     /// there is no room, O(s + log² h) for s sources and h held messages, for each message evicted.
     ///
-    /// What has to wait is charged to its source. When there is no room, the source that holds most gives way. Its
-    /// message that is furthest ahead is charged to another source that has brought it too. If there is none, it is
-    /// dropped and [`missing`](Self::missing) again; or, if it is `message` itself, refused. So no neighbour can take
-    /// from another what that one has in reserve, see [`BufferLimits::sources`]. What comes by [`accept`](Self::accept)
-    /// is charged to one more source, without a name.
+    /// A message that has to wait is charged to its source. When there is no room, the source that holds most gives
+    /// way. Its message that is furthest ahead is charged to another source that has brought it too. If there is none,
+    /// it is dropped and [`missing`](Self::missing) again; or, if it is `message` itself, refused. So no neighbour can
+    /// take from another what that one has in reserve, see [`BufferLimits::sources`]. What comes by
+    /// [`accept`](Self::accept) is charged to one more source, without a name.
     ///
     /// A source is known from its first message that has to wait, held or refused, until it is
     /// [removed](Self::remove_source).
@@ -360,7 +360,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// Takes out every message that is here, ready ones too, sorted by dot. O(n + h) for h messages.
     ///
     /// The buffer goes on as if none of them had come: they are [`missing`](Self::missing) and may be accepted again.
-    /// What they named stays known, and so do [sources](Self::accept_from), which are charged for nothing then.
+    /// The counters that they named stay known, and so do [sources](Self::accept_from), which are charged for nothing
+    /// then.
     ///
     /// ```
     /// use happens_before::{CausalBuffer, Dot, Message};

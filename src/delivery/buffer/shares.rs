@@ -24,18 +24,18 @@
 //! Nothing until a source is named. Then up to 37 bytes for each held message, and O(log h) for each of h held messages
 //! when it comes and when it goes.
 //!
+//! # Invariants
+//!
+//! The shares are a ledger. It knows the numbers of held messages, and neither their content nor the buffer.
+//!
+//! - SH1: what is charged to the sources is what is held, in messages and in bytes.
+//! - SH2: a tree has one entry for every held message, under the source that is charged, at its noted distance.
+//! - SH3: no noted distance is shorter than the true one.
+//! - SH4: a second tree has one entry for every held message that two have brought, under the one that is not charged.
+//!
 //! # Sources
 //!
 //! Shares by peer with eviction from the worst offender are those of Bitcoin Core's orphan transactions.
-
-// A ledger: it knows the numbers of held messages, and neither their content nor the buffer.
-//
-// Invariants:
-//
-// - SH1: what is charged to the sources is what is held, in messages and in bytes.
-// - SH2: a tree has one entry for every held message, under the source that is charged, at its noted distance.
-// - SH3: no noted distance is shorter than the true one.
-// - SH4: a second tree has one entry for every held message that two have brought, under the one that is not charged.
 
 use crate::compat::{BTreeMap, BTreeSet, Box, Vec};
 use crate::delivery::buffer::waiting::HeldId;
@@ -57,20 +57,20 @@ impl SourceId {
 pub(super) struct Charge {
     /// The source that is charged, and another one that has brought the message too; twice the same if none has.
     pub(super) announced: [SourceId; 2],
-    /// How many bytes of the limit it takes up.
+    /// Bytes of the limit that it takes up.
     pub(super) size: usize,
 }
 
-/// What is noted of a held message.
+/// A note about a held message.
 #[derive(Clone, Copy, Debug, Default)]
 struct Note {
     /// The source that is charged, and another one that has brought the message too; twice the same if none has.
     announced: [SourceId; 2],
-    /// How far ahead of the delivered messages of its node it is, or was when this was last noted.
+    /// Its distance from what is delivered of its node, now or when it was last noted.
     distance: u32,
 }
 
-/// What is charged to a source.
+/// The sum of the charges to a source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Used {
     pub(super) messages: usize,
@@ -80,12 +80,12 @@ pub(super) struct Used {
 /// The rank of a held message in the order of eviction: the last of a source goes first.
 type Rank = (SourceId, u32, HeldId);
 
-/// What the held messages are charged for, and to whom.
+/// The charges for all held messages.
 #[derive(Clone, Debug)]
 pub(super) struct Shares<I> {
-    /// Whether held messages are charged at all: else it need not be known how many bytes they have.
+    /// True if held messages are charged: else the number of their bytes need not be known.
     is_charging: bool,
-    /// How many bytes are held, if they are charged.
+    /// Number of bytes held, if they are charged.
     bytes: usize,
     /// From the first named source on.
     sources: Option<Box<Sources<I>>>,
@@ -117,7 +117,7 @@ impl<I> Sources<I> {
         }
     }
 
-    /// Notes who has brought a held message, in place of what was noted.
+    /// Notes who has brought a held message, instead of what was noted.
     fn announce(&mut self, id: HeldId, announced: [SourceId; 2]) {
         let [charged, other] = self.notes[id.index()].announced;
         if charged != other {
@@ -332,7 +332,7 @@ impl<I: NodeId> Shares<I> {
         Some(amounts.max().map_or(newcomer, |(.., source)| source))
     }
 
-    /// Finds the message of a source that is furthest ahead, and says how far that is; `distance` tells it of each.
+    /// Finds the message of a source that is furthest ahead, and its distance; `distance` tells that of each.
     ///
     /// A noted distance may be longer than the true one, but never shorter. So the first entry whose distance is true
     /// is that of the furthest; those before it are corrected.
@@ -355,7 +355,7 @@ impl<I: NodeId> Shares<I> {
         }
     }
 
-    /// Checks SH1 to SH4, given the held messages: how far each is ahead, and its size. O(everything).
+    /// Checks SH1 to SH4, given the held messages, each with its distance and its size. O(everything).
     pub(super) fn validate(
         &self,
         held: impl Iterator<Item = (HeldId, u64, usize)>,

@@ -14,14 +14,15 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DagLimits {
-    /// How many events may be here when one comes that has to wait; the default is 65,536.
+    /// Limit on the events that are here when one comes that has to wait; the default is 65,536.
     ///
     /// One that can be delivered is refused only while this many can be, or one if this is 0: never, if they are
     /// popped as they come.
     pub events: usize,
-    /// How many parents an event may have; the default is 1,024.
+    /// Limit on the parents of an event; the default is 1,024.
     pub parents: usize,
-    /// How often, in all, the events that are here may name a parent that is not delivered; the default is 2^18.
+    /// Limit on the times that the events that are here, in all, name a parent that is not delivered; the default is
+    /// 2^18.
     ///
     /// This bounds what is [`missing`](crate::DagBuffer::missing), too.
     pub links: usize,

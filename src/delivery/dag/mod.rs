@@ -39,8 +39,8 @@ pub use limits::DagLimits;
 /// # The problem
 ///
 /// A dot says that the nine events before it exist as well; the hash of a commit says nothing about any other.
-/// Whether a parent is there, only the caller's store can tell, and to ask it may cost an access to the disk.
-/// What is missing has no ranges, and an event may turn out to be invalid, and with it all that build on it.
+/// Only the caller's store can tell if a parent is there, and to ask it may cost an access to the disk.
+/// Missing events form no ranges, and an event may turn out to be invalid, and with it all that build on it.
 ///
 /// ```text
 ///   store: a b        here: d (parents b, c)      waits:  c ◄── d        missing: c
@@ -119,7 +119,7 @@ pub use limits::DagLimits;
 #[derive(Clone, Debug)]
 pub struct DagBuffer<I, P> {
     limits: DagLimits,
-    /// How many events were accepted; the arrival of the next one.
+    /// Number of events accepted; the arrival of the next one.
     arrivals: u64,
     names: Names<I>,
     /// The events by arrival.
@@ -135,7 +135,7 @@ struct Held<I, P> {
     number: Number,
     /// The parents for which it had to wait when it came, each once.
     parents: Vec<Number>,
-    /// How many links lead to it.
+    /// Number of links that lead to it.
     links: usize,
 }
 

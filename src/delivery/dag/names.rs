@@ -19,7 +19,7 @@ pub(super) type Number = usize;
 struct Use {
     /// When the event has arrived, if it is here.
     arrival: Option<u64>,
-    /// How many links lead from it.
+    /// Number of links that lead from it.
     links: usize,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Names<I> {
     uses: Vec<Use>,
     /// The numbers that no id has.
     free: Vec<Number>,
-    /// How many ids are unused.
+    /// Number of unused ids.
     unused: usize,
 }
 

@@ -46,7 +46,7 @@ impl LaneId {
 /// fast.
 const LARGE: usize = 1024;
 
-/// How many times as many entries must be in the array as in the tree.
+/// The array must have this many times as many entries as the tree.
 const RECENT: usize = 16;
 
 /// The lane of every node known.

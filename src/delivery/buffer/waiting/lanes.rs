@@ -1,4 +1,4 @@
-//! What is known of each node: up to where it is delivered, what is known to exist, and where its messages are.
+//! Lanes: for each node the counter up to which it is delivered, the highest known, and its messages.
 //!
 //! If the next message of a node could be delivered when it came, it stands in the lane itself. For the others the lane
 //! has slots: a *window* of those of the next counters, and an *overflow* of those far ahead.
@@ -42,7 +42,7 @@ use crate::delivery::buffer::waiting::lane_index::{LaneId, LaneIndex};
 use crate::delivery::buffer::waiting::links::Slot;
 use crate::node::NodeId;
 
-/// How long the window may get when it grows, with this many slots in use. At most two are in use for each held
+/// Limit on the length of a window that grows, with this many slots in use. At most two are in use for each held
 /// message, which is much larger: so there is no arithmetic overflow.
 const fn reach(used: usize) -> usize {
     16 * used + 32
@@ -55,7 +55,7 @@ pub(super) struct Lanes<I, M> {
     lanes: Vec<Lane<M>>,
 }
 
-/// What is known of one node.
+/// The knowledge of one node.
 #[derive(Clone, Debug)]
 pub(crate) struct Lane<M> {
     delivered: u64,
@@ -78,7 +78,7 @@ struct Slots {
     window: Vec<Slot>,
     /// Those after the window that are not empty.
     overflow: BTreeMap<u64, Slot>,
-    /// How many slots are not empty.
+    /// Number of slots that are not empty.
     used: usize,
 }
 

@@ -45,7 +45,7 @@ impl HeldId {
     }
 }
 
-/// What is known here of one event.
+/// The entry of one event.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Slot {
     /// The message, if it is held.
@@ -99,7 +99,7 @@ impl Cause {
     }
 }
 
-/// In place of the index of a cause: the message waits for none.
+/// Instead of the index of a cause: the message waits for none.
 const READY: u32 = u32::MAX;
 
 /// A held message.
@@ -146,7 +146,7 @@ pub(super) struct Links<M> {
     /// Numbers that were used before and are free now. Higher ones than these and those in use were never used.
     free: Vec<HeldId>,
     len: usize,
-    /// How many of the held messages are ready.
+    /// Number of held messages that are ready.
     ready: usize,
     /// The list of the messages whose cause was delivered, in that order: its first, and its last. They search on: not
     /// yet ready, and parked no more.

@@ -1,4 +1,4 @@
-//! The messages that are here, and what each of them waits for.
+//! The messages that are here, each with the cause that it waits for.
 //!
 //! One type over what is known of each node, in [`lanes`], and what waits for what, in [`links`]. Its methods are whole
 //! steps: after each of them, and after a panic in one that was caught, all invariants hold.
@@ -49,14 +49,14 @@ pub(super) use links::{Cause, Held, HeldId};
 pub(super) struct Waiting<I, P> {
     lanes: Lanes<I, Message<I, P>>,
     links: Links<Message<I, P>>,
-    /// The lanes with a ready message, in their place or among the held ones, in the order in which they became so.
+    /// The lanes with a ready message, standing there or among the held ones, in the order in which they became so.
     ready: VecDeque<LaneId>,
-    /// How often it was looked at how far a node is delivered.
+    /// Number of look-ups of the counter up to which a node is delivered.
     #[cfg(test)]
     checks: core::cell::Cell<u64>,
 }
 
-/// What a new message waits for.
+/// The cause that a new message waits for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wait {
     /// The first of its causes that is not delivered.
@@ -100,7 +100,7 @@ pub(super) enum Doomed {
     Held(Withdrawal),
 }
 
-/// What [`Waiting::advance_to`] has changed.
+/// The changes made by [`Waiting::advance_to`].
 #[derive(Debug)]
 pub(super) struct Advanced<I, P> {
     /// The messages that count as delivered.
@@ -144,19 +144,19 @@ impl<I: NodeId, P> Waiting<I, P> {
         self.links.waiting()
     }
 
-    /// Looks up the lane of a node, to see how far it is delivered. O(log n).
+    /// Looks up the lane of a node, to see up to where it is delivered. O(log n).
     #[inline]
     pub(super) fn find(&self, node: &I) -> Option<LaneId> {
         self.note_check();
         self.lanes.find(node)
     }
 
-    /// Finds the lane of a node, not to see how far it is delivered. O(log n).
+    /// The same for another purpose. O(log n).
     pub(super) fn lane_id(&self, node: &I) -> Option<LaneId> {
         self.lanes.find(node)
     }
 
-    /// Notes, for tests, that it is looked at how far a node is delivered.
+    /// Counts, for tests, a look-up of the counter up to which a node is delivered.
     #[inline]
     fn note_check(&self) {
         #[cfg(test)]
@@ -241,7 +241,7 @@ impl<I: NodeId, P> Waiting<I, P> {
         parked.filter(waits).map(Held::message)
     }
 
-    /// Returns how far a held message is ahead of what is delivered of its node.
+    /// Returns the distance of a held message from what is delivered of its node.
     pub(super) fn distance(&self, id: HeldId) -> Option<u64> {
         let held = self.links.get(id)?;
         Some(held.message().dot().counter() - self.lanes[held.lane()].delivered())
@@ -278,7 +278,7 @@ impl<I: NodeId, P> Waiting<I, P> {
         self.first_beyond(message, own, from, |lane| self.lanes[lane].delivered())
     }
 
-    /// The same if `delivered` says how far the node of a lane is delivered.
+    /// The same if `delivered` says up to where the node of a lane is delivered.
     #[inline(always)]
     fn first_beyond(
         &self,
@@ -473,7 +473,7 @@ impl<I: NodeId, P> Waiting<I, P> {
 
     /// Takes everything that `vector` names as delivered. Nothing may be released: [`wake`](Self::wake) first.
     ///
-    /// What is covered is taken out, and the rest looks at all its causes again. What was ready stays so.
+    /// Covered messages are taken out, and the rest look at all their causes again. Those that were ready stay so.
     pub(super) fn advance_to(&mut self, vector: &VersionVector<I>) -> Advanced<I, P> {
         // All that calls the caller's code comes first. At most it makes nodes known.
         let news = vector.iter().map(|(node, counter)| (self.lanes.find_or_add(node), counter));
