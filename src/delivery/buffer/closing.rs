@@ -100,16 +100,16 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         self.wake();
         // All that calls the caller's code comes first. At most it makes the node known.
         let lane = self.waiting.find_or_add(node);
-        let (lasts, doomed) = self.doomed(lane, last);
-        for (_, leaving) in &doomed {
-            leaving.iter().for_each(|leaving| self.discharge(leaving));
-        }
-        Ok(self.waiting.close(lasts, doomed.into_iter().map(|(doomed, _)| doomed)))
+        let (lasts, ids) = self.doomed(lane, last);
+        let leaving: Vec<Leaving> = ids.into_iter().filter_map(|id| self.leaving(id)).collect();
+        let doomed = self.by_dot(&lasts, &leaving);
+        leaving.iter().for_each(|leaving| self.discharge(leaving));
+        Ok(self.waiting.close(lasts, doomed))
     }
 
-    /// Finds what is doomed if the node of `lane` is closed at `last`: the lanes to be closed, each with the number,
-    /// and the messages sorted by dot, with what they are charged for.
-    fn doomed(&self, lane: LaneId, last: u64) -> (BTreeMap<LaneId, u64>, Vec<(Doomed, Option<Leaving>)>) {
+    /// Finds what is doomed if the node of `lane` is closed at `last`: the lanes to be closed, each with the number, and
+    /// the held messages.
+    fn doomed(&self, lane: LaneId, last: u64) -> (BTreeMap<LaneId, u64>, BTreeSet<HeldId>) {
         let mut named = self.named();
         let mut lasts = BTreeMap::new();
         let mut ids = BTreeSet::new();
@@ -125,19 +125,22 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
                 }
             }
         }
+        (lasts, ids)
+    }
+
+    /// Sorts by dot what is doomed: the ready messages of lanes that are closed before them, and the held ones.
+    fn by_dot(&self, lasts: &BTreeMap<LaneId, u64>, leaving: &[Leaving]) -> Vec<Doomed> {
         let ready = lasts.iter().filter_map(|(&lane, &last)| {
             let dot = self.waiting.ready(lane)?.dot();
-            (dot.counter() > last).then_some((dot, Doomed::Ready(lane), None))
+            (dot.counter() > last).then_some((dot, Doomed::Ready(lane)))
         });
-        let held = ids.iter().filter_map(|&id| {
-            let leaving = self.leaving(id)?;
-            let dot = self.waiting.held(id)?.message().dot();
-            Some((dot, Doomed::Held(leaving.withdrawal), Some(leaving)))
+        let held = leaving.iter().filter_map(|leaving| {
+            let held = self.waiting.held(leaving.withdrawal.id())?;
+            Some((held.message().dot(), Doomed::Held(leaving.withdrawal)))
         });
         let mut doomed: Vec<_> = ready.chain(held).collect();
-        doomed.sort_unstable_by_key(|&(dot, ..)| dot);
-        let doomed = doomed.into_iter().map(|(_, doomed, leaving)| (doomed, leaving)).collect();
-        (lasts, doomed)
+        doomed.sort_unstable_by_key(|&(dot, _)| dot);
+        doomed.into_iter().map(|(_, doomed)| doomed).collect()
     }
 
     /// Visits the closed nodes in their order, each with the counter of its last message, 0 for none. O(n).
