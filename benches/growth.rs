@@ -185,7 +185,7 @@ fn sending_and_receiving(growth: &mut Growth) {
         assert_eq!(buffer.close(&0, 0).unwrap().len() as u64, n);
     });
     growth.case("buffer: drain what is held", chain, |n, buffer| {
-        assert_eq!(buffer.drain_held().len() as u64, n);
+        assert_eq!(buffer.drain_undelivered().len() as u64, n);
     });
     growth.case(
         "sender: heads of new nodes, descending",

@@ -22,7 +22,7 @@ fn nothing_delivered<I>(_: &I) -> bool {
 
 /// Everything that can be seen of a buffer.
 fn state(buffer: &Buffer) -> impl PartialEq + std::fmt::Debug + use<> {
-    let held: Vec<_> = buffer.held().cloned().collect();
+    let held: Vec<_> = buffer.undelivered().cloned().collect();
     let missing: Vec<_> = buffer.missing().copied().collect();
     (held, missing, buffer.peek().cloned(), buffer.internal_validate())
 }
@@ -32,7 +32,7 @@ fn refused(buffer: &mut Buffer, event: Event) -> (EventErrorKind, String) {
     let before = state(buffer);
     let error = buffer.accept(event.clone(), nothing_delivered).unwrap_err();
     assert_eq!(state(buffer), before, "an error changes nothing");
-    assert_eq!(error.event, event, "an error hands the event back");
+    assert_eq!(error.refused, event, "an error hands the event back");
     (error.kind, error.to_string())
 }
 
@@ -97,7 +97,7 @@ fn a_full_buffer_refuses_what_would_wait_and_never_what_is_ready() {
     buffer.accept(event("c", ["b"]), nothing_delivered).unwrap();
     let (kind, words) = refused(&mut buffer, event("d", ["c"]));
     assert_eq!(kind, EventErrorKind::BufferFull { limit: 2 });
-    assert!(words.contains("no room for event \"d\", with a limit of 2"), "{words}");
+    assert!(words.contains("event \"d\": no room, with a limit of 2"), "{words}");
     for id in ["x", "y", "z"] {
         assert_eq!(buffer.accept(event(id, []), nothing_delivered), Ok(Accepted::Ready));
         assert!(buffer.pop().is_some());

@@ -22,7 +22,7 @@ fn buffer(limits: BufferLimits) -> Buffer {
 fn state(buffer: &Buffer) -> impl PartialEq + std::fmt::Debug + use<> {
     let mut copy = buffer.clone();
     let order: Vec<_> = std::iter::from_fn(|| copy.pop()).collect();
-    let held: Vec<_> = buffer.held().cloned().collect();
+    let held: Vec<_> = buffer.undelivered().cloned().collect();
     let missing: Vec<_> = buffer.missing().collect();
     let closed: Vec<_> = buffer.closed().map(|(node, last)| (*node, last)).collect();
     (order, held, missing, closed, buffer.delivered(), buffer.len())
@@ -123,9 +123,9 @@ fn what_is_drained_is_missing_and_comes_again() {
             }
         }
         let delivered = buffer.delivered();
-        let held: Vec<_> = buffer.held().cloned().collect();
+        let held: Vec<_> = buffer.undelivered().cloned().collect();
         let missing: Vec<_> = buffer.missing().flat_map(|range| range.dots().collect::<Vec<_>>()).collect();
-        assert_eq!(buffer.drain_held(), held);
+        assert_eq!(buffer.drain_undelivered(), held);
         assert_eq!((buffer.len(), buffer.internal_validate()), (0, Ok(())));
         assert_eq!(buffer.delivered(), delivered);
         let mut expected: Vec<_> = held.iter().map(|message| *message.dot()).chain(missing).collect();
@@ -134,7 +134,7 @@ fn what_is_drained_is_missing_and_comes_again() {
         for message in held.iter().rev() {
             assert_ne!(buffer.accept(message.clone()), Ok(Accepted::Duplicate));
         }
-        assert!(buffer.held().eq(&held));
+        assert!(buffer.undelivered().eq(&held));
         assert_eq!(buffer.internal_validate(), Ok(()));
         drained += held.len();
     }

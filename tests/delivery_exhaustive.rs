@@ -54,17 +54,17 @@ impl History {
 
     /// Stamps the messages: each node delivers its message's past in the order of sending, then sends.
     fn messages(&self) -> Vec<Message<usize, usize>> {
-        let mut outboxes: Vec<_> = (0..NODES).map(CausalSender::new).collect();
+        let mut senders: Vec<_> = (0..NODES).map(CausalSender::new).collect();
         let mut seen = [0; NODES];
         let mut messages: Vec<Message<usize, usize>> = Vec::new();
         for at in 0..self.len() {
             let node = self.nodes[at];
             let newly_seen = self.past[at] & !seen[node];
             for (_, message) in messages.iter().enumerate().filter(|(other, _)| newly_seen >> other & 1 == 1) {
-                outboxes[node].observe(message);
+                senders[node].observe(message);
             }
             seen[node] |= self.past[at] | 1 << at;
-            messages.push(outboxes[node].stamp(at).unwrap());
+            messages.push(senders[node].stamp(at).unwrap());
         }
         messages
     }
@@ -137,7 +137,7 @@ fn every_small_history_is_delivered_in_every_order_of_arrival() {
                 .iter()
                 .map(|dependency| messages.iter().position(|other| other.dot() == dependency).unwrap());
             let named = named.fold(0, |set, other| set | 1 << other);
-            assert_eq!(named, history.direct_dependencies(at), "the outbox names the direct dependencies");
+            assert_eq!(named, history.direct_dependencies(at), "the sender names the direct dependencies");
         }
         let mut order: Vec<_> = (0..messages.len()).collect();
         permutations(&mut order, 0, &mut |order| {

@@ -24,14 +24,14 @@ fn measure(payload: &u32) -> usize {
 
 /// What honest nodes send: each has delivered all but the last few messages.
 fn honest_messages(random: &mut Gen, count: usize) -> Vec<Msg> {
-    let mut outboxes: Vec<_> = (0..HONEST).map(|node| (CausalSender::new(node), 0)).collect();
+    let mut senders: Vec<_> = (0..HONEST).map(|node| (CausalSender::new(node), 0)).collect();
     let mut sent: Vec<Msg> = Vec::new();
     for number in 0..count {
-        let (outbox, seen) = &mut outboxes[number % HONEST as usize];
+        let (sender, seen) = &mut senders[number % HONEST as usize];
         let up_to = number.saturating_sub(below(random, 6) as usize).max(*seen);
-        sent[*seen..up_to].iter().for_each(|message| outbox.observe(message));
+        sent[*seen..up_to].iter().for_each(|message| sender.observe(message));
         *seen = up_to;
-        sent.push(outbox.stamp(below(random, 20) as u32).unwrap());
+        sent.push(sender.stamp(below(random, 20) as u32).unwrap());
     }
     sent
 }
@@ -135,7 +135,7 @@ fn a_source_within_its_share_is_neither_evicted_nor_refused() {
     assert_eq!(refused.kind, AcceptErrorKind::BufferFull { limit: 30 });
     // What is nearer takes the place of what is furthest.
     assert_eq!(buffer.accept_from(&MALLORY, later(MALLORY + 1, 2)), Ok(Accepted::Held));
-    assert!(buffer.held().all(|message| message.dot().counter() < 31));
+    assert!(buffer.undelivered().all(|message| message.dot().counter() < 31));
     // An honest neighbour gets its share, and so does what comes without a source.
     for counter in 0..share {
         assert_eq!(buffer.accept_from(&0, later(0, 500 + counter)), Ok(Accepted::Held));
@@ -147,15 +147,15 @@ fn a_source_within_its_share_is_neither_evicted_nor_refused() {
             "not at the cost of the others"
         );
     }
-    assert_eq!(buffer.held().filter(|message| *message.dot().node() < HONEST).count(), 20);
-    assert_eq!(buffer.held().filter(|message| *message.dot().node() >= MALLORY).count(), 10);
+    assert_eq!(buffer.undelivered().filter(|message| *message.dot().node() < HONEST).count(), 20);
+    assert_eq!(buffer.undelivered().filter(|message| *message.dot().node() >= MALLORY).count(), 10);
     // A third source has no place until one has gone.
     let refused = buffer.accept_from(&2, later(2, 9)).unwrap_err();
     assert_eq!(refused.kind, AcceptErrorKind::TooManySources { limit: 2 });
     assert!(refused.to_string().contains("remove a source that has gone, or raise the limit"));
     assert_eq!(buffer.accept_from(&2, later(2, 1)), Ok(Accepted::Ready), "what is ready needs no place");
     assert_eq!(buffer.remove_source(&MALLORY), 10);
-    assert_eq!(buffer.accept_from(&2, refused.message), Ok(Accepted::Held));
+    assert_eq!(buffer.accept_from(&2, refused.refused), Ok(Accepted::Held));
     // What was evicted is missing, and is accepted again.
     assert_eq!(
         buffer.missing().filter(|gap| *gap.node() == MALLORY).map(|gap| *gap.counters().end()).max(),
@@ -204,7 +204,7 @@ fn bytes_are_shared_too_and_a_refusal_evicts_nothing() {
     assert_eq!((buffer.len(), buffer.internal_validate()), (10, Ok(())));
     // Within the share of another: five of the ten go, those furthest ahead.
     assert_eq!(buffer.accept(message(0, 99, 500 - size as u32)), Ok(Accepted::Held));
-    assert!(buffer.held().map(|message| message.dot().counter()).eq([99, 50, 51, 52, 53, 54]));
+    assert!(buffer.undelivered().map(|message| message.dot().counter()).eq([99, 50, 51, 52, 53, 54]));
     assert_eq!(buffer.internal_validate(), Ok(()));
 }
 
@@ -240,7 +240,7 @@ fn who_brings_first_what_another_brings_too_cannot_have_it_evicted() {
     }
     for counter in 5..20 {
         assert_eq!(buffer.accept_from(&MALLORY, message(MALLORY, 60 - counter)), Ok(Accepted::Held));
-        assert!(buffer.held().any(|held| *held == message(0, 90)));
+        assert!(buffer.undelivered().any(|held| *held == message(0, 90)));
         assert_eq!((buffer.len(), buffer.internal_validate()), (6, Ok(())));
     }
     // It is the honest neighbour's now.

@@ -3,8 +3,7 @@
 #![cfg(feature = "alloc")]
 
 use happens_before::delivery::{
-    AcceptErrorKind, Accepted, BufferLimits, CloseError, MessageErrorKind, StampErrorKind, decode_snapshot,
-    encode_snapshot,
+    AcceptErrorKind, Accepted, BufferLimits, CloseError, MessageErrorKind, decode_snapshot, encode_snapshot,
 };
 use happens_before::node::DotRange;
 use happens_before::{CausalBuffer, CausalSender, Dot, Message, VersionVector};
@@ -31,7 +30,7 @@ fn limits(change: impl Fn(&mut BufferLimits)) -> BufferLimits {
 
 /// Everything that can be seen of a buffer.
 fn state(buffer: &Buffer) -> impl PartialEq + std::fmt::Debug + use<> {
-    let held: Vec<_> = buffer.held().cloned().collect();
+    let held: Vec<_> = buffer.undelivered().cloned().collect();
     (buffer.delivered(), held, buffer.missing().collect::<Vec<_>>(), buffer.internal_validate())
 }
 
@@ -43,7 +42,7 @@ fn refused(
     let before = state(buffer);
     let error = buffer.accept(message.clone()).unwrap_err();
     assert_eq!(state(buffer), before, "an error changes nothing");
-    assert_eq!(error.message, message, "an error hands the message back");
+    assert_eq!(error.refused, message, "an error hands the message back");
     let words = error.to_string();
     (error.kind, words)
 }
@@ -141,7 +140,7 @@ fn nodes_beyond_the_limit_are_refused_wherever_they_stand() {
         message(dot("a", 2), [dot("c", 1)], "a dependency"),
     ] {
         let (kind, words) = refused(&mut buffer, forged);
-        assert!(matches!(kind, AcceptErrorKind::TooManyNodes(error) if error.limit == 2), "{kind:?}");
+        assert!(matches!(kind, AcceptErrorKind::TooManyNodes { limit: 2 }), "{kind:?}");
         assert!(words.ends_with("more than 2 nodes; distrust the sender, or raise the limit"), "{words}");
     }
     let before = state(&buffer);
@@ -235,20 +234,20 @@ fn two_messages_that_wait_for_each_other_wait_for_ever_and_harm_nobody() {
 }
 
 #[test]
-fn an_outbox_at_the_end_of_its_range_hands_the_payload_back() {
-    let mut outbox = CausalSender::restore("a", u64::MAX - 1, VersionVector::from_iter([("b", 1)]));
-    assert_eq!(outbox.stamp("last").unwrap().dot(), &dot("a", u64::MAX));
-    outbox.advance_to(&VersionVector::from_iter([("b", 2)]));
+fn a_sender_at_the_end_of_its_range_hands_the_payload_back() {
+    let mut sender = CausalSender::resume("a", u64::MAX - 1, VersionVector::from_iter([("b", 1)]));
+    assert_eq!(sender.stamp("last").unwrap().dot(), &dot("a", u64::MAX));
+    sender.advance_to(&VersionVector::from_iter([("b", 2)]));
     for _ in 0..2 {
-        let error = outbox.stamp("one more").unwrap_err();
-        assert_eq!((error.payload, error.kind), ("one more", StampErrorKind::CounterExhausted));
+        let error = sender.stamp("one more").unwrap_err();
         assert!(error.to_string().contains("continue under a new node id"));
-        assert_eq!(outbox.frontier(), VersionVector::from_iter([("b", 2)]), "an error changes nothing");
+        assert_eq!((error.payload, error.kind), ("one more", MessageErrorKind::CounterExhausted));
+        assert_eq!(sender.frontier(), VersionVector::from_iter([("b", 2)]), "an error changes nothing");
     }
 }
 
 #[test]
-fn an_outbox_makes_no_message_that_a_buffer_with_the_same_limit_refuses() {
+fn a_sender_makes_no_message_that_a_buffer_with_the_same_limit_refuses() {
     let limit = BufferLimits::default().dependencies;
     let heads = limit as u64 + 1;
     let hello = |node: u64| Message::new(Dot::new(node, 1).unwrap(), [], "hello").unwrap();
@@ -260,7 +259,7 @@ fn an_outbox_makes_no_message_that_a_buffer_with_the_same_limit_refuses() {
         receiver.pop().unwrap();
     }
     let refused = sender.stamp("welcome").unwrap_err();
-    assert_eq!(refused.kind, StampErrorKind::TooManyDependencies { limit });
+    assert_eq!(refused.kind, MessageErrorKind::TooManyDependencies { limit });
     assert!(refused.to_string().contains("made by `stamp_part`, or raise the limit"), "{refused}");
     assert_eq!((sender.counter(), sender.frontier().len() as u64), (0, heads), "an error changes nothing");
 
@@ -288,26 +287,26 @@ fn an_outbox_makes_no_message_that_a_buffer_with_the_same_limit_refuses() {
 }
 
 #[test]
-fn an_outbox_of_a_saved_node_has_the_limit_of_its_buffer() {
+fn a_sender_of_a_saved_node_has_the_limit_of_its_buffer() {
     let wide = limits(|limits| limits.dependencies = 2_000);
     let delivered: VersionVector<u64> = (1..=1_500).map(|node| (node, 1)).collect();
-    let mut outbox = CausalSender::new(0).with_dependencies(wide.dependencies);
+    let mut sender = CausalSender::new(0).with_dependencies(wide.dependencies);
     let mut buffer = CausalBuffer::<u64, Vec<u8>>::new(wide);
     buffer.advance_to(&delivered).unwrap();
-    outbox.advance_to(&delivered);
+    sender.advance_to(&delivered);
     let mut bytes = Vec::new();
-    encode_snapshot(&buffer, &outbox, &mut bytes);
+    encode_snapshot(&buffer, &sender, &mut bytes);
     let payload = |bytes: &[u8]| Some(bytes.to_vec());
     let empty = CausalBuffer::<u64, Vec<u8>>::new(wide);
-    let (mut buffer, mut outbox) = decode_snapshot(&bytes, empty, payload).unwrap();
-    assert_eq!(buffer.accept(outbox.stamp(vec![]).unwrap()), Ok(Accepted::Ready));
+    let (mut buffer, mut sender) = decode_snapshot(&bytes, empty, payload).unwrap();
+    assert_eq!(buffer.accept(sender.stamp(vec![]).unwrap()), Ok(Accepted::Ready));
 }
 
 #[test]
 fn a_number_is_never_used_twice_after_a_restart_with_an_old_counter() {
     let mut lost = CausalSender::new("a");
     let sent: Vec<_> = (0..3).map(|n| lost.stamp(n).unwrap()).collect();
-    let mut restored = CausalSender::restore("a", 1, VersionVector::new());
+    let mut restored = CausalSender::resume("a", 1, VersionVector::new());
     restored.observe(&sent[2]); // it comes back from a neighbour
     assert_eq!(restored.stamp(3).unwrap().dot(), &dot("a", 4));
     let mut from_snapshot = CausalSender::new("a");
@@ -365,7 +364,7 @@ fn a_closing_below_what_is_delivered_is_refused_and_a_second_one_only_lowers() {
     assert_eq!((buffer.pop(), buffer.len()), (None, 0));
     buffer.close(&"b", 0).unwrap();
     let error = buffer.close(&"c", 0).unwrap_err();
-    assert!(matches!(error, CloseError::TooManyNodes(_)));
+    assert!(matches!(error, CloseError::TooManyNodes { .. }));
     assert!(error.to_string().contains("more than 2 nodes"));
     // A snapshot knows better than a closing: what is delivered is delivered.
     buffer.advance_to(&VersionVector::from_iter([("a", 5)])).unwrap();

@@ -201,7 +201,7 @@ fn a_causal_buffer_outlives_every_panic() {
         let pop = |buffer: &mut Buffer| std::mem::forget(buffer.pop());
         with_every_panic(popped, pop, deliver_all);
         with_every_panic(popped, |buffer| assert!(buffer.remove_source(&Fused(71)) < 9), deliver_all);
-        with_every_panic(popped, |buffer| drop(buffer.drain_held()), deliver_all);
+        with_every_panic(popped, |buffer| drop(buffer.drain_undelivered()), deliver_all);
         let advance = |buffer: &mut Buffer| {
             // Causally closed: 2's first message follows 1's.
             let vector = VersionVector::from_iter([(Fused(1), 1), (Fused(2), 1), (Fused(8), 1)]);
@@ -214,7 +214,7 @@ fn a_causal_buffer_outlives_every_panic() {
             assert_eq!(buffer.internal_validate(), Ok(()));
             // All or nothing: what is closed is not missing, and nothing that is here waits for it.
             if buffer.closed().any(|(node, _)| node.0 == 3) {
-                assert!(buffer.held().all(|held| !held.dependencies().contains(&dot(3, 2))));
+                assert!(buffer.undelivered().all(|held| !held.dependencies().contains(&dot(3, 2))));
             }
             let doomed = buffer.close(&Fused(3), 1);
             assert!(doomed.is_ok() || buffer.delivered_up_to(&Fused(3)) == 2);
@@ -305,27 +305,27 @@ fn a_buffer_for_a_graph_outlives_every_panic() {
             }
         };
         panics += with_every_panic(state, pop, deliver_all_events);
-        panics += with_every_panic(state, |(buffer, _)| drop(buffer.drain_held()), deliver_all_events);
+        panics += with_every_panic(state, |(buffer, _)| drop(buffer.drain_undelivered()), deliver_all_events);
     }
     assert!(panics > 500, "{panics}");
 }
 
 #[test]
-fn an_outbox_outlives_every_panic_and_no_message_names_too_little() {
+fn a_sender_outlives_every_panic_and_no_message_names_too_little() {
     // Few heads, and so many that they are kept in another way.
     for heads in [3, 32, 40] {
-        let outbox = || {
-            let mut outbox = CausalSender::new(Fused(0)).with_dependencies(1_000);
-            (1..=heads).for_each(|node| outbox.observe(&message(node, 1, &[])));
-            outbox
+        let sender = || {
+            let mut sender = CausalSender::new(Fused(0)).with_dependencies(1_000);
+            (1..=heads).for_each(|node| sender.observe(&message(node, 1, &[])));
+            sender
         };
         let names = |message: &Message<Fused, ()>| {
             message.dependencies().iter().map(|cause| (cause.node().0, cause.counter())).collect::<Vec<_>>()
         };
-        let next = |mut outbox: CausalSender<Fused>, expected: &[(u64, u64)]| {
-            assert_eq!(outbox.internal_validate(), Ok(()));
-            let message = outbox.stamp(()).unwrap();
-            assert_eq!(message.dot().counter(), outbox.counter());
+        let next = |mut sender: CausalSender<Fused>, expected: &[(u64, u64)]| {
+            assert_eq!(sender.internal_validate(), Ok(()));
+            let message = sender.stamp(()).unwrap();
+            assert_eq!(message.dot().counter(), sender.counter());
             let named = names(&message);
             assert!(expected.iter().all(|head| named.contains(head)), "{expected:?} is more than {named:?}");
         };
@@ -333,33 +333,33 @@ fn an_outbox_outlives_every_panic_and_no_message_names_too_little() {
         let observed = message(50, 7, &[(1, 1), (2, 1)]);
         let covered: Vec<_> = old[2..].iter().copied().chain([(50, 7)]).collect();
         let panics = with_every_panic(
-            outbox,
-            |outbox| outbox.observe(&observed),
-            |mut outbox| {
+            sender,
+            |sender| sender.observe(&observed),
+            |mut sender| {
                 // Every old head is still followed by what the next message names.
-                outbox.observe(&observed);
-                next(outbox, &covered);
+                sender.observe(&observed);
+                next(sender, &covered);
             },
         );
         assert!(panics > 2, "{panics}");
         with_every_panic(
-            outbox,
-            |outbox| drop(outbox.stamp(()).map(std::mem::forget)),
-            |mut outbox| {
-                if outbox.counter() == 0 {
-                    assert_eq!(names(&outbox.stamp(()).unwrap()), old, "the number is not used");
+            sender,
+            |sender| drop(sender.stamp(()).map(std::mem::forget)),
+            |mut sender| {
+                if sender.counter() == 0 {
+                    assert_eq!(names(&sender.stamp(()).unwrap()), old, "the number is not used");
                 }
-                assert_eq!(outbox.frontier().len(), 0);
+                assert_eq!(sender.frontier().len(), 0);
             },
         );
         let vector = || VersionVector::from_iter([(Fused(0), 5), (Fused(1), 4), (Fused(60), 9)]);
         with_every_panic(
-            outbox,
-            |outbox| outbox.advance_to(&vector()),
-            |mut outbox| {
-                outbox.advance_to(&vector());
-                assert!(outbox.counter() == 5);
-                next(outbox, &[(1, 4), (2, 1), (60, 9)]);
+            sender,
+            |sender| sender.advance_to(&vector()),
+            |mut sender| {
+                sender.advance_to(&vector());
+                assert!(sender.counter() == 5);
+                next(sender, &[(1, 4), (2, 1), (60, 9)]);
             },
         );
     }

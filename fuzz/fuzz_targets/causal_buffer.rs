@@ -5,8 +5,8 @@ use testkit::buffer_model;
 
 use arbitrary::Arbitrary;
 use buffer_model::{BufferModel, Node, accept_in_both};
+use happens_before::delivery::{BufferLimits, decode_snapshot, encode_snapshot};
 use happens_before::{CausalSender, Dot, Message, VersionVector};
-use happens_before::delivery::{decode_snapshot, encode_snapshot, BufferLimits};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
@@ -94,7 +94,7 @@ fuzz_target!(|input: Input| {
                 for (node, last) in buffer.closed() {
                     saved.close(node, last).unwrap();
                 }
-                for message in buffer.held() {
+                for message in buffer.undelivered() {
                     let payload = [*message.payload()];
                     let message = Message::new(*message.dot(), message.dependencies().iter().copied(), payload);
                     saved.accept(message.unwrap()).unwrap();
@@ -103,7 +103,7 @@ fuzz_target!(|input: Input| {
                 encode_snapshot(&saved, &CausalSender::new(4), &mut bytes);
                 let empty = buffer_model::buffer(limits);
                 let (restored, _) = decode_snapshot(&bytes, empty, |payload| payload.first().copied()).unwrap();
-                assert!(restored.held().eq(buffer.held()));
+                assert!(restored.undelivered().eq(buffer.undelivered()));
                 assert!(restored.closed().eq(buffer.closed()));
                 assert_eq!(restored.delivered(), buffer.delivered());
                 assert_eq!(restored.internal_validate(), Ok(()));

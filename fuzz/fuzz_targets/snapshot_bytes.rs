@@ -5,11 +5,12 @@
 
 use happens_before::CausalBuffer;
 use happens_before::codec::DecodeId;
-use happens_before::delivery::{decode_snapshot, encode_snapshot, BufferLimits};
+use happens_before::delivery::{BufferLimits, decode_snapshot, encode_snapshot};
 use libfuzzer_sys::fuzz_target;
 
 fn restore<I: DecodeId + std::fmt::Debug>(bytes: &[u8]) {
-    let limits = BufferLimits { messages: 20, bytes: 1_000, nodes: 50, dependencies: 10, ..BufferLimits::default() };
+    let limits =
+        BufferLimits { messages: 20, bytes: 1_000, nodes: 50, dependencies: 10, ..BufferLimits::default() };
     let empty = CausalBuffer::measured(limits, |payload: &Vec<u8>| payload.len());
     let valid = |payload: &[u8]| (payload != b"not valid").then(|| payload.to_vec());
     let (mut buffer, mut sender) = match decode_snapshot::<I, _>(bytes, empty, valid) {

@@ -11,8 +11,8 @@
 //!
 //! # Invariants
 //!
-//! - F1: nodes are strictly increasing, and no counter is 0.
-//! - F2: the array has at most [`FEW`] entries, and none if the tree has any.
+//! - FR1: nodes are strictly increasing, and no counter is 0.
+//! - FR2: the array has at most [`FEW`] entries, and none if the tree has any.
 //!
 //! A panic of a caller's `clone`, `cmp` or `drop` loses no entry but one that was to be removed.
 
@@ -68,8 +68,8 @@ impl<I: NodeId> Frontier<I> {
             return self.raise_in_tree(node, counter);
         }
         match self.search(node) {
-            Ok(at) => self.few[at].1 = counter.max(self.few[at].1),
-            Err(at) if self.few.len() < FEW => self.few.insert(at, (node.clone(), counter)),
+            Ok(index) => self.few[index].1 = counter.max(self.few[index].1),
+            Err(index) if self.few.len() < FEW => self.few.insert(index, (node.clone(), counter)),
             Err(_) => {
                 // Copied, not moved: a comparison that panics would lose what is on its way.
                 let mut many: BTreeMap<I, u64> = self.few.iter().cloned().collect();
@@ -93,10 +93,10 @@ impl<I: NodeId> Frontier<I> {
     pub(super) fn remove_up_to(&mut self, node: &I, counter: u64) {
         if !self.many.is_empty() {
             self.remove_from_tree(node, counter);
-        } else if let Ok(at) = self.search(node)
-            && self.few[at].1 <= counter
+        } else if let Ok(index) = self.search(node)
+            && self.few[index].1 <= counter
         {
-            self.few.remove(at);
+            self.few.remove(index);
         }
     }
 
@@ -107,13 +107,13 @@ impl<I: NodeId> Frontier<I> {
         }
     }
 
-    /// Checks F1 and F2. O(f).
+    /// Checks FR1 and FR2. O(f).
     pub(super) fn validate(&self) -> Result<(), &'static str> {
         if !self.iter().is_sorted_by(|a, b| a.0 < b.0) || self.iter().any(|(_, counter)| counter == 0) {
-            return Err("F1: nodes are strictly increasing, and no counter is 0");
+            return Err("FR1: nodes are strictly increasing, and no counter is 0");
         }
         if self.few.len() > FEW || !(self.few.is_empty() || self.many.is_empty()) {
-            return Err("F2: the entries are in the array or in the tree");
+            return Err("FR2: the entries are in the array or in the tree");
         }
         Ok(())
     }

@@ -1,26 +1,27 @@
-//! What travels: a payload under the name of its event, with the names of its direct causes.
-//!
-//! ```text
-//!   dot (c, 4)   dependencies [(a, 7), (b, 2)]   payload
-//!                └ and (c, 3), which is implied
-//! ```
+//! Messages: what travels between a sender and a buffer.
 //!
 //! # Invariants
 //!
-//! - M1: dependencies are sorted by node, at most one a node.
-//! - M2: none is on the message's own node.
-//!
-//! So a message that cannot ever be delivered because it depends on itself cannot be made, and equal messages
-//! have one representation.
+//! - MS1: dependencies are sorted by node, at most one a node.
+//! - MS2: none is on the message's own node.
 
 use core::fmt;
 
 use smallvec::SmallVec;
 
+use crate::delivery::error::{Arrival, MessageError, MessageErrorKind};
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
 /// A payload, the dot that names it, and its direct dependencies.
+///
+/// ```text
+///   dot (c, 4)   dependencies [(a, 7), (b, 2)]   payload
+///                └ and (c, 3), which is implied
+/// ```
+///
+/// Dependencies are sorted by node, at most one a node and none on the message's own. So a message that cannot ever be
+/// delivered because it depends on itself cannot be made, and equal messages have one representation.
 ///
 /// # Examples
 ///
@@ -42,8 +43,8 @@ pub struct Message<I, P> {
 impl<I: NodeId, P> Message<I, P> {
     /// Makes a message from its causes, given in any order. O(d log d) for d dependencies.
     ///
-    /// Most senders let an [`CausalSender`](crate::CausalSender) do this. Call it where the causes are known already: the
-    /// parents of a commit, the fields of a decoded packet.
+    /// Most programs let a [`CausalSender`](crate::CausalSender) do this. Call it where the causes are known already:
+    /// the parents of a commit, the fields of a decoded packet.
     ///
     /// An earlier event of the message's own node is implied in any case, and is left out.
     ///
@@ -130,12 +131,12 @@ impl<I, P> Message<I, P> {
         Message { dot: self.dot, dependencies: self.dependencies, payload: make(self.payload) }
     }
 
-    /// Returns the `at`-th cause as node and counter: first the dependencies, then the sender's previous message, whose
-    /// counter is 0 if there is none.
-    pub(super) fn cause(&self, at: usize) -> Option<(&I, u64)> {
-        match self.dependencies.get(at) {
+    /// Returns the cause of this index, as node and counter: first the dependencies, then the sender's previous
+    /// message, whose counter is 0 if there is none.
+    pub(super) fn cause(&self, index: usize) -> Option<(&I, u64)> {
+        match self.dependencies.get(index) {
             Some(dependency) => Some((dependency.node(), dependency.counter())),
-            None => (at == self.dependencies.len()).then(|| self.previous()),
+            None => (index == self.dependencies.len()).then(|| self.previous()),
         }
     }
 
@@ -145,43 +146,8 @@ impl<I, P> Message<I, P> {
     }
 }
 
-/// A message that could never be delivered, or not be read in one way only; hands the payload back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MessageError<I, P> {
-    /// The payload.
-    pub payload: P,
-    /// The reason.
-    pub kind: MessageErrorKind<I>,
-}
-
-/// A fault of the dependencies of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MessageErrorKind<I> {
-    /// A dependency is the message itself, or a later event of its node.
-    OwnFuture {
-        /// The dependency.
-        dependency: Dot<I>,
-    },
-    /// Two dependencies are on one node.
-    Repeated {
-        /// The node.
-        node: I,
-    },
-}
-
-impl<I: fmt::Debug, P> fmt::Display for MessageError<I, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            MessageErrorKind::OwnFuture { dependency } => {
-                write!(f, "dependency {dependency:?} is the message itself or comes after it; leave it out")
-            }
-            MessageErrorKind::Repeated { node } => {
-                write!(f, "two dependencies on node {node:?}; name only the later one")
-            }
-        }
+impl<I: fmt::Debug, P> Arrival for Message<I, P> {
+    fn write_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "message {:?}", self.dot)
     }
 }
-
-impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for MessageError<I, P> {}

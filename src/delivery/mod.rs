@@ -25,9 +25,9 @@
 //!
 //! # How it works, in five steps
 //!
-//! 1. The sender's [`CausalSender`] names in every [`Message`] its *direct dependencies*: the latest messages that the
-//!    sender had delivered and that no other one of them already follows. Usually that is one, however many
-//!    nodes there are. The sender's own previous message is implied.
+//! 1. A [`CausalSender`](crate::CausalSender) names in every [`Message`] its *direct dependencies*: the latest messages
+//!    that the sender had delivered and that no other one of them already follows. Usually that is one, for any number
+//!    of nodes. The sender's own previous message is implied.
 //! 2. The *causes* of a message are its dependencies, in their order, and then the sender's previous one. The
 //!    receiver's [`CausalBuffer`] checks them all when the message comes. It parks the message under the first one
 //!    that is not delivered, and under no other; if there is none, the message is ready. (The previous message comes
@@ -37,35 +37,31 @@
 //!    delivered. Delivered messages stay delivered, so the search never goes back: it looks at each cause at most once.
 //!    With the first look that makes at most 2(d + 1) checks for a message with d dependencies in its whole life, and
 //!    the whole run is linear in its input, whatever the order of arrival.
-//! 5. The receiver hands every delivered message to its own outbox ([`CausalSender::observe`]), whose next message
-//!    then depends on it.
+//! 5. The receiver hands every delivered message to its own sender ([`observe`](crate::CausalSender::observe)), whose
+//!    next message then depends on it.
 //!
-//! Read the modules in this order: `message` (what travels), `outbox` (step 1) on `frontier`, `buffer` (steps 2 to 4, and
-//! everything that a remote can get wrong), `hold_back` (the links between the parked messages), `lanes` (what is
-//! known of each node, and from a dot to its place among the held) on `lane_index` (from a node to what is known of it).
-//! Then what surrounds it, in any order: `missing` (what to ask for), `shares` (who may fill how much), `closing` (nodes
-//! that have gone), `snapshot` (what is saved). [`Stability`] is what all members have, and [`endpoint`] all of it in one
-//! machine, with retransmission.
-//! For events that are named by hashes and not by dots there is [`DagBuffer`], in the module [`dag`], which stands on
-//! its own.
+//! The rest of what a program needs, each with its essay: what others can make a buffer remember ([`BufferLimits`]), a
+//! neighbour's part of it ([`shares`]) and what goes when it is used up ([`eviction`]), nodes that have gone for good
+//! ([`closing`]), what must survive a restart ([`encode_snapshot`]), and what all members have ([`Stability`]).
+//! [`Endpoint`](crate::Endpoint) is all of it in one machine, with retransmission. For events that are named by hashes
+//! and not by dots there is [`DagBuffer`](crate::DagBuffer), which stands on its own.
 //!
-//! # What it tells you
+//! # Guarantees
 //!
 //! At every node, if message x happened before message y, x is delivered before y; and none is delivered twice.
 //! Concurrent messages may be delivered in different orders at different nodes. Nothing is promised about
 //! messages that never arrive.
 //!
-//! # What is left to you
+//! # What you must do
 //!
-//! With an [`Endpoint`], sockets and a clock. With a buffer and an outbox alone:
+//! With an [`Endpoint`](crate::Endpoint), provide sockets and a clock. With a buffer and a sender alone:
 //!
-//! - Someone keeps the messages that others may still lack, and answers with them. Anyone who has delivered a
-//!   message may.
+//! - Keep the messages that others may still lack, and answer with them. Any node that has delivered a message can.
 //! - Ask for what is [`missing`](CausalBuffer::missing) when something has been held for too long. It names what is
 //!   known to exist: what a held message is, follows or depends on.
-//! - What nobody here has heard of, such as the last message before a silence, shows only in comparison: now and
-//!   then tell others what you have [`delivered`](CausalBuffer::delivered); they answer with the
-//!   [`difference`](crate::VersionVector::difference).
+//! - Now and then tell others what you have [`delivered`](CausalBuffer::delivered); they answer with the
+//!   [`difference`](crate::VersionVector::difference). Nothing else shows a message that nothing here has named, such
+//!   as the last one before a silence.
 //!
 //! The example `lossy_network` does all three, and the oracle judges it.
 //!
@@ -86,10 +82,11 @@ mod stability;
 mod wire;
 
 pub(crate) use buffer::CausalBuffer;
-pub use buffer::{BufferLimits, decode_snapshot, encode_snapshot};
-pub use dag::{DagEvent, DagLimits, EventError, EventErrorKind};
-pub use error::{AcceptError, AcceptErrorKind, Accepted, CloseError, TooManyNodes};
+pub use buffer::{BufferLimits, closing, decode_snapshot, encode_snapshot, eviction, shares};
+pub use dag::{DagEvent, DagLimits};
+pub use error::{
+    AcceptError, AcceptErrorKind, Accepted, CloseError, EventErrorKind, MessageError, MessageErrorKind,
+    ObserveError, TooManyNodes,
+};
 pub(crate) use message::Message;
-pub use message::{MessageError, MessageErrorKind};
-pub use sender::{StampError, StampErrorKind};
-pub use stability::{ObserveError, Stability};
+pub use stability::Stability;

@@ -1,48 +1,43 @@
 //! The sending side: numbers messages, and names their direct dependencies.
 //!
-//! # The algorithm
-//!
-//! The outbox keeps the *frontier*: the delivered messages that no other delivered or sent one follows.
-//!
-//! 1. A message m is delivered here ([`CausalSender::observe`]): what m names leaves the frontier, and so does the
-//!    previous message of m's sender; m enters.
-//! 2. A message is sent ([`CausalSender::stamp`]): it names the whole frontier. It now follows all of that, so the
-//!    frontier is empty; the message itself is implied in the node's next one.
-//!
-//! Delivery is causal, so whatever m follows was delivered before m, and the frontier is exact: no name that a
-//! message carries follows from another one.
-//!
-//! The frontier is as wide as the number of nodes that have written concurrently. Receivers refuse a message with more
-//! names than [`BufferLimits::dependencies`](crate::BufferLimits::dependencies), so the outbox has the same limit and does not make
-//! one. No name can be left out, but names can be spread: a node's own earlier message is implied, so a message without
-//! content can name a part of the frontier first ([`CausalSender::stamp_part`]).
-//!
 //! # Invariants
 //!
-//! - O1: the frontier holds no dot of the own node.
+//! - CS1: the frontier holds no dot of the own node.
 //!
 //! A panic of an id's `clone`, `cmp` or `drop` never makes a later message name too little: names enter the frontier
 //! before others leave it, and a number is used only when its message is complete.
-//!
-//! # Sources
-//!
-//! Prakash, Raynal, Singhal (1997), sections 4 and 5.
-
-use core::fmt;
 
 use crate::delivery::BufferLimits;
+use crate::delivery::error::{MessageError, MessageErrorKind};
 use crate::delivery::frontier::Frontier;
 use crate::delivery::message::Message;
-use crate::node::{CounterExhausted, Dot, NodeId};
+use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
-/// Numbers a node's messages and names what each depends on.
+/// The sender of a node: numbers its messages, and names what each depends on.
 ///
 /// Hand every message that the node's [`CausalBuffer`](crate::CausalBuffer) delivers to
 /// [`observe`](Self::observe), the node's own messages too. They go through the node's own buffer like all
 /// others.
 ///
 /// There is no `Clone`: two copies would give the same dot to different messages.
+///
+/// # The algorithm
+///
+/// The sender keeps the *frontier*: the delivered messages that no other delivered or sent one follows.
+///
+/// 1. A message m is delivered here ([`observe`](Self::observe)): what m names leaves the frontier, and so does the
+///    previous message of m's sender; m enters.
+/// 2. A message is sent ([`stamp`](Self::stamp)): it names the whole frontier. It now follows all of that, so the
+///    frontier is empty; the message itself is implied in the node's next one.
+///
+/// Delivery is causal, so everything that m follows was delivered before m, and the frontier is exact: no name that a
+/// message carries follows from another one (Prakash, Raynal, Singhal 1997, sections 4 and 5).
+///
+/// The frontier is as wide as the number of nodes that have written concurrently. Receivers refuse a message with more
+/// names than [`BufferLimits::dependencies`], so the sender has the same limit and does not make one. No name can be
+/// left out, but names can be spread: a node's own earlier message is implied, so a message without content can name a
+/// part of the frontier first ([`stamp_part`](Self::stamp_part)).
 ///
 /// # What must survive a restart
 ///
@@ -77,27 +72,27 @@ pub struct CausalSender<I> {
     node: I,
     counter: u64,
     frontier: Frontier<I>,
-    /// How many dependencies a message may have.
+    /// Limit on the dependencies of a message.
     dependencies: usize,
 }
 
 impl<I: NodeId> CausalSender<I> {
-    /// Makes the outbox of a node that has neither sent nor delivered anything.
+    /// Makes the sender of a node that has neither sent nor delivered anything.
     #[must_use]
     pub fn new(node: I) -> Self {
         Self { node, counter: 0, frontier: Frontier::new(), dependencies: BufferLimits::DEPENDENCIES }
     }
 
-    /// Takes up the work of an earlier outbox of `node` from what it has saved.
+    /// Continues the work of an earlier sender of `node` from what it has saved.
     ///
-    /// Where the frontier was not saved, the vector of all that is delivered serves as well: it names more than
+    /// If the frontier was not saved, the vector of all that is delivered serves as well: it names more than
     /// is needed, once.
     #[must_use]
-    pub fn restore(node: I, counter: u64, frontier: VersionVector<I>) -> Self {
-        let mut outbox = Self::new(node);
-        outbox.counter = counter;
-        outbox.advance_to(&frontier);
-        outbox
+    pub fn resume(node: I, counter: u64, frontier: VersionVector<I>) -> Self {
+        let mut sender = Self::new(node);
+        sender.counter = counter;
+        sender.advance_to(&frontier);
+        sender
     }
 
     /// Sets how many dependencies a message may have; 0 counts as 1. The default is that of
@@ -134,11 +129,12 @@ impl<I: NodeId> CausalSender<I> {
     ///
     /// # Errors
     ///
-    /// [`StampError`], with the payload in it; the outbox is unchanged, and its [`kind`](StampErrorKind) says what to do.
-    pub fn stamp<P>(&mut self, payload: P) -> Result<Message<I, P>, StampError<P>> {
+    /// [`MessageError`], with the payload in it; the sender is unchanged, and its [`kind`](MessageErrorKind) says what
+    /// to do.
+    pub fn stamp<P>(&mut self, payload: P) -> Result<Message<I, P>, MessageError<I, P>> {
         if self.frontier.len() > self.dependencies {
-            let kind = StampErrorKind::TooManyDependencies { limit: self.dependencies };
-            return Err(StampError { payload, kind });
+            let kind = MessageErrorKind::TooManyDependencies { limit: self.dependencies };
+            return Err(MessageError { payload, kind });
         }
         self.stamp_part(payload)
     }
@@ -151,29 +147,29 @@ impl<I: NodeId> CausalSender<I> {
     ///
     /// ```
     /// use happens_before::{CausalSender, Dot, Message};
-    /// use happens_before::delivery::StampErrorKind;
+    /// use happens_before::delivery::MessageErrorKind;
     ///
     /// let mut alice = CausalSender::new(0).with_dependencies(2);
     /// for node in 1..=5 {
     ///     alice.observe(&Message::new(Dot::new(node, 1).unwrap(), [], "hello").unwrap());
     /// }
     /// let refused = alice.stamp("welcome").unwrap_err();
-    /// assert_eq!(refused.kind, StampErrorKind::TooManyDependencies { limit: 2 });
+    /// assert_eq!(refused.kind, MessageErrorKind::TooManyDependencies { limit: 2 });
     ///
     /// let names = |message: &Message<i32, _>| message.dependencies().iter().map(|dot| *dot.node()).collect::<Vec<_>>();
     /// assert_eq!(names(&alice.stamp_part("")?), [1, 2]);
     /// assert_eq!(names(&alice.stamp_part("")?), [3, 4]);
     /// assert_eq!(names(&alice.stamp(refused.payload)?), [5]); // and follows all five
-    /// # Ok::<(), happens_before::delivery::StampError<&str>>(())
+    /// # Ok::<(), happens_before::delivery::MessageError<i32, &str>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`StampError`], with the payload in it, once the counter has reached `u64::MAX`. The outbox is unchanged.
-    pub fn stamp_part<P>(&mut self, payload: P) -> Result<Message<I, P>, StampError<P>> {
+    /// [`MessageError`], with the payload in it, once the counter has reached `u64::MAX`. The sender is unchanged.
+    pub fn stamp_part<P>(&mut self, payload: P) -> Result<Message<I, P>, MessageError<I, P>> {
         let dot = self.counter.checked_add(1).and_then(|next| Dot::new(self.node.clone(), next));
         let Some(dot) = dot else {
-            return Err(StampError { payload, kind: StampErrorKind::CounterExhausted });
+            return Err(MessageError { payload, kind: MessageErrorKind::CounterExhausted });
         };
         // No code of the caller's from here on.
         self.counter = dot.counter();
@@ -218,47 +214,8 @@ impl<I: NodeId> CausalSender<I> {
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         if self.frontier.iter().any(|(node, _)| *node == self.node) {
-            return Err("O1: the frontier holds no dot of the own node");
+            return Err("CS1: the frontier holds no dot of the own node");
         }
         self.frontier.validate()
     }
 }
-
-/// A message that was not made; hands the payload back. The outbox is as before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct StampError<P> {
-    /// The payload.
-    pub payload: P,
-    /// The reason why it was not made.
-    pub kind: StampErrorKind,
-}
-
-/// The reason why a message was not made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StampErrorKind {
-    /// The node has used its last counter; continue under a new id.
-    CounterExhausted,
-    /// More nodes than a message may name have written concurrently. First send messages without content, made by
-    /// [`CausalSender::stamp_part`]; or raise the limit here and in the buffers of all nodes.
-    TooManyDependencies {
-        /// The limit, see [`CausalSender::with_dependencies`].
-        limit: usize,
-    },
-}
-
-impl<P> fmt::Display for StampError<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
-            StampErrorKind::CounterExhausted => CounterExhausted { limit: u64::MAX }.fmt(f),
-            StampErrorKind::TooManyDependencies { limit } => write!(
-                f,
-                "the message would have more than {limit} dependencies, which receivers refuse; \
-                 send messages without content first, made by `stamp_part`, or raise the limit everywhere"
-            ),
-        }
-    }
-}
-
-impl<P: fmt::Debug> core::error::Error for StampError<P> {}

@@ -1,70 +1,73 @@
-//! What every member of a group is known to have.
-//!
-//! # The problem
-//!
-//! A node keeps what it has delivered for those who may still lack it, and marks what is deleted instead of forgetting
-//! it, because a concurrent change may still name it. When may it forget?
-//!
-//! | | when | what may be forgotten |
-//! |---|---|---|
-//! | *stable* | every member has the event | its message: nobody will ask for it |
-//! | *causally stable*, at a node | and all that is still to be delivered there follows the event | its mark: nothing concurrent will come |
-//!
-//! The second comes later. Before a member had the event, it may have sent something concurrent, which may still be on its
-//! way. But that is among what it had sent when it acknowledged the event; so once all is delivered that members were
-//! known to have when the event was found to be stable, the event is causally stable.
-//!
-//! # The structure
-//!
-//! For every author a column: how far each member has acknowledged the author's events. The lowest counter of the
-//! column is *stable*.
-//!
-//! ```text
-//!              author a   b   c
-//!   member a          7   2   4
-//!   member b          5   3   4
-//!   member c          6   2   4
-//!   stable            5   2   4        held back: a by b; b by a and c
-//! ```
-//!
-//! Each column knows its lowest counter and how many members are there. Only when the last of them moves up, the column
-//! is searched for the next one.
-//!
-//! For causal stability a *mark* is set: what is stable, and the highest counters of all columns, at one moment. When those
-//! are delivered, what is in the mark is causally stable, and the next mark is set.
-//!
-//! # Rules
-//!
-//! 1. The roster is explicit: a vector from anyone else is refused. Otherwise a node that nobody waits for could be
-//!    waited for, or one that must be waited for be forgotten.
-//! 2. An author whom a member has not named counts as 0 there.
-//! 3. A vector that goes back changes nothing: acknowledgements overtake each other on a network.
-//! 4. What is stable stays so. A member that joins starts with everything that is stable, because that may be
-//!    forgotten already: it gets it from a snapshot, which must be taken after it has joined.
-//! 5. A silent member holds everything back until it speaks or is removed.
+//! Stability: what every member of a group is known to have.
 //!
 //! # Invariants
 //!
-//! - S1: members are strictly increasing, and every column has one counter for each.
-//! - S2: if there are members, what is stable is the lowest counter of the column, and it is counted how many are there.
+//! - ST1: members are strictly increasing, and every column has one counter for each.
+//! - ST2: if there are members, what is stable is the lowest counter of the column, and it is counted how many are
+//!   there.
 //!
-//! The ids' `clone`, `cmp` and `drop` may panic. Both invariants hold after a panic that was caught. A vector may have been
-//! noted in part then, as if it had been a part, and what has become stable by that is not returned:
+//! The ids' `clone`, `cmp` and `drop` may panic. Both invariants hold after a panic that was caught. A vector may have
+//! been noted in part then, as if it had been a part, and what has become stable by that is not returned:
 //! [`stable`](Stability::stable) tells it.
-//!
-//! # Sources
-//!
-//! Baquero, Almeida, Shoker, *Making Operation-Based CRDTs Operation-Based* (2014), causal stability; Wuu, Bernstein,
-//! *Efficient Solutions to the Replicated Log and Dictionary Problems* (1984), the matrix.
 
-use core::{fmt, iter, mem};
+use core::{iter, mem};
 
 use crate::compat::{BTreeMap, Vec};
-use crate::delivery::TooManyNodes;
+use crate::delivery::error::{ObserveError, TooManyNodes};
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
 /// A record of what every member of an explicit roster is known to have.
+///
+/// # The problem
+///
+/// A node keeps what it has delivered for members that may still lack it, and marks what is deleted instead of
+/// forgetting it, because a concurrent change may still name it. When may it forget?
+///
+/// | | when | what may be forgotten |
+/// |---|---|---|
+/// | *stable* | every member has the event | its message: nobody will ask for it |
+/// | *causally stable*, at a node | and all that is still to be delivered there follows the event | its mark: nothing concurrent will come |
+///
+/// The second comes later. Before a member had the event, it may have sent something concurrent, which may still be on
+/// its way. But that is among what it had sent when it acknowledged the event; so once all is delivered that members
+/// were known to have when the event was found to be stable, the event is causally stable.
+///
+/// # The structure
+///
+/// For every author there is a column: the counter up to which each member has acknowledged the author's events. The
+/// lowest counter of the column is *stable*.
+///
+/// ```text
+///              author a   b   c
+///   member a          7   2   4
+///   member b          5   3   4
+///   member c          6   2   4
+///   stable            5   2   4        held back: a by b; b by a and c
+/// ```
+///
+/// Each column knows its lowest counter and how many members are there. Only when the last of them moves up, the column
+/// is searched for the next one.
+///
+/// For causal stability a *mark* is set: what is stable, and the highest counters of all columns, at one moment. When
+/// those are delivered, what is in the mark is causally stable, and the next mark is set.
+///
+/// # Rules
+///
+/// 1. The roster is explicit: a vector from anyone else is refused. Otherwise a node that nobody waits for could be
+///    waited for, or one that must be waited for be forgotten.
+/// 2. An author whom a member has not named counts as 0 there.
+/// 3. A vector that goes back changes nothing: acknowledgements overtake each other on a network.
+/// 4. What is stable stays so. A member that joins starts with everything that is stable, because that may be
+///    forgotten already: it gets it from a snapshot, which must be taken after it has joined.
+/// 5. A silent member holds everything back until it speaks or is removed.
+///
+/// # Sources
+///
+/// Baquero, Almeida, Shoker, *Making Operation-Based CRDTs Operation-Based* (2014), causal stability; Wuu, Bernstein,
+/// *Efficient Solutions to the Replicated Log and Dictionary Problems* (1984), the matrix.
+///
+/// # Cost
 ///
 /// In the costs below n is the number of members, m the number of authors that were ever named. Memory: 8 n m bytes.
 ///
@@ -94,31 +97,31 @@ pub struct Stability<I> {
     members: Vec<I>,
     columns: BTreeMap<I, Column>,
     limit: usize,
-    /// What will be causally stable when all that members were known to have is delivered.
+    /// The vector that will be causally stable when all that members were known to have is delivered.
     mark: Option<Mark<I>>,
     causally_stable: VersionVector<I>,
 }
 
-/// What was known at one moment.
+/// The knowledge of one moment.
 #[derive(Clone, Debug)]
 struct Mark<I> {
     stable: VersionVector<I>,
     highest: VersionVector<I>,
 }
 
-/// How far the events of one author are acknowledged.
+/// The acknowledgements of the events of one author.
 #[derive(Clone, Debug)]
 struct Column {
     /// By each member, in their order.
     counters: Vec<u64>,
     stable: u64,
-    /// How many members have acknowledged no more than what is stable.
+    /// Number of members that have acknowledged no more than what is stable.
     lowest: usize,
 }
 
 impl Column {
     /// Finds the lowest counter, if no member is where the lowest was. Returns it if it has moved. O(n) then.
-    fn settle(&mut self) -> Option<u64> {
+    fn find_lowest(&mut self) -> Option<u64> {
         if self.lowest > 0 {
             return None;
         }
@@ -184,17 +187,18 @@ impl<I: NodeId> Stability<I> {
         self.columns.get(author).and_then(|column| column.counters.iter().max().copied()).unwrap_or(0)
     }
 
-    /// Returns what is causally stable at a node that has delivered `delivered`: whatever is delivered there from now on
-    /// follows it. The marks of what is deleted may be forgotten up to here, and the metadata that only tells what is
-    /// concurrent (Baquero et al.).
+    /// Returns what is causally stable at a node that has delivered `delivered`: whatever is delivered there from now
+    /// on follows it. The marks of what is deleted may be forgotten up to here, and the metadata that only tells what
+    /// is concurrent (Baquero et al.).
     ///
-    /// It grows with the calls, one after every delivery, say; a call now and then is enough, but it is always one call
-    /// behind at least. O(m), and O(n m) for those calls that find it grown. After a restart it starts again from nothing.
+    /// It grows with the calls, one after every delivery, say; a call now and then is enough, but it always lags one
+    /// call behind at least. O(m), and O(n m) for those calls that find it grown. After a restart it starts again from
+    /// nothing.
     ///
     /// A member that claims to have what was never sent stops it until it is removed. One that is
-    /// [removed](Self::remove) is not waited for any longer, and what it had sent may still be taken in by members that have
-    /// not removed it, and come from them. So after a removal do not call this before all have removed it, and have
-    /// acknowledged something since.
+    /// [removed](Self::remove) is not waited for any longer, and what it had sent may still be accepted by members that
+    /// have not removed it, and come from them. So after a removal do not call this before all have removed it, and
+    /// have acknowledged something since.
     ///
     /// ```
     /// use happens_before::VersionVector;
@@ -252,18 +256,18 @@ impl<I: NodeId> Stability<I> {
         let Ok(at) = self.members.binary_search(member) else {
             return Err(ObserveError::NotAMember { node: member.clone() });
         };
-        self.make_room(vector).map_err(ObserveError::TooManyNodes)?;
+        self.make_room(vector).map_err(|TooManyNodes { limit }| ObserveError::TooManyNodes { limit })?;
         Ok(vector
             .iter()
             .filter_map(|(author, counter)| Some((author.clone(), self.raise(at, author, counter)?)))
             .collect())
     }
 
-    /// Takes in a new member, who has everything that `vector` names and everything that is stable.
+    /// Adds a new member, which has everything that `vector` names and everything that is stable.
     ///
     /// **Only then take the snapshot that it starts from**: it lacks nothing, because what is stable now is in there,
-    /// and what becomes stable later has waited for it. Nothing is lowered. A node that is a member already is observed.
-    /// O(n m).
+    /// and what becomes stable later has waited for it. Nothing is lowered. A node that is a member already is
+    /// observed. O(n m).
     ///
     /// # Errors
     ///
@@ -303,7 +307,7 @@ impl<I: NodeId> Stability<I> {
 
     /// Forgets a member, for good or until it joins again, and returns what has become stable by that. O(n m).
     ///
-    /// Nothing if it was no member. What the last member leaves behind stays as stable as it was.
+    /// Nothing if it was no member. After the last member, all stays as stable as it was.
     pub fn remove(&mut self, member: &I) -> VersionVector<I> {
         let Ok(at) = self.members.binary_search(member) else { return VersionVector::new() };
         self.mark = None; // what it alone has claimed may never come
@@ -313,7 +317,7 @@ impl<I: NodeId> Stability<I> {
             if column.counters.remove(at) == column.stable {
                 column.lowest -= 1;
             }
-            column.settle()
+            column.find_lowest()
         });
         let moved: Vec<Option<u64>> = moved.collect();
         let moved = iter::zip(self.columns.keys(), moved);
@@ -346,7 +350,7 @@ impl<I: NodeId> Stability<I> {
         if before == column.stable {
             column.lowest -= 1;
         }
-        column.settle()
+        column.find_lowest()
     }
 
     /// Checks the invariants of the module's opening comment and says which one is broken. O(n m).
@@ -355,44 +359,18 @@ impl<I: NodeId> Stability<I> {
         if !self.members.is_sorted_by(|a, b| a < b)
             || self.columns.values().any(|column| column.counters.len() != self.members.len())
         {
-            return Err("S1: members are strictly increasing, with a counter in each column");
+            return Err("ST1: members are strictly increasing, with a counter in each column");
         }
-        let is_settled = |column: &Column| {
+        let is_right = |column: &Column| {
             let lowest = column.counters.iter().filter(|&&counter| counter == column.stable).count();
             column.counters.iter().all(|&counter| counter >= column.stable)
                 && lowest == column.lowest
                 && (lowest > 0 || self.members.is_empty())
         };
-        if self.columns.values().all(is_settled) {
+        if self.columns.values().all(is_right) {
             Ok(())
         } else {
-            Err("S2: the lowest counter is stable, and it is counted how many are there")
+            Err("ST2: the lowest counter is stable, and it is counted how many are there")
         }
     }
 }
-
-/// An acknowledgement that was not noted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ObserveError<I> {
-    /// It is from a node that is not in the roster; let it join first, or distrust it.
-    NotAMember {
-        /// The node.
-        node: I,
-    },
-    /// It names more authors than the limit allows.
-    TooManyNodes(TooManyNodes),
-}
-
-impl<I: fmt::Debug> fmt::Display for ObserveError<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAMember { node } => {
-                write!(f, "{node:?} is not a member; let it join first, or distrust it")
-            }
-            Self::TooManyNodes(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<I: fmt::Debug> core::error::Error for ObserveError<I> {}

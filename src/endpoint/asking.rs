@@ -34,7 +34,7 @@ impl<I: DecodeId> Endpoint<I> {
         if !self.authors.values().any(is_due) {
             return;
         }
-        let mut held = self.buffer.held().map(Message::dot).peekable();
+        let mut held = self.buffer.undelivered().map(Message::dot).peekable();
         for (node, author) in self.authors.iter_mut() {
             while held.next_if(|dot| dot.node() < node).is_some() {}
             if !is_due(author) {

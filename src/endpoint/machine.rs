@@ -315,7 +315,7 @@ impl<I: DecodeId> Endpoint<I> {
             {
                 return Err("EP1: a log begins after what is stable, and holds no more than a window");
             }
-            let held = self.buffer.held().filter(|held| held.dot().node() == node);
+            let held = self.buffer.undelivered().filter(|held| held.dot().node() == node);
             let frames = held.filter_map(|held| held.payload().as_ref());
             let held_bytes = frames.map(|frame| frame.bytes().len()).sum();
             if node == self.node() {

@@ -76,7 +76,7 @@ impl<I: DecodeId> Endpoint<I> {
         let empty = CausalBuffer::new(self.config.buffer_limits());
         let mut before = mem::replace(&mut self.buffer, empty);
         let mut has_room = self.buffer.advance_to(&before.delivered()).is_ok();
-        for message in before.drain_held() {
+        for message in before.drain_undelivered() {
             if message.dot().node() != node {
                 has_room &= self.buffer.accept(message).is_ok();
             }

@@ -181,7 +181,7 @@ impl<I: DecodeId> Endpoint<I> {
             }
             Ok(Accepted::Duplicate) => Admission::Duplicate,
             Err(error) if error.kind == AcceptErrorKind::Equivocation => {
-                Admission::Equivocation(error.message.dot().clone())
+                Admission::Equivocation(error.refused.dot().clone())
             }
             Err(_) => Admission::Refused,
         }

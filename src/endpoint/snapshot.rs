@@ -98,7 +98,7 @@ impl<I: DecodeId> Endpoint<I> {
     /// fit the configuration.
     pub fn resume(snapshot: &[u8], config: EndpointConfig) -> Result<Self, GroupError> {
         let snapshot = SavedState::<I>::decode(snapshot, config.nodes)?;
-        let sender = CausalSender::restore(snapshot.node.clone(), snapshot.sent, snapshot.frontier.clone());
+        let sender = CausalSender::resume(snapshot.node.clone(), snapshot.sent, snapshot.frontier.clone());
         snapshot.start(sender, config)
     }
 

@@ -126,7 +126,7 @@ impl BufferModel {
     }
 
     /// Looks at everything again.
-    fn settle(&mut self) {
+    fn wake(&mut self) {
         let mut here = std::mem::take(&mut self.here);
         for held in here.values_mut() {
             held.ready |= self.deliverable(&held.message);
@@ -177,7 +177,7 @@ impl BufferModel {
         charged: impl Fn(&Dot<Node>) -> Option<Node>,
     ) -> Outcome {
         // What was released is looked at first, whatever comes of the message.
-        self.settle();
+        self.wake();
         let dot = *message.dot();
         if self.has(&dot) {
             return Outcome::Duplicate;
@@ -295,7 +295,7 @@ impl BufferModel {
 
     /// Forgets a source, and returns how many messages are dropped.
     pub fn remove_source(&mut self, source: Node) -> usize {
-        self.settle();
+        self.wake();
         self.sources.remove(&source);
         let before = self.here.len();
         self.here.retain(|_, held| held.ready || held.announced != [Some(source); 2]);
@@ -315,7 +315,7 @@ impl BufferModel {
         if self.delivered(node) > last || (unknown && self.named.len() >= self.limits.nodes) {
             return None;
         }
-        self.settle();
+        self.wake();
         self.name(node, 0);
         self.closed.insert(node, last.min(self.last(node)));
         let mut doomed = Vec::new();
@@ -369,7 +369,7 @@ impl BufferModel {
         self.closed.retain(|_, last| *last < u64::MAX);
         let delivered = self.delivered.clone();
         self.here.retain(|dot, _| dot.counter() > delivered.get(dot.node()).copied().unwrap_or(0));
-        self.settle();
+        self.wake();
         true
     }
 
@@ -390,7 +390,9 @@ impl BufferModel {
         );
         assert_eq!(buffer.len(), self.here.len());
         assert_eq!(buffer.is_empty(), self.here.is_empty());
-        assert!(buffer.held().eq(self.here.values().map(|held| &held.message)));
+        assert!(buffer.undelivered().eq(self.here.values().map(|held| &held.message)));
+        let waiting = self.here.values().map(|held| &held.message).filter(|message| !self.deliverable(message));
+        assert!(buffer.waiting().eq(waiting));
         assert!(buffer.closed().eq(self.closed.iter().map(|(node, &last)| (node, last))));
         let ranges: Vec<_> = buffer.missing().collect();
         let touching = ranges.windows(2).find(|pair| {
@@ -415,7 +417,8 @@ pub fn accept_in_both(
     source: Option<Node>,
     message: Msg,
 ) -> (Outcome, usize) {
-    let dots = |buffer: &CausalBuffer<Node, u8>| buffer.held().map(|held| *held.dot()).collect::<BTreeSet<_>>();
+    let dots =
+        |buffer: &CausalBuffer<Node, u8>| buffer.undelivered().map(|held| *held.dot()).collect::<BTreeSet<_>>();
     let before = dots(buffer);
     let accepted = match source {
         None => buffer.accept(message.clone()),
@@ -426,12 +429,12 @@ pub fn accept_in_both(
         Ok(Accepted::Held) => Outcome::Held,
         Ok(Accepted::Duplicate) => Outcome::Duplicate,
         Err(refused) => {
-            assert_eq!(refused.message, message, "the refused message comes back");
+            assert_eq!(refused.refused, message, "the refused message comes back");
             match refused.kind {
                 AcceptErrorKind::Equivocation => Outcome::Equivocation,
                 AcceptErrorKind::TooFarAhead { .. } => Outcome::TooFarAhead,
                 AcceptErrorKind::Closed { .. } => Outcome::Closed,
-                AcceptErrorKind::TooManyNodes(_) => Outcome::TooManyNodes,
+                AcceptErrorKind::TooManyNodes { .. } => Outcome::TooManyNodes,
                 AcceptErrorKind::TooManyDependencies { .. } => Outcome::TooManyDependencies,
                 AcceptErrorKind::TooManySources { .. } => Outcome::TooManySources,
                 AcceptErrorKind::BufferFull { .. } => Outcome::BufferFull,

@@ -109,7 +109,7 @@ impl Both {
         });
         assert!(questions <= 1 + event.parents.len(), "the store is asked once for each id");
         let outcome = outcome.map_err(|refused| {
-            assert_eq!(refused.event, event, "the refused event comes back");
+            assert_eq!(refused.refused, event, "the refused event comes back");
             refused.kind
         });
         assert_eq!(outcome, expected);
@@ -153,7 +153,8 @@ impl Both {
         let Self { buffer, model } = self;
         assert_eq!(buffer.internal_validate(), Ok(()));
         assert_eq!((buffer.len(), buffer.is_empty()), (model.here.len(), model.here.is_empty()));
-        assert!(buffer.held().eq(&model.here));
+        assert!(buffer.undelivered().eq(&model.here));
+        assert!(buffer.waiting().eq(model.here.iter().filter(|event| !model.ready(event))));
         assert!(buffer.missing().eq(&model.missing()));
         for event in &model.here {
             assert!(buffer.blocked_on(&event.id).eq(model.undelivered(event)));

@@ -199,14 +199,14 @@ fn what_was_saved_can_be_restored_at_every_step() {
                 model.pop(buffer.pop().as_ref());
             }
             // The crash: everything is forgotten but what the docs say must be stored.
-            let (delivered, held): (_, Vec<_>) = (buffer.delivered(), buffer.held().cloned().collect());
+            let (delivered, held): (_, Vec<_>) = (buffer.delivered(), buffer.undelivered().cloned().collect());
             let mut restored = buffer_model::buffer(limits);
             restored.advance_to(&delivered).unwrap();
             restored_messages += held.len();
             for message in held.into_iter().rev() {
                 restored.accept(message).unwrap();
             }
-            assert!(restored.held().eq(buffer.held()));
+            assert!(restored.undelivered().eq(buffer.undelivered()));
             assert_eq!(restored.delivered(), buffer.delivered());
             assert_eq!(restored.internal_validate(), Ok(()));
             // What nobody names any more is not asked for; all else is.
@@ -233,14 +233,14 @@ fn long_runs_are_delivered_and_leave_nothing_behind() {
     let mut random = testkit::random();
     for nodes in [1, 2, 5] {
         // Everyone has delivered everything but the last few messages, so that they depend on each other.
-        let mut outboxes: Vec<_> = (0..nodes).map(|node| (CausalSender::new(node), 0)).collect();
+        let mut senders: Vec<_> = (0..nodes).map(|node| (CausalSender::new(node), 0)).collect();
         let mut sent: Vec<Msg> = Vec::new();
         for number in 0..500_usize {
-            let (outbox, seen) = &mut outboxes[below(&mut random, nodes.into()) as usize];
+            let (sender, seen) = &mut senders[below(&mut random, nodes.into()) as usize];
             let up_to = number.saturating_sub(below(&mut random, 4) as usize).max(*seen);
-            sent[*seen..up_to].iter().for_each(|message| outbox.observe(message));
+            sent[*seen..up_to].iter().for_each(|message| sender.observe(message));
             *seen = up_to;
-            sent.push(outbox.stamp(0).unwrap());
+            sent.push(sender.stamp(0).unwrap());
         }
         for at in (1..sent.len()).rev() {
             sent.swap(at, at.saturating_sub(below(&mut random, 200) as usize));

@@ -826,7 +826,7 @@ fn golden<I: AnyId + GoldenId>(kind: &str, text: &str, bytes: &[u8]) {
                 buffer.close(&golden_id(node), last.parse().unwrap()).unwrap();
             }
             let (node, counter) = split(part(), ":");
-            let outbox = CausalSender::restore(golden_id::<I>(node), counter.parse().unwrap(), vector(part()));
+            let outbox = CausalSender::resume(golden_id::<I>(node), counter.parse().unwrap(), vector(part()));
             for message in list(part()) {
                 let (own, rest) = split(message, "<");
                 let (dependencies, payload) = split(rest, "=");

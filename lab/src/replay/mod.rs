@@ -420,7 +420,7 @@ impl<'a> Replay<'a> {
                 match error.kind {
                     AcceptErrorKind::BufferFull { .. } => self.tally.refused_full += 1,
                     AcceptErrorKind::TooFarAhead { .. } => self.tally.refused_horizon += 1,
-                    AcceptErrorKind::TooManyNodes(_) | AcceptErrorKind::TooManyDependencies { .. } => {
+                    AcceptErrorKind::TooManyNodes { .. } | AcceptErrorKind::TooManyDependencies { .. } => {
                         self.tally.refused_size += 1;
                     }
                     _ => return Err(ReplayFailure::Refused(format!("at site {site}: {error}"))),
@@ -518,7 +518,7 @@ impl<'a> Replay<'a> {
                 "; site {number} has not delivered {}",
                 explain(self.history, self.history.dot(event))
             );
-            let held = site.buffer.held().next();
+            let held = site.buffer.undelivered().next();
             if let Some(dot) = held.map(Message::dot) {
                 let causes: Vec<String> = site.buffer.blocked_on(dot).map(|dot| dot.to_string()).collect();
                 what += &format!(

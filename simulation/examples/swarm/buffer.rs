@@ -118,13 +118,13 @@ impl Replica {
             });
         let frontier = if self.settings.saves_frontier { self.sender.frontier() } else { delivered.clone() };
         let mut restored = Self::new(self.node, *self.sender.node(), self.settings, now);
-        restored.sender = CausalSender::restore(*self.sender.node(), self.sender.counter(), frontier);
+        restored.sender = CausalSender::resume(*self.sender.node(), self.sender.counter(), frontier);
         if let Err(error) = restored.buffer.advance_to(&delivered) {
             restored.refused = Err(error.to_string());
         }
         restored.log = self.log;
         if self.settings.saves_held {
-            self.buffer.held().for_each(|message| restored.accept(message.clone()));
+            self.buffer.undelivered().for_each(|message| restored.accept(message.clone()));
         }
         restored
     }
@@ -269,12 +269,12 @@ impl Scenario for Buffers {
 /// Compares what the buffer says is missing with what its messages say.
 fn check_questions(buffer: &CausalBuffer<Id, u64>) -> Result<(), String> {
     let delivered = |dot: &Dot<Id>| dot.counter() <= buffer.delivered_up_to(dot.node());
-    let held: BTreeSet<_> = buffer.held().map(|message| *message.dot()).collect();
+    let held: BTreeSet<_> = buffer.undelivered().map(|message| *message.dot()).collect();
     let missing: BTreeSet<_> = buffer.missing().flat_map(|range| range.dots().collect::<Vec<_>>()).collect();
     if let Some(here) = missing.iter().find(|dot| delivered(dot) || held.contains(dot)) {
         return Err(format!("{here} is here, and called missing"));
     }
-    for message in buffer.held() {
+    for message in buffer.undelivered() {
         let causes = message.dot().previous().into_iter().chain(message.dependencies().iter().copied());
         let lacking: BTreeSet<_> = causes.filter(|dot| !delivered(dot)).collect();
         if lacking.is_empty() {

@@ -1,10 +1,10 @@
-//! What a node that has gone for good will never send, and what can therefore never be delivered.
+//! Closing: the end of a node that has gone for good, and of what can never be delivered because of that.
 //!
 //! # The problem
 //!
 //! A node crashes and does not come back. It had sent a message that reached one other node, which crashed too; what
-//! that one sent afterwards names the lost message. Whoever holds it waits for ever, and asks for the lost message for
-//! ever.
+//! that one sent afterwards names the lost message. A node that holds it waits for ever, and asks for the lost message
+//! for ever.
 //!
 //! # The rule
 //!
@@ -20,34 +20,26 @@
 //!   close(p, 4)    (q,7) depends on (p,5): doomed    q is closed at 6    (r,2) depends on (q,8): doomed   ...
 //! ```
 //!
-//! Whoever sent a doomed message had delivered what no one else has, and has gone as well; or it is hostile, and harms
+//! The sender of a doomed message had delivered what no one else has, and has gone as well; or it is hostile, and harms
 //! itself. A doomed message that arrives later is refused, with the advice to close its node.
 //!
 //! # Cost
 //!
 //! O(n + h d log(h d)) for n nodes and h held messages with d dependencies: all that any of them names is sorted once,
 //! and then taken from the end. There is no standing index of it: nodes leave seldom, messages come all the time. While
-//! it lasts, it takes 16 bytes for each name. With nothing held only a node that was not known costs more than O(log n).
-
-use core::mem;
+//! it lasts, it takes 16 bytes for each name. With nothing held only a node that was not known costs more than O(log
+//! n).
 
 use crate::compat::{BTreeMap, BTreeSet, Vec};
 use crate::delivery::buffer::CausalBuffer;
-use crate::delivery::buffer::hold_back::SlotId;
-use crate::delivery::buffer::lane_index::LaneId;
-use crate::delivery::buffer::shares::Found;
-use crate::delivery::error::{CloseError, TooManyNodes};
+use crate::delivery::buffer::eviction::Leaving;
+use crate::delivery::buffer::waiting::{Doomed, HeldId, LaneId};
+use crate::delivery::error::CloseError;
 use crate::delivery::message::Message;
 use crate::node::NodeId;
 
-/// The place of a message that is doomed.
-enum Doomed {
-    Ready(LaneId),
-    Held(Found),
-}
-
 /// For each node the counters that held messages have or name, in order, each with the message.
-type Named = BTreeMap<LaneId, Vec<(u64, SlotId)>>;
+type Named = BTreeMap<LaneId, Vec<(u64, HeldId)>>;
 
 impl<I: NodeId, P> CausalBuffer<I, P> {
     /// Takes note that `node` will send nothing beyond its message `last`, 0 for none; returns what can therefore never
@@ -64,10 +56,10 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     ///
     /// A node that has lost its state must not use its id again: it does not know which numbers it has used. It
     /// comes back under a new one, such as the old id with the number of the *incarnation* beside it; starts from a
-    /// snapshot of another node, with [`advance_to`](Self::advance_to); and announces itself by its first message. Whoever
-    /// runs the membership lets all agree on the last message of the old incarnation and close it. Both count
-    /// towards [`BufferLimits::nodes`](crate::BufferLimits::nodes): that the old one is delivered up to its end must be known as
-    /// long as someone may repeat its messages.
+    /// snapshot of another node, with [`advance_to`](Self::advance_to); and announces itself by its first message. The
+    /// membership lets all agree on the last message of the old incarnation and close it. Both count
+    /// towards [`BufferLimits::nodes`](crate::delivery::BufferLimits::nodes): that the old one is delivered up to its
+    /// end must be known as long as its messages may be repeated.
     ///
     /// # Errors
     ///
@@ -98,81 +90,77 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// ```
     pub fn close(&mut self, node: &I, last: u64) -> Result<Vec<Message<I, P>>, CloseError> {
         let limit = self.limits.nodes;
-        match self.lanes.get(node) {
-            Some(lane) if lane.delivered > last => {
-                return Err(CloseError::Delivered { last: lane.delivered });
+        match self.waiting.lane_of(node) {
+            Some(lane) if lane.delivered() > last => {
+                return Err(CloseError::Delivered { last: lane.delivered() });
             }
-            None if self.lanes.len() >= limit => return Err(CloseError::TooManyNodes(TooManyNodes { limit })),
+            None if self.waiting.nodes() >= limit => return Err(CloseError::TooManyNodes { limit }),
             _ => {}
         }
-        self.settle();
-        // All that calls the caller's code comes first, and changes nothing.
-        let known = self.lanes.find(node);
-        let (lasts, doomed) = self.doomed(known, last);
-        let at = known.unwrap_or_else(|| self.lanes.find_or_add(node));
-        self.lanes[at].close(last);
-        for (lane, last) in lasts {
-            self.lanes[lane].close(last);
-        }
-        let take = |at| match at {
-            Doomed::Ready(lane) => self.take_ready(lane),
-            Doomed::Held(found) => self.withdraw(found),
-        };
-        let doomed = doomed.into_iter().filter_map(take).collect();
-        let ready = mem::take(&mut self.ready);
-        self.ready = ready.into_iter().filter(|&lane| self.ready(lane).is_some()).collect();
-        Ok(doomed)
+        self.wake();
+        // All that calls the caller's code comes first. At most it makes the node known.
+        let lane = self.waiting.find_or_add(node);
+        let (lasts, ids) = self.doomed(lane, last);
+        let leaving: Vec<Leaving> = ids.into_iter().filter_map(|id| self.leaving(id)).collect();
+        let doomed = self.by_dot(&lasts, &leaving);
+        leaving.iter().for_each(|leaving| self.discharge(leaving));
+        Ok(self.waiting.close(lasts, doomed))
     }
 
     /// Finds what is doomed if the node of `lane` is closed at `last`: the lanes to be closed, each with the number, and
-    /// the messages sorted by dot.
-    fn doomed(&self, lane: Option<LaneId>, last: u64) -> (BTreeMap<LaneId, u64>, Vec<Doomed>) {
+    /// the held messages.
+    fn doomed(&self, lane: LaneId, last: u64) -> (BTreeMap<LaneId, u64>, BTreeSet<HeldId>) {
         let mut named = self.named();
         let mut lasts = BTreeMap::new();
-        let mut slots = BTreeSet::new();
-        let mut closing: Vec<_> = lane.map(|lane| (lane, last)).into_iter().collect();
-        while let Some((at, last)) = closing.pop() {
-            let lowest = lasts.entry(at).or_insert(last);
+        let mut ids = BTreeSet::new();
+        let mut closing: Vec<_> = [(lane, last)].into();
+        while let Some((lane, last)) = closing.pop() {
+            let lowest = lasts.entry(lane).or_insert(last);
             *lowest = last.min(*lowest);
-            let Some(named) = named.get_mut(&at) else { continue };
-            while let Some((_, slot)) = named.pop_if(|(counter, _)| *counter > last) {
+            let Some(named) = named.get_mut(&lane) else { continue };
+            while let Some((_, id)) = named.pop_if(|(counter, _)| *counter > last) {
                 // It may be doomed already, for another reason.
-                if let Some(held) = self.held.at(slot).filter(|_| slots.insert(slot)) {
-                    closing.push((held.lane, held.message.dot().counter() - 1));
+                if let Some(held) = self.waiting.held(id).filter(|_| ids.insert(id)) {
+                    closing.push((held.lane(), held.message().dot().counter() - 1));
                 }
             }
         }
+        (lasts, ids)
+    }
+
+    /// Sorts by dot what is doomed: the ready messages of lanes that are closed before them, and the held ones.
+    fn by_dot(&self, lasts: &BTreeMap<LaneId, u64>, leaving: &[Leaving]) -> Vec<Doomed> {
         let ready = lasts.iter().filter_map(|(&lane, &last)| {
-            let dot = self.ready(lane)?.dot();
+            let dot = self.waiting.ready(lane)?.dot();
             (dot.counter() > last).then_some((dot, Doomed::Ready(lane)))
         });
-        let held = slots.iter().filter_map(|&slot| {
-            let found = self.find_held(slot)?;
-            Some((self.held.at(slot)?.message.dot(), Doomed::Held(found)))
+        let held = leaving.iter().filter_map(|leaving| {
+            let held = self.waiting.held(leaving.withdrawal.id())?;
+            Some((held.message().dot(), Doomed::Held(leaving.withdrawal)))
         });
         let mut doomed: Vec<_> = ready.chain(held).collect();
         doomed.sort_unstable_by_key(|&(dot, _)| dot);
-        let doomed = doomed.into_iter().map(|(_, doomed)| doomed).collect();
-        (lasts, doomed)
+        doomed.into_iter().map(|(_, doomed)| doomed).collect()
     }
 
     /// Visits the closed nodes in their order, each with the counter of its last message, 0 for none. O(n).
     pub fn closed(&self) -> impl Iterator<Item = (&I, u64)> {
-        self.lanes.iter().filter(|(_, lane)| lane.last < u64::MAX).map(|(node, lane)| (node, lane.last))
+        let closed = self.waiting.lanes().filter(|(_, lane)| lane.last() < u64::MAX);
+        closed.map(|(node, lane)| (node, lane.last()))
     }
 
     /// Collects what the held messages are and depend on, less what is delivered.
     fn named(&self) -> Named {
         let mut named = Named::new();
-        if self.held.waiting() == 0 {
+        if self.waiting.parked_len() == 0 {
             return named; // without a look at every node: a snapshot closes one after another
         }
-        for (slot, held) in self.parked() {
-            let message = &held.message;
-            named.entry(held.lane).or_default().push((message.dot().counter(), slot));
+        for (id, held) in self.waiting.iter_parked() {
+            let message = held.message();
+            named.entry(held.lane()).or_default().push((message.dot().counter(), id));
             for dependency in message.dependencies() {
-                if let Some(lane) = self.lanes.find(dependency.node()) {
-                    named.entry(lane).or_default().push((dependency.counter(), slot));
+                if let Some(lane) = self.waiting.lane_id(dependency.node()) {
+                    named.entry(lane).or_default().push((dependency.counter(), id));
                 }
             }
         }

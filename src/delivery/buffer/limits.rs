@@ -1,4 +1,4 @@
-//! What a buffer lets others make it remember.
+//! Limits on what others can make a buffer remember.
 
 /// Limits on what others can make a [`CausalBuffer`](crate::CausalBuffer) remember.
 ///
@@ -9,12 +9,12 @@
 /// |---|---|
 /// | a held message | 28, and 8 if what it waits for is not held itself; room for less than 32 messages more is set aside |
 /// | a message held before that has gone | as much as one that is held, itself included |
-/// | a node of which any is held or waited for | up to 600, and for each such message up to 256, as far apart as they may lie in a row; up to 16 where they lie close together |
+/// | a node of which any is held or waited for | up to 600, and for each such message up to 256, where they lie as far apart as one window allows; up to 16 where they lie close together |
 /// | a held message, once there are sources | up to 37 more |
 /// | a node | its id, and a lane as large as a message and 40 bytes; up to twice that, as arrays grow |
 ///
 /// The arrays keep the size that they had at the fullest, until the buffer goes or is
-/// [advanced](crate::CausalBuffer::advance_to); the row of a node shrinks with what is held in it.
+/// [advanced](crate::CausalBuffer::advance_to); the window of a node shrinks with what is held in it.
 ///
 /// With ids of 8 bytes that makes at most 96 bytes beyond each of 10,000 messages with three dependencies: 33 to 50
 /// over 8 and over 64 nodes, in order, reversed, shuffled, or with every second one missing, and 69 to 87 from several
@@ -29,28 +29,29 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BufferLimits {
-    /// How many messages may be held back; the default is 65,536, and no more than 2^30 are.
+    /// Limit on the messages held back; the default is 65,536, and no more than 2^30 are.
     ///
     /// More tolerates longer gaps; fewer saves memory, and what was refused must come again. With 0 the buffer is
     /// *strict*: it holds nothing back, and refuses every message that is not the next one.
     pub messages: usize,
-    /// How many bytes the messages held back may have; there is no limit by default.
+    /// Limit on the bytes of the messages held back; there is no limit by default.
     ///
     /// Counted are, for each, its own dot and its dependencies, as large as they are in memory, and what
     /// [`measured`](crate::CausalBuffer::measured) says of its payload.
     pub bytes: usize,
-    /// How far beyond what is delivered the counter of a message, or of a dependency, may be; the default is 2^20.
+    /// Limit on the distance of the counter of a message, or of a dependency, from what is delivered; the default is
+    /// 2^20.
     ///
-    /// A node that is further behind must catch up from a snapshot. A small horizon bounds what a forged counter
+    /// A node that lags further behind must catch up from a snapshot. A small horizon bounds what a forged counter
     /// makes [`missing`](crate::CausalBuffer::missing) ask for.
     pub horizon: u64,
-    /// How many nodes may be known, delivered or only named; the default is 4,096, and no more than 2^30 are.
+    /// Limit on the nodes known, delivered or only named; the default is 4,096, and no more than 2^30 are.
     pub nodes: usize,
-    /// How many dependencies a message may have; the default is 1,024, in an [`CausalSender`](crate::CausalSender) too. No buffer of
-    /// a group may have a smaller limit than an outbox has, see
+    /// Limit on the dependencies of a message; the default is 1,024, in a [`CausalSender`](crate::CausalSender) too.
+    /// No buffer of a group may have a smaller limit than a sender has, see
     /// [`with_dependencies`](crate::CausalSender::with_dependencies).
     pub dependencies: usize,
-    /// How many sources may be known at a time; the default is 64, and no more than 65,535 are.
+    /// Limit on the sources known at a time; the default is 64, and no more than 65,535 are.
     ///
     /// A source is a neighbour that brings messages, see
     /// [`accept_from`](crate::CausalBuffer::accept_from). Each has a share of `messages` and of `bytes` in reserve:
@@ -60,7 +61,7 @@ pub struct BufferLimits {
 }
 
 impl BufferLimits {
-    /// How many dependencies a message may have by default, where it is sent and where it is received.
+    /// Limit on the dependencies of a message by default, in a sender and in a buffer.
     pub(in crate::delivery) const DEPENDENCIES: usize = 1 << 10;
 }
 

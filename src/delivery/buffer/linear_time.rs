@@ -16,22 +16,22 @@ fn random(state: &mut u64, bound: usize) -> usize {
 
 fn shuffle(messages: &mut [Msg]) {
     let mut state = 3;
-    for at in (1..messages.len()).rev() {
-        messages.swap(at, random(&mut state, at + 1));
+    for last in (1..messages.len()).rev() {
+        messages.swap(last, random(&mut state, last + 1));
     }
 }
 
 /// A history in which every message may depend on several nodes: each sender has delivered all but the last few.
 fn history(nodes: usize, count: usize) -> Vec<Msg> {
     let mut state = 1;
-    let mut outboxes: Vec<_> = (0..nodes as u64).map(|node| (CausalSender::new(node), 0)).collect();
+    let mut senders: Vec<_> = (0..nodes as u64).map(|node| (CausalSender::new(node), 0)).collect();
     let mut sent: Vec<Msg> = Vec::new();
     for number in 0..count {
-        let (outbox, seen) = &mut outboxes[random(&mut state, nodes)];
+        let (sender, seen) = &mut senders[random(&mut state, nodes)];
         let up_to = number.saturating_sub(random(&mut state, 6)).max(*seen);
-        sent[*seen..up_to].iter().for_each(|message| outbox.observe(message));
+        sent[*seen..up_to].iter().for_each(|message| sender.observe(message));
         *seen = up_to;
-        sent.push(outbox.stamp(()).unwrap());
+        sent.push(sender.stamp(()).unwrap());
     }
     sent
 }
@@ -49,7 +49,7 @@ fn checks(messages: &[Msg]) -> (u64, u64) {
     }
     assert_eq!((delivered, buffer.len()), (messages.len(), 0));
     let allowed = messages.iter().map(|message| 2 * (message.dependencies().len() as u64 + 1)).sum();
-    (buffer.checks.get(), allowed)
+    (buffer.waiting.checks(), allowed)
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn thousands_that_wait_for_one_are_looked_at_once_each() {
 }
 
 #[test]
-fn a_message_goes_on_behind_the_dependency_that_it_waited_for() {
+fn a_message_goes_on_after_the_dependency_that_it_waited_for() {
     // It waits for each of its thousand dependencies in turn, as they come in their order.
     let dependencies: Vec<_> = (1..=1_000).map(|node| Dot::new(node, 1).unwrap()).collect();
     let last = Message::new(Dot::new(0, 1).unwrap(), dependencies.clone(), ()).unwrap();

@@ -1,4 +1,4 @@
-//! What to ask others for, and why something does not come.
+//! The messages to ask others for, and the causes that a message waits for.
 //!
 //! A node's counters leave no gaps: what lies between what is delivered and the highest counter that is known to exist,
 //! and is not held, is missing.
@@ -23,16 +23,14 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// In order, as ranges that do not touch. O(n + h) for h messages held or waited for; the length of the gaps
     /// does not matter.
     pub fn missing(&self) -> impl Iterator<Item = DotRange<I>> {
-        let behind = self.lanes.iter().filter(|(_, lane)| lane.delivered < lane.highest);
-        behind.flat_map(move |(node, lane)| {
-            let parked = lane.cells().filter(|(_, cell)| cell.held.is_some());
-            let held =
-                lane.ready.iter().map(|ready| ready.dot().counter()).chain(parked.map(|(counter, _)| counter));
-            // Each gap ends just below a held counter, and the last one at the highest counter known to exist.
-            let ends = held.map(|counter| (counter - 1, counter)).chain([(lane.highest, lane.highest)]);
-            let gaps = ends.scan(lane.delivered, |before, (last, held)| {
+        let lagging = self.waiting.lanes().filter(|(_, lane)| lane.delivered() < lane.highest());
+        lagging.flat_map(move |(node, lane)| {
+            let here = lane.counters_here();
+            // Each gap ends just below a counter that is here, and the last one at the highest counter known to exist.
+            let ends = here.map(|counter| (counter - 1, counter)).chain([(lane.highest(), lane.highest())]);
+            let gaps = ends.scan(lane.delivered(), |before, (last, here)| {
                 let gap = before.checked_add(1).map(|first| first..=last);
-                *before = held;
+                *before = here;
                 Some(gap)
             });
             gaps.flatten().filter_map(|gap| DotRange::new(node.clone(), gap))
@@ -57,16 +55,15 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn blocked_on(&self, dot: &Dot<I>) -> impl Iterator<Item = Dot<I>> {
-        let slot = self.slot(dot);
-        let held = slot.and_then(|slot| self.held.at(slot));
-        held.into_iter().flat_map(|held| self.undelivered_causes(&held.message))
+        let held = self.waiting.find_held(dot).and_then(|id| self.waiting.held(id));
+        held.into_iter().flat_map(|held| self.undelivered_causes(held.message()))
     }
 
     /// Names the causes of `message` that are not delivered, of one that was refused for want of room: all that has to
     /// come before it. O(d log n).
     ///
-    /// With [`BufferLimits::messages`](crate::BufferLimits::messages) 0 the buffer is *strict*. It holds nothing back, and whoever sends out of order is
-    /// told what is missing:
+    /// With [`BufferLimits::messages`](crate::delivery::BufferLimits::messages) 0 the buffer is *strict*. It holds
+    /// nothing back, and a neighbour that sends out of order is told what is missing:
     ///
     /// ```
     /// use happens_before::{CausalBuffer, Dot, Message};
@@ -77,11 +74,11 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// let answer = Message::new(Dot::new("b", 1).unwrap(), [a1], "yes")?;
     /// let refused = strict.accept(answer).unwrap_err();
     /// assert_eq!(refused.kind, AcceptErrorKind::BufferFull { limit: 0 });
-    /// assert!(strict.undelivered_causes(&refused.message).eq([a1]));
+    /// assert!(strict.undelivered_causes(&refused.refused).eq([a1]));
     ///
     /// strict.accept(Message::new(a1, [], "tea?")?)?;
     /// strict.pop();
-    /// assert_eq!(strict.accept(refused.message)?, Accepted::Ready);
+    /// assert_eq!(strict.accept(refused.refused)?, Accepted::Ready);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn undelivered_causes(&self, message: &Message<I, P>) -> impl Iterator<Item = Dot<I>> {

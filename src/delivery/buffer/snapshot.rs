@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The form of each part is described in [`codec`](crate::codec). What is not saved: what was only named, which is
-//! named again by whoever sends; which source brought what, since neighbours connect anew; the limits, which are the
+//! named again by its senders; which source brought what, since neighbours connect anew; the limits, which are the
 //! owner's.
 //!
 //! Reading goes through [`CausalBuffer::advance_to`], [`close`](CausalBuffer::close) and
@@ -20,12 +20,12 @@ use crate::delivery::message::Message;
 use crate::delivery::sender::CausalSender;
 use crate::version::VersionVector;
 
-/// Writes what a node must save to the end of `out`: what it has delivered and closed, what it holds, and its outbox.
+/// Writes what a node must save to the end of `out`: what it has delivered and closed, what it holds, and its sender.
 ///
 /// Store it in the transaction that stores the effects of what was delivered; see
 /// [`CausalBuffer`](CausalBuffer#what-must-survive-a-restart). What `buffer` has delivered, and nothing else, must have
-/// been [observed](CausalSender::observe) by `outbox`: else the one that is read names too little, or is refused. O(n + h d)
-/// for n nodes and h held messages with d dependencies.
+/// been [observed](CausalSender::observe) by `sender`: else the one that is read names too little, or is refused. O(n +
+/// h d) for n nodes and h held messages with d dependencies.
 ///
 /// # Examples
 ///
@@ -34,20 +34,20 @@ use crate::version::VersionVector;
 /// use happens_before::delivery::{decode_snapshot, encode_snapshot, BufferLimits};
 ///
 /// let mut buffer = CausalBuffer::new(BufferLimits::default());
-/// let mut outbox = CausalSender::new(1_u64);
+/// let mut sender = CausalSender::new(1_u64);
 /// for counter in [1, 3] {
 ///     buffer.accept(Message::new(Dot::new(2_u64, counter).unwrap(), [], b"payload".to_vec())?)?;
 /// }
-/// outbox.observe(&buffer.pop().unwrap());
+/// sender.observe(&buffer.pop().unwrap());
 ///
 /// let mut bytes = Vec::new();
-/// encode_snapshot(&buffer, &outbox, &mut bytes);
+/// encode_snapshot(&buffer, &sender, &mut bytes);
 ///
 /// let empty = CausalBuffer::<u64, Vec<u8>>::new(BufferLimits::default());
-/// let (buffer, outbox) = decode_snapshot(&bytes, empty, |payload| Some(payload.to_vec()))?;
+/// let (buffer, sender) = decode_snapshot(&bytes, empty, |payload| Some(payload.to_vec()))?;
 /// assert_eq!(buffer.delivered_up_to(&2), 1);
-/// assert_eq!(buffer.held().count(), 1);
-/// assert_eq!(outbox.frontier().get(&2), 1);
+/// assert_eq!(buffer.undelivered().count(), 1);
+/// assert_eq!(sender.frontier().get(&2), 1);
 ///
 /// let empty = CausalBuffer::<u64, Vec<u8>>::new(BufferLimits::default());
 /// assert!(decode_snapshot(&bytes[..9], empty, |payload| Some(payload.to_vec())).is_err());
@@ -55,7 +55,7 @@ use crate::version::VersionVector;
 /// ```
 pub fn encode_snapshot<I: EncodeId, P: AsRef<[u8]>>(
     buffer: &CausalBuffer<I, P>,
-    outbox: &CausalSender<I>,
+    sender: &CausalSender<I>,
     out: &mut Vec<u8>,
 ) {
     let mut out = Writer::growing(out);
@@ -63,11 +63,11 @@ pub fn encode_snapshot<I: EncodeId, P: AsRef<[u8]>>(
     // As a counter, which cannot be 0; `last` is below the highest number.
     let closed: Vec<_> = buffer.closed().map(|(node, last)| (node, last + 1)).collect();
     put_entries(closed.len(), closed.iter().copied(), &mut out);
-    put_id(outbox.node(), &mut out);
-    out.put_number(outbox.counter().max(buffer.delivered_up_to(outbox.node())));
-    outbox.frontier().encode(&mut out);
+    put_id(sender.node(), &mut out);
+    out.put_number(sender.counter().max(buffer.delivered_up_to(sender.node())));
+    sender.frontier().encode(&mut out);
     out.put_number(buffer.len() as u64);
-    for message in buffer.held() {
+    for message in buffer.undelivered() {
         let payload = message.payload().as_ref();
         message.encode_header(&mut out);
         out.put_number(payload.len() as u64);
@@ -107,7 +107,7 @@ pub fn decode_snapshot<I: DecodeId, P: PartialEq>(
         match buffer.close(node, last - 1) {
             Ok(_) => {} // nothing is held yet, so nothing is doomed
             Err(CloseError::Delivered { .. }) => return reader.refuse(at, DecodeErrorKind::Contradiction),
-            Err(CloseError::TooManyNodes(_)) => return reader.refuse(at, DecodeErrorKind::BeyondLimits),
+            Err(CloseError::TooManyNodes { .. }) => return reader.refuse(at, DecodeErrorKind::BeyondLimits),
         }
     }
 
@@ -151,6 +151,6 @@ pub fn decode_snapshot<I: DecodeId, P: PartialEq>(
         }
     }
     reader.finish()?;
-    let outbox = CausalSender::restore(node, counter, frontier).with_dependencies(buffer.limits.dependencies);
-    Ok((buffer, outbox))
+    let sender = CausalSender::resume(node, counter, frontier).with_dependencies(buffer.limits.dependencies);
+    Ok((buffer, sender))
 }

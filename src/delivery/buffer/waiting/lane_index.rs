@@ -3,7 +3,7 @@
 //! # The problem
 //!
 //! Every message looks up each node that it names, so a look-up must be fast: a sorted array is searched by halves. But
-//! whoever names new nodes chooses their order. A sorted array that takes them in descending order moves all its
+//! the one that names new nodes chooses their order. A sorted array that takes them in descending order moves all its
 //! entries for each.
 //!
 //! # The structure
@@ -14,9 +14,9 @@
 //!
 //! # Invariants
 //!
-//! - N1: nodes are strictly increasing, and none is in two places.
-//! - N2: as many lanes as nodes.
-//! - N3: the tree has at most one entry for [`RECENT`] in the array, and none while the array is small.
+//! - LI1: nodes are strictly increasing, and none is there twice.
+//! - LI2: as many lanes as nodes.
+//! - LI3: the tree has at most one entry for [`RECENT`] in the array, and none while the array is small.
 //!
 //! A panic of a caller's `clone` or `cmp` leaves the index as it was: both are called before anything changes.
 
@@ -26,9 +26,9 @@ use core::{iter, mem};
 use crate::compat::{BTreeMap, Vec};
 use crate::node::NodeId;
 
-/// The place of a node's lane, for good.
+/// The number of a node's lane, for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct LaneId(NonZeroU32);
+pub(crate) struct LaneId(NonZeroU32);
 
 impl LaneId {
     /// Names the lane that is the `number`-th, from 1 on.
@@ -46,7 +46,7 @@ impl LaneId {
 /// fast.
 const LARGE: usize = 1024;
 
-/// How many times as many entries must be in the array as in the tree.
+/// The array must have this many times as many entries as the tree.
 const RECENT: usize = 16;
 
 /// The lane of every node known.
@@ -70,7 +70,7 @@ impl<I: NodeId> LaneIndex<I> {
     #[inline]
     pub(super) fn get(&self, node: &I) -> Option<LaneId> {
         match self.nodes.binary_search(node) {
-            Ok(at) => Some(self.lanes[at]), // N2
+            Ok(index) => Some(self.lanes[index]), // LI2
             Err(_) => self.get_recent(node),
         }
     }
@@ -96,23 +96,23 @@ impl<I: NodeId> LaneIndex<I> {
             return;
         }
         if (self.recent.len() + 1) * RECENT > self.nodes.len() {
-            self.settle();
+            self.move_recent();
         }
         self.recent.insert(node, lane);
     }
 
     /// Moves the nodes of the tree into the array. O(n + r log n) for r of them.
-    fn settle(&mut self) {
-        let places = self.recent.keys().map(|node| self.nodes.partition_point(|known| known < node));
-        let places: Vec<usize> = places.collect();
-        let total = self.nodes.len() + places.len();
+    fn move_recent(&mut self) {
+        let indices = self.recent.keys().map(|node| self.nodes.partition_point(|known| known < node));
+        let indices: Vec<usize> = indices.collect();
+        let total = self.nodes.len() + indices.len();
         let mut old_nodes = mem::replace(&mut self.nodes, Vec::with_capacity(total)).into_iter();
         let mut old_lanes = mem::replace(&mut self.lanes, Vec::with_capacity(total)).into_iter();
         let mut moved = 0;
-        for (place, (node, lane)) in iter::zip(places, mem::take(&mut self.recent)) {
-            self.nodes.extend(old_nodes.by_ref().take(place - moved));
-            self.lanes.extend(old_lanes.by_ref().take(place - moved));
-            moved = place;
+        for (index, (node, lane)) in iter::zip(indices, mem::take(&mut self.recent)) {
+            self.nodes.extend(old_nodes.by_ref().take(index - moved));
+            self.lanes.extend(old_lanes.by_ref().take(index - moved));
+            moved = index;
             self.nodes.push(node);
             self.lanes.push(lane);
         }
@@ -131,18 +131,18 @@ impl<I: NodeId> LaneIndex<I> {
         })
     }
 
-    /// Checks N1 to N3. O(n).
+    /// Checks LI1 to LI3. O(n).
     pub(super) fn validate(&self) -> Result<(), &'static str> {
         if !self.iter().is_sorted_by(|a, b| a.0 < b.0) {
-            return Err("N1: nodes are strictly increasing");
+            return Err("LI1: nodes are strictly increasing");
         }
         if self.nodes.len() != self.lanes.len() {
-            return Err("N2: as many lanes as nodes");
+            return Err("LI2: as many lanes as nodes");
         }
         if self.recent.len() * RECENT > self.nodes.len()
             || (self.nodes.len() < LARGE && !self.recent.is_empty())
         {
-            return Err("N3: few nodes are in the tree");
+            return Err("LI3: few nodes are in the tree");
         }
         Ok(())
     }
@@ -151,7 +151,7 @@ impl<I: NodeId> LaneIndex<I> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::buffer::lanes::Lanes;
+    use crate::delivery::buffer::waiting::lanes::Lanes;
 
     /// Numbers below a prime, in an order that looks random.
     fn scattered(count: u64) -> impl Iterator<Item = u64> {

@@ -1,126 +1,77 @@
-//! Events that name their parents by id: commits, content-addressed changes, the events of a room.
+//! Causal delivery of events that name their parents by id.
 //!
-//! # The problem
-//!
-//! A dot says that the nine events before it exist as well; the hash of a commit says nothing about any other.
-//! Whether a parent is there, only the caller's store can tell, and to ask it may cost an access to the disk.
-//! What is missing has no ranges, and an event may turn out to be invalid, and with it all that build on it.
-//!
-//! ```text
-//!   store: a b        here: d (parents b, c)      waits:  c ◄── d        missing: c
-//!                           e (parents d)                 d ◄── e
-//! ```
-//!
-//! # The algorithm
-//!
-//! 1. [`accept`](DagBuffer::accept) asks the store once for the event, and once for each parent. For each parent
-//!    that is not delivered it keeps a link, from the parent to the event, and counts the event's links.
-//! 2. [`pop`](DagBuffer::pop) delivers an event without links, and takes away the links that lead from it. An
-//!    event that loses its last one is ready.
-//! 3. [`forget`](DagBuffer::forget) follows the links from an event, and takes out all that it reaches.
-//!
-//! Ids that are here or waited for are numbered, and links join numbers: so what an id's `clone` and `cmp` do is done
-//! before anything changes.
-//!
-//! Every link is made once and removed once, whatever the order of arrival. The buffer for dots
-//! ([`CausalBuffer`](crate::CausalBuffer)) does with one link a message, because it can look up at no cost how far
-//! a node is delivered. Here the links are the memory of what the store has answered; and they say what is missing,
-//! and what depends on an event, without a search.
-//!
-//! Everything is kept in the order of ids or of arrival, nothing under a hash: whoever chooses the ids cannot make
-//! it slow, and the same calls give the same answers in the same order everywhere.
-//!
-//! # What it tells you
-//!
-//! Every event is delivered after its parents, and none twice, as long as the store has all that was delivered.
-//! An event whose id is no hash may be its own ancestor; it is never delivered, and nor is what depends on it.
+//! [`names`] numbers the ids that are here or waited for, and links join numbers: so what an id's `clone` and `cmp` do
+//! is done before anything changes.
 //!
 //! # Invariants
 //!
-//! - G1: every event that is here has an id of its own, which has a number of its own.
-//! - G2: a link leads from a parent that is not delivered to an event that is here and names it; every event
+//! - DB1: every event that is here has an id of its own, which has a number of its own.
+//! - DB2: a link leads from a parent that is not delivered to an event that is here and names it; every event
 //!   counts its links.
-//! - G3: ready are exactly the events without links.
-//! - G4: at most `events` events are here when one comes that has to wait, at most that many are ready when one
+//! - DB3: ready are exactly the events without links.
+//! - DB4: at most `events` events are here when one comes that has to wait, at most that many are ready when one
 //!   comes that is ready, and there are at most `links` links.
-//! - G5: an id without event and without links is *unused*. It is counted how many are, or more; they are dropped when
-//!   they may be more than half of all.
 //!
-//! The caller's code, `clone`, `cmp` and `drop` of ids, the question to the store, `==` and `drop` of payloads, may panic.
-//! All invariants hold after a panic that was caught, no event is lost, and a call that was cut short has changed nothing.
-//! Only `advance_to` may have done its work for some of its ids. That is why unused ids stay for a while: nothing of the
-//! caller's is called after the first change.
-//!
-//! # Sources
-//!
-//! Kahn, *Topological Sorting of Large Networks* (1962), with arrival in place of a list that is known beforehand.
+//! The caller's code, `clone`, `cmp` and `drop` of ids, the question to the store, `==` and `drop` of payloads, may
+//! panic. All invariants hold after a panic that was caught, no event is lost, and a call that was cut short has
+//! changed nothing. Only `advance_to` may have done its work for some of its ids. That is why unused ids stay for a
+//! while: nothing of the caller's is called after the first change.
 
-use core::{fmt, mem};
+mod event;
+mod limits;
+mod names;
+
+use core::mem;
 
 use crate::compat::{BTreeMap, BTreeSet, Vec};
-use crate::delivery::Accepted;
+use crate::delivery::dag::names::{Names, Number};
+use crate::delivery::error::{AcceptError, Accepted, EventErrorKind};
 
-/// An event with the ids of those that it directly builds on.
-///
-/// # Examples
-///
-/// ```
-/// use happens_before::delivery::DagEvent;
-///
-/// let merge = DagEvent { id: "f00d", parents: vec!["beef", "cafe"], payload: "Merge branch 'tea'" };
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct DagEvent<I, P> {
-    /// The name by which others depend on it.
-    pub id: I,
-    /// The ids of its direct causes, in the order that the application wants them in.
-    pub parents: Vec<I>,
-    /// The payload.
-    pub payload: P,
-}
+pub use event::DagEvent;
+pub use limits::DagLimits;
 
-/// Limits on what others can make a [`DagBuffer`] remember.
-///
-/// Others can make the buffer hold twice as many events as `events`, and for each of them an id and two numbers;
-/// and for each link an id and a number.
-///
-/// # Examples
-///
-/// ```
-/// use happens_before::delivery::DagLimits;
-///
-/// let small_device = DagLimits { events: 500, links: 1_000, ..DagLimits::default() };
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DagLimits {
-    /// How many events may be here when one comes that has to wait; the default is 65,536.
-    ///
-    /// One that can be delivered is refused only while this many can be, or one if this is 0: never, if they are
-    /// popped as they come.
-    pub events: usize,
-    /// How many parents an event may have; the default is 1,024.
-    pub parents: usize,
-    /// How often, in all, the events that are here may name a parent that is not delivered; the default is 2^18.
-    ///
-    /// This bounds what is [`missing`](DagBuffer::missing), too.
-    pub links: usize,
-}
-
-impl Default for DagLimits {
-    fn default() -> Self {
-        Self { events: 1 << 16, parents: 1 << 10, links: 1 << 18 }
-    }
-}
-
-/// Holds events back until their parents are delivered, then releases them.
+/// A buffer that holds events back until their parents are delivered, then releases them: commits, content-addressed
+/// changes, the events of a room.
 ///
 /// Ids are of any type that can be cloned and has a total order: hashes, UUIDs, strings. One that is here or waited for
 /// is cloned once.
 ///
-/// # Whose is the set of delivered events?
+/// # The problem
 ///
-/// The caller's: it grows for ever, and who replicates a graph keeps its events anyway. [`accept`](Self::accept) is
-/// told how to look into it. Two rules:
+/// A dot says that the nine events before it exist as well; the hash of a commit says nothing about any other.
+/// Only the caller's store can tell if a parent is there, and to ask it may cost an access to the disk.
+/// Missing events form no ranges, and an event may turn out to be invalid, and with it all that build on it.
+///
+/// ```text
+///   store: a b        here: d (parents b, c)      waits:  c ◄── d        missing: c
+///                           e (parents d)                 d ◄── e
+/// ```
+///
+/// # The algorithm
+///
+/// 1. [`accept`](Self::accept) asks the store once for the event, and once for each parent. For each parent
+///    that is not delivered it keeps a link, from the parent to the event, and counts the event's links.
+/// 2. [`pop`](Self::pop) delivers an event without links, and takes away the links that lead from it. An
+///    event that loses its last one is ready.
+/// 3. [`forget`](Self::forget) follows the links from an event, and takes out all that it reaches.
+///
+/// Every link is made once and removed once, whatever the order of arrival. The buffer for dots
+/// ([`CausalBuffer`](crate::CausalBuffer)) does with one link a message, because it can look up at no cost how far
+/// a node is delivered. Here the links are the memory of what the store has answered; and they say what is missing,
+/// and what depends on an event, without a search.
+///
+/// Everything is kept in the order of ids or of arrival, nothing under a hash: a sender that chooses the ids cannot
+/// make it slow, and the same calls give the same answers in the same order everywhere.
+///
+/// # Guarantees
+///
+/// Every event is delivered after its parents, and none twice, as long as the store has all that was delivered.
+/// An event whose id is no hash may be its own ancestor; it is never delivered, and nor is what depends on it.
+///
+/// # The set of delivered events
+///
+/// It is the caller's: it grows for ever, and a program that replicates a graph keeps its events anyway.
+/// [`accept`](Self::accept) is told how to look into it. Two rules:
 ///
 /// - what was popped is in the store when the next event is accepted;
 /// - an event that comes into the store on another way is reported with [`advance_to`](Self::advance_to).
@@ -135,7 +86,8 @@ impl Default for DagLimits {
 /// fails goes with [`forget`](Self::forget), and with it all that builds on it.
 ///
 /// Others can always send events that wait for ever, until no more of those are accepted. Those that are ready still
-/// are. The caller bounds what each neighbour may bring, or drops the oldest: [`held`](Self::held) begins with it.
+/// are. The caller bounds what each neighbour may bring, or drops the oldest: [`waiting`](Self::waiting) begins with
+/// it.
 ///
 /// # Examples
 ///
@@ -161,47 +113,20 @@ impl Default for DagLimits {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// # Cost
+///
 /// In the costs below h is the number of events that are here and of links, p that of an event's parents.
 #[derive(Clone, Debug)]
 pub struct DagBuffer<I, P> {
     limits: DagLimits,
-    /// How many events have been taken in; the arrival of the next one.
+    /// Number of events accepted; the arrival of the next one.
     arrivals: u64,
-    /// The ids that are here or waited for, and unused ones.
-    ids: BTreeMap<I, Number>,
-    /// How many of them are unused, at most.
-    unused: usize,
-    /// What the ids are used for, by number.
-    uses: Vec<Use>,
-    /// The numbers that no id has.
-    free: Vec<Number>,
+    names: Names<I>,
     /// The events by arrival.
     events: BTreeMap<u64, Held<I, P>>,
     /// From a parent that is not delivered, to the arrivals of the events that name it.
     links: BTreeSet<(Number, u64)>,
     ready: BTreeSet<u64>,
-}
-
-/// The number of an id.
-type Number = usize;
-
-/// What an id is used for.
-#[derive(Clone, Copy, Debug, Default)]
-struct Use {
-    /// When the event has arrived, if it is here.
-    arrival: Option<u64>,
-    /// How many links lead from it.
-    links: usize,
-}
-
-impl Use {
-    const fn is_unused(self) -> bool {
-        self.arrival.is_none() && self.links == 0
-    }
-
-    const fn is_missing(self) -> bool {
-        self.arrival.is_none() && self.links > 0
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -210,7 +135,7 @@ struct Held<I, P> {
     number: Number,
     /// The parents for which it had to wait when it came, each once.
     parents: Vec<Number>,
-    /// How many links lead to it.
+    /// Number of links that lead to it.
     links: usize,
 }
 
@@ -221,10 +146,7 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         Self {
             limits,
             arrivals: 0,
-            ids: BTreeMap::new(),
-            unused: 0,
-            uses: Vec::new(),
-            free: Vec::new(),
+            names: Names::new(),
             events: BTreeMap::new(),
             links: BTreeSet::new(),
             ready: BTreeSet::new(),
@@ -241,12 +163,17 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         self.events.is_empty()
     }
 
-    /// Visits the events that are here, those that came first first. O(1) an event.
-    pub fn held(&self) -> impl Iterator<Item = &DagEvent<I, P>> {
+    /// Visits all events that are here, ready ones too, those that came first first. O(1) an event.
+    pub fn undelivered(&self) -> impl Iterator<Item = &DagEvent<I, P>> {
         self.events.values().map(|held| &held.event)
     }
 
-    /// Takes in an event that has arrived; `delivered` says whether an id is in the store. O(p log h), and p + 1
+    /// Visits the events that wait for a parent, those that came first first. O(h) for all.
+    pub fn waiting(&self) -> impl Iterator<Item = &DagEvent<I, P>> {
+        self.events.values().filter(|held| held.links > 0).map(|held| &held.event)
+    }
+
+    /// Accepts an event that has arrived; `delivered` says whether an id is in the store. O(p log h), and p + 1
     /// questions to the store at most.
     ///
     /// An event that the store has is a [`Duplicate`](Accepted::Duplicate) whatever its content; one that is held
@@ -257,13 +184,13 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     ///
     /// # Errors
     ///
-    /// [`EventError`], with the event in it and the buffer unchanged; its [`kind`](EventErrorKind) says whose
+    /// [`AcceptError`], with the event in it and the buffer unchanged; its [`kind`](EventErrorKind) says whose
     /// fault it is.
     pub fn accept(
         &mut self,
         event: DagEvent<I, P>,
         mut delivered: impl FnMut(&I) -> bool,
-    ) -> Result<Accepted, EventError<I, P>>
+    ) -> Result<Accepted, AcceptError<DagEvent<I, P>, EventErrorKind>>
     where
         P: PartialEq,
     {
@@ -274,11 +201,11 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         }
         match self.get(&event.id) {
             Some(first) if first.event == event => return Ok(Accepted::Duplicate),
-            Some(_) => return Err(EventError { event, kind: EventErrorKind::Equivocation }),
+            Some(_) => return Err(AcceptError { refused: event, kind: EventErrorKind::Equivocation }),
             None => {}
         }
         match self.check(&event, delivered) {
-            Err(kind) => Err(EventError { event, kind }),
+            Err(kind) => Err(AcceptError { refused: event, kind }),
             Ok(undelivered) => Ok(self.hold(event, undelivered)),
         }
     }
@@ -297,7 +224,7 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
             return Err(EventErrorKind::OwnParent);
         }
         let undelivered = event.parents.iter().enumerate().filter(|(_, parent)| !delivered(parent));
-        let undelivered: Vec<usize> = undelivered.map(|(at, _)| at).collect();
+        let undelivered: Vec<usize> = undelivered.map(|(index, _)| index).collect();
         let full = if undelivered.is_empty() {
             self.ready.len() >= limits.events.max(1)
         } else {
@@ -312,60 +239,30 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         }
     }
 
-    /// Takes in an event that has passed every check, and of whose parents these are not delivered.
+    /// Holds an event that has passed every check, and of whose parents these are not delivered.
     fn hold(&mut self, event: DagEvent<I, P>, undelivered: Vec<usize>) -> Accepted {
-        self.tidy();
-        let ids = self.ids.len();
-        let number = self.number(&event.id);
-        let parents = undelivered.into_iter().filter_map(|at| event.parents.get(at));
-        let mut parents: Vec<Number> = parents.map(|parent| self.number(parent)).collect();
+        self.names.tidy();
+        let number = self.names.find_or_add(&event.id);
+        let parents = undelivered.into_iter().filter_map(|index| event.parents.get(index));
+        let mut parents: Vec<Number> = parents.map(|parent| self.names.find_or_add(parent)).collect();
         // A parent that is named twice has one link.
         parents.sort_unstable();
         parents.dedup();
         // Calls nothing of the caller's from here on.
-        self.unused = self.unused.saturating_sub(self.ids.len() - ids);
         let arrival = self.arrivals;
         self.arrivals += 1; // at one a nanosecond, it lasts for five centuries
         for &parent in &parents {
             self.links.insert((parent, arrival));
-            self.uses[parent].links += 1;
+            self.names.add_link(parent);
         }
         let links = parents.len();
-        self.uses[number].arrival = Some(arrival);
+        self.names.arrive(number, arrival);
         self.events.insert(arrival, Held { event, number, parents, links });
         if links > 0 {
             return Accepted::Held;
         }
         self.ready.insert(arrival);
         Accepted::Ready
-    }
-
-    /// Returns the number of an id, which has one from now on. It is unused, until the caller uses it.
-    fn number(&mut self, id: &I) -> Number {
-        if let Some(&number) = self.ids.get(id) {
-            return number;
-        }
-        let number = self.free.last().copied().unwrap_or(self.uses.len());
-        // First, because it calls the id's `clone` and `cmp`, which may panic.
-        self.ids.insert(id.clone(), number);
-        if self.free.pop().is_none() {
-            self.uses.push(Use::default());
-        }
-        self.unused += 1;
-        number
-    }
-
-    /// Drops the unused ids, if they may be more than half of all. O(1) for each, amortised.
-    fn tidy(&mut self) {
-        if self.unused > self.ids.len() / 2 {
-            let Self { ids, uses, free, .. } = self;
-            ids.retain(|_, &mut number| {
-                let is_unused = uses[number].is_unused();
-                free.extend(is_unused.then_some(number));
-                !is_unused
-            });
-            self.unused = 0;
-        }
     }
 
     /// Takes out every event that is here, ready ones too, in the order in which they came. O(h).
@@ -379,14 +276,13 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     /// let mut buffer = DagBuffer::new(DagLimits::default());
     /// buffer.accept(DagEvent { id: 3, parents: vec![2], payload: () }, |_| false)?;
     /// buffer.accept(DagEvent { id: 1, parents: vec![], payload: () }, |_| false)?;
-    /// let held = buffer.drain_held();
-    /// assert!(held.iter().map(|event| event.id).eq([3, 1]));
+    /// let drained = buffer.drain_undelivered();
+    /// assert!(drained.iter().map(|event| event.id).eq([3, 1]));
     /// assert!(buffer.is_empty() && buffer.missing().next().is_none());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn drain_held(&mut self) -> Vec<DagEvent<I, P>> {
-        self.unused = self.ids.len();
-        self.uses.fill(Use::default());
+    pub fn drain_undelivered(&mut self) -> Vec<DagEvent<I, P>> {
+        self.names.clear_uses();
         self.links.clear();
         self.ready.clear();
         mem::take(&mut self.events).into_values().map(|held| held.event).collect()
@@ -423,7 +319,7 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     ///
     /// Put it into the store before the next [`accept`](Self::accept).
     pub fn pop(&mut self) -> Option<DagEvent<I, P>> {
-        self.tidy();
+        self.names.tidy();
         let arrival = *self.ready.first()?;
         let number = self.events.get(&arrival)?.number;
         let event = self.remove(arrival)?;
@@ -436,7 +332,7 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     ///
     /// It changes only with `accept`, `advance_to` and `forget`, not with `pop`.
     pub fn missing(&self) -> impl Iterator<Item = &I> {
-        self.ids.iter().filter(|&(_, &number)| self.uses[number].is_missing()).map(|(id, _)| id)
+        self.names.missing()
     }
 
     /// Visits the parents for which the event `id` still waits, in its order. O(p log h).
@@ -444,11 +340,11 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     /// Nothing if it is not here, or ready. To learn why an event does not come, follow these: what is here waits
     /// in its turn, what is not is [`missing`](Self::missing), and who comes back to where she was has found a cycle.
     pub fn blocked_on(&self, id: &I) -> impl Iterator<Item = &I> {
-        let arrival = self.arrival(id);
+        let arrival = self.names.arrival_of(id);
         let held = arrival.and_then(|arrival| Some((arrival, self.events.get(&arrival)?)));
         held.into_iter().flat_map(move |(arrival, held)| {
             let waits = move |parent| {
-                self.ids.get(parent).is_some_and(|&number| self.links.contains(&(number, arrival)))
+                self.names.find(parent).is_some_and(|number| self.links.contains(&(number, arrival)))
             };
             held.event.parents.iter().filter(move |&parent| waits(parent))
         })
@@ -457,8 +353,8 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     /// Takes events as delivered that have come into the store on another way: a snapshot, a bulk transfer.
     ///
     /// Those that are held are dropped, and what waited for them is released. It is enough to name those that are
-    /// [`missing`](Self::missing) or [`held`](Self::held); the store must have the ancestors of all that it has.
-    /// O(p log h) for each that is held, O(log h) for each other id and for each event that names it.
+    /// [`missing`](Self::missing) or [`undelivered`](Self::undelivered); the store must have the ancestors of all that
+    /// it has. O(p log h) for each that is held, O(log h) for each other id and for each event that names it.
     ///
     /// ```
     /// use happens_before::DagBuffer;
@@ -478,16 +374,16 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         I: 'a,
     {
         for id in ids {
-            self.tidy();
-            let Some(&number) = self.ids.get(id) else { continue };
-            let event = self.uses[number].arrival.and_then(|arrival| self.remove(arrival));
+            self.names.tidy();
+            let Some(number) = self.names.find(id) else { continue };
+            let event = self.names.arrival(number).and_then(|arrival| self.remove(arrival));
             self.release(number);
             drop(event);
         }
     }
 
-    /// Takes out the event `id`, if it is here, and every event here that has it as an ancestor, as far as events
-    /// that are here lead to it.
+    /// Takes out the event `id`, if it is here, and every event here that descends from it through events that are
+    /// here.
     ///
     /// For an event that is invalid, or cannot be had; for a cycle, of which any id will do; for room. No parent is
     /// asked for any longer that only these have named. Nothing remembers them: the caller refuses what must not
@@ -508,10 +404,10 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn forget(&mut self, id: &I) -> Vec<DagEvent<I, P>> {
-        self.tidy();
-        let Some(&number) = self.ids.get(id) else { return Vec::new() };
+        self.names.tidy();
+        let Some(number) = self.names.find(id) else { return Vec::new() };
         // Calls nothing of the caller's from here on.
-        let itself = self.uses[number].arrival.and_then(|arrival| self.remove(arrival));
+        let itself = self.names.arrival(number).and_then(|arrival| self.remove(arrival));
         let mut forgotten: Vec<_> = itself.into_iter().collect();
         let mut numbers: Vec<_> = [number].into();
         let mut followed = 0;
@@ -525,18 +421,13 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         forgotten
     }
 
-    /// Returns when the event `id` has arrived, if it is here.
-    fn arrival(&self, id: &I) -> Option<u64> {
-        self.uses[*self.ids.get(id)?].arrival
-    }
-
     fn get(&self, id: &I) -> Option<&Held<I, P>> {
-        self.events.get(&self.arrival(id)?)
+        self.events.get(&self.names.arrival_of(id)?)
     }
 
     /// Finds the first to arrive of the events that wait for `parent`.
     fn first_child(&self, parent: Number) -> Option<u64> {
-        if self.uses[parent].links == 0 {
+        if self.names.links(parent) == 0 {
             return None;
         }
         self.links.range((parent, 0)..=(parent, u64::MAX)).next().map(|&(_, child)| child)
@@ -545,8 +436,7 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     /// Takes an event out, and the links that lead to it. Calls nothing of the caller's.
     fn remove(&mut self, arrival: u64) -> Option<DagEvent<I, P>> {
         let Held { event, number, parents, links } = self.events.remove(&arrival)?;
-        self.uses[number].arrival = None;
-        self.unused += usize::from(self.uses[number].is_unused());
+        self.names.leave(number);
         if links == 0 {
             self.ready.remove(&arrival);
             return Some(event);
@@ -560,8 +450,7 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     /// Takes away the link from a parent to an event, if there is one.
     fn remove_link(&mut self, parent: Number, child: u64) {
         if self.links.remove(&(parent, child)) {
-            self.uses[parent].links -= 1;
-            self.unused += usize::from(self.uses[parent].is_unused());
+            self.names.remove_link(parent);
         }
     }
 
@@ -570,7 +459,7 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         while let Some(child) = self.first_child(parent) {
             self.remove_link(parent, child);
             let Some(held) = self.events.get_mut(&child) else { continue };
-            held.links -= 1; // G2
+            held.links -= 1; // DB2
             if held.links == 0 {
                 self.ready.insert(child);
             }
@@ -580,116 +469,39 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     /// Checks the invariants, and says which one is broken. O(everything).
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
-        let number_of = |id: &I| self.ids.get(id).copied();
-        let at_id = |(&arrival, held): (&u64, &Held<I, P>)| {
-            number_of(&held.event.id) == Some(held.number) && self.uses[held.number].arrival == Some(arrival)
+        self.names.validate()?;
+        let is_named = |(&arrival, held): (&u64, &Held<I, P>)| {
+            let named = self.names.find(&held.event.id);
+            named == Some(held.number) && self.names.arrival(held.number) == Some(arrival)
         };
-        let here = self.uses.iter().filter(|used| used.arrival.is_some()).count();
-        if here != self.events.len() || !self.events.iter().all(at_id) {
-            return Err("G1: every event that is here has an id of its own");
-        }
-        let mut numbers: Vec<_> = self.ids.values().chain(&self.free).copied().collect();
-        numbers.sort_unstable();
-        if !numbers.into_iter().eq(0..self.uses.len()) {
-            return Err("G1: every id has a number of its own");
-        }
-        if self.ids.values().filter(|&&number| self.uses[number].is_unused()).count() > self.unused
-            || !self.free.iter().all(|&number| self.uses[number].is_unused())
-        {
-            return Err("G5: unused ids are counted");
+        if self.names.here() != self.events.len() || !self.events.iter().all(is_named) {
+            return Err("DB1: every event that is here has an id of its own");
         }
         let from = |parent| self.links.range((parent, 0)..=(parent, u64::MAX)).count();
-        if !self.uses.iter().enumerate().all(|(number, used)| used.links == from(number)) {
-            return Err("G2: every id counts the links that lead from it");
+        if !self.names.numbers().all(|number| self.names.links(number) == from(number)) {
+            return Err("DB2: every id counts the links that lead from it");
         }
         let mut links = 0;
         for (&arrival, held) in &self.events {
-            let named: BTreeSet<_> = held.event.parents.iter().filter_map(number_of).collect();
+            let named: BTreeSet<_> = held.event.parents.iter().filter_map(|id| self.names.find(id)).collect();
             let here = named.into_iter().filter(|&parent| self.links.contains(&(parent, arrival))).count();
             if here != held.links {
-                return Err("G2: every event counts its links");
+                return Err("DB2: every event counts its links");
             }
             links += here;
             if self.ready.contains(&arrival) != (here == 0) {
-                return Err("G3: ready are exactly the events without links");
+                return Err("DB3: ready are exactly the events without links");
             }
         }
         if links != self.links.len() {
-            return Err("G2: a link leads to an event that names its parent");
+            return Err("DB2: a link leads to an event that names its parent");
         }
         if !self.ready.iter().all(|arrival| self.events.contains_key(arrival)) {
-            return Err("G3: what is ready is here");
+            return Err("DB3: what is ready is here");
         }
         if links > self.limits.links || self.events.len() > self.limits.events.max(1).saturating_mul(2) {
-            return Err("G4: no more than the limits");
+            return Err("DB4: no more than the limits");
         }
         Ok(())
     }
 }
-
-/// An event that was not accepted, and why. The buffer is as before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct EventError<I, P> {
-    /// The event.
-    pub event: DagEvent<I, P>,
-    /// The reason why it was refused.
-    pub kind: EventErrorKind,
-}
-
-/// The reason why an event was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EventErrorKind {
-    /// An event with this id and another content is held: its author has used the id twice, or someone forges. The
-    /// first is kept.
-    Equivocation,
-    /// The event names itself as a parent, and could never be delivered.
-    OwnParent,
-    /// The event has more parents than the limit.
-    TooManyParents {
-        /// [`DagLimits::parents`].
-        limit: usize,
-    },
-    /// No room for the event. Pop what is ready, get what is missing or forget it, and accept this one again later:
-    /// nothing remembers it.
-    BufferFull {
-        /// [`DagLimits::events`].
-        limit: usize,
-    },
-    /// No room for the parents of the event that are not delivered. Get what is missing or forget it, and accept
-    /// this one again later: nothing remembers it.
-    TooManyLinks {
-        /// [`DagLimits::links`].
-        limit: usize,
-    },
-}
-
-impl<I: fmt::Debug, P> fmt::Display for EventError<I, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = &self.event.id;
-        match &self.kind {
-            EventErrorKind::Equivocation => {
-                write!(f, "another content of event {id:?} is held; its author has used the id twice")
-            }
-            EventErrorKind::OwnParent => {
-                write!(f, "event {id:?} names itself as a parent; distrust the sender")
-            }
-            EventErrorKind::TooManyParents { limit } => {
-                write!(f, "event {id:?} has more than {limit} parents; distrust the sender, or raise the limit")
-            }
-            EventErrorKind::BufferFull { limit } => write!(
-                f,
-                "no room for event {id:?}, with a limit of {limit}; \
-                 pop what is ready, get what is missing or forget it, and accept it again later"
-            ),
-            EventErrorKind::TooManyLinks { limit } => write!(
-                f,
-                "event {id:?} waits for more parents than the limit of {limit} leaves room for; \
-                 get what is missing or forget it, and accept it again later"
-            ),
-        }
-    }
-}
-
-impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for EventError<I, P> {}

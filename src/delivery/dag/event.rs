@@ -1,0 +1,31 @@
+//! Events that name their parents by id.
+
+use core::fmt;
+
+use crate::compat::Vec;
+use crate::delivery::error::Arrival;
+
+/// An event with the ids of those that it directly builds on.
+///
+/// # Examples
+///
+/// ```
+/// use happens_before::delivery::DagEvent;
+///
+/// let merge = DagEvent { id: "f00d", parents: vec!["beef", "cafe"], payload: "Merge branch 'tea'" };
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DagEvent<I, P> {
+    /// The name by which others depend on it.
+    pub id: I,
+    /// The ids of its direct causes, in the order that the application wants them in.
+    pub parents: Vec<I>,
+    /// The payload.
+    pub payload: P,
+}
+
+impl<I: fmt::Debug, P> Arrival for DagEvent<I, P> {
+    fn write_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "event {:?}", self.id)
+    }
+}
