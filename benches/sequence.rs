@@ -14,7 +14,7 @@ use std::time::Instant;
 use criterion::{Criterion, criterion_group, criterion_main};
 use happens_before::counter::AtomicCounter;
 use happens_before::sequence::{
-    Blocks, BlocksConfig, Interleaved, SnowflakeLayout, ReserveAhead, Snowflake, SnowflakeConfig, Store,
+    Blocks, BlocksConfig, Interleaved, ReserveAhead, Snowflake, SnowflakeConfig, SnowflakeLayout, Store,
 };
 
 /// Numbers of one iteration.
@@ -108,9 +108,13 @@ fn one_number(c: &mut Criterion) {
         number
     });
 
-    let mut clock =
-        Snowflake::new(SnowflakeConfig { layout: SnowflakeLayout::SNOWFLAKE, node: 5, origin_ms: 0, ahead_ms: 0 })
-            .unwrap();
+    let mut clock = Snowflake::new(SnowflakeConfig {
+        layout: SnowflakeLayout::SNOWFLAKE,
+        node: 5,
+        origin_ms: 0,
+        ahead_ms: 0,
+    })
+    .unwrap();
     numbers(c, "Snowflake, time given, 16 a millisecond", |index| {
         let id = clock.issue(1_000 + index / 16).unwrap();
         assert_eq!(id, (1_000 + index / 16) << 22 | 5 << 12 | (index % 16));
