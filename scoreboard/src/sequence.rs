@@ -19,7 +19,7 @@ use ferroid::id::SnowflakeTwitterId;
 use happens_before::counter::AtomicCounter;
 use happens_before::scalar::{SystemTime, TimeSource};
 use happens_before::sequence::{
-    Blocks, BlocksConfig, Interleaved, SnowflakeLayout, ReserveAhead, Snowflake, SnowflakeConfig, Store,
+    Blocks, BlocksConfig, Interleaved, ReserveAhead, Snowflake, SnowflakeConfig, SnowflakeLayout, Store,
 };
 
 use crate::scalar::{increasing, local_increment};

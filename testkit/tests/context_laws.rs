@@ -304,7 +304,7 @@ fn text_forms() {
     assert_eq!(Context::default().to_string(), "{}");
     assert_eq!(
         context.clone().insert_within(&Dot::new("c", 1).unwrap(), 2).unwrap_err().to_string(),
-        "more than 2 ranges; ask for what is missing before taking in more"
+        "more than 2 ranges; ask for what is missing before accepting more"
     );
 }
 
