@@ -42,22 +42,23 @@ use settling::Outstanding;
 /// [`PublisherConfig::log`] says which half of the picture applies. Over [`LogKind::Slots`]:
 ///
 /// ```text
-///            ┌──────────── occupied by another, trimmed ───────────┐
-///            ▼                                                     │
-///   publish ─► Numbers ── number ─► Write(slot) ─┬─ written, or occupied by this very entry ─► Published
-///            ▲  │ ▲                     ▲  │     │
-///            │  └─┘ behind the tail     └──┘     └─ sealed, or occupied by a later epoch ─► EnterEpoch
-///            └───────────────────────── enter ── unknown ───────────┘
+///              ┌───────── occupied by another, trimmed ───────┐
+///              ▼                                              │
+///   publish ─► Numbers ── number ─► Write(slot) ──────────────┼─ written, or occupied by this very entry ─► Published
+///              ▲ ▲   │              ▲    │                    │
+///              │ └───┘              └────┘                    └─ sealed, or occupied by a later epoch ─► EnterEpoch
+///              │ behind the tail    unknown                                                                  │
+///              └──────────────────────────────────── enter ──────────────────────────────────────────────────┘
 /// ```
 ///
 /// Over [`LogKind::Appends`], where no slot can be lost:
 ///
 /// ```text
 ///   publish ─► Append ─┬─ appended, by this request or an earlier one ─► Published
-///            ▲  ▲  │   │
-///            │  └──┘   └─ sealed ─► EnterEpoch
-///            │ unknown                  │
-///            └───────── enter ──────────┘
+///              ▲ ▲  │  │
+///              │ └──┘  └─ sealed ─► EnterEpoch
+///              │ unknown                │
+///              └──────── enter ─────────┘
 /// ```
 ///
 /// In each stage too many answers that settle nothing end in a [`PublishError`].
@@ -251,8 +252,8 @@ impl<I: NodeId, P> Publisher<I, P> {
         id
     }
 
-    /// Notes that `slot` is occupied: what a subscriber beside this publisher has seen. Saves numbers that would turn out
-    /// to be behind.
+    /// Notes that `slot` is occupied, as a subscriber beside this publisher has seen. Over slots this saves numbers that
+    /// would turn out to be behind.
     pub fn observe_tail(&mut self, slot: u64) {
         self.tail = self.tail.max(slot);
     }
@@ -278,7 +279,7 @@ impl<I: NodeId, P> Publisher<I, P> {
         self.numbering.last()
     }
 
-    /// Returns the highest occupied slot known.
+    /// Returns the highest occupied slot known. Over appends, which do not need it, none is kept.
     pub fn tail(&self) -> u64 {
         self.tail
     }

@@ -280,14 +280,15 @@ impl<I: NodeId, P> Publisher<I, P> {
     /// Enters an epoch whose counter, if there is one, starts above `tail`, the highest occupied slot: the answer of sealing.
     ///
     /// A publisher that starts later, when the epoch has begun or the log is long, learns both from
-    /// [`Log::seal`](crate::broadcast::Log::seal) with epoch 0, which changes nothing. Over appends the tail is not needed,
-    /// and 0 will do.
+    /// [`Log::seal`](crate::broadcast::Log::seal) with epoch 0, which changes nothing. Over appends the tail is ignored.
     ///
     /// Epochs and tails only go up; lower ones are left out of account. A write that is outstanding is settled in its
     /// own epoch first; numbers are asked for in the new one. An append is repeated in its own epoch until the log says
     /// that this is over.
     pub fn enter(&mut self, epoch: u64, tail: u64) {
-        self.observe_tail(tail);
+        if self.config.log == LogKind::Slots {
+            self.observe_tail(tail);
+        }
         if epoch <= self.epoch {
             return;
         }
@@ -349,7 +350,6 @@ impl<I: NodeId, P> Publisher<I, P> {
     }
 
     fn succeed(&mut self, slot: u64) -> Option<Published<I>> {
-        self.observe_tail(slot);
         let id = self.outstanding.as_ref()?.entry.id()?.clone();
         self.outstanding = None;
         Some(Published { id, slot })
