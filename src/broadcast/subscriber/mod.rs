@@ -331,7 +331,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.claims.claimed()
     }
 
-    /// Sets how many nodes may have delivered messages.
+    /// Sets the highest number of nodes that may have delivered messages.
     pub fn set_nodes(&mut self, nodes: usize) {
         self.config.nodes = nodes;
     }
