@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use happens_before::broadcast::{
     Delivery, Entry, MemoryLog, Position, ReadAnswer, ReadLimit, Snapshot, SubscribeError, SubscribeRequest,
-    SubscriberConfig, WriteAnswer, blocking,
+    SubscriberConfig, Unreadable, WriteAnswer, blocking,
 };
 use happens_before::{Dot, Subscriber, VersionVector};
 
@@ -622,4 +622,55 @@ fn the_least_window_is_one_slot() {
     assert_eq!(deliver(&mut machine), ["a1@0:1:0"]);
     answer(&mut machine, 0, &[2]);
     assert_eq!(deliver(&mut machine), ["a2@0:2:0"]);
+}
+
+/// Makes a machine that has delivered slot 1, cannot read slot 2, and has found a skip of it.
+fn with_a_skip_found() -> Machine {
+    let mut machine = Machine::new(CONFIG);
+    answer(&mut machine, 0, &[1]);
+    assert_eq!(deliver(&mut machine), ["a1@0:1:0"]);
+    machine.handle_entry(2, Entry::unreadable(Unreadable::Damaged)).unwrap();
+    assert!(matches!(machine.obstacle(), Some(SubscribeError::Unreadable { slot: 2, .. })));
+    let Some(SubscribeRequest::Read { from: 3, limit }) = poll(&mut machine, 0) else { panic!("no search") };
+    let skip = Entry::skip(0, id('b', 1), 2);
+    machine.handle_read(0, 3, limit, ReadAnswer::Entries(vec![(3, skip)])).unwrap();
+    assert_eq!(machine.obstacle(), None);
+    machine
+}
+
+#[test]
+fn two_contents_are_an_obstacle_also_where_a_skip_was_found() {
+    let mut machine = with_a_skip_found();
+    machine.handle_entry(2, message('a', 2)).unwrap();
+    assert!(matches!(machine.handle_entry(2, message('c', 1)), Err(SubscribeError::Conflict { slot: 2, .. })));
+    assert_eq!(machine.obstacle(), Some(SubscribeError::Halted { slot: 2 }));
+    assert_eq!((machine.poll_timeout(), machine.internal_validate()), (None, Ok(())));
+}
+
+#[test]
+fn a_skip_in_a_log_that_was_rolled_back_counts_no_more() {
+    let mut machine = with_a_skip_found();
+    let before = Snapshot { next: 2, ..Snapshot::default() };
+    let limit = ReadLimit::entries(2);
+    let error = machine.handle_read(0, 1, limit, ReadAnswer::Entries(vec![(1, message('c', 1))])).unwrap_err();
+    assert_eq!(error, SubscribeError::RolledBack { slot: 1 });
+    machine.install(before).unwrap();
+    machine.handle_entry(2, Entry::unreadable(Unreadable::Damaged)).unwrap();
+    assert_eq!(deliver(&mut machine), [""; 0]);
+    assert!(matches!(machine.obstacle(), Some(SubscribeError::Unreadable { slot: 2, .. })));
+}
+
+#[test]
+fn nothing_of_a_late_answer_is_used_once_the_log_was_rolled_back() {
+    let mut machine = Machine::new(CONFIG);
+    answer(&mut machine, 0, &[1, 2]);
+    assert_eq!(deliver(&mut machine), ["a1@0:1:0", "a2@0:2:0"]);
+    let rolled_back = Err(SubscribeError::RolledBack { slot: 2 });
+    let limit = ReadLimit::entries(2);
+    for _ in 0..2 {
+        let other = ReadAnswer::Entries(vec![(2, message('b', 1))]);
+        assert_eq!(machine.handle_read(0, 2, limit, other), rolled_back);
+    }
+    assert_eq!(machine.handle_read(0, 3, limit, entries(&[3])), rolled_back);
+    assert_eq!((machine.poll_request(1_000), machine.claimed()), (None, 2));
 }

@@ -1,6 +1,6 @@
 //! The limits and waits of a subscriber.
 
-/// Configuration of a [`Subscriber`](super::Subscriber): how long it waits, and the most that others can make it remember.
+/// Configuration of a [`Subscriber`](super::Subscriber): its waits, and limits to what others can make it remember.
 ///
 /// Times are in milliseconds. Others can make a subscriber keep `bytes` and one entry more, `nodes` ids with a number
 /// each, and `skips` numbers of slots.

@@ -226,27 +226,37 @@ impl fmt::Display for LogFull {
 
 impl core::error::Error for LogFull {}
 
-/// The reason why a subscriber does not go on.
+/// The reason why a [`Subscriber`](crate::Subscriber) does not go on.
+///
+/// In each case nothing is delivered that should not be. Everything below the slot that is named can still be delivered,
+/// and what the subscriber has delivered stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubscribeError<I, P> {
-    /// The log no longer has what comes next. [Install](super::Subscriber::install) a snapshot that is at least as far.
+    /// The log no longer has the next slot. Nothing is accepted. The subscriber lags, or the log was trimmed too early.
+    ///
+    /// [Install](crate::Subscriber::install) a snapshot that is at least as far.
     Trimmed {
         /// The slot to deliver next.
         next: u64,
         /// The first slot that the log has.
         first: u64,
     },
-    /// More holes in a row than are believed. Nothing is filled. Find out whether the counter or the log is right; if the
-    /// holes are real, go on with a higher limit.
+    /// More holes in a row than [`jump`](super::SubscriberConfig::jump) allows. The entries that were read are kept, and
+    /// nothing is filled. The counter is at fault, or the log, or the limit is too low.
+    ///
+    /// Find out whether the counter or the log is right. If the holes are real, go on with a higher limit.
     Jump {
         /// The slot to deliver next.
         next: u64,
         /// The next one that is claimed.
         slot: u64,
     },
-    /// Fatal: two contents in one slot, with both as proof. The log does not write once. What is below the slot can still
-    /// be delivered; the slot and what follows will not be, since others may have delivered the other content.
+    /// Two contents of one slot, with both as proof. Fatal: the slot and what follows are not delivered any more, since
+    /// others may have delivered the other content. The log is at fault, for it does not write once; or an announcement
+    /// was forged.
+    ///
+    /// Stop, and find out which of them others have delivered.
     Conflict {
         /// The slot.
         slot: u64,
@@ -255,15 +265,16 @@ pub enum SubscribeError<I, P> {
         /// The content that was seen later.
         second: Entry<I, P>,
     },
-    /// The log no longer holds what was passed in this slot: it was restored from a backup, or fails to keep what it
-    /// acknowledged. Its history is no longer the one that was delivered here, so nothing more is delivered.
+    /// The log no longer holds what was passed in this slot. Its history is no longer the one that was delivered here, so
+    /// nothing more is accepted. The log was restored from a backup, or fails to keep what it acknowledged.
     ///
-    /// [Install](super::Subscriber::install) a snapshot of a subscriber of the log as it is now, or start anew.
+    /// [Install](crate::Subscriber::install) a snapshot of a subscriber of the log as it is now, or start anew.
     RolledBack {
         /// The slot.
         slot: u64,
     },
-    /// Two contents were seen in this slot before; nothing is accepted from there on.
+    /// Two contents were seen in this slot before, as [`Conflict`](Self::Conflict) has said. Nothing is accepted from there
+    /// on; the subscriber is unchanged.
     Halted {
         /// The slot.
         slot: u64,
@@ -271,8 +282,8 @@ pub enum SubscribeError<I, P> {
     /// The next slot cannot be read. The subscriber looks on in the log for a [`Skip`](super::Content::Skip) of the slot,
     /// and goes on once it finds one, or once the slot can be read.
     ///
-    /// [`Damaged`](Unreadable::Damaged): restore the slot, or publish a `Skip` of it. [`LaterVersion`](Unreadable::LaterVersion):
-    /// update this reader, and do not skip the slot.
+    /// [`Damaged`](Unreadable::Damaged): the log is at fault. Restore the slot, or publish a `Skip` of it.
+    /// [`LaterVersion`](Unreadable::LaterVersion): this reader is too old. Update it, and do not skip the slot.
     Unreadable {
         /// The slot.
         slot: u64,
@@ -280,9 +291,10 @@ pub enum SubscribeError<I, P> {
         kind: Unreadable,
     },
     /// The next slot holds a [`Skip`](super::Content::Skip) of a slot that this subscriber has passed without skipping it,
-    /// so that others may have another history. The subscriber does not deliver what follows.
+    /// so that others may have another history. The subscriber does not pass the `Skip`, and looks on for a `Skip` of it.
+    /// The operator who published it is at fault, or the memory of skipped slots was too small.
     ///
-    /// If a subscriber has skipped the slot, [install](super::Subscriber::install) a snapshot of that one from after the
+    /// If a subscriber has skipped the slot, [install](crate::Subscriber::install) a snapshot of that one from after the
     /// `Skip`. If none has, the `Skip` was a mistake: publish a `Skip` of the slot `by`.
     NotSkipped {
         /// The slot that should have been skipped.
@@ -290,8 +302,10 @@ pub enum SubscribeError<I, P> {
         /// The slot that holds the `Skip`.
         by: u64,
     },
-    /// The log has given an answer that breaks its [contract](super::Log). Nothing of the answer is used, and the log is
-    /// asked again after a pause. The engine is at fault.
+    /// The log has given an answer that breaks the rules of [`Log`](super::Log). Nothing of the answer is used, and the log
+    /// is asked again after a pause. The engine is at fault.
+    ///
+    /// Go on; if it comes again, check the engine.
     InvalidAnswer {
         /// The slot at which the read began, or that was to be filled.
         slot: u64,

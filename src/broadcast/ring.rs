@@ -1,4 +1,4 @@
-//! What stands in slots, from a first one on: as long as it must be, and no longer than its limit.
+//! A ring of slots, from a first one on: as long as it must be, and no longer than its limit.
 //!
 //! ```text
 //!   first is 9   ┌────┬────┬────┬────┐
@@ -15,7 +15,7 @@ use crate::compat::Vec;
 pub(super) struct Ring<T> {
     first: u64,
     places: Vec<Option<T>>,
-    /// How many slots from the first one on may be occupied.
+    /// The slots from the first one on that may be occupied.
     limit: usize,
 }
 
@@ -41,21 +41,21 @@ impl<T> Ring<T> {
         slot as usize & self.places.len().wrapping_sub(1)
     }
 
-    /// How far a slot is from the first one, if it may be occupied.
+    /// The distance of a slot from the first one, if it may be occupied.
     #[inline]
     fn offset(&self, slot: u64) -> Option<usize> {
         let offset = usize::try_from(slot.checked_sub(self.first)?).ok()?;
         (offset < self.limit).then_some(offset)
     }
 
-    /// What stands in a slot.
+    /// The entry in a slot.
     #[inline]
     pub(super) fn get(&self, slot: u64) -> Option<&T> {
         self.offset(slot).filter(|&offset| offset < self.places.len())?;
         self.places.get(self.index(slot))?.as_ref()
     }
 
-    /// What stands in the first slot.
+    /// The entry in the first slot.
     pub(super) fn front(&self) -> Option<&T> {
         self.places.get(self.index(self.first))?.as_ref()
     }
@@ -67,7 +67,7 @@ impl<T> Ring<T> {
         self.places.get_mut(index)
     }
 
-    /// Passes the first slot, out of whose place something was taken.
+    /// Passes the first slot, after its entry was taken out.
     #[inline]
     pub(super) fn pass(&mut self) {
         self.first += 1; // no overflow: occupied slots end at `MAX_SLOT`
@@ -109,7 +109,7 @@ impl<T> Ring<T> {
         self.slots().filter(|&slot| self.get(slot).is_some())
     }
 
-    /// What stands in them, in any order.
+    /// The entries in them, in any order.
     pub(super) fn entries(&self) -> impl Iterator<Item = &T> {
         self.places.iter().flatten()
     }

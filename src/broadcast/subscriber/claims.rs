@@ -46,7 +46,7 @@ impl Claims {
     /// Notes that the entry in `slot` was dropped, and has to be read.
     pub(super) fn note_dropped(&mut self, slot: u64) {
         self.note_current(slot);
-        self.uncover(slot);
+        self.covered = self.covered.min(slot - 1); // not below the next slot
     }
 
     /// Notes that all slots up to `current` are claimed.
@@ -66,9 +66,9 @@ impl Claims {
         self.covered = self.covered.max(slot);
     }
 
-    /// Notes that the slots from `slot` on have to be read before they are filled.
-    pub(super) fn uncover(&mut self, slot: u64) {
-        self.covered = self.covered.min(slot - 1); // slots begin at 1
+    /// Notes that `next` and the slots after it have to be read before they are filled.
+    pub(super) fn uncover(&mut self, next: u64) {
+        self.covered = next - 1; // slots begin at 1
     }
 
     pub(super) fn internal_validate(&self, next: u64) -> Result<(), &'static str> {

@@ -45,7 +45,7 @@ impl<I: NodeId> Delivered<I> {
         }
     }
 
-    /// Whether there is room for a node, once another one is removed.
+    /// Returns whether there is room for a node, once another one is removed.
     pub(super) fn has_room(&self, node: &I, without: &I, limit: usize) -> bool {
         let removed = usize::from(self.places.contains_key(without));
         node == without || self.places.len() - removed < limit || self.places.contains_key(node)

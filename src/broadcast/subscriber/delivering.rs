@@ -90,14 +90,13 @@ impl<I: NodeId, P> Subscriber<I, P> {
     #[cold]
     fn pass_note(&mut self) -> Result<bool, NodeTableFull<I>> {
         let (slot, limit) = (self.window.next(), self.config.nodes);
-        if self.search.has_found(slot) {
+        let Some(entry) = self.window.front() else { return Ok(false) };
+        if self.search.has_found(slot) && !matches!(entry.content(), Content::Fill) {
             self.history.forget(); // the slot may be restored
             self.window.pop();
             self.skipped.insert(slot);
             return Ok(true);
-        }
-        let Some(entry) = self.window.front() else { return Ok(false) };
-        if !self.is_passable(slot, entry) {
+        } else if !self.is_passable(slot, entry) {
             return Ok(false);
         }
         let has_room = match entry.content() {

@@ -168,7 +168,10 @@ impl<I: NodeId> History<I> {
         let found = entries.iter().find(|(slot, _)| *slot == self.slot);
         match found {
             Some((_, entry)) if self.is_passed(entry) => {
-                (self.start, self.gaps) = (Start::Last, 0);
+                self.gaps = 0;
+                if matches!(self.start, Start::Back { .. }) {
+                    self.start = Start::Last;
+                }
                 Verdict::Same
             }
             None if from < self.slot => Verdict::Unknown,
@@ -216,12 +219,17 @@ impl<I: NodeId> History<I> {
     /// Notes that a read from `from` on has found that the log begins at `first`, which is not above the next slot.
     /// Returns whether only what was passed is trimmed, so that another read will find what follows.
     pub(super) fn note_trimmed(&mut self, from: u64, first: u64) -> bool {
-        if (1..first).contains(&self.slot) && from <= self.slot {
-            self.start = Start::Next { trimmed: self.slot };
-        } else if self.start == (Start::Back { from }) {
-            self.start = Start::Back { from: first };
-        } else {
-            return false;
+        let is_passed = (1..first).contains(&self.slot) && from <= self.slot;
+        match self.start {
+            Start::Back { from: back } if from == back && !is_passed => {
+                self.start = Start::Back { from: first }
+            }
+            // Not the answer to the read that was last made: that one will tell.
+            Start::Back { from: back } if from != back => return is_passed,
+            Start::Last | Start::Next { .. } if !is_passed => return false,
+            Start::Last | Start::Next { .. } | Start::Back { .. } => {
+                self.start = Start::Next { trimmed: self.slot };
+            }
         }
         true
     }

@@ -190,7 +190,7 @@ pub struct Subscriber<I, P> {
     delivered: Delivered<I>,
     history: History<I>,
     window: Window<I, P>,
-    /// Whether something in the window may have been announced, and not read.
+    /// Set if something in the window may have been announced, and not read.
     announced: bool,
     /// The rest of the entry in the slot that was passed last.
     begun: Option<Begun<I, P>>,
@@ -331,7 +331,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.claims.claimed()
     }
 
-    /// Sets how many nodes may have delivered messages.
+    /// Sets the highest number of nodes that may have delivered messages.
     pub fn set_nodes(&mut self, nodes: usize) {
         self.config.nodes = nodes;
     }

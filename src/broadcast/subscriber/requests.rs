@@ -15,7 +15,7 @@ pub enum SubscribeRequest {
         /// The most that the answer may hold.
         limit: ReadLimit,
     },
-    /// Write [`Entry::fill`](super::Entry::fill) of this epoch into the slot; the answer goes to
+    /// Write [`Entry::fill`](crate::broadcast::Entry::fill) of this epoch into the slot; the answer goes to
     /// [`Subscriber::handle_fill`].
     ///
     /// There are no holes over an [`AppendLog`](crate::broadcast::AppendLog). If one shows, read the slot once more: what

@@ -78,13 +78,13 @@ impl<I, P> Window<I, P> {
         self.ring.front().map(|held| &held.entry)
     }
 
-    /// The place of the next slot. Who takes the entry out of it passes the slot, with [`pass`](Self::pass).
+    /// The place of the next slot. After the entry is taken out of it, call [`pass`](Self::pass).
     #[inline]
     pub(super) fn front_mut(&mut self) -> Option<&mut Option<Held<I, P>>> {
         self.ring.front_mut()
     }
 
-    /// Passes the next slot, out of whose place an entry of so many bytes was taken.
+    /// Passes the next slot, after its entry of `bytes` was taken out.
     #[inline]
     pub(super) fn pass(&mut self, bytes: usize) {
         self.bytes -= bytes; // counted when it was kept
