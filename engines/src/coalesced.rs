@@ -12,7 +12,7 @@ const TRIES: usize = 100;
 
 /// A counter shared by threads, whose calls become one request to the counter within while that is busy.
 ///
-/// As linearizable as the counter within: see [`coalescing`](happens_before::counter::coalescing). A call waits for at
+/// As linearizable as the counter within: see [`Coalescing`]. A call waits for at
 /// most two requests, the one under way and its own. There is no thread behind it: whoever comes first while
 /// nothing is under way sends the request.
 ///
