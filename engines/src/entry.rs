@@ -25,8 +25,8 @@
 //! # Damage and later versions
 //!
 //! Every version begins with the checksum and the version. So bytes whose checksum is wrong are
-//! [damaged](Fault::Checksum), and a version or a kind that is unknown under a checksum that is right was
-//! [written by a later version](Fault::LaterVersion).
+//! [damaged](Unreadable::Damaged), and a version or a kind that is unknown under a checksum that is right was
+//! [written by a later version](Unreadable::LaterVersion).
 
 use happens_before::Dot;
 use happens_before::broadcast::{Content, Entry, Unreadable};
@@ -48,17 +48,17 @@ const UNREADABLE: u64 = 5;
 ///
 /// ```
 /// use happens_before::Dot;
-/// use happens_before::broadcast::Entry;
-/// use happens_before_engines::entry::{self, Fault};
+/// use happens_before::broadcast::{Entry, Unreadable};
+/// use happens_before_engines::entry;
 ///
 /// let said = Entry::message(0, Dot::new(7_u32, 3).unwrap(), b"yes".to_vec());
 /// let mut bytes = entry::encode(b"log", &said);
 /// assert_eq!(bytes[4..], *b"\x01\x01\0\x02\x07\x02\x01\x03yes");
 /// assert_eq!(entry::decode(b"log", &bytes), Ok(said));
 ///
-/// assert_eq!(entry::decode::<String, Vec<u8>>(b"log", &bytes), Err(Fault::OtherIds));
+/// assert_eq!(entry::decode::<String, Vec<u8>>(b"log", &bytes), Err(Unreadable::Damaged));
 /// bytes[12] ^= 1; // a disk's fault
-/// assert_eq!(entry::decode::<u32, Vec<u8>>(b"log", &bytes), Err(Fault::Checksum));
+/// assert_eq!(entry::decode::<u32, Vec<u8>>(b"log", &bytes), Err(Unreadable::Damaged));
 /// ```
 pub fn encode<I: EncodeId, P: AsRef<[u8]>>(place: &[u8], entry: &Entry<I, P>) -> Vec<u8> {
     checksum::end(place, begin(entry))

@@ -36,7 +36,7 @@
 //!
 //! # What every engine promises
 //!
-//! What [`Counter`](happens_before::counter::Counter) and [`broadcast::log`](happens_before::broadcast::log) ask for, L1 to L7;
+//! What [`Counter`](happens_before::counter::Counter) and [`Log`](happens_before::broadcast::Log) ask for, L1 to L7;
 //! `conformance` checks it, for these and for an engine of your own. What was answered survives the end of the process
 //! and of the machine at any moment.
 //!

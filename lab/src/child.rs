@@ -119,7 +119,7 @@ fn beginning(mut complaints: ChildStderr) -> String {
     String::from_utf8_lossy(&kept).into_owned()
 }
 
-/// BufferLimits what a program allocates; where that cannot be done, it runs without the limit.
+/// Limits what a program allocates; where that cannot be done, it runs without the limit.
 fn limit_memory(child: &Child, bytes: usize) {
     #[cfg(target_os = "linux")]
     {

@@ -47,13 +47,15 @@ fn a_git_that_is_waited_for_ends_too() {
     for signal in [Signal::TERM, Signal::INT] {
         let folder = tempfile::tempdir().expect("a folder");
         git(folder.path(), &["init", "--quiet"], None);
-        let pipe = folder.path().join(".git/packed-refs");
+        // Git reads its configuration to the end, which does not come while the pipe is open.
+        let pipe = folder.path().join(".git/config");
+        fs::remove_file(&pipe).expect("git has made it");
         assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is installed").success());
         let child = start(&["replay", "--git", text(folder.path())]);
         // Opening waits until git reads.
         let mut writer = File::options().write(true).open(&pipe).expect("git reads");
         let status = interrupt(child, signal);
-        assert_eq!(status.signal(), Some(signal.as_raw()));
+        assert_eq!(status.signal(), Some(signal.as_raw()), "{status}");
         // Fails once nobody reads any more.
         let refused = (0..1_000_000).any(|_| writer.write_all(b"# a comment\n").is_err());
         assert!(refused, "git reads on");
