@@ -2,10 +2,11 @@
 
 use core::fmt;
 
-use super::StateMachine;
 use happens_before::Dot;
 use happens_before::broadcast::blocking::FollowError;
 use happens_before::broadcast::{NodeTableFull, Position};
+
+use super::StateMachine;
 
 /// The reason why a replica does not apply the next command, or does not know an outcome. Nothing is changed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,13 +1,13 @@
 //! Drives a subscriber, or any other reader of a log.
 
-use super::super::{Entry, Follow, FollowStep, Followed, Follower, Log, SlotLog, SubscribeRequest};
 use super::FollowError;
+use crate::broadcast::{Entry, Follow, FollowStep, Followed, Follower, Log, SlotLog, SubscribeRequest};
 
 /// Does what a reader asks for at `now_ms`, until there is something to deliver, or nothing to do before
 /// its [`poll_timeout`](Follow::poll_timeout).
 ///
 /// A call makes at most 100 requests of a [`Subscriber`](crate::Subscriber), whatever the log answers; a search for a
-/// [`Skip`](super::super::Content::Skip) goes on in the next call.
+/// [`Skip`](crate::broadcast::Content::Skip) goes on in the next call.
 ///
 /// # Errors
 ///
