@@ -49,40 +49,40 @@
 //!
 //! | messages | subscribers | what goes wrong | states | deep |
 //! |---|---|---|---:|---:|
-//! | 2 + 2 | 2 | nothing | 221,820 | 33 |
-//! | 1 + 1 + 1 | 2 | nothing | 99,944 | 29 |
-//! | 2 + 2 | 1 | lost | 397,308 | 32 |
-//! | 1 + 1 | 2 | lost | 40,300 | 22 |
-//! | 1 + 1 | 1 | lost twice | 56,222 | 22 |
-//! | 1 + 1 | 1 | lost, crashed, resumed, relearned, abandoned | 267,207 | 27 |
-//! | 2 + 1 | 1 | lost, crashed | 135,686 | 26 |
-//! | 2 + 1 | 1 | lost, relearned | 132,467 | 27 |
-//! | 2 + 1 | 1 | lost, abandoned | 63,731 | 25 |
-//! | 1 + 1 | 2 | crashed, restarted; announced | 48,340 | 20 |
-//! | 1 + 1 | 1 | lost, restarted; announced | 15,648 | 19 |
-//! | 1 + 1 | 1 | crashed; observed, 1 attempt | 10,490 | 24 |
-//! | 1 + 1 | 1 | lost; observed, 1 attempt | 232,588 | 30 |
-//! | 2 + 1 | 1 | repeated twice, jumped twice | 123,682 | 31 |
-//! | 1 + 1 | 1 | lost, repeated twice, jumped | 102,678 | 27 |
-//! | 2 | 1 | lost, abandoned, repeated 3 times, jumped twice | 129,863 | 26 |
-//! | 2 + 1 | 1 | sealed twice | 31,901 | 36 |
-//! | 2 + 1 | 1 | lost, sealed | 301,022 | 33 |
-//! | 1 + 1 | 1 | lost, sealed | 23,688 | 25 |
-//! | 1 + 1 | 1 | lost, sealed, entered | 53,674 | 25 |
-//! | 1 + 1 | 1 | lost, repeated, sealed | 91,342 | 29 |
-//! | 1 + 1 | 1 | crashed, repeated, jumped, sealed | 39,884 | 27 |
-//! | 1 + 1 | 1 | lost, crashed, jumped; timely, 0 attempts | 25,848 | 17 |
-//! | 1 + 1 | 1 | crashed, jumped; observed, timely, 0 attempts | 11,122 | 18 |
-//! | 2 + 1 | 1 | crashed, sealed; timely, 1 attempt | 21,313 | 25 |
-//! | 3 + 1 | 1 | sealed; timely, 1 attempt | 19,182 | 27 |
+//! | 2 + 2 | 2 | nothing | 318,612 | 33 |
+//! | 1 + 1 + 1 | 2 | nothing | 137,198 | 29 |
+//! | 2 + 2 | 1 | lost | 471,714 | 32 |
+//! | 1 + 1 | 2 | lost | 51,878 | 22 |
+//! | 1 + 1 | 1 | lost twice | 62,606 | 22 |
+//! | 1 + 1 | 1 | lost, crashed, resumed, relearned, abandoned | 299,989 | 30 |
+//! | 2 + 1 | 1 | lost, crashed | 153,298 | 26 |
+//! | 2 + 1 | 1 | lost, relearned | 163,466 | 30 |
+//! | 2 + 1 | 1 | lost, abandoned | 70,333 | 25 |
+//! | 1 + 1 | 2 | crashed, restarted; announced | 81,088 | 20 |
+//! | 1 + 1 | 1 | lost, restarted; announced | 21,198 | 19 |
+//! | 1 + 1 | 1 | crashed; observed, 1 attempt | 11,064 | 24 |
+//! | 1 + 1 | 1 | lost; observed, 1 attempt | 258,170 | 30 |
+//! | 2 + 1 | 1 | repeated twice, jumped twice | 119,461 | 31 |
+//! | 1 + 1 | 1 | lost, repeated twice, jumped | 106,184 | 27 |
+//! | 2 | 1 | lost, abandoned, repeated 3 times, jumped twice | 132,335 | 25 |
+//! | 2 + 1 | 1 | sealed twice | 38,688 | 40 |
+//! | 2 + 1 | 1 | lost, sealed | 383,131 | 36 |
+//! | 1 + 1 | 1 | lost, sealed | 27,282 | 27 |
+//! | 1 + 1 | 1 | lost, sealed, entered | 62,142 | 27 |
+//! | 1 + 1 | 1 | lost, repeated, sealed | 104,360 | 30 |
+//! | 1 + 1 | 1 | crashed, repeated, jumped, sealed | 43,280 | 28 |
+//! | 1 + 1 | 1 | lost, crashed, jumped; timely, 0 attempts | 27,608 | 17 |
+//! | 1 + 1 | 1 | crashed, jumped; observed, timely, 0 attempts | 10,944 | 18 |
+//! | 2 + 1 | 1 | crashed, sealed; timely, 1 attempt | 24,202 | 26 |
+//! | 3 + 1 | 1 | sealed; timely, 1 attempt | 23,672 | 29 |
 //! | 4 + 2 | 1 | lost; batches of two | 35,030 | 25 |
 //! | 2 + 2 | 1 | lost, crashed, abandoned; batches of two | 12,182 | 18 |
-//! | 2 + 2 | 1 | lost, restarted; announced, batches of two | 15,648 | 19 |
-//! | 2 + 1 | 1 | lost twice; appends | 62,084 | 16 |
-//! | 1 + 1 | 1 | lost, crashed, resumed, relearned, abandoned; appends | 26,922 | 18 |
+//! | 2 + 2 | 1 | lost, restarted; announced, batches of two | 21,198 | 19 |
+//! | 2 + 1 | 1 | lost twice; appends | 62,244 | 16 |
+//! | 1 + 1 | 1 | lost, crashed, resumed, relearned, abandoned; appends | 27,026 | 18 |
 //! | 2 + 1 | 1 | lost, abandoned; appends | 9,590 | 14 |
-//! | 2 + 1 | 1 | lost, sealed, entered; appends | 76,734 | 20 |
-//! | 4 + 2 | 1 | lost, restarted; announced, batches of two, appends | 50,412 | 15 |
+//! | 2 + 1 | 1 | lost, sealed, entered; appends | 71,742 | 20 |
+//! | 4 + 2 | 1 | lost, restarted; announced, batches of two, appends | 61,150 | 15 |
 //! | 2 + 1 | 1 | lost, resumed | 373,857 | 31 |
 //! | 2 + 1 | 1 | lost twice | 665,695 | 32 |
 //! | 1 + 1 | 2 | lost, restarted; announced | 421,158 | 25 |
