@@ -303,7 +303,7 @@ fn the_fill_time_out_grows_with_the_fills_of_others() {
 }
 
 #[test]
-fn behind_an_installed_snapshot_a_hole_is_waited_for_anew() {
+fn after_an_installed_snapshot_a_hole_is_waited_for_anew() {
     let mut machine = Machine::new(SubscriberConfig { window: 100, ..CONFIG });
     let mut now_ms = 0;
     assert_eq!([(); 2].map(|()| wait_for_hole(&mut machine, &mut now_ms)), [200, 400]);
