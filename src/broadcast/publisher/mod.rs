@@ -20,6 +20,7 @@
 
 mod config;
 mod numbering;
+mod outstanding;
 mod request;
 mod settling;
 
@@ -31,7 +32,7 @@ pub use config::{LogKind, PublisherConfig};
 pub use request::{Abandoned, NumberRequest, PublishRequest, Published};
 
 use numbering::Numbering;
-use settling::Outstanding;
+use outstanding::Outstanding;
 
 /// Publishes the messages of one node, one entry after another; does no input or output.
 ///

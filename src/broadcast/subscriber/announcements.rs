@@ -1,7 +1,7 @@
 //! Announcements: entries that publishers tell of, and the counter's current number.
 
 use super::Subscriber;
-use super::state::Standing;
+use super::standing::Standing;
 use super::window::{Held, Inserted};
 use crate::broadcast::{Content, Entry, MAX_SLOT, SubscribeError};
 use crate::node::NodeId;

@@ -3,7 +3,8 @@
 use super::Subscriber;
 use super::announcements::Accepted;
 use super::history::Verdict;
-use super::state::{NextSlot, Standing};
+use super::next_slot::NextSlot;
+use super::standing::Standing;
 use crate::broadcast::{Entry, InvalidAnswer, MAX_SLOT, ReadAnswer, ReadLimit, SubscribeError, WriteAnswer};
 use crate::compat::Vec;
 use crate::node::NodeId;

@@ -1,8 +1,7 @@
 //! Deliveries: what is in the next slot is taken out, and the slot is passed.
 
-use core::iter::Enumerate;
-
 use super::Subscriber;
+use super::begun::Begun;
 use super::delivered::raise;
 use super::window::Held;
 use crate::broadcast::{Content, NodeTableFull, Position};
@@ -18,14 +17,6 @@ pub struct Delivery<I, P> {
     pub id: Dot<I>,
     /// The payload; `None` for a marker.
     pub payload: Option<P>,
-}
-
-/// An entry of several messages, in the slot that was passed last, of which some are still to be delivered.
-#[derive(Debug)]
-pub(super) struct Begun<I, P> {
-    /// The id of the first message.
-    first: Dot<I>,
-    payloads: Enumerate<vec::IntoIter<P>>,
 }
 
 impl<I: NodeId, P> Subscriber<I, P> {

@@ -10,7 +10,9 @@
 //!
 //! | part | its state |
 //! |---|---|
-//! | `state` | [`Standing`] of the log, `NextSlot`: what the next slot is waiting for |
+//! | `standing` | the state of the log: sound, halted, rolled back |
+//! | `next_slot` | the state of the next slot, and what it waits for |
+//! | `begun` | the entry that is delivered in part |
 //! | `turn` | whether a request is out; when the log is read again |
 //! | `claims` | up to where slots are known to be empty, unread, claimed |
 //! | `history` | what was passed last, and where reads begin |
@@ -37,22 +39,25 @@
 
 mod announcements;
 mod answers;
+mod begun;
 mod claims;
 mod delivered;
 mod delivering;
 mod history;
+mod next_slot;
 mod requests;
 mod search;
-mod state;
+mod standing;
 mod turn;
 mod window;
 
+use begun::Begun;
 use claims::Claims;
 use delivered::Delivered;
-use delivering::Begun;
+
 use history::History;
 use search::{Search, Skipped};
-use state::Standing;
+use standing::Standing;
 use turn::Turns;
 use window::Window;
 

@@ -1,7 +1,7 @@
 //! Requests: what a subscriber asks of the log, one request at a time.
 
 use super::Subscriber;
-use super::state::NextSlot;
+use super::next_slot::NextSlot;
 use crate::broadcast::ReadLimit;
 use crate::node::NodeId;
 

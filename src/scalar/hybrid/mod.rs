@@ -2,6 +2,7 @@
 
 mod ntp;
 mod source;
+mod step;
 mod time;
 mod timestamp;
 

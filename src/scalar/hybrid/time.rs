@@ -2,8 +2,6 @@
 
 use core::fmt;
 
-use crate::scalar::{TimeExhausted, TooFarAhead};
-
 /// A moment of hybrid time: milliseconds and a logical counter, packed so that the order of the integers is the
 /// order of the times.
 ///
@@ -21,7 +19,7 @@ use crate::scalar::{TimeExhausted, TooFarAhead};
 /// assert_eq!(HybridTime::new(1 << 47, 0), None); // October 6429
 /// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HybridTime(u64);
+pub struct HybridTime(pub(super) u64);
 
 const _: () = assert!(size_of::<HybridTime>() == 8);
 
@@ -35,7 +33,7 @@ impl HybridTime {
     /// The highest milliseconds: 2^47 - 1 after 1970, in October 6429.
     pub const MAX_MS: u64 = Self::MAX.ms();
 
-    const LOGICAL_BITS: u32 = u16::BITS;
+    pub(super) const LOGICAL_BITS: u32 = u16::BITS;
 
     /// Makes the time (`ms`, `logical`); `None` if `ms` is above [`MAX_MS`](Self::MAX_MS).
     #[must_use]
@@ -81,42 +79,6 @@ impl HybridTime {
     #[must_use]
     pub const fn from_key_bytes(key: [u8; 8]) -> Option<Self> {
         Self::from_bits(u64::from_be_bytes(key))
-    }
-
-    /// The next time at a node whose wall clock shows `now_ms`.
-    ///
-    /// This is all there is to a tick. It is the paper's case distinction, because "one more" carries: where the
-    /// wall clock is ahead, its time with logical 0 is at least one more than the last.
-    #[inline]
-    pub(in crate::scalar) const fn next(self, now_ms: u64) -> Result<Self, TimeExhausted> {
-        if now_ms > Self::MAX_MS || self.0 >= Self::MAX.0 {
-            return Err(TimeExhausted { clock: self, now_ms });
-        }
-        // No overflow: both are at most 2^63 - 1 by the check above, which is HC2.
-        let (one_more, wall_clock) = (self.0 + 1, now_ms << Self::LOGICAL_BITS);
-        Ok(Self(if wall_clock > one_more { wall_clock } else { one_more }))
-    }
-
-    /// Checks a claimed time against a clock at `self` whose wall clock shows `now_ms`.
-    #[inline]
-    pub(in crate::scalar) const fn believe(
-        self,
-        claimed: Self,
-        now_ms: u64,
-        max_drift_ms: u64,
-    ) -> Result<(), TooFarAhead<Self>> {
-        if claimed.0 > self.0 && claimed.ms() > now_ms.saturating_add(max_drift_ms) {
-            return Err(self.too_far_ahead(claimed, now_ms.saturating_add(max_drift_ms)));
-        }
-        Ok(())
-    }
-
-    /// Makes the error for a time after `bound_ms`.
-    #[cold]
-    const fn too_far_ahead(self, claimed: Self, bound_ms: u64) -> TooFarAhead<Self> {
-        // No overflow: the bound is below the milliseconds of a time.
-        let bound = Self(bound_ms << Self::LOGICAL_BITS | u16::MAX as u64);
-        TooFarAhead { claimed, limit: if self.0 > bound.0 { self } else { bound } }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Interleaved numbers.
 
+mod merge;
+
 use core::iter::FusedIterator;
 use core::num::NonZeroU64;
 
-use super::{Limit, NotSiblings};
+use super::Limit;
 use crate::counter::TooFewNumbers;
 
 /// A class of numbers `next, next + step, ...` that one owner may still issue.
@@ -222,53 +224,6 @@ impl Interleaved {
         self.debug_validate();
         given.debug_validate();
         Ok(given)
-    }
-
-    /// Joins two sibling classes to one, plus what one of them lagged behind. O(1).
-    ///
-    /// Siblings have the same step 2s, lie s apart, and end at the same limit. They need not come from the same
-    /// split. The result is the class with step s that starts above everything that either has issued, and, if
-    /// one lagged behind, its numbers below that, which are to be issued as well or else are lost. Below a durable
-    /// bound they do not survive a restart by themselves: see [what must](Self#what-must-survive-a-restart).
-    ///
-    /// # Errors
-    ///
-    /// [`NotSiblings`] gives both back, unchanged.
-    ///
-    /// ```
-    /// use happens_before::sequence::Interleaved;
-    ///
-    /// let mut a = Interleaved::new(1, 1).unwrap();
-    /// let mut b = a.split()?;
-    /// assert!(b.by_ref().take(2).eq([2, 4]));
-    ///
-    /// let (mut merged, behind) = a.merge(b)?;
-    /// assert!(merged.by_ref().take(3).eq([5, 6, 7]));
-    /// assert!(behind.unwrap().eq([1, 3]));
-    ///
-    /// let odd = Interleaved::new(1, 3).unwrap();
-    /// assert_eq!(merged.merge(odd).unwrap_err().left.peek(), Some(8));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn merge(self, other: Self) -> Result<(Self, Option<Self>), NotSiblings> {
-        let step = self.step / 2;
-        // Ends that are s apart say both (IL3): the classes lie s apart, and no number between is missing.
-        let siblings =
-            self.step == other.step && self.step.is_multiple_of(2) && self.last.abs_diff(other.last) == step;
-        if !siblings {
-            return Err(NotSiblings { left: self, right: other });
-        }
-        // No underflow: `ahead` is at least `behind + s`, for they are an odd number of s apart. An exhausted
-        // class counts as being at the end, so `behind` never claims numbers past its own last.
-        let (behind, ahead) = (self.next.min(other.next), self.next.max(other.next));
-        let merged = Self { next: ahead - step, step, last: self.last.max(other.last) };
-        let remainder = (ahead - behind > step).then(|| {
-            // No underflow: here `ahead` is at least `behind + 3 s`. No overflow: 3 s is at most `ahead`.
-            Self { next: behind, step: self.step, last: ahead - 3 * step }
-        });
-        merged.debug_validate();
-        remainder.iter().for_each(Self::debug_validate);
-        Ok((merged, remainder))
     }
 
     /// Gives up every number up to and including `number`, and returns how many those were. O(1).

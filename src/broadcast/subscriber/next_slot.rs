@@ -1,48 +1,8 @@
-//! The state of a subscriber: the log, as it has shown itself, and the slot to deliver next.
+//! The slot to deliver next: its state, and the reason why nothing is delivered from there on.
 
 use super::Subscriber;
-use crate::broadcast::{Content, Entry, MAX_SLOT, SubscribeError};
+use crate::broadcast::{Content, Entry, SubscribeError};
 use crate::node::NodeId;
-
-/// The state of the log, as it has shown itself.
-///
-/// ```text
-///            ┌──────────── conflict ──────────► Halted(slot) ──┐
-///            │                                   │      ▲      │ conflict in a lower slot
-///   Sound ───┤                       roll-back   │      └──────┘
-///     ▲      │                                   ▼
-///     │      └──────────── roll-back ─────────► RolledBack(slot)
-///     └─────────────────── install ──────────────┘
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Nothing is wrong. Entries are accepted up to the last slot that there is.
-    Sound,
-    /// Two contents were seen in this slot. No entry is accepted from there on.
-    Halted { slot: u64 },
-    /// The log has lost what was passed in this slot. No entry is accepted.
-    RolledBack { slot: u64 },
-}
-
-impl Standing {
-    /// Returns the first slot of which no entry is accepted.
-    pub(super) fn end(self) -> u64 {
-        match self {
-            Self::Sound => MAX_SLOT + 1,
-            Self::Halted { slot } => slot,
-            Self::RolledBack { .. } => 0,
-        }
-    }
-
-    /// Returns the reason why no entry of `slot` is accepted, which is not below the end.
-    pub(super) fn error<I, P>(self, slot: u64) -> SubscribeError<I, P> {
-        match self {
-            Self::Sound => SubscribeError::Halted { slot },
-            Self::Halted { slot } => SubscribeError::Halted { slot },
-            Self::RolledBack { slot } => SubscribeError::RolledBack { slot },
-        }
-    }
-}
 
 /// The state of the slot to deliver next, and what it is waiting for.
 ///

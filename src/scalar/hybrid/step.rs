@@ -1,0 +1,42 @@
+//! The two steps of the algorithm: from one time to the next, and the check of a claimed one.
+
+use super::time::HybridTime;
+use crate::scalar::{TimeExhausted, TooFarAhead};
+
+impl HybridTime {
+    /// The next time at a node whose wall clock shows `now_ms`.
+    ///
+    /// This is all there is to a tick. It is the paper's case distinction, because "one more" carries: where the
+    /// wall clock is ahead, its time with logical 0 is at least one more than the last.
+    #[inline]
+    pub(in crate::scalar) const fn next(self, now_ms: u64) -> Result<Self, TimeExhausted> {
+        if now_ms > Self::MAX_MS || self.0 >= Self::MAX.0 {
+            return Err(TimeExhausted { clock: self, now_ms });
+        }
+        // No overflow: both are at most 2^63 - 1 by the check above, which is HC2.
+        let (one_more, wall_clock) = (self.0 + 1, now_ms << Self::LOGICAL_BITS);
+        Ok(Self(if wall_clock > one_more { wall_clock } else { one_more }))
+    }
+
+    /// Checks a claimed time against a clock at `self` whose wall clock shows `now_ms`.
+    #[inline]
+    pub(in crate::scalar) const fn believe(
+        self,
+        claimed: Self,
+        now_ms: u64,
+        max_drift_ms: u64,
+    ) -> Result<(), TooFarAhead<Self>> {
+        if claimed.0 > self.0 && claimed.ms() > now_ms.saturating_add(max_drift_ms) {
+            return Err(self.too_far_ahead(claimed, now_ms.saturating_add(max_drift_ms)));
+        }
+        Ok(())
+    }
+
+    /// Makes the error for a time after `bound_ms`.
+    #[cold]
+    const fn too_far_ahead(self, claimed: Self, bound_ms: u64) -> TooFarAhead<Self> {
+        // No overflow: the bound is below the milliseconds of a time.
+        let bound = Self(bound_ms << Self::LOGICAL_BITS | u16::MAX as u64);
+        TooFarAhead { claimed, limit: if self.0 > bound.0 { self } else { bound } }
+    }
+}
