@@ -2,9 +2,9 @@
 //!
 //! | I want to ... | take | it costs |
 //! |---|---|---|
-//! | know whether one state is older than another, newer, or concurrent | [`VersionVector`](crate::VersionVector) | one number a node |
+//! | know whether one state is older than another, newer, or concurrent | [`VersionVector`] | one number a node |
 //! | the same, with all nodes known beforehand, on a small device | [`FixedVector`] | 8 bytes a node |
-//! | know exactly which events were seen, in whatever order they came | [`CausalContext`](crate::CausalContext) | one number a node, and a range a gap |
+//! | know exactly which events were seen, in whatever order they came | [`CausalContext`] | one number a node, and a range a gap |
 //! | know what another lacks | [`VersionVector::difference`](crate::VersionVector::difference), [`CausalContext::missing`](crate::CausalContext::missing) | |
 
 #[cfg(feature = "alloc")]
