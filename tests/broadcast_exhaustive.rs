@@ -1,9 +1,9 @@
-//! Every interleaving of two publishers with one message each and one subscriber. Between any two steps one or two things
-//! go wrong: a publisher dies, an answer is lost, a write is delayed, the counter gives a number twice. A second
-//! subscriber reads the log at the end, and must see the same.
+//! Every interleaving of two publishers with one message each and one subscriber. Between any two steps one or two
+//! faults happen: a publisher dies, an answer is lost, a write is delayed, the counter gives a number twice. A second
+//! subscriber reads the log at the end, and must deliver the same.
 //!
-//! A run is a sequence of choices. Each run goes on by the first choice that is left; then the last choice that has another
-//! one takes it, and all is done again from the start.
+//! A run is a sequence of choices. Each run takes the first alternative at every new choice. Then the last choice with
+//! another alternative takes that one, and the run is repeated from the start.
 #![cfg(feature = "alloc")]
 
 use std::cell::RefCell;
@@ -15,7 +15,7 @@ use happens_before::broadcast::{
 use happens_before::check::{OrderRun, OrderViolation};
 use happens_before::{Dot, Publisher, Subscriber};
 
-/// How drivers do it.
+/// The conduct of the drivers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Driver {
     Right,
@@ -34,7 +34,7 @@ enum End {
     Wrong(OrderViolation<u8, Position>),
 }
 
-/// The choices of one run: which was taken, of how many.
+/// The choices of one run: the alternative taken, and the number of alternatives.
 #[derive(Default)]
 struct Choices {
     taken: Vec<(usize, usize)>,
@@ -52,7 +52,7 @@ impl Choices {
         taken
     }
 
-    /// Prepares the next run; whether there is one.
+    /// Prepares the next run; returns whether there is one.
     fn next(&mut self) -> bool {
         self.at = 0;
         while let Some((taken, of)) = self.taken.pop() {
@@ -74,7 +74,7 @@ enum Step {
     /// It stays under way, and the publisher no longer waits for its answer.
     Delay(usize),
     Die(usize),
-    /// The delayed write arrives.
+    /// A delayed write arrives.
     Land,
     /// The counter gives the last number once more.
     CounterBack,
@@ -103,7 +103,7 @@ const CONFIG: SubscriberConfig = SubscriberConfig {
     skips: 16,
 };
 
-/// How often the subscriber may come in between, before it goes on alone; and how much may go wrong in one run.
+/// The number of turns of the subscriber before it goes on alone, and the number of faults in one run.
 #[derive(Clone, Copy)]
 struct Bounds {
     turns: usize,
@@ -200,7 +200,7 @@ impl World {
         if self.subscriber.next() <= self.log.borrow().tail() {
             return Ok(false);
         }
-        // Whoever comes later reads the same.
+        // A later subscriber reads the same.
         let mut second = Subscriber::new(CONFIG);
         for now_ms in 0..20 {
             if let Some(SubscribeRequest::Read { from, limit }) = second.poll_request(now_ms) {
@@ -214,7 +214,7 @@ impl World {
         Ok(true)
     }
 
-    /// Carries out what the publisher asks for.
+    /// Carries out the publisher's request.
     fn go(&mut self, index: usize, answered: bool) -> Result<(), OrderViolation<u8, Position>> {
         let publisher = self.publishers[index].as_mut().unwrap();
         let published = match publisher.poll_request().unwrap() {
@@ -253,7 +253,7 @@ impl World {
         }
     }
 
-    /// Lets the time come at which there is something to do, and does it.
+    /// Advances the clock to the next request, and carries it out.
     fn subscriber_turn(&mut self) -> Result<(), OrderViolation<u8, Position>> {
         self.now_ms = self.now_ms.max(self.subscriber.poll_timeout().unwrap_or(0));
         let now_ms = self.now_ms;
@@ -273,7 +273,7 @@ impl World {
             None => {}
         }
         while let Some(delivery) = self.subscriber.poll_delivery().unwrap() {
-            // By content, not by id: each node publishes one message.
+            // Messages are judged by content, not by id: each node publishes one.
             self.run.delivered(0, delivery.position, &Dot::new(*delivery.id.node(), 1).unwrap())?;
         }
         Ok(())
@@ -298,7 +298,7 @@ fn explore(driver: Driver, bounds: Bounds) -> [u64; 3] {
     }
 }
 
-/// For the drivers that are wrong, one fault is enough.
+/// For wrong drivers, one fault is enough.
 const FEW: Bounds = Bounds { turns: 4, faults: 1 };
 
 #[test]

@@ -1,4 +1,4 @@
-//! A resource behind a fence, and lock holders that are late.
+//! A resource with a fence, and late lock holders.
 
 use happens_before::broadcast::{Fence, FencingToken, Position};
 

@@ -1,4 +1,4 @@
-//! The drivers that follow a log, and the steps that they carry out.
+//! The drivers that follow a log, and their steps.
 #![cfg(feature = "alloc")]
 
 use std::cell::{Cell, RefCell};
@@ -103,7 +103,7 @@ fn what_ends_for_good_is_told_without_a_wait_and_by_its_name() {
     assert_eq!(next(&mut back, &other, never), Err(error()));
 }
 
-/// Fails at every third request, the first one among them.
+/// A log that fails at every third request, including the first.
 struct Moody(Shared, Cell<u32>);
 
 impl Moody {
@@ -162,7 +162,7 @@ fn an_answer_that_was_not_asked_for_is_dropped_and_an_error_is_returned() {
     let limit = ReadLimit::entries(10);
     let mut reader = reader();
     let mut follower = Follower::until(&mut reader, Reader::poll_output);
-    // Before a time is handed in nothing is asked for.
+    // Before a time is handed in, no request was made.
     assert_eq!(follower.handle_read(1, limit, log.read(1, limit)), Ok(()));
     assert_eq!(follower.handle_fill(1, 0, Err("late")), Ok(()));
     assert_eq!(follower.handle_hole::<()>(1), Ok(()));

@@ -1,4 +1,4 @@
-//! A subscriber over a log that answers what it likes, a clock that is set back and forth, and entries of any size.
+//! A subscriber over a log with arbitrary answers, a clock that is set back and forth, and entries of any size.
 #![cfg(feature = "alloc")]
 
 use std::cell::{Cell, RefCell};
@@ -25,7 +25,7 @@ const CONFIG: SubscriberConfig = SubscriberConfig {
     skips: 4,
 };
 
-/// More requests than that are never made in one call of a driver.
+/// The most requests that one call of a driver makes.
 const MAX_REQUESTS: u64 = 100;
 
 fn message(slot: u64, len: usize) -> E {
@@ -36,7 +36,7 @@ fn measured(config: SubscriberConfig) -> Machine {
     Subscriber::measured(Snapshot::default(), config, Vec::len)
 }
 
-/// A log that answers whatever `answer` says.
+/// A log that answers by functions.
 struct Oracle<R, W> {
     read: R,
     write: W,
@@ -75,7 +75,7 @@ where
     }
 }
 
-/// Some entry: often one that is a message, sometimes one that cannot be read, or a note.
+/// Makes an arbitrary entry: often a message, sometimes a note, or one that cannot be read.
 fn any_entry(choose: &mut impl FnMut(u64) -> u64, slot: u64) -> E {
     let id = Dot::new(choose(4) as u8, 1 + choose(30)).unwrap();
     match choose(8) {
@@ -88,7 +88,7 @@ fn any_entry(choose: &mut impl FnMut(u64) -> u64, slot: u64) -> E {
     }
 }
 
-/// Some slot near `around`, or one of the ends of all numbers.
+/// Returns a slot near `around`, or one at the ends of the range of numbers.
 fn any_slot(choose: &mut impl FnMut(u64) -> u64, around: u64) -> u64 {
     match choose(12) {
         0 => 0,
@@ -104,7 +104,7 @@ fn whatever_the_log_answers_no_call_of_a_driver_makes_more_than_a_hundred_reques
     let choose = |limit: u64| below(&mut random.borrow_mut(), limit);
     let (mut refused, mut delivered, mut most) = (0, 0, 0);
     for _ in 0..3_000 {
-        // Some logs tell the truth about everything but one thing.
+        // Some logs are honest in all answers of two kinds.
         let honest = choose(3);
         let log = Oracle {
             read: |from, limit: ReadLimit| {
@@ -212,7 +212,7 @@ fn a_log_that_reads_two_entries_at_a_time_keeps_no_driver_busy_when_an_epoch_beg
     }
 }
 
-/// Answers that break a rule, each for ever; every call ends, and with this error.
+/// Each answer breaks one rule for ever. Every call ends with the expected error.
 #[test]
 fn an_answer_that_breaks_the_contract_is_an_error_at_every_call() {
     let read = |slots: &'static [u64]| {
@@ -222,7 +222,7 @@ fn an_answer_that_breaks_the_contract_is_an_error_at_every_call() {
     };
     let written = |_, _: &E| WriteAnswer::Written;
     for (slots, kind) in [
-        (&[0, 2][..], InvalidAnswer::Order), // below what was asked for
+        (&[0, 2][..], InvalidAnswer::Order), // below the requested slot
         (&[3, 2], InvalidAnswer::Order),
         (&[2, 2], InvalidAnswer::Order),
         (&[1, 2, 3, 4, 5, 6, 7, 8, 9], InvalidAnswer::TooManyEntries),
@@ -272,7 +272,7 @@ where
         assert_eq!((machine.poll_delivery(), machine.snapshot()), (Ok(None), before.clone()));
     }
     assert!(errors >= 9, "{kind:?}: {errors} errors");
-    // Once the log tells the truth, it goes on.
+    // Once the log is honest, the subscriber goes on.
     let log = RefCell::new(MemoryLog::new(10));
     log.borrow_mut().write(1, &message(1, 1)).unwrap();
     follow(&mut machine, &log, 9_000).unwrap();
@@ -363,19 +363,19 @@ fn a_measure_that_says_the_most_or_another_thing_each_time_overflows_nothing() {
 fn a_short_answer_says_that_nothing_follows_only_if_it_has_fewer_than_two_entries() {
     let mut machine = measured(CONFIG);
     machine.observe_current(7);
-    // As far as the bytes reached.
+    // The answer ends where the bytes ran out.
     let answer = ReadAnswer::Entries(vec![(2, message(2, 1)), (3, message(3, 1))]);
     machine.handle_read(0, 1, ReadLimit { entries: 8, bytes: 10 }, answer).unwrap();
     assert_eq!(machine.poll_request(200), Some(SubscribeRequest::Fill { slot: 1, epoch: 0 }));
     machine.handle_fill(200, 1, 0, WriteAnswer::Written).unwrap();
     while machine.poll_delivery().unwrap().is_some() {}
-    // Waited for with the first hole, and yet read before it is filled.
+    // It shared the wait of the first hole, but is read once more before it is filled.
     assert!(matches!(machine.poll_request(200), Some(SubscribeRequest::Read { from: 3, .. })));
     machine.handle_read(200, 4, ReadLimit::entries(8), ReadAnswer::Entries(vec![(6, message(6, 1))])).unwrap();
     assert_eq!(machine.poll_request(200), Some(SubscribeRequest::Fill { slot: 4, epoch: 0 }));
 }
 
-/// A log with holes, so that there is something to wait for.
+/// Makes a log with holes for which a subscriber waits.
 fn log_with_holes() -> RefCell<MemoryLog<u8, Vec<u8>>> {
     let mut log = MemoryLog::new(100);
     for slot in [2, 3, 7, 8, 12, 20] {
@@ -393,7 +393,8 @@ fn a_clock_that_is_set_back_changes_no_request() {
         let mut offset = 1_u64 << 40;
         for real_ms in (0..20_000).step_by(5) {
             if below(&mut random, 20) == 0 {
-                // Told once before it is set back: the time up to here is not lost.
+                // The subscriber is told the time before the clock is set back, so it does not lose the time up to
+                // here.
                 let _ = machine.poll_request(real_ms + offset);
                 let _ = steady.poll_request(real_ms);
                 machine.handle_failure(real_ms + offset);
@@ -427,7 +428,7 @@ fn whatever_the_clock_does_all_is_delivered_and_no_hole_is_filled_before_its_tim
         let log = log_with_holes();
         let (mut machine, mut clock, mut delivered) = (measured(CONFIG), 1_u64 << 50, 0);
         let (mut passed, mut before) = (0, None);
-        // When it was first seen that there is something above a slot.
+        // The time when a claimed slot above each slot was first seen.
         let mut seen = [None; 21];
         for _ in 0..4_000 {
             clock = match below(&mut random, 40) {

@@ -1,10 +1,11 @@
-//! Publishers that are made again under their old name at any time, logs that are restored from backups at any time, and
+//! Publishers that start again under their old name, and logs that are restored from backups, at any time, with
 //! subscribers, locks and fences that live through it.
 //!
-//! - Whatever is acknowledged is delivered, unless it was acknowledged after the backup that the log was restored from.
-//! - What a publisher says is not stored is not delivered.
-//! - A subscriber that has reported no error has delivered exactly what a new one delivers.
-//! - No position, and so no token, is that of two messages, before and after all restores together.
+//! - Every acknowledged message is delivered, unless it was acknowledged after the backup from which the log was
+//!   restored.
+//! - A message that a publisher reports as not stored is not delivered.
+//! - A subscriber without an error has delivered exactly what a new one delivers.
+//! - No two messages have the same position, and so no two have the same token, over all restores together.
 #![cfg(feature = "alloc")]
 
 use std::cell::{Cell, RefCell};
@@ -22,11 +23,11 @@ use testkit::{below, random};
 
 const NAMES: [char; 3] = ['a', 'b', 'c'];
 
-/// How often what happens in a run, per mille of its steps.
+/// The rates of events in a run, per mille of its steps.
 #[derive(Clone, Copy, Debug)]
 struct Conduct {
     log: LogKind,
-    /// How many publishers of one name are alive at once.
+    /// The number of publishers of one name that are alive at once.
     twins: u64,
     remake: u64,
     lose: u64,
@@ -134,7 +135,7 @@ impl World {
         publisher
     }
 
-    /// Writes or appends what was under way for long.
+    /// Writes or appends an entry that was under way for long.
     fn land(&self, slot: u64, entry: &Entry<char, u64>) {
         match self.conduct.log {
             LogKind::Slots => drop(self.log.write(slot, entry).unwrap()),
@@ -186,7 +187,7 @@ impl World {
     fn restore(&mut self, random: &mut Gen) {
         let backup = self.backups[below(random, self.backups.len() as u64) as usize].clone();
         self.log.replace(backup);
-        // A backup that is younger than that one is of a log that never was.
+        // A backup younger than the restored one is of a history that no longer exists.
         let tail = self.log.borrow().tail();
         self.backups.retain(|backup| backup.tail() < tail);
         self.backups.push(self.log.borrow().clone());
@@ -219,7 +220,7 @@ impl World {
             chance if chance % 3 == 0 => (true, false),
             chance if chance % 3 == 1 => (false, false),
             _ => {
-                // It is under way, for long.
+                // Its request stays under way for long.
                 self.late.extend(match publisher.poll_request() {
                     Some(PublishRequest::Write { slot, entry }) => Some((slot, entry.clone())),
                     Some(PublishRequest::Append { entry }) => Some((0, entry.clone())),
@@ -274,7 +275,7 @@ impl World {
             }
             Err(error) => {
                 self.seen.number_used += u64::from(matches!(error.kind, PublishErrorKind::NumberUsed { .. }));
-                // Of an append it is unknown, if it was repeated.
+                // The outcome of a repeated append is unknown.
                 if self.conduct.log == LogKind::Slots {
                     self.not_stored.extend(payloads(&error.value));
                 }
@@ -304,7 +305,8 @@ impl World {
         }
     }
 
-    /// Whether a subscriber goes on; otherwise it begins anew, or goes on from the snapshot of another.
+    /// Judges the result of a call; returns whether the subscriber goes on. If not, it begins anew, or goes on from the
+    /// snapshot of another.
     fn judge(
         &mut self,
         index: usize,
@@ -314,7 +316,8 @@ impl World {
         match followed {
             Ok(()) => return true,
             Err(FollowError::Subscribe(SubscribeError::RolledBack { .. })) => self.seen.rolled_back += 1,
-            // What was announced before the restore stands above the tail: not to be delivered, and soon a conflict.
+            // An entry announced before the restore is above the tail. It must not be delivered, and will soon be a
+            // conflict.
             Err(FollowError::Hole { .. }) if self.seen.restores > 0 => return false,
             Err(FollowError::Subscribe(SubscribeError::Conflict { .. } | SubscribeError::Halted { .. })) => {
                 self.seen.conflicts += 1;
@@ -334,13 +337,13 @@ impl World {
         false
     }
 
-    /// Goes on without faults until every subscriber has the whole log, and judges.
+    /// Runs without faults until every subscriber has the whole log, and judges.
     fn end(&mut self, random: &mut Gen) {
         for (slot, entry) in std::mem::take(&mut self.late) {
             self.land(slot, &entry);
         }
         self.conduct = Conduct { lose: 0, ..self.conduct };
-        // Something of the last epoch, above all holes.
+        // A message of the last epoch, above all holes.
         let before = self.seen.acknowledged;
         for _ in 0..1_000 {
             let index = below(random, self.publishers.len() as u64) as usize;
@@ -359,7 +362,7 @@ impl World {
             for index in 0..self.listeners.len() {
                 self.listen(index, random);
             }
-            // Also those that are ahead have read by then.
+            // By then the subscribers that are ahead have read too.
             if round > 50 && self.listeners.iter().all(|listener| listener.machine.next() > tail) {
                 break;
             }

@@ -27,7 +27,7 @@ struct Model {
     epoch: u64,
     /// The highest slot that was ever occupied or trimmed.
     tail: u64,
-    /// Of each node the highest number stored, and its slot.
+    /// The highest number stored of each node, and its slot.
     numbers: BTreeMap<u8, (u64, u64)>,
 }
 
@@ -181,7 +181,7 @@ fn sealing_goes_only_forward() {
     );
 }
 
-/// A counter that does not remember.
+/// A counter that forgets.
 #[derive(Default)]
 struct Forgetful(Cell<u64>);
 
@@ -198,7 +198,7 @@ impl Counter for Forgetful {
     }
 }
 
-/// Fails every other call: by turns before it is carried out and after.
+/// A log that fails every other call, by turns before it is carried out and after.
 struct Flaky<L> {
     log: L,
     calls: Cell<u32>,
@@ -250,7 +250,7 @@ impl<L: AppendLog<u8, u64>> AppendLog<u8, u64> for Flaky<L> {
     }
 }
 
-/// Delivers everything, as payloads; `follow` is called until there is nothing new for a while.
+/// Delivers all payloads; `follow` is called until nothing new has come for a while.
 fn deliver_all(mut follow: impl FnMut(&mut Subscriber<u8, u64>, u64) -> bool) -> Vec<u64> {
     let mut subscriber = Subscriber::new(SubscriberConfig { window: 8, ..SubscriberConfig::default() });
     let (mut delivered, mut now_ms, mut quiet) = (Vec::new(), 0, 0);
@@ -274,7 +274,7 @@ fn with_an_engine_that_fails_half_the_time_every_message_is_delivered_once() {
     let mut unknown = 0;
     for number in 1..=100 {
         if number == 50 {
-            counter.0.set(3); // behind everyone's back
+            counter.0.set(3); // unnoticed
         }
         publisher.publish(number).unwrap();
         loop {
@@ -393,7 +393,7 @@ fn an_epoch_that_did_not_begin_is_told_by_the_step_that_failed() {
     let broken = Broken(RefCell::new(MemoryLog::new(10)));
     let error = blocking::begin_epoch_append(&broken, 7).unwrap_err();
     assert_eq!(error, DriveError::Seal("no disk"));
-    let words = "the log failed to seal, unknown whether the epoch has begun: no disk; begin a higher one";
+    let words = "unknown whether the epoch has begun: the log failed to seal: no disk; begin a higher one";
     assert_eq!(error.to_string(), words);
 
     let log = RefCell::new(MemoryLog::new(10));
@@ -459,7 +459,8 @@ fn threads_publish_into_one_log_and_everyone_reads_one_order() {
     }
 }
 
-/// Wrong on purpose: someone fills slots that no number was given for. Every sender comes too late, however quick it is.
+/// Wrong on purpose: slots are filled before their numbers are given. Every publisher comes too late, however fast it
+/// is.
 #[test]
 fn filling_above_the_counter_starves_the_senders_and_they_are_told() {
     let (counter, log) = (Forgetful::default(), RefCell::new(MemoryLog::new(10_000)));
@@ -479,14 +480,14 @@ fn filling_above_the_counter_starves_the_senders_and_they_are_told() {
     assert_eq!(starved, 20);
     let delivered = deliver_all(|subscriber, now_ms| blocking::follow(subscriber, &log, now_ms).is_ok());
     assert_eq!(delivered, [0; 0]);
-    // Without it, all get through.
+    // Without that, all succeed.
     for number in 21..=40 {
         publisher.publish(number).unwrap();
         blocking::settle(&mut publisher, &counter, &log).unwrap().unwrap();
     }
 }
 
-/// Fills the next slot just before its number is given.
+/// A counter that fills the next slot just before its number is given.
 struct Eager<'a> {
     log: &'a RefCell<MemoryLog<u8, u64>>,
     counter: &'a Forgetful,
@@ -506,7 +507,7 @@ impl Counter for Eager<'_> {
     }
 }
 
-/// Answers one kind of call with an error.
+/// A log that answers one kind of call with an error.
 struct Breaking {
     log: RefCell<MemoryLog<u8, u64>>,
     broken: Cell<&'static str>,
@@ -554,7 +555,7 @@ fn after_an_error_of_the_log_it_is_read_again_soon_and_a_hole_is_filled_in_the_n
     for now_ms in (10..210).step_by(10) {
         blocking::follow(&mut subscriber, &log, now_ms).unwrap();
     }
-    // The hole has been waited for.
+    // The wait for the hole is over.
     assert_eq!(blocking::follow(&mut subscriber, &log, 210), Err(FollowError::Log("write")));
     assert_eq!(subscriber.poll_timeout(), Some(220));
     log.broken.set("");

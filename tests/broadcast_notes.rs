@@ -1,4 +1,4 @@
-//! Entries that are notes to the subscribers: slots that are skipped since they cannot be read, and nodes that are retired.
+//! Entries that are notes to the subscribers: skips of unreadable slots, and retirements of nodes.
 #![cfg(feature = "alloc")]
 
 use std::cell::{Cell, RefCell};
@@ -42,7 +42,7 @@ fn log(entries: impl IntoIterator<Item = E>) -> RefCell<MemoryLog<u32, u64>> {
     RefCell::new(log)
 }
 
-/// A log of which one reader cannot read some slots, and which counts what it is asked.
+/// A log with some slots that one reader cannot read. It counts its requests.
 struct Blind<'a> {
     log: &'a RefCell<MemoryLog<u32, u64>>,
     unreadable: BTreeSet<u64>,
@@ -92,7 +92,7 @@ impl SlotLog<u32, u64> for Blind<'_> {
     }
 }
 
-/// Follows for `rounds` rounds of one poll each. Returns the slots of what is delivered, and the last error.
+/// Follows for `rounds` rounds of one poll each. Returns the slots of the deliveries, and the last error.
 fn run(
     machine: &mut Machine,
     log: &Blind<'_>,
@@ -131,7 +131,7 @@ fn a_slot_that_cannot_be_read_stops_a_subscriber_after_what_is_below_and_is_name
     }
     assert_eq!(machine.next(), 3);
     let said = unreadable(3).unwrap().to_string();
-    assert_eq!(said, "slot 3 cannot be read, it is damaged; restore it, or publish a skip of it");
+    assert_eq!(said, "slot 3 cannot be read: it is damaged; restore it, or publish a skip of it");
     let later = SubscribeError::<u32, u64>::Unreadable { slot: 3, kind: Unreadable::LaterVersion };
     assert!(later.to_string().ends_with("update this reader, and do not skip the slot"));
 }
@@ -234,12 +234,12 @@ fn whoever_has_not_skipped_stops_at_the_skip_until_that_is_skipped_and_then_the_
     }
     assert_eq!(run(&mut skips, &blind, &mut now_ms, 5), (vec![2, 4], None));
 
-    // One way on: the state of a subscriber that has skipped.
+    // One solution: the state of a subscriber that has skipped.
     let mut installed = Machine::resume(sees.snapshot(), CONFIG);
     installed.install(skips.snapshot()).unwrap();
     assert_eq!(installed.snapshot(), skips.snapshot());
 
-    // The other: the skip was a mistake, and is skipped itself.
+    // The other one: the skip was a mistake, and is skipped itself.
     log.write(5, &skip(5, 3)).unwrap();
     log.write(6, &message(6)).unwrap();
     assert_eq!(run(&mut sees, &reads, &mut now_ms, 5), (vec![4, 6], None));
@@ -294,7 +294,7 @@ fn the_search_pauses_and_does_not_run_on_for_ever_in_one_call() {
     assert!(before > 2_000, "it has come to the end");
 }
 
-/// The rules, read off the whole log. Returns the slots that are delivered, the skipped ones, and where it ends.
+/// Applies the rules to the whole log. Returns the delivered slots, the skipped ones, and the slot where delivery ends.
 fn rules(entries: &[E], unreadable: &BTreeSet<u64>) -> (Vec<u64>, BTreeSet<u64>, u64) {
     let at = |slot: u64| &entries[slot as usize - 1];
     let skip_of = |slot| match at(slot).content() {
@@ -377,7 +377,7 @@ fn incarnations_without_end_need_no_more_room_than_those_that_are_alive() {
     assert!(machine.delivered().iter().eq([(&INCARNATIONS, 2)]));
 }
 
-/// Announces entries one after another, and says after each how many messages came, or which node there was no room for.
+/// Announces entries one after another. Returns for each the number of messages delivered, or the node without room.
 fn announce<const N: usize>(machine: &mut Machine, entries: [E; N]) -> [Result<usize, u32>; N] {
     entries.map(|entry| {
         let waiting = machine.claimed() + 1;
@@ -406,7 +406,7 @@ fn a_full_table_has_room_for_the_retirement_that_empties_it() {
     let mut machine = Machine::new(SubscriberConfig { nodes: 2, ..CONFIG });
     assert_eq!(announce(&mut machine, [of(1, 1), of(2, 1), retire(3, 1, 1)]), [Ok(1), Ok(1), Ok(0)]);
     assert!(machine.delivered().iter().eq([(&2, 1), (&3, 1)]));
-    // A node that says goodbye needs none.
+    // A node that retires itself needs no room.
     assert_eq!(announce(&mut machine, [retire(9, 1, 9), retire(3, 2, 3)]), [Ok(0), Ok(0)]);
     assert!(machine.delivered().iter().eq([(&2, 1)]));
 }
@@ -427,7 +427,7 @@ fn a_retirement_of_an_unknown_node_by_a_new_one_waits_for_room() {
 fn a_retirement_removes_the_number_where_it_stands_and_a_second_copy_of_it_removes_nothing() {
     let mut machine = Machine::new(CONFIG);
     let entries = [of(1, 5), of(1, 5), retire(2, 1, 1), of(1, 5), retire(2, 1, 1), of(1, 5)];
-    // What comes of the node after its retirement is new, once.
+    // A message of the node after its retirement is new, once.
     let expected = [Ok(1), Ok(0), Ok(0), Ok(1), Ok(0), Ok(0)];
     assert_eq!(announce(&mut machine, entries), expected);
 }

@@ -1,5 +1,5 @@
-//! Ids and payloads whose `clone` and `eq` panic, and callers who catch it and go on: nothing is lost, delivered twice, or
-//! left half done.
+//! Ids and payloads whose `clone` and `eq` panic, with callers that catch it and go on. Nothing is lost, delivered
+//! twice, or left half done.
 #![cfg(feature = "std")]
 
 use std::cell::{Cell, RefCell};
@@ -13,7 +13,7 @@ use happens_before::broadcast::{
 use happens_before::{Dot, Subscriber};
 
 thread_local! {
-    /// How many clones and comparisons until the one that panics; 0 for never.
+    /// The number of clones and comparisons up to the one that panics; 0 for never.
     static FUSE: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -66,7 +66,8 @@ fn id(node: u64, number: u64) -> Dot<Fragile> {
     Dot::new(Fragile(node), number).unwrap()
 }
 
-/// Runs `attempt` until it says that all is done, with one panic after `fuse` clones and comparisons; whether it came.
+/// Runs `attempt` until it returns that all is done, with one panic after `fuse` clones and comparisons. Returns
+/// whether the panic came.
 fn with_one_panic(fuse: u64, mut attempt: impl FnMut() -> bool) -> bool {
     let mut panicked = false;
     FUSE.set(fuse);
@@ -87,7 +88,7 @@ fn with_one_panic(fuse: u64, mut attempt: impl FnMut() -> bool) -> bool {
 fn a_subscriber_delivers_everything_once_whatever_panics() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        // Only what is meant to panic is not shown.
+        // Only the intended panics are not shown.
         if !info.to_string().contains("out of luck") {
             hook(info);
         }
@@ -96,7 +97,7 @@ fn a_subscriber_delivers_everything_once_whatever_panics() {
     let mut expected = Vec::new();
     for slot in (1..=12_u64).filter(|slot| slot % 5 != 0) {
         let entry = match slot % 4 {
-            // Not of the epochs and numbers that are announced.
+            // These are not in the announced epochs and numbers.
             3 if slot > 8 => Entry::retire(slot / 6, id(slot % 3, slot * 10), Fragile(7)),
             0 => Entry::batch(slot / 6, id(slot % 3, slot * 10), (0..3).map(|part| Fragile(slot * 10 + part)))
                 .unwrap(),
@@ -138,7 +139,7 @@ fn a_subscriber_delivers_everything_once_whatever_panics() {
     assert!(panics > 100, "{panics}");
 }
 
-/// An append that panicked has stored nothing, or the same append says afterwards where it is.
+/// An append that panicked has stored nothing, or the repeated append is answered with its slot.
 #[test]
 fn a_log_in_memory_stores_all_or_nothing_whatever_panics() {
     let mut panics = 0;

@@ -37,7 +37,7 @@ fn number(publisher: &mut Machine, number: u64) {
     assert_eq!(publisher.internal_validate(), Ok(()));
 }
 
-/// A request for numbers, in epoch 0.
+/// Makes a request for numbers, in epoch 0.
 fn take(number: u64, count: u64) -> NumberRequest<char> {
     NumberRequest { id: id(number), epoch: 0, n: n(count) }
 }
@@ -134,7 +134,7 @@ fn an_unknown_outcome_is_settled_by_the_same_write_to_the_same_slot() {
     number(&mut publisher, 7);
     let first = write(&mut publisher);
     assert_eq!(write(&mut publisher), first, "no answer: once more");
-    // The first one had landed.
+    // The first write had landed.
     let published = hear(&mut publisher, 7, WriteAnswer::Occupied(first.1)).unwrap().unwrap();
     assert_eq!(published.slot, 7);
 }
@@ -174,7 +174,10 @@ fn filled_away_again_and_again_ends_in_an_error_with_the_message() {
     let error = hear(&mut publisher, 4, WriteAnswer::Occupied(Entry::fill(0))).unwrap_err();
     assert_eq!(error.value, Entry::message(0, id(1), "hello"));
     assert_eq!(error.kind, PublishErrorKind::FilledAway { times: 4 });
-    assert_eq!(error.to_string(), "the entry found its slot occupied 4 times; let subscribers wait longer");
+    assert_eq!(
+        error.to_string(),
+        "the slot was lost 4 times before the entry was written; let subscribers wait longer"
+    );
     assert_eq!(publisher.publish("next"), Ok(id(2)), "the number is used, and may be skipped");
 }
 
@@ -200,7 +203,7 @@ fn of_the_numbers_taken_the_lowest_above_the_tail_is_used() {
     let mut publisher = publisher();
     publisher.observe_tail(10);
     publisher.publish("hello").unwrap();
-    // Another publisher had taken the difference as well.
+    // Another publisher had taken the difference too.
     publisher.handle_numbers(&take(1, 6), 12).unwrap();
     assert_eq!(write(&mut publisher).0, 12);
     let mut publisher = self::publisher();
@@ -280,8 +283,8 @@ fn numbers_end_at_2_to_the_63() {
     assert!(matches!(error.kind, PublishErrorKind::CounterBehind { .. }), "a difference of 2^64 is none");
 }
 
-/// Found by the simulation: a number taken for an earlier message was used for the next one, which could then come before
-/// what had been acknowledged when it began.
+/// Found by the simulation: a number taken for an earlier message was used for the next one. That could then be ordered
+/// before a message that was acknowledged before it began.
 #[test]
 fn a_late_number_of_an_earlier_message_is_spent() {
     let mut publisher = publisher();
@@ -297,8 +300,8 @@ fn a_late_number_of_an_earlier_message_is_spent() {
     assert_eq!(write(&mut publisher).0, 9, "a second number is spent as well");
 }
 
-/// Found by the model: a number of the old counter may lie far above what the new one gives, so that what is published
-/// next would come before what is acknowledged here.
+/// Found by the model: a number of the old counter may be far above those of the new one. Messages published later
+/// would then be ordered before the one acknowledged here.
 #[test]
 fn a_late_number_of_the_old_counter_is_spent_once_a_new_epoch_is_entered() {
     let mut publisher = publisher();
@@ -318,8 +321,8 @@ fn a_late_number_of_the_old_counter_is_spent_once_a_new_epoch_is_entered() {
     assert_eq!(write(&mut publisher), (5, Entry::message(1, id(1), "hello")));
 }
 
-/// What it lay behind of the old counter would be so many holes in the slots of the new one, which begins above the
-/// tail.
+/// A request for the difference to the old counter would leave as many holes in the slots of the new one, which begins
+/// above the tail.
 #[test]
 fn a_new_counter_is_asked_for_one_number_however_far_behind_the_old_one_was() {
     let mut publisher = publisher();
@@ -333,12 +336,12 @@ fn a_new_counter_is_asked_for_one_number_however_far_behind_the_old_one_was() {
     assert_takes(&mut publisher, 46);
     publisher.enter(1, 60);
     assert_takes(&mut publisher, 1);
-    number(&mut publisher, 5); // and it may be behind as often as any other
+    number(&mut publisher, 5); // a lag of the new counter is counted from 0 again
     assert_takes(&mut publisher, 56);
 }
 
-/// Found by the simulation: an abandoned message, a counter that gave its number again, and the late answer that the
-/// abandoned one is written, which was taken for the next message's.
+/// Found by the simulation: a message was abandoned, the counter gave its number again, and the late answer that the
+/// abandoned message is written was taken for that of the next one.
 #[test]
 fn a_late_answer_about_an_abandoned_message_settles_nothing_and_its_slot_is_not_used_again() {
     let mut publisher = publisher();
@@ -386,8 +389,8 @@ fn sealed_waits_for_the_new_epoch_and_then_takes_a_new_number_in_it() {
     assert_eq!(write(&mut publisher).0, 21);
 }
 
-/// Found by the model: a counter whose epoch is over may be far behind the log, and each number that it gives is one slot
-/// further. Whoever published nothing while the epoch ended was filled away, slot by slot, by those who had gone on.
+/// Found by the model: a counter whose epoch is over may be far below the tail, and each of its numbers is only one
+/// slot further. A publisher that was idle while the epoch ended lost slot after slot to those that had gone on.
 #[test]
 fn a_slot_occupied_by_a_later_epoch_says_that_ones_own_is_over_and_is_not_being_filled_away() {
     let mut publisher = publisher();
@@ -439,7 +442,7 @@ fn trimmed_after_an_unknown_outcome_is_unknown_and_says_how_to_find_out() {
     write(&mut publisher);
     let error = hear(&mut publisher, 7, WriteAnswer::Trimmed { first: 30 }).unwrap_err();
     assert_eq!(error.kind, PublishErrorKind::OutcomeTrimmed { slot: 7, first: 30 });
-    assert!(error.to_string().contains("see in a snapshot whether it is delivered"));
+    assert!(error.to_string().contains("look in a snapshot whether it is delivered"));
 }
 
 #[test]
@@ -460,13 +463,13 @@ fn a_restarted_publisher_settles_its_outstanding_write_before_anything_else() {
     number(&mut before, 7);
     let (entry, slot) = before.outstanding().map(|(entry, slot)| (entry.clone(), slot)).unwrap();
     assert_eq!(slot, Some(7));
-    drop(before); // dies after it has sent the write
+    drop(before); // it dies after it has sent the write
 
     let config = PublisherConfig::default();
     let mut after = Machine::resume('a', 0, Some((entry.clone(), slot)), config).unwrap();
     assert_eq!(after.publish("z").unwrap_err().kind, PublishErrorKind::Busy);
     assert_eq!(write(&mut after), (7, entry.clone()));
-    // Trimmed already: it was sent by the one before.
+    // The slot is trimmed already: the earlier publisher had sent the entry.
     assert!(hear(&mut after, 7, WriteAnswer::Trimmed { first: 8 }).is_err());
     assert_eq!(after.publish("z"), Ok(id(3)), "numbers go on");
 
@@ -572,7 +575,7 @@ fn a_given_up_append_is_unknown_once_it_was_sent() {
 fn a_publisher_over_appends_has_one_entry_outstanding_of_whichever_kind_in_its_epoch() {
     let mut appending = Publisher::resume('a', 5, None, PublisherConfig::over_appends()).unwrap();
     appending.enter(2, 0);
-    appending.enter(1, 0); // changes nothing
+    appending.enter(1, 0); // this changes nothing
     let begin: [fn(&mut Publisher<char, &'static str>); 3] = [
         |appending| appending.publish("x").map(drop).unwrap(),
         |appending| appending.publish_batch(["x", "y"]).map(drop).unwrap(),
@@ -716,8 +719,8 @@ fn a_slot_below_that_of_an_earlier_message_is_given_up_for_a_higher_one() {
     assert_eq!(write(&mut publisher), (9, entry));
 }
 
-/// A log that answers with what it never may. Whatever it says, an entry is settled, or comes back in an error, within
-/// the number of answers that the documentation of the module names.
+/// A log gives forbidden answers. Whatever they are, an entry is settled, or handed back in an error, within the number
+/// of answers that the documentation of the module names.
 #[test]
 fn answers_that_make_no_sense_end_in_an_error_with_the_message() {
     let mut random = random();
@@ -726,7 +729,7 @@ fn answers_that_make_no_sense_end_in_an_error_with_the_message() {
         let attempts = below(&mut random, 5) as u32;
         let mut publisher =
             Publisher::new('a', PublisherConfig { attempts, jump: 1 << 20, ..PublisherConfig::default() });
-        // Each run prefers some answers, so that each is met for ever.
+        // Each run prefers some answers, so that each of them is also met for ever.
         let preferred = below(&mut random, 6);
         let most = (attempts + 1) * (attempts + 2);
         let published = publisher.publish("hello").unwrap();

@@ -35,7 +35,7 @@ fn read(from: u64, limit: usize) -> Option<SubscribeRequest> {
     Some(SubscribeRequest::Read { from, limit })
 }
 
-/// Returns what is to be done, whatever the room for bytes, and without the slot passed last, which each read begins with.
+/// Returns the request, with any limit in bytes, and without the slot passed last, with which each read begins.
 fn poll(machine: &mut Machine, now_ms: u64) -> Option<SubscribeRequest> {
     match machine.poll_request(now_ms)? {
         SubscribeRequest::Read { from, limit } => {
@@ -56,7 +56,7 @@ fn entries(slots: &[u64]) -> ReadAnswer<char, u64> {
     ReadAnswer::Entries(slots.iter().map(|&slot| (slot, message('a', slot))).collect())
 }
 
-/// Delivers all there is, as ids and places.
+/// Delivers everything, as ids and places.
 fn deliver(machine: &mut Machine) -> Vec<String> {
     std::iter::from_fn(|| {
         let delivery = machine.poll_delivery().unwrap();
@@ -67,7 +67,7 @@ fn deliver(machine: &mut Machine) -> Vec<String> {
     .collect()
 }
 
-/// Answers the read that is due with these slots of node a.
+/// Answers the due read with these slots of node a.
 fn answer(machine: &mut Machine, now_ms: u64, slots: &[u64]) {
     let Some(SubscribeRequest::Read { from, limit }) = poll(machine, now_ms) else { panic!("no read") };
     let slots: Vec<u64> = slots.iter().copied().filter(|&slot| slot >= from).take(limit.entries).collect();
@@ -226,7 +226,7 @@ fn only_the_first_hole_of_a_range_is_waited_for() {
     assert_eq!(poll(&mut machine, 200), fill(5), "claimed when the wait began");
     machine.handle_fill(200, 5, 0, WriteAnswer::Written).unwrap();
     deliver(&mut machine);
-    // Claimed later: waited for on its own.
+    // This one was claimed later, so it has a wait of its own.
     answer(&mut machine, 210, &[8]);
     assert_eq!(poll(&mut machine, 211), None);
     assert!(machine.poll_timeout().unwrap() > 211);
@@ -313,10 +313,10 @@ fn after_an_installed_snapshot_a_hole_is_waited_for_anew() {
     assert_eq!(wait_for_hole(&mut machine, &mut (now_ms + 2_000)), 800);
     machine.install(Snapshot { next: 60, ..Snapshot::default() }).unwrap();
     assert_eq!(wait_for_hole(&mut machine, &mut (now_ms + 9_000)), 1_000);
-    // So far that the time is halved.
+    // So many slots further that the time is halved.
     machine.install(Snapshot { next: 1_200, ..Snapshot::default() }).unwrap();
     assert_eq!(wait_for_hole(&mut machine, &mut (now_ms + 20_000)), 500);
-    // From there on it is counted anew.
+    // From there on slots are counted anew.
     announce(&mut machine, 100);
     assert_eq!(wait_for_hole(&mut machine, &mut (now_ms + 30_000)), 1_000);
 }
@@ -349,7 +349,7 @@ fn a_fill_is_of_the_epoch_that_the_log_asks_for() {
     assert_eq!(poll(&mut machine, 200), fill(1));
     machine.handle_fill(200, 1, 0, WriteAnswer::Sealed { epoch: 3 }).unwrap();
     machine.handle_fill(200, 1, 0, WriteAnswer::Sealed { epoch: 2 }).unwrap(); // a late answer
-    answer(&mut machine, 200, &[2]); // a new epoch is a reason to look whether the log was restored
+    answer(&mut machine, 200, &[2]); // a new epoch: the log may have been restored, so it is read
     assert_eq!(poll(&mut machine, 200), Some(SubscribeRequest::Fill { slot: 1, epoch: 3 }));
     machine.handle_fill(200, 1, 3, WriteAnswer::Written).unwrap();
     assert_eq!(deliver(&mut machine), ["a2@3:2:0"]);
@@ -436,7 +436,7 @@ fn an_absurd_jump_is_an_error_and_nothing_is_filled() {
             machine.handle_read(now_ms, 1, ReadLimit::entries(4), entries(slots)).unwrap_err();
         }
     }
-    // As far as allowed.
+    // These are the longest gaps allowed.
     for (slots, current) in [(&[51][..], 0), (&[], 50)] {
         let mut machine = Machine::new(CONFIG);
         machine.observe_current(current);
@@ -467,7 +467,7 @@ fn a_hole_below_an_announced_slot_is_no_jump_however_far_the_counter_is() {
     let mut machine = Machine::new(CONFIG);
     machine.observe_current(1_000);
     machine.handle_entry(2, message('a', 2)).unwrap();
-    machine.handle_read(0, 1, ReadLimit::entries(4), entries(&[])).unwrap(); // read before it was written
+    machine.handle_read(0, 1, ReadLimit::entries(4), entries(&[])).unwrap(); // an answer from before it was written
     assert_eq!(poll(&mut machine, 200), fill(1));
 }
 
@@ -590,7 +590,7 @@ fn answers_may_come_late_and_twice() {
     machine.handle_read(0, 1, ReadLimit::entries(4), entries(&[1, 2])).unwrap();
     machine.handle_read(0, 1, ReadLimit::entries(4), ReadAnswer::Trimmed { first: 3 }).unwrap();
     machine.handle_fill(0, 1, 0, WriteAnswer::Written).unwrap();
-    machine.handle_read(0, 9, ReadLimit::entries(4), entries(&[9])).unwrap(); // from beyond: no word about slot 3
+    machine.handle_read(0, 9, ReadLimit::entries(4), entries(&[9])).unwrap(); // a read from a higher slot says nothing about slot 3
     assert_eq!(poll(&mut machine, 5_000), read(3, 4));
     assert_eq!(deliver(&mut machine), [""; 0]);
 }

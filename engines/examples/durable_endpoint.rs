@@ -1,9 +1,9 @@
-//! A group that outlives its members: three nodes keep a list of entries over a network that loses, repeats and
-//! reorders; one crashes and comes back, a fourth joins late, one leaves for good; and every entry is made exactly once
-//! at every node.
+//! A group that outlives its members. Three nodes keep a list of entries over a network that loses, repeats and
+//! reorders packets. One node crashes and comes back, a fourth joins late, one leaves for good, and every entry is made
+//! exactly once at every node.
 //!
-//! `Endpoint` sees to the network. Crashes are survived by one rule, in `Node::turn`: what was delivered has its
-//! effects in the same transaction as the snapshot, and only then packets leave.
+//! `Endpoint` copes with the network. One rule, in `Node::turn`, copes with crashes: the effects of a delivery are in
+//! the same transaction as the snapshot, and packets leave only after its commit.
 //!
 //! ```text
 //!   packets, time, entries ──> Endpoint ──┬─ deliveries ──> effects ─┐
@@ -11,12 +11,14 @@
 //!                                         └─ packets ────────────────────────────┴─> network
 //! ```
 //!
-//! A crash before the commit forgets a delivery together with its effect; nobody was told of it, so it comes again. A
-//! crash after it forgets nothing but packets, and those get lost anyway.
+//! A crash before the commit forgets a delivery together with its effect. Nobody was told of it, so it comes again. A
+//! crash after the commit loses only packets, which the network may lose anyway.
 //!
-//! `cargo run -p happens-before-engines --example durable_endpoint` tells one run, and repeats it with a crash at every
-//! tenth step; in a release build, with `-- SEED 1`, at every step of every node. The databases are those of `redb`, in
-//! memory, for speed: they survive the crashes, all else of a node does not.
+//! `cargo run -p happens-before-engines --example durable_endpoint` tells the story of one run, and repeats it with a
+//! crash at every tenth step. With `-- SEED 1`, best in a release build, it crashes at every step of every node. The
+//! databases are `redb` in memory, for speed: they survive the crashes, and nothing else of a node does.
+//!
+//! Watch the list of each node at the end. Then move the commit in `Node::turn` after the packets, and some run fails.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -29,7 +31,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The state of the application: how often each entry was made.
+/// The state of the application: the number of times that each entry was made.
 const ENTRIES: TableDefinition<&str, u64> = TableDefinition::new("entries");
 const SNAPSHOT: TableDefinition<(), &[u8]> = TableDefinition::new("snapshot");
 
@@ -37,18 +39,18 @@ const FOUNDERS: [u8; 3] = [1, 2, 3];
 const LATE: u8 = 4;
 const LEAVER: u8 = 1;
 
-/// A node: its database, which survives a crash, and what is in memory while it runs.
+/// A node: its database, which survives a crash, and its memory while it runs.
 struct Node<'a> {
     id: u8,
     database: &'a Database,
     endpoint: Option<Endpoint<u8>>,
     saved: Vec<u8>,
-    /// When it starts, or starts again, if it is down.
+    /// The time of its next start, if it is down.
     starts_at_ms: Option<u64>,
 }
 
 impl Node<'_> {
-    /// Comes back from the snapshot that was saved last. If there is none, this is the first start.
+    /// Starts from the last saved snapshot. If there is none, this is the first start.
     fn start(&mut self, world: &mut World, giver: &Database) -> Result<()> {
         let config = EndpointConfig::default();
         let write = self.database.begin_write()?;
@@ -57,7 +59,7 @@ impl Node<'_> {
             Some(snapshot) => Endpoint::resume(&snapshot, config)?,
             None if FOUNDERS.contains(&self.id) => Endpoint::new(self.id, FOUNDERS, config)?,
             None => {
-                // Of a member: the snapshot, and the entries that belong to it.
+                // A member gives its snapshot, and the entries that belong to it.
                 let read = giver.begin_read()?;
                 for entry in read.open_table(ENTRIES)?.iter()? {
                     let (text, times) = entry?;
@@ -75,7 +77,7 @@ impl Node<'_> {
         Ok(())
     }
 
-    /// Handles what has arrived, delivers, saves, and sends.
+    /// Handles the packets that have arrived, delivers, saves, and sends.
     fn turn(&mut self, world: &mut World) -> Result<()> {
         let endpoint = self.endpoint.as_mut().ok_or("it is down")?;
         for (from, packet) in world.arrived(self.id) {
@@ -86,10 +88,10 @@ impl Node<'_> {
             }
         }
         endpoint.handle_timeout(world.now_ms);
-        // What the owner has decided is done until it is saved: a second time it changes nothing.
+        // The owner's decisions are repeated until they are saved: a second time they change nothing.
         world.admitted.iter().try_for_each(|&node| endpoint.admit(node))?;
         world.removed.iter().for_each(|node| _ = endpoint.remove(node));
-        // How many entries a node has made is saved in its vector, so that a crash repeats none.
+        // The vector, which is saved, counts the entries that a node has made, so a crash repeats none.
         let made = endpoint.delivered().get(&self.id);
         if made < world.entries {
             endpoint.broadcast(format!("entry {} of node {}", made + 1, self.id).into_bytes())?;
@@ -127,16 +129,16 @@ impl Node<'_> {
     }
 }
 
-/// Time, network, crashes, and what the owner of the group has decided.
+/// Time, network, crashes, and the decisions of the group's owner.
 #[derive(Default)]
 struct World {
     now_ms: u64,
     random: u64,
-    /// When, from whom, to whom, and what.
+    /// Packets under way: time of arrival, sender, receiver, bytes.
     packets: Vec<(u64, u8, u8, Vec<u8>)>,
     steps: u64,
     crash_at: u64,
-    /// The number of entries that each node is to have made.
+    /// The number of entries that each node should have made.
     entries: u64,
     admitted: Vec<u8>,
     removed: Vec<u8>,
@@ -144,13 +146,13 @@ struct World {
 }
 
 impl World {
-    /// A number below `bound`, the same ones in every run.
+    /// Returns a random number below `bound`, the same ones in every run.
     fn below(&mut self, bound: u64) -> u64 {
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (self.random >> 33) % bound
     }
 
-    /// No copy arrives, one, or two, after some time.
+    /// Sends a packet, of which no copy, one, or two arrive after some time.
     fn send(&mut self, from: u8, to: u8, packet: Vec<u8>) {
         for _ in 0..self.below(4).div_ceil(2) {
             let at_ms = self.now_ms + self.below(40);
@@ -164,7 +166,7 @@ impl World {
         arrived.map(|(_, from, _, packet)| (from, packet)).collect()
     }
 
-    /// A step at which a node may crash: it returns the error, and nothing else happens.
+    /// Counts a step, at which a node may crash: then it returns an error, and nothing else happens.
     fn step(&mut self) -> Result<()> {
         self.steps += 1;
         if self.steps == self.crash_at { Err("crash".into()) } else { Ok(()) }
@@ -177,7 +179,7 @@ impl World {
     }
 }
 
-/// The life of a group, in which a node crashes at step `crash_at`. Returns how many steps there were.
+/// Runs the life of a group, in which a node crashes at step `crash_at`. Returns the number of steps.
 fn run(seed: u64, crash_at: u64, tells: bool) -> Result<u64> {
     let mut world = World { random: seed, crash_at, tells, entries: 2, ..World::default() };
     let memory = |_| Database::builder().create_with_backend(InMemoryBackend::new());

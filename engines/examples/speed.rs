@@ -1,4 +1,5 @@
-//! What each way to a position costs over PostgreSQL, side by side, in one run:
+//! The speed of each way to a position over PostgreSQL, side by side in one run. Watch the ratio of the rows: numbers
+//! taken one by one wait for each other, and coalesced ones do not. Then change the number of callers.
 //!
 //! ```text
 //! engines/with-postgres.sh cargo run --release -p happens-before-engines --features postgres --example speed
@@ -19,10 +20,10 @@ use postgres::{Client, NoTls};
 
 const CALLERS: u64 = 64;
 
-/// How long each row takes.
+/// The duration of the measurement for each row.
 const SPAN: Duration = Duration::from_secs(2);
 
-/// Lets all callers call for a while, and returns the calls a second.
+/// Lets all callers call for a while, and returns the calls per second.
 fn rate(callers: u64, call: impl Fn(u64, u64) + Sync) -> f64 {
     let (calls, began) = (AtomicU64::new(0), Instant::now());
     thread::scope(|scope| {
@@ -42,7 +43,7 @@ fn rate(callers: u64, call: impl Fn(u64, u64) + Sync) -> f64 {
     calls.into_inner() as f64 / began.elapsed().as_secs_f64()
 }
 
-/// The same for tasks of a runtime, each of which takes numbers and awaits them.
+/// Measures the same for tasks of a runtime, each of which takes numbers and awaits them.
 fn rate_awaited(url: &str) -> Result<f64, Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let url = url.to_string();

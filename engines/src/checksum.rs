@@ -1,15 +1,15 @@
-//! The checksum that stored bytes begin with: so that what a disk has changed is an error, and never data.
+//! The checksum at the beginning of stored bytes. With it, bytes that a disk has changed are an error, and never data.
 //!
-//! CRC-32 finds every change of up to 32 bits in a row, and misses one of four thousand million others. It covers the
-//! place where the bytes stand too, so that bytes which belong elsewhere are refused as well. Against somebody who means
-//! harm it does nothing.
+//! CRC-32 finds every change of up to 32 bits in a row, and misses one in four thousand million of the others. It also
+//! covers the place of the bytes, so bytes that belong to another place are refused. It does not protect against an
+//! attacker.
 
 /// The length of a checksum.
 const LEN: usize = 4;
 
 fn of(place: &[u8], bytes: &[u8]) -> [u8; LEN] {
     let mut hasher = crc32fast::Hasher::new();
-    // With its length, so that no other place and bytes make the same row.
+    // The length of the place comes first, so that no other place and bytes give the same input.
     hasher.update(&(place.len() as u64).to_le_bytes());
     hasher.update(place);
     hasher.update(bytes);
@@ -21,7 +21,7 @@ pub(crate) fn begin() -> Vec<u8> {
     vec![0; LEN]
 }
 
-/// Puts the checksum before what was added since [`begin`].
+/// Puts the checksum before the bytes added since [`begin`].
 pub(crate) fn end(place: &[u8], mut bytes: Vec<u8>) -> Vec<u8> {
     if let Some((sum, rest)) = bytes.split_first_chunk_mut() {
         *sum = of(place, rest);
@@ -29,7 +29,7 @@ pub(crate) fn end(place: &[u8], mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Returns what stands after the checksum; `None` if that is wrong.
+/// Returns the bytes after the checksum; `None` if the checksum is wrong.
 pub(crate) fn verified<'a>(place: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
     let (sum, rest) = bytes.split_first_chunk()?;
     (*sum == of(place, rest)).then_some(rest)

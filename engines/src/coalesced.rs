@@ -1,4 +1,4 @@
-//! The driver of [`Coalescing`] for threads: a counter that is far away, one request for all that wait.
+//! The driver of [`Coalescing`] for threads, for a slow counter: one request for all waiting callers.
 
 use core::num::NonZeroU64;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,16 +7,17 @@ use happens_before::counter::{BatchRequest, Coalescing, Counter, Redeemed};
 
 use crate::error::CoalescedError;
 
-/// How often a call asks for numbers, each of which is given up if it wakes up too late.
+/// The number of times that a call asks for numbers. A call that wakes up too late loses them, and asks again.
 const TRIES: usize = 100;
 
-/// A counter shared by threads, whose calls become one request to the counter within while that is busy.
+/// A counter shared by threads. While the inner counter is busy, new calls are collected into one request.
 ///
-/// As linearizable as the counter within: see [`Coalescing`]. A call waits for at
-/// most two requests, the one under way and its own. There is no thread behind it: whoever comes first while
-/// nothing is under way sends the request.
+/// It is linearizable if the inner counter is: see [`Coalescing`]. A call waits for at most two requests, the one under
+/// way and its own. There is no background thread: the first caller that finds no request under way sends the next one.
 ///
 /// # Examples
+///
+/// Four threads take a number each, with between one and four requests to the inner counter.
 ///
 /// ```
 /// use core::num::NonZeroU64;
@@ -36,12 +37,12 @@ pub struct Coalesced<C> {
     counter: C,
     max: NonZeroU64,
     front: Mutex<Coalescing>,
-    /// A request was answered, so that tickets may be redeemed and the next batch may begin.
+    /// Signals that a request was answered: tickets may be redeemed, and the next batch may begin.
     answered: Condvar,
 }
 
 impl<C: Counter> Coalesced<C> {
-    /// Wraps a counter, which is asked for at most `max` numbers for several callers at once.
+    /// Wraps a counter. One request for several callers asks for at most `max` numbers.
     pub const fn new(counter: C, max: NonZeroU64) -> Self {
         Self { counter, max, front: Mutex::new(Coalescing::new(max)), answered: Condvar::new() }
     }
@@ -51,7 +52,7 @@ impl<C: Counter> Coalesced<C> {
         self.front.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends the request of a batch, in which the caller's own is.
+    /// Sends the request of a batch that includes the caller's own.
     fn send(&self, request: BatchRequest) -> Result<(), CoalescedError<C::Error>> {
         let unanswered = Unanswered(self, request);
         let first = self.counter.increment_and_get(request.n()).map_err(CoalescedError::Counter)?;
@@ -61,12 +62,12 @@ impl<C: Counter> Coalesced<C> {
     }
 }
 
-/// Ends a request in any case: a failure where there was no answer, also by a panic of the counter.
+/// A guard that ends a request in any case. Without an answer, also after a panic of the counter, it ends as a failure.
 struct Unanswered<'a, C: Counter>(&'a Coalesced<C>, BatchRequest);
 
 impl<C: Counter> Drop for Unanswered<'_, C> {
     fn drop(&mut self) {
-        // Not awaited if it was answered, and then nothing is to be done.
+        // If the request was answered, it is no longer awaited, and this does nothing.
         self.0.lock().handle_failure(self.1);
         self.0.answered.notify_all();
     }
@@ -75,7 +76,7 @@ impl<C: Counter> Drop for Unanswered<'_, C> {
 impl<C: Counter> Counter for Coalesced<C> {
     type Error = CoalescedError<C::Error>;
 
-    /// More numbers than the maximum at once are a request of their own.
+    /// Takes numbers. More numbers than the maximum are a request of their own.
     fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, Self::Error> {
         if n > self.max {
             return self.counter.increment_and_get(n).map_err(CoalescedError::Counter);
@@ -123,7 +124,7 @@ mod tests {
 
     const ONE: NonZeroU64 = NonZeroU64::MIN;
 
-    /// A counter that counts calls; the first one waits twice.
+    /// A counter that counts calls, and makes the first one wait twice.
     struct Gated {
         counter: AtomicCounter,
         calls: AtomicU64,
@@ -154,7 +155,7 @@ mod tests {
             let first = scope.spawn(|| counter.increment_and_get(ONE));
             counter.counter.gate.wait(); // the first request is under way
             let others: Vec<_> = (0..7).map(|_| scope.spawn(|| counter.increment_and_get(ONE))).collect();
-            // Eight never fit, and the refusal says how much room there is.
+            // Eight never fit, and the refusal names the free room.
             while counter.lock().join(NonZeroU64::new(8).unwrap()).unwrap_err().available > 0 {
                 std::thread::yield_now();
             }
@@ -167,7 +168,7 @@ mod tests {
         assert_eq!(counter.counter.calls.load(Ordering::SeqCst), 2);
     }
 
-    /// Fails by error, then by panic, then answers with a number from the past.
+    /// A counter that returns an error, then panics, then answers with a number from the past.
     struct Broken(AtomicU64);
 
     impl Counter for Broken {

@@ -1,32 +1,32 @@
-//! An entry in bytes: how engines store what stands in a slot.
+//! The byte form of an entry, in which engines store the content of a slot.
 //!
 //! | part | form |
 //! |---|---|
-//! | checksum | 4 bytes, the lowest first: the CRC-32 of the place and of all that follows |
+//! | checksum | 4 bytes, the lowest first: the CRC-32 of the place and of all later bytes |
 //! | version | a byte: 1 |
 //! | form of the ids | a number: 1 for 64 bits, 2 for 128 bits, 3 for byte strings and text, 4 + N for N bytes |
 //! | epoch | a number |
 //! | kind | 0 a fill, 1 a marker, 2 messages, 3 a skip, 4 a retirement |
-//! | id, but for a fill | a dot: that of the first message, or of the marker, the skip or the retirement |
+//! | id, except for a fill | a dot: of the first message, the marker, the skip or the retirement |
 //! | slot, of a skip | a number |
 //! | node, of a retirement | its first dot |
-//! | messages: how many | a number, at least 1 |
+//! | count of messages | a number, at least 1 |
 //! | each payload | its length, a number; its bytes |
 //!
-//! Numbers and dots are those of [`codec`](happens_before::codec); so this form is canonical: equal entries at one place
-//! have equal bytes, and every other string of bytes is refused. Memory follows the bytes that are there, never a length
-//! that is claimed.
+//! Numbers and dots are those of [`codec`](happens_before::codec); so this form is canonical: equal entries at one
+//! place have equal bytes, and every other string of bytes is refused. Memory grows with the bytes present, never with
+//! a claimed length.
 //!
 //! # Place
 //!
-//! The place is whatever names the spot where an entry stands, such as the name of its log. It is not stored; it goes into
-//! the checksum, so that an entry is not read where it was not written.
+//! The place identifies where an entry is stored, for example by the name of its log. It is not stored itself, but part
+//! of the checksum, so an entry cannot be read at a place where it was not written.
 //!
 //! # Damage and later versions
 //!
-//! Every version begins with the checksum and the version. So bytes whose checksum is wrong are
-//! [damaged](Unreadable::Damaged), and a version or a kind that is unknown under a checksum that is right was
-//! [written by a later version](Unreadable::LaterVersion).
+//! Every version begins with the checksum and the version. So bytes with a wrong checksum are
+//! [damaged](Unreadable::Damaged). Bytes with a right checksum and an unknown version or kind were [written by a later
+//! version](Unreadable::LaterVersion).
 
 use happens_before::Dot;
 use happens_before::broadcast::{Content, Entry, Unreadable};
@@ -44,7 +44,7 @@ const SKIP: u64 = 3;
 const RETIRE: u64 = 4;
 const UNREADABLE: u64 = 5;
 
-/// Returns the bytes of an entry that is to stand at a place. O(n) for n bytes.
+/// Returns the bytes of an entry for a place. O(n) for n bytes.
 ///
 /// ```
 /// use happens_before::Dot;
@@ -64,7 +64,7 @@ pub fn encode<I: EncodeId, P: AsRef<[u8]>>(place: &[u8], entry: &Entry<I, P>) ->
     checksum::end(place, begin(entry))
 }
 
-/// Returns the bytes of an entry whose place is not known yet: [`checksum::end`] makes them whole.
+/// Returns the bytes of an entry whose place is not known yet; [`checksum::end`] completes them.
 pub(crate) fn begin<I: EncodeId, P: AsRef<[u8]>>(entry: &Entry<I, P>) -> Vec<u8> {
     let mut bytes = checksum::begin();
     let mut out = Writer::growing(&mut bytes);
@@ -87,7 +87,7 @@ pub(crate) fn begin<I: EncodeId, P: AsRef<[u8]>>(entry: &Entry<I, P>) -> Vec<u8>
             id.encode(&mut out);
             put_node(node, &mut out);
         }
-        // Nobody writes what cannot be read; and so it stays.
+        // No writer writes unreadable content; this form of it is unreadable again.
         Content::Unreadable(_) => out.put_number(UNREADABLE),
         Content::Messages { first, payloads } => {
             out.put_number(MESSAGES);
@@ -102,7 +102,7 @@ pub(crate) fn begin<I: EncodeId, P: AsRef<[u8]>>(entry: &Entry<I, P>) -> Vec<u8>
     bytes
 }
 
-/// Puts the checksum for a place before bytes, whatever they are. For tests of what comes after it.
+/// Puts the checksum for a place before any bytes, for tests of the parts after it.
 #[doc(hidden)]
 pub fn seal(place: &[u8], rest: &[u8]) -> Vec<u8> {
     let mut bytes = checksum::begin();
@@ -110,11 +110,11 @@ pub fn seal(place: &[u8], rest: &[u8]) -> Vec<u8> {
     checksum::end(place, bytes)
 }
 
-/// Reads what [`encode`] writes for this place. O(n) for n bytes.
+/// Reads bytes that [`encode`] wrote for this place. O(n) for n bytes.
 ///
 /// # Errors
 ///
-/// The reason why the slot cannot be read, which is what a log answers for it.
+/// The reason why the slot cannot be read, which the log answers as its content.
 pub fn decode<I: DecodeId, P: From<Vec<u8>>>(place: &[u8], bytes: &[u8]) -> Result<Entry<I, P>, Unreadable> {
     parse(place, bytes).map_err(|fault| match fault {
         Fault::LaterVersion => Unreadable::LaterVersion,
@@ -153,7 +153,7 @@ fn parse<I: DecodeId, P: From<Vec<u8>>>(place: &[u8], bytes: &[u8]) -> Result<En
             let count = reader.take_number()?;
             let mut payloads = Vec::new();
             for _ in 0..count {
-                // A length beyond the address space is beyond the input too.
+                // A length above the address space is above that of the input too.
                 let len = usize::try_from(reader.take_number()?).unwrap_or(usize::MAX);
                 payloads.push(P::from(reader.take(len)?.to_vec()));
             }
@@ -165,29 +165,29 @@ fn parse<I: DecodeId, P: From<Vec<u8>>>(place: &[u8], bytes: &[u8]) -> Result<En
     Ok(entry)
 }
 
-/// Writes a node, by its first dot: an id alone has no form.
+/// Writes a node as its first dot, since an id alone has no form.
 fn put_node<I: EncodeId>(node: &I, out: &mut Writer<'_>) {
     if let Some(dot) = Dot::new(node.clone(), 1) {
         dot.encode(out);
     }
 }
 
-/// Returns what a slot holds, whatever that is.
+/// Returns the content of a slot, also if it is unreadable.
 #[cfg(any(feature = "postgres", feature = "redb"))]
 pub(crate) fn stored<I: DecodeId, P: From<Vec<u8>>>(place: &[u8], bytes: &[u8]) -> Entry<I, P> {
     decode(place, bytes).unwrap_or_else(Entry::unreadable)
 }
 
-/// The change that storing an entry makes in the table of the numbers that nodes have used.
+/// The change that storing an entry makes in the table of used numbers.
 #[cfg(any(feature = "postgres", feature = "redb"))]
 #[derive(Debug)]
 pub(crate) struct Numbers {
     /// The entry's own node, in bytes.
     pub(crate) node: Vec<u8>,
-    /// The number of the first message, or of what else it is, and of the last.
+    /// The number of the entry, that of the first message of several; and the last number.
     pub(crate) first: u64,
     pub(crate) last: u64,
-    /// The node that is forgotten, in bytes.
+    /// The retired node, in bytes.
     pub(crate) retired: Option<Vec<u8>>,
 }
 
@@ -211,29 +211,29 @@ impl Numbers {
     }
 }
 
-/// Tells the forms apart in which ids are written; the bytes of an id of one may be those of an id of another.
+/// Returns the number of the form of the ids. The bytes of an id in one form may also be those of an id in another.
 fn form_of_ids<I: EncodeId>() -> u64 {
     match <I::Form as Form>::COLUMNS {
-        // Byte strings alone own memory.
+        // Only byte strings own memory.
         0 if core::mem::needs_drop::<I::Form>() => 3,
         0 => 4 + size_of::<I::Form>() as u64,
         columns => columns as u64,
     }
 }
 
-/// A fault of bytes that are not those of an entry with these ids at this place.
+/// The reason why bytes are not those of an entry with these ids at this place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     /// The checksum is wrong: the bytes were changed, or belong to another place.
     Checksum,
-    /// The checksum is right, and the version or the kind is unknown.
+    /// The checksum is right, but the version or the kind is unknown.
     LaterVersion,
-    /// The ids are of another form: a log has one type of ids.
+    /// The ids are of another form, although a log has one type of ids.
     OtherIds,
-    /// The checksum is right, and a part is not as the codec writes it: the type of the ids is narrower than the writer's,
-    /// or the writer is wrong.
+    /// The checksum is right, but a part is not as the codec writes it. Either the type of the ids is narrower than the
+    /// writer's, or the writer is wrong.
     Part,
-    /// It has no message, or more than its node has numbers.
+    /// The entry has no message, or more than its node has numbers.
     Count,
 }
 
@@ -276,7 +276,7 @@ mod tests {
         parse(HERE, bytes)
     }
 
-    /// Bytes with a checksum that is right.
+    /// Returns bytes with the right checksum.
     fn sealed(rest: &[u8]) -> Vec<u8> {
         seal(HERE, rest)
     }
@@ -307,8 +307,8 @@ mod tests {
         }
     }
 
-    /// Every string of three bytes after a head that is right, and every changed byte: an error, or the one form of
-    /// something.
+    /// Tries every string of three bytes after a right head, and every changed byte: an error, or the one form of an
+    /// entry.
     #[test]
     fn nothing_has_two_forms() {
         let canonical = |rest: &[u8]| {
@@ -337,7 +337,7 @@ mod tests {
         }
     }
 
-    /// What this version does not know is told apart from damage.
+    /// An unknown version or kind is told apart from damage.
     #[test]
     fn a_later_version_is_not_damage() {
         for rest in [&[VERSION + 1][..], &[0], &[VERSION, 1, 0, 9], &[VERSION, 1, 0, 9, 7, 7, 7]] {
@@ -354,7 +354,7 @@ mod tests {
         parse::<I, Vec<u8>>(HERE, bytes).map(drop)
     }
 
-    /// The bytes of an id of one form are often those of an id of another; the form says which they are.
+    /// The bytes of an id in one form are often those of an id in another; the stored form decides.
     #[test]
     fn ids_of_another_form_are_refused() {
         type Reading = fn(&[u8]) -> Result<(), Fault>;
@@ -377,7 +377,7 @@ mod tests {
                 assert_eq!(reading(bytes), expected, "{form} as {other}");
             }
         }
-        // Within a form, an id that the type does not have is no entry.
+        // Within a form, an id that the type cannot hold is refused.
         assert!(matches!(parse::<u8, Vec<u8>>(HERE, &written(300_u16)), Err(Fault::Part)));
     }
 
@@ -392,7 +392,7 @@ mod tests {
             Writer::growing(&mut bytes).put_number(u64::MAX);
             assert!(read(&sealed(&bytes)).is_err());
         }
-        // Two messages, the first with the last number that there is.
+        // Two messages, the first with the highest possible number.
         let mut bytes = encode(HERE, &Said::message(0, dot(u64::MAX), vec![]))[4..].to_vec();
         let at = bytes.len() - 2;
         bytes[at] = 2;

@@ -2,9 +2,8 @@
 //!
 //! # The problem
 //!
-//! A number that is written over its predecessor is neither for a moment: a crash then leaves half of each. And a file
-//! that a disk has damaged must not look like an older one, since whoever starts again from an older bound repeats
-//! numbers.
+//! While a number is written over its predecessor, a crash leaves half of each. Besides, a file that a disk has damaged
+//! must not look like an older one: a program that starts again from an older bound repeats numbers.
 //!
 //! # The algorithm
 //!
@@ -18,20 +17,21 @@
 //! ```
 //!
 //! 1. To write, write the first slot with the next version, and sync; then the second, and sync; then answer.
-//! 2. To read, take the slot with a checksum that is right and the higher version. None is: the file is damaged.
-//! 3. After opening, and after a write that failed, what was read may be in the memory of the system only. So it is
-//!    written, to both slots, before it is answered.
+//! 2. To read, take the slot with a right checksum and the higher version. If neither checksum is right, the file is
+//!    damaged.
+//! 3. After opening, and after a failed write, a number that was read may be only in the memory of the operating
+//!    system. So it is written to both slots before it is returned.
 //!
-//! # What it tells you
+//! # Guarantees
 //!
-//! A crash at any moment leaves the old number or the new one. So does damage to any one slot at rest, for both have
-//! the last number that was answered; this is what the second write is for. With only one slot written each time, a
-//! damaged newest slot could not be told from one that was being written, and the file would go back. Damage to both
-//! is an error.
+//! A crash at any moment leaves the old number or the new one. Damage to any one slot at rest loses nothing, since both
+//! have the last number that was answered; the second write exists for this. If only one slot were written each time, a
+//! damaged newest slot would look like one that was being written, and the file would go back. Damage to both slots is
+//! an error.
 //!
 //! # Invariants
 //!
-//! - F1: while one slot is written, the other one is durable with the number that stands.
+//! - F1: while one slot is written, the other one holds the current number durably.
 //! - F2: the number that `read` returns is durable.
 //!
 //! # Sources
@@ -51,17 +51,21 @@ const PLACES: [u64; 2] = [0, 4_096];
 /// The first bytes of a slot: the name of the format.
 const MAGIC: [u8; 8] = *b"hb-num-1";
 
-/// One number in a file, which survives a crash at any moment; for [`ReserveAhead`](happens_before::sequence::ReserveAhead).
+/// One number in a file that survives a crash at any moment, for
+/// [`ReserveAhead`](happens_before::sequence::ReserveAhead).
 ///
-/// The module's comment has the algorithm. The file is locked: a second owner, in this process or in another, is refused.
-/// A read costs a read; a write, and the first read, two synchronous writes.
+/// [The module](self) describes the algorithm. The file is locked: a second owner, in this process or another, is
+/// refused. A read costs one read of the file. A write, and the first read, cost two synchronous writes.
 ///
 /// # Errors
 ///
-/// After a write that failed, the store has the old number or the new one: read it to find out which, for good. The kind
-/// `InvalidData` says that neither copy is whole. Then restore the number from elsewhere, and not lower than it was.
+/// After a failed write, the store has the old number or the new one. A read finds out which, and makes it final. The
+/// kind `InvalidData` means that neither copy is whole. Then restore the number from another source, at least as high
+/// as it was.
 ///
 /// # Examples
+///
+/// Numbers are reserved by the thousand, so after a crash the next number is 1,001. Reserve by ten: it is 11.
 ///
 /// ```
 /// use core::num::NonZeroU64;
@@ -87,14 +91,14 @@ impl FileStore {
     ///
     /// # Errors
     ///
-    /// An error of the kind `AlreadyExists` if there is a file. After any other, there may be one; remove it if it cannot
-    /// be opened, since no number was taken from it.
+    /// An error of the kind `AlreadyExists` if there is a file. After any other error there may be a file. If it cannot
+    /// be opened, remove it: no number was taken from it.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
         let mut store = Self::locked(file)?;
         store.0.begin()?;
-        // The name is durable too.
+        // The name must be durable too.
         sync_directory_of(path)?;
         Ok(store)
     }
@@ -103,8 +107,8 @@ impl FileStore {
     ///
     /// # Errors
     ///
-    /// An error of the kind `NotFound` if there is none: a new one would issue numbers again from 1, so that is for you to
-    /// decide; of the kind `ResourceBusy` if another handle, here or in another process, has the file open.
+    /// An error of the kind `NotFound` if there is no file. Making one is your decision, since numbers would begin at 1
+    /// again. An error of the kind `ResourceBusy` if another handle, in this process or another, has the file open.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::locked(OpenOptions::new().read(true).write(true).open(path)?)
     }
@@ -121,7 +125,8 @@ impl FileStore {
     }
 }
 
-/// Makes the name of a file durable, where directories can be synced; elsewhere names are written with the file.
+/// Makes the name of a file durable, on systems where directories can be synced. On others, names are written with the
+/// file.
 pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -142,24 +147,24 @@ impl Store for FileStore {
     }
 }
 
-/// Neither slot is whole; nothing is written over.
+/// Makes the error for two damaged slots, which are left as they are.
 fn damaged() -> io::Error {
     let what = "both copies of the number are damaged; restore it, not lower than it was";
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// The disk failed; the kind of the error stays.
+/// Makes the error for a failed disk, with the same kind.
 fn failed(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("the file with the number failed: {error}; read it again"))
 }
 
 /// The operations that the algorithm needs of a file.
 trait Disk {
-    /// Reads from `place` on, and returns how much there was.
+    /// Reads from `place` on, and returns the number of bytes read.
     fn read_at(&mut self, place: u64, bytes: &mut [u8]) -> io::Result<usize>;
     /// Writes all of `bytes`.
     fn write_at(&mut self, place: u64, bytes: &[u8]) -> io::Result<()>;
-    /// Makes durable what was written.
+    /// Makes all writes durable.
     fn sync(&mut self) -> io::Result<()>;
 }
 
@@ -217,7 +222,7 @@ impl Numbered {
 #[derive(Debug)]
 struct TwoSlots<D> {
     disk: D,
-    /// The number in both slots, durably; `None` if that is not known.
+    /// The number that is durable in both slots; `None` if that is not known.
     settled: Option<Numbered>,
 }
 
@@ -237,7 +242,7 @@ impl<D: Disk> TwoSlots<D> {
             [None, None] => return Err(damaged()),
         };
         if slots != [Some(newest); 2] || self.settled != Some(newest) {
-            // F1: first the slot that does not hold it.
+            // F1: the slot that does not hold the number is written first.
             let [first, second] = PLACES;
             let places = if slots[0] == Some(newest) { [second, first] } else { [first, second] };
             self.put_both(newest, places)?;
@@ -249,7 +254,7 @@ impl<D: Disk> TwoSlots<D> {
         if self.settled.is_none() {
             self.read()?;
         }
-        // A read that was answered has settled.
+        // An answered read has settled the number.
         let Some(Numbered { version, .. }) = self.settled else { return Err(damaged()) };
         let version = version.checked_add(1).ok_or_else(|| {
             io::Error::other("the file was written too often; make a new one, and observe the number")
@@ -257,7 +262,7 @@ impl<D: Disk> TwoSlots<D> {
         self.put_both(Numbered { version, number }, PLACES)
     }
 
-    /// Writes to a new file what it has before the first write.
+    /// Writes the number 0 to a new file.
     fn begin(&mut self) -> io::Result<()> {
         self.put_both(Numbered { version: 0, number: 0 }, PLACES)
     }
@@ -279,7 +284,7 @@ mod tests {
 
     use super::*;
 
-    /// A disk that keeps what was not synced in memory, and fails for good after so many operations.
+    /// A disk that keeps unsynced writes in memory, and fails for good after a number of operations.
     #[derive(Clone, Debug)]
     struct Simulated {
         durable: Vec<u8>,
@@ -299,8 +304,8 @@ mod tests {
             Ok(())
         }
 
-        /// What may be on the disk after the power went: of what was not synced nothing, all, the begin or the end, or
-        /// what nobody has written.
+        /// Returns all possible contents of the disk after a power failure. Of each unsynced write it holds nothing,
+        /// all, the begin, the end, or other bytes.
         fn after_crash(&self) -> BTreeSet<Vec<u8>> {
             let mut images = BTreeSet::from([self.durable.clone()]);
             for (place, bytes) in &self.pending {
@@ -334,7 +339,7 @@ mod tests {
         }
 
         fn write_at(&mut self, place: u64, bytes: &[u8]) -> io::Result<()> {
-            // The one at which the power goes may be done in part.
+            // The operation at which the power fails may be done in part.
             if self.operations > 0 {
                 self.pending.push((place as usize, bytes.to_vec()));
             }
@@ -363,11 +368,11 @@ mod tests {
         store
     }
 
-    /// Every byte of one differs from that of the other.
+    /// Two numbers that differ in every byte.
     const OLD: u64 = 0x0102_0304_0506_0708;
     const NEW: u64 = 0x0001_0203_0405_0607;
 
-    /// The power goes at every operation of a write, then at every operation of the read after it, and then after that.
+    /// The power fails at every operation of a write, then at every operation of the next read, and then after it.
     #[test]
     fn a_crash_leaves_the_old_number_or_the_new_one_and_what_was_read_stays() {
         let (mut crashes, mut old, mut new) = (0, 0, 0);
@@ -400,7 +405,7 @@ mod tests {
         assert_eq!((crashes, old, new), (1174, 539, 635));
     }
 
-    /// As when the disk is full, or away for a moment: the process lives on.
+    /// The process survives a failed write, for example on a full disk.
     #[test]
     fn after_a_write_that_failed_a_read_says_which_for_good() {
         for during_write in 0..4 {
@@ -425,7 +430,7 @@ mod tests {
         assert_eq!(store.read().unwrap(), 10);
     }
 
-    /// Every byte changed, every length, at rest: never an older number.
+    /// Every byte is changed, and every length is tried, at rest: the number is never an older one.
     #[test]
     fn damage_is_repaired_or_refused() {
         let image = with(&[10, 20]).disk.durable;
@@ -449,7 +454,7 @@ mod tests {
                 Err(error) => assert!(error.kind() == io::ErrorKind::InvalidData && len < SLOT),
             }
         }
-        // What is damaged stays as it is, for whoever mends it.
+        // A damaged file is left as it is, so that it can be repaired.
         let mut store = on(vec![0; 5_000], 4);
         assert!(matches!(store.write(7), Err(e) if e.kind() == io::ErrorKind::InvalidData));
         assert_eq!(store.disk.durable, vec![0; 5_000]);

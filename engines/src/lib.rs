@@ -21,73 +21,75 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! To try what needs a server, `engines/with-postgres.sh COMMAND` lends it one of its own, for as long as it runs.
+//! To try code that needs a server, `engines/with-postgres.sh COMMAND` runs the command with a temporary PostgreSQL
+//! server.
 //!
 //! # Which one do I need?
 //!
 //! | I have | take | shared by | a write costs |
 //! |---|---|---|---|
-//! | one process, and may lose everything with it | [`MemoryLog`](happens_before::broadcast::MemoryLog) and [`AtomicCounter`](happens_before::counter::AtomicCounter), in the core | threads | nothing |
+//! | one process, whose data may be lost with it | [`MemoryLog`](happens_before::broadcast::MemoryLog) and [`AtomicCounter`](happens_before::counter::AtomicCounter), in the core | threads | nothing |
 //! | one process, and a disk | `redb::Redb` | threads | a synchronous write, one after another |
-//! | several processes or machines, and a PostgreSQL | `postgres::Postgres` | all that reach the server | a round trip and a synchronous write, shared by those who wait |
-//! | the same, and a runtime | `postgres::AsyncPostgres`, driven by [`asynchronous`] | all that reach the server | the same, without a thread that waits |
+//! | several processes or machines, and a PostgreSQL | `postgres::Postgres` | all that reach the server | a round trip and a synchronous write, which waiting callers share |
+//! | the same, and an asynchronous runtime | `postgres::AsyncPostgres`, driven by [`asynchronous`] | all that reach the server | the same, without a waiting thread |
 //! | one number to survive a restart, for [`ReserveAhead`](happens_before::sequence::ReserveAhead) | [`file::FileStore`] | nobody | two synchronous writes |
-//! | many threads that all want numbers from a counter that is far away | [`Coalesced`], around any blocking counter | threads | a call for all that wait |
+//! | many threads that take numbers from a slow counter | [`Coalesced`], around any blocking counter | threads | one call for all waiting threads |
 //!
-//! # What every engine promises
+//! # Promises of every engine
 //!
-//! What [`Counter`](happens_before::counter::Counter) and [`Log`](happens_before::broadcast::Log) ask for, L1 to L7;
-//! `conformance` checks it, for these and for an engine of your own. What was answered survives the end of the process
-//! and of the machine at any moment.
+//! Every engine keeps the promises of [`Counter`](happens_before::counter::Counter) and
+//! [`Log`](happens_before::broadcast::Log), L1 to L7. `conformance` checks them, for these engines and for your own.
+//! Everything answered survives the end of the process and of the machine at any moment.
 //!
-//! Nodes are whatever [`codec`](happens_before::codec) can write; payloads are bytes: `Vec<u8>`, `Box<[u8]>`, `Arc<[u8]>`,
-//! or any type with `AsRef<[u8]>` and `From<Vec<u8>>`. So are the commands of a
-//! [`StateMachine`](happens_before_replicated::StateMachine) over an engine, which decodes them in `apply`.
+//! Node ids are of any type that [`codec`](happens_before::codec) can write. Payloads are bytes: `Vec<u8>`,
+//! `Box<[u8]>`, `Arc<[u8]>`, or any type with `AsRef<[u8]>` and `From<Vec<u8>>`. Commands of a
+//! [`StateMachine`](happens_before_replicated::StateMachine) over an engine are bytes too, which it decodes in `apply`.
 //!
-//! # What an error tells
+//! # Errors
 //!
-//! An *answer* says what was done, and at which position. An error says one of two things: the request is *not done*, or
-//! that is *unknown*, and then how to find out. [`EngineError::is_unknown`] says which. In the table, the tests that make it
-//! happen are named in brackets.
+//! Only an *answer* says that a request was carried out, and at which position. After an error the request is either
+//! *not done*, or its outcome is *unknown*; [`EngineError::is_unknown`] tells which. The brackets in the table name the
+//! tests that cause each failure.
 //!
-//! | what fails | which requests | the caller knows | and then |
+//! | failure | requests | the caller knows | next step |
 //! |---|---|---|---|
 //! | a number above 2^63 - 1; numbers or slots used up | all | not done ([`OutOfRange`](EngineError::OutOfRange), [`Exhausted`](EngineError::Exhausted)) | distrust the number; begin an epoch, or another counter `[conformance]` |
 //! | a slot whose bytes are damaged, or of a later version | read; a write that finds it there | no error: the slot is answered as [`Unreadable`](happens_before::broadcast::Content::Unreadable) | restore it, update, or skip it `[conformance, damage]` |
-//! | **redb**: the file is in use, or is no database, or cannot be read, or is of an earlier version | open | not done | see to what the error says `[redb_crash, damage]` |
-//! | redb: the file is damaged, so that redb says so or panics | all | not done, in the commit **unknown** | restore the file from a copy; until it is opened again all requests are refused `[damage]` |
+//! | **redb**: the file is in use, is no database, cannot be read, or is of an earlier version | open | not done | act on the error `[redb_crash, damage]` |
+//! | redb: the file is damaged, and redb returns an error or panics | all | not done, in the commit **unknown** | restore the file from a copy; until it is opened again all requests are refused `[damage]` |
 //! | redb: the disk, before the commit | all | not done | open the file again; until then all requests are refused `[redb_crash, disk_full]` |
-//! | redb: the disk, in the commit | what changes something | **unknown** | open the file again, repeat the request unchanged `[redb_crash, disk_full]` |
-//! | redb: a payload of the caller's panics | write, append | not done; nobody else notices | `[redb_crash]` |
-//! | redb: the process or the machine ends | what changes something | nobody is there to be told; done, or not, as a whole | repeat it `[kill, redb_crash]` |
+//! | redb: the disk, in the commit | those that change something | **unknown** | open the file again, repeat the request unchanged `[redb_crash, disk_full]` |
+//! | redb: a payload of the caller's panics | write, append | not done; no other caller notices | `[redb_crash]` |
+//! | redb: the process or the machine ends | those that change something | nothing: the request is done or not, as a whole | repeat it `[kill, redb_crash]` |
 //! | **PostgreSQL**: no connection can be made, or the caller's function panics | all | not done | try again `[postgres_errors]` |
-//! | PostgreSQL: the server refuses, and lives: a time-out of a lock or a statement, a missing right, a full table space | all | not done: it has rolled back | try again `[postgres_errors]` |
-//! | PostgreSQL: connection, process or server end before the answer, or it cannot be read | what changes something | **unknown** | repeat it unchanged `[postgres_errors, kill]` |
-//! | the same | read, `current` | not done: nothing is changed by it | repeat it |
+//! | PostgreSQL: the server refuses, and goes on: a time-out of a lock or a statement, a missing right, a full table space | all | not done: it has rolled back | try again `[postgres_errors]` |
+//! | PostgreSQL: connection, process or server end before the answer, or the answer cannot be read | those that change something | **unknown** | repeat it unchanged `[postgres_errors, kill]` |
+//! | the same | read, `current` | not done: they change nothing | repeat it |
 //! | PostgreSQL: the second of two statements | `seal`, `trim` | **unknown**, although it is done in part | repeat it; both only go forward |
-//! | PostgreSQL: `fsync = off`, or a table that is `UNLOGGED` or of an earlier version | open | not done | see to what the error says `[postgres_settings]` |
+//! | PostgreSQL: `fsync = off`, or a table that is `UNLOGGED` or of an earlier version | open | not done | act on the error `[postgres_settings]` |
 //! | PostgreSQL: the row of a counter or a log is gone | all | not done ([`Missing`](EngineError::Missing)) | find out who removed it `[postgres_errors]` |
-//! | PostgreSQL: a future is dropped | what changes something | **unknown** | repeat it unchanged `[postgres_errors, asynchronous]` |
-//! | **file**: the disk, in a write | `write` | old or new, whole | [read](file::FileStore) it, which makes what it finds durable `[file, disk_full]` |
+//! | PostgreSQL: a future is dropped | those that change something | **unknown** | repeat it unchanged `[postgres_errors, asynchronous]` |
+//! | **file**: the disk, in a write | `write` | old or new, whole | [read](file::FileStore) it, which makes the number durable `[file, disk_full]` |
 //! | file: both copies damaged; written 2^64 times; in use | all | not done (an [`io::Error`](std::io::Error)) | `[file]` |
 //! | **memory**: no room | write, append | not done ([`LogFull`](happens_before::broadcast::LogFull)) | trim `[asynchronous]` |
-//! | **coalesced**: the counter within fails, or panics, or goes back | `increment_and_get` | numbers are spent or not ([`CoalescedError`]) | call again `[coalesced]` |
+//! | **coalesced**: the inner counter fails, panics, or goes back | `increment_and_get` | numbers are spent or not ([`CoalescedError`]) | call again `[coalesced]` |
 //!
-//! *Repeat it unchanged* means: a write to the same slot with the same entry, which then finds itself there; an append with
-//! the same id, whose answer then names the slot of the first; a seal or a trim as it was. The numbers of a counter are
-//! spent or not, and nobody else gets them: take others. The drivers of
-//! [`broadcast::blocking`](happens_before::broadcast::blocking) and [`asynchronous`] do all of this when they are called
-//! again.
+//! *Repeat it unchanged* means the same request again. A write of the same entry to the same slot finds itself there.
+//! An append with the same id is answered with the slot of the first one. A seal or a trim is repeated as it was.
+//! Numbers of a counter may be spent, and no other caller gets them: take others. The drivers of
+//! [`broadcast::blocking`](happens_before::broadcast::blocking) and [`asynchronous`] do all of this when they are
+//! called again.
 //!
-//! # How fast
+//! # Speed
 //!
-//! Beside each other, in one run, on a small machine whose disk takes some 5 ms for a synchronous write (medians of three):
+//! Measured side by side, in one run, on a small machine whose disk takes about 5 ms for a synchronous write (medians
+//! of three):
 //!
 //! ```text
 //! engines/with-postgres.sh cargo run --release -p happens-before-engines --features postgres --example speed
 //! ```
 //!
-//! | 64 callers | a second |
+//! | 64 callers | per second |
 //! |---|---|
 //! | a number, a call each | 785 |
 //! | a number, [`Coalesced`] | 6,010: 7.7 times as many |
@@ -95,21 +97,21 @@
 //! | coalesced counter and slot | 4,256 |
 //! | append in one statement | 830: 1.7 times counter and slot; alone, 2.4 times |
 //!
-//! Slots are written side by side, so that they share trips to the disk; numbers and appends stand in line at one row.
-//! With the numbers coalesced, slots are what is fast.
+//! Slots are written side by side, so they share trips to the disk. Numbers and appends wait in line for one row. With
+//! coalesced numbers, slots are the fastest.
 //!
 //! # Features
 //!
-//! | feature | default | what it is |
+//! | feature | default | contents |
 //! |---|---|---|
 //! | `redb` | on | counters and logs in one file; brings in [redb](https://docs.rs/redb), which has no dependencies but `libc` |
 //! | `postgres` | off | counters and logs in PostgreSQL, blocking and asynchronous; brings in [postgres](https://docs.rs/postgres), which is built on tokio-postgres and tokio |
-//! | `conformance` | off | the tests that every engine passes |
+//! | `conformance` | off | the tests that every engine must pass |
 //!
-//! # Why no others?
+//! # Engines left out
 //!
-//! **Redis** repeats numbers after a failover, with `appendfsync always` too: it is no counter, and a slot that was
-//! written may be empty again. **Sequences of `PostgreSQL`** repeat numbers after a crash, and `tests/postgres.rs` shows it.
+//! **Redis** repeats numbers after a failover, even with `appendfsync always`. So it is no counter, and a written slot
+//! may be empty again. **Sequences of `PostgreSQL`** repeat numbers after a crash, as `tests/postgres.rs` shows.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

@@ -1,5 +1,5 @@
-//! The asynchronous drivers without any runtime: tasks that are polled in an order from a seed, in virtual time, over a log
-//! that keeps them waiting; and futures that are dropped wherever they wait.
+//! The asynchronous drivers without a runtime. Tasks are polled in an order from a seed, in virtual time, over a log
+//! that keeps them waiting. Futures are dropped at every point where they wait.
 
 use core::future::poll_fn;
 use core::num::NonZeroU64;
@@ -42,7 +42,7 @@ impl Wake for Woken {
     }
 }
 
-/// Time that passes when all tasks wait for it.
+/// A clock whose time passes when all tasks wait for it.
 #[derive(Default)]
 struct Time {
     now_ms: Cell<u64>,
@@ -69,7 +69,7 @@ impl Time {
     }
 }
 
-/// Runs all tasks to their ends; who is polled next, of those that are awake, is drawn.
+/// Runs all tasks to their ends, and draws which of the awake ones is polled next.
 fn run(mut tasks: Vec<Pin<Box<dyn Future<Output = ()> + '_>>>, time: &Time, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut woken: Vec<_> = tasks.iter().map(|_| Arc::new(Woken(AtomicBool::new(true)))).collect();
@@ -89,7 +89,7 @@ fn run(mut tasks: Vec<Pin<Box<dyn Future<Output = ()> + '_>>>, time: &Time, seed
     }
 }
 
-/// Lets others go first.
+/// Lets other tasks go first.
 async fn pause(times: u64) {
     for _ in 0..times {
         let mut paused = false;
@@ -105,7 +105,7 @@ async fn pause(times: u64) {
     }
 }
 
-/// An engine whose requests and answers are under way for a while.
+/// An engine whose requests and answers take some time.
 struct Far<T> {
     engine: T,
     turns: AtomicU64,
@@ -171,8 +171,8 @@ impl<P: Clone + PartialEq + Send + Sync> AsyncAppendLog<u64, P> for Far<Memory<P
 const PUBLISHERS: u64 = 3;
 const MESSAGES: u64 = 10;
 
-/// Publishers and subscribers as tasks of one thread, with a number taken by nobody now and then, so that holes are waited
-/// for and filled in virtual time.
+/// Runs publishers and subscribers as tasks of one thread. Now and then a number is taken and not used, so that holes
+/// are waited for and filled in virtual time.
 fn broadcast(seed: u64, appends: bool) -> u64 {
     let (counter, log, time) = (&Far::new(AtomicCounter::new()), &Far::new(memory()), &Time::default());
     let judge = &RefCell::new(OrderRun::<u64, Position>::new(2));
@@ -242,8 +242,8 @@ fn poll_times<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
     None
 }
 
-/// A publisher, an appender and their subscribers, whose futures are dropped after every number of polls, and begun again:
-/// nothing is lost, and nothing is there twice.
+/// The futures of a publisher, an appender and their subscribers are dropped after every possible number of polls, and
+/// begun again. Nothing is lost, and nothing is in the log twice.
 #[test]
 fn a_future_may_be_dropped_wherever_it_waits() {
     let mut dropped = 0;
@@ -271,7 +271,7 @@ fn a_future_may_be_dropped_wherever_it_waits() {
                 (Subscriber::new(SubscriberConfig::default()), 0, vec![]);
             while heard.len() < 7 {
                 for polls in [polls, usize::MAX] {
-                    // A future that was dropped is waited for until its answer is given up.
+                    // The request of a dropped future counts as under way until its answer is given up.
                     let heard_next = next(&mut subscriber, log, |until_ms| {
                         now_ms = until_ms.max(now_ms);
                         core::future::ready(now_ms)
@@ -320,7 +320,7 @@ fn a_register_is_read_by_position_and_by_marker() {
         assert_eq!((applied.id, applied.output), (published.id, Some(Outcome::Set)));
 
         let mut replica = new();
-        counter.increment_and_get(NonZeroU64::MIN).await.unwrap(); // a hole, which the read has to wait for
+        counter.increment_and_get(NonZeroU64::MIN).await.unwrap(); // a hole, for which the read must wait
         sync(&mut replica, counter, log, wait).await.unwrap();
         assert_eq!((replica.machine().value(), replica.subscriber().next()), (&6, 7));
 
@@ -343,7 +343,7 @@ fn a_register_is_read_by_position_and_by_marker() {
     assert!(time.now_ms.get() >= 2_000, "the hole was waited for");
 }
 
-/// Errors are those of the blocking drivers.
+/// The errors are those of the blocking drivers.
 #[test]
 fn what_fails_is_said_and_can_be_tried_again() {
     let counter = Blocking(AtomicCounter::new());
@@ -357,7 +357,7 @@ fn what_fails_is_said_and_can_be_tried_again() {
     assert_eq!(poll_times(AsyncLog::trim(&log, 2), 1), Some(Ok(2)));
     assert!(poll_times(settle(&mut publisher, &counter, &log), 1).unwrap().unwrap().is_some());
 
-    // A slot that was filled: another number is taken.
+    // The slot was filled, so another number is taken.
     let log: Blocking<Memory> = Blocking(memory());
     let fill = Entry::fill(0);
     assert_eq!(poll_times(AsyncSlotLog::write(&log, 3, &fill), 1), Some(Ok(WriteAnswer::Written)));
@@ -365,7 +365,7 @@ fn what_fails_is_said_and_can_be_tried_again() {
     let published = poll_times(settle(&mut publisher, &counter, &log), 1).unwrap().unwrap();
     assert_eq!(published.map(|published| published.slot), Some(4));
 
-    // A hole in a log that numbers by itself, which it must not have.
+    // A log that numbers by itself has a hole, which it must not have.
     let log: Blocking<Memory> = Blocking(memory());
     let late = Entry::message(0, Dot::new(1, 1).unwrap(), 1);
     assert_eq!(poll_times(AsyncSlotLog::write(&log, 2, &late), 1), Some(Ok(WriteAnswer::Written)));
@@ -414,7 +414,7 @@ impl AsyncSlotLog<u64, u64> for Moody {
     }
 }
 
-/// A request that failed is not waited for as one that is under way; and where nothing will ever come, nobody waits.
+/// A failed request is not awaited like one that is under way. A subscriber does not wait where nothing will ever come.
 #[test]
 fn a_subscriber_goes_on_after_a_failure_and_not_after_a_conflict() {
     let log = Moody(memory(), AtomicU64::new(0));
@@ -437,7 +437,7 @@ fn a_subscriber_goes_on_after_a_failure_and_not_after_a_conflict() {
     let waited = 2 * config.write_timeout_ms + 3 * config.poll_ms;
     assert!(failures == 2 && now_ms <= waited, "{failures} failures, {now_ms} ms");
 
-    // Two contents in slot 3: both are handed in, and that is the end.
+    // Two contents of slot 3 are handed in, and the subscriber stops.
     subscriber.handle_entry(3, entry(2)).unwrap();
     assert!(subscriber.handle_entry(3, entry(3)).is_err());
     let wait = |until_ms| core::future::ready(until_ms);
@@ -451,7 +451,7 @@ fn a_subscriber_goes_on_after_a_failure_and_not_after_a_conflict() {
     assert!(matches!(end, FollowError::Subscribe(SubscribeError::Halted { slot: 3 })), "{end:?}");
 }
 
-/// On a runtime with several threads, the futures have to move between them.
+/// A runtime with several threads moves the futures between them.
 #[test]
 fn the_futures_can_be_spawned() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();

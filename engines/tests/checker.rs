@@ -1,5 +1,5 @@
-//! That the checker of `testkit::linearizable` can tell: real histories of a register, recorded by Jepsen, whose
-//! verdicts are known.
+//! A test of the checker `testkit::linearizable`, on real histories of a register, recorded by Jepsen, whose verdicts
+//! are known.
 //!
 //! They are in the folder that HAPPENS_BEFORE_DATA names, else in `../shared/data` beside the project.
 
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use linearizable::{Call, linearizable};
 
-/// `None` before the first write.
+/// The value of the register; `None` before the first write.
 type Value = Option<u8>;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,7 +21,7 @@ enum Op {
     Swap(u8, u8),
 }
 
-/// What was read; whether it was swapped; nothing for a write.
+/// The answer to an operation: the value read, or whether it was swapped; nothing for a write.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Told {
     Value(Value),
@@ -38,7 +38,7 @@ fn step(&state: &Value, op: &Op) -> (Value, Told) {
     }
 }
 
-/// Lines `INFO jepsen.util - PROCESS TYPE OPERATION ARGUMENT`; the line number is the time.
+/// Parses lines `INFO jepsen.util - PROCESS TYPE OPERATION ARGUMENT`; the line number is the time.
 fn parse(text: &str) -> Vec<Call<Op, Told>> {
     let mut calls: Vec<Call<Op, Told>> = Vec::new();
     let mut open: HashMap<&str, usize> = HashMap::new();
@@ -66,8 +66,8 @@ fn parse(text: &str) -> Vec<Call<Op, Told>> {
             (":ok", Op::Write(_)) => Told::Written,
             (":ok", Op::Swap(..)) => Told::Swapped(true),
             (":fail", Op::Swap(..)) => Told::Swapped(false),
-            (":info", _) => continue, // it may happen at any time after
-            // A read that failed says nothing.
+            (":info", _) => continue, // it may take effect at any later time
+            // A failed read says nothing.
             (":fail", Op::Read) => continue,
             other => panic!("{line}: {other:?}"),
         };

@@ -42,7 +42,7 @@ mod redb {
 
     use super::*;
 
-    /// One database for all that is made, and closed when none of that is open.
+    /// A source of one database for all counters and logs, which is closed once none of them is open.
     struct Databases {
         directory: tempfile::TempDir,
         made: AtomicU64,

@@ -1,6 +1,6 @@
-//! Files of redb that were cut short or damaged: an error, or what was written; never a panic, and never anything else.
+//! Files of redb that were cut short or damaged. Each request returns an error or what was written, and never panics.
 //!
-//! What an image is made of follows from the seed, which is printed; HAPPENS_BEFORE_SEED repeats a run, and
+//! The damage of each image follows from the seed, which is printed. HAPPENS_BEFORE_SEED repeats a run, and
 //! HAPPENS_BEFORE_IMAGES makes it longer.
 #![cfg(feature = "redb")]
 
@@ -21,13 +21,13 @@ const PAGE: usize = 4_096;
 
 type Said = Entry<u64, Vec<u8>>;
 
-/// The entry that is written in a slot of a log.
+/// Returns the entry that is written in a slot of a log.
 fn entry(log: &str, slot: u64) -> Said {
     let node = log.len() as u64;
     Entry::message(0, Dot::new(node, slot).unwrap(), format!("{slot} in {log} ").repeat(9).into_bytes())
 }
 
-/// Makes a file with a counter and two logs; returns what is in it when it is closed, and as it is before.
+/// Makes a file with a counter and two logs. Returns its content after it is closed, and before.
 fn images(path: &Path) -> [Vec<u8>; 2] {
     let redb = Redb::open(path).unwrap();
     let (slots, appends) = (redb.log("slots"), redb.log("appends"));
@@ -42,9 +42,9 @@ fn images(path: &Path) -> [Vec<u8>; 2] {
     [std::fs::read(path).unwrap(), open]
 }
 
-/// What can happen to a file.
+/// Damages a file, and returns the kind of the damage.
 fn damage(image: &mut Vec<u8>, random: &mut fastrand::Rng) -> &'static str {
-    // Where something is written; the rest of the file is zeros.
+    // The places of written bytes; the rest of the file is zeros.
     let used: Vec<usize> = (0..image.len())
         .step_by(PAGE)
         .filter(|&at| image[at..].iter().take(PAGE).any(|&byte| byte != 0))
@@ -85,14 +85,14 @@ fn damage(image: &mut Vec<u8>, random: &mut fastrand::Rng) -> &'static str {
     }
 }
 
-/// What was found in a file that was damaged.
+/// The state found in a damaged file.
 #[derive(Debug, Default, PartialEq)]
 struct Found {
     read: u64,
     unreadable: u64,
 }
 
-/// Reads and writes all there is; what is found is what was written.
+/// Reads and writes everything, and asserts that only what was written is found.
 fn use_it(path: &Path) -> Result<Found, RedbError> {
     let redb = Redb::open(path)?;
     let counter = redb.counter("counter");
@@ -134,7 +134,7 @@ fn a_damaged_file_is_an_error_or_what_was_written() {
     let count = variable("HAPPENS_BEFORE_IMAGES").unwrap_or(300);
     println!("HAPPENS_BEFORE_SEED={seed}");
     let random = &mut fastrand::Rng::with_seed(seed);
-    // In memory where that is to be had: what is synced here is of no use to anybody.
+    // In memory if possible: syncing these files has no use.
     let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     let path = directory.path().join("file.redb");
     let images = images(&path);

@@ -1,7 +1,7 @@
-//! The disk is full: as far as a process can tell, a limit on the length of its files is the same.
+//! A full disk. For a process, a limit on the length of its files is the same.
 //!
-//! A child, this binary again, writes until it fails, and says what it was told. The parent, without the limit, looks
-//! whether that is so.
+//! A child process, this binary again, writes until it fails, and reports what it was told. The parent, without the
+//! limit, checks that.
 #![cfg(all(unix, feature = "redb"))]
 
 use std::path::Path;
@@ -19,10 +19,10 @@ fn entry(number: u64) -> Entry<u64, Vec<u8>> {
     Entry::message(0, Dot::new(1, number).expect("not 0"), vec![7; 10_000])
 }
 
-/// Runs one of the children below, with files of at most so many bytes, and returns what it has said.
+/// Runs one of the children below, with files of at most `limit` bytes, and returns its report.
 fn run(child: &str, place: &Path, limit: u64) -> String {
     let output = Command::new("sh")
-        // Without the signal that would end it, a write beyond the limit is an error.
+        // The signal that would end the child is ignored, so a write beyond the limit is an error.
         .args(["-c", "trap '' XFSZ; ulimit -f \"$2\"; exec \"$0\" --exact \"$1\" --nocapture"])
         .arg(std::env::current_exe().unwrap())
         .args([child, &(limit / 512).to_string()])
@@ -38,7 +38,7 @@ fn run(child: &str, place: &Path, limit: u64) -> String {
 fn child_with_a_log() {
     let Ok(place) = std::env::var(CHILD) else { return };
     let log: RedbLog<u64, Vec<u8>> = Redb::open(place).unwrap().log("log");
-    // Goes on after those of an earlier run.
+    // Continues after the entries of an earlier run.
     let mut answered = Log::<u64, Vec<u8>>::seal(&log, 0).unwrap().tail;
     let error = (answered + 1..)
         .find_map(|number| match log.append(&entry(number)) {
@@ -52,7 +52,7 @@ fn child_with_a_log() {
         .unwrap();
     eprintln!("{error}");
     println!("\n+ {answered} {}", if error.is_unknown() { "unknown" } else { "not-done" });
-    // From then on it refuses, until it is opened again.
+    // From then on the engine refuses, until it is opened again.
     let error = log.append(&entry(1)).unwrap_err();
     assert!(!error.is_unknown(), "{error}");
 }
@@ -87,7 +87,7 @@ fn a_log_whose_disk_is_full_has_what_it_has_answered() {
 fn child_with_a_number() {
     let Ok(place) = std::env::var(CHILD) else { return };
     let mut number = FileStore::open(place).unwrap();
-    // The second copy is beyond the limit; and before anything is written, what stands is made durable.
+    // The second copy is beyond the limit. Before anything new is written, the current number is made durable.
     assert!(number.write(8).is_err_and(|error| error.kind() != std::io::ErrorKind::InvalidData));
     let error = number.read().unwrap_err();
     println!("\n+ {error}");

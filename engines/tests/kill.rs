@@ -1,13 +1,13 @@
-//! Processes that are killed with signal 9 in the middle of their work: those that publish and subscribe, and the server.
+//! Processes that are killed with signal 9 in the middle of their work: publishers, subscribers, and the server.
 //!
 //! A child is this binary again, running the test `child` alone. It publishes and takes numbers as fast as it can, and
-//! says each of it on a line, before and after. The parent kills it at some line, and afterwards judges what is there by
-//! the lines that it has read: nothing acknowledged may be lost, nothing may be there twice, no number may repeat.
+//! prints a line before and after each request. The parent kills it at some line, and then judges the log by the lines
+//! that it has read: nothing acknowledged may be lost, nothing may be stored twice, no number may repeat.
 //!
-//! Beside that the child subscribes, and keeps what it has heard in a file of its own, with its place in the order, in one
-//! transaction. Its successor goes on from there. In the end the file must have exactly what the log begins with.
+//! The child also subscribes. It keeps its deliveries and its place in the order in a file of its own, in one
+//! transaction, and its successor goes on from there. In the end the file must hold exactly the beginning of the log.
 //!
-//! HAPPENS_BEFORE_KILLS says how often; a few times suffice for CI. For about a minute:
+//! HAPPENS_BEFORE_KILLS sets the number of kills; a few suffice for CI. For about a minute:
 //!
 //! ```text
 //! HAPPENS_BEFORE_KILLS=300 cargo test -p happens-before-engines --release --test kill -- --nocapture
@@ -50,8 +50,8 @@ fn kills(default: u64) -> u64 {
 // ---------------------------------------------------------------------------------------------------------
 // The child.
 
-/// Where the child works, as whom, and where it keeps what it has heard: `redb|PATH|INCARNATION|FILE` or
-/// `postgres|NAME|INCARNATION|FILE`.
+/// The variable with the engine of the child, its incarnation, and the file of its deliveries:
+/// `redb|PATH|INCARNATION|FILE` or `postgres|NAME|INCARNATION|FILE`.
 const CHILD: &str = "HAPPENS_BEFORE_KILL_CHILD";
 
 #[test]
@@ -85,7 +85,7 @@ fn child() {
     }
 }
 
-/// Tries again and again, but not longer than the parent lives.
+/// Tries again until it succeeds, or the parent is gone.
 fn until<T>(mut attempt: impl FnMut() -> Result<T, ()>) -> T {
     let parent = std::os::unix::process::parent_id();
     loop {
@@ -99,7 +99,7 @@ fn until<T>(mut attempt: impl FnMut() -> Result<T, ()>) -> T {
     }
 }
 
-/// Publishes until it is killed. What fails is tried again: that is the contract.
+/// Publishes until it is killed. It repeats each failed request, as the contract demands.
 fn work<C, S, A>(counter: &C, slots: &S, appends: &A, incarnation: u64, heard: &Heard)
 where
     C: Counter + Sync,
@@ -109,7 +109,7 @@ where
     S::Error: Debug,
     A::Error: Debug,
 {
-    // A tail that is far from 0 is no absurd jump.
+    // A tail far above 0 is no absurd jump here.
     let config = PublisherConfig { attempts: 10_000, jump: u64::MAX, ..PublisherConfig::default() };
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -139,7 +139,7 @@ where
             }
         });
         scope.spawn(|| {
-            // Holes of those that were killed are filled here too, and what is slow is filled away.
+            // This fills the holes of killed children, and the slots of slow ones too.
             let config = SubscriberConfig { write_timeout_ms: 20, ..JUDGE };
             let (mut subscriber, began) = (Subscriber::resume(heard.place(), config), Instant::now());
             loop {
@@ -162,17 +162,17 @@ where
     });
 }
 
-/// What a subscriber has heard, and its place, in a file of its own.
+/// The deliveries of a subscriber, and its place, in a file of its own.
 struct Heard(redb::Database);
 
-/// Slot and index of a message; its node and number.
+/// The node and number of each message, by its slot and index.
 const HEARD: TableDefinition<'_, (u64, u64), (u64, u64)> = TableDefinition::new("heard");
 /// The next slot, the epoch, and the table of ids.
 const PLACE: TableDefinition<'_, (), (u64, u64, &[u8])> = TableDefinition::new("place");
 
 impl Heard {
     fn open(path: &Path) -> Self {
-        // As `Redb::open` does it: redb cannot open what was killed half made.
+        // The file is made as in `Redb::open`: redb cannot open a file whose making was cut short.
         if !path.exists() {
             let new = path.with_extension(std::process::id().to_string());
             drop(redb::Database::create(&new).expect("a new file"));
@@ -195,7 +195,7 @@ impl Heard {
         Snapshot { next, epoch, delivered, ..Snapshot::default() }
     }
 
-    /// Takes out what there is, and keeps it with the place after it: both, or neither.
+    /// Takes out all deliveries, and stores them with the place after them, in one transaction.
     fn take_from(&self, subscriber: &mut Subscriber<u64, Payload>) {
         let mut next = || subscriber.poll_delivery().expect("few nodes");
         let Some(mut delivery) = next() else { return };
@@ -227,7 +227,7 @@ impl Heard {
     }
 }
 
-/// Starts a child; `line` is given what it says, and kills it by returning false.
+/// Starts a child. `line` is called with each of its lines, and kills it by returning `false`.
 fn run_child(what: &str, mut line: impl FnMut(&str) -> bool) {
     let mut child: Child = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "child", "--nocapture", "--test-threads=1"])
@@ -239,12 +239,12 @@ fn run_child(what: &str, mut line: impl FnMut(&str) -> bool) {
     let mut killed = false;
     for said in output.lines() {
         let said = said.expect("text");
-        // What was said before the kill counts, also what is read only after it.
+        // Lines printed before the kill count, even if they are read only after it.
         if let Some(said) = said.strip_prefix("+ ")
             && !line(said)
             && !killed
         {
-            child.kill().expect("signal 9"); // not a moment for it to tidy up
+            child.kill().expect("signal 9"); // it has no time to clean up
             killed = true;
         }
     }
@@ -255,7 +255,7 @@ fn run_child(what: &str, mut line: impl FnMut(&str) -> bool) {
 // ---------------------------------------------------------------------------------------------------------
 // The judge.
 
-/// What the children have said, by all that was read of it.
+/// The reports of the children, from all lines read.
 #[derive(Debug, Default)]
 struct Said {
     sent: [BTreeSet<(u64, u64)>; 2],
@@ -266,7 +266,7 @@ struct Said {
 impl Said {
     fn note(&mut self, line: &str) {
         let words: Vec<&str> = line.split(' ').collect();
-        // A line goes into the pipe in one piece, or not at all.
+        // A line is written to the pipe in one piece, or not at all.
         let number = |at: usize| words[at].parse::<u64>().expect("a number");
         match words.as_slice() {
             ["took", _] => assert!(self.numbers.insert(number(1)), "{line} twice"),
@@ -279,7 +279,7 @@ impl Said {
         }
     }
 
-    /// Judges a log by what was said, and by what it held before: all of that is to be there still.
+    /// Judges a log by the reports, and by its earlier content: all of it must still be there.
     fn judge<L>(
         &self,
         route: usize,
@@ -327,12 +327,13 @@ impl Said {
     }
 }
 
-/// What a killed subscriber has heard in all its lives: what the log begins with, nothing left out, nothing twice.
+/// Judges the deliveries of a killed subscriber in all its lives: the beginning of the log, nothing left out, nothing
+/// twice.
 fn judge_heard(heard: &[(u64, u64)], order: &[(u64, u64)]) {
     assert!(order.starts_with(heard), "heard {heard:?}, of {order:?}");
 }
 
-/// Looks that are a millisecond apart fill every hole at once.
+/// With looks a millisecond apart, every hole is filled at once.
 const JUDGE: SubscriberConfig = SubscriberConfig {
     window: 1_024,
     bytes: 1 << 20,
@@ -375,7 +376,7 @@ fn redb_keeps_what_it_has_answered() {
     let mut before = [BTreeMap::new(), BTreeMap::new()];
     let (mut lines, mut count, kills) = (0, 0, kills(12));
     for incarnation in 0..kills {
-        // At any line, from the first on, and at any moment after it: a number of turns that differs from time to time.
+        // The kill comes at any line from the first on, and at any moment after it: a varying number of turns later.
         let (mut left, turns) = (incarnation * 7 % 60, incarnation * 7_919 % 20_000);
         run_child(&format!("redb|{}|{incarnation}|{}", path.display(), heard.display()), |line| {
             said.note(line);
@@ -404,7 +405,7 @@ fn redb_keeps_what_it_has_answered() {
     assert!(acknowledged.iter().all(|&count| count as u64 >= kills) && said.numbers.len() as u64 >= kills);
 }
 
-/// redb cannot open what is half made; so there is no such file.
+/// redb cannot open a file that is half made, so no such file may exist.
 #[test]
 fn redb_opens_after_a_kill_while_the_file_was_made() {
     use happens_before_engines::redb::Redb;
@@ -431,7 +432,8 @@ fn redb_opens_after_a_kill_while_the_file_was_made() {
     }
 }
 
-/// Publishers are killed one after another, three at a time, and in the middle of that the server, with all its processes.
+/// Publishers are killed one after another, three at a time. In the middle of that the server is killed, with all its
+/// processes.
 #[cfg(feature = "postgres")]
 #[test]
 fn postgres_keeps_what_it_has_answered() {

@@ -1,8 +1,8 @@
-//! A register and claims over every engine: clients in threads, whose requests and answers get lost, and who die in the
-//! middle of a call. Every history is checked for linearizability; `checker.rs` shows that the check can tell, and here one
-//! kind of read that is wrong on purpose.
+//! A register and claims over every engine, with clients in threads that lose requests and answers, and die in the
+//! middle of a call. Every history is checked for linearizability. `checker.rs` shows that the check finds faults, and
+//! so does one kind of read here that is wrong on purpose.
 //!
-//! Then the counter is set back, unseen: reads by position lose their promise, and nothing else does.
+//! Then the counter is set back, unnoticed: reads by position lose their promise, and nothing else does.
 
 #[cfg(feature = "postgres")]
 mod common;
@@ -86,16 +86,16 @@ type Copy<T> = Replica<Node, InBytes<T>>;
 // ---------------------------------------------------------------------------------------------------------
 // Two ways into a log, and out of it.
 
-/// One attempt at each: `None` where there was no answer.
+/// A way into a log and out of it, one attempt at a call: `None` if there was no answer.
 trait Route: Sync {
     type Sender;
 
     fn sender(&self, node: Node) -> Self::Sender;
-    /// A command, or a marker.
+    /// Publishes a command, or a marker.
     fn publish(&self, sender: &mut Self::Sender, command: Option<Bytes>) -> Dot<Node>;
     fn settle(&self, sender: &mut Self::Sender) -> Option<Published<Node>>;
     fn follow<T: Coded>(&self, replica: &mut Copy<T>, now_ms: u64);
-    /// The counter's current number; a route without a counter reads by marker.
+    /// Asks for the counter's current number. A route without a counter reads by marker.
     fn current(&self) -> Option<Option<u64>>;
 }
 
@@ -118,7 +118,7 @@ where
     type Sender = Publisher<Node, Bytes>;
 
     fn sender(&self, node: Node) -> Self::Sender {
-        // Holes are filled at once, and so are slots that are about to be written.
+        // Holes are filled at once, and so are slots that a publisher is about to write.
         Publisher::new(node, PublisherConfig { attempts: 10_000, ..PublisherConfig::default() })
     }
 
@@ -198,7 +198,7 @@ impl<L: AppendLog<Node, Bytes, Error: Debug> + Sync> Route for Appends<'_, L> {
 const CLIENTS: u64 = 4;
 const CALLS: u64 = 8;
 
-/// A look is a millisecond, and so a hole is filled after a few.
+/// A look takes a millisecond, so a hole is filled after a few looks.
 const CONFIG: SubscriberConfig = SubscriberConfig {
     window: 16,
     bytes: 1 << 20,
@@ -217,7 +217,7 @@ enum Reads {
     Local,
 }
 
-/// Runs the clients, and returns what each of their calls was told.
+/// Runs the clients, and returns the outcome of each call.
 fn record<T: Coded, R: Route>(route: &R, seed: u64, reads: Reads) -> Vec<Call<T::Op, T::Ret>>
 where
     T::Op: Send,
@@ -250,7 +250,7 @@ where
                 None
             } else {
                 let id = route.publish(&mut sender, command);
-                // It may die with the number, with the entry written, or after.
+                // It may die with the number, with the entry written, or later.
                 if random.per_mille(100) {
                     route.settle(&mut sender);
                     died += 1;
@@ -286,7 +286,7 @@ where
     })
 }
 
-/// Calls, calls without an answer, calls that overlap with others.
+/// The numbers of calls, of calls without an answer, and of calls that overlap with others.
 type Seen = [usize; 3];
 
 fn check<T: Coded, R: Route>(route: &R, seed: u64) -> Seen
@@ -304,7 +304,7 @@ where
     [calls.len(), unknown, overlapping]
 }
 
-/// Histories of both subjects over both routes; the functions make what is new each time.
+/// Checks histories of both subjects over both routes. The functions make a new engine each time.
 fn try_engine<C, L, A>(histories: u64, counter: impl Fn() -> C, slots: impl Fn() -> L, appends: impl Fn() -> A)
 where
     C: Counter<Error: Debug> + Sync,
@@ -339,7 +339,7 @@ fn over_memory_every_history_is_linearizable() {
     try_engine(100, AtomicCounter::new, memory, memory);
 }
 
-/// So that what is said above means something.
+/// The check above finds reads that are wrong on purpose.
 #[test]
 fn reads_that_do_not_wait_are_found_out() {
     let not_linearizable = (0..20)
@@ -356,7 +356,7 @@ fn reads_that_do_not_wait_are_found_out() {
 // ---------------------------------------------------------------------------------------------------------
 // A counter that is set back.
 
-/// One writes, and is acknowledged; the counter is set back; then both kinds of reads.
+/// A node writes, and is acknowledged. The counter is set back. Then another node reads in both ways.
 fn reads_after_a_reset<C, L>(counter: &C, log: &L, set_back: impl Fn(u64))
 where
     C: Counter<Error: Debug>,
@@ -374,18 +374,18 @@ where
 
     set_back(2);
     assert_eq!(counter.current().unwrap(), 2, "it is set back");
-    // By position: what the counter says is believed, and so the read is stale. That is why it says so.
+    // By position: the counter's number is believed, so the read is stale, as its documentation warns.
     let mut stale = new();
     sync(&mut stale, counter, log, wait).unwrap();
     assert_eq!(stale.machine().0.value(), &2);
-    // By marker: it is told apart by the slots, and stands above everything that was acknowledged.
+    // By marker: its slot is above everything that was acknowledged.
     let (mut bob, mut reader) = (Publisher::new(2, PublisherConfig::default()), new());
     bob.publish_marker().unwrap();
     let published = settle(&mut bob, counter, log).unwrap().unwrap();
     assert_eq!(outcome(&mut reader, &published, log, wait).unwrap().output, None);
     assert_eq!(reader.machine().0.value(), &5);
 
-    // And writing goes on, above.
+    // Writing goes on, above the marker.
     write(&mut alice, &mut replica, 6);
     bob.publish_marker().unwrap();
     let published = settle(&mut bob, counter, log).unwrap().unwrap();
@@ -393,8 +393,8 @@ where
     assert_eq!((reader.machine().0.value(), replica.machine().0.value()), (&6, &6));
 }
 
-/// Publishers and subscribers in threads, while the counter is set back again and again: one order, nothing lost, nothing
-/// twice; and commands with reads by marker stay linearizable.
+/// Runs publishers and subscribers in threads, while the counter is set back again and again. There is one order,
+/// nothing lost, nothing twice, and commands with reads by marker stay linearizable.
 fn order_under_resets<C, L>(counter: &C, log: &L, set_back: impl Fn(u64) + Sync)
 where
     C: Counter<Error: Debug> + Sync,
@@ -451,7 +451,8 @@ where
     assert_eq!((lock().ordered() as u64, resets.load(Ordering::SeqCst)), (3 * EACH, 5));
 }
 
-/// Counters of an engine, of which one is in use: setting it back is to use another one, as after a row was restored.
+/// Several counters of an engine, with one in use. Setting it back means using another one, as after a row was
+/// restored.
 #[cfg(feature = "redb")]
 struct Replaced<C> {
     counters: Vec<C>,
@@ -464,7 +465,7 @@ impl<C: Counter> Replaced<C> {
         &self.counters[self.used.load(Ordering::SeqCst) as usize]
     }
 
-    /// The next counter is used from now on, which has handed out `to` numbers.
+    /// Uses the next counter from now on, which has given `to` numbers.
     fn set_back(&self, to: u64)
     where
         C::Error: Debug,

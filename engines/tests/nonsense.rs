@@ -1,5 +1,5 @@
-//! Engines that answer nonsense, as after a restore, or by a fault: every driver comes to an end, the asynchronous ones at
-//! the same as the blocking ones.
+//! Engines whose answers make no sense, as after a restore or by a fault. Every driver returns, and the asynchronous
+//! ones return the same as the blocking ones.
 
 use core::fmt::Debug;
 use core::num::NonZeroU64;
@@ -15,10 +15,10 @@ use happens_before::counter::Counter;
 use happens_before::{Dot, Publisher, Subscriber};
 use happens_before_engines::asynchronous::{self, Blocking};
 
-/// No driver asks an engine so often that gets nowhere.
+/// The number of requests that no driver makes of an engine without progress.
 const ENOUGH: u64 = 5_000;
 
-/// Answers each request by a rule of its own, and counts them.
+/// An engine that answers each request by a rule, and counts the requests.
 struct Nonsense {
     asked: AtomicU64,
     number: fn(u64) -> u64,
@@ -27,7 +27,7 @@ struct Nonsense {
     read: fn(u64) -> ReadAnswer<u64, u64>,
 }
 
-/// Other messages of other nodes.
+/// Makes another message of another node.
 fn other(slot: u64) -> Entry<u64, u64> {
     Entry::message(0, Dot::new(1_000 + slot % 1_000, 1).unwrap(), slot)
 }
@@ -165,7 +165,7 @@ fn a_publisher_over_appends_gives_up() {
     }
 }
 
-/// A call of a driver at a time; says what came of it.
+/// A call of a driver at a time, which returns the result as text.
 type Call<'a> = Box<dyn FnMut(&mut Subscriber<u64, u64>, u64) -> String + 'a>;
 
 #[test]
@@ -185,7 +185,7 @@ fn a_subscriber_comes_to_an_end_of_each_call() {
             subscriber.observe_current(40);
             subscriber
         };
-        // Several calls, as of somebody who does not give up.
+        // Several calls, as by a caller that does not give up.
         let calls = |mut call: Call<'_>| {
             let (mut subscriber, mut told) = (subscriber(), Vec::new());
             for second in 1..=20 {

@@ -1,4 +1,4 @@
-//! What only PostgreSQL can get wrong: sequences, snapshots, lost connections.
+//! Faults that only PostgreSQL can have: sequences, snapshots, lost connections.
 //!
 //! Run by `engines/with-postgres.sh`; without a server each test says that it skips.
 #![cfg(feature = "postgres")]
@@ -19,8 +19,9 @@ use happens_before_engines::postgres::{Postgres, PostgresConfig};
 
 const ONE: NonZeroU64 = NonZeroU64::MIN;
 
-/// Why the counter is a row. What a sequence hands out is written to the log for 32 numbers at once, by the transaction
-/// that happens to need the next 32; if that one is still open at a crash, so are the numbers that others were *answered*.
+/// The counter is a row because a sequence repeats numbers. A sequence writes its state for 32 numbers at once, in the
+/// transaction that happens to need the next 32. If that one is still open at a crash, numbers that other callers were
+/// *answered* are given again.
 #[test]
 fn a_sequence_repeats_numbers_after_a_crash_and_a_row_does_not() {
     let Some(url) = server() else { return };
@@ -33,9 +34,9 @@ fn a_sequence_repeats_numbers_after_a_crash_and_a_row_does_not() {
         |client: &mut Client| -> i64 { client.query_one("SELECT nextval('numbers')", &[]).unwrap().get(0) };
     let (mut open, mut other) = (connect(&url), connect(&url));
     open.batch_execute("BEGIN").unwrap();
-    assert_eq!(next(&mut open), 1); // logged, and not committed
+    assert_eq!(next(&mut open), 1); // logged, but not committed
     let answered = [next(&mut other), next(&mut other)];
-    assert_eq!(answered, [2, 3]); // committed, and answered
+    assert_eq!(answered, [2, 3]); // committed and answered
     crash();
     let again = next(&mut connect(&url));
     assert!(answered.contains(&again) || again == 1, "the sequence went on at {again}");
@@ -43,9 +44,9 @@ fn a_sequence_repeats_numbers_after_a_crash_and_a_row_does_not() {
     assert_eq!(counter(&url).increment_and_get(ONE).unwrap(), before + 1);
 }
 
-/// The run of the module's comment: the same write with the mark from the statement's snapshot, and ours.
+/// The run in the module's essay: the same write with the mark from the statement's snapshot, and with a lock.
 ///
-/// Somebody else holds slot 3 in an open transaction, so that the write waits in its middle. Meanwhile the log is trimmed.
+/// Another transaction holds slot 3 open, so the write waits in its middle. Meanwhile the log is trimmed.
 #[test]
 fn a_late_write_does_not_land_in_a_trimmed_slot() {
     let Some(url) = server() else { return };
@@ -54,7 +55,7 @@ fn a_late_write_does_not_land_in_a_trimmed_slot() {
     let mut client = connect(&url);
     let hold = "BEGIN; INSERT INTO happens_before_slots VALUES ('NAME', 3, 'x')";
 
-    // By the snapshot: the trim is answered, and then the write lands behind it.
+    // With the snapshot, the trim is answered, and the write lands after it.
     database.slots::<u64, Vec<u8>>("snapshot").unwrap();
     let mut holder = connect(&url);
     holder.batch_execute(&hold.replace("NAME", "snapshot")).unwrap();
@@ -70,13 +71,13 @@ fn a_late_write_does_not_land_in_a_trimmed_slot() {
         });
         until_waiting(&mut client, "'late'", 1);
         let log = database.slots::<u64, Vec<u8>>("snapshot").unwrap();
-        assert_eq!(log.trim(10).unwrap(), 10); // waits for nobody
+        assert_eq!(log.trim(10).unwrap(), 10); // it does not wait
         holder.batch_execute("ROLLBACK").unwrap();
         late.join().unwrap()
     });
     assert_eq!(landed, 1, "PostgreSQL has got better; then the lock may go");
 
-    // By the lock: the trim waits for the write, which so landed before.
+    // With the lock, the trim waits for the write, which lands before it.
     let log = database.slots::<u64, Vec<u8>>("lock").unwrap();
     let mut holder = connect(&url);
     holder.batch_execute(&hold.replace("NAME", "lock")).unwrap();
@@ -101,7 +102,7 @@ fn a_late_write_does_not_land_in_a_trimmed_slot() {
     assert_eq!(log.write(3, &message(1)).unwrap(), WriteAnswer::Trimmed { first: 10 });
 }
 
-/// The same for the seal: it is not answered while a write of before may still land.
+/// A seal is not answered while an earlier write may still land.
 #[test]
 fn a_seal_waits_for_the_writes_under_way() {
     let Some(url) = server() else { return };
@@ -122,7 +123,7 @@ fn a_seal_waits_for_the_writes_under_way() {
     assert_eq!(log.write(4, &message(2)).unwrap(), WriteAnswer::Sealed { epoch: 5 });
 }
 
-/// A seal gets its turn though writers never leave the row alone.
+/// A seal gets its turn although writers always hold the row.
 #[test]
 fn a_seal_is_not_starved_by_writers() {
     let Some(url) = server() else { return };
@@ -167,7 +168,7 @@ fn connections_are_bounded_and_waited_for() {
     assert_eq!(connect(&url).query_one(count, &[]).unwrap().get::<_, i64>(0), 2);
 }
 
-/// Settings of the database that would break promises are put right, or refused.
+/// Settings of the database that would break promises are overridden or refused.
 #[test]
 fn the_settings_of_the_database_do_not_matter() {
     let Some(url) = server() else { return };
@@ -178,7 +179,7 @@ fn the_settings_of_the_database_do_not_matter() {
     let counter = database.counter("lax").unwrap();
     thread::scope(|scope| {
         for _ in 0..8 {
-            // Serializable transactions would fail here, for each other's sake.
+            // Serializable transactions would fail here because of each other.
             scope.spawn(|| (0..10).all(|_| counter.increment_and_get(ONE).unwrap() > 0));
         }
     });
@@ -199,11 +200,11 @@ fn who_listens_is_woken() {
     let mut listener = database.listen("loud").unwrap();
     assert!(!listener.wait(Duration::ZERO).unwrap());
     let long = Duration::from_secs(60);
-    assert_eq!(appends.append(&message(1)).unwrap(), AppendAnswer::Appended { slot: 1 }); // another log
+    assert_eq!(appends.append(&message(1)).unwrap(), AppendAnswer::Appended { slot: 1 }); // it is another log
     assert_eq!(slots.write(1, &message(1)).unwrap(), WriteAnswer::Written);
     assert!(listener.wait(long).unwrap());
     assert!(!listener.wait(Duration::ZERO).unwrap());
-    assert_eq!(slots.write(1, &message(1)).unwrap(), WriteAnswer::Occupied(message(1))); // nothing new
+    assert_eq!(slots.write(1, &message(1)).unwrap(), WriteAnswer::Occupied(message(1))); // it stays as it was
     thread::scope(|scope| {
         let reader = scope.spawn(|| listener.wait(long).unwrap());
         assert_eq!(slots.write(2, &message(2)).unwrap(), WriteAnswer::Written);
@@ -214,7 +215,7 @@ fn who_listens_is_woken() {
     assert!(listener.wait(long).unwrap());
 }
 
-/// A new epoch's counter: above the tail, once and for all.
+/// The counter of a new epoch is raised above the tail, for good.
 #[test]
 fn a_counter_is_raised_above_the_tail() {
     let Some(url) = server() else { return };

@@ -1,4 +1,4 @@
-//! Every way in which a request to PostgreSQL can fail: what the caller is told, and that it is so.
+//! Every way in which a request to PostgreSQL can fail. The tests check what the caller is told, and that it is true.
 //!
 //! Run by `engines/with-postgres.sh`; without a server each test says that it skips.
 #![cfg(feature = "postgres")]
@@ -26,7 +26,7 @@ use happens_before_engines::postgres::{AsyncPostgres, Postgres, PostgresConfig, 
 
 const ONE: NonZeroU64 = NonZeroU64::MIN;
 
-/// Every kind of failure says whether the request is done.
+/// Every error says whether the request is done.
 #[test]
 fn an_error_says_whether_it_is_done() {
     let Some(url) = server() else { return };
@@ -36,7 +36,7 @@ fn an_error_says_whether_it_is_done() {
     let log = database.slots::<u64, Vec<u8>>("errors").unwrap();
     let mut client = connect(&url);
 
-    // Refused by the server, in the middle of a statement: not done.
+    // The server refuses in the middle of a statement: not done.
     let impatient = format!("{url} options='-c lock_timeout=1ms'");
     let other = Postgres::open(&impatient).unwrap().counter("errors").unwrap();
     client.batch_execute("BEGIN; SELECT * FROM happens_before_counters FOR UPDATE").unwrap();
@@ -50,7 +50,7 @@ fn an_error_says_whether_it_is_done() {
         "the refused one took nothing, and the connection is good"
     );
 
-    // The connection is cut while the statement waits: unknown; repeated, it says.
+    // The connection is cut while the statement waits: unknown. The repeated request tells.
     client.batch_execute("BEGIN; INSERT INTO happens_before_slots VALUES ('errors', 1, 'x')").unwrap();
     thread::scope(|scope| {
         let write = scope.spawn(|| log.write(1, &message(1)).unwrap_err());
@@ -66,14 +66,14 @@ fn an_error_says_whether_it_is_done() {
     client.batch_execute("ROLLBACK").unwrap();
     assert_eq!(log.write(1, &message(1)).unwrap(), WriteAnswer::Written);
 
-    // Numbers that there are not.
+    // Numbers out of range.
     let error = log.write(1 << 63, &message(1)).unwrap_err();
     assert!(matches!(error, EngineError::OutOfRange { number } if number == 1 << 63), "{error}");
     assert!(matches!(log.seal(u64::MAX), Err(EngineError::OutOfRange { .. })));
     let error = counter.increment_and_get(NonZeroU64::new(i64::MAX as u64).unwrap()).unwrap_err();
     assert!(matches!(error, EngineError::Exhausted { last: 1 }), "{error}");
 
-    // What somebody else wrote.
+    // A row written by another program.
     client.batch_execute("INSERT INTO happens_before_slots VALUES ('errors', 2, 'no entry')").unwrap();
     let damaged = Entry::unreadable(Unreadable::Damaged);
     let both = vec![(1, message(1)), (2, damaged.clone())];
@@ -95,7 +95,7 @@ fn an_error_says_whether_it_is_done() {
     assert!(!Postgres::open("no such thing").unwrap_err().is_unknown());
 }
 
-/// The connections of before a crash are gone; the pool finds out, and connects anew.
+/// The connections from before a crash are broken. The pool notices, and connects anew.
 #[test]
 fn a_pool_survives_its_server() {
     let Some(url) = server() else { return };
@@ -121,7 +121,7 @@ fn a_pool_survives_its_server() {
     assert_eq!(number, 9);
     assert_eq!(failed, 1, "one request finds out for all connections");
 
-    // A read that has no answer has changed nothing: there is nothing to find out.
+    // A read without an answer has changed nothing, so its outcome is known.
     assert_eq!(counter.current().unwrap(), 9);
     crash();
     let error = counter.current().unwrap_err();
@@ -129,7 +129,8 @@ fn a_pool_survives_its_server() {
     assert_eq!(counter.current().unwrap(), 9);
 }
 
-/// The server is killed while a request waits in it: nobody can say; repeated, it says. For each kind of request.
+/// The server is killed while a request waits in it. The outcome is unknown, and the repeated request tells, for each
+/// kind of request.
 #[test]
 fn a_server_killed_between_request_and_answer_leaves_unknown() {
     let Some(url) = server() else { return };
@@ -142,7 +143,7 @@ fn a_server_killed_between_request_and_answer_leaves_unknown() {
     let slots_awaited = awaited.then(async |database: &AsyncPostgres| database.slots(&name).await);
     assert_eq!(counter.increment_and_get(ONE).unwrap(), 1);
 
-    // Somebody holds all rows, so that all requests wait.
+    // Another transaction holds all rows, so all requests wait.
     let mut holder = connect(&url);
     holder.batch_execute("BEGIN; SELECT * FROM happens_before_counters FOR UPDATE").unwrap();
     holder.batch_execute("SELECT * FROM happens_before_logs FOR UPDATE").unwrap();
@@ -162,7 +163,7 @@ fn a_server_killed_between_request_and_answer_leaves_unknown() {
     });
     assert_eq!(unknown, [true; 7]);
 
-    // What was read is not unknown: nothing is changed by it.
+    // A read is never unknown, since it changes nothing.
     assert_eq!(counter.current().unwrap(), 1, "none of them was committed, as it happens");
     assert_eq!(counter.increment_and_get(ONE).unwrap(), 2);
     assert_eq!(slots.write(1, &message(1)).unwrap(), WriteAnswer::Written);
@@ -199,7 +200,7 @@ fn a_statement_that_takes_too_long_is_not_done() {
     assert_eq!((sealed.epoch, sealed.tail), (0, 1), "neither sealed nor trimmed");
 }
 
-/// Where the row that is answered cannot be read, the statement is done all the same.
+/// If the answered row cannot be read, the statement is done all the same.
 #[test]
 fn an_answer_that_cannot_be_read_is_unknown() {
     let Some(url) = server() else { return };
@@ -228,7 +229,8 @@ fn an_answer_that_cannot_be_read_is_unknown() {
     client.batch_execute("DROP SCHEMA changed CASCADE").unwrap();
 }
 
-/// A future that is dropped while its request waits: unknown, which shows when it is repeated; and its place is free again.
+/// A future is dropped while its request waits. The outcome is unknown, the repeated request tells it, and the place is
+/// free again.
 #[test]
 fn a_future_that_is_dropped_leaves_unknown_and_gives_back_its_place() {
     let Some(url) = server() else { return };
@@ -257,7 +259,7 @@ fn a_future_that_is_dropped_leaves_unknown_and_gives_back_its_place() {
         .await;
     });
     holder.batch_execute("ROLLBACK").unwrap();
-    // With the only place there is.
+    // This uses the only place.
     match SlotLog::write(&log, 1, &entry).unwrap() {
         WriteAnswer::Written => {}
         WriteAnswer::Occupied(occupied) => assert_eq!(occupied, entry, "it was written after all"),
@@ -265,7 +267,7 @@ fn a_future_that_is_dropped_leaves_unknown_and_gives_back_its_place() {
     }
 }
 
-/// The caller's own way to connect may fail, or panic: nothing is done, and no place is lost.
+/// The caller's function to connect may fail or panic: nothing is done, and no place is lost.
 #[test]
 fn a_connection_that_cannot_be_made_is_not_done() {
     let Some(url) = server() else { return };
@@ -282,7 +284,7 @@ fn a_connection_that_cannot_be_made_is_not_done() {
     };
     let database = Postgres::open_with(config, connect).unwrap();
     let counter = database.counter(&name).unwrap();
-    crash(); // and so a new connection is needed
+    crash(); // so a new connection is needed
     let error = loop {
         let error = counter.increment_and_get(ONE).unwrap_err();
         if attempts.load(Ordering::SeqCst) == 2 {

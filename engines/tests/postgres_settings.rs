@@ -1,4 +1,4 @@
-//! Servers that are not set as this engine wants them, and a pooler between: what was answered is on the disk all the same.
+//! Servers with unsuitable settings, and a pooler in between. Everything answered is on the disk all the same.
 //!
 //! Run by `engines/with-postgres.sh`; without a server, or without a PgBouncer, a test says that it skips.
 #![cfg(feature = "postgres")]
@@ -19,7 +19,7 @@ const ONE: NonZeroU64 = NonZeroU64::MIN;
 const THREADS: u64 = 8;
 const EACH: u64 = 10;
 
-/// Commits wait for the disk by default, or they do not.
+/// The default of the server: commits wait for the disk, or do not.
 struct Default<'a>(&'a str);
 
 impl Default<'_> {
@@ -35,7 +35,7 @@ impl Drop for Default<'_> {
     }
 }
 
-/// Makes the four tables write down with which setting they were changed.
+/// Makes the four tables record the setting under which each row was changed.
 fn watch(url: &str, schema: &str) {
     let mut client = connect(url);
     client
@@ -58,7 +58,7 @@ fn watch(url: &str, schema: &str) {
     }
 }
 
-/// Takes, writes, appends, seals, raises and trims from several threads, and checks all that is answered.
+/// Takes, writes, appends, seals, raises and trims from several threads, and checks all answers.
 fn work(database: &Postgres) {
     let name = name();
     let counter = database.counter(&name).unwrap();
@@ -95,7 +95,7 @@ fn work(database: &Postgres) {
     assert_eq!(appends.trim(7).unwrap(), 7);
 }
 
-/// Writes whose default is not to wait for the disk wait all the same, in every table.
+/// Every write waits for the disk, in every table, even if the default is not to wait.
 #[test]
 fn every_write_waits_for_the_disk_whatever_the_default_is() {
     let Some(url) = server() else { return };
@@ -129,7 +129,7 @@ fn every_write_waits_for_the_disk_whatever_the_default_is() {
     client.batch_execute("DROP FUNCTION note CASCADE; DROP TABLE seen").unwrap();
 }
 
-/// A server on which transactions see one instant by default; a write must see what it has waited for.
+/// By default, transactions of this server see one instant. A write must still see the changes it has waited for.
 #[test]
 fn transactions_are_read_committed_whatever_the_default_is() {
     let Some(url) = server() else { return };
@@ -142,7 +142,8 @@ fn transactions_are_read_committed_whatever_the_default_is() {
     }
 }
 
-/// What the server has prepared or planned is not relied on: it may forget it, or change what it was made for.
+/// The engine does not rely on prepared statements and plans: the server may forget them, or change the tables they
+/// were made for.
 #[test]
 fn a_statement_may_be_forgotten() {
     let Some(url) = server() else { return };
@@ -184,7 +185,7 @@ fn forget_statements(url: &str, config: PostgresConfig) {
     assert_eq!(log.read(1, ReadLimit::entries(9)).unwrap(), ReadAnswer::Entries(all));
 }
 
-/// A table that a crash would empty is refused, before anything is answered; and so are tables of an earlier version.
+/// A table that a crash would empty is refused before anything is answered. So are tables of an earlier version.
 #[test]
 fn tables_that_would_lose_what_was_answered_are_refused() {
     let Some(url) = server() else { return };
@@ -206,7 +207,7 @@ fn tables_that_would_lose_what_was_answered_are_refused() {
     client.batch_execute("DROP SCHEMA lost CASCADE").unwrap();
 }
 
-/// What a read within few bytes leaves out is not sent.
+/// The server does not send entries beyond the byte limit of a read.
 #[test]
 fn a_read_takes_no_more_bytes_than_its_limit() {
     let Some(url) = server() else { return };

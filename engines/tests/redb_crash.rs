@@ -1,7 +1,7 @@
-//! The end of the process, and of the power, between any two operations of redb on its file.
+//! The process or the power ends between any two operations of redb on its file.
 //!
-//! Not at random: on a simulated disk every operation is counted, and the work is done again and again, cut off before the
-//! first operation, before the second, and so on. What is then there is opened by a new process.
+//! This is exhaustive, not random. A simulated disk counts the operations, and the work is repeated, cut off before the
+//! first operation, before the second, and so on. Each time a new process opens the remaining file.
 #![cfg(feature = "redb")]
 
 use core::num::NonZeroU64;
@@ -21,11 +21,11 @@ struct Disk(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// As a process sees it.
+    /// The content as a process sees it.
     content: Vec<u8>,
-    /// As the power leaves it, if none of what was not synced arrives.
+    /// The content after a power failure, if no unsynced write arrives.
     durable: Vec<u8>,
-    /// How many operations are left; `None` for no limit.
+    /// The number of operations left; `None` for no limit.
     left: Option<u64>,
     done: u64,
 }
@@ -89,7 +89,7 @@ fn entry(number: u64) -> Entry<u8, Vec<u8>> {
     Entry::message(0, Dot::new(1, number).unwrap(), vec![number as u8; 50])
 }
 
-/// What was answered.
+/// The answers of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Answered {
     last: u64,
@@ -118,7 +118,7 @@ fn work(redb: &Redb, answered: &mut Answered) -> Result<(), RedbError> {
     Ok(())
 }
 
-/// What is there has all that was answered, and of what was not, at most the next request.
+/// Judges a file: it must hold everything answered, and at most the next request in addition.
 fn judge(content: &[u8], answered: &Answered) -> Result<(), String> {
     let redb = open(Disk::holding(content, None)).map_err(|error| format!("it does not open: {error}"))?;
     let check = |is: bool, what: &str| if is { Ok(()) } else { Err(format!("{what}; answered: {answered:?}")) };
@@ -149,7 +149,7 @@ fn judge(content: &[u8], answered: &Answered) -> Result<(), String> {
 
 #[test]
 fn nothing_answered_is_lost_between_any_two_operations() {
-    // That a new file is whole or not there is another matter: see `a_new_file_is_whole_or_not_there`.
+    // `a_new_file_is_whole_or_not_there` tests how a new file is made.
     let new = Disk::default();
     drop(Database::builder().create_with_backend(new.clone()).unwrap());
     let new = new.0.lock().unwrap().durable.clone();
@@ -163,7 +163,7 @@ fn nothing_answered_is_lost_between_any_two_operations() {
         let mut answered = Answered { first: 1, ..Answered::default() };
         match open(disk.clone()).and_then(|redb| {
             let ended = work(&redb, &mut answered);
-            // The process is killed: nobody closes anything.
+            // The process is killed, so nothing is closed.
             core::mem::forget(redb);
             ended
         }) {
@@ -182,11 +182,11 @@ fn nothing_answered_is_lost_between_any_two_operations() {
     assert!(operations > 50 && unknown > 20, "{operations} {unknown}");
 }
 
-/// A disk at which redb panics, from some operation on.
+/// A disk that panics from some operation on.
 #[derive(Clone, Debug, Default)]
 struct Panics {
     disk: Disk,
-    /// What panics.
+    /// The operation that panics.
     at: Arc<Mutex<&'static str>>,
 }
 
@@ -221,8 +221,8 @@ impl StorageBackend for Panics {
     }
 }
 
-/// A panic in redb, as over a file that was damaged, is an error; the handle is over then, for all threads, and the file as
-/// good as before.
+/// A panic in redb, as over a damaged file, becomes an error. The handle ends for all threads, and the file is as it
+/// was.
 #[test]
 fn a_panic_in_redb_is_an_error_and_ends_the_handle() {
     for (at, unknown) in [("sync", true), ("read", false)] {
@@ -258,7 +258,7 @@ fn a_panic_in_redb_is_an_error_and_ends_the_handle() {
 fn a_new_file_is_whole_or_not_there() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("new.redb");
-    // Many at once: one makes it, and one has it; the others are told so.
+    // Many threads open at once: one makes the file, one has it open, and the others are told so.
     let opened: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| Redb::open(&path))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -270,15 +270,15 @@ fn a_new_file_is_whole_or_not_there() {
     let names: Vec<_> = directory.path().read_dir().unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(names, ["new.redb"], "nothing else is left");
 
-    // What is not a database is not written over.
+    // A file that is not a database is not overwritten.
     std::fs::write(directory.path().join("text"), "hello").unwrap();
     assert!(!Redb::open(directory.path().join("text")).unwrap_err().is_unknown());
     assert_eq!(std::fs::read(directory.path().join("text")).unwrap(), b"hello");
     assert!(!Redb::open(directory.path().join("no/such")).unwrap_err().is_unknown());
 }
 
-/// A payload of the caller's own that panics while it is written, in the middle of a transaction: nothing is done, and
-/// nobody else is any the worse.
+/// A payload of the caller's panics while it is written, in the middle of a transaction. Nothing is done, and no other
+/// caller is affected.
 #[test]
 fn a_payload_that_panics_poisons_nothing() {
     struct Panics(Vec<u8>);
@@ -312,7 +312,7 @@ fn a_payload_that_panics_poisons_nothing() {
     assert_eq!(redb.counter("c").increment_and_get(NonZeroU64::MIN).unwrap(), 1);
 }
 
-/// A file whose rows have no checksums is not read as if they had, and not written to; nor is one that has lost a table.
+/// A file whose rows have no checksums is neither read nor written. The same holds for a file that has lost a table.
 #[test]
 fn a_file_of_an_earlier_version_is_refused() {
     let refused = |database: Database| Redb::with(database).map(drop).unwrap_err().to_string();
@@ -334,7 +334,7 @@ fn a_file_of_an_earlier_version_is_refused() {
     let error = refused(database);
     assert!(error.contains("a table is gone"), "{error}");
 
-    // A table of the caller's own is none of ours.
+    // A table of the caller's own is ignored.
     let database = new();
     make(&database, &["logs"]);
     assert_eq!(Redb::with(database).unwrap().counter("c").current().unwrap(), 0);

@@ -1,5 +1,6 @@
-//! The blocking drivers and the asynchronous ones, over one script of answers: honest ones, engine errors, conflicts,
-//! unreadable slots, lost entries and broken rules. Both make the same requests and return the same results, in every call.
+//! The blocking and the asynchronous drivers over one script of answers: honest ones, engine errors, conflicts,
+//! unreadable slots, lost entries and broken rules. Both make the same requests and return the same results, in every
+//! call.
 
 use core::cell::{Cell, RefCell};
 use core::fmt::Debug;
@@ -48,8 +49,8 @@ impl StateMachine for Sum {
     }
 }
 
-// ---------------------------------------------------------------------------------------------------------
-// The script: what the engine answers follows from the seed and the requests before.
+// --------------------------------------------------------------------------------------------------------- The script:
+// each answer follows from the seed and the earlier requests.
 
 struct Engine {
     log: MemoryLog<u64, u64>,
@@ -78,7 +79,7 @@ impl Script {
         self.0.lock().unwrap().last
     }
 
-    /// Another node writes a message, sometimes with a hole below it.
+    /// Lets another node write a message, sometimes with a hole below it.
     fn grow(&self) {
         self.0.lock().unwrap().grow();
     }
@@ -91,7 +92,7 @@ impl Script {
     }
 }
 
-/// Content that nobody has written.
+/// Makes content that no node has written.
 fn foreign(slot: u64) -> Entry<u64, u64> {
     Entry::message(0, Dot::new(NODES, slot + 1).unwrap(), slot)
 }
@@ -190,7 +191,7 @@ impl SlotLog<u64, u64> for &Script {
     }
 }
 
-/// The same engine, which keeps its callers waiting.
+/// The same engine, but it keeps its callers waiting.
 struct Awaited<'a>(&'a Script);
 
 async fn pause() {
@@ -254,9 +255,9 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 // ---------------------------------------------------------------------------------------------------------
 // The callers, written once for both twins.
 
-/// Makes a function that calls every driver in an order from the seed, and returns all that was asked, answered and told.
-/// `$drivers` and `$replicas` are the modules of the drivers, `$engine` makes the engine of a script, `$woken` what `wait`
-/// returns at a time, and `$run` the result of a call.
+/// Makes a function that calls every driver in an order from the seed, and returns all requests, answers and results.
+/// `$drivers` and `$replicas` are the modules of the drivers. `$engine` makes the engine of a script, `$woken` the
+/// value that `wait` returns at a time, and `$run` the result of a call.
 macro_rules! callers {
     ($name:ident, $drivers:ident, $replicas:ident, $engine:expr, $woken:expr, $run:expr) => {
         fn $name(seed: u64) -> Vec<String> {
@@ -268,7 +269,7 @@ macro_rules! callers {
                 waits.set(waits.get() + 1);
                 assert!(waits.get() < 100_000, "seed {seed}: it waits for ever");
                 now_ms.set(now_ms.get().max(until_ms) + random.borrow_mut().u64(..3));
-                script.grow(); // so that every wait has an end
+                script.grow(); // so that every wait ends
                 $woken(now_ms.get())
             };
             let mut subscriber = Subscriber::<u64, u64>::new(CONFIG);
@@ -357,7 +358,7 @@ callers!(awaited, asynchronous, asynchronous, Awaited, ready, run);
 
 #[test]
 fn both_twins_make_the_same_requests_and_tell_the_same() {
-    // How many calls told of it.
+    // The number of calls that returned each error.
     let mut seen = [
         ("Log(\"read\")", 0),
         ("Log(\"unknown\")", 0),
@@ -394,7 +395,7 @@ fn both_twins_make_the_same_requests_and_tell_the_same() {
     assert!(seen.iter().all(|&(_, count)| count >= 10), "{seen:?}");
 }
 
-/// A conflict ends a wait: of the twins that were once written apart, only one noticed.
+/// A conflict ends a wait. When the twins were still written separately, only one of them noticed it.
 #[test]
 fn where_nothing_will_ever_come_both_twins_say_so_at_once() {
     let script = &Script::new(1);

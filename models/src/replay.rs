@@ -1,8 +1,8 @@
-//! Machines that cannot be copied, in states that must be.
+//! Machines that cannot be copied, in states that must be copied.
 //!
-//! What issues numbers is not `Clone`, on purpose. So a machine is kept as what it began with and what has happened to it
-//! since, and made anew from that whenever something else is to happen. Two machines are the same if all that is in them
-//! is, whatever has happened to them.
+//! A machine that issues numbers is not `Clone`, on purpose. So a state keeps the beginning of a machine and all its
+//! inputs since, and makes the machine anew from them for each next input. Two machines are equal if their contents
+//! are, whatever their inputs were.
 
 use std::fmt::{self, Debug, Write};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,20 +10,20 @@ use std::sync::Arc;
 
 /// A machine in a model: the same inputs make the same machine.
 pub trait Machine: Debug + Sized {
-    /// The beginning of it.
+    /// The beginning of the machine.
     type Start: Clone + Debug;
     /// An input.
     type Input: Clone + Debug;
     /// The result of an input.
     type Output;
-    /// The part of it that others see.
+    /// The part of the machine that others see.
     type View: Clone + Debug;
 
-    /// Makes it.
+    /// Makes the machine.
     fn start(start: &Self::Start) -> Self;
-    /// Lets something happen to it.
+    /// Handles an input.
     fn handle(&mut self, input: &Self::Input) -> Self::Output;
-    /// Says what others see of it.
+    /// Returns the part that others see.
     fn view(self) -> Self::View;
 }
 
@@ -31,7 +31,7 @@ pub trait Machine: Debug + Sized {
 pub struct Resting<M: Machine> {
     start: Arc<M::Start>,
     inputs: Arc<Vec<M::Input>>,
-    /// Of all that is in the machine.
+    /// The fingerprint of the whole machine.
     fingerprint: u64,
     view: M::View,
 }
@@ -45,12 +45,12 @@ pub struct Running<M: Machine> {
 }
 
 impl<M: Machine> Resting<M> {
-    /// Makes a machine to which nothing has happened.
+    /// Makes a machine without any input.
     pub fn new(start: M::Start) -> Self {
         Running { machine: M::start(&start), start: Arc::new(start), inputs: Arc::default() }.rest()
     }
 
-    /// Makes the machine anew, to try something out. O(inputs).
+    /// Makes a copy of the machine, to try something out. O(inputs).
     pub fn machine(&self) -> M {
         let mut machine = M::start(&self.start);
         for input in self.inputs.iter() {
@@ -64,21 +64,21 @@ impl<M: Machine> Resting<M> {
         Running { machine: self.machine(), start: Arc::clone(&self.start), inputs: Arc::clone(&self.inputs) }
     }
 
-    /// Returns what others see of it.
+    /// Returns the part that others see.
     pub fn view(&self) -> &M::View {
         &self.view
     }
 }
 
 impl<M: Machine> Running<M> {
-    /// Lets something happen to the machine.
+    /// Handles an input.
     pub fn handle(&mut self, input: M::Input) -> M::Output {
         let output = self.machine.handle(&input);
         Arc::make_mut(&mut self.inputs).push(input);
         output
     }
 
-    /// Returns the machine itself, to look at.
+    /// Returns the machine itself.
     pub fn machine(&self) -> &M {
         &self.machine
     }
@@ -91,9 +91,9 @@ impl<M: Machine> Running<M> {
     }
 }
 
-/// A number that stands for all that is in a value, if `Debug` shows all of it.
+/// Returns a hash of a value's whole content, as `Debug` shows it.
 pub fn fingerprint(value: &impl Debug) -> u64 {
-    /// A hash of all that is written to it.
+    /// A writer that hashes the text written to it.
     struct Hashed(DefaultHasher);
 
     impl Write for Hashed {

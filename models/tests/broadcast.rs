@@ -1,8 +1,8 @@
-//! Every state that publishers and subscribers of a total order can reach at small bounds; and for drivers that are wrong,
-//! the shortest way into a state that must not be.
+//! Every state that publishers and subscribers of a total order can reach at small bounds. For wrong drivers, the
+//! shortest way into a forbidden state.
 //!
-//! Prints the bounds, how many states there are, and the ways: `cargo test --release -p happens-before-models --test
-//! broadcast -- --nocapture`, and with `--include-ignored` wider bounds, which take minutes.
+//! `cargo test --release -p happens-before-models --test broadcast -- --nocapture` prints the bounds, the numbers of
+//! states and the ways. With `--include-ignored` it also explores wider bounds, which takes minutes.
 
 #![allow(clippy::disallowed_macros, reason = "how much was explored is what a reader wants to see")]
 
@@ -23,9 +23,10 @@ const NONE: Faults = Faults {
     entered: 0,
 };
 
-/// Explores everything within the bounds, prints how much that was, and fails with a way into a state that must not be.
+/// Explores all states within the bounds and prints their number. Fails with a way into a forbidden state if there is
+/// one.
 ///
-/// There are about so many `states`. It is not exact, since it hangs on what the machines remember.
+/// Expects about `states` states. The number is not exact, since it depends on what the machines remember.
 #[track_caller]
 fn explore(bounds: Bounds, states: usize) {
     let tell = bounds.clone();
@@ -40,9 +41,9 @@ fn explore(bounds: Bounds, states: usize) {
     assert!(explored >= states / 10 * 9, "only {explored} states, not {states}");
 }
 
-/// The shortest way into a state in which the property does not hold, a line a step.
+/// Returns the shortest way into a state in which the property does not hold, a line for each step.
 ///
-/// The checker gives the last one that it has found, and so is asked for ways of one step, of two, and so on.
+/// The checker returns the last way that it has found, so it is asked for ways of one step, then of two, and so on.
 #[track_caller]
 fn shortest(bounds: &Bounds, property: &'static str) -> Vec<String> {
     let find = |states| {
@@ -116,7 +117,7 @@ fn the_counter_repeats_and_leaves_out() {
     explore(Bounds { faults, ..Bounds::default() }, 102_678);
 }
 
-/// What a publisher knows of the log keeps its own messages in order, wherever the counter is.
+/// A publisher that knows the log keeps its own messages in order, wherever the counter is.
 #[test]
 fn the_counter_goes_far_back_below_what_is_given_up() {
     let faults = Faults { lost: 1, abandoned: 1, repeated: 3, jumped: 2, ..NONE };
@@ -229,7 +230,8 @@ fn publishers_with_two_messages_die_and_give_up() {
     explore(Bounds { messages: vec![2, 1], faults, ..Bounds::default() }, 1_085_055);
 }
 
-/// The counterpart of [`who_fills_above_the_counter_starves_a_publisher`]: nobody finds a slot occupied even once.
+/// The counterpart of [`who_fills_above_the_counter_starves_a_publisher`]: no publisher finds a slot occupied even
+/// once.
 #[test]
 fn who_waits_as_long_as_a_write_may_take_starves_nobody() {
     let faults = Faults { lost: 1, crashed: 1, jumped: 1, ..NONE };
@@ -238,7 +240,8 @@ fn who_waits_as_long_as_a_write_may_take_starves_nobody() {
     explore(Bounds { timely: true, attempts: 0, observed: true, faults, ..Bounds::default() }, 11_122);
 }
 
-/// Where an epoch ends, numbers of both counters may be in hand; so once. Not again, however far the new epoch has gone.
+/// At the end of an epoch, numbers of both counters may be in hand, so a publisher may lose one slot. It loses no
+/// second one, however long the new epoch is.
 #[test]
 fn who_was_idle_while_an_epoch_ended_does_not_starve() {
     let bounds = Bounds { timely: true, attempts: 1, ..Bounds::default() };
@@ -280,7 +283,7 @@ fn skipping_after_a_time_out_makes_two_orders() {
             "subscriber 1 has waited long enough; delivers a1 at 0:2:0",
         ]
     );
-    // To lose what was acknowledged takes no second subscriber.
+    // One subscriber is enough to lose an acknowledged message.
     assert_eq!(shortest(&Bounds { subscribers: 1, ..bounds }, "what was told is true").len(), 8);
 }
 
@@ -302,8 +305,8 @@ fn a_blind_retry_delivers_twice() {
     );
 }
 
-/// Within its epoch a number is above all that was acknowledged before it was asked for; in a later one it may be far above,
-/// so that there is room below it for what is published next.
+/// Within its epoch a number is above everything acknowledged before it was requested. In a later epoch it may be far
+/// above the tail, which leaves room below it for messages published later.
 #[test]
 fn a_number_of_an_epoch_that_is_over_breaks_real_time() {
     let faults = Faults { lost: 1, sealed: 1, ..NONE };
@@ -314,7 +317,8 @@ fn a_number_of_an_epoch_that_is_over_breaks_real_time() {
     explore(Bounds { conduct: Conduct::Right, faults, ..bounds }, 53_674);
 }
 
-/// Nothing goes wrong, and nobody is late: four steps for every slot that the publisher loses, and the same four again.
+/// No fault happens, and no one is late. The publisher loses a slot every four steps, and the same four repeat for
+/// ever.
 #[test]
 fn who_fills_above_the_counter_starves_a_publisher() {
     for attempts in 0..3 {

@@ -1,7 +1,7 @@
 //! Every state that endpoints can reach at small bounds.
 //!
-//! Prints the bounds and how many states there are: `cargo test --release -p happens-before-models --test endpoint --
-//! --nocapture`, and with `--include-ignored` wider bounds, which take some minutes.
+//! `cargo test --release -p happens-before-models --test endpoint -- --nocapture` prints the bounds and the numbers of
+//! states. With `--include-ignored` it also explores wider bounds, which takes some minutes.
 
 use std::collections::HashSet;
 
@@ -13,8 +13,8 @@ fn endpoints(messages: &[u8], timeouts: u8, crashes: u8) -> Endpoints {
     Endpoints::new(Bounds { messages: messages.to_vec(), timeouts, crashes })
 }
 
-/// Explores everything within the bounds, prints how much that was, and fails with the shortest way into a state that
-/// must not be.
+/// Explores all states within the bounds and prints their number. Fails with the shortest way into a forbidden state if
+/// there is one.
 #[track_caller]
 fn explore(messages: &[u8], timeouts: u8, crashes: u8) {
     let checker = endpoints(messages, timeouts, crashes).checker().threads(2).spawn_bfs().join();
@@ -27,7 +27,7 @@ fn explore(messages: &[u8], timeouts: u8, crashes: u8) {
     checker.assert_properties();
 }
 
-/// The same, without the states that others cover.
+/// Explores the same bounds, without the states that others cover.
 #[track_caller]
 fn explore_uncovered(messages: &[u8], timeouts: u8, crashes: u8) {
     match covering::explore(&endpoints(messages, timeouts, crashes)) {

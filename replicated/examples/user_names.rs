@@ -1,4 +1,7 @@
-//! Users want names, at several nodes at once. Each name goes to one of them, and every node is told the owner.
+//! Unique user names. Users at several nodes want the same names at the same time; each name goes to one of them, and
+//! every node learns the owner.
+//!
+//! Watch the sums: each name is won once in total. Then give all nodes the same first name, and see who wins more.
 //!
 //! `cargo run --example user_names`
 
@@ -15,7 +18,8 @@ use happens_before_replicated::{Applied, Replica};
 
 const NAMES: [&str; 3] = ["alice", "bob", "carol"];
 
-/// A node: its users claim every name, one after the other, each node beginning with another. Returns the names they won.
+/// Runs a node whose users claim every name, one after the other, each node beginning with another name. Returns the
+/// names they won.
 fn node(
     id: u32,
     counter: &AtomicCounter,
@@ -29,7 +33,7 @@ fn node(
         publisher.publish(Claim { name, claimant: id }).expect("nothing is outstanding");
         let published = settle(&mut publisher, counter, log).expect("memory does not fail").expect("published");
         let applied = outcome(&mut replica, &published, log, |until_ms| {
-            // In earnest: wait until then, or until something is announced.
+            // A real program waits until then, or until something is announced.
             thread::yield_now();
             now_ms = until_ms.max(now_ms);
             Some(now_ms)

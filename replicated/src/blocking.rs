@@ -1,9 +1,10 @@
-//! Thin drivers of a replica, on engines that block. They read no clock, and `wait` as the drivers of
-//! [`broadcast::blocking`](happens_before::broadcast::blocking) do. Those drive a replica too.
+//! Thin drivers of a replica, for engines that block. They read no clock, and their argument `wait` is that of
+//! [`broadcast::blocking`](happens_before::broadcast::blocking), whose drivers drive a replica too.
 //!
 //! # Examples
 //!
-//! A register over a counter and slots: a write, its outcome, and both kinds of reads at another node.
+//! A register over a counter and slots: a write, its outcome, and both kinds of reads at another node. Watch the local
+//! value, which is old before the read and new after it. Leave out `sync`, and the second assertion fails.
 //!
 //! ```
 //! use core::cell::RefCell;
@@ -43,8 +44,8 @@ use happens_before::counter::Counter;
 
 use super::{Applied, Replica, StateMachine, SyncError, Synced, Waited};
 
-/// Applies commands until the one that was published is applied, and returns its outcome; as
-/// [`Replica::poll_outcome`], over a log of slots.
+/// Applies commands up to the one that was published, and returns its outcome, like [`Replica::poll_outcome`], over a
+/// log of slots.
 ///
 /// If `published` is a marker, returning means that the state contains every command acknowledged before the marker was
 /// published: a linearizable read.
@@ -66,7 +67,7 @@ where
     broadcast::follow_until(replica, log, wait, |replica| replica.poll_outcome(published))
 }
 
-/// As [`outcome`], over an engine that numbers by itself.
+/// Like [`outcome`], over an engine that numbers by itself.
 ///
 /// # Errors
 ///
@@ -85,11 +86,11 @@ where
     broadcast::follow_appends_until(replica, log, wait, |replica| replica.poll_outcome(published))
 }
 
-/// Asks the counter for its current number, and applies everything up to there: a read by position.
+/// Asks the counter for its current number, and applies everything up to it: a read by position.
 ///
-/// The state then contains everything that was acknowledged before the call, **if the counter is linearizable**. One that
-/// can go back needs a read by marker ([`outcome`]). Commands applied on the way are not reported: look for the outcomes of
-/// the node's own commands first.
+/// The state then contains everything that was acknowledged before the call, **if the counter is linearizable**. If the
+/// counter can go back, use a read by marker ([`outcome`]). Commands applied on the way are not reported: look for the
+/// outcomes of the node's own commands first.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The reasons why a replica does not go on.
+//! The errors of a replica.
 
 use core::fmt;
 
@@ -12,22 +12,22 @@ use super::StateMachine;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReplicaError<I> {
-    /// There is no room for the node of the next command. The owner's limit is too low, or nodes that are over were not
-    /// retired: [allow more](super::Replica::set_nodes), and try again.
+    /// The table has no room for the node of the next command. The limit is too low, or nodes that are gone were not
+    /// retired. [Allow more](super::Replica::set_nodes), and try again.
     NodeTableFull(NodeTableFull<I>),
-    /// The state machine panicked at a command, so that the state may be half changed. Nothing is applied any more, and
-    /// no snapshot is taken. The state machine is at fault.
+    /// The state machine panicked at a command, so the state may be half changed. Nothing is applied any more, and no
+    /// snapshot is taken. The state machine is at fault.
     ///
-    /// Go on from a snapshot of before the command, or of another replica that has applied it. If every replica panics
-    /// there, mend the state machine first.
+    /// Go on from a snapshot taken before the command, or from that of a replica that has applied it. If every replica
+    /// panics there, mend the state machine first.
     Panicked {
         /// The place of the command.
         position: Position,
         /// Its id.
         id: Dot<I>,
     },
-    /// The turn of the command is over, and its outcome was not seen: it was taken out before, or came with a snapshot.
-    /// Nobody is at fault. The state shows what became of the command.
+    /// The command has been passed, but its outcome is not known: it was taken out earlier, or the command was part of
+    /// a snapshot. Nobody is at fault. Look in the state for the effect of the command.
     Passed {
         /// Its id.
         id: Dot<I>,
@@ -48,7 +48,10 @@ impl<I: fmt::Debug> fmt::Display for ReplicaError<I> {
                 write!(f, "the state machine panicked at command {id:?} at {position}; go on from a snapshot")
             }
             Self::Passed { id } => {
-                write!(f, "the outcome of {id:?} was not seen, and its turn is over; see in the state")
+                write!(
+                    f,
+                    "the outcome of {id:?} is not known, though its turn is over; look in the state for its effect"
+                )
             }
         }
     }
@@ -68,9 +71,9 @@ pub type Synced<I, M, C, L> =
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SyncError<C, E> {
-    /// The counter failed. Nothing is changed; the engine is at fault, or what lies between.
+    /// The counter failed. Nothing is changed; the engine is at fault, or the connection to it.
     Counter(C),
-    /// The log cannot be followed up to the counter's number now; the error within says why, and what to do.
+    /// The log cannot be followed up to the counter's number now. The inner error has the reason, and what to do.
     Follow(E),
 }
 

@@ -2,28 +2,29 @@
 //!
 //! # The problem
 //!
-//! Two users want the name `alice`, at two nodes, at the same time. Lamport timestamps give the two claims a total order,
-//! and every node that knows both agrees on the winner. But the node that has just received a claim must answer its user
-//! *now*, and cannot know if a claim with a lower timestamp is still under way. To be sure it would have to ask every
-//! other node, and one that does not answer stops all of them. Order is not enough: a node must know when it is **final**.
+//! Two users want the name `alice`, at two nodes, at the same time. Lamport timestamps give the two claims a total
+//! order, and every node that knows both agrees on the winner. But a node that has just received a claim must answer
+//! its user *now*, and cannot know whether a claim with a lower timestamp is still under way. To be sure, it would have
+//! to ask every other node, and a single one that does not answer would stop all. Order is not enough: a node must know
+//! when the order is **final**.
 //!
-//! A log that all nodes append to, and read in the same order, is final: see [`happens_before::broadcast`]. This crate
-//! applies such a log to a state machine.
+//! A log that all nodes append to, and read in the same order, is final; see [`happens_before::broadcast`]. This crate
+//! applies the messages of such a log to a state machine.
 //!
 //! # Which one do I need?
 //!
 //! | I want | take |
 //! |---|---|
-//! | one value that all nodes write, or replace if it is what they expect | [`register::Register`] |
+//! | one value that all nodes write, or replace if it is the expected one | [`register::Register`] |
 //! | at most one owner for each name | [`claims::Claims`] |
 //! | at most one holder of a lock, and a token for a [`Fence`](happens_before::broadcast::Fence) that keeps the last one out | [`lock::Lock`] |
 //! | a state of my own, the same at every node | [`StateMachine`] |
 //! | a copy of any of these at my node | [`Replica`] |
-//! | the outcome of my command, or a linearizable read | [`blocking::outcome`], [`blocking::sync`]; where engines are awaited, `happens-before-engines` |
+//! | the outcome of my command, or a linearizable read | [`blocking::outcome`], [`blocking::sync`]; for asynchronous engines, `happens-before-engines` |
 //!
 //! # Examples
 //!
-//! Two nodes claim a name.
+//! Two nodes claim one name. Watch the second outcome, which names the owner. Swap the two nodes: the other one wins.
 //!
 //! ```
 //! use core::cell::RefCell;
@@ -34,7 +35,7 @@
 //! use happens_before_replicated::{blocking::outcome, Replica};
 //! use happens_before_replicated::claims::{Claim, Claims, Outcome};
 //!
-//! // In life: an engine that several machines reach.
+//! // A real program uses an engine that several machines reach.
 //! let (counter, log) = (AtomicCounter::new(), RefCell::new(MemoryLog::new(1_000)));
 //! let wait = |until_ms| Some(until_ms); // in life: sleep
 //!
@@ -61,32 +62,32 @@
 //! ```
 //!
 //! 1. Every change is a command, published as a message.
-//! 2. A [`Replica`] applies the commands in the order of the log, each once, to a [`StateMachine`] that is
-//!    deterministic. So all replicas go through the same states.
-//! 3. The sender of a command learns its outcome when its **own** replica applies it ([`Replica::poll_outcome`]). It
-//!    acknowledges the command then, not before. Everything below it in the log is final by then.
-//! 4. A read that must see everything acknowledged before waits until its replica has applied enough:
+//! 2. A [`Replica`] applies each command once, in the order of the log, to a deterministic [`StateMachine`]. So all
+//!    replicas go through the same states.
+//! 3. The sender of a command learns its outcome when its **own** replica applies it ([`Replica::poll_outcome`]). Only
+//!    then it acknowledges the command: everything below that in the log is final.
+//! 4. A read that must see everything acknowledged before it waits until its replica has applied enough:
 //!
 //! | read | waits for | costs | linearizable |
 //! |---|---|---|---|
-//! | locally, [`Replica::machine`] | nothing | nothing | no: it may be old, but never goes back at one replica |
-//! | by position, [`blocking::sync`] | all slots up to the counter's current number, asked for after the read began | a question to the counter | while the counter is |
-//! | by marker: a marker is published, and its [`outcome`](blocking::outcome) awaited | its own marker | a write to the log | always |
+//! | local, [`Replica::machine`] | nothing | nothing | no: the state may be old, but never goes back at one replica |
+//! | by position, [`blocking::sync`] | all slots up to the counter's current number, requested after the read began | a request to the counter | if the counter is |
+//! | by marker, published and then awaited with [`outcome`](blocking::outcome) | its own marker | a write to the log | always |
 //!
 //! # Guarantees
 //!
-//! Commands and reads by marker are linearizable, **whatever the counter does**. An acknowledged command was applied at a
-//! replica that had passed every slot below it. A slot that is passed is occupied for ever, so a command that begins later
-//! stands above. Only a read by position needs the counter: if its number goes back, as after a failover of an engine that
-//! breaks its promise, slots above it are not waited for, and the read is stale.
+//! Commands and reads by marker are linearizable, **whatever the counter does**. An acknowledged command was applied at
+//! a replica that had passed every slot below it. A passed slot stays occupied for ever, so every later command is
+//! above it. Only a read by position needs the counter. If its number goes back, for example at a failover of an engine
+//! that breaks its promise, the read does not wait for the slots above, and is stale.
 //!
-//! A command that is not acknowledged, since its sender has crashed or given up, may be applied later, or never, or may
-//! have been applied: as with any storage. It is applied at most once.
+//! A command without acknowledgement, because its sender has crashed or given up, may have been applied, or be applied
+//! later, or never, as with any storage. It is applied at most once.
 //!
 //! # What it does not do
 //!
-//! It reaches no consensus: that comes from the engine that keeps the log. It reads no clock, so nothing expires by
-//! itself: a [lock] passes on by a command. It does not store states: see [`ReplicaSnapshot`].
+//! It does not reach consensus: the engine of the log does. It reads no clock, so nothing expires by itself: a [lock]
+//! changes its holder by a command. It does not store states: see [`ReplicaSnapshot`].
 //!
 //! # Features
 //!
@@ -107,7 +108,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
-// In tests a panic is how a test fails.
+// A test fails by a panic.
 #![cfg_attr(
     not(test),
     warn(
@@ -161,18 +162,21 @@ pub use replica::{Applied, Replica, ReplicaSnapshot};
 
 use happens_before::broadcast::Position;
 
-/// A state that changes by commands alone, and by the same ones in the same way everywhere.
+/// A state that only commands change, in the same way at every node.
 ///
-/// # What an implementation promises
+/// # Promises of an implementation
 ///
-/// - **Deterministic**: state and output follow from the earlier state, the position and the command. No clock, no
-///   random number, no iteration order of a hash map, no limit that differs between nodes, nothing that differs between
-///   versions of the program that run side by side.
-/// - **Total**: every command that can be sent has an outcome; a refusal is an output. A command that panics does so at
-///   every replica, and [stops](ReplicaError::Panicked) each of them.
-/// - **Bounded**, where the commands of others could let it grow: by a limit that is part of the state.
+/// - **Deterministic**: state and output follow from the earlier state, the position and the command. They depend on no
+///   clock, no random number, no iteration order of a hash map, and no limit that differs between nodes. Versions of
+///   the program that run side by side behave the same.
+/// - **Total**: every command that can be sent has an outcome; a refusal is an output. A command that panics will panic
+///   at every replica, and [stop](ReplicaError::Panicked) each of them.
+/// - **Bounded**, if commands of others could make it grow: by a limit that is part of the state.
 ///
 /// # Examples
+///
+/// An account that refuses to be overdrawn. A refusal is an output like any other. Apply the second command first: it
+/// is refused at a balance of 0.
 ///
 /// ```
 /// use happens_before::broadcast::Position;
@@ -187,7 +191,7 @@ use happens_before::broadcast::Position;
 ///     type Command = i64;
 ///     type Output = Result<u64, u64>;
 ///
-///     /// Pays in, or out; the new balance, or, if it does not suffice, the old one.
+///     /// Pays in or out. Returns the new balance, or the old one if it does not suffice.
 ///     fn apply(&mut self, _: Position, cents: i64) -> Result<u64, u64> {
 ///         self.cents = self.cents.checked_add_signed(cents).ok_or(self.cents)?;
 ///         Ok(self.cents)
@@ -202,9 +206,9 @@ use happens_before::broadcast::Position;
 pub trait StateMachine {
     /// A change of the state.
     type Command;
-    /// The result of a command, which its sender is told.
+    /// The result of a command, for its sender.
     type Output;
 
-    /// Carries out a command that stands at `position` in the order; positions increase from one command to the next.
+    /// Applies a command at its `position` in the total order. Positions increase from one command to the next.
     fn apply(&mut self, position: Position, command: Self::Command) -> Self::Output;
 }

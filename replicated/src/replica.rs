@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! - RP1: every command that the subscriber has delivered is applied, and no other: one step does both.
-//! - RP2: so a snapshot of subscriber and state is of one moment.
+//! - RP2: a snapshot has subscriber and state of the same moment, which follows from RP1.
 //! - RP3: after a panic of the state machine nothing is applied, and no snapshot is taken.
 
 use core::fmt;
@@ -16,7 +16,7 @@ use happens_before::{Dot, NodeId, Subscriber};
 
 use super::{ReplicaError, StateMachine};
 
-/// A copy of a state machine: it applies the commands of a log in order, each once, and does no input or output.
+/// A copy of a state machine that applies each command of a log once, in order; it does no input or output.
 ///
 /// ```text
 ///   publisher ──► log ──► Subscriber ── in order, each once ──► StateMachine ──► outcomes
@@ -25,17 +25,21 @@ use super::{ReplicaError, StateMachine};
 ///
 /// # Use
 ///
-/// A replica is a reader of the log, so that requests and answers are those of [`Follow`], and every driver of a
-/// [`Subscriber`] drives a replica. [`blocking`](super::blocking) has those that wait for an outcome or a read. By hand:
-/// after each input, and when the time of [`poll_timeout`](Follow::poll_timeout) has come, take out all of
-/// [`poll_applied`](Self::poll_applied), then do what [`poll_request`](Follow::poll_request) says.
+/// A replica is a reader of the log: its requests and answers are those of [`Follow`], and every driver of a
+/// [`Subscriber`] drives a replica. [`blocking`](super::blocking) has drivers that wait for an outcome or a read.
+/// Without a driver, do two things after each input, and at the time of [`poll_timeout`](Follow::poll_timeout). Take
+/// out everything from [`poll_applied`](Self::poll_applied), then carry out what [`poll_request`](Follow::poll_request)
+/// returns.
 ///
-/// Commands are sent by a [`Publisher`](happens_before::Publisher) beside the replica. The outcome of one of them is the one
-/// that is applied under its id: [`poll_outcome`](Self::poll_outcome) looks for it. A marker is published in the same way, and is a read
-/// once it is applied. A read by position is [`poll_sync`](Self::poll_sync). [The front page](super) says which of them is
-/// linearizable when.
+/// A [`Publisher`](happens_before::Publisher) beside the replica sends the commands.
+/// [`poll_outcome`](Self::poll_outcome) finds the outcome of a command by its id. A marker is published in the same
+/// way; once it is applied, a read by marker is done. A read by position is [`poll_sync`](Self::poll_sync). [The front
+/// page](super) has the conditions under which each is linearizable.
 ///
 /// # Examples
+///
+/// A write and a compare-and-set over a log that appends. Watch the second outcome: the expected value is wrong, so the
+/// command is refused. Expect 5 instead, and the value becomes 6.
 ///
 /// ```
 /// use core::cell::RefCell;
@@ -62,35 +66,35 @@ use super::{ReplicaError, StateMachine};
 pub struct Replica<I, M: StateMachine> {
     subscriber: Subscriber<I, M::Command>,
     machine: M,
-    /// The command that is being applied. Between two calls there is one only if the state machine has panicked.
+    /// The command that is being applied. Between two calls it is set only if the state machine has panicked.
     applying: Option<(Position, Dot<I>)>,
 }
 
-/// A command, or a marker, that is applied.
+/// An applied command or marker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied<I, O> {
-    /// Its place in the order.
+    /// Its place in the total order.
     pub position: Position,
-    /// Its id, which its sender knows.
+    /// Its id, by which its sender recognises it.
     pub id: Dot<I>,
     /// The output of the state machine; `None` for a marker.
     pub output: Option<O>,
 }
 
-/// The state of a replica with its place in the order: for restarts, and for replicas that join late.
+/// The state of a replica with its place in the total order, for restarts, and for replicas that join late.
 ///
-/// The parts are public, so that the author of the state machine chooses the form in which it is stored. Store both
-/// together: with the place of another moment, a command is applied twice, or not at all.
+/// The parts are public, so that the author of the state machine chooses how it is stored. Store both together: if they
+/// are of different moments, a command is applied twice, or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaSnapshot<I, M> {
-    /// The place of the next command, with the commands that are applied already.
+    /// The place of the next command, and the table of the applied ones.
     pub place: Snapshot<I>,
     /// The state there.
     pub machine: M,
 }
 
 impl<I: NodeId, M: StateMachine> Replica<I, M> {
-    /// Makes a replica that applies everything from the first slot on; `machine` must be the same everywhere.
+    /// Makes a replica that applies everything from the first slot on; `machine` must be the same at every node.
     #[must_use]
     pub fn new(machine: M, config: SubscriberConfig) -> Self {
         Self::resume(ReplicaSnapshot { place: Snapshot::default(), machine }, config)
@@ -102,7 +106,7 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         Self::measured(snapshot, config, |_| 0)
     }
 
-    /// Makes a replica that goes on from a snapshot, and counts the bytes of the commands that wait; as
+    /// Makes a replica that goes on from a snapshot, and counts the bytes of the waiting commands, like
     /// [`Subscriber::measured`].
     #[must_use]
     pub fn measured(
@@ -119,7 +123,7 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
     ///
     /// # Errors
     ///
-    /// [`ReplicaError::Panicked`]: the state is that of no place in the order.
+    /// [`ReplicaError::Panicked`]: the state belongs to no place in the order.
     pub fn snapshot(&self) -> Result<ReplicaSnapshot<I, M>, ReplicaError<I>>
     where
         M: Clone,
@@ -128,15 +132,15 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         Ok(ReplicaSnapshot { place: self.subscriber.snapshot(), machine: self.machine.clone() })
     }
 
-    /// Goes on from a snapshot of another replica, ahead of this one; as [`Subscriber::install`]. Call it when the log is
-    /// [trimmed](SubscribeError::Trimmed) below the slot that this replica needs next.
+    /// Goes on from a snapshot of another replica that is ahead of this one, like [`Subscriber::install`]. Call it when
+    /// the log is [trimmed](SubscribeError::Trimmed) above the next slot of this replica.
     ///
-    /// The outputs of the commands in between are not known here. [`has_passed`](Self::has_passed) says whether one of the
-    /// node's own is among them.
+    /// The outputs of the commands in between are not known here. [`has_passed`](Self::has_passed) tells whether one of
+    /// the node's own commands is among them.
     ///
     /// # Errors
     ///
-    /// The snapshot is handed back if it is not ahead. Nothing is changed.
+    /// The snapshot is handed back if it is not ahead; nothing is changed.
     #[expect(clippy::result_large_err, reason = "what was moved in is moved out")]
     pub fn install(&mut self, snapshot: ReplicaSnapshot<I, M>) -> Result<(), ReplicaSnapshot<I, M>> {
         let ReplicaSnapshot { place, machine } = snapshot;
@@ -149,21 +153,21 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         }
     }
 
-    /// Returns the state: that of all commands taken out by [`poll_applied`](Self::poll_applied), and of no other.
+    /// Returns the state after all commands taken out by [`poll_applied`](Self::poll_applied), and no others.
     ///
-    /// A read of it is local. It is never older than an earlier one of this replica, but may be older than one of another
-    /// replica. After the state machine [panicked](ReplicaError::Panicked) the state may be half changed.
+    /// This is a local read. It is never older than an earlier read of this replica, but may be older than one of
+    /// another replica. After the state machine [panicked](ReplicaError::Panicked) the state may be half changed.
     pub fn machine(&self) -> &M {
         &self.machine
     }
 
-    /// Returns the subscriber within: how far it is, and what it knows of the log.
+    /// Returns the inner subscriber, which has the place and the known state of the log.
     pub fn subscriber(&self) -> &Subscriber<I, M::Command> {
         &self.subscriber
     }
 
-    /// Applies the next command, if it is here, and returns its output. Costs what [`Subscriber::poll_delivery`] and the
-    /// state machine cost.
+    /// Applies the next command, if it is here, and returns its output. It costs as much as
+    /// [`Subscriber::poll_delivery`] and the state machine do.
     ///
     /// # Errors
     ///
@@ -182,16 +186,17 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         Ok(Some(applied))
     }
 
-    /// Applies the commands that are here, up to the one that was published, and returns its outcome; `None` if it is not
-    /// here yet. If it is a marker, the outcome is the end of a read: the state contains every command that was
-    /// acknowledged before the marker was published.
+    /// Applies the commands that are here, up to the published one, and returns its outcome; `None` if it is not here
+    /// yet. The outcome of a marker is the end of a read: the state contains every command that was acknowledged before
+    /// the marker was published.
     ///
-    /// For a batch it is the outcome of the first command. The others are applied next, with the numbers that follow.
-    /// Other commands that are applied on the way are not reported. So call it for the node's own commands in their order.
+    /// For a batch it is the outcome of the first command; the others are applied next, with the numbers that follow.
+    /// The outcomes of other commands on the way are not reported, so call it for the node's own commands in their
+    /// order.
     ///
     /// # Errors
     ///
-    /// [`ReplicaError`]; after [`NodeTableFull`](ReplicaError::NodeTableFull) call it again, once there is room.
+    /// [`ReplicaError`]; after [`NodeTableFull`](ReplicaError::NodeTableFull) call it again once there is room.
     pub fn poll_outcome(
         &mut self,
         published: &Published<I>,
@@ -208,10 +213,10 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         }
     }
 
-    /// Applies the commands that are here, up to slot `current`, and returns `Some` once all of them are applied: a read
-    /// by position. `current` is the counter's current number, asked for after the read began.
+    /// Applies the commands that are here, up to slot `current`, and returns `Some` once all of them are applied: a
+    /// read by position. `current` is the counter's current number, requested after the read began.
     ///
-    /// Commands that are applied on the way are not reported, and none above `current` is applied.
+    /// The outcomes of these commands are not reported, and no command above `current` is applied.
     ///
     /// # Errors
     ///
@@ -234,14 +239,14 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         }
     }
 
-    /// Returns whether the turn of a command is over: it is applied, or never will be. O(log n) for n nodes.
+    /// Returns whether a command has been passed: it is applied, or never will be. O(log n) for n nodes.
     ///
-    /// It is applied, unless its sender gave it up and a later one of the same node was applied first.
+    /// A passed command is applied, except if its sender gave it up and a later one of the same node was applied first.
     pub fn has_passed(&self, id: &Dot<I>) -> bool {
         self.subscriber.delivered_up_to(id.node()) >= id.counter()
     }
 
-    /// Hands in that the entry stands in `slot`; as [`Subscriber::handle_entry`].
+    /// Hands in an entry that is in `slot`, like [`Subscriber::handle_entry`].
     ///
     /// # Errors
     ///
@@ -257,12 +262,12 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         self.subscriber.handle_entry(slot, entry)
     }
 
-    /// Hands in the counter's current number; as [`Subscriber::observe_current`].
+    /// Hands in the counter's current number, like [`Subscriber::observe_current`].
     pub fn observe_current(&mut self, current: u64) {
         self.subscriber.observe_current(current);
     }
 
-    /// Sets how many nodes may have sent commands; as [`Subscriber::set_nodes`].
+    /// Sets the highest number of nodes that may have sent commands, like [`Subscriber::set_nodes`].
     pub fn set_nodes(&mut self, nodes: usize) {
         self.subscriber.set_nodes(nodes);
     }
@@ -282,7 +287,7 @@ where
     }
 }
 
-/// By the subscriber within, except for what is applied.
+/// The inner subscriber does all of it, except applying commands.
 impl<I: NodeId, M: StateMachine<Command: PartialEq + Clone>> Follow for Replica<I, M> {
     type Node = I;
     type Payload = M::Command;

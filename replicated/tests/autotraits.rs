@@ -1,4 +1,4 @@
-//! Auto traits and sizes, which a change must not lose unseen: threads may send and share every type, and the small ones
+//! Auto traits and sizes, which no change may lose unnoticed: threads may send and share every type, and the small ones
 //! stay small.
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -52,10 +52,10 @@ fn threads_send_and_share_replicas_and_what_they_return() {
     assert_reader::<Replica<u64, Register>>();
 }
 
-/// Two copies under one node's name would both acknowledge its commands.
+/// Two copies under the name of one node would both acknowledge its commands.
 #[test]
 fn a_replica_cannot_be_cloned() {
-    /// Has one implementation, which is found, for a type that is not `Clone`; two, which is an error, for one that is.
+    /// A trait with one implementation for a type that is not `Clone`, and two, which is an error, for one that is.
     trait NotClone<A> {
         fn check() {}
     }

@@ -1,5 +1,5 @@
-//! Concurrent clients of a register and of claims, over counter and slots, with faults from seeds; every history is checked
-//! by trying all orders. What must not be linearizable is found out by the same check.
+//! Concurrent clients of a register and of claims, over counter and slots, with faults from seeds; every history is
+//! checked by trying all orders. The same check must find the histories that are not linearizable.
 
 use testkit::linearizable;
 use testkit::subjects;
@@ -22,15 +22,15 @@ enum Reads {
     Locally,
 }
 
-/// When a command that changes the state is acknowledged.
+/// The moment at which a command that changes the state is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Acknowledge {
     Applied,
-    /// Wrong on purpose: when it is in the log, although not all slots below are settled.
+    /// Wrong on purpose: as soon as it is in the log, although not all slots below are settled.
     Published,
 }
 
-/// Per mille a step.
+/// The rates of faults, per mille of the steps.
 #[derive(Clone, Copy, Debug)]
 struct Faults {
     reads: Reads,
@@ -58,9 +58,9 @@ const ALL: Faults =
 
 enum Stage {
     Idle,
-    /// Call, and the id of its command or marker.
+    /// The call, and the id of its command or marker.
     Sent(usize, Dot<u64>),
-    /// Call, and the position to read at.
+    /// The call, and the position to read at.
     Reading(usize, u64),
 }
 
@@ -104,7 +104,7 @@ struct Seen {
 
 const CALLS: usize = 16;
 
-/// Three clients, each with one call at a time.
+/// Makes a history of three clients, each with one call at a time.
 fn history<T: Subject>(seed: u64, faults: Faults, seen: &mut Seen) -> Vec<Call<T::Op, T::Ret>> {
     let random = &mut Random(seed);
     let (counter, log) = (Cell::new(0_u64), RefCell::new(MemoryLog::new(10_000)));
@@ -133,7 +133,7 @@ fn history<T: Subject>(seed: u64, faults: Faults, seen: &mut Seen) -> Vec<Call<T
         }
         let client = &mut clients[at];
         if random.per_mille(faults.crash) {
-            // Whatever it was about stays unknown. It comes back under a new id, and with what it had saved.
+            // The outcome of its call stays unknown. It comes back under a new id, with its saved state.
             *client = Client::new(nodes, client.saved.clone());
             (nodes, seen.crashes) = (nodes + 1, seen.crashes + 1);
         }
@@ -217,10 +217,10 @@ fn history<T: Subject>(seed: u64, faults: Faults, seen: &mut Seen) -> Vec<Call<T
             let told = T::ret(applied.output, &calls[call].op, client.replica.machine());
             calls[call].end = Some((2 * now + 1, told));
             client.stage = Stage::Idle;
-            client.publisher.abandon(); // if it has not heard yet
+            client.publisher.abandon(); // if there was no answer yet
         }
         match client.stage {
-            // Installed over: unknown.
+            // A snapshot was installed over it: unknown.
             Stage::Sent(_, id) if client.replica.has_passed(&id) => {
                 client.publisher.abandon();
                 client.stage = Stage::Idle;
@@ -294,7 +294,7 @@ fn local_reads_are_stale() {
     assert!(seen.not_linearizable as u64 > runs() / 10, "{seen:?}");
 }
 
-/// Writes alone, which are told nothing that depends on the order.
+/// Plain writes, whose outcomes do not depend on the order.
 struct Writes;
 
 impl Subject for Writes {
@@ -337,7 +337,7 @@ fn acknowledging_what_is_published_and_not_yet_applied_trusts_the_counter() {
     try_seeds::<Writes>(ALL, true);
 }
 
-/// The checker beside all permutations, on every history of a kind.
+/// The checker is compared with all permutations, on every history of a kind.
 #[test]
 fn the_checker_agrees_with_trying_all_permutations() {
     fn naive(calls: &[Call<RegisterOp, Option<u8>>], order: &mut Vec<usize>) -> bool {

@@ -22,7 +22,7 @@ fn at(sequence: u64) -> Position {
     Position { epoch: 0, sequence, index: 0 }
 }
 
-/// Keeps what it was told, where it was told it.
+/// A state machine that keeps each command with its position.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Journal(Vec<(Position, u8)>);
 
@@ -117,7 +117,7 @@ fn a_replica_that_lags_behind_a_trimmed_log_goes_on_from_a_snapshot() {
     assert_eq!(behind.machine(), ahead.machine());
     assert_eq!(behind.install(ahead.snapshot().unwrap()), Err(ahead.snapshot().unwrap()), "not ahead");
 
-    // The outcome of its own command is not told any more.
+    // The outcome of its own command is no longer reported.
     let published = Published { id: Dot::new("b", 1).unwrap(), slot: 2 };
     let passed = outcome(&mut behind, &published, &log, |_| unreachable!()).unwrap_err();
     assert_eq!(passed, FollowError::Goal(ReplicaError::Passed { id: published.id }));
@@ -151,7 +151,7 @@ fn the_outcomes_of_a_batch_come_one_after_the_other() {
     let mut replica = journal();
     assert_eq!(outcome(&mut replica, &first, &log, wait).unwrap().output, Some(2));
     assert_eq!(outcome(&mut replica, &second, &log, wait).unwrap().output, Some(3));
-    // The second can be asked for alone.
+    // The outcome of the second can be requested alone.
     assert_eq!(outcome(&mut journal(), &second, &log, wait).unwrap().output, Some(3));
 }
 
@@ -176,7 +176,7 @@ fn the_own_command_is_read_at_once_although_the_log_was_empty_just_now() {
 fn a_wait_that_is_given_up_ends_and_the_next_call_goes_on() {
     let log: Shared<u8> = RefCell::new(MemoryLog::new(100));
     let counter = Manual::default();
-    counter.0.set(1); // taken by someone who has died
+    counter.0.set(1); // taken by a node that has died
     let mut publisher = Publisher::new("a", PublisherConfig::default());
     publisher.publish(7).unwrap();
     let published = settle(&mut publisher, &counter, &log).unwrap().unwrap();
@@ -220,7 +220,7 @@ fn a_read_by_position_passes_holes_up_to_the_current_number() {
     let log: Shared<u8> = RefCell::new(MemoryLog::new(100));
     log.write(1, &Entry::message(0, Dot::new("a", 1).unwrap(), 1)).unwrap();
     let counter = Manual::default();
-    counter.0.set(3); // 2 and 3 were taken by someone who has died
+    counter.0.set(3); // 2 and 3 were taken by a node that has died
     let mut replica = journal();
     while replica.poll_sync(3).unwrap().is_none() {
         assert!(replica.next() <= 3, "it is there");
@@ -256,7 +256,7 @@ fn a_node_too_many_stops_a_wait_until_there_is_room() {
     assert_eq!(outcome(&mut replica, &published, &log, wait).unwrap().output, Some(2));
 }
 
-/// A counter that can be set back: one that does not keep its promise.
+/// A counter that can be set back, and so breaks its promise.
 #[derive(Default)]
 struct Manual(Cell<u64>);
 
@@ -297,7 +297,7 @@ fn after_a_counter_reset_a_read_by_position_is_stale_and_one_by_marker_is_not() 
     assert_eq!(reader.machine().value(), &2);
 }
 
-/// A node that decides by the Lamport timestamps that it knows which node has a name.
+/// A node that decides the owner of a name by the Lamport timestamps that it knows.
 struct ByTimestamp {
     clock: LamportClock<char>,
     known: Vec<LamportTimestamp<char>>,
@@ -320,7 +320,7 @@ impl ByTimestamp {
         self.known.push(claim);
     }
 
-    /// The node that has the name: the claim that is first in the total order of timestamps.
+    /// Returns the owner of the name: the node whose claim is first in the total order of timestamps.
     fn winner(&self) -> char {
         *self.known.iter().min().unwrap().node()
     }
@@ -331,13 +331,13 @@ impl ByTimestamp {
 fn by_lamport_timestamps_two_nodes_both_believe_that_they_have_won_the_name() {
     let (mut a, mut b) = (ByTimestamp::new('a'), ByTimestamp::new('b'));
     let (claim_a, claim_b) = (a.claim(), b.claim());
-    // Each has to answer its user, and knows of no other claim.
+    // Each must answer its user, and knows of no other claim.
     assert_eq!((a.winner(), b.winner()), ('a', 'b'));
-    // Later they agree, and b has told its user something that is not true.
+    // Later they agree, and b has told its user something false.
     a.receive(claim_b);
     b.receive(claim_a);
     assert_eq!((a.winner(), b.winner()), ('a', 'a'));
-    // Nor does it help to have heard of the other: a late claim may still come first.
+    // Knowing the other claim does not help either: a late claim may still be first.
     let mut c = ByTimestamp::new('c');
     c.receive(claim_b);
     assert_eq!(c.winner(), 'b');
@@ -345,7 +345,7 @@ fn by_lamport_timestamps_two_nodes_both_believe_that_they_have_won_the_name() {
     assert_eq!(c.winner(), 'a');
 }
 
-/// The same two nodes, with claims on the log: whichever comes first.
+/// The same two nodes, with claims on the log: the first claim wins.
 #[test]
 fn by_claims_on_the_log_one_node_has_won_and_the_other_is_told_so() {
     for order in [["a", "b"], ["b", "a"]] {
@@ -411,23 +411,23 @@ fn of_two_who_take_over_from_a_dead_holder_one_gets_the_lock() {
     let over = |owner| lock::Command::Acquire { owner, over: Some(token(1)) };
     assert_eq!(lock.apply(at(2), over("b")), lock::Outcome::Granted { token: token(2) });
     assert_eq!(lock.apply(at(3), over("c")), lock::Outcome::Held { by: "b", token: token(2) });
-    // The dead one was slow, and asks.
+    // The node believed dead was slow, and asks again.
     assert_eq!(
         lock.apply(at(4), lock::Command::acquire("dead")),
         lock::Outcome::Held { by: "b", token: token(2) }
     );
-    // Or gives back what is not its any more.
+    // Or it gives back a lock that it no longer holds.
     assert_eq!(lock.apply(at(4), lock::Command::Release { token: token(1) }), lock::Outcome::NotHeld);
     // The owner may end its own token for a new one.
     let renew = lock::Command::Acquire { owner: "b", over: Some(token(2)) };
     assert_eq!(lock.apply(at(5), renew), lock::Outcome::Granted { token: token(5) });
 }
 
-/// All ways in which two holders take a lock, read and write, one step after the other. A holder raises the fence before it
-/// reads, and adds one to what it has read.
+/// Tries all interleavings of two holders that take a lock, read and write. A holder raises the fence before it reads,
+/// and writes the value read plus one.
 #[test]
 fn with_a_raised_fence_no_update_is_lost_whenever_a_holder_wakes_up() {
-    /// Returns how many updates were admitted, and what the resource holds.
+    /// Returns the number of admitted updates, and the content of the resource.
     fn run(schedule: u32, raises: bool) -> (u32, u32) {
         let (mut lock, mut fence, mut resource) = (Lock::new(), Fence::new(), 0_u32);
         let mut holders = [(0, None, None), (0, None, None)];
@@ -473,7 +473,7 @@ fn with_a_raised_fence_no_update_is_lost_whenever_a_holder_wakes_up() {
     assert!(lost(false) > 0, "without raising, the old holder writes between the new one's read and its write");
 }
 
-/// A state machine that panics at the commands that it is told to, at this replica alone.
+/// A state machine that panics at given commands, at this replica alone.
 #[derive(Clone, Debug, PartialEq)]
 struct Unlucky {
     sum: u64,
@@ -527,7 +527,7 @@ fn after_a_panic_of_the_state_machine_nothing_is_applied_before_a_snapshot_is_in
     assert_eq!(replica.snapshot(), Ok(snapshot));
     assert_eq!(replica.poll_applied(), Ok(None));
 
-    // Or again from before, when the reason for it is gone.
+    // Or again from the earlier snapshot, once the cause is gone.
     let machine = Unlucky { panics_at: None, ..before.machine };
     let mut replica = Replica::resume(ReplicaSnapshot { machine, ..before }, SubscriberConfig::default());
     follow_appends(&mut replica, &log, 0).unwrap();

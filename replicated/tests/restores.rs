@@ -1,5 +1,5 @@
-//! Logs that are restored from a backup, and publishers that are made again under their old name: two histories never go
-//! on side by side, no token is granted twice, and whatever is acknowledged is delivered.
+//! Logs that are restored from a backup, and publishers that start again under their old name. Two histories never
+//! continue side by side, no token is granted twice, and everything acknowledged is delivered.
 
 use std::cell::RefCell;
 use std::num::NonZeroU64;
@@ -34,7 +34,7 @@ fn rolled_back(slot: u64) -> Followed<()> {
     Err(FollowError::Subscribe(SubscribeError::RolledBack { slot }))
 }
 
-/// Reads the log, and delivers all there is.
+/// Reads the log, and delivers everything in it.
 fn heard(
     subscriber: &mut Subscriber<char, &'static str>,
     log: &Shared,
@@ -48,7 +48,7 @@ fn heard(
     }
 }
 
-/// Three messages, a backup after the first, and a subscriber that has delivered all three.
+/// Makes a log with three messages, a backup after the first, and a subscriber that has delivered all three.
 fn ahead() -> (Shared, MemoryLog<char, &'static str>, Subscriber<char, &'static str>) {
     let log = RefCell::new(MemoryLog::new(100));
     say(&log, 0, 'a', 1, "one");
@@ -146,8 +146,8 @@ fn in_the_middle_of_a_batch_a_restore_is_noticed_too() {
     assert_eq!(blocking::follow_appends(&mut resumed, &log, 0), rolled_back(1));
 }
 
-/// An announced entry is believed only in the epoch of what was delivered last. Otherwise the first announcement of the
-/// restored log would be taken for what follows.
+/// An announced entry is believed only in the epoch of the last delivery. Otherwise the first announcement of the
+/// restored log would pass for the next message.
 #[test]
 fn an_announcement_of_a_new_epoch_is_read_from_the_log_before_it_is_delivered() {
     let (log, backup, mut subscriber) = ahead();
@@ -167,19 +167,19 @@ fn a_late_answer_to_a_read_of_before_is_no_sign_of_a_restore() {
     let mut subscriber = Subscriber::new(SubscriberConfig::default());
     let limit = ReadLimit::entries(1_024);
     assert!(matches!(subscriber.poll_request(0), Some(SubscribeRequest::Read { from: 1, .. })));
-    // The read finds nothing, and before its answer is here the first entry is written and announced.
+    // The read finds nothing. Before its answer arrives, the first entry is written and announced.
     subscriber.handle_entry(1, Entry::message(0, id('a', 1), "one")).unwrap();
     subscriber.poll_delivery().unwrap().unwrap();
     subscriber.handle_read(0, 1, limit, ReadAnswer::Entries(vec![])).unwrap();
     assert_eq!(subscriber.obstacle(), None);
-    // What is different is a sign of it, whenever the read began.
+    // A different entry proves it, whenever the read began.
     let other = ReadAnswer::Entries(vec![(1, Entry::message(0, id('b', 1), "x"))]);
     let error = subscriber.handle_read(0, 1, limit, other).unwrap_err();
     assert_eq!(error, SubscribeError::RolledBack { slot: 1 });
 }
 
-/// Whose first read found one entry cannot tell an answer of before it from that of a log which has lost it; but no
-/// answer stays late for ever.
+/// A subscriber whose first read found one entry cannot tell an older answer from that of a log which has lost the
+/// entry. But no answer is late for ever.
 #[test]
 fn a_log_that_has_lost_the_first_entry_for_good_is_noticed_by_the_only_subscriber() {
     let log = RefCell::new(MemoryLog::<char, &str>::new(100));
@@ -188,7 +188,8 @@ fn a_log_that_has_lost_the_first_entry_for_good_is_noticed_by_the_only_subscribe
     blocking::follow(&mut subscriber, &log, 0).unwrap();
     assert_eq!(subscriber.poll_delivery().unwrap().unwrap().payload, Some("one"));
 
-    // Restored from a backup of before, while the counter has gone on. Nobody is left to fill slot 1.
+    // The log is restored from an earlier backup, while the counter has gone on. No other subscriber is left to fill
+    // slot 1.
     *log.borrow_mut() = MemoryLog::new(100);
     log.write(2, &Entry::message(0, id('b', 1), "two")).unwrap();
     let errors = (0..200).filter_map(|n| blocking::follow(&mut subscriber, &log, n * 50).err());
@@ -212,7 +213,7 @@ fn where_the_passed_slot_is_trimmed_reading_goes_on_and_a_restored_log_is_notice
     assert_eq!(blocking::follow_appends(&mut subscriber, &log, 4_000), rolled_back(4));
 }
 
-/// The counter is not set back with the log, so that a subscriber waits for a slot far above the tail.
+/// The counter is not set back with the log, so a subscriber waits for a slot far above the tail.
 #[test]
 fn no_hole_of_a_restored_log_is_filled_by_who_is_ahead() {
     let log: Shared = RefCell::new(MemoryLog::new(100));
@@ -228,7 +229,7 @@ fn no_hole_of_a_restored_log_is_filled_by_who_is_ahead() {
     blocking::follow(&mut subscriber, &log, filled_at - 1).unwrap();
     log.replace(backup);
     Log::seal(&log, 7).unwrap();
-    // It is time to fill, and it has not read since; the fill is of the old epoch.
+    // It is time to fill, and the subscriber has not read since; its fill is of the old epoch.
     let followed = blocking::follow(&mut subscriber, &log, filled_at);
     assert_eq!(followed, rolled_back(2));
     assert_eq!(log.borrow().tail(), 1);
@@ -288,7 +289,7 @@ fn an_epoch_begins_above_that_of_the_log_with_the_counter_at_its_tail() {
     let text = blocking::begin_epoch(&log, &counter, 3).unwrap_err().to_string();
     assert_eq!(text, "epoch 3 is not above epoch 3 of the log; begin a higher one");
 
-    // A counter that is above the tail is left as it is.
+    // A counter above the tail is not changed.
     counter.increment_and_get(NonZeroU64::new(5).unwrap()).unwrap();
     assert_eq!(blocking::begin_epoch(&log, &counter, 4), Ok(EpochBegun { epoch: 4, tail: 7 }));
     assert_eq!(counter.current(), Ok(12));
@@ -318,8 +319,8 @@ fn a_counter_that_does_not_count_up_and_a_log_that_does_not_seal_end_in_errors()
     assert_eq!((error.value, error.kind), (5, PublishErrorKind::CounterBehind { number: 2, tail: 9 }));
 }
 
-/// A backup of a moment when a write was under way has a hole. What was written there is passed by some, and is a fill in
-/// the restored log.
+/// A backup taken while a write was under way has a hole. Some subscribers have passed a message there, and the
+/// restored log has a fill.
 #[test]
 fn a_hole_of_the_backup_that_was_passed_as_a_message_is_noticed_with_the_first_entry_of_the_new_epoch() {
     for limit in [1_000, 30] {
@@ -353,13 +354,13 @@ fn a_hole_of_the_backup_that_was_passed_as_a_message_is_noticed_with_the_first_e
         follow(&mut old, 2_000).unwrap();
         log.write(21, &Entry::message(3, id('a', 21), "new")).unwrap();
         assert_eq!(follow(&mut old, 3_000), rolled_back(7), "limit {limit}");
-        // It has passed the same, and goes on.
+        // This one has passed the same entries, and goes on.
         follow(&mut honest, 11_000).unwrap();
         assert_eq!(honest.next(), 22);
     }
 }
 
-/// A program that takes a new name at each start, and retires the one that it had before.
+/// A program takes a new name at each start, and retires its previous one.
 #[test]
 fn a_new_name_at_each_start_goes_on_for_ever_if_the_old_ones_are_retired() {
     let log = RefCell::new(MemoryLog::new(20_000));
@@ -382,13 +383,13 @@ fn a_new_name_at_each_start_goes_on_for_ever_if_the_old_ones_are_retired() {
     }
     assert_eq!(delivered, 5_000);
     assert_eq!(subscriber.delivered().iter().count(), 1);
-    // A name that is retired may come back as if it were new.
+    // A retired name may come back as if it were new.
     let mut again = Publisher::new(("web", 1), PublisherConfig::over_appends());
     again.publish(0).unwrap();
     assert!(blocking::settle_append(&mut again, &log).unwrap().is_some());
 }
 
-/// A service that restarts and makes its publisher as it did the first time.
+/// A service restarts, and makes its publisher as it did the first time.
 #[test]
 fn a_publisher_made_again_under_its_name_is_refused_once_and_then_delivered() {
     let (counter, log) = (AtomicCounter::new(), RefCell::new(MemoryLog::new(100)));
@@ -426,8 +427,8 @@ fn a_publisher_made_again_under_its_name_is_refused_once_and_then_delivered() {
     assert_eq!(delivered, (1..=9).collect::<Vec<u32>>());
 }
 
-/// As above, and the counter is lost, so that the new publisher comes to a slot that the old one has written; and both say
-/// the same.
+/// As above, but the counter is lost too. The new publisher is given a slot that the old one has written, with the same
+/// message.
 #[test]
 fn what_an_earlier_publisher_of_the_name_has_written_is_not_acknowledged_a_second_time() {
     let log = RefCell::new(MemoryLog::new(100));

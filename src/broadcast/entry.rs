@@ -8,12 +8,15 @@ use crate::node::Dot;
 
 /// The content of a slot, written once, and the writer's epoch.
 ///
-/// A message's id is a [`Dot`]: the publisher's node and the message's number there. It stays the same whichever
-/// slot the message is written to in the end; by it, what was written twice is delivered once.
+/// A message's id is a [`Dot`]: the publisher's node and the message's number there. It stays the same whichever slot
+/// the message is written to in the end, so a message that was written twice is delivered once.
 ///
-/// A single message needs no allocation, and several need one. All but making them is O(1).
+/// A single message needs no allocation, a batch needs one. Everything is O(1), except making a batch, which is
+/// O(messages).
 ///
 /// # Examples
+///
+/// A batch is one entry with consecutive ids, and a fill has no id. Make the batch empty: it is refused.
 ///
 /// ```
 /// use happens_before::Dot;
@@ -44,12 +47,12 @@ pub enum Content<I, P> {
         /// The payloads of the messages.
         payloads: Payloads<P>,
     },
-    /// A message that carries nothing. A reader to which it is delivered has seen all that was written before.
+    /// A message without a payload. A reader that delivers it has seen everything written before it.
     Marker {
         /// Its id, numbered like that of a message.
         id: Dot<I>,
     },
-    /// Nothing: a subscriber gave up waiting for the publisher that has this slot's number.
+    /// Nothing: a subscriber gave up waiting for the publisher that took the number of this slot.
     Fill,
     /// A request to every subscriber to pass a slot that cannot be read, as if it were empty.
     Skip {
@@ -65,7 +68,7 @@ pub enum Content<I, P> {
         /// The node to forget.
         node: I,
     },
-    /// Something that the engine cannot read. No publisher writes it: it is what a read of such a slot returns.
+    /// Content that the engine cannot read. No publisher writes it; a read of such a slot returns it.
     Unreadable(Unreadable),
 }
 
@@ -75,9 +78,9 @@ pub enum Content<I, P> {
 pub enum Unreadable {
     /// The stored bytes are damaged, or are not those of an entry with these ids.
     ///
-    /// Every reader finds them so. If they cannot be restored, publish a [`Content::Skip`].
+    /// Every reader finds the same damage. If the bytes cannot be restored, publish a [`Content::Skip`].
     Damaged,
-    /// The stored bytes are whole, and of a kind that only a later version knows.
+    /// The stored bytes are whole, but of a kind that only a later version knows.
     ///
     /// Update this reader. Do not skip the slot: other readers may have delivered it.
     LaterVersion,
@@ -96,7 +99,7 @@ impl fmt::Display for Unreadable {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Payloads<P>(Repr<P>);
 
-/// One is always `One`.
+/// A single payload is always `One`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Repr<P> {
     One(P),
@@ -104,7 +107,7 @@ enum Repr<P> {
 }
 
 impl<P> Payloads<P> {
-    /// Returns them in order.
+    /// Returns the payloads in order.
     pub fn as_slice(&self) -> &[P] {
         match &self.0 {
             Repr::One(payload) => slice::from_ref(payload),
@@ -112,7 +115,7 @@ impl<P> Payloads<P> {
         }
     }
 
-    /// Takes out the only one, or all of several.
+    /// Takes out the only payload, or all of several.
     #[inline]
     pub(super) fn into_single(self) -> Result<P, vec::IntoIter<P>> {
         match self.0 {
@@ -121,7 +124,7 @@ impl<P> Payloads<P> {
         }
     }
 
-    /// Takes them out.
+    /// Takes out the payloads.
     pub fn into_vec(self) -> Vec<P> {
         match self.0 {
             Repr::One(payload) => Vec::from([payload]),
@@ -180,7 +183,8 @@ impl<I, P> Entry<I, P> {
         Self { epoch, content: Content::Retire { id, node } }
     }
 
-    /// Makes what a read returns for a slot that cannot be read. Its epoch is unknown, and 0 here. For engines.
+    /// Makes the entry that a read returns for a slot that cannot be read, for the author of an engine. Its epoch is
+    /// unknown, and 0 here.
     #[must_use]
     pub fn unreadable(why: Unreadable) -> Self {
         Self { epoch: 0, content: Content::Unreadable(why) }
@@ -201,7 +205,7 @@ impl<I, P> Entry<I, P> {
         self.epoch = epoch;
     }
 
-    /// Returns the id of the first message, or of what else has one; `None` for a fill and for what cannot be read.
+    /// Returns the id of the entry, that of the first message of several; `None` for a fill and for unreadable content.
     pub fn id(&self) -> Option<&Dot<I>> {
         match &self.content {
             Content::Messages { first: id, .. }
@@ -212,13 +216,14 @@ impl<I, P> Entry<I, P> {
         }
     }
 
-    /// Returns the number of the last message, or of what else has one; `None` for a fill and for what cannot be read.
+    /// Returns the number of the entry, that of the last message of several; `None` for a fill and for unreadable
+    /// content.
     pub fn last_number(&self) -> Option<u64> {
-        // No overflow: `batch` has seen to it.
+        // No overflow: `batch` has checked it.
         self.id().map(|id| id.counter() + (self.numbers() - 1))
     }
 
-    /// Returns how many numbers of its node it takes: one for each message, none for what has no id, otherwise one.
+    /// Returns how many numbers of its node the entry uses: one for each message, none without an id, otherwise one.
     pub fn numbers(&self) -> u64 {
         match &self.content {
             // As many as `batch` counted.
@@ -228,12 +233,12 @@ impl<I, P> Entry<I, P> {
         }
     }
 
-    /// Returns what it holds.
+    /// Returns the content.
     pub fn content(&self) -> &Content<I, P> {
         &self.content
     }
 
-    /// Takes out what it holds.
+    /// Takes out the content.
     pub fn into_content(self) -> Content<I, P> {
         self.content
     }

@@ -4,44 +4,49 @@ use core::num::NonZeroU64;
 
 use super::{LogKind, PublishError, PublishErrorKind, SealAnswer};
 
-/// The number of times that a counter below the tail is believed.
+/// The number of times that a counter may be below the tail.
 const ATTEMPTS: u32 = 16;
 
 /// The machine that begins a new epoch of a log; it does no input or output. Every method is O(1).
 ///
-/// An epoch separates everything that was written before from everything that is written from now on.
+/// A new epoch separates everything written before it from everything written after it. No earlier write can land any
+/// more, and every later [`Position`](super::Position) is higher.
 ///
 /// # The problem
 ///
-/// A log is restored from last night's backup. Slots 34 to 40 are empty again, and are written a second time, with other
-/// messages. A node that held a lock under the token `0:34:0` still has it, and the next node that is granted a lock gets
-/// the same token. A subscriber that had delivered slot 40 takes the new slot 41 for what follows.
+/// A log is restored from last night's backup. Slots 34 to 40 are empty again, and are written a second time, with
+/// other messages. A node that was granted a lock with token `0:34:0` still holds that token, and the next holder is
+/// granted the same one. A subscriber that had delivered the old slot 40 goes on with the new slot 41, as if one
+/// followed the other.
 ///
 /// # The algorithm
 ///
 /// 1. Ask the log for its epoch, by sealing epoch 0, which changes nothing. The new epoch must be above it.
-/// 2. Seal the log for the new epoch. No entry of an earlier one gets in any more, and the tail stands still.
+/// 2. Seal the log for the new epoch. From then on no entry of an earlier one is stored, and the tail stands still.
 /// 3. Over slots, take numbers from the counter until the next one is above the tail.
-/// 4. Publishers [enter](crate::Publisher::enter) the epoch with the tail. One that starts later seals epoch 0 again to
-///    learn both.
+/// 4. Publishers [enter](crate::Publisher::enter) the epoch with the tail. A publisher that starts later learns both by
+///    sealing epoch 0.
 ///
 /// # Guarantees
 ///
 /// If the epoch is above *every* epoch that was ever used with the log, everything written from now on has a higher
-/// [`Position`](super::Position) than anything that was ever delivered. So no [token](super::FencingToken) is granted
-/// twice, and a subscriber that is ahead of the restored log [says so](super::SubscribeError::RolledBack).
+/// [`Position`](super::Position) than anything delivered before. So no [token](super::FencingToken) is granted twice,
+/// and a subscriber that is ahead of the restored log [notices it](super::SubscribeError::RolledBack).
 ///
-/// The log alone cannot know which epochs were used: the entries that it lost in the restore may have been of a later
-/// epoch than all that it holds. So the epoch is an argument. Take the time of day in milliseconds, or a number that is
-/// kept outside of the log and counted up. The backup's epoch plus one is right only if no epoch was begun since the
-/// backup.
+/// The log alone cannot know which epochs were used: entries that it lost in the restore may have been of a later epoch
+/// than those it holds. So the epoch is an argument. Take the time of day in milliseconds, or a number that is kept
+/// outside the log and only goes up. The backup's epoch plus one is right only if no epoch has begun since the backup.
 ///
 /// # Use
 ///
-/// Poll with [`poll_request`](Self::poll_request) and hand in the answers, until one of them says [`EpochBegun`]. A
-/// request whose answer was lost is polled again. [`blocking::begin_epoch`](super::blocking::begin_epoch) has the loop.
+/// Carry out what [`poll_request`](Self::poll_request) returns and hand in the answers, until one of them returns
+/// [`EpochBegun`]. If an answer is lost, poll again: it is the same request.
+/// [`blocking::begin_epoch`](super::blocking::begin_epoch) has the loop.
 ///
 /// # Examples
+///
+/// The loop over a log whose slot 7 is occupied. Watch the counter, which starts at 0 and is raised to 7. Write slot 9
+/// as well, and the tail is 9.
 ///
 /// ```
 /// use core::cell::RefCell;
@@ -70,14 +75,14 @@ const ATTEMPTS: u32 = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEpoch {
     epoch: u64,
-    /// Over slots there is a counter to bring above the tail.
+    /// Over slots the counter must be brought above the tail.
     log: LogKind,
     stage: Stage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// The log's own epoch is not known.
+    /// The epoch of the log is not known yet.
     Ask,
     Seal,
     Current {
@@ -96,7 +101,7 @@ enum Stage {
 pub enum EpochRequest {
     /// Call [`Log::seal`](super::Log::seal) with this epoch; the answer goes to [`NewEpoch::handle_seal`].
     Seal {
-        /// The epoch; 0 to learn the one that the log is in.
+        /// The epoch; 0 asks for the current one.
         epoch: u64,
     },
     /// Call `current` on the counter; the answer goes to [`NewEpoch::handle_current`].
@@ -108,26 +113,27 @@ pub enum EpochRequest {
     },
 }
 
-/// An epoch that has begun: what publishers enter.
+/// An epoch that has begun, for publishers to enter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EpochBegun {
     /// The epoch.
     pub epoch: u64,
-    /// The highest slot that was occupied by then, 0 if none was.
+    /// The highest slot occupied when it began, 0 if there was none.
     pub tail: u64,
 }
 
 impl NewEpoch {
-    /// Begins `epoch` over a log of this kind; over slots there is a counter to bring above the tail.
+    /// Makes the machine that begins `epoch` over a log of this kind. Over slots it also brings a counter above the
+    /// tail.
     ///
-    /// The epoch must be above every epoch that was ever used with the log, also above those that a restored log has
+    /// The epoch must be above every epoch that was ever used with the log, including those that a restored log has
     /// forgotten: see [the guarantees](Self#guarantees).
     #[must_use]
     pub const fn new(epoch: u64, log: LogKind) -> Self {
         Self { epoch, log, stage: Stage::Ask }
     }
 
-    /// Returns what is to be done now. Poll again if there was no answer.
+    /// Returns the request to make now. Poll again if there was no answer.
     pub fn poll_request(&self) -> EpochRequest {
         match self.stage {
             Stage::Ask => EpochRequest::Seal { epoch: 0 },
@@ -137,12 +143,12 @@ impl NewEpoch {
         }
     }
 
-    /// Hands in the answer of sealing.
+    /// Hands in the answer to a request to seal.
     ///
     /// # Errors
     ///
     /// [`PublishError`] with the epoch: [`NotAbove`](PublishErrorKind::NotAbove),
-    /// [`NotSealed`](PublishErrorKind::NotSealed). The machine is unchanged; begin a higher epoch with another.
+    /// [`NotSealed`](PublishErrorKind::NotSealed). This machine is unchanged; make another one for a higher epoch.
     pub fn handle_seal(&mut self, answer: SealAnswer) -> Result<Option<EpochBegun>, PublishError<u64>> {
         let SealAnswer { epoch: sealed, tail } = answer;
         match (self.stage, self.log) {

@@ -8,6 +8,8 @@ use super::Position;
 ///
 /// # Examples
 ///
+/// A lock that was granted later has the higher token.
+///
 /// ```
 /// use happens_before::broadcast::{FencingToken, Position};
 ///
@@ -38,15 +40,16 @@ impl fmt::Display for FencingToken {
     }
 }
 
-/// The guard beside a resource, which refuses the writes of those who held its lock before.
+/// A guard beside a resource that refuses writes of earlier holders of its lock.
 ///
-/// One fence a resource. Tokens may come from any lock of one log, since their order is that of the log.
+/// Use one fence for each resource. Tokens may come from any lock of one log, since their order is that of the log.
 ///
 /// # The problem
 ///
 /// A client takes a lease on a file, and pauses: garbage collection, a swapped page, a slow network. The lease runs
-/// out, another client takes it and writes. The first one wakes up, believes that it holds the lease, and writes
-/// over what the second one wrote. No time-out at the client helps, since it may pause after it has looked.
+/// out, another client takes it and writes. The first one wakes up, believes that it still holds the lease, and
+/// overwrites what the second one wrote. No check at the client helps, since it may pause between the check and the
+/// write. So the resource itself must recognise a late write.
 ///
 /// # The algorithm
 ///
@@ -56,8 +59,8 @@ impl fmt::Display for FencingToken {
 ///   fence                                   highest 34
 /// ```
 ///
-/// 1. A client that is granted a lock gets a token that is higher than all before: the position of the entry that
-///    granted it, one order for all locks.
+/// 1. A client that is granted a lock gets a token that is higher than all earlier ones: the position of the entry that
+///    granted it. There is one order for all locks.
 /// 2. The token goes with every write to the resource. The fence beside the resource remembers the highest token
 ///    that it has seen, and refuses lower ones: [`admit`](Self::admit).
 /// 3. A new holder that reads before it writes raises the fence first: [`raise`](Self::raise). Otherwise the old
@@ -65,15 +68,19 @@ impl fmt::Display for FencingToken {
 ///
 /// # Guarantees
 ///
-/// From the moment at which a token is seen, no write with a lower one comes through. It does not follow that a holder
-/// whose write is admitted still holds its lock; only that the fence has not heard of a later one.
+/// Once a token was seen, no write with a lower one is admitted. The converse does not hold: a holder whose write is
+/// admitted may have lost its lock, and the fence has only not seen a later token yet.
 ///
-/// # What must survive a restart
+/// # State that must survive a restart
 ///
-/// [`highest`](Self::highest), saved in the same transaction as the write that was admitted, and after `raise` before
-/// its caller is answered; [`resume`](Self::resume) takes it. A resource that forgets its fence lets old holders in.
+/// [`highest`](Self::highest) must survive. Save it in the same transaction as the admitted write, and after `raise`
+/// before the caller is answered. [`resume`](Self::resume) continues from it. A resource that forgets its fence admits
+/// old holders.
 ///
 /// # Examples
+///
+/// The second holder raises the fence before it reads, and the first one is refused from then on. Raise it before the
+/// first write, and that one is refused too.
 ///
 /// ```
 /// use happens_before::broadcast::{Fence, FencingToken, Position};
@@ -106,7 +113,7 @@ impl Fence {
         Self { highest: None }
     }
 
-    /// Makes a fence again from what was saved.
+    /// Makes a fence that continues from a saved token.
     #[must_use]
     pub const fn resume(highest: Option<FencingToken>) -> Self {
         Self { highest }
@@ -117,7 +124,7 @@ impl Fence {
         self.highest
     }
 
-    /// Lets a write with this token through, if it is not lower than the highest seen. O(1).
+    /// Admits a write with this token, unless it is lower than the highest seen. O(1).
     ///
     /// # Errors
     ///
@@ -126,11 +133,11 @@ impl Fence {
         self.raise(token)
     }
 
-    /// Shuts lower tokens out from now on, without a write: what a new holder asks for before it reads. O(1).
+    /// Refuses lower tokens from now on, without a write. A new holder calls it before it reads. O(1).
     ///
     /// # Errors
     ///
-    /// [`StaleToken`]: the caller is itself shut out. The fence is unchanged.
+    /// [`StaleToken`]: the caller's own token is too low. The fence is unchanged.
     pub fn raise(&mut self, token: FencingToken) -> Result<(), StaleToken> {
         match self.highest {
             Some(highest) if token < highest => Err(StaleToken { token, highest }),
@@ -144,7 +151,8 @@ impl Fence {
 
 /// A token that is older than one that the fence has seen: another holder was granted the lock since.
 ///
-/// The fence is unchanged. The caller has held the lock for too long, and is not at fault; it must take the lock again.
+/// The fence is unchanged. The caller is not at fault: its lock ran out, and was granted to another. It must take the
+/// lock again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StaleToken {

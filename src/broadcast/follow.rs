@@ -1,4 +1,5 @@
-//! The loop between a reader of a log and the log itself, without the calls: every driver makes them, and nothing else.
+//! The loop between a reader of a log and the log itself, without the calls. Every driver makes the calls, and does
+//! nothing else.
 //!
 //! ```text
 //!              ┌────────────── None: requests are done, no obstacle ──────────────┐
@@ -18,14 +19,15 @@ use super::{
 };
 use crate::node::NodeId;
 
-/// A reader of a log by requests and answers: a [`Subscriber`], or a type around one.
+/// A reader that exchanges requests and answers with a log: a [`Subscriber`], or a type around one.
 ///
-/// The drivers of [`blocking`](super::blocking) take any of them, and so do those of `happens-before-engines` for
-/// engines that are awaited. The methods are those of [`Subscriber`].
+/// The drivers of [`blocking`](super::blocking) accept any reader, and so do the asynchronous ones of
+/// `happens-before-engines`. The methods are those of [`Subscriber`].
 ///
 /// # Examples
 ///
-/// A reader that adds up what it is told.
+/// A reader that adds up the payloads. Its output is the sum, and all other methods pass the call on. Append a third
+/// number, and ask once more.
 ///
 /// ```
 /// use core::cell::RefCell;
@@ -106,29 +108,29 @@ pub trait Follow {
     type Payload;
     /// The value that a message of the log becomes.
     type Output;
-    /// The reason why the next message does not become one.
+    /// The error of making an output from the next message.
     type Error;
 
-    /// Takes out the next output, if there is one; as [`Subscriber::poll_delivery`].
+    /// Takes out the next output, if there is one, like [`Subscriber::poll_delivery`].
     ///
     /// # Errors
     ///
     /// As there.
     fn poll_output(&mut self) -> Result<Option<Self::Output>, Self::Error>;
 
-    /// Returns the slot to deliver next; as [`Subscriber::next`].
+    /// Returns the slot to deliver next, like [`Subscriber::next`].
     fn next(&self) -> u64;
 
-    /// Returns the reason why nothing is delivered from the next slot on; as [`Subscriber::obstacle`].
+    /// Returns the reason why nothing is delivered from the next slot on, like [`Subscriber::obstacle`].
     fn obstacle(&self) -> Option<SubscribeError<Self::Node, Self::Payload>>;
 
-    /// Returns when to call [`poll_request`](Self::poll_request) again; as [`Subscriber::poll_timeout`].
+    /// Returns when to call [`poll_request`](Self::poll_request) again, like [`Subscriber::poll_timeout`].
     fn poll_timeout(&self) -> Option<u64>;
 
-    /// Returns what is to be done at `now_ms`; as [`Subscriber::poll_request`].
+    /// Returns the request to make at `now_ms`, like [`Subscriber::poll_request`].
     fn poll_request(&mut self, now_ms: u64) -> Option<SubscribeRequest>;
 
-    /// Hands in what a read has found; as [`Subscriber::handle_read`].
+    /// Hands in the answer to a read, like [`Subscriber::handle_read`].
     ///
     /// # Errors
     ///
@@ -141,7 +143,7 @@ pub trait Follow {
         answer: ReadAnswer<Self::Node, Self::Payload>,
     ) -> Result<(), SubscribeError<Self::Node, Self::Payload>>;
 
-    /// Hands in the answer to a fill; as [`Subscriber::handle_fill`].
+    /// Hands in the answer to a fill, like [`Subscriber::handle_fill`].
     ///
     /// # Errors
     ///
@@ -154,7 +156,7 @@ pub trait Follow {
         answer: WriteAnswer<Self::Node, Self::Payload>,
     ) -> Result<(), SubscribeError<Self::Node, Self::Payload>>;
 
-    /// Hands in that the last request failed; as [`Subscriber::handle_failure`].
+    /// Hands in that the last request failed, like [`Subscriber::handle_failure`].
     fn handle_failure(&mut self, now_ms: u64);
 }
 
@@ -218,24 +220,25 @@ pub type Followed<F, T, E, R = Infallible> =
 pub enum FollowStep<D> {
     /// The last step, with the result.
     Done(D),
-    /// Wait until this time, by the caller's clock, or until something may be new. The time that it is then goes to
+    /// Wait until this time of the caller's clock, or until something may be new. Then hand the current time to
     /// [`Follower::handle_time`].
     Wait {
-        /// The time. It may be over already.
+        /// The time. It may be past already.
         until_ms: u64,
     },
     /// Make the request. The answer goes to [`Follower::handle_read`], and for a fill to [`Follower::handle_fill`].
     Request(SubscribeRequest),
 }
 
-/// The steps of one call of a driver. It makes no calls itself: steps come out, answers go in.
+/// The steps of one call of a driver, for the author of a driver for another kind of engine. It makes no calls itself:
+/// steps come out, answers go in.
 ///
-/// It is there for the author of a driver for one more kind of engines. [`blocking`](super::blocking) has those for
-/// engines that block.
+/// [`blocking`](super::blocking) has the drivers for engines that block.
 ///
 /// # Examples
 ///
-/// The whole of a driver that blocks:
+/// A whole driver for engines that block. For an asynchronous engine, add `.await` to the two calls of the log and to
+/// `wait`.
 ///
 /// ```
 /// use happens_before::broadcast::{Entry, Follow, FollowStep, Followed, Follower, SlotLog, SubscribeRequest};
@@ -268,13 +271,13 @@ pub enum FollowStep<D> {
 pub struct Follower<'a, F, G> {
     reader: &'a mut F,
     goal: G,
-    /// The time of the requests that are being made; `None` if it is the goal's turn.
+    /// The time of the requests now being made; `None` if it is the goal's turn.
     now_ms: Option<u64>,
 }
 
 impl<'a, F: Follow> Follower<'a, F, ()> {
-    /// Makes the steps that do what the reader asks for at `now_ms`, and nothing beyond that; there is no
-    /// [`Wait`](FollowStep::Wait) among them.
+    /// Makes the steps that carry out the reader's requests at `now_ms`, and nothing beyond that. None of them is a
+    /// [`Wait`](FollowStep::Wait).
     #[must_use]
     pub fn at(
         reader: &'a mut F,
@@ -290,14 +293,14 @@ where
 {
     /// Makes the steps that follow the log until `goal` returns a value, or an error.
     ///
-    /// The goal is asked first, and then each time that everything which can be read is read. It takes out all that is
-    /// there, up to what it looks for, before it returns `None`: see [`Follow::poll_output`].
+    /// The goal is called first, and again each time that there is nothing more to read. It must take out every output
+    /// that is ready, or stop at the one it looks for, before it returns `None`: see [`Follow::poll_output`].
     #[must_use]
     pub fn until(reader: &'a mut F, goal: G) -> Self {
         Self { reader, goal, now_ms: None }
     }
 
-    /// Returns the next step. Costs what the reader and the goal cost.
+    /// Returns the next step. It costs as much as the reader and the goal do.
     ///
     /// After [`Done`](FollowStep::Done), and after an error of another method, make a new follower.
     #[inline]
@@ -319,13 +322,13 @@ where
         if let Some(until_ms) = self.reader.poll_timeout() {
             return FollowStep::Wait { until_ms };
         }
-        // Nothing is there, as the goal has seen, and nothing will ever come.
+        // The goal has found nothing, and nothing will ever come.
         let halted = || SubscribeError::Halted { slot: self.reader.next() };
         FollowStep::Done(Err(FollowError::Subscribe(self.reader.obstacle().unwrap_or_else(halted))))
     }
 
-    /// Hands in the time that it is after a [`Wait`](FollowStep::Wait). The next steps are the requests of the reader at
-    /// that time, and then the goal is asked again.
+    /// Hands in the current time after a [`Wait`](FollowStep::Wait). The next steps are the reader's requests at that
+    /// time; then the goal is called again.
     pub fn handle_time(&mut self, now_ms: u64) {
         self.now_ms = Some(now_ms);
     }
@@ -367,7 +370,8 @@ where
         }
     }
 
-    /// Hands in, instead of the answer to a fill, that the engine numbers by itself, and so must have no hole in `slot`.
+    /// Rejects a fill of `slot`: the engine numbers by itself, so it must not have a hole there. Call it instead of
+    /// [`handle_fill`](Self::handle_fill).
     ///
     /// # Errors
     ///
@@ -377,7 +381,7 @@ where
         self.fail(now_ms, FollowError::Hole { slot })
     }
 
-    /// The request that is under way has failed.
+    /// Notes that the request under way has failed.
     #[cold]
     fn fail<E>(
         &mut self,

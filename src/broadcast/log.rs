@@ -5,61 +5,63 @@ use crate::compat::Vec;
 
 /// A log that can be read, sealed and trimmed: the part that [`SlotLog`] and [`AppendLog`] share.
 ///
-/// `I` names the nodes, `P` is what messages carry. All calls block, and take `&self`, so that threads may share a log;
-/// all can be made on `dyn Log<I, P, Error = E>`.
+/// `I` is the type of node ids, and `P` that of payloads. All calls block. They take `&self`, so that threads can share
+/// a log, and can be made on `dyn Log<I, P, Error = E>`.
 ///
 /// # The problem
 ///
-/// A [counter](crate::counter::Counter) gives everyone the same order of *numbers*. It cannot say which message a number
-/// stands for, nor that it stands for none because its taker has crashed. Deciding that is consensus, which
-/// increment-and-get does not solve for three. So the engine of a log gives one thing more: a slot that is written
-/// **once**, by the first writer, and shows every later writer its content.
+/// A [counter](crate::counter::Counter) gives everyone the same order of *numbers*. It cannot say which message a
+/// number stands for, nor that it stands for none because the node that took it has crashed. Deciding that is
+/// consensus, which increment-and-get does not solve for three. So the engine of a log offers one thing more: a slot
+/// that is written **once**, by the first writer, and whose content every later writer is shown.
 ///
-/// | trait | who picks the slot | holes | engines |
+/// | trait | picks the slot | holes | engines |
 /// |---|---|---|---|
 /// | [`SlotLog`] | the writer, with a number from a counter | yes; a reader that has waited fills them | all that have create-if-absent |
 /// | [`AppendLog`] | the engine, in the step that stores | never | all that order their transactions |
 ///
-/// A reader sees one thing: entries in slots 1, 2, 3, ..., numbered on across epochs.
+/// A reader sees the same either way: entries in slots 1, 2, 3, ..., whose numbers continue across epochs.
 ///
-/// # What an engine promises
+/// # The promises of an engine
 ///
-/// - **L1, write-once**: the content of a slot never changes. An entry that was answered as written is there for every
-///   read that begins afterwards, through every crash.
-/// - **L2, a late write is a write**: a request whose answer was lost may take effect at any later time. It then takes
-///   effect by the same rules: not in an occupied, a sealed or a trimmed slot. Each request is carried out at most once.
-///   Where a layer below may repeat it, such as a proxy that tries again, `Trimmed` must become an error. Otherwise an
-///   entry that is stored may be reported as not stored.
-/// - **L3, the order of refusals**: [`Trimmed`](WriteAnswer::Trimmed) goes before
-///   [`Occupied`](WriteAnswer::Occupied), that before [`Sealed`](WriteAnswer::Sealed), and that before
-///   [`NumberUsed`](WriteAnswer::NumberUsed). So `Sealed` says more than that this write was refused: the slot is empty,
-///   and no write of that epoch will ever get into it. Over appends [`AlreadyAppended`](AppendAnswer::AlreadyAppended)
-///   goes before `Sealed` and `NumberUsed`.
-/// - **L4, sealed is sealed**: when `seal` has answered, no entry of an earlier epoch is stored any more, in any slot.
-///   In a database, writers share a lock on the row of the epoch, and `seal` takes it alone.
-/// - **L5, trimmed is trimmed**: the transaction that writes reads the mark of trimming, under a lock. Otherwise
-///   create-if-absent succeeds again in a trimmed slot, and a reader that has passed it never sees the entry.
-/// - **L6, the numbers of a node go up**: for each node the log keeps the highest number that it has stored, also when
-///   that is trimmed. An entry whose first number is not above it is not stored: subscribers would drop it as a duplicate.
-///   So a publisher that was started a second time under one name gets an error, and no acknowledgement for a message
-///   that is never delivered. Over slots, an entry is not stored below the slot of its node's highest number either:
-///   subscribers would deliver it first, and drop the one that is stored already. An entry that
-///   [retires](super::Content::Retire) a node removes the number of that node, so that the table does not grow with every
-///   restart.
-/// - **L7, the unreadable is answered as such**: a slot whose stored bytes are damaged, or of a later version, is
-///   read as [`Content::Unreadable`](super::Content::Unreadable). The slots beyond it are read as usual.
+/// - **L1, write-once**: the content of a slot never changes. After an entry was answered as written, every later read
+///   returns it, whatever crashes in between.
+/// - **L2, a late write is a write**: a request whose answer was lost may take effect at any later time. The same rules
+///   hold for it then: it does not land in an occupied, a sealed or a trimmed slot. Each request is carried out at most
+///   once. If a layer below may repeat requests, such as a proxy that retries, the engine must return an error instead
+///   of `Trimmed`. Otherwise an entry that is stored may be reported as not stored.
+/// - **L3, the order of refusals**: [`Trimmed`](WriteAnswer::Trimmed) is checked first, then
+///   [`Occupied`](WriteAnswer::Occupied), then [`Sealed`](WriteAnswer::Sealed), then
+///   [`NumberUsed`](WriteAnswer::NumberUsed). So `Sealed` says more than that this write was refused: the slot is
+///   empty, and no write of that epoch will ever land in it. Over appends
+///   [`AlreadyAppended`](AppendAnswer::AlreadyAppended) is checked before `Sealed` and `NumberUsed`.
+/// - **L4, sealed is sealed**: once `seal` has answered, no entry of an earlier epoch is ever stored again, in any
+///   slot. In a database, writers hold a shared lock on the row of the epoch, and `seal` an exclusive one.
+/// - **L5, trimmed is trimmed**: no entry is stored in a trimmed slot. In a database, the writing transaction reads the
+///   trim mark under a lock. Otherwise create-if-absent would succeed again in a trimmed slot, and a reader that has
+///   passed the slot would never see the entry.
+/// - **L6, the numbers of a node go up**: for each node the log keeps the highest number that it has stored, even after
+///   its entry is trimmed. An entry whose first number is not above it is not stored, because subscribers would drop it
+///   as a duplicate. So a publisher that is started twice under one name gets an error, not an acknowledgement for a
+///   message that is never delivered. Over slots, an entry is not stored below the slot of its node's highest number
+///   either: subscribers would deliver it first, and drop the one already stored. An entry that
+///   [retires](super::Content::Retire) a node removes the number of that node, so that the table does not grow with
+///   every restart.
+/// - **L7, unreadable content is reported**: a slot whose stored bytes are damaged, or of a later version, is read as
+///   [`Content::Unreadable`](super::Content::Unreadable). Later slots are read as usual.
 ///
-/// The tests of these rules, for every engine, are in `conformance` of the crate `happens-before-engines`.
+/// The module `conformance` of the crate `happens-before-engines` tests these rules on every engine.
 ///
-/// # What an error tells the caller
+/// # Errors and unknown outcomes
 ///
 /// After an error it is *unknown* whether the request was carried out, unless the engine's own error type says more. To
 /// find out, **repeat the request unchanged**:
 ///
 /// - A write is repeated with the same entry to the same slot, and is answered with the content of the slot.
 /// - An append is repeated with the same entry, and is answered with the slot of the first.
-/// - `seal` and `trim` only go forward, so that a second one does no harm.
-/// - A read changes nothing. It finds nothing out either: a delayed write may land after its slot was read as empty.
+/// - `seal` and `trim` only go forward, so a second request does no harm.
+/// - A read changes nothing. It does not settle the question either: a delayed write may land after its slot was read
+///   as empty.
 ///
 /// | answer | the entry |
 /// |---|---|
@@ -77,45 +79,48 @@ use crate::compat::Vec;
 /// write-once slots, fill, seal, trim. Herlihy, *Wait-Free Synchronization* (1991): what increment-and-get cannot do.
 /// Deviation: one log here is one unit, not a mapping onto many; epochs seal the log as a whole.
 pub trait Log<I, P> {
-    /// The error of a request that was not carried out, or not answered.
+    /// The error of a request that failed, or was not answered.
     type Error;
 
-    /// Reads occupied slots from `from` on, in order, leaving out holes, within `limit`.
+    /// Reads the occupied slots from `from` on, in order and without holes, within `limit`.
     ///
-    /// An answer of fewer than two entries, and fewer than `limit.entries`, says that nothing more stands at or above
-    /// `from`; a longer one says nothing of what follows its last entry. The slots need not be read at one instant: what
-    /// is left out was empty at some instant between begin and end.
+    /// An answer of fewer than two entries, and fewer than `limit.entries`, means that no other slot at or above `from`
+    /// is occupied. A longer one says nothing about the slots after its last entry. The slots need not be read at one
+    /// instant: a slot that is left out was empty at some instant during the read.
     ///
     /// # Errors
     ///
-    /// The error of the engine; nothing is changed.
+    /// The error of the engine; a read changes nothing.
     fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, Self::Error>;
 
     /// Refuses entries of epochs below `epoch` from now on, and returns the highest occupied slot.
     ///
-    /// The highest occupied slot may be one that was trimmed; it is 0 where nothing was ever written or trimmed. It
-    /// does not change any more through earlier epochs: a counter for the new epoch starts above it. Sealing an epoch a
-    /// second time changes nothing.
+    /// The highest occupied slot may be a trimmed one. It is 0 if nothing was ever written or trimmed. Earlier epochs
+    /// cannot change it any more, so a counter for the new epoch starts above it. Sealing an epoch a second time
+    /// changes nothing.
     ///
     /// # Errors
     ///
-    /// The error of the engine; unknown whether it is sealed. Repeat it.
+    /// The error of the engine; unknown whether the log is sealed. Repeat the request.
     fn seal(&self, epoch: u64) -> Result<SealAnswer, Self::Error>;
 
-    /// Forgets the slots below `below`, and returns the first that is kept, which is higher if more was trimmed before.
+    /// Forgets the slots below `below`, and returns the first slot kept. That is higher than `below` if more was
+    /// trimmed before.
     ///
-    /// Only what every subscriber has delivered, or has in a snapshot, may be trimmed. Keep the last such slot if you can:
-    /// by it a subscriber notices that the log was restored from a backup.
+    /// Trim only slots that every subscriber has delivered, or has in a snapshot. Keep the last of them if you can: it
+    /// shows a subscriber whether the log was restored from a backup.
     ///
     /// # Errors
     ///
-    /// The error of the engine; unknown whether it is trimmed. Repeat it.
+    /// The error of the engine; unknown whether the slots are trimmed. Repeat the request.
     fn trim(&self, below: u64) -> Result<u64, Self::Error>;
 }
 
 /// A log whose slots are written once, by the first writer. Its promises are on [`Log`].
 ///
 /// # Examples
+///
+/// The first writer of slot 2 wins, and the fill is shown its entry. Fill slot 1 as well: a read returns both.
 ///
 /// ```
 /// use core::cell::RefCell;
@@ -131,22 +136,23 @@ pub trait Log<I, P> {
 /// # Ok::<(), happens_before::broadcast::LogFull>(())
 /// ```
 pub trait SlotLog<I, P>: Log<I, P> {
-    /// Writes `entry` into `slot`, if nothing is there.
+    /// Writes `entry` into `slot`, if the slot is empty.
     ///
     /// # Errors
     ///
-    /// The error of the engine; unknown whether it is written. Repeat the same write to the same slot.
+    /// The error of the engine; unknown whether the entry is written. Repeat the same write to the same slot.
     fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, Self::Error>;
 }
 
-/// A log that numbers and stores in one step: it has no holes, and needs no counter. Its promises are on [`Log`].
+/// A log that numbers and stores an entry in one step. It has no holes, and needs no counter. Its promises are on
+/// [`Log`].
 pub trait AppendLog<I, P>: Log<I, P> {
     /// Stores `entry` in the slot after the highest occupied one.
     ///
     /// # Errors
     ///
-    /// The error of the engine; unknown whether it is stored. Append the same entry, with the same id, again: readers
-    /// deliver it once, at the first place at which it is stored.
+    /// The error of the engine; unknown whether the entry is stored. Append the same entry, with the same id, again:
+    /// readers deliver it once, from the first slot that holds it.
     fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, Self::Error>;
 }
 
@@ -155,16 +161,16 @@ pub trait AppendLog<I, P>: Log<I, P> {
 pub enum WriteAnswer<I, P> {
     /// It is stored.
     Written,
-    /// The slot holds this entry already. It may be the one that was to be written, from an earlier request.
+    /// The slot already holds this entry. An earlier request may have written the very same one.
     Occupied(Entry<I, P>),
-    /// The slot is empty, and its epoch is over. Nothing of that epoch will be written any more.
+    /// The slot is empty, and the epoch of the entry is over. No write of that epoch will ever succeed.
     Sealed {
         /// The lowest epoch that may write.
         epoch: u64,
     },
-    /// The slot was trimmed; what was in it, if anything, is forgotten.
+    /// The slot was trimmed, and its content is forgotten, if it had any.
     Trimmed {
-        /// The first slot that is not.
+        /// The first slot that is not trimmed.
         first: u64,
     },
     /// The slot is empty, and the log holds an entry of the same node whose number is not lower, or whose slot is higher.
@@ -183,32 +189,32 @@ pub enum AppendAnswer {
         /// The slot.
         slot: u64,
     },
-    /// An earlier request has stored this very entry, as the last one of its node, in this slot.
+    /// An earlier request has stored this very entry in this slot, and nothing later of its node is stored.
     AlreadyAppended {
         /// The slot.
         slot: u64,
     },
-    /// Its epoch is over.
+    /// The epoch of the entry is over.
     Sealed {
         /// The lowest epoch that may append.
         epoch: u64,
     },
-    /// The log holds another entry of the same node whose number is not lower, or has trimmed what it held.
+    /// The log holds another entry of the same node whose number is not lower, or held one that is trimmed now.
     NumberUsed {
         /// The highest number of the node.
         highest: u64,
     },
 }
 
-/// The most that one read returns.
+/// The limits of one read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ReadLimit {
     /// The most entries.
     pub entries: usize,
-    /// The most bytes that all entries may take together, as the engine stores them.
+    /// The most bytes of all entries together, as the engine stores them.
     ///
-    /// The first two entries are returned whatever they take. The first may be one that the reader knows, and with the
-    /// second every read makes progress.
+    /// The first two entries are returned whatever their size. The reader may know the first one already, so the second
+    /// one guarantees that every read makes progress.
     pub bytes: usize,
 }
 
@@ -223,11 +229,11 @@ impl ReadLimit {
 /// The answer to a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadAnswer<I, P> {
-    /// Occupied slots with what they hold, in increasing order, from the one asked for on.
+    /// Occupied slots and their entries, in increasing order, from the requested slot on.
     Entries(Vec<(u64, Entry<I, P>)>),
-    /// The slot asked for was trimmed.
+    /// The requested slot was trimmed.
     Trimmed {
-        /// The first slot that is not.
+        /// The first slot that is not trimmed.
         first: u64,
     },
 }
@@ -235,7 +241,7 @@ pub enum ReadAnswer<I, P> {
 /// The state of a log that is sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SealAnswer {
-    /// The lowest epoch that may write; higher than asked for if another caller has gone further.
+    /// The lowest epoch that may write. It is higher than requested if another caller has sealed a later one.
     pub epoch: u64,
     /// The highest occupied slot, 0 if there is none.
     pub tail: u64,

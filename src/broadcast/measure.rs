@@ -1,14 +1,14 @@
-//! The size of an entry, where bytes are counted.
+//! The size of an entry, for limits in bytes.
 
 use super::{Content, Entry, Payloads};
 
-/// Returns how many bytes an entry counts for: its size in memory, and what `measure` says of its payloads.
+/// Returns how many bytes an entry counts for: its size in memory, and what `measure` returns for its payloads.
 pub(super) fn size<I, P>(entry: &Entry<I, P>, measure: Option<fn(&P) -> usize>) -> usize {
     let Content::Messages { payloads, .. } = entry.content() else { return size_of::<Entry<I, P>>() };
     size_of::<Entry<I, P>>().saturating_add(owned(payloads, measure))
 }
 
-/// Returns how many bytes the payloads of an entry count for beside the entry.
+/// Returns how many bytes the payloads of an entry count for, besides the entry itself.
 #[inline]
 pub(super) fn owned<P>(payloads: &Payloads<P>, measure: Option<fn(&P) -> usize>) -> usize {
     match (payloads.as_slice(), measure) {

@@ -11,19 +11,22 @@ use super::{
 use crate::compat::{BTreeMap, Vec};
 use crate::node::NodeId;
 
-/// A log in memory: for one process, for tests, and as the model of what an engine does.
+/// A log in memory: for one process, for tests, and as the model of an engine.
 ///
 /// By itself it has one owner. In a `RefCell`, or in a `Mutex` where threads share it, it is a [`SlotLog`] and an
 /// [`AppendLog`]; both may be used on one log.
 ///
-/// It keeps the slots from the first that is not trimmed up to the highest occupied one, holes included, and is full
-/// when that would be more than its limit. Writing is O(1), amortised over the slots that are kept: a write far ahead makes
-/// room for all below it. Reading and trimming are O(slots passed), holes included.
+/// It keeps the slots from the first that is not trimmed up to the highest occupied one, holes included. It is full
+/// when that would exceed its limit. Writing is O(1), amortised over the slots kept: a write far ahead makes room for
+/// all slots below it. Reading and trimming are O(slots passed), holes included.
 ///
-/// The bytes of a [`ReadLimit`] are those in memory: the size of the entries, and what [`measured`](Self::measured) says of
-/// their payloads.
+/// The bytes of a [`ReadLimit`] are those in memory: the size of the entries, plus what the function given to
+/// [`measured`](Self::measured) returns for their payloads.
 ///
 /// # Examples
+///
+/// Four threads append to one log in a mutex, and the fifth entry gets slot 5. Append the last entry again: the log
+/// answers `AlreadyAppended` with the same slot.
 ///
 /// ```
 /// # #[cfg(feature = "std")] {
@@ -44,12 +47,12 @@ use crate::node::NodeId;
 /// ```
 #[derive(Clone, Debug)]
 pub struct MemoryLog<I, P> {
-    /// From the first slot on that is not trimmed, at least 1.
+    /// The slots from the first one that is not trimmed, at least 1.
     slots: Ring<Entry<I, P>>,
     tail: u64,
     /// The lowest epoch that may write.
     epoch: u64,
-    /// Of each node the highest number stored, and the slot in which it is.
+    /// The highest number stored of each node, and its slot.
     numbers: BTreeMap<I, (u64, u64)>,
     measure: fn(&P) -> usize,
 }
@@ -61,15 +64,15 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
         Self::measured(limit, |_| 0)
     }
 
-    /// Makes an empty log that counts, towards [`ReadLimit::bytes`], for each payload the bytes that `measure` says.
+    /// Makes an empty log that adds `measure(payload)` bytes for each payload when it counts [`ReadLimit::bytes`].
     ///
-    /// Without it payloads count for their size in memory alone, without what they own elsewhere.
+    /// Without it a payload counts only for its size in memory, and not for the memory that it owns elsewhere.
     #[must_use]
     pub const fn measured(limit: usize, measure: fn(&P) -> usize) -> Self {
         Self { slots: Ring::new(1, limit), tail: 0, epoch: 0, numbers: BTreeMap::new(), measure }
     }
 
-    /// Returns the highest occupied slot, or the highest trimmed one if all are trimmed; 0 if there is none.
+    /// Returns the highest occupied slot, or the highest trimmed one if all are trimmed. 0 if there is none.
     pub fn tail(&self) -> u64 {
         self.tail
     }
@@ -78,19 +81,20 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
         LogFull { slot, first: self.slots.first(), limit: self.slots.limit() }
     }
 
-    /// The highest number of the entry's node, and its slot, if the entry is not above it.
+    /// Returns the highest number of the entry's node, and its slot, if the entry's number is not above it.
     fn used(&self, entry: &Entry<I, P>) -> Option<(u64, u64)> {
         let id = entry.id()?;
         self.numbers.get(id.node()).copied().filter(|&(highest, _)| id.counter() <= highest)
     }
 
-    /// The highest number of the entry's node, if that, or its slot, is not below those of the entry.
+    /// Returns the highest number of the entry's node if that number is not below the entry's, or its slot is above
+    /// `slot`.
     fn used_below(&self, slot: u64, entry: &Entry<I, P>) -> Option<u64> {
         let &(highest, last) = self.numbers.get(entry.id()?.node())?;
         (entry.id()?.counter() <= highest || slot < last).then_some(highest)
     }
 
-    /// Stores an entry in an empty place. The caller's code first, so that nothing is stored if it panics.
+    /// Stores an entry in an empty place. The caller's code runs first, so that nothing is stored if it panics.
     fn store(&mut self, slot: u64, entry: &Entry<I, P>) {
         let stored = entry.clone();
         let retired = if let Content::Retire { node, .. } = entry.content() { Some(node) } else { None };
@@ -152,7 +156,7 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
         if let Some((highest, _)) = used {
             return Ok(AppendAnswer::NumberUsed { highest });
         }
-        // Saturated, it is trimmed or occupied.
+        // If the sum saturates, the slot is trimmed or occupied.
         let slot = self.tail.saturating_add(1);
         self.slots.reach(slot);
         if !matches!(self.slots.get_mut(slot), Some(None)) {
@@ -208,7 +212,7 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
     }
 }
 
-/// Makes a memory log in a cell a log that is used by `&self`.
+/// Implements the traits of a log for a memory log in a cell.
 macro_rules! shared {
     ($cell:ident, $log:ident => $locked:expr) => {
         impl<I: NodeId, P: Clone + PartialEq> Log<I, P> for $cell<MemoryLog<I, P>> {
@@ -256,6 +260,6 @@ mod threads {
 
     use super::*;
 
-    // A thread that panicked while it held the lock was in `clone`, and had changed nothing.
+    // A thread can panic here only in `clone`, where it has changed nothing yet. So a poisoned lock is sound.
     shared!(Mutex, log => log.lock().unwrap_or_else(PoisonError::into_inner));
 }

@@ -2,14 +2,16 @@
 //!
 //! # The problem
 //!
-//! Two users want the same name, two nodes the same lock. Causal order leaves both requests concurrent, and each node
-//! would decide for the one that it happened to see first. What is needed is *one* order, known to be final: a log.
+//! Two users want the same name, or two nodes the same lock. In causal order the two requests are concurrent, and each
+//! node would decide for the one that it happened to see first. All nodes need *one* order that is known to be final: a
+//! log.
 //!
-//! A linearizable [`Counter`](crate::counter::Counter) gives everyone a number, and the numbers have an order. The textbook
-//! algorithm is short: take a number, attach it to the message, send it; deliver 1, 2, 3, ..., and if 5 comes after 3,
-//! wait for 4. Unlike Lamport timestamps, whose gaps mean nothing, a missing number shows that something is missing.
+//! A linearizable [`Counter`](crate::counter::Counter) gives everyone a number, and the numbers have an order. The
+//! textbook algorithm is short. A sender takes a number, attaches it to the message and sends it. A receiver delivers
+//! 1, 2, 3, ..., and if 5 arrives after 3, it waits for 4. A gap in Lamport timestamps means nothing, but here a
+//! missing number shows that a message is missing.
 //!
-//! And then the publisher that has taken 4 dies:
+//! Then the publisher that has taken 4 dies:
 //!
 //! ```text
 //!   counter    1 2 3 4 5
@@ -19,9 +21,9 @@
 //!   deliver    1 2 3 ?        5 has to wait. For how long?
 //! ```
 //!
-//! A subscriber that waits for ever is stuck. One that skips 4 after a time-out disagrees with those to whom message 4,
-//! only slow, came in time. It must be decided *message or nothing* at 4, once and for all; that is consensus, and a counter does
-//! not solve it for three. A log that is **written once** a slot does.
+//! A subscriber that waits for ever is stuck. One that skips 4 after a time-out may disagree with others: message 4 may
+//! only be slow, and reach them in time. All must agree whether slot 4 holds *a message or nothing*. That is consensus,
+//! and a counter does not solve it for three nodes. A log whose slots are **written once** does.
 //!
 //! # The algorithm
 //!
@@ -41,57 +43,59 @@
 //!    acknowledged.
 //! 3. A subscriber delivers the slots in order, without a gap ([`Subscriber`]). It takes them from announcements, or reads
 //!    the log.
-//! 4. A hole that stays is **filled**: the subscriber writes nothing, in the form of an entry, into the slot, by the same
-//!    write-once operation. Whichever of fill and message comes first is what everybody finds there.
+//! 4. A hole that stays is **filled**: the subscriber writes an entry that stands for nothing into the slot, by the
+//!    same write-once operation. If fill and message compete, the first one wins, and every reader finds that one.
 //! 5. A publisher that finds its slot occupied takes a new number.
 //!
-//! This is the argument of CORFU. *Agreement*: a slot is written once, so that all who read it read the same. *Total
-//! order*: slots have numbers. *No gaps*: every hole below an occupied slot can be filled, by anyone. *Nothing lost*: a
-//! publisher does not rest before its message is in a slot. For all that the counter is only a hint: numbers that it
-//! repeats collide in a slot, numbers that it leaves out are holes.
+//! This is the argument of CORFU. *Agreement*: a slot is written once, so all readers read the same. *Total order*:
+//! slots have numbers. *No gaps*: any subscriber can fill a hole below an occupied slot. *Nothing lost*: a publisher
+//! tries until its message is in a slot. Safety never depends on the counter, which is only a hint: repeated numbers
+//! collide in a slot, and skipped numbers are holes.
 //!
-//! # What goes wrong, and the rule against it
+//! # Faults, and the rule for each
 //!
-//! | what happens | the rule |
+//! | fault | rule |
 //! |---|---|
-//! | the answer to a write is lost | write the same entry to the same slot again; occupied by the same is success ([`handle_write`](Publisher::handle_write)) |
-//! | the slot is read as empty, and the delayed write lands later | reading settles nothing; only occupied by another, sealed, or trimmed at the first try allows a new number |
-//! | a message is written twice all the same | it keeps its id (node, n), and is delivered only if n is above the highest of its node ([`Snapshot::delivered`]) |
-//! | subscribers are quicker to fill than a publisher to write | the wait is longer than a write may take, and grows with every fill; in the end the message comes back in an error ([`FilledAway`](PublishErrorKind::FilledAway)) |
+//! | the answer to a write is lost | write the same entry to the same slot again; a slot occupied by this entry is success ([`handle_write`](Publisher::handle_write)) |
+//! | the slot is read as empty, and the delayed write lands later | a read settles nothing; the publisher takes a new number only if the slot is occupied by another entry, sealed, or trimmed at the first try |
+//! | a message is written twice all the same | it keeps its id (node, n), and is delivered only if n is above the highest number delivered of its node ([`Snapshot::delivered`]) |
+//! | subscribers fill faster than a publisher writes | the wait is longer than a write may take, and grows with every fill; after too many attempts the message is returned in an error ([`FilledAway`](PublishErrorKind::FilledAway)) |
 //! | a subscriber fills slots whose numbers no publisher has taken yet | a fill goes only below an occupied slot, or not above [the counter](Subscriber::observe_current) |
 //! | ten publishers die at once | only the first hole of a range is waited for |
-//! | the counter goes back | a publisher that knows a higher occupied slot takes the difference at once ([`handle_numbers`](Publisher::handle_numbers)); that is not being filled away |
-//! | the counter leaps | holes, up to a limit that publishers and subscribers keep; then an error |
-//! | the counter is lost | begin a [new epoch](NewEpoch): no entry of an earlier epoch gets in any more; the new counter starts above the tail, and slots number on; a late number of the old one is spent ([`NumberRequest`]) |
-//! | the log is restored from a backup | begin a new epoch before anything is written; subscribers that were ahead say that it was [rolled back](SubscribeError::RolledBack), and no token is granted twice |
-//! | one publisher sends two messages | one after the other, or both in one slot, so that their order is kept |
-//! | a publisher restarts | it takes a new id (incarnation), or first [settles](Publisher::resume) what was outstanding; under its old id without either, its first message is [refused](PublishErrorKind::NumberUsed), and the next ones are delivered |
-//! | each restart takes a new id | a [retirement](Publisher::publish_retirement) removes those that are over from every table |
-//! | a subscriber lags, or joins late | its window is bounded in slots and in bytes, the rest is read again; a [`Snapshot`] has the place and the table of ids; a trimmed log says where it begins |
-//! | a slot cannot be read | subscribers deliver what is below it, and stop there until it is restored, or until a [`Skip`](Content::Skip) asks all of them to pass it; those that have delivered it [stop at the `Skip`](SubscribeError::NotSkipped) |
+//! | the counter goes back | a publisher that knows a higher occupied slot takes the difference at once ([`handle_numbers`](Publisher::handle_numbers)); this does not count as a lost slot |
+//! | the counter leaps | it leaves holes; publishers and subscribers accept them up to a limit, then return an error |
+//! | the counter is lost | begin a [new epoch](NewEpoch): no entry of an earlier epoch is stored any more; the new counter starts above the tail, and slot numbers continue; late numbers of the old counter are discarded ([`NumberRequest`]) |
+//! | the log is restored from a backup | begin a new epoch before anything is written; subscribers that were ahead report that it was [rolled back](SubscribeError::RolledBack), and no token is granted twice |
+//! | one publisher sends two messages | they are written one after the other, or both in one slot, so that their order is kept |
+//! | a publisher restarts | it takes a new id (incarnation), or first [settles](Publisher::resume) the outstanding entry; if it does neither, its first message is [refused](PublishErrorKind::NumberUsed), and the next ones are delivered |
+//! | each restart takes a new id | a [retirement](Publisher::publish_retirement) removes old ids from every table |
+//! | a subscriber lags, or joins late | its window is bounded in slots and in bytes, and the rest is read later; a [`Snapshot`] holds the place and the table of ids; a trimmed log names its first slot |
+//! | a slot cannot be read | subscribers deliver the slots below it and stop there, until it is restored, or a [`Skip`](Content::Skip) asks all of them to pass it; those that have delivered the slot [stop at the `Skip`](SubscribeError::NotSkipped) |
 //! | the log does not write once after all | two contents of one slot are fatal, with [both as proof](SubscribeError::Conflict) |
-//! | the log answers nonsense | the answer is [refused](SubscribeError::InvalidAnswer), and the log is asked again after a pause; no driver asks for ever |
-//! | a clock is set back | waits are about time that passes, and go on from there |
+//! | the log's answer makes no sense | the answer is [refused](SubscribeError::InvalidAnswer), and the log is asked again after a pause; no driver repeats for ever |
+//! | a clock is set back | waits count the time that passes, and go on from there |
 //!
 //! # Engines that number by themselves
 //!
-//! A database that increments and inserts in one transaction has no holes, and needs none of the above but ids. It is an
-//! [`AppendLog`], its publishers are made with [`PublisherConfig::over_appends`], and subscribers see no difference.
+//! A database that increments and inserts in one transaction has no holes, and needs nothing of the above except ids.
+//! It is an [`AppendLog`]. Make its publishers with [`PublisherConfig::over_appends`]; subscribers see no difference.
 //!
-//! # What it tells you
+//! # Guarantees
 //!
-//! All subscribers deliver the same messages, in the same order, at the same [`Position`]s; what was acknowledged is
-//! delivered; the messages of one node in its order, none twice. If the counter is linearizable, a message that was
-//! published after another had been acknowledged comes after it. If it is not, that alone is lost: such a message may take
-//! a hole below one that was acknowledged, as long as nobody has delivered that one.
+//! All subscribers deliver the same messages, in the same order, at the same [`Position`]s. Every acknowledged message
+//! is delivered. The messages of one node are delivered in its order, none of them twice. If the counter is
+//! linearizable, a message published after another was acknowledged is ordered after it. If it is not, only this last
+//! guarantee is lost: such a message may take a hole below an acknowledged one, as long as no subscriber has delivered
+//! that one.
 //!
-//! Not: that a message which was *not* acknowledged is not delivered. It may be, until it is known to be
-//! [not stored](Abandoned::NotStored).
+//! The converse does not hold: a message that was *not* acknowledged may be delivered all the same, until it is known
+//! to be [not stored](Abandoned::NotStored).
 //!
 //! # Use
 //!
-//! Publisher and subscriber do no input or output: requests come out, answers go in, time is an argument. [`blocking`] has
-//! the loops for engines that block; for one that is asynchronous they are the same, with `.await`. Read in this order:
+//! Publisher and subscriber do no input or output: requests come out, answers go in, time is an argument. [`blocking`]
+//! has the loops for engines that block; the loop over an asynchronous engine is the same, with `.await`. Read in this
+//! order:
 //!
 //! | page | about |
 //! |---|---|
@@ -99,16 +103,16 @@
 //! | [`Entry`] | the content of a slot |
 //! | [`Publisher`] | the way of a message into a slot |
 //! | [`Subscriber`] | delivery in order, and the repair of holes |
-//! | [`NewEpoch`] | the end of all that was written before |
+//! | [`NewEpoch`] | a new beginning, after which no earlier write can land |
 //! | [`Fence`] | tokens that keep an old lock holder out |
 //!
 //! # Sources
 //!
 //! Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Implementing total order broadcast using
 //! linearizable storage". Balakrishnan, Malkhi, Prabhakaran, Wobber, Wei, Davis, *CORFU: A Shared Log Design for Flash
-//! Clusters* (2012). That a counter does not solve consensus for three: Herlihy, *Wait-Free Synchronization* (1991).
-//! Deviations from CORFU: ids, so that an unknown outcome needs no decision; publishers do not read the log, so that a
-//! sequencer that went back is noticed by the slots.
+//! Clusters* (2012). Herlihy, *Wait-Free Synchronization* (1991): a counter does not solve consensus for three.
+//! Deviations from CORFU: messages have ids, so an unknown outcome needs no decision; publishers do not read the log,
+//! so occupied slots reveal a sequencer that went back.
 
 #[cfg(feature = "alloc")]
 pub mod blocking;
@@ -168,6 +172,6 @@ pub(crate) use subscriber::Subscriber;
 #[cfg(feature = "alloc")]
 pub use subscriber::{Delivery, SubscribeRequest};
 
-/// The last slot that there is: 2^63 - 1, as for numbers of a counter.
+/// The last slot, 2^63 - 1, which is also the last number of a counter.
 #[cfg(feature = "alloc")]
 pub(crate) const MAX_SLOT: u64 = i64::MAX as u64;

@@ -1,15 +1,18 @@
-//! The place of a message in the one order.
+//! The place of a message in the total order.
 
 use core::fmt;
 
-/// The place of a message in the one order of all: epoch, sequence number, index within the entry.
+/// The place of a message in the total order: epoch, sequence number, index within the entry.
 ///
-/// The order of positions is a *total* order, and that of delivery: at every subscriber, positions increase. The
-/// sequence number is that of the slot; it goes on across epochs. The epoch is the highest of the entries up to
-/// this one, so that a later position is never in an earlier epoch; which is what makes a position a
+/// The order of positions is a *total* order, and the order of delivery: at every subscriber, positions increase. The
+/// sequence number is the slot's, and continues across epochs. The epoch is the highest one of all entries up to this
+/// one, so a later position is never in an earlier epoch. Therefore a position can serve as a
 /// [`FencingToken`](crate::broadcast::FencingToken). The index counts the messages of one entry from 0.
 ///
 /// # Examples
+///
+/// Positions of one epoch are ordered by slot, and within a slot by index. Compare them with a position of epoch 2:
+/// that is higher, whatever its slot.
 ///
 /// ```
 /// use happens_before::broadcast::Position;
@@ -21,7 +24,7 @@ use core::fmt;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
-    /// The highest epoch of an entry up to this one.
+    /// The highest epoch of all entries up to this one.
     pub epoch: u64,
     /// The number of the slot; the first is 1.
     pub sequence: u64,

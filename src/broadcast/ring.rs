@@ -1,4 +1,4 @@
-//! A ring of slots, from a first one on: as long as it must be, and no longer than its limit.
+//! A ring of slots from a first one on, which grows as needed up to its limit.
 //!
 //! ```text
 //!   first is 9   ┌────┬────┬────┬────┐
@@ -15,7 +15,7 @@ use crate::compat::Vec;
 pub(super) struct Ring<T> {
     first: u64,
     places: Vec<Option<T>>,
-    /// The slots from the first one on that may be occupied.
+    /// The number of slots, from the first one on, that may be occupied.
     limit: usize,
 }
 
@@ -41,7 +41,7 @@ impl<T> Ring<T> {
         slot as usize & self.places.len().wrapping_sub(1)
     }
 
-    /// The distance of a slot from the first one, if it may be occupied.
+    /// Returns the distance of a slot from the first one, if the slot may be occupied.
     #[inline]
     fn offset(&self, slot: u64) -> Option<usize> {
         let offset = usize::try_from(slot.checked_sub(self.first)?).ok()?;
@@ -73,7 +73,7 @@ impl<T> Ring<T> {
         self.first += 1; // no overflow: occupied slots end at `MAX_SLOT`
     }
 
-    /// The place of a slot, if it may be occupied, and if the ring is long enough.
+    /// Returns the place of a slot, if it may be occupied and the ring is long enough.
     #[inline]
     pub(super) fn get_mut(&mut self, slot: u64) -> Option<&mut Option<T>> {
         self.offset(slot).filter(|&offset| offset < self.places.len())?;
@@ -81,7 +81,7 @@ impl<T> Ring<T> {
         self.places.get_mut(index)
     }
 
-    /// Makes the ring long enough for a slot, if it may be occupied. O(1), amortised over the slots.
+    /// Makes the ring long enough for a slot, if the slot may be occupied. O(1), amortised over the slots.
     #[inline]
     pub(super) fn reach(&mut self, slot: u64) {
         if let Some(offset) = self.offset(slot).filter(|&offset| offset >= self.places.len()) {
@@ -99,17 +99,17 @@ impl<T> Ring<T> {
         self.places.rotate_right(first);
     }
 
-    /// The slots that there are places for.
+    /// Returns the slots that have places.
     fn slots(&self) -> Take<RangeInclusive<u64>> {
         (self.first..=u64::MAX).take(self.places.len())
     }
 
-    /// The slots that are occupied, in order.
+    /// Returns the occupied slots, in order.
     pub(super) fn occupied(&self) -> impl Iterator<Item = u64> {
         self.slots().filter(|&slot| self.get(slot).is_some())
     }
 
-    /// The entries in them, in any order.
+    /// Returns the entries, in any order.
     pub(super) fn entries(&self) -> impl Iterator<Item = &T> {
         self.places.iter().flatten()
     }
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     quickcheck! {
-        /// Any sequence of steps does what it does to a map of the occupied slots.
+        /// Any sequence of steps has the same effect as on a map of the occupied slots.
         fn does_what_a_map_does(first: u8, limit: u8, steps: Vec<(u8, u8)>) -> bool {
             let (mut first, limit) = (u64::from(first), usize::from(limit % 20));
             let (mut ring, mut map) = (Ring::new(first, limit), BTreeMap::new());

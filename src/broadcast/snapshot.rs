@@ -1,27 +1,27 @@
-//! The place in the order from which a subscriber goes on.
+//! The place in the total order from which a subscriber goes on.
 
 use crate::compat::Vec;
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
-/// A place in the order from which a subscriber can go on: for restarts, and for those who join late.
+/// A place in the total order from which a subscriber can go on, after a restart or when it joins late.
 ///
-/// Store it together with the state that the deliveries up to here have made. It is taken between two deliveries, also
-/// of one entry.
+/// Store it together with the state that results from the deliveries up to here. It may be taken between any two
+/// deliveries, also within one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot<I> {
     /// The slot to deliver next; slots below it may be trimmed.
     pub next: u64,
     /// The highest epoch of an entry so far.
     pub epoch: u64,
-    /// The highest number delivered of every node: what makes a second copy of a message known as one.
+    /// The highest number delivered of every node, by which a second copy of a message is recognised.
     pub delivered: VersionVector<I>,
-    /// The slots that were skipped because of a [`Skip`](super::Content::Skip), in increasing order: what makes the
-    /// `Skip` known as one that was obeyed when its own slot comes.
+    /// The slots that were skipped because of a [`Skip`](super::Content::Skip), in increasing order. They show, when
+    /// the slot of the `Skip` itself comes, that the `Skip` was obeyed.
     pub skipped: Vec<u64>,
-    /// The last entry passed: in the slot below the next one, or in the next one if a part of it is still to be delivered.
-    /// By it a subscriber notices that the log was [rolled back](super::SubscribeError::RolledBack). `None` if nothing
-    /// was passed, or if that need not be noticed before something more is.
+    /// The last entry passed. It is in the slot below the next one, or in the next one if a part of it is still to be
+    /// delivered. It lets a subscriber notice that the log was [rolled back](super::SubscribeError::RolledBack). `None`
+    /// if nothing was passed, or to leave out that check until another entry is passed.
     pub passed: Option<Passed<I>>,
 }
 
@@ -32,13 +32,13 @@ impl<I: NodeId> Default for Snapshot<I> {
     }
 }
 
-/// The last entry that a subscriber has passed, without what it carries.
+/// The last entry that a subscriber has passed, without its payloads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passed<I> {
     /// Its slot.
     pub slot: u64,
     /// The epoch of its writer.
     pub epoch: u64,
-    /// The id of its first message; `None` for what has no id.
+    /// The id of its first message; `None` if it has none.
     pub id: Option<Dot<I>>,
 }

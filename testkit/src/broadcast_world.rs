@@ -1,9 +1,9 @@
-//! Publishers and subscribers over one log, with a counter or one that appends, moved step by step by a source of
-//! choices: random numbers from a seed, or the bytes of a fuzzer. The oracle judges what is delivered, by payload, not
-//! by id.
+//! A simulated world of publishers and subscribers over one log, either slots with a counter or appends. A source of
+//! choices moves it step by step: random numbers from a seed, or the bytes of a fuzzer. The oracle judges the
+//! deliveries, by payload, not by id.
 //!
-//! Requests and answers travel on their own: they are lost, repeated, delayed, and overtaken. A publisher that dies leaves
-//! its requests behind.
+//! Requests and answers travel separately: they are lost, repeated, delayed, and overtaken. The requests of a publisher
+//! that dies stay under way.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,11 +15,11 @@ use happens_before::broadcast::{
 use happens_before::check::{OrderRun, OrderViolation};
 use happens_before::{Dot, Publisher, Subscriber};
 
-/// The node that published, and which of its messages.
+/// The publishing node, and the number of the message among its own.
 pub type Payload = (u8, u64);
 pub type Violation = OrderViolation<u8, Position>;
 
-/// Rates of faults, in a thousand chances each, and the conduct of the drivers.
+/// The rates of faults, per mille, and the conduct of the drivers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Conduct {
     /// The kind of the log; over slots there is a counter.
@@ -34,7 +34,7 @@ pub struct Conduct {
     pub seal: u64,
     pub trim: u64,
     pub abandon: u64,
-    /// The subscribers' clock is set forward or back.
+    /// The rate at which the subscribers' clock is set forward or back.
     pub clock: u64,
     pub repair: Repair,
     pub retry: Retry,
@@ -42,10 +42,10 @@ pub struct Conduct {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Repair {
-    /// As the subscriber says.
+    /// Right: the hole is filled as the subscriber requests.
     #[default]
     Fill,
-    /// Wrong: holes stay.
+    /// Wrong: no hole is filled.
     Never,
     /// Wrong: the subscriber is told that it has filled the hole, and the log is not.
     Skip,
@@ -53,14 +53,14 @@ pub enum Repair {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Retry {
-    /// As the publisher says.
+    /// Right: the same request is repeated, as the publisher requests.
     #[default]
     Same,
-    /// Wrong: what was not answered is published again, as something new.
+    /// Wrong: a message without an answer is published again as a new one.
     Blind,
 }
 
-/// Counts of what happened, so that a test can say that it saw enough.
+/// Counts of events, so that a test can assert that it saw enough.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
     pub acknowledged: u64,
@@ -89,12 +89,12 @@ pub struct Seen {
 #[derive(Debug)]
 pub enum End {
     Complete,
-    /// Nothing was wrong, but not everything is delivered however long one waits.
+    /// Nothing wrong was delivered, but some message never is, however long one waits.
     Stuck,
     Wrong(Violation),
 }
 
-/// Makes the machine of a node that has used the numbers up to `last`, and has this outstanding.
+/// Makes the publisher of a node that has used the numbers up to `last`, with this outstanding entry.
 fn new_publisher(
     log: LogKind,
     node: u8,
@@ -109,13 +109,13 @@ fn new_publisher(
 struct Pub {
     node: u8,
     machine: Publisher<u8, Payload>,
-    /// The number of its life, so that answers to the dead are not heard.
+    /// The number of its life, so that it ignores answers to an earlier life.
     life: u32,
     epoch: u64,
     awaiting: bool,
     left: u64,
     number: u64,
-    /// The payload numbers of what is outstanding.
+    /// The payload numbers of the outstanding entry.
     outstanding: Vec<u64>,
     /// The content of its disk.
     saved: Option<(Entry<u8, Payload>, Option<u64>)>,
@@ -164,19 +164,19 @@ pub struct World<C> {
     clock_ms: u64,
     run: OrderRun<u8, Position>,
     log: MemoryLog<u8, Payload>,
-    /// One an epoch, and the tail above which it began.
+    /// The counter of each epoch, and the tail above which it began.
     counters: Vec<(u64, u64)>,
     publishers: Vec<Pub>,
     subscribers: Vec<Sub>,
     flights: Vec<Flight>,
     nodes: u8,
-    /// A marker's id, and the number that the oracle knows it by.
+    /// The id of each marker, and the number by which the oracle knows it.
     markers: BTreeMap<Dot<u8>, Payload>,
     not_stored: BTreeSet<Payload>,
     /// The slot that each entry was written into.
     slots: BTreeMap<Dot<u8>, u64>,
     archive: (Snapshot<u8>, usize),
-    /// In the order of events: what was published, and what was acknowledged.
+    /// The moment of publishing, and that of acknowledgement, in the order of events.
     begun: BTreeMap<Payload, u64>,
     acknowledged: BTreeMap<Payload, u64>,
     order: Vec<Payload>,
@@ -187,10 +187,10 @@ pub struct World<C> {
 const ATTEMPTS: u32 = 40;
 const JUMP: u64 = 64;
 
-/// The subscribers' clock at first.
+/// The first time of the subscribers' clock.
 const NOON: u64 = 43_200_000;
 
-/// Makes a subscriber that has room for some payloads, and not for a window full of the largest.
+/// Makes a subscriber with room for some payloads, but not for a window full of the largest.
 fn new_subscriber(snapshot: Snapshot<u8>) -> Subscriber<u8, Payload> {
     let config = SubscriberConfig {
         window: 4,
@@ -262,7 +262,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
         per_mille > 0 && (self.choose)(1000) < per_mille
     }
 
-    /// Goes `steps` steps with faults, then without until all is delivered.
+    /// Runs `steps` steps with faults, then without faults until everything is delivered.
     pub fn run(&mut self, steps: u32) -> End {
         for _ in 0..steps {
             if let Err(violation) = self.step() {
@@ -279,17 +279,17 @@ impl<C: FnMut(u64) -> u64> World<C> {
         }
     }
 
-    /// Returns whether the counter may repeat numbers, or leave some out.
+    /// Returns whether the counter may repeat or skip numbers.
     fn counter_lies(&self) -> bool {
         self.conduct.counter_back > 0 || self.conduct.counter_jump > 0
     }
 
-    /// But for counters that go back, what was published after another was acknowledged comes after it.
+    /// Asserts that a message published after another was acknowledged comes after it, unless the counter goes back.
     pub fn assert_real_time_order(&self) {
         if self.conduct.counter_back > 0 && self.conduct.log == LogKind::Slots {
             return;
         }
-        // The latest begin so far; whatever comes later must not have been acknowledged before that.
+        // The latest begin so far. No later message may have been acknowledged before it.
         let mut latest_begun = 0;
         for payload in &self.order {
             let acknowledged = self.acknowledged.get(payload).copied().unwrap_or(u64::MAX);
@@ -342,7 +342,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
             let answer = self.log.seal(self.counters.len() as u64);
             self.counters.push((answer.tail, answer.tail));
             self.seen.seals += 1;
-            // It was one of them that has sealed.
+            // One of the publishers has sealed.
             let index = (self.choose)(self.publishers.len() as u64) as usize;
             self.enter(index);
         }
@@ -362,8 +362,8 @@ impl<C: FnMut(u64) -> u64> World<C> {
         Ok(())
     }
 
-    /// A publisher dies with whatever it has in hand. It comes back as another node, or under its id with what is on its
-    /// disk.
+    /// Kills a publisher, which loses what it has in hand. It comes back as another node, or under its id with what is
+    /// on its disk.
     fn crash(&mut self, index: usize) {
         self.seen.crashes += 1;
         let saved = self.publishers[index].saved.take();
@@ -439,7 +439,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
         Ok(())
     }
 
-    /// A publisher enters the newest epoch.
+    /// Lets a publisher enter the newest epoch.
     fn enter(&mut self, index: usize) {
         let epoch = self.counters.len() - 1;
         let publisher = &mut self.publishers[index];
@@ -478,7 +478,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
         Ok(())
     }
 
-    /// The outstanding entry of a publisher is no longer; whether it is known not to be stored.
+    /// Ends the outstanding entry of a publisher; `not_stored` if it is known not to be stored.
     fn settled(&mut self, index: usize, not_stored: bool) {
         let publisher = &mut self.publishers[index];
         publisher.saved = None;
@@ -507,7 +507,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
         let what = match sub.machine.poll_request(self.clock_ms) {
             None => return Ok(()),
             Some(SubscribeRequest::Read { from, limit }) => What::Read { from, limit },
-            // The read that has left it out may be older than the announcement of what stands above: ask once more.
+            // The read that left the slot out may be older than the announcement of a higher one: read once more.
             Some(SubscribeRequest::Fill { slot, .. }) if self.conduct.log == LogKind::Appends => {
                 assert!(slot <= self.log.tail(), "slot {slot} is beyond all that was appended");
                 self.seen.suspected += 1;
@@ -529,7 +529,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
         self.subscribers[index].saved = saved;
     }
 
-    /// A request reaches the log or the counter, or an answer its machine; or not, or not only once.
+    /// Brings a request to the log or the counter, or an answer to its machine: once, twice, or never.
     fn flight(&mut self, index: usize, faults: bool) -> Result<(), Violation> {
         let conduct = self.conduct;
         if faults && self.chance(conduct.lose) {
@@ -589,15 +589,15 @@ impl<C: FnMut(u64) -> u64> World<C> {
         Ok(())
     }
 
-    /// Whatever gets into the log is of its epoch, and in one slot only.
+    /// Writes an entry, and asserts that a stored entry is of the log's epoch and in one slot only.
     fn write(&mut self, slot: u64, entry: &Entry<u8, Payload>) -> WriteAnswer<u8, Payload> {
         let answer = self.log.write(slot, entry).unwrap();
         if answer == WriteAnswer::Written {
             assert!(self.is_of_this_epoch(entry), "{entry:?} is stored after the seal");
             let elsewhere = entry.id().and_then(|id| self.slots.insert(*id, slot));
-            // Here the network repeats requests, which an engine promises not to (L2). Then the copy that finds its slot
-            // trimmed may be answered first, as with seed 1027362: the publisher writes again, and the id keeps it
-            // delivered once.
+            // This network repeats requests, although an engine promises not to (L2). Then a copy that finds its slot
+            // trimmed may be answered first, as with seed 1027362. The publisher writes again, and by its id the
+            // message is delivered once.
             let elsewhere = elsewhere.filter(|&before| before >= self.archive.0.next);
             assert_eq!(elsewhere, None, "{entry:?} is stored a second time, in slot {slot}");
         }
@@ -612,7 +612,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
     fn publisher_hears(&mut self, index: usize, what: What) -> Result<(), Violation> {
         let publisher = &mut self.publishers[index];
         publisher.awaiting = false;
-        // To be announced is what was sent: what is outstanding may be of a later epoch by now.
+        // The announced entry is the one that was sent: the outstanding one may be of a later epoch by now.
         let machine = &mut publisher.machine;
         let (heard, sent): (Result<_, PublishError<_>>, _) = match what {
             What::Numbers { take, first } => {
@@ -660,7 +660,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
                     PublishErrorKind::OutcomeTrimmed { .. } => false,
                     PublishErrorKind::NumberUsed { .. } => false,
                     PublishErrorKind::Conflict { .. } => panic!("{error}"),
-                    // Over a counter that tells the truth, the wait for holes grows until every sender gets through.
+                    // If the counter keeps its promise, the wait for holes grows until every sender succeeds.
                     PublishErrorKind::FilledAway { .. } if !self.counter_lies() => panic!("{error}"),
                     _ => true,
                 };
@@ -689,7 +689,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
                     self.save(index);
                     self.seen.installed += 1;
                 }
-                // Subscribers that skip see it when the slow message is announced.
+                // Subscribers that skip notice it when the slow message is announced.
                 SubscribeError::Conflict { .. }
                 | SubscribeError::Halted { .. }
                 | SubscribeError::RolledBack { .. }
@@ -701,7 +701,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
         Ok(())
     }
 
-    /// Goes on without faults, and fairly; whether everything ends up delivered.
+    /// Runs fairly and without faults; returns whether everything is delivered in the end.
     fn heal(&mut self) -> Result<bool, Violation> {
         for _ in 0..2_000 {
             self.clock_ms += 3;
@@ -726,7 +726,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
     }
 }
 
-/// Numbers from a seed, the same everywhere: splitmix64.
+/// Returns random numbers from a seed, the same on every platform: splitmix64.
 pub fn choices(mut state: u64) -> impl FnMut(u64) -> u64 {
     move |limit| {
         state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -737,7 +737,7 @@ pub fn choices(mut state: u64) -> impl FnMut(u64) -> u64 {
     }
 }
 
-/// Every run has some of the faults, and not others, so that none hides another.
+/// Returns a conduct with some of the faults and not others, so that no fault hides another.
 pub fn swarm(seed: u64) -> Conduct {
     let mut choose = choices(!seed);
     let mut fault = |per_mille: u64| if choose(2) == 0 { 0 } else { 1 + choose(per_mille) };
@@ -758,7 +758,7 @@ pub fn swarm(seed: u64) -> Conduct {
     }
 }
 
-/// One run: three publishers with twelve messages each, three subscribers.
+/// Makes one run of three publishers, with twelve messages each, and three subscribers.
 pub fn run(seed: u64, conduct: Conduct) -> (End, Seen) {
     let mut world = World::new(choices(seed), conduct, 3, 3, 12);
     let end = world.run(1_500);

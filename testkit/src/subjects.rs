@@ -1,4 +1,5 @@
-//! What histories are of: a register and claims, each beside a model that shares no code with it; and numbers from a seed.
+//! The subjects of histories: a register and claims, each beside a model that shares no code with it. Random numbers
+//! from a seed.
 //!
 //! Included by the tests of the core and of the engines.
 
@@ -12,7 +13,7 @@ use happens_before_replicated::StateMachine;
 use happens_before_replicated::claims::{self, Claims};
 use happens_before_replicated::register::{self, Register};
 
-/// What is tried: a state machine, and beside it a model that shares no code with it.
+/// A state machine under test, and beside it a model that shares no code with it.
 pub trait Subject {
     type Machine: StateMachine<Command: Clone + PartialEq + Debug> + Clone;
     type Op: Clone + PartialEq + Debug;
@@ -22,7 +23,7 @@ pub trait Subject {
     fn machine() -> Self::Machine;
     fn state() -> Self::State;
     fn choose(random: &mut Random, client: u64) -> Self::Op;
-    /// `None` for a read.
+    /// Returns the command of an operation; `None` for a read.
     fn command(op: &Self::Op) -> Option<<Self::Machine as StateMachine>::Command>;
     fn ret(
         output: Option<<Self::Machine as StateMachine>::Output>,
@@ -45,7 +46,7 @@ pub enum RegisterOp {
 impl Subject for OneRegister {
     type Machine = Register<u8>;
     type Op = RegisterOp;
-    /// What was read, or why a swap was refused; `None` for done.
+    /// The value read, or the one that refused a swap; `None` for done.
     type Ret = Option<u8>;
     type State = u8;
 
@@ -102,7 +103,7 @@ pub enum NameOp {
 impl Subject for Names {
     type Machine = Claims<u8, u64>;
     type Op = NameOp;
-    /// Whose the name is.
+    /// The owner of the name.
     type Ret = Option<u64>;
     type State = BTreeMap<u8, u64>;
 
@@ -149,7 +150,7 @@ impl Subject for Names {
     }
 }
 
-/// Numbers from a seed, the same everywhere: splitmix64.
+/// Random numbers from a seed, the same on every platform: splitmix64.
 #[derive(Debug)]
 pub struct Random(pub u64);
 

@@ -1,18 +1,19 @@
-//! Publishers, subscribers, the counter and the log, or a log that appends, under a swarm of faults, from seeds, judged
-//! by the oracle. Drivers that do it wrong are found out.
+//! Publishers and subscribers over a counter and slots, or over appends, under a swarm of faults from seeds, judged by
+//! the oracle. Wrong drivers are caught.
 
 use happens_before::broadcast::LogKind;
 use testkit::broadcast_world as world;
 
 use world::{Conduct, End, Repair, Retry, Seen, run, swarm};
 
-/// How many seeds the swarm tries; the long run is by hand: `HAPPENS_BEFORE_RUNS=100000 cargo test --release ...`.
+/// Returns the number of seeds that the swarm tries. For a long run: `HAPPENS_BEFORE_RUNS=100000 cargo test --release
+/// ...`.
 fn runs() -> u64 {
     std::env::var("HAPPENS_BEFORE_RUNS")
         .map_or(1_000, |runs| runs.parse().expect("HAPPENS_BEFORE_RUNS is a number"))
 }
 
-/// Names the seed of a run that panics.
+/// A guard that names the seed of a run that panics.
 struct Named(u64);
 
 impl Drop for Named {
@@ -37,7 +38,7 @@ fn under_every_mix_of_faults_there_is_one_order_and_nothing_is_lost() {
     if runs() < 100 {
         return;
     }
-    // It saw something of everything.
+    // It saw each kind of event.
     let Seen { acknowledged, delivered, fills, filled_away, crashes, resumed, restarts, installed, .. } = all;
     let Seen { seals, trims, lost, behind, given_up, late_writes, late_numbers, appended, clock_set, .. } = all;
     let least = runs() / 10;
@@ -99,7 +100,7 @@ fn without_faults_every_message_is_acknowledged_and_delivered_everywhere() {
     }
 }
 
-/// Wrong on purpose: holes stay. Nothing false is delivered, but a publisher that dies stops everyone.
+/// Wrong on purpose: no hole is filled. Nothing false is delivered, but a publisher that dies stops everyone.
 #[test]
 fn without_repair_subscribers_get_stuck() {
     let conduct = Conduct { crash: 10, repair: Repair::Never, ..Conduct::default() };
@@ -109,7 +110,7 @@ fn without_repair_subscribers_get_stuck() {
     assert!(stuck > 25, "only {stuck} of 50 stuck");
 }
 
-/// Wrong on purpose: who has waited long enough goes on without asking the log.
+/// Wrong on purpose: a subscriber that has waited long enough goes on without asking the log.
 #[test]
 fn skipping_after_a_time_out_breaks_the_order() {
     let conduct = Conduct { lose: 100, impatient: 300, repair: Repair::Skip, ..Conduct::default() };
@@ -118,7 +119,7 @@ fn skipping_after_a_time_out_breaks_the_order() {
     assert!(wrong > 5, "only {wrong} of 50 wrong");
 }
 
-/// Wrong on purpose: what was not answered is sent again under a new number and as a new message.
+/// Wrong on purpose: a message without an answer is sent again under a new number, as a new message.
 #[test]
 fn a_blind_retry_delivers_twice() {
     for log in [LogKind::Slots, LogKind::Appends] {

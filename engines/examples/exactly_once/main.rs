@@ -1,18 +1,20 @@
-//! Effects that happen exactly once, although the network repeats and the process crashes: what a message does and
-//! the note that it was done are committed together.
+//! Effects that happen exactly once, although the network repeats messages and the process crashes. The effect of a
+//! message, and the note that it has happened, are committed together.
 //!
-//! An account ledger. Every message adds an amount to an account, which must not happen twice, nor be forgotten.
-//! The database is `redb`, embedded; any that has transactions does. In one transaction go
+//! The application is an account ledger. Every message adds an amount to an account, which must not happen twice, and
+//! must not be forgotten. The database is `redb`, embedded; any database with transactions will do. One transaction
+//! contains
 //!
-//! 1. the effects of the messages that were delivered, here the balances;
-//! 2. the snapshot of the buffer and the sender, which says that they were delivered;
-//! 3. a message of one's own, whole, since its number is used.
+//! 1. the effects of the delivered messages, here the balances;
+//! 2. the snapshot of the buffer and the sender, which records that they were delivered;
+//! 3. the node's own new message, whole, since its number is used.
 //!
-//! Only then is a message acknowledged to whoever brought it, or one's own sent. A crash before the commit forgets all of
-//! it: the message was not acknowledged, comes again, and finds everything as it was. A crash behind the commit forgets
-//! the acknowledgement at most: the message comes again, and is a duplicate.
+//! Only after the commit is a received message acknowledged, or the node's own message sent. A crash before the commit
+//! forgets all of it: the message was not acknowledged, comes again, and finds everything as it was. A crash after the
+//! commit loses at most the acknowledgement: the message comes again, and is a duplicate.
 //!
-//! `cargo run -p happens-before-engines --example exactly_once`. Its tests kill the process at every step.
+//! `cargo run -p happens-before-engines --example exactly_once`. Watch the balance after everything came twice. Then
+//! send one of the packets a third time: nothing changes. The tests of the example kill the process at every step.
 
 #[cfg(test)]
 mod tests;
@@ -29,7 +31,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const BALANCES: TableDefinition<&str, i64> = TableDefinition::new("balances");
 const SNAPSHOT: TableDefinition<(), &[u8]> = TableDefinition::new("snapshot");
-/// One's own messages, by number: what others may still ask for.
+/// The node's own messages, by number, which others may still ask for.
 const SENT: TableDefinition<u64, &[u8]> = TableDefinition::new("sent");
 
 /// One node of the ledger. After an error, drop it and open it again: memory may be ahead of the database.
@@ -37,7 +39,7 @@ struct Ledger {
     database: Database,
     buffer: CausalBuffer<u64, Vec<u8>>,
     sender: CausalSender<u64>,
-    /// Called at every step; the test crashes there.
+    /// A function that is called at every step; the test crashes there.
     step: Box<dyn FnMut()>,
 }
 
@@ -57,7 +59,7 @@ impl Ledger {
         Ok(Self { database, buffer, sender, step })
     }
 
-    /// Takes in a packet. Once this returns, the packet may be acknowledged.
+    /// Handles a packet. Once this returns, the packet may be acknowledged.
     fn receive(&mut self, packet: &[u8]) -> Result<()> {
         let mut reader = Reader::new(packet);
         let header = Message::decode_header(&mut reader)?;
@@ -65,7 +67,7 @@ impl Ledger {
         self.commit(None)
     }
 
-    /// Adds to an account, here and everywhere. Returns the packet for all others; it can be sent again at any time.
+    /// Adds to an account, at every node. Returns the packet for all others, which may be sent again at any time.
     fn add(&mut self, account: &str, amount: i64) -> Result<Vec<u8>> {
         let message = self.sender.stamp(format!("{account} {amount}").into_bytes())?;
         let mut packet = Vec::new();
@@ -76,7 +78,7 @@ impl Ledger {
         Ok(packet)
     }
 
-    /// Delivers what can be delivered: effects and snapshot, in one transaction.
+    /// Delivers every message that is ready: effects and snapshot in one transaction.
     fn commit(&mut self, own: Option<&[u8]>) -> Result<()> {
         (self.step)();
         let write = self.database.begin_write()?;
@@ -107,7 +109,7 @@ impl Ledger {
         Ok(balances.get(account)?.map_or(0, |balance| balance.value()))
     }
 
-    /// Reads all that the node has sent, in order, to send it again.
+    /// Reads all messages that the node has sent, in order, to send them again.
     fn sent(&self) -> Result<Vec<Vec<u8>>> {
         let sent = self.database.begin_read()?.open_table(SENT)?;
         sent.iter()?.map(|entry| Ok(entry?.1.value().to_vec())).collect()
@@ -126,7 +128,7 @@ fn main() -> Result<()> {
     bob.receive(&packets[1])?; // overtakes the first one, and is held back
     println!("Bob holds one back; rent is {}", bob.balance("rent")?);
 
-    drop(bob); // all that is in memory is gone
+    drop(bob); // everything in memory is gone
     let mut bob = open("bob", 2)?;
     for packet in packets.iter().chain(&packets) {
         bob.receive(packet)?; // everything comes twice

@@ -1,5 +1,5 @@
-//! The example `exactly_once` under fire: a process of its own is killed at every step, starts again, gets everything
-//! once more, and has done everything once.
+//! Tests of the example `exactly_once`. A child process is killed at every step, starts again, and gets everything once
+//! more. In the end every effect has happened once.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::Ledger;
 const DATABASE: &str = "EXACTLY_ONCE_DATABASE";
 const CRASH_AT: &str = "EXACTLY_ONCE_CRASH_AT";
 
-/// A fresh directory of this name.
+/// Makes a fresh directory of this name.
 fn directory(name: &str) -> PathBuf {
     let directory = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
     std::fs::remove_dir_all(&directory).ok();
@@ -19,14 +19,14 @@ fn directory(name: &str) -> PathBuf {
     directory
 }
 
-/// What the other node, 1, sends: four messages, each of which builds on all before.
+/// Returns the packets of the other node, 1: four messages, each of which depends on all earlier ones.
 fn packets(directory: &Path) -> Vec<Vec<u8>> {
     let mut other = Ledger::open(&directory.join("other"), 1, Box::new(|| {})).unwrap();
     (0..4).map(|n| other.add(["rent", "food"][n % 2], 1 << n).unwrap()).collect()
 }
 
-/// The node under test, 2: takes in all packets, out of order and some twice, and then adds 1,000 of its own unless it
-/// has done so.
+/// Runs the node under test, 2. It handles all packets, out of order and some twice, and then adds 1,000 of its own
+/// unless it has done so.
 fn work(database: &Path, packets: &[Vec<u8>], step: Box<dyn FnMut()>) {
     let mut ledger = Ledger::open(database, 2, step).unwrap();
     for at in [2, 0, 0, 1, 3] {
@@ -37,7 +37,7 @@ fn work(database: &Path, packets: &[Vec<u8>], step: Box<dyn FnMut()>) {
     }
 }
 
-/// Not a test: what the process does that is killed.
+/// The work of the process that is killed; not a test of its own.
 #[test]
 fn child() {
     let Ok(database) = std::env::var(DATABASE) else { return };
@@ -55,7 +55,7 @@ fn child() {
     work(&database, &packets, Box::new(step));
 }
 
-/// Runs the child; returns whether it came to its end.
+/// Runs the child; returns whether it finished.
 fn run_child(database: &Path, crash_at: usize) -> bool {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["tests::child", "--exact"]).env(DATABASE, database).env(CRASH_AT, crash_at.to_string());
@@ -73,7 +73,7 @@ fn assert_done_once(database: &Path) {
 fn a_process_that_is_killed_at_any_step_has_done_everything_once() {
     let directory = directory("exactly_once_killed");
     let packets = packets(&directory);
-    // Without a crash, to count the steps.
+    // A run without a crash counts the steps.
     let steps = Rc::new(Cell::new(0));
     let counter = Rc::clone(&steps);
     work(&directory.join("whole"), &packets, Box::new(move || counter.set(counter.get() + 1)));

@@ -1,4 +1,4 @@
-//! Counters and logs that hardly block, as asynchronous ones.
+//! An asynchronous wrapper for counters and logs that hardly block.
 
 use core::num::NonZeroU64;
 
@@ -9,13 +9,15 @@ use happens_before::counter::Counter;
 
 use super::{AsyncAppendLog, AsyncCounter, AsyncLog, AsyncSlotLog};
 
-/// A blocking counter or log as an asynchronous one: each request **blocks the thread** that polls it, until it is done.
+/// A blocking counter or log as an asynchronous one. Each request **blocks the thread** that polls it until it is done.
 ///
-/// Right for what is in memory, an [`AtomicCounter`](happens_before::counter::AtomicCounter) or a `Mutex<MemoryLog>`, whose lock
-/// is held for as long as a request takes. Wrong for what waits for a disk or a network: all other tasks of the thread
-/// would wait too.
+/// Use it for engines in memory: an [`AtomicCounter`](happens_before::counter::AtomicCounter), or a `Mutex<MemoryLog>`,
+/// whose lock is held only during a request. Do not use it for engines that wait for a disk or a network: all other
+/// tasks of the thread would wait too.
 ///
 /// # Examples
+///
+/// A function over a counter in memory, with the `.await` that any other asynchronous counter needs.
 ///
 /// ```
 /// use happens_before::counter::AtomicCounter;

@@ -7,9 +7,9 @@ use happens_before::broadcast::{EpochRequest, LogKind, NewEpoch};
 
 use super::{AsyncAppendLog, AsyncCounter, AsyncSlotLog};
 
-/// Begins a new epoch over a counter and slots; as
-/// [`broadcast::blocking::begin_epoch`](happens_before::broadcast::blocking::begin_epoch), which says when, and which
-/// epoch to take.
+/// Begins a new epoch over a counter and slots, like
+/// [`broadcast::blocking::begin_epoch`](happens_before::broadcast::blocking::begin_epoch). See there when to call it,
+/// and which epoch to choose.
 ///
 /// # Errors
 ///
@@ -40,18 +40,18 @@ where
     }
 }
 
-/// Begins a new epoch over an engine that numbers by itself; as [`begin_epoch`].
+/// Like [`begin_epoch`], over an engine that numbers by itself.
 ///
 /// # Errors
 ///
-/// As [`begin_epoch`], but for the counter, which there is none of.
+/// As [`begin_epoch`], except those of a counter: there is none.
 pub async fn begin_epoch_append<I, P, L>(log: &L, epoch: u64) -> Begun<Infallible, L::Error>
 where
     L: AsyncAppendLog<I, P>,
 {
     let mut machine = NewEpoch::new(epoch, LogKind::Appends);
     loop {
-        // It asks for nothing but seals.
+        // Over appends its only request is to seal.
         let epoch = if let EpochRequest::Seal { epoch } = machine.poll_request() { epoch } else { 0 };
         let answer = log.seal(epoch).await.map_err(DriveError::Seal)?;
         if let Some(begun) = machine.handle_seal(answer).map_err(DriveError::Publish)? {

@@ -1,5 +1,6 @@
-//! Drives a reader of a log: a subscriber, or a replica. The loops are those of
-//! [`broadcast::blocking`](happens_before::broadcast::blocking) with `.await`: both carry out the steps of a [`Follower`].
+//! Drives a reader of a log, such as a subscriber or a replica. The loops are those of
+//! [`broadcast::blocking`](happens_before::broadcast::blocking) with `.await`: both carry out the steps of a
+//! [`Follower`].
 
 use happens_before::NodeId;
 use happens_before::broadcast::{Entry, Follow, FollowStep, Followed, Follower, Published, SubscribeRequest};
@@ -7,8 +8,8 @@ use happens_before_replicated::{Applied, Replica, StateMachine, SyncError, Synce
 
 use super::{AsyncCounter, AsyncLog, AsyncSlotLog};
 
-/// Does what a subscriber or a replica asks for at `now_ms`, until there is something to deliver, or nothing to do before
-/// its [`poll_timeout`](Follow::poll_timeout); as
+/// Carries out the requests of a reader at `now_ms`, until there is something to deliver, or nothing to do before its
+/// [`poll_timeout`](Follow::poll_timeout). It is like
 /// [`broadcast::blocking::follow`](happens_before::broadcast::blocking::follow).
 ///
 /// # Errors
@@ -23,7 +24,7 @@ where
     drive(Follower::at(reader, now_ms), log, core::future::ready).await
 }
 
-/// As [`follow`], over an engine that numbers by itself: a hole is reported, and never skipped.
+/// Like [`follow`], over an engine that numbers by itself: a hole is reported, and never skipped.
 ///
 /// # Errors
 ///
@@ -36,13 +37,13 @@ where
     drive_appends(Follower::at(reader, now_ms), log, core::future::ready).await
 }
 
-/// Follows the log until `goal` returns a value; as
-/// [`broadcast::blocking::follow_until`](happens_before::broadcast::blocking::follow_until), which says when the goal is
-/// asked. `wait`: [see the module](super).
+/// Follows the log until `goal` returns a value, like
+/// [`broadcast::blocking::follow_until`](happens_before::broadcast::blocking::follow_until). See there when the goal is
+/// called; for `wait` [see the module](super).
 ///
 /// # Errors
 ///
-/// As there, but for `GivenUp`: to give up, drop the future. The reader goes on when this is called again.
+/// As there, except `GivenUp`: to give up, drop the future. The reader goes on when this is called again.
 pub async fn follow_until<F, L, W, T, R>(
     reader: &mut F,
     log: &L,
@@ -57,7 +58,7 @@ where
     drive(Follower::until(reader, goal), log, wait).await
 }
 
-/// As [`follow_until`], over an engine that numbers by itself.
+/// Like [`follow_until`], over an engine that numbers by itself.
 ///
 /// # Errors
 ///
@@ -77,7 +78,7 @@ where
     drive_appends(Follower::until(reader, goal), log, wait).await
 }
 
-/// Waits for the next message. `wait`: [see the module](super).
+/// Waits for the next message. For `wait` [see the module](super).
 ///
 /// # Errors
 ///
@@ -99,7 +100,7 @@ where
     follow_until(reader, log, wait, F::poll_output).await
 }
 
-/// As [`next`], over an engine that numbers by itself.
+/// Like [`next`], over an engine that numbers by itself.
 ///
 /// # Errors
 ///
@@ -117,13 +118,13 @@ where
     follow_appends_until(reader, log, wait, F::poll_output).await
 }
 
-/// Applies commands until the one that was published is applied, and returns its outcome; as
-/// [`replicated::blocking::outcome`](happens_before_replicated::blocking::outcome). `wait`: [see the module](super).
+/// Applies commands up to the one that was published, and returns its outcome, like
+/// [`replicated::blocking::outcome`](happens_before_replicated::blocking::outcome). For `wait` [see the module](super).
 ///
 /// # Errors
 ///
-/// As there. The command is applied and answered in one go, so that a future which is dropped has applied only what was
-/// before it.
+/// As there. The command is applied and its outcome returned without waiting in between, so a dropped future has
+/// applied only earlier commands.
 pub async fn outcome<I, M, L, W>(
     replica: &mut Replica<I, M>,
     published: &Published<I>,
@@ -139,7 +140,7 @@ where
     follow_until(replica, log, wait, |replica| replica.poll_outcome(published)).await
 }
 
-/// As [`outcome`], over an engine that numbers by itself.
+/// Like [`outcome`], over an engine that numbers by itself.
 ///
 /// # Errors
 ///
@@ -159,8 +160,8 @@ where
     follow_appends_until(replica, log, wait, |replica| replica.poll_outcome(published)).await
 }
 
-/// Asks the counter for its current number, and applies everything up to there: a read by position; as
-/// [`replicated::blocking::sync`](happens_before_replicated::blocking::sync). `wait`: [see the module](super).
+/// Asks the counter for its current number, and applies everything up to it: a read by position, like
+/// [`replicated::blocking::sync`](happens_before_replicated::blocking::sync). For `wait` [see the module](super).
 ///
 /// # Errors
 ///

@@ -1,11 +1,12 @@
-//! The asynchronous twins of counters and logs, and of the loops that drive them; no runtime is chosen.
+//! The asynchronous twins of counters and logs, and of the loops that drive them, for any runtime.
 //!
 //! # The problem
 //!
-//! The machines of [`broadcast`](happens_before::broadcast) do no input or output, and any driver can carry out their
-//! requests. The traits of the core block, though, and a server of a thousand connections on a few threads must not.
+//! A server with a thousand connections on a few threads must not block them. The machines of
+//! [`broadcast`](happens_before::broadcast) do no input or output, so any driver can carry out their requests. But the
+//! traits of counters and logs in the core block.
 //!
-//! # What is here
+//! # The twins
 //!
 //! | blocking, in the core | asynchronous, here |
 //! |---|---|
@@ -14,20 +15,19 @@
 //! | [`broadcast::blocking`](happens_before::broadcast::blocking) | [`settle`], [`settle_append`], [`begin_epoch`], [`begin_epoch_append`], [`follow`], [`follow_appends`], [`follow_until`], [`follow_appends_until`], [`next`], [`next_append`] |
 //! | [`replicated::blocking`](happens_before_replicated::blocking) | [`outcome`], [`outcome_append`], [`sync`] |
 //!
-//! The drivers that follow a log take any [`Follow`](happens_before::broadcast::Follow): a
-//! [`Subscriber`](happens_before::Subscriber), a [`Replica`](happens_before_replicated::Replica), or a type of your own
-//! around one. Blocking and asynchronous drivers carry out the steps of the same machines, so that they cannot differ.
+//! The drivers that follow a log accept any [`Follow`](happens_before::broadcast::Follow): a
+//! [`Subscriber`](happens_before::Subscriber), a [`Replica`](happens_before_replicated::Replica), or your own type
+//! around one. Blocking and asynchronous drivers carry out the steps of the same machines, so they cannot differ.
 //!
-//! Promises (L1 to L7), answers and errors are those of the blocking ones, word for word. A counter or a log in memory
-//! becomes an asynchronous one by [`Blocking`]; `postgres` has one by nature. For `redb` there is none: a write waits for
-//! the disk, which no file system lets one wait for without a thread; so give it a thread of the runtime
-//! (`spawn_blocking`, or what it is called there).
+//! Promises (L1 to L7), answers and errors are those of the blocking ones, word for word. [`Blocking`] makes an
+//! asynchronous counter or log of one in memory, and `postgres` has its own. There is none for `redb`: its writes wait
+//! for the disk, which needs a thread. Give it a blocking thread of the runtime (`spawn_blocking` on tokio).
 //!
 //! # Waiting
 //!
-//! Nothing here reads a clock or sleeps. The drivers that wait take a function, `wait`. It is given a time in milliseconds,
-//! by the caller's clock. It returns a future that ends at that time, or earlier if something may be new, with the time
-//! that it is then. On tokio, with `began` a `tokio::time::Instant`:
+//! Nothing here reads a clock or sleeps. The drivers that wait take a function `wait`. Its argument is a time in
+//! milliseconds of the caller's clock. It returns a future that ends at that time, or earlier if something may be new,
+//! with the current time. On tokio, with `began` a `tokio::time::Instant`:
 //!
 //! ```text
 //!   async |until_ms| {
@@ -38,12 +38,14 @@
 //!
 //! # Dropping a future
 //!
-//! A future may be dropped at any `.await`, as `select!` and time-outs do. The request that was under way is then
-//! *unknown*, exactly as after an error: numbers are spent or not, a write is done, or not, or will be. The machines
-//! live through it: call the same function again. None of them takes a message out of a
-//! machine and then waits.
+//! A future may be dropped at any `.await`, as `select!` and time-outs do. The outcome of the request under way is then
+//! *unknown*, exactly as after an error: numbers may be spent, and a write may be done, now or later. The machines are
+//! unharmed: call the same function again. No driver takes a message out of a machine and then waits, so no message is
+//! lost.
 //!
 //! # Examples
+//!
+//! A publisher and a subscriber in one future, without a runtime. Publish a second message, and await `next` twice.
 //!
 //! ```
 //! use std::pin::pin;
@@ -65,7 +67,7 @@
 //!     let wait = async |until_ms| until_ms; // in life: sleep
 //!     asynchronous::next(&mut bob, &log, wait).await.expect("no faults").payload
 //! };
-//! // Any runtime will do. In memory nothing is waited for, and one poll is all.
+//! // Any runtime will do. In memory nothing has to wait, so one poll is enough.
 //! let mut talk = pin!(talk);
 //! assert_eq!(talk.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Some("tea?")));
 //! ```
@@ -87,9 +89,11 @@ pub use follow::{
 };
 pub use publish::{settle, settle_append};
 
-/// A linearizable counter; as [`Counter`](happens_before::counter::Counter), which says what is promised.
+/// A linearizable counter, with the promises of [`Counter`](happens_before::counter::Counter).
 ///
 /// # Examples
+///
+/// One request takes three numbers, and the answer is the first of them.
 ///
 /// ```
 /// use core::num::NonZeroU64;
@@ -115,16 +119,16 @@ pub trait AsyncCounter {
     ///
     /// # Errors
     ///
-    /// That of the implementation; nothing was taken.
+    /// The error of the implementation; no number was taken.
     fn current(&self) -> impl Future<Output = Result<u64, Self::Error>> + Send;
 }
 
 /// A log that can be read, sealed and trimmed; its promises are those of [`Log`](happens_before::broadcast::Log).
 pub trait AsyncLog<I, P> {
-    /// The error of a request that was not carried out, or not answered.
+    /// The error of a request that failed, or was not answered.
     type Error;
 
-    /// Reads occupied slots from `from` on, in order, leaving out holes, within `limit`.
+    /// Reads the occupied slots from `from` on, in order and without holes, within `limit`.
     ///
     /// # Errors
     ///
@@ -139,25 +143,25 @@ pub trait AsyncLog<I, P> {
     ///
     /// # Errors
     ///
-    /// As [there](happens_before::broadcast::Log::seal); unknown whether it is sealed. Repeat it.
+    /// As [there](happens_before::broadcast::Log::seal); unknown whether the log is sealed. Repeat the request.
     fn seal(&self, epoch: u64) -> impl Future<Output = Result<SealAnswer, Self::Error>> + Send;
 
     /// Forgets the slots below `below`, and returns the first that is kept.
     ///
     /// # Errors
     ///
-    /// As [there](happens_before::broadcast::Log::trim); unknown whether it is trimmed. Repeat it.
+    /// As [there](happens_before::broadcast::Log::trim); unknown whether the slots are trimmed. Repeat the request.
     fn trim(&self, below: u64) -> impl Future<Output = Result<u64, Self::Error>> + Send;
 }
 
-/// A log whose slots are written once; as [`SlotLog`](happens_before::broadcast::SlotLog).
+/// A log whose slots are written once, like [`SlotLog`](happens_before::broadcast::SlotLog).
 pub trait AsyncSlotLog<I, P>: AsyncLog<I, P> {
-    /// Writes `entry` into `slot`, if nothing is there.
+    /// Writes `entry` into `slot`, if the slot is empty.
     ///
     /// # Errors
     ///
-    /// As [there](happens_before::broadcast::SlotLog::write); unknown whether it is written. Repeat the same write to
-    /// the same slot.
+    /// As [there](happens_before::broadcast::SlotLog::write); unknown whether the entry is written. Repeat the same
+    /// write to the same slot.
     fn write(
         &self,
         slot: u64,
@@ -165,13 +169,13 @@ pub trait AsyncSlotLog<I, P>: AsyncLog<I, P> {
     ) -> impl Future<Output = Result<WriteAnswer<I, P>, Self::Error>> + Send;
 }
 
-/// A log that numbers and stores in one step; as [`AppendLog`](happens_before::broadcast::AppendLog).
+/// A log that numbers and stores an entry in one step, like [`AppendLog`](happens_before::broadcast::AppendLog).
 pub trait AsyncAppendLog<I, P>: AsyncLog<I, P> {
     /// Stores `entry` in the slot after the highest occupied one.
     ///
     /// # Errors
     ///
-    /// As [there](happens_before::broadcast::AppendLog::append); unknown whether it is stored. Append the same entry
-    /// again.
+    /// As [there](happens_before::broadcast::AppendLog::append); unknown whether the entry is stored. Append the same
+    /// entry again.
     fn append(&self, entry: &Entry<I, P>) -> impl Future<Output = Result<AppendAnswer, Self::Error>> + Send;
 }

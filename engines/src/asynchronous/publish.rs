@@ -8,10 +8,10 @@ use happens_before::{NodeId, Publisher};
 
 use super::{AsyncAppendLog, AsyncCounter, AsyncSlotLog};
 
-/// Drives what is outstanding to its end; `None` if nothing is. A call of the counter and one of the log, more if the
-/// slot was filled.
+/// Drives the outstanding entry to its end; returns `None` if nothing is outstanding. It makes one call of the counter
+/// and one of the log, and more if the slot was filled.
 ///
-/// The counter must be that of the epoch which the publisher has [entered](Publisher::enter).
+/// The counter must be the one of the epoch that the publisher has [entered](Publisher::enter).
 ///
 /// # Errors
 ///
@@ -53,11 +53,12 @@ where
     }
 }
 
-/// Drives what is outstanding to its end, over an engine that numbers by itself; `None` if nothing is.
+/// Drives the outstanding entry to its end, over an engine that numbers by itself; returns `None` if nothing is
+/// outstanding.
 ///
 /// # Errors
 ///
-/// As [`settle`], but for the counter, which there is none of.
+/// As [`settle`], except those of a counter: there is none.
 pub async fn settle_append<I, P, L>(
     publisher: &mut Publisher<I, P>,
     log: &L,

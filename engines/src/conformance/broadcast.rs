@@ -1,4 +1,4 @@
-//! Publishers and subscribers over an engine that does not always answer, judged from the outside.
+//! Publishers and subscribers over an engine that loses requests and answers, judged from the outside.
 
 use core::fmt::Debug;
 use core::num::NonZeroU64;
@@ -26,7 +26,7 @@ const PUBLISHERS: u64 = 3;
 const MESSAGES: u64 = 20;
 const SUBSCRIBERS: usize = 2;
 
-/// The engine may lose an answer on purpose, but not fail.
+/// Panics unless the answer was lost on purpose: the engine itself must not fail.
 fn on_purpose<E: Debug>(lost: &Lost<E>) {
     if let Lost::Engine(error) = lost {
         panic!("the engine failed: {error:?}");
@@ -67,7 +67,7 @@ fn followed<L: Debug>(followed: Result<(), FollowError<Node, Payload, Lost<L>>>)
 ///
 /// # Panics
 ///
-/// If the subscribers do not deliver one order, with everything that was acknowledged, and nothing twice.
+/// If the subscribers do not all deliver one order, with everything acknowledged and nothing twice.
 pub fn broadcast<C, L>(counter: &C, log: &L, seed: u64)
 where
     C: Counter + Sync,
@@ -79,7 +79,7 @@ where
     let (counter, unreliable) = (Unreliable::new(counter, seed), Unreliable::new(log, !seed));
     let calls = AtomicU64::new(0);
     let settle = |publisher: &mut _| {
-        // Now and then a publisher dies with a number.
+        // Now and then a number is taken by a publisher that dies.
         if calls.fetch_add(1, Ordering::SeqCst).is_multiple_of(5) {
             drop(counter.increment_and_get(NonZeroU64::MIN));
         }
@@ -93,7 +93,7 @@ where
 ///
 /// # Panics
 ///
-/// If the subscribers do not deliver one order, with everything that was acknowledged, and nothing twice.
+/// If the subscribers do not all deliver one order, with everything acknowledged and nothing twice.
 pub fn broadcast_appends<L>(log: &L, seed: u64)
 where
     L: AppendLog<Node, Payload> + Sync,
@@ -106,7 +106,7 @@ where
     run(LogKind::Appends, log, &unreliable, seed, settle, follow);
 }
 
-/// Lets nobody wait for a thread that has panicked.
+/// A guard that stops the other threads when its own panics.
 struct TellOthers<'a>(&'a AtomicBool);
 
 impl Drop for TellOthers<'_> {
@@ -132,7 +132,7 @@ fn run<L>(
     let judge = &Mutex::new(OrderRun::<Node, Position>::new(SUBSCRIBERS + 1));
     let total = PUBLISHERS * MESSAGES;
     let failed = &AtomicBool::new(false);
-    // Subscribers here fill what they see as a hole at once, and again and again.
+    // Subscribers here fill every hole at once, so a publisher loses many slots.
     let config = PublisherConfig { log: kind, attempts: 10_000, ..PublisherConfig::default() };
     let (settle, follow) = (&settle, &follow);
     thread::scope(|scope| {
@@ -169,7 +169,7 @@ fn run<L>(
         for site in 0..SUBSCRIBERS {
             scope.spawn(move || {
                 let _guard = TellOthers(failed);
-                // A millisecond a look: every hole is filled long before it would be in life.
+                // Each look advances the clock by a millisecond, so every hole is filled much earlier than in real use.
                 let config =
                     SubscriberConfig { poll_ms: 1, write_timeout_ms: 2, ..SubscriberConfig::default() };
                 let (mut subscriber, mut now_ms, mut delivered) = (Subscriber::new(config), 0, 0);
@@ -190,7 +190,7 @@ fn run<L>(
         }
     });
     let mut judge = judge.lock().expect("the judge has not panicked");
-    // A subscriber that comes late reads the same.
+    // A late subscriber reads the same.
     let (mut late, mut delivered) = (Subscriber::new(SubscriberConfig::default()), 0);
     for second in 0..1_000 {
         follow_appends(&mut late, log, 1_000 * second).expect("no holes are left below the last message");

@@ -1,4 +1,4 @@
-//! Is it a linearizable counter?
+//! The checks of a counter: linearizable, over threads and restarts.
 
 use core::fmt::Debug;
 use core::num::NonZeroU64;
@@ -10,7 +10,7 @@ use happens_before::counter::Counter;
 const THREADS: u64 = 4;
 const CALLS: u64 = 40;
 
-/// A call, with the times at which it began and ended, by a clock that all threads share.
+/// A call, with the times of its begin and end on a clock that all threads share.
 #[derive(Clone, Copy, Debug)]
 struct Call {
     began: u64,
@@ -25,7 +25,7 @@ struct Call {
 ///
 /// # Panics
 ///
-/// If it is none.
+/// If it breaks a promise of a counter.
 pub fn counter<C>(new: impl Fn() -> C, restart: impl Fn(C) -> C)
 where
     C: Counter + Sync,
@@ -55,7 +55,7 @@ where
     assert_eq!(counter.current().expect("current"), i64::MAX as u64);
 }
 
-/// Calls from several threads: takes of 1, 2 and 3 numbers, and looks.
+/// Records calls from several threads, which take 1, 2 and 3 numbers, or ask for the current one.
 fn record<C>(counter: &C) -> Vec<Call>
 where
     C: Counter + Sync,
@@ -89,9 +89,9 @@ where
     })
 }
 
-/// True if some order of the calls, which keeps those that did not overlap, gives these answers.
+/// Asserts that some order of the calls, in which those that did not overlap keep their order, explains the answers.
 ///
-/// Takes are ordered by their numbers, so that it is enough to look at pairs. Returns the last number.
+/// Takes are ordered by their numbers, so it is enough to look at pairs. Returns the last number.
 fn linearizable(calls: &[Call], before: u64) -> u64 {
     let mut numbers: Vec<u64> = Vec::new();
     for call in calls.iter().filter(|call| call.took) {

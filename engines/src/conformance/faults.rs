@@ -1,4 +1,4 @@
-//! An engine that does not answer: requests get lost, answers get lost, requests take effect late.
+//! An unreliable engine: requests and answers get lost, and requests take effect late.
 
 use core::num::NonZeroU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,14 +8,14 @@ use happens_before::broadcast::{
 };
 use happens_before::counter::Counter;
 
-/// A counter or a log that loses a fifth of its requests and answers; the rest of it is the engine's.
+/// A counter or a log that loses a fifth of its requests and answers. Everything else is the engine's behaviour.
 ///
-/// | what happens | of 100 requests |
+/// | fate of a request | of 100 requests |
 /// |---|---|
 /// | it is carried out and answered | 80 |
 /// | it never arrives | 7 |
 /// | it is carried out, and the answer gets lost | 7 |
-/// | it is given up by its caller, and carried out at some time later; only for a write | 6 |
+/// | its caller gives it up, and it is carried out later; only for a write | 6 |
 #[derive(Debug)]
 pub struct Unreliable<'a, T, W = ()> {
     engine: &'a T,
@@ -31,7 +31,7 @@ struct State<W> {
 /// The reason why there is no answer. `E` is the error of the engine itself.
 #[derive(Debug)]
 pub enum Lost<E> {
-    /// On purpose; unknown whether it was done, or will be.
+    /// It was lost on purpose; unknown whether it was done, or will be.
     OnPurpose,
     /// The engine failed by itself.
     Engine(E),
@@ -42,12 +42,12 @@ enum Loss {
     None,
     Request,
     Answer,
-    /// It is carried out later.
+    /// The request is carried out later.
     Late,
 }
 
 impl<'a, T, W> Unreliable<'a, T, W> {
-    /// Makes an engine unreliable, in a way that follows from the seed and from the order of the requests.
+    /// Makes an engine unreliable. The faults follow from the seed and the order of the requests.
     pub fn new(engine: &'a T, seed: u64) -> Self {
         let state = State { random: fastrand::Rng::with_seed(seed), late: Vec::new() };
         Self { engine, state: Mutex::new(state) }
@@ -108,7 +108,7 @@ impl<I, P, L: Log<I, P>> Log<I, P> for Unreliable<'_, L, (u64, Entry<I, P>)> {
 
 impl<I: Clone, P: Clone, L: SlotLog<I, P>> SlotLog<I, P> for Unreliable<'_, L, (u64, Entry<I, P>)> {
     fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, Self::Error> {
-        // One that was late is carried out before, if chance will have it.
+        // By chance, a late request is carried out first.
         let late = {
             let mut state = self.lock();
             let State { random, late } = &mut *state;

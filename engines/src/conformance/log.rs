@@ -1,4 +1,4 @@
-//! Does it answer as the log in memory does, and hold its promises while others write?
+//! The checks of a log: the same answers as the log in memory, and the promises L1 to L7 while others write.
 
 use core::cell::RefCell;
 use core::fmt::Debug;
@@ -103,9 +103,9 @@ where
     });
 }
 
-/// Checks that a slot which cannot be read is answered as unreadable, and harms no other; for logs of either kind.
+/// Checks that an unreadable slot is answered as unreadable, and harms no other slot; for logs of either kind.
 ///
-/// `log` is new. `put` stores an entry in the slot, which is the next one; `damage` changes the bytes that are stored in the
+/// `log` is new. `put` stores an entry in the slot, which is the next one. `damage` changes the stored bytes of the
 /// slot, and returns the same log.
 ///
 /// # Panics
@@ -142,7 +142,7 @@ enum Stored {
     Used(u64),
 }
 
-/// L6, one request after another, over restarts; `put` is given a slot that is empty.
+/// Checks L6, one request after another, over restarts; `put` is given an empty slot.
 fn numbers_go_up<L>(mut log: L, restart: &impl Fn(L) -> L, put: &dyn Fn(&L, u64, &Said) -> Stored)
 where
     L: Log<Node, Payload>,
@@ -161,14 +161,14 @@ where
         (Entry::skip(0, id(1, 8), 1), Stored::Used(8)),
         (Entry::fill(0), Stored::Yes), // no number
         (message(0, 1, 9), Stored::Yes),
-        // A node that is retired has used no number; one that is not retired after all, has.
+        // A retired node has used no number. After a refused retirement it still has.
         (Entry::retire(0, id(1, 9), 2), Stored::Used(9)),
         (message(0, 2, 3), Stored::Used(5)),
         (Entry::retire(0, id(1, 10), 2), Stored::Yes),
         (message(0, 2, 3), Stored::Yes),
         (message(0, 2, 3 + u64::from(u32::MAX)), Stored::Yes),
         (Entry::retire(0, id(2, 4), 2), Stored::Used(3 + u64::from(u32::MAX))),
-        (Entry::retire(0, id(2, u64::MAX), 2), Stored::Yes), // itself
+        (Entry::retire(0, id(2, u64::MAX), 2), Stored::Yes), // retires itself
         (message(0, 2, 1), Stored::Yes),
         (message(0, 3, u64::MAX), Stored::Yes),
         (Entry::marker(0, id(3, u64::MAX)), Stored::Used(u64::MAX)),
@@ -177,19 +177,19 @@ where
         assert_eq!(put(&log, slot, entry), *expected, "{entry:?} as request {slot}");
         log = restart(log);
     }
-    // What is trimmed has used its number all the same.
+    // A trimmed entry has used its number all the same.
     log.trim(1_000).expect("trim");
     assert_eq!(put(&log, 1_000, &message(0, 1, 10)), Stored::Used(10));
-    // The epoch goes before the number.
+    // The epoch is checked before the number.
     log.seal(1).expect("seal");
     assert_eq!(put(&log, 1_000, &message(0, 1, 10)), Stored::Sealed);
     assert_eq!(put(&log, 1_000, &message(1, 1, 10)), Stored::Used(10));
     assert_eq!(put(&log, 1_000, &message(1, 1, 11)), Stored::Yes);
 }
 
-/// L6, between threads: several publishers of one name, each with all numbers; each number is stored once at most.
+/// Checks L6 between threads: several publishers of one name use all numbers, and each number is stored once at most.
 ///
-/// `put` takes a thread, a number, and what to store, and returns whether it is stored.
+/// `put` takes a thread, a number and an entry, and returns whether the entry is stored.
 fn a_number_is_stored_once<L>(log: &L, put: &(impl Fn(&L, u64, u64, &Said) -> bool + Sync))
 where
     L: Log<Node, Payload> + Sync,
@@ -198,7 +198,7 @@ where
     let mut told: Vec<u64> = thread::scope(|scope| {
         let publisher = |thread| {
             move || {
-                // Each in its own words, so that nobody takes the entry of another for its own.
+                // Each thread writes its own payload, so that none takes the entry of another for its own.
                 let said = |number| Entry::message(0, Dot::new(7, number).expect("not 0"), vec![thread as u8]);
                 (1..=EACH).filter(|&number| put(log, thread, number, &said(number))).collect::<Vec<u64>>()
             }
@@ -215,7 +215,7 @@ where
     assert_eq!(stored.last(), Some(&EACH), "somebody stored the last number");
 }
 
-/// L6: a number is used when its entry is stored, and not before.
+/// Checks L6: a number is used once its entry is stored, and not before.
 fn a_refused_write_uses_no_number<L>(log: &L)
 where
     L: SlotLog<Node, Payload>,
@@ -225,15 +225,15 @@ where
     let refused = log.write(1, &message(0, 2, 9)).expect("write");
     assert_eq!(refused, WriteAnswer::Occupied(message(0, 1, 1)));
     assert_eq!(log.write(2, &message(0, 2, 3)).expect("write"), WriteAnswer::Written);
-    // Nor is a later number stored in an earlier slot.
+    // A later number is not stored in a lower slot either.
     assert_eq!(log.write(9, &message(0, 4, 1)).expect("write"), WriteAnswer::Written);
     assert_eq!(log.write(8, &message(0, 4, 2)).expect("write"), WriteAnswer::NumberUsed { highest: 1 });
     assert_eq!(log.write(8, &message(0, 5, 1)).expect("write"), WriteAnswer::Written);
     assert_eq!(log.write(10, &message(0, 4, 2)).expect("write"), WriteAnswer::Written);
-    // Occupied goes before the number.
+    // The slot is checked before the number.
     let repeated = log.write(2, &message(0, 2, 3)).expect("write");
     assert_eq!(repeated, WriteAnswer::Occupied(message(0, 2, 3)));
-    // A later number goes into a higher slot alone.
+    // A later number is stored only in a higher slot.
     assert_eq!(log.write(5, &message(0, 1, 2)).expect("write"), WriteAnswer::Written);
     let refused = log.write(4, &message(0, 1, 3)).expect("write");
     assert_eq!(refused, WriteAnswer::NumberUsed { highest: 2 });
@@ -244,7 +244,8 @@ where
     assert_eq!(log.write(3, &message(0, 2, 4)).expect("write"), WriteAnswer::Written);
 }
 
-/// A repeated append says where the first is, as long as that is the last of its node and not trimmed.
+/// Checks that a repeated append is answered with the slot of the first, if that is the last of its node and not
+/// trimmed.
 fn a_repeated_append_says_where_the_first_is<L>(log: &L)
 where
     L: AppendLog<Node, Payload> + Sync,
@@ -263,7 +264,7 @@ where
     let other = Entry::message(0, Dot::new(1, 1).expect("not 0"), b"other".to_vec());
     assert_eq!(append(&other), AppendAnswer::NumberUsed { highest: 1 });
     assert_eq!(append(&message(1, 1, 1)), AppendAnswer::NumberUsed { highest: 1 }, "of another epoch");
-    // It goes before the epoch, which is over by now.
+    // It is checked before the epoch, which is over by now.
     log.seal(1).expect("seal");
     assert_eq!(append(&message(0, 1, 1)), AppendAnswer::AlreadyAppended { slot: 1 });
     assert_eq!(append(&other), AppendAnswer::Sealed { epoch: 1 });
@@ -273,7 +274,8 @@ where
     assert_eq!(append(&message(1, 1, 2)), AppendAnswer::NumberUsed { highest: 2 }, "nobody knows what it was");
 }
 
-/// However few bytes a read may take, it returns two entries, or all there are; and reading on comes to the end.
+/// Checks that a read returns two entries, or all that exist, however few bytes it may take, and that reading on
+/// reaches the end.
 fn a_read_within_few_bytes_gets_on<L>(log: &L, put: &dyn Fn(&L, u64, &Said))
 where
     L: Log<Node, Payload>,
@@ -326,7 +328,7 @@ where
     for request in 1..=REQUESTS as u64 {
         match random.u8(..100) {
             0..60 => {
-                // Most numbers are new, some are used already.
+                // Most numbers are new, some were used before.
                 let (epoch, number) = (random.u64(..4), (8 + 3 * request).saturating_sub(random.u64(..10)));
                 let id = Dot::new(random.u64(..3), number).expect("not 0");
                 last = match random.u8(..20) {
@@ -344,7 +346,7 @@ where
                 let (from, limit) = (random.u64(..first + 14), ReadLimit::entries(random.usize(..5)));
                 let (here, there) = (log.read(from, limit).expect("read"), model.borrow().read(from, limit));
                 if let (ReadAnswer::Entries(here), ReadAnswer::Entries(there)) = (&here, &there) {
-                    // An engine may return fewer, but not none.
+                    // An engine may return fewer entries, but not none.
                     assert!(
                         there.starts_with(here) && here.is_empty() == there.is_empty(),
                         "{here:?}, not {there:?}"
@@ -358,7 +360,7 @@ where
                 assert_eq!(log.seal(epoch).expect("seal"), model.borrow_mut().seal(epoch), "seal({epoch})");
             }
             93..96 => {
-                // Up to one slot that was never reached.
+                // This may trim a slot that was never reached.
                 let below = random.u64(..first + 4);
                 first = model.borrow_mut().trim(below);
                 assert_eq!(log.trim(below).expect("trim"), first, "trim({below})");
@@ -373,7 +375,7 @@ where
     );
 }
 
-/// Numbers that no slot has: refused, or nothing there, and no harm done.
+/// Checks numbers beyond all slots: they are refused or find nothing, and do no harm.
 fn out_of_range<L>(log: &L)
 where
     L: SlotLog<Node, Payload>,
@@ -390,7 +392,7 @@ where
     assert_eq!(log.write(1, &entry).expect("write"), WriteAnswer::Written);
 }
 
-/// A trimmed slot counts as occupied, though nothing was ever written there.
+/// Checks that a trimmed slot counts as occupied, even if it was never written.
 fn trimmed_beyond_the_tail<L>(log: &L)
 where
     L: Log<Node, Payload>,
@@ -402,7 +404,8 @@ where
     assert_eq!((sealed.epoch, sealed.tail), (1, 9));
 }
 
-/// L1: all write every slot; for each, one is told that it has written, and all others who that was.
+/// Checks L1: all threads write every slot. For each slot, one is answered that it has written, and all others are
+/// shown its entry.
 fn one_writer_wins<L>(log: &L)
 where
     L: SlotLog<Node, Payload> + Sync,
@@ -429,15 +432,15 @@ where
     }
 }
 
-/// L4: writers write on and on; when `seal` has answered, nothing of before is stored any more.
+/// Checks L4 while writers write without end: once `seal` has answered, no entry of an earlier epoch is stored.
 ///
-/// `put` takes a thread, how often it has written, and what to write; it returns the slot, or `None` if it is sealed.
+/// `put` takes a thread, the count of its writes, and an entry. It returns the slot, or `None` if the log is sealed.
 fn sealed_is_sealed<L>(log: &L, put: &(impl Fn(&L, u64, u64, &Said) -> Option<u64> + Sync))
 where
     L: Log<Node, Payload> + Sync,
     L::Error: Debug,
 {
-    // Nobody runs far ahead of a seal that is slow to come: there may be room for some thousands only.
+    // No writer runs far ahead of a slow seal: the log may have room for only some thousand entries.
     let (written, allowed) = (&AtomicU64::new(0), &AtomicU64::new(20 * EACH));
     let (tail, at_seal, told) = thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
@@ -483,7 +486,7 @@ where
     assert!(log.seal(0).expect("seal").epoch == 1, "epochs do not go back");
 }
 
-/// L5: writers write the slots near the mark, while it moves; a write that began below it does not get in.
+/// Checks L5 while writers write the slots near the moving mark: a write that began below the mark is not stored.
 fn trimmed_is_trimmed<L>(log: &L)
 where
     L: SlotLog<Node, Payload> + Sync,
@@ -500,13 +503,14 @@ where
                     if slot > last {
                         return written;
                     }
-                    // Not far ahead of the mark: so the third of the three is below it, and the second is near it.
+                    // Writers stay near the mark: the third of the three slots is below it, and the second is close to
+                    // it.
                     while mark.load(Ordering::SeqCst) + 8 < slot {
                         thread::yield_now();
                     }
                     for slot in [slot, slot.saturating_sub(6).max(1), slot.saturating_sub(9).max(1)] {
                         let first = mark.load(Ordering::SeqCst);
-                        // Each of a node of its own: those of one node would have to go up.
+                        // Each entry is of a new node: the numbers of one node would have to go up.
                         number += 1;
                         match log.write(slot, &message(0, THREADS * number + node, 1)).expect("write") {
                             WriteAnswer::Written => {
@@ -523,7 +527,7 @@ where
                             WriteAnswer::Occupied(_) => {
                                 assert!(slot >= first, "L3: trimmed goes before occupied")
                             }
-                            // Below a slot that this thread has written.
+                            // The slot is below one that this thread has written.
                             WriteAnswer::NumberUsed { .. } => {
                                 assert!(slot >= first, "L3: trimmed goes before a used number")
                             }
@@ -553,7 +557,8 @@ where
     assert_eq!(log.read(first - 1, ReadLimit::entries(1)).expect("read"), ReadAnswer::Trimmed { first });
 }
 
-/// Reads give 1, 2, 3, ... at every moment, with all that was answered before; later is higher.
+/// Checks that reads return slots 1, 2, 3, ... at every moment, with every answered entry, and later ones in higher
+/// slots.
 fn no_hole_at_any_moment<L>(log: &L)
 where
     L: AppendLog<Node, Payload> + Sync,

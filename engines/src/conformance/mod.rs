@@ -1,18 +1,20 @@
-//! The tests that every engine passes: for those of this crate, and for one of your own.
+//! The tests that every engine must pass: those of this crate, and your own.
 //!
-//! Each function panics with what is wrong, and with the seed where there is one. All take a function that makes a *new,
-//! empty* counter or log each time it is called, and one that *restarts* it: drops what it is given, opens the same again,
-//! and returns it. What has nothing to restart is returned as it came.
+//! Each function panics with the fault, and with the seed if there is one. Most take two functions. One makes a *new,
+//! empty* counter or log at each call. The other *restarts* its argument: it drops it, opens the same one again, and
+//! returns it. An engine that cannot be restarted is returned unchanged.
 //!
-//! | function | what it checks |
+//! | function | checks |
 //! |---|---|
 //! | [`counter`](counter()) | numbers from 1, each once; linearizable between threads; kept over a restart; a request too large changes nothing |
-//! | [`slots`] | the same answers as [`MemoryLog`], request by request, over restarts; one of many writers wins; sealed is sealed, trimmed is trimmed, whoever writes meanwhile; the numbers of a node go up; a read within few bytes gets on |
-//! | [`appends`] | the same for appends; no hole at any moment; later is higher; a repeated append says where the first is |
-//! | [`unreadable`] | a slot whose bytes were damaged is answered as unreadable, and what is beyond it is read |
-//! | [`broadcast`](broadcast()), [`broadcast_appends`] | publishers and subscribers over it, whose requests and answers get lost and late ([`Unreliable`]), with dead number takers and a new epoch; judged by [`check::OrderRun`](happens_before::check::OrderRun) |
+//! | [`slots`] | the same answers as [`MemoryLog`], request by request, over restarts; one of many writers wins; sealed is sealed and trimmed is trimmed, even while others write; the numbers of a node go up; a read within few bytes makes progress |
+//! | [`appends`] | the same for appends; no hole at any moment; later entries in higher slots; a repeated append is answered with the first slot |
+//! | [`unreadable`] | a slot whose bytes were damaged is answered as unreadable, and later slots are read |
+//! | [`broadcast`](broadcast()), [`broadcast_appends`] | publishers and subscribers whose requests and answers are lost or late ([`Unreliable`]), with publishers that die and a new epoch; judged by [`check::OrderRun`](happens_before::check::OrderRun) |
 //!
 //! # Examples
+//!
+//! The suite on the counter and the log in memory. Give your own engine instead, and a `restart` that opens it again.
 //!
 //! ```
 //! use std::sync::Mutex;
@@ -38,7 +40,7 @@ pub use log::{appends, slots, unreadable};
 #[cfg(doc)]
 use happens_before::broadcast::MemoryLog;
 
-/// The seed of HAPPENS_BEFORE_SEED, or this one.
+/// Returns the seed in HAPPENS_BEFORE_SEED, or `default`.
 fn seed(default: u64) -> u64 {
     let given = std::env::var("HAPPENS_BEFORE_SEED").ok();
     given.map_or(default, |given| given.parse().expect("HAPPENS_BEFORE_SEED is a number"))

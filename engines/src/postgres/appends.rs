@@ -1,4 +1,4 @@
-//! Appends: number and row in one statement, so that there are no holes, nor the look of any.
+//! Appends: number and row in one statement, so that no reader ever sees a hole.
 
 use ::postgres::Client;
 use happens_before::broadcast::{AppendAnswer, AppendLog, Entry, Log, ReadAnswer, ReadLimit, SealAnswer};
@@ -13,16 +13,16 @@ use super::pool::{Connection, Parameter};
 use crate::asynchronous::{AsyncAppendLog, AsyncLog};
 use crate::error::MAX;
 
-/// A log that numbers and stores in one step, in a [`Postgres`](super::Postgres), or with the other client in an
-/// [`AsyncPostgres`](super::AsyncPostgres); clones are the same log.
+/// A log that numbers and stores in one step, in a [`Postgres`](super::Postgres) or an
+/// [`AsyncPostgres`](super::AsyncPostgres). Clones are the same log.
 ///
-/// An append costs a round trip and a synchronous write, one after another: who appends holds the log's row until the
-/// write is done. The rest costs what it does in [`PostgresSlots`](super::PostgresSlots).
+/// An append costs a round trip and a synchronous write. Appends run one after another, since each locks the log's row
+/// until its write is done. All other requests cost the same as in [`PostgresSlots`](super::PostgresSlots).
 ///
 /// # Errors
 ///
-/// [`PostgresError`], which says whether it is done. Where that is [`Unknown`](PostgresError::Unknown), append the same
-/// entry again: it says where the first is.
+/// [`PostgresError`], which says whether the request is done. If that is [`Unknown`](PostgresError::Unknown), append
+/// the same entry again: the answer names the slot of the first one.
 pub struct PostgresAppends<I, P, C = Client>(pub(super) Shared<I, P, C>);
 
 a_log!(PostgresAppends);
@@ -61,7 +61,7 @@ impl<I, P, C: Connection> PostgresAppends<I, P, C> {
         match used {
             Some(highest) => Ok(AppendAnswer::NumberUsed { highest }),
             None if last >= MAX => Err(PostgresError::Exhausted { last }),
-            // What refused has gone meanwhile: a retired node is forgotten.
+            // The row that refused is gone: its node was retired meanwhile.
             None => Err(overtaken()),
         }
     }

@@ -1,4 +1,4 @@
-//! The asynchronous twin. Whoever makes a connection also sees to it that it is driven: so no runtime is chosen here.
+//! The asynchronous client. The caller who makes a connection also drives it, so any runtime will do.
 
 use core::fmt;
 use std::sync::Arc;
@@ -41,20 +41,22 @@ impl Connection for Client {
     }
 }
 
-/// A database of counters and logs whose requests are awaited; clones share it and its connections.
+/// A database of counters and logs whose requests are awaited. Clones share it and its connections.
 ///
-/// What it makes are the types that [`Postgres`](super::Postgres) makes, over the other client: they implement
-/// [`AsyncCounter`](crate::asynchronous::AsyncCounter), [`AsyncSlotLog`](crate::asynchronous::AsyncSlotLog) and
-/// [`AsyncAppendLog`](crate::asynchronous::AsyncAppendLog). Both databases may be open on the same tables.
+/// Its counters and logs are of the same types as those of [`Postgres`](super::Postgres), but over the asynchronous
+/// client. They implement [`AsyncCounter`](crate::asynchronous::AsyncCounter),
+/// [`AsyncSlotLog`](crate::asynchronous::AsyncSlotLog) and [`AsyncAppendLog`](crate::asynchronous::AsyncAppendLog).
+/// Both databases may be open on the same tables.
 ///
-/// A request whose future is dropped before its answer is *unknown*, and its connection is closed.
+/// If a future is dropped before its answer, the outcome of the request is *unknown*, and its connection is closed.
 ///
 /// There is no listener: notifications come out of the connection, which the caller drives. `LISTEN happens_before` on
-/// one of your own; the payload is the name of the log. It is a wake-up, never a reason not to poll.
+/// your own connection; the payload is the name of the log. A notification is only a wake-up, so keep polling.
 ///
 /// # Examples
 ///
-/// On tokio:
+/// On tokio, with a connection that is spawned and ends with its client. Write the slot again: the answer is `Occupied`
+/// with the same order.
 ///
 /// ```no_run
 /// use core::num::NonZeroU64;
@@ -84,9 +86,10 @@ pub struct AsyncPostgres {
 }
 
 impl AsyncPostgres {
-    /// Connects in your own way, and makes the tables if there are none, in the first schema of the search path.
+    /// Connects with a function of the caller, and makes the tables if there are none, in the first schema of the
+    /// search path.
     ///
-    /// `connect` also sees to it that the connection is driven, as by spawning it on the runtime.
+    /// `connect` must also drive the connection, for example by spawning it on the runtime.
     ///
     /// # Errors
     ///
@@ -103,7 +106,7 @@ impl AsyncPostgres {
         Ok(Self { pool: Arc::new(pool) })
     }
 
-    /// Returns the counter of that name; a new one starts at 1. A round trip.
+    /// Returns the counter of that name; a new one starts at 1. Costs a round trip.
     ///
     /// # Errors
     ///
@@ -112,20 +115,22 @@ impl AsyncPostgres {
         PostgresCounter::make(&self.pool, name).await
     }
 
-    /// Returns the log of that name, whose slots are written by number; a new one is empty, in epoch 0. Two round trips.
+    /// Returns the log of that name, whose slots are written by number; a new one is empty, in epoch 0. Costs two round
+    /// trips.
     ///
     /// # Errors
     ///
-    /// [`PostgresError`](super::PostgresError); try again, unless it is a log of [`appends`](Self::appends).
+    /// [`PostgresError`](super::PostgresError); try again, unless the log exists as one of [`appends`](Self::appends).
     pub async fn slots<I, P>(&self, name: &str) -> Result<PostgresSlots<I, P, Client>> {
         Shared::make(&self.pool, name, "slots").await.map(PostgresSlots)
     }
 
-    /// Returns the log of that name, which numbers and stores in one step; a new one is empty, in epoch 0. Two round trips.
+    /// Returns the log of that name, which numbers and stores in one step; a new one is empty, in epoch 0. Costs two
+    /// round trips.
     ///
     /// # Errors
     ///
-    /// [`PostgresError`](super::PostgresError); try again, unless it is a log of [`slots`](Self::slots).
+    /// [`PostgresError`](super::PostgresError); try again, unless the log exists as one of [`slots`](Self::slots).
     pub async fn appends<I, P>(&self, name: &str) -> Result<PostgresAppends<I, P, Client>> {
         Shared::make(&self.pool, name, "appends").await.map(PostgresAppends)
     }

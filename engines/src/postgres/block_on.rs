@@ -1,4 +1,4 @@
-//! Awaits a future on a thread that has no runtime.
+//! A runtime for one future on one thread.
 
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};

@@ -1,4 +1,5 @@
-//! The blocking twin: a client that blocks, under the same code, which then never waits for anything but a place.
+//! The blocking client, under the same code as the asynchronous one. Over it the code awaits only a place among the
+//! connections.
 
 use core::fmt;
 use std::sync::Arc;
@@ -45,9 +46,11 @@ impl Connection for Client {
     }
 }
 
-/// A database of counters and logs; clones share it and its connections.
+/// A database of counters and logs. Clones share it and its connections.
 ///
 /// # Examples
+///
+/// A number, and an entry in its slot. Write the slot again: the answer is `Occupied` with the same order.
 ///
 /// ```no_run
 /// use core::num::NonZeroU64;
@@ -69,7 +72,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Connects without TLS, as one does to a server on the same machine, and makes the tables if there are none.
+    /// Connects without TLS, which suits a server on the same machine, and makes the tables if there are none.
     ///
     /// `url` is a connection string or URL of `libpq`.
     ///
@@ -81,13 +84,14 @@ impl Postgres {
         Self::open_with(PostgresConfig::default(), move || config.connect(NoTls))
     }
 
-    /// Connects in your own way, and makes the tables if there are none, in the first schema of the search path.
+    /// Connects with a function of the caller, and makes the tables if there are none, in the first schema of the
+    /// search path.
     ///
     /// # Errors
     ///
-    /// [`NotDone`](crate::EngineError::NotDone) if the server cannot be reached, may lose what it has answered, or refuses
-    /// to make the tables; [`Unknown`](crate::EngineError::Unknown) if the connection ended meanwhile. Open again in any
-    /// case.
+    /// [`NotDone`](crate::EngineError::NotDone) if the server cannot be reached, is set to lose data in a crash, or
+    /// refuses to make the tables; [`Unknown`](crate::EngineError::Unknown) if the connection ended meanwhile. Open
+    /// again in any case.
     pub fn open_with(
         config: PostgresConfig,
         connect: impl Fn() -> core::result::Result<Client, Error> + Send + Sync + 'static,
@@ -101,7 +105,7 @@ impl Postgres {
         Ok(Self { pool: Arc::new(pool) })
     }
 
-    /// Returns the counter of that name; a new one starts at 1. A round trip.
+    /// Returns the counter of that name; a new one starts at 1. Costs a round trip.
     ///
     /// # Errors
     ///
@@ -110,27 +114,29 @@ impl Postgres {
         block_on(PostgresCounter::make(&self.pool, name))
     }
 
-    /// Returns the log of that name, whose slots are written by number; a new one is empty, in epoch 0. Two round trips.
+    /// Returns the log of that name, whose slots are written by number; a new one is empty, in epoch 0. Costs two round
+    /// trips.
     ///
     /// # Errors
     ///
-    /// [`PostgresError`](super::PostgresError); try again, unless it is a log of [`appends`](Self::appends).
+    /// [`PostgresError`](super::PostgresError); try again, unless the log exists as one of [`appends`](Self::appends).
     pub fn slots<I, P>(&self, name: &str) -> Result<PostgresSlots<I, P>> {
         block_on(Shared::make(&self.pool, name, "slots")).map(PostgresSlots)
     }
 
-    /// Returns the log of that name, which numbers and stores in one step; a new one is empty, in epoch 0. Two round trips.
+    /// Returns the log of that name, which numbers and stores in one step; a new one is empty, in epoch 0. Costs two
+    /// round trips.
     ///
     /// # Errors
     ///
-    /// [`PostgresError`](super::PostgresError); try again, unless it is a log of [`slots`](Self::slots).
+    /// [`PostgresError`](super::PostgresError); try again, unless the log exists as one of [`slots`](Self::slots).
     pub fn appends<I, P>(&self, name: &str) -> Result<PostgresAppends<I, P>> {
         block_on(Shared::make(&self.pool, name, "appends")).map(PostgresAppends)
     }
 
-    /// Listens for writes and appends to the log of that name, if those who write [`notify`](PostgresConfig::notify).
+    /// Listens for writes and appends to the log of that name, if the writers [`notify`](PostgresConfig::notify).
     ///
-    /// It takes a connection of its own.
+    /// It uses a connection of its own.
     ///
     /// # Errors
     ///
@@ -148,17 +154,17 @@ impl fmt::Debug for Postgres {
     }
 }
 
-/// Waits until a log may have something new: a wake-up, never a reason not to poll.
+/// A listener that waits until a log may have something new. It only wakes up a reader, which must still poll.
 ///
-/// Notifications get lost with a connection, and come only from those who were told to notify. So read after every wait,
-/// whatever it returned; the time-out is the longest that a message is late.
+/// Notifications are lost with a connection, and only writers that are configured to notify send them. So read after
+/// every wait, whatever it returned. The time-out bounds the delay of a message.
 pub struct Listener {
     client: Client,
     name: Box<str>,
 }
 
 impl Listener {
-    /// Waits for a write or an append, at most for `timeout`; returns whether there was one.
+    /// Waits for a write or an append, for at most `timeout`; returns whether there was one.
     ///
     /// # Errors
     ///
@@ -175,7 +181,7 @@ impl Listener {
                 }
             }
         }
-        // All those that came meanwhile are one wake-up.
+        // All notifications that came meanwhile are one wake-up.
         let mut more = notifications.iter();
         while more.next().map_err(not_done)?.is_some() {}
         Ok(woken)

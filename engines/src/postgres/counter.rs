@@ -1,7 +1,8 @@
-//! The counter: one row, updated by whoever takes numbers.
+//! The counter: one row, which every take of numbers updates.
 //!
-//! Never a sequence: what a sequence hands out it logs for 32 numbers at once, with whatever transaction happens to need
-//! the next 32, and a crash before that one commits repeats numbers that others were answered.
+//! It is never a sequence. A sequence writes its state to the server's log for 32 numbers at once, in the transaction
+//! that happens to need the next 32. If the server crashes before that transaction commits, numbers that other callers
+//! were answered are given again.
 
 use core::fmt;
 use core::num::NonZeroU64;
@@ -17,16 +18,17 @@ use super::error::{PostgresError, Result, after_done, durable, number};
 use super::pool::{Connection, Pool};
 use crate::asynchronous::AsyncCounter;
 
-/// A linearizable counter in a [`Postgres`](super::Postgres), or with the other client in an
-/// [`AsyncPostgres`](super::AsyncPostgres); clones are the same counter.
+/// A linearizable counter in a [`Postgres`](super::Postgres) or an [`AsyncPostgres`](super::AsyncPostgres). Clones are
+/// the same counter.
 ///
-/// Taking numbers costs a round trip and a synchronous write, one after another, since the row is locked until the write
-/// is done; [`Coalesced`](crate::Coalesced) shares both among threads. `current` costs a round trip.
+/// Taking numbers costs a round trip and a synchronous write. Takes run one after another, since each locks the row
+/// until its write is done. [`Coalesced`](crate::Coalesced) shares both costs among threads. `current` costs a round
+/// trip.
 ///
 /// # Errors
 ///
-/// [`PostgresError`]. Where a take is [`Unknown`](PostgresError::Unknown), its numbers are spent or not,
-/// and nobody else gets them.
+/// [`PostgresError`]. If the outcome of a take is [`Unknown`](PostgresError::Unknown), its numbers may be spent, and no
+/// other caller gets them.
 pub struct PostgresCounter<C = Client> {
     pool: Arc<Pool<C>>,
     name: Arc<str>,
@@ -82,24 +84,24 @@ impl<C: Connection> PostgresCounter<C> {
 }
 
 impl PostgresCounter {
-    /// Sees to it that only numbers above `last` are taken from now on: what a new epoch does with the tail that
-    /// [`seal`](happens_before::broadcast::Log::seal) returned. A second time changes nothing.
+    /// Raises the counter, so that only numbers above `last` are taken from now on. A new epoch does so with the tail
+    /// that [`seal`](happens_before::broadcast::Log::seal) returned. A second call changes nothing.
     ///
     /// # Errors
     ///
-    /// [`PostgresError`] says whether it is done; repeat it if that is unknown.
+    /// [`PostgresError`], which says whether it is done; repeat it if that is unknown.
     pub fn raise(&self, last: u64) -> Result<()> {
         block_on(self.raise_to(last))
     }
 }
 
 impl PostgresCounter<AsyncClient> {
-    /// Sees to it that only numbers above `last` are taken from now on: what a new epoch does with the tail that
-    /// [`seal`](crate::asynchronous::AsyncLog::seal) returned. A second time changes nothing.
+    /// Raises the counter, so that only numbers above `last` are taken from now on. A new epoch does so with the tail
+    /// that [`seal`](crate::asynchronous::AsyncLog::seal) returned. A second call changes nothing.
     ///
     /// # Errors
     ///
-    /// [`PostgresError`] says whether it is done; repeat it if that is unknown, or if the future was dropped.
+    /// [`PostgresError`], which says whether it is done; repeat it if that is unknown, or if the future was dropped.
     pub async fn raise(&self, last: u64) -> Result<()> {
         self.raise_to(last).await
     }

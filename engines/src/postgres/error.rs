@@ -1,7 +1,7 @@
-//! What goes wrong at a server, and on the way there; and whether the request is done then.
+//! Failures of a server and of the connection to it, and whether the request is done then.
 //!
-//! The whole decision is [`executed`], and [`after_done`] for requests of two statements: everything before the execution of
-//! a statement is not done.
+//! [`executed`] makes the whole decision, and [`after_done`] for requests of two statements. A failure before the
+//! execution of a statement is not done.
 
 use core::fmt;
 
@@ -15,24 +15,24 @@ pub type PostgresError = EngineError<ServerError>;
 
 pub(super) type Result<T> = core::result::Result<T, PostgresError>;
 
-/// A fault at the server, or on the way there.
+/// A fault of the server, or of the connection to it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// The error of the client: no connection, or what the server answered.
+    /// An error of the client: no connection, or an error that the server answered.
     Client(tokio_postgres::Error),
-    /// The server runs with `fsync = off`: what it answers does not survive a crash. Turn it on.
+    /// The server runs with `fsync = off`, so its answers do not survive a crash. Turn it on.
     NotDurable,
     /// A table is `UNLOGGED` or temporary: the server empties it in a crash. Make it `LOGGED`.
     Unlogged,
     /// The tables are of an earlier version, whose entries have no checksums. Read them with that version, and write
-    /// what they hold to other tables.
+    /// their content to new tables.
     EarlierVersion,
-    /// There is a log of that name, of the other kind.
+    /// The log of that name exists, but is of the other kind.
     OtherKind,
     /// The row that refused the request was removed before it could be read. Repeat the request.
     Overtaken,
-    /// A row is not as this engine leaves it: another program changed it.
+    /// A row is not as this engine writes it: another program has changed it.
     Foreign,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Display for ServerError {
                 None => error.fmt(f),
             },
             Self::NotDurable => {
-                f.write_str("the server has fsync = off, and would forget in a crash; turn it on")
+                f.write_str("the server has fsync = off, and would lose data in a crash; turn it on")
             }
             Self::Unlogged => {
                 f.write_str("a table is unlogged, and would be emptied in a crash; alter it to be logged")
@@ -53,11 +53,13 @@ impl fmt::Display for ServerError {
                 "the tables are of an earlier version, whose entries have no checksums; \
                  read them with that version, and write what they hold to other tables",
             ),
-            Self::OtherKind => {
-                f.write_str("the log exists, of the other kind; a log is of slots or of appends")
+            Self::OtherKind => f.write_str(
+                "the log exists as one of the other kind; open it as slots or as appends, as it was made",
+            ),
+            Self::Overtaken => f.write_str("the row that refused the request is gone; repeat the request"),
+            Self::Foreign => {
+                f.write_str("a row is not as this engine writes it; find out which other program writes it")
             }
-            Self::Overtaken => f.write_str("what refused the request is gone meanwhile; repeat it"),
-            Self::Foreign => f.write_str("a row is not as this engine leaves it; find out who else writes it"),
         }
     }
 }
@@ -76,9 +78,9 @@ impl core::error::Error for ServerError {
     }
 }
 
-/// Begins a statement that changes something: its commit then waits for the disk, also where the default is
-/// `synchronous_commit = off`. It holds for this transaction, and is part of the statement, so that it arrives whichever
-/// connection of a pooler the statement takes. What is changed comes `FROM durable`.
+/// Begins a statement that changes something, so that its commit waits for the disk even if the default is
+/// `synchronous_commit = off`. The setting holds for this transaction. It is part of the statement, so it works over
+/// any connection of a pooler. The change must select `FROM durable`.
 macro_rules! durable {
     ($sql:literal) => {
         concat!(
@@ -94,26 +96,28 @@ macro_rules! durable {
 
 pub(super) use durable;
 
-/// Makes the error of a request whose reason for refusal was removed before it could be looked at.
+/// Makes the error of a request whose reason for refusal was removed before it could be read.
 pub(super) fn overtaken() -> PostgresError {
     PostgresError::NotDone(ServerError::Overtaken)
 }
 
-/// Tells whether the statement was rolled back because the entry's number is not above those of its node: it divides by 0
-/// then, see [`numbered`](super::log::numbered).
+/// Returns whether the statement was rolled back because the entry's number is not above those of its node. It divides
+/// by 0 then; see [`numbered`](super::log::numbered).
 pub(super) fn number_used(error: &PostgresError) -> bool {
     let PostgresError::NotDone(ServerError::Client(error)) = error else { return false };
     error.code() == Some(&SqlState::DIVISION_BY_ZERO)
 }
 
-/// True if the server has forgotten a prepared statement, or cannot execute it any more since a table has changed.
+/// Returns whether the server has forgotten a prepared statement, or can no longer execute it because a table has
+/// changed.
 pub(super) fn forgotten(error: &PostgresError) -> bool {
     let PostgresError::NotDone(ServerError::Client(error)) = error else { return false };
     matches!(error.code(), Some(&SqlState::INVALID_SQL_STATEMENT_NAME | &SqlState::FEATURE_NOT_SUPPORTED))
 }
 
-/// True if the server has refused, and lives on. What it refuses it rolls back; but for what says itself that it does not
-/// know. A server, or a process of it, that dies (`FATAL`, `PANIC`), or says nothing, may have committed before.
+/// Returns whether the server has refused a statement and goes on. Then it has rolled back, except for errors that say
+/// that the outcome is unknown. A server that ends its process (`FATAL`, `PANIC`), or does not answer, may have
+/// committed before.
 pub(super) fn refused(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|said| {
         let dies = matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
@@ -123,19 +127,20 @@ pub(super) fn refused(error: &tokio_postgres::Error) -> bool {
     })
 }
 
-/// Of a statement whose execution failed: it is not done if it was refused; else it may have been committed.
+/// Makes the error of a statement whose execution failed. It is not done if the server refused it; otherwise it may
+/// have been committed.
 pub(super) fn executed(error: tokio_postgres::Error) -> PostgresError {
     let refused = refused(&error);
     let error = ServerError::Client(error);
     if refused { PostgresError::NotDone(error) } else { PostgresError::Unknown(error) }
 }
 
-/// Before anything was executed.
+/// Makes the error of a request that failed before anything was executed.
 pub(super) fn not_done(error: tokio_postgres::Error) -> PostgresError {
     PostgresError::NotDone(ServerError::Client(error))
 }
 
-/// After a statement of the same request that is done: whatever fails then, half of the request, or all of it, is done.
+/// Converts a failure after an earlier statement of the same request was done: then half or all of the request is done.
 pub(super) fn after_done<T>(answer: Result<T>) -> Result<T> {
     answer.map_err(|error| match error {
         PostgresError::NotDone(error) => PostgresError::Unknown(error),
@@ -143,7 +148,7 @@ pub(super) fn after_done<T>(answer: Result<T>) -> Result<T> {
     })
 }
 
-/// For a row that no request of ours leaves.
+/// Makes the error for a row that this engine does not write.
 pub(super) fn foreign<T>(_: T) -> PostgresError {
     PostgresError::NotDone(ServerError::Foreign)
 }
@@ -156,8 +161,8 @@ pub(super) fn number(row: &Row, column: usize) -> Result<u64> {
     u64::try_from(row.try_get::<_, i64>(column).map_err(foreign)?).map_err(foreign)
 }
 
-/// The highest number of a node and its slot; `None` where there is no row. The number takes all 64 bits, and is read as
-/// text, since the client has no type for it.
+/// Reads the highest number of a node and its slot; `None` if there is no row. The number has all 64 bits, and is read
+/// as text, since the client has no type for it.
 pub(super) fn known(row: &Row, column: usize) -> Result<Option<(u64, u64)>> {
     let Some(text) = row.try_get::<_, Option<&str>>(column).map_err(foreign)? else { return Ok(None) };
     Ok(Some((text.parse().map_err(foreign)?, number(row, column + 1)?)))

@@ -1,4 +1,5 @@
-//! What logs of both kinds share: read, seal, trim; and the macro that makes both twins of a kind from one code.
+//! The common part of both kinds of logs: read, seal, trim, and the macro that makes both clients of a kind from one
+//! code.
 
 use core::marker::PhantomData;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use super::pool::{Connection, Parameter, Pool};
 use crate::entry::{self, Numbers};
 use crate::error::MAX;
 
-/// A log, of either kind, over connections of either kind.
+/// A log of either kind, over connections of either kind.
 pub(super) struct Shared<I, P, C> {
     pub(super) pool: Arc<Pool<C>>,
     pub(super) name: Arc<str>,
@@ -40,7 +41,7 @@ impl<I, P, C: Connection> Shared<I, P, C> {
         entry::stored(self.name.as_bytes(), bytes)
     }
 
-    /// Executes a [`numbered`] statement, and returns its row: none if it was refused.
+    /// Executes a [`numbered`] statement, and returns its row, or none if it was refused.
     pub(super) async fn store(
         &self,
         sql: &'static str,
@@ -63,7 +64,7 @@ impl<I, P, C: Connection> Shared<I, P, C> {
             (&self.pool.config.notify, Type::BOOL),
             (&slot, Type::INT8),
         ];
-        // The slot is the last parameter, for those that have one.
+        // The slot, if there is one, is the last parameter.
         let parameters = if slot.is_some() { &parameters[..] } else { &parameters[..8] };
         match self.pool.query(sql, parameters).await {
             Ok(rows) => Ok(rows.into_iter().next()),
@@ -93,7 +94,7 @@ impl<I, P, C: Connection> Shared<I, P, C> {
             ) AS found ON true
             WHERE log.name = $1 ORDER BY found.slot";
         let at_most = |limit| i64::try_from(limit).unwrap_or(i64::MAX);
-        // Nothing stands above the highest slot.
+        // No slot is above the highest one.
         let (from, beyond) = (i64::try_from(from).unwrap_or(i64::MAX), from > MAX);
         let rows = if beyond { 0 } else { at_most(limit.entries) };
         let parameters: [Parameter<'_>; 4] = [
@@ -109,7 +110,7 @@ impl<I, P, C: Connection> Shared<I, P, C> {
         }
         let mut entries = Vec::new();
         for row in &rows {
-            // One row without a slot if none is found.
+            // If none is found, there is one row without a slot.
             if row.try_get::<_, Option<i64>>(1).map_err(foreign)?.is_some() {
                 entries.push((number(row, 1)?, self.stored(row.try_get(2).map_err(foreign)?)));
             }
@@ -122,7 +123,7 @@ impl<I, P, C: Connection> Shared<I, P, C> {
             "UPDATE happens_before_logs SET epoch = greatest(epoch, $2)
             FROM durable WHERE durable.how IS NOT NULL AND name = $1 RETURNING epoch"
         );
-        // A statement later, so that it sees those for whom that one waited.
+        // A second statement, so that it sees the writes for which the first one waited.
         const TAIL: &str = "
             SELECT greatest(tail, (SELECT max(slot) FROM happens_before_slots WHERE log = name))
             FROM happens_before_logs WHERE name = $1";
@@ -152,9 +153,9 @@ impl<I, P, C: Connection> Shared<I, P, C> {
 /// Makes one statement of an `INSERT` into the slots, with the numbers of the nodes: `$4` is the entry's node, `$5` its last
 /// number, `$6` its first one, `$7` the node that it retires; `NULL` where there is none.
 ///
-/// Only when the slot is inserted is the node's row changed, and its newest version locked; if the number there is not
-/// below the first one, or the slot there is higher, the statement divides by 0, and all of it is rolled back. A node that
-/// retires itself only has its row removed, by the same rule.
+/// The node's row is changed, and its newest version locked, only after the slot is inserted. If the number there is
+/// not below the first one, or the slot there is higher, the statement divides by 0 and is rolled back as a whole. If a
+/// node retires itself, its row is only removed, by the same rule.
 macro_rules! numbered {
     ($with:literal, $insert:literal) => {
         concat!(
@@ -182,7 +183,7 @@ macro_rules! numbered {
 
 pub(super) use numbered;
 
-/// An entry as it is sent. Made before anything is awaited, so that nothing else of the entry is needed later.
+/// An entry as it is sent. It is made before anything is awaited, so that the entry itself is not needed later.
 pub(super) struct Sent {
     pub(super) epoch: u64,
     pub(super) bytes: Vec<u8>,
@@ -199,14 +200,14 @@ impl Sent {
         self.numbers.as_ref().map(|numbers| &*numbers.node)
     }
 
-    /// Returns the highest number of its node, if its own is not above it, or `at` is below its slot.
+    /// Returns the highest number of its node, if the entry's number is not above it, or `at` is below its slot.
     pub(super) fn used(&self, known: Option<(u64, u64)>, at: u64) -> Option<u64> {
         let first = self.numbers.as_ref()?.first;
         known.filter(|&(highest, slot)| first <= highest || at < slot).map(|(highest, _)| highest)
     }
 }
 
-/// Makes a newtype of `Shared` a log in both worlds.
+/// Makes a newtype of `Shared` a blocking and an asynchronous log.
 macro_rules! a_log {
     ($log:ident) => {
         impl<I, P, C> Clone for $log<I, P, C> {

@@ -1,23 +1,23 @@
-//! Counters and logs in PostgreSQL, for all that reach the server.
+//! Counters and logs in PostgreSQL, for all programs that reach the server.
 //!
-//! | | by | a request |
+//! | type | client | a request |
 //! |---|---|---|
 //! | [`Postgres`] | [postgres](https://docs.rs/postgres) | blocks its thread |
-//! | [`AsyncPostgres`] | [tokio-postgres](https://docs.rs/tokio-postgres), which the former is built on | is awaited, on whatever drives the connections |
+//! | [`AsyncPostgres`] | [tokio-postgres](https://docs.rs/tokio-postgres), which the former is built on | is awaited, on the runtime that drives the connections |
 //!
-//! Both take the same requests, from the same code. The tables:
+//! Both have the same requests, from the same code. The tables:
 //!
 //! | table | key | value |
 //! |---|---|---|
 //! | `happens_before_counters` | name | the last number taken |
 //! | `happens_before_logs` | name | its kind, the lowest epoch that may write, the first slot kept, the highest appended or trimmed |
 //! | `happens_before_slots` | log and slot | an [`entry`] |
-//! | `happens_before_publishers` | log and node | the highest number of the node that is stored, and its slot |
+//! | `happens_before_publishers` | log and node | the highest stored number of the node, and its slot |
 //!
 //! # The problem
 //!
-//! A statement sees the database as it was when the statement began: its *snapshot*. Whatever it then waits for, a row
-//! that another holds, a disk, its own process, that view stays. So a write that looks up the trim mark and inserts:
+//! A statement sees the database as it was when the statement began: its *snapshot*. It keeps that view while it waits,
+//! for a row lock, a disk or the processor. So a write that reads the trim mark and then inserts can go wrong:
 //!
 //! ```text
 //!   write(3)     looks: first kept is 1 ─── waits ─────────────────── inserts 3 ✗   nobody will ever read it
@@ -26,57 +26,58 @@
 //!
 //! # The algorithm
 //!
-//! | request | statement | what it waits for |
+//! | request | statement | waits for |
 //! |---|---|---|
 //! | take n | one `UPDATE ... RETURNING`, never a sequence | other takers |
-//! | write | `SELECT ... FOR SHARE` of the log's row and `INSERT ... ON CONFLICT DO NOTHING`, in one | who seals or trims; who writes the same slot |
-//! | append | `UPDATE ... RETURNING` of the log's row and `INSERT`, in one | other appenders, until they have committed: so there are no holes, nor the look of any |
-//! | seal, trim | `UPDATE` of the log's row | all who write |
-//! | read | one `SELECT` | nobody |
+//! | write | `SELECT ... FOR SHARE` of the log's row and `INSERT ... ON CONFLICT DO NOTHING`, in one | seals and trims, writes of the same slot |
+//! | append | `UPDATE ... RETURNING` of the log's row and `INSERT`, in one | other appends, until they have committed: so no reader ever sees a hole |
+//! | seal, trim | `UPDATE` of the log's row | all writes |
+//! | read | one `SELECT` | nothing |
 //!
-//! 1. A row that a statement *locks* is not taken from its snapshot: PostgreSQL gives the newest version, after the wait.
-//!    So the lock is what makes a writer see the mark and the epoch as they are, and what makes those that move them wait.
-//! 2. A write that was refused looks, with a second statement, at what stands: mark, entry and epoch in one snapshot, and
-//!    says the first of them that refuses.
-//! 3. Trimming moves the mark, commits, and only then deletes: nobody waits for the deletion. If that is cut off, the next
-//!    trim does it; what lies below the mark is not read.
-//! 4. The number of a node is noted after the slot, in the same statement, which locks the newest version of the node's
-//!    row. If the number there is not lower, the statement divides by zero, and all of it is rolled back. The server's own
-//!    log shows that error; the caller is told that the number is used.
+//! 1. A row that a statement *locks* is not taken from its snapshot: after the wait, PostgreSQL returns the newest
+//!    version. So the lock makes a writer see the current mark and epoch, and makes seals and trims wait.
+//! 2. A refused write reads, with a second statement, mark, entry and epoch in one snapshot. It answers the first of
+//!    them that refuses.
+//! 3. Trimming moves the mark, commits, and only then deletes, so no request waits for the deletion. If the deletion is
+//!    interrupted, the next trim does it; rows below the mark are never read.
+//! 4. The number of a node is updated after the slot, in the same statement, which locks the newest version of the
+//!    node's row. If the number there is not lower, the statement divides by zero, and is rolled back as a whole. The
+//!    server's own log shows that error, and the caller is told that the number is used.
 //!
 //! # Settings
 //!
-//! Every statement is a transaction of its own, at `READ COMMITTED`. Where that is not the default of the database, a
-//! request takes two more round trips. A statement that changes something raises `synchronous_commit` to `on` where it is
+//! Every statement is a transaction of its own, at `READ COMMITTED`. If that is not the default of the database, a
+//! request takes two more round trips. A statement that changes something raises `synchronous_commit` to `on` if it is
 //! lower. A server with `fsync = off` is refused. So are `UNLOGGED` tables, which a crash empties.
 //!
 //! # Poolers
 //!
 //! The connections may go through a pooler such as PgBouncer, in transaction mode too. Nothing is set or kept on a
-//! connection, and what a write needs is part of its statement. Statements have no names, unless
+//! connection, and each statement carries its own settings. Statements have no names, unless
 //! [`prepare`](PostgresConfig::prepare) is on. Only a [`Listener`] needs a connection of its own, past the pooler.
 //!
-//! # What it tells you
+//! # Guarantees
 //!
-//! The counter is linearizable and never repeats as long as there is one server that writes, and what it has committed
-//! is not lost: after a failover to a standby that lags, both may go wrong. Then seal the log with a new epoch and
-//! [`raise`](PostgresCounter::raise) the counter above its tail; entries that were lost are lost. Synchronous replication
-//! avoids it.
+//! The counter is linearizable and never repeats a number, on two conditions: one server writes, and it does not lose
+//! committed data. A failover to a standby that lags may break both. After it, seal the log with a new epoch and
+//! [`raise`](PostgresCounter::raise) the counter above its tail; lost entries stay lost. Synchronous replication avoids
+//! this.
 //!
 //! # Errors
 //!
-//! What the server refused is [`NotDone`](EngineError::NotDone): a statement that fails is rolled back. A connection that
-//! ends before the answer, for whatever reason, is [`Unknown`](EngineError::Unknown). There is no time-out here: set
-//! `statement_timeout` in the `options` of the connection (not done), and `tcp_user_timeout` (unknown).
+//! A request that the server refused is [`NotDone`](EngineError::NotDone): a statement that fails is rolled back. If
+//! the connection ends before the answer, for any reason, the outcome is [`Unknown`](EngineError::Unknown). This engine
+//! has no time-outs: set `statement_timeout` in the `options` of the connection (not done), and `tcp_user_timeout`
+//! (unknown).
 //!
-//! One thing the server does not say as an error: under synchronous replication, a wait for the standby that an operator
-//! cancels is answered as done, with a warning, while only the primary has it.
+//! One failure is not reported as an error. If an operator cancels the wait for the standby under synchronous
+//! replication, the server answers done, with a warning, although only the primary has the data.
 //!
 //! # Reading the code
 //!
 //! Each request is written once, as an asynchronous function: `counter`, `log` (read, seal, trim), `slots`, `appends`,
-//! `tables`. They stand on `pool`, which has the connections, and on `error`, which decides what is not done and what is
-//! unknown. `blocking` and `asynchronous` are the two clients, and what their users see.
+//! `tables`. They use `pool`, which has the connections, and `error`, which decides between not done and unknown.
+//! `blocking` and `asynchronous` are the two clients, with the types that users see.
 //!
 //! # Sources
 //!
@@ -107,6 +108,8 @@ use crate::{entry, error::EngineError};
 ///
 /// # Examples
 ///
+/// More connections than by default. Turn on `notify` as well if listeners should be woken up.
+///
 /// ```
 /// use happens_before_engines::postgres::PostgresConfig;
 ///
@@ -115,19 +118,20 @@ use crate::{entry, error::EngineError};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct PostgresConfig {
-    /// The highest number of connections, at least 1; the default is 16. A caller that finds all in use waits.
+    /// The highest number of connections, at least 1; the default is 16. A caller that finds all of them in use waits.
     pub connections: usize,
-    /// True if writes and appends wake up those who [`listen`](Postgres::listen); off by default.
+    /// True if writes and appends wake up the [listeners](Postgres::listen); off by default.
     ///
-    /// It saves readers the wait for their next poll, and costs writers dearly: PostgreSQL commits transactions that
-    /// notify one after another, so that they no longer share their writes to the disk.
+    /// It saves readers the wait for their next poll, but slows writers down: PostgreSQL commits transactions that
+    /// notify one after another, so they no longer share writes to the disk.
     pub notify: bool,
-    /// True if each connection keeps the statements that it has prepared; off by default.
+    /// True if each connection keeps its prepared statements; off by default.
     ///
-    /// It saves the server the planning of each request, which is most of its work where many share a trip to the disk.
+    /// It saves the server the planning of each request. That is most of its work if many requests share a trip to the
+    /// disk.
     ///
-    /// Turn it on for direct connections only. A pooler that is not in session mode may execute a statement that another
-    /// client has prepared under the same name.
+    /// Turn it on for direct connections only. A pooler that is not in session mode may execute a statement that
+    /// another client prepared under the same name.
     pub prepare: bool,
 }
 

@@ -1,7 +1,7 @@
-//! Connections: a bounded number of them, each used by one request at a time, thrown away where an answer is missing.
+//! A bounded number of connections. Each is used by one request at a time, and discarded if an answer is missing.
 //!
-//! Written once, for both kinds of connections, as asynchronous functions. Over blocking connections they never wait for
-//! anything but a place; see [`block_on`](super::block_on::block_on).
+//! The asynchronous functions here serve both kinds of connections. Over blocking ones they await only a place; see
+//! [`block_on`](super::block_on::block_on).
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -17,11 +17,11 @@ use super::error::{PostgresError, Result, ServerError, executed, foreign, forgot
 /// A parameter of a statement, with its type.
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// A client, blocking or not. Public in a module that is not: nobody else has one.
+/// A client, blocking or not. It is public in a private module, so no other crate can implement it.
 pub trait Connection: Send {
     /// Executes a statement without a name, in one round trip.
     ///
-    /// Is over when the server is ready again, and not when it has answered: it answers before it commits.
+    /// It returns when the server is ready again, not at its answer: the server answers before it commits.
     fn query(
         &mut self,
         sql: &str,
@@ -34,7 +34,7 @@ pub trait Connection: Send {
         types: &[Type],
     ) -> impl Future<Output = core::result::Result<Statement, Error>> + Send;
 
-    /// As [`query`](Self::query), of a statement that this connection has prepared.
+    /// Executes a statement that this connection has prepared, like [`query`](Self::query).
     fn query_prepared(
         &mut self,
         statement: &Statement,
@@ -51,29 +51,29 @@ pub(super) type Connecting<C> = Pin<Box<dyn Future<Output = core::result::Result
 pub(super) struct Pool<C> {
     connect: Box<dyn Fn() -> Connecting<C> + Send + Sync>,
     pub(super) config: PostgresConfig,
-    /// One for each connection that may be used now.
+    /// One permit for each connection that may be used now.
     places: Semaphore,
-    /// Whoever has a place takes one of these, or connects; so there are never more than places.
+    /// The idle connections. A holder of a place takes one of them or connects, so there are never more than places.
     idle: Mutex<Vec<Ready<C>>>,
 }
 
-/// A connection to a server that keeps the promises.
+/// A connection to a server whose settings keep the promises.
 pub(super) struct Ready<C> {
     pub(super) client: C,
-    /// True if transactions have another level of isolation by default than `READ COMMITTED`.
+    /// True if the default level of isolation is another one than `READ COMMITTED`.
     isolated: bool,
-    /// The statements it has prepared; `None` if it prepares none.
+    /// The prepared statements; `None` if none are prepared.
     prepared: Option<BTreeMap<&'static str, Statement>>,
 }
 
 impl<C: Connection> Ready<C> {
-    /// Executes one statement, which is committed when this returns.
+    /// Executes one statement, which is committed once this returns.
     pub(super) async fn query(&mut self, sql: &'static str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
         let answer = self.transact(sql, parameters).await;
         if answer.as_ref().is_err_and(forgotten)
             && self.prepared.as_mut().is_some_and(|prepared| prepared.remove(sql).is_some())
         {
-            // Rolled back, and so it is tried once more, with a statement that is prepared anew.
+            // The statement was rolled back, so it is tried once more, prepared anew.
             return self.transact(sql, parameters).await;
         }
         answer
@@ -90,7 +90,7 @@ impl<C: Connection> Ready<C> {
                 Ok(rows)
             }
             Err(error) => {
-                // Whatever this says, nothing is committed that was not before.
+                // Whatever the result, this commits nothing.
                 drop(self.client.batch_execute("ROLLBACK").await);
                 Err(error)
             }
@@ -125,13 +125,13 @@ impl<C: Connection> Pool<C> {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Ready<C>>> {
-        // Nothing panics while it is held.
+        // No code panics while the lock is held.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a connection to a server that keeps the promises.
+    /// Makes a connection to a server whose settings keep the promises.
     ///
-    /// Nothing is set on it: a pooler may execute each statement on another connection of its own.
+    /// It sets nothing on the connection: a pooler may execute each statement on another one.
     pub(super) async fn connect(&self) -> Result<Ready<C>> {
         const SETTINGS: &str = "
             SELECT current_setting('fsync'),
@@ -154,26 +154,26 @@ impl<C: Connection> Pool<C> {
     }
 
     async fn place(&self) -> Place<'_, C> {
-        // Nobody closes it, which alone would be an error.
+        // The only error would be a closed semaphore, and this one is never closed.
         let permit = self.places.acquire().await.ok();
         Place { pool: self, connection: self.idle().pop(), _permit: permit }
     }
 
-    /// Keeps a new connection for those who come.
+    /// Keeps a new connection for later requests.
     pub(super) fn put(&self, connection: Ready<C>) {
         self.idle().push(connection);
     }
 
-    /// Executes one statement on a connection that nobody else uses.
+    /// Executes one statement on a connection that no other request uses.
     pub(super) async fn query(&self, sql: &'static str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
         let mut place = self.place().await;
-        // Out of its place, so that it is closed if this future is dropped before the answer.
+        // The connection is taken out of its place, so that it is closed if this future is dropped before the answer.
         let mut connection = match place.connection.take() {
             Some(connection) => connection,
             None => self.connect().await?,
         };
         let answer = connection.query(sql, parameters).await;
-        // A server that ends a connection says so first; the end itself may not have arrived yet.
+        // A server announces the end of a connection first; the end itself may not have arrived yet.
         let good = match &answer {
             Ok(_) => !connection.client.is_closed(),
             Err(PostgresError::NotDone(ServerError::Client(error))) => refused(error),
@@ -182,13 +182,13 @@ impl<C: Connection> Pool<C> {
         if good {
             place.connection = Some(connection);
         } else {
-            // Most likely the others are no better: the server went away.
+            // The other connections are probably broken too: the server went away.
             drop(core::mem::take(&mut *self.idle()));
         }
         answer
     }
 
-    /// Executes a statement that only reads: if there is no answer, nothing is done all the same.
+    /// Executes a statement that only reads: without an answer it is still not done.
     pub(super) async fn look(&self, sql: &'static str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
         self.query(sql, parameters).await.map_err(|error| match error {
             PostgresError::Unknown(error) => PostgresError::NotDone(error),
@@ -197,11 +197,11 @@ impl<C: Connection> Pool<C> {
     }
 }
 
-/// A caller's place among the connections; given back in any case, with the connection if it is still good.
+/// A caller's place among the connections. It is given back in any case, with the connection if that is still good.
 struct Place<'a, C: Connection> {
     pool: &'a Pool<C>,
     connection: Option<Ready<C>>,
-    /// Dropped last: whoever gets it finds the connection.
+    /// Dropped last, so that the next holder finds the connection.
     _permit: Option<SemaphorePermit<'a>>,
 }
 

@@ -1,4 +1,4 @@
-//! Slots that are written by number: one row each, inserted by whoever comes first.
+//! Slots that are written by number: one row each, inserted by the first writer.
 
 use ::postgres::Client;
 use happens_before::broadcast::{Entry, Log, ReadAnswer, ReadLimit, SealAnswer, SlotLog, WriteAnswer};
@@ -12,15 +12,16 @@ use super::log::{Sent, Shared, a_log, numbered};
 use super::pool::{Connection, Parameter};
 use crate::asynchronous::{AsyncLog, AsyncSlotLog};
 
-/// A log whose slots are written by number, in a [`Postgres`](super::Postgres), or with the other client in an
-/// [`AsyncPostgres`](super::AsyncPostgres); clones are the same log.
+/// A log whose slots are written by number, in a [`Postgres`](super::Postgres) or an
+/// [`AsyncPostgres`](super::AsyncPostgres). Clones are the same log.
 ///
-/// A write costs a round trip and a synchronous write, shared by all that write at the time; one that is refused, two
-/// round trips. A read costs one, and O(entries) bytes; a seal and a trim two, and wait for the writes under way.
+/// A write costs a round trip and a synchronous write, which concurrent writes share; a refused write costs two round
+/// trips. A read costs one round trip and O(entries) bytes. A seal or a trim costs two round trips, and waits for the
+/// writes under way.
 ///
 /// # Errors
 ///
-/// [`PostgresError`], which says whether it is done.
+/// [`PostgresError`], which says whether the request is done.
 pub struct PostgresSlots<I, P, C = Client>(pub(super) Shared<I, P, C>);
 
 a_log!(PostgresSlots);
@@ -58,7 +59,7 @@ impl<I: DecodeId, P: From<Vec<u8>>, C: Connection> PostgresSlots<I, P, C> {
         match row.try_get::<_, Option<&[u8]>>(2).map_err(foreign)? {
             Some(occupied) => Ok(WriteAnswer::Occupied(self.0.stored(occupied))),
             None if entry.epoch < lowest => Ok(WriteAnswer::Sealed { epoch: lowest }),
-            // What refused may have gone meanwhile: a retired node is forgotten.
+            // The row that refused may be gone: its node may have been retired meanwhile.
             None => {
                 entry.used(known, slot).map(|highest| WriteAnswer::NumberUsed { highest }).ok_or_else(overtaken)
             }

@@ -1,15 +1,15 @@
-//! The tables, and the rows by which counters and logs are known.
+//! The tables, and the rows of counters and logs.
 
 use tokio_postgres::types::Type;
 
 use super::error::{PostgresError, Result, ServerError, durable, executed, foreign, text};
 use super::pool::{Connection, Pool};
 
-/// The query for a table from before entries had checksums, and for the one of since then. In this order, so that
-/// tables which are made meanwhile are not taken for earlier ones.
+/// The query for the table from before entries had checksums, and for the current one. They come in this order, so that
+/// tables made meanwhile are not taken for earlier ones.
 const FOUND: &str = "SELECT to_regclass('happens_before_slots') IS NOT NULL, to_regclass('happens_before_publishers') IS NOT NULL";
 
-/// Two at once would both find nothing, so one waits; the lock goes with the transaction.
+/// Two programs at once would both find no tables, so one waits. The lock ends with the transaction.
 const MAKE: &str = "
     BEGIN;
     SELECT CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')

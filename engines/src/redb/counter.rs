@@ -1,4 +1,4 @@
-//! The counter: one row, changed in a transaction by whoever takes numbers.
+//! The counter: one row, which every take of numbers changes in a transaction.
 
 use core::num::NonZeroU64;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use crate::error::MAX;
 
 /// A linearizable counter in a [`Redb`]; clones are the same counter.
 ///
-/// Taking numbers costs a synchronous write, after those of all others in the file; [`Coalesced`](crate::Coalesced) shares
-/// it among threads. `current` waits for nobody. Both O(log n) for n counters.
+/// Taking numbers costs a synchronous write, after all earlier ones in the file; [`Coalesced`](crate::Coalesced) shares
+/// it among threads. `current` does not wait. Both are O(log n) for n counters.
 ///
 /// # Errors
 ///
-/// [`RedbError`]; where a take is [`Unknown`](RedbError::Unknown), its numbers are spent or not.
+/// [`RedbError`]; if the outcome of a take is [`Unknown`](RedbError::Unknown), its numbers may be spent.
 #[derive(Clone, Debug)]
 pub struct RedbCounter {
     pub(super) redb: Redb,
@@ -33,7 +33,7 @@ impl RedbCounter {
         Ok(last)
     }
 
-    /// Changes the last number taken to what `change` makes of it, and returns the one before.
+    /// Changes the last number taken with `change`, and returns the previous one.
     fn change(&self, change: impl FnOnce(u64) -> Result<u64, RedbError>) -> Result<u64, RedbError> {
         self.redb.database.write(|transaction| {
             let mut counters = transaction.open_table(COUNTERS)?;
@@ -47,14 +47,14 @@ impl RedbCounter {
         })
     }
 
-    /// Raises the counter, so that only numbers above `last` are taken from now on. A second time changes nothing.
+    /// Raises the counter, so that only numbers above `last` are taken from now on. A second call changes nothing.
     ///
     /// A new epoch needs a counter above the tail that [`seal`](happens_before::broadcast::Log::seal) returned.
-    /// [`begin_epoch`](happens_before::broadcast::blocking::begin_epoch) sees to that by itself.
+    /// [`begin_epoch`](happens_before::broadcast::blocking::begin_epoch) raises it by itself.
     ///
     /// # Errors
     ///
-    /// [`RedbError`] says whether it is done.
+    /// [`RedbError`], which says whether it is done.
     pub fn raise(&self, last: u64) -> Result<(), RedbError> {
         RedbError::in_range(last)?;
         self.change(|before| Ok(before.max(last))).map(drop)

@@ -9,12 +9,12 @@ use crate::error::EngineError;
 /// The reason why a request has no answer; its source is redb's own error.
 pub type RedbError = EngineError<Error>;
 
-/// A file that is not as this engine leaves it; nothing is done.
+/// Makes the error for a file that is not as this engine writes it; nothing is done.
 pub(super) fn corrupted(what: impl Into<String>) -> RedbError {
     RedbError::NotDone(Error::Corrupted(what.into()))
 }
 
-/// A failure within a transaction, or before one, is not done; only that of its commit may be.
+/// Converts a failure before or within a transaction, which is not done. Only a failed commit may be done.
 macro_rules! not_done {
     ($($error:ty),*) => {$(
         impl From<$error> for RedbError {

@@ -1,11 +1,11 @@
-//! The boundary to redb: a panic in there becomes an error here, and ends the handle.
+//! The boundary to redb: a panic in redb becomes an error, and ends the handle.
 //!
-//! On a file that was damaged redb may panic instead of refusing it, wherever it meets the damage: when it opens the file,
-//! in a request, when it closes. What a transaction had changed until then is not committed, and the file is as it was;
-//! what redb has in memory is no longer to be trusted. So the first panic is the last: every later request is refused, until
-//! the file is opened again.
+//! On a damaged file redb may panic instead of returning an error, wherever it meets the damage: when it opens the
+//! file, in a request, or when it closes. The open transaction is not committed then, and the file is as it was, but
+//! the memory of redb can no longer be trusted. So after the first panic every request is refused, until the file is
+//! opened again.
 //!
-//! The panic hook of the program is left alone. It reports that one panic, as any other.
+//! The panic hook of the program is not changed. It reports that one panic like any other.
 
 use core::any::Any;
 use core::cell::Cell;
@@ -17,9 +17,9 @@ use ::redb::{Database, Error, ReadTransaction, ReadableDatabase, WriteTransactio
 
 use super::error::{RedbError, corrupted};
 
-/// Calls redb; a panic is an error.
+/// Calls redb, and turns a panic into an error.
 pub(super) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Error> {
-    // What the call leaves half done is not looked at again.
+    // The half-changed state after a panic is never used again.
     catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
         Error::Corrupted(format!("redb has panicked ({}); the file may be damaged", message(&*panic)))
     })
@@ -30,17 +30,17 @@ fn message(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
 }
 
-/// A transaction's answer, and whether it changed anything.
+/// The answer of a transaction, which tells whether it changed anything.
 pub(super) enum Done<T> {
     Changed(T),
     Nothing(T),
 }
 
-/// A database behind the boundary.
+/// A database whose panics are caught.
 pub(super) struct Guarded {
-    /// There until it is dropped.
+    /// The database; `None` only while it is dropped.
     database: Option<Database>,
-    /// Held by whoever writes, so that nobody begins to write between a panic and the end of the handle.
+    /// The lock of the writer, so that no write begins between a panic and the end of the handle.
     writing: Mutex<()>,
     /// True if redb has panicked.
     over: AtomicBool,
@@ -68,7 +68,7 @@ impl Guarded {
         })
     }
 
-    /// Changes something in one step, which is on the disk when this returns.
+    /// Makes one change, which is on the disk once this returns.
     pub(super) fn write<T>(
         &self,
         work: impl FnOnce(&WriteTransaction) -> Result<Done<T>, RedbError>,
@@ -76,7 +76,7 @@ impl Guarded {
         let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let (database, committing) = (self.database()?, Cell::new(false));
         let transact = || {
-            // Durable at the commit, which is the default.
+            // The commit makes it durable, which is the default.
             let transaction = database.begin_write()?;
             match work(&transaction)? {
                 Done::Changed(answer) => {
@@ -96,7 +96,7 @@ impl Guarded {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        // redb writes when it closes. Without that, opening takes longer, and nothing is lost.
+        // redb writes when it closes. If that fails, the next opening takes longer, and nothing is lost.
         let database = self.database.take();
         drop(guarded(|| drop(database)));
     }

@@ -19,16 +19,18 @@ use crate::entry::Numbers;
 use crate::error::MAX;
 use crate::{checksum, entry};
 
-/// A log in a [`Redb`]: of slots and of appends, both of which may be used on one log. Clones are the same log.
+/// A log in a [`Redb`], with slots and appends, which may be mixed. Clones are the same log.
 ///
-/// A write, an append and a seal cost a synchronous write, after those of all others in the file, and O(log n) for n
-/// entries; a trim O(entries that it forgets) as well. A read waits for nobody, and costs O(log n + entries).
+/// A write, an append or a seal costs a synchronous write, after all earlier ones in the file, and O(log n) for n
+/// entries. A trim costs O(forgotten entries) in addition. A read does not wait, and costs O(log n + entries).
 ///
 /// # Errors
 ///
-/// [`RedbError`], which says whether it is done.
+/// [`RedbError`], which says whether the request is done.
 ///
 /// # Examples
+///
+/// An entry is appended, read and trimmed. Append it again before the trim: the answer is `AlreadyAppended`.
 ///
 /// ```
 /// use happens_before::Dot;
@@ -40,7 +42,7 @@ use crate::{checksum, entry};
 /// let said = Entry::message(0, Dot::new(7, 1).unwrap(), b"tea?".to_vec());
 /// assert_eq!(log.append(&said)?, AppendAnswer::Appended { slot: 1 });
 /// assert_eq!(log.read(1, ReadLimit::entries(10))?, ReadAnswer::Entries(vec![(1, said)]));
-/// assert_eq!(log.trim(2)?, 2); // when all have delivered it
+/// assert_eq!(log.trim(2)?, 2); // once all have delivered it
 /// assert_eq!(log.read(1, ReadLimit::entries(10))?, ReadAnswer::Trimmed { first: 2 });
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -97,7 +99,7 @@ impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> Log<I, P> for RedbLog<I, P> {
             {
                 let (key, row) = found?;
                 let ((name, slot), row) = (key.value(), row.value());
-                // Pages of redb that have changed places.
+                // Damage may have swapped pages of the file.
                 if name != &*self.name || slot < lowest {
                     return Err(corrupted("slots are out of order; restore the file from a copy"));
                 }
@@ -154,7 +156,7 @@ impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> Log<I, P> for RedbLog<I, P> {
 impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> SlotLog<I, P> for RedbLog<I, P> {
     fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, RedbError> {
         RedbError::in_range(slot.max(entry.epoch()))?;
-        // Code of the caller's, such as that of payloads, runs outside of the transaction.
+        // The caller's code, such as that of payloads, runs outside the transaction.
         let (row, numbers) =
             (entry::encode(Place::slot(&self.name, slot).as_bytes(), entry), Numbers::of(entry));
         let found = self.redb.database.write(|transaction| {
@@ -184,7 +186,7 @@ impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> SlotLog<I, P> for RedbLog<I, P
     }
 }
 
-/// The result of a write: an answer, or a row that stands there.
+/// The result of a write: an answer, or the row in the slot.
 enum Found<A> {
     Answer(A),
     Row(Vec<u8>),
@@ -228,11 +230,11 @@ struct Tables<'a> {
     publishers: Table<'a, (&'static str, &'static [u8]), Row>,
 }
 
-/// A number of a node that is used already.
+/// A used number of a node.
 #[derive(Clone, Copy)]
 struct Used {
     highest: u64,
-    /// The slot in which it was stored.
+    /// The slot that holds it.
     slot: u64,
 }
 
@@ -245,7 +247,7 @@ impl<'a> Tables<'a> {
         })
     }
 
-    /// Returns the highest number of the node, if the first of these is not above it, or `at` is below its slot.
+    /// Returns the highest number of the node, if the first number is not above it, or `at` is below its slot.
     fn used(&self, name: &str, numbers: Option<&Numbers>, at: u64) -> Result<Option<Used>, RedbError> {
         let Some(Numbers { node, first, .. }) = numbers else { return Ok(None) };
         let Some(row) = self.publishers.get((name, &**node))? else { return Ok(None) };
@@ -273,7 +275,7 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// The slots of one log, both ends included.
+/// Returns the keys of slots of one log, both ends included.
 fn keys(name: &str, first: u64, last: u64) -> RangeInclusive<(&str, u64)> {
     (name, first)..=(name, last)
 }

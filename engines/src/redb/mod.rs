@@ -1,37 +1,37 @@
-//! Counters and logs in one file, by [redb](https://docs.rs/redb): durable, for the threads of one process.
+//! Counters and logs in one file, with [redb](https://docs.rs/redb): durable, for the threads of one process.
 //!
 //! | table | key | value |
 //! |---|---|---|
 //! | `counters` | name | the last number taken |
 //! | `logs` | name | the lowest epoch that may write, the first slot kept, the highest occupied or trimmed |
 //! | `slots` | name and slot | an [`entry`] |
-//! | `publishers` | name and node | the highest number of the node that is stored, and its slot |
+//! | `publishers` | name and node | the highest stored number of the node, and its slot |
 //!
-//! Their names in the file begin with `checked`, and numbers take 8 bytes, the lowest first.
+//! Their names in the file begin with `checked`. Numbers take 8 bytes, the lowest byte first.
 //!
-//! A request that changes something is one transaction, on disk when it is answered. Transactions that write run one
-//! after another, which is what makes the counter linearizable and the slots written once; those that read see the last
-//! that was committed, and wait for nobody.
+//! A request that changes something is one transaction, which is on the disk when it is answered. Writing transactions
+//! run one after another, so the counter is linearizable and slots are written once. Reading transactions see the last
+//! committed state, and do not wait.
 //!
 //! # Earlier versions
 //!
-//! A file of a version whose rows had no checksums is refused, and stays as it is: read it with that version, and write
-//! what it holds to a new one.
+//! A file of a version whose rows had no checksums is refused and left unchanged. Read it with that version, and write
+//! its content to a new file.
 //!
 //! # Damage
 //!
-//! Every row begins with a checksum of its table, key and value, so that what is delivered is what was written. A panic of
+//! Every row begins with a checksum of its table, key and value, so only what was written is ever delivered. A panic of
 //! redb over a damaged file becomes an error.
 //!
-//! Only what is read is checked. A row whose *key* was changed is no longer found, and its slot looks like a hole.
+//! Only rows that are read are checked. A row whose *key* was changed is not found, and its slot looks like a hole.
 //! [`redb::Database::check_integrity`](::redb::Database::check_integrity) reads the whole file and finds that too. It
 //! repairs what it can, so give it a copy.
 //!
 //! # Errors
 //!
 //! A request that fails before its commit is [`NotDone`](crate::EngineError::NotDone). One whose commit fails is
-//! [`Unknown`](crate::EngineError::Unknown). After an error of the disk, or a panic in redb, every request is refused until
-//! the file is opened again. Then repeat what is unknown.
+//! [`Unknown`](crate::EngineError::Unknown). After an error of the disk, or a panic in redb, every request is refused
+//! until the file is opened again. Then repeat the unknown requests.
 
 mod counter;
 mod error;
@@ -59,9 +59,12 @@ pub use self::counter::RedbCounter;
 pub use self::error::RedbError;
 pub use self::log::RedbLog;
 
-/// A file of counters and logs; clones share it.
+/// A file of counters and logs. Clones share it.
 ///
 /// # Examples
+///
+/// A number, and an entry in its slot. Drop everything and open the file again: the entry is still there, and the next
+/// number is 2.
 ///
 /// ```
 /// use core::num::NonZeroU64;
@@ -84,15 +87,15 @@ pub struct Redb {
 }
 
 impl Redb {
-    /// Opens the file, or makes it. After a crash that takes time in proportion to its length.
+    /// Opens the file, or makes it. After a crash this takes time in proportion to its length.
     ///
-    /// A new file is made under another name in the same folder, and gets its own name once it is whole: redb cannot open
-    /// a file that is only half made. A crash meanwhile may leave the other file, whose name ends in `.new`. Delete it.
+    /// A new file is made under another name in the same folder, and renamed once it is whole, because redb cannot open
+    /// a file that is half made. A crash meanwhile may leave a file whose name ends in `.new`. Delete it.
     ///
     /// # Errors
     ///
-    /// [`NotDone`](crate::EngineError::NotDone): the file is open already, in this process or in another, or is not a
-    /// database, or is damaged, or cannot be read or written. [`Unknown`](crate::EngineError::Unknown): the disk failed
+    /// [`NotDone`](crate::EngineError::NotDone): the file is already open, in this process or another; is not a
+    /// database; is damaged; or cannot be read or written. [`Unknown`](crate::EngineError::Unknown): the disk failed
     /// while the tables were made; open it again.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RedbError> {
         let path = path.as_ref();
@@ -102,7 +105,7 @@ impl Redb {
         Self::with(guarded(|| Database::open(path)).map_err(RedbError::NotDone)??)
     }
 
-    /// Uses a database that is open already: with a cache of another size, on other storage, or with tables of your own.
+    /// Uses an open database, for another size of the cache, other storage, or your own tables in it.
     ///
     /// # Errors
     ///
@@ -124,7 +127,7 @@ impl Redb {
             if has(&ours) != 0 && has(&ours) != ours.len() {
                 return Err(corrupted("a table is gone; restore the file from a copy"));
             }
-            // What is opened for the first time is made, so that readers find it.
+            // Opening a table for the first time makes it, so that readers find it.
             transaction.open_table(COUNTERS)?;
             transaction.open_table(LOGS)?;
             transaction.open_table(PUBLISHERS)?;
@@ -147,7 +150,7 @@ impl Redb {
     }
 }
 
-/// Makes a new file, whole or not at all; if there is one by then, it stays.
+/// Makes a new file, whole or not at all. A file that another caller has made meanwhile is kept.
 fn make(path: &Path) -> Result<(), RedbError> {
     static MADE: AtomicU64 = AtomicU64::new(0);
     let mut new = path.as_os_str().to_owned();

@@ -1,4 +1,4 @@
-//! The tables, and rows with a checksum that covers table and key: so that a changed bit is an error, wherever it is.
+//! The tables, and rows with a checksum that covers table, key and value, so that any changed bit is an error.
 
 use ::redb::TableDefinition;
 
@@ -15,10 +15,10 @@ pub(super) const SLOTS: TableDefinition<'_, (&str, u64), Row> = TableDefinition:
 pub(super) const PUBLISHERS: TableDefinition<'_, (&str, &[u8]), Row> =
     TableDefinition::new("checked publishers");
 
-/// The tables of before rows had checksums.
+/// The tables from before rows had checksums.
 pub(super) const UNCHECKED: [&str; 3] = ["counters", "logs", "slots"];
 
-/// The place of a row: table and key, in a form that no other table and key have.
+/// The place of a row: table and key, in a form that is different for all others.
 pub(super) struct Place(Vec<u8>);
 
 impl Place {

@@ -1,4 +1,4 @@
-//! An asynchronous engine as a blocking one, so that the same suites judge both: each call waits for its answer, on a
+//! An asynchronous engine as a blocking one, so that the same suites judge both. Each call waits for its answer, on a
 //! runtime that drives the connections.
 
 use core::num::NonZeroU64;
@@ -38,7 +38,7 @@ pub(crate) fn open_with(url: &str, config: PostgresConfig) -> Awaited<AsyncPostg
 }
 
 impl<T> Awaited<T> {
-    /// What `make` makes of the engine, on the same runtime.
+    /// Returns the result of `make`, on the same runtime.
     pub(crate) fn then<U, E: core::fmt::Debug>(
         &self,
         make: impl AsyncFnOnce(&T) -> Result<U, E>,

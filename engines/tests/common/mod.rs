@@ -1,4 +1,4 @@
-//! What tests with a PostgreSQL share.
+//! The common part of the tests with a PostgreSQL.
 
 // Every test program compiles its own copy and uses a part of it.
 #![allow(dead_code, reason = "shared by test programs that each use a part")]
@@ -14,7 +14,7 @@ use ::postgres::{Client, NoTls};
 use happens_before::Dot;
 use happens_before::broadcast::Entry;
 
-/// Returns how to connect to the server of `engines/with-postgres.sh`; `None`, said aloud, if there is none.
+/// Returns the URL of the server of `engines/with-postgres.sh`. Prints a note and returns `None` if there is none.
 pub(crate) fn server() -> Option<String> {
     let url = std::env::var("HAPPENS_BEFORE_POSTGRES").ok();
     if url.is_none() {
@@ -23,13 +23,13 @@ pub(crate) fn server() -> Option<String> {
     url
 }
 
-/// A name that nothing in the database has.
+/// Returns a name that is new in the database.
 pub(crate) fn name() -> String {
     static MADE: AtomicU64 = AtomicU64::new(0);
     format!("test {} {}", std::process::id(), MADE.fetch_add(1, Ordering::SeqCst))
 }
 
-/// Some of these kill the server: one after another.
+/// Returns the lock of the tests that kill the server, so that they run one after another.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -48,7 +48,7 @@ pub(crate) fn crash() {
     assert!(Command::new(crash).status().unwrap().success(), "the server did not start again");
 }
 
-/// Waits until so many statements of this text wait for a lock.
+/// Waits until `count` statements with this text wait for a lock.
 pub(crate) fn until_waiting(client: &mut Client, text: &str, count: i64) {
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1";
     for _ in 0..20_000 {
@@ -58,5 +58,5 @@ pub(crate) fn until_waiting(client: &mut Client, text: &str, count: i64) {
         thread::yield_now();
     }
     eprintln!("nobody waits in a statement with {text:?}");
-    std::process::exit(1); // a panic would wait for those who wait
+    std::process::exit(1); // a panic would wait for the waiting threads
 }

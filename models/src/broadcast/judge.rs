@@ -56,9 +56,9 @@ impl State {
         entries.into_iter().flat_map(messages).collect()
     }
 
-    /// Returns whether messages are where their publishers were told they are.
+    /// Returns whether each message is where its publisher was told.
     ///
-    /// Over a log that appends a message may stand there twice: then it is delivered at the lower place.
+    /// Over appends a message may be in the log twice: then it is delivered from the lower slot.
     pub(super) fn is_true(&self, bounds: &Bounds) -> bool {
         let entries = self.entries();
         self.told.iter().all(|(message, told)| match told {
@@ -79,19 +79,19 @@ impl State {
         })
     }
 
-    /// Returns whether every message stands above those that were acknowledged before it was published.
+    /// Returns whether every message is above those that were acknowledged before it was published.
     pub(super) fn is_in_real_time(&self) -> bool {
         self.entries().iter().all(|(slot, message)| *slot > self.published.get(message).copied().unwrap_or(0))
     }
 
-    /// Returns whether each node's messages stand in its order, also those that were not answered.
+    /// Returns whether each node's messages are in its order, including those without an answer.
     pub(super) fn is_in_node_order(&self) -> bool {
         let mut messages: Vec<_> = self.entries().into_iter().map(|(_, message)| message).collect();
         messages.sort_by_key(|message| *message.node()); // stable
         messages.is_sorted()
     }
 
-    /// Returns what is broken in a machine.
+    /// Returns the invariant that a machine breaks, if one does.
     pub(super) fn broken(&self) -> Option<&str> {
         let senders = self.senders.iter().filter_map(|sender| sender.view().broken);
         let receivers = self.receivers.iter().filter_map(|receiver| receiver.view().broken.as_deref());
@@ -110,7 +110,7 @@ impl State {
             && self.receivers.iter().all(|receiver| receiver.view().delivered.len() == messages)
     }
 
-    /// Returns whether publishers and subscribers come to an end, if nothing goes wrong from here on.
+    /// Returns whether publishers and subscribers finish if no fault happens from here on.
     pub(super) fn recovers(&self, bounds: &Bounds) -> bool {
         let mut state = self.clone();
         state.flights.clear();

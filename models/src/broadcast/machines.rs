@@ -1,4 +1,4 @@
-//! Publishers and subscribers with their drivers, and the engines that they talk to.
+//! Publishers and subscribers with their drivers, and the engines that they use.
 
 use happens_before::broadcast::{
     Abandoned, AppendAnswer, LogKind, MemoryLog, NumberRequest, Position, PublishErrorKind, PublishRequest,
@@ -14,46 +14,47 @@ pub type Node = u8;
 /// The distance between the names of two lives of a publisher.
 pub const LIFE: Node = 10;
 
-/// The payload of a message: its number among those of its node. Its id says the same, unless the driver is wrong.
+/// The payload of a message: its number among those of its node. Its id has the same number, unless the driver is
+/// wrong.
 pub type Number = u8;
 
 /// The entry in a slot.
 pub type Entry = broadcast::Entry<Node, Number>;
 
-/// A message, by its content: who has published it, and which of its messages it is.
+/// A message, by its content: its publisher, and its number among those of the publisher.
 pub type Message = Dot<Node>;
 
 /// The conduct of the drivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conduct {
-    /// As the machines say.
+    /// Right: the driver does what the machines request.
     Right,
     /// Wrong: holes are never filled.
     NoRepair,
-    /// Wrong: who has waited long enough goes on without asking the log.
+    /// Wrong: a subscriber that has waited long enough goes on without asking the log.
     Skip,
-    /// Wrong: what was not answered is published again, as something new.
+    /// Wrong: a message without an answer is published again as a new one.
     BlindRetry,
-    /// Wrong: who has waited long enough fills the next slot, whether its number was taken or not.
+    /// Wrong: a subscriber that has waited long enough fills the next slot, even if its number was never taken.
     FillAhead,
-    /// Wrong: a number is passed off as one of the newest counter, whichever counter has given it.
+    /// Wrong: every number is passed off as one of the newest counter.
     StaleNumber,
 }
 
 /// A request of a machine to the engines.
 #[derive(Clone, Debug)]
 pub enum Request {
-    /// Numbers for a message, of the counter of an epoch.
+    /// Take numbers for a message, from the counter of an epoch.
     Numbers(NumberRequest<Node>),
-    /// To write an entry into a slot.
+    /// Write an entry into a slot.
     Write { slot: u64, entry: Entry },
-    /// To append an entry.
+    /// Append an entry.
     Append { entry: Entry },
-    /// To be told the newest epoch.
+    /// Ask for the newest epoch.
     Enter,
-    /// To read the log.
+    /// Read the log.
     Read { from: u64, limit: ReadLimit },
-    /// To fill a slot.
+    /// Fill a slot.
     Fill { slot: u64, epoch: u64 },
 }
 
@@ -72,7 +73,7 @@ pub enum Answer {
 #[derive(Clone, Debug)]
 pub struct Engines {
     pub log: MemoryLog<Node, Number>,
-    /// The number given last, and the tail above which it began.
+    /// The last number of each counter, and the tail above which the counter began.
     pub counters: Vec<(u64, u64)>,
 }
 
@@ -104,7 +105,7 @@ impl Engines {
         tail
     }
 
-    /// Returns what stands in a slot.
+    /// Returns the entry in a slot.
     pub fn at(&self, slot: u64) -> Option<Entry> {
         let ReadAnswer::Entries(entries) = self.log.read(slot, ReadLimit::entries(1)) else { return None };
         entries.into_iter().find(|&(at, _)| at == slot).map(|(_, entry)| entry)
@@ -171,7 +172,7 @@ pub struct SenderStart {
     pub last: u64,
     /// The entry that it has saved.
     pub outstanding: Option<(Entry, Option<u64>)>,
-    /// The epoch and the tail, if it knows more than nothing.
+    /// The epoch and the tail, if it knows them.
     pub entered: Option<(u64, u64)>,
 }
 
@@ -184,7 +185,7 @@ pub enum SenderInput {
     Ask,
     /// It has an answer.
     Hear(Answer),
-    /// It waits for an answer no more.
+    /// It gives up waiting for the answer.
     GiveUpWaiting,
     /// The application gives up the message.
     Abandon,
@@ -197,21 +198,21 @@ pub struct SenderOutput {
     pub told: Option<Told>,
 }
 
-/// The answer that the application gets about a message.
+/// The result that the application is told about a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Told {
     /// It is in this slot.
     Stored { slot: u64 },
-    /// It is nowhere, and never will be.
+    /// It is in no slot, and never will be.
     NotStored,
-    /// The same, since another was in each of its slots.
+    /// It is in no slot, because another entry was in each slot that it tried.
     FilledAway,
-    /// Nothing.
+    /// It may be stored or not.
     Unknown,
 }
 
 impl Told {
-    /// The slot, if it is in one.
+    /// Returns the slot, if the message is in one.
     pub fn slot(&self) -> Option<u64> {
         match self {
             Self::Stored { slot } => Some(*slot),
@@ -227,7 +228,7 @@ pub struct SenderView {
     pub sent: Number,
     pub last: u64,
     pub outstanding: Option<(Entry, Option<u64>)>,
-    /// True if it waits to be told the newest epoch.
+    /// True if it waits for the newest epoch.
     pub is_sealed: bool,
     pub broken: Option<&'static str>,
 }
@@ -281,7 +282,7 @@ impl Machine for Sender {
 }
 
 impl Sender {
-    /// The messages that it has published last, in one entry.
+    /// Returns the messages of the entry that it has published last.
     pub fn messages(&self) -> Vec<Message> {
         let message = |number| Dot::new(self.node, u64::from(number)).expect("it has published");
         self.numbers().map(message).collect()
@@ -291,7 +292,7 @@ impl Sender {
         self.sent + 1 - self.batch..=self.sent
     }
 
-    /// Publishes these messages, as something new.
+    /// Publishes these messages as new ones.
     fn publish(&mut self) {
         let published = if self.batch == 1 {
             self.publisher.publish(self.sent).is_ok()
@@ -344,8 +345,8 @@ impl Sender {
 
 /// A subscriber with its driver.
 ///
-/// Its clock stands at 0. A time-out is a choice of the model: it asks for a request at a time at which what the
-/// subscriber waits for is over.
+/// Its clock stands at 0. A time-out is a choice of the model, which asks for a request at a time when the wait is
+/// over.
 #[derive(Debug)]
 pub struct Receiver {
     subscriber: Subscriber<Node, Number>,
@@ -366,12 +367,12 @@ pub struct ReceiverStart {
     pub delivered: Vec<(Position, Message)>,
 }
 
-/// When a subscriber is asked for a request.
+/// The time at which a subscriber is asked for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum When {
     /// It is time to read again.
     Soon,
-    /// A hole was waited for long enough.
+    /// It is time to fill a hole.
     Late,
 }
 
@@ -382,7 +383,7 @@ pub enum ReceiverInput {
     Ask(When),
     /// It has an answer.
     Hear(Answer),
-    /// It waits for an answer no more.
+    /// It gives up waiting for the answer.
     GiveUpWaiting,
     /// An entry is announced.
     Announce { slot: u64, entry: Entry },
@@ -393,7 +394,7 @@ pub enum ReceiverInput {
 /// The visible state of a subscriber.
 #[derive(Clone, Debug)]
 pub struct ReceiverView {
-    /// The slot that comes next.
+    /// The next slot.
     pub next: u64,
     pub delivered: Vec<(Position, Message)>,
     /// The slot that it would fill.
@@ -401,7 +402,7 @@ pub struct ReceiverView {
     pub broken: Option<String>,
 }
 
-/// Configuration in moments: an answer takes one, a hole two; and the log is read again after one.
+/// Configuration in moments: an answer takes one, a hole is waited for two, and the log is read again after one.
 const CONFIG: SubscriberConfig = SubscriberConfig {
     window: 3,
     bytes: 1 << 20,
@@ -474,7 +475,7 @@ impl Machine for Receiver {
 }
 
 impl When {
-    /// By the clock that was at 0 when the wait began.
+    /// Returns the time, by a clock that was at 0 when the wait began.
     fn ms(self) -> u64 {
         match self {
             Self::Soon => CONFIG.poll_ms,
@@ -486,7 +487,7 @@ impl When {
 impl Receiver {
     fn ask(&mut self, when: When) -> Option<Request> {
         match (self.subscriber.poll_request(when.ms())?, self.conduct) {
-            // The read that has left it out may be older than an announcement of what stands above: ask once more.
+            // The read that left the slot out may be older than the announcement of a higher one: read once more.
             (SubscribeRequest::Fill { slot, .. }, _) if self.log == LogKind::Appends => {
                 Some(Request::Read { from: slot, limit: ReadLimit::entries(1) })
             }
@@ -501,12 +502,12 @@ impl Receiver {
         }
     }
 
-    /// The slot that comes next.
+    /// Returns the next slot.
     pub fn next(&self) -> u64 {
         self.subscriber.next()
     }
 
-    /// Returns the state with which it would begin again.
+    /// Returns the state from which it would start again.
     pub fn save(&self) -> ReceiverStart {
         let (snapshot, delivered) = (self.subscriber.snapshot(), self.delivered.clone());
         ReceiverStart { conduct: self.conduct, log: self.log, snapshot, delivered }

@@ -1,13 +1,13 @@
-//! Total order broadcast: publishers, subscribers, a log and counters. Everything may fail that is not promised.
+//! A model of total order broadcast: publishers, subscribers, a log and counters. Everything that is not promised may
+//! fail.
 //!
 //! # The model
 //!
-//! A machine's request is carried out and answered in one step, or its driver gives up waiting: then the request is under
-//! way, and is carried out at any later moment, and its answer is under way, and arrives at any later moment; or
-//! either never does. That is all that a lost request, a lost answer, a delayed write and a late answer can do. (That an
-//! answer takes its time where nobody gives up waiting need not be explored: whatever else happens to the machine until
-//! then might as well happen before it asks.) How long a subscriber waits is left out: any time-out may be over at any
-//! moment.
+//! A machine's request is carried out and answered in one step, or its driver gives up waiting. In the second case the
+//! request stays under way: it is carried out at any later moment, or never. Its answer is then under way too, and
+//! arrives at any later moment, or never. This includes all effects of lost requests, lost answers, delayed writes and
+//! late answers. A slow answer that the driver waits for need not be explored: other events before it might as well
+//! happen before the request. Waiting times are left out: any time-out may end at any moment.
 //!
 //! ```text
 //!   publish(p)       a publisher with nothing outstanding publishes its next message
@@ -25,29 +25,30 @@
 //!   current(s)       a subscriber learns the counter's current number
 //! ```
 //!
-//! # What must hold in every state
+//! # Properties of every state
 //!
-//! - *one order*: what subscribers have delivered is one order, with nothing twice, each node's messages in its
-//!   order, and nothing that was not published, as `check::OrderRun` judges, by content;
-//! - *what was told is true*: a message that was acknowledged stands in its slot, and every subscriber that is beyond it
-//!   has delivered it there; one that was said not to be stored is nowhere;
-//! - *node order*: in the log, too, each node's messages stand in its order, also those that were given up. Not where the log
-//!   appends: there a late request puts a message in a second time, or after its successor, and it is not delivered;
-//! - *real time*: a message that was published after another had been acknowledged stands above it, unless the counter
-//!   repeats numbers;
+//! - *one order*: all subscribers deliver in one order, nothing twice, each node's messages in its order, and only
+//!   published messages. `check::OrderRun` judges it, by content;
+//! - *what was told is true*: an acknowledged message is in its slot, and every subscriber that has passed the slot has
+//!   delivered it there. A message that was reported as not stored is in no slot;
+//! - *node order*: in the log, too, each node's messages are in its order, including abandoned ones. This does not hold
+//!   over appends: there a late request may store a message a second time, or after its successor, where it is not
+//!   delivered;
+//! - *real time*: a message that was published after another was acknowledged is above it, unless the counter repeats
+//!   numbers;
 //! - *the invariants* of the machines hold;
-//! - *recoverable*: if from here on nothing goes wrong any more, and all that is under way is lost, every publisher
-//!   comes to an end, and every subscriber delivers all;
-//! - *nobody starves*: no publisher finds its slots occupied more often than it puts up with. That takes time-outs that
-//!   keep their promise: no hole is filled that a publisher has in hand ([`Bounds::timely`]).
+//! - *recoverable*: if no fault happens from here on, and everything under way is lost, every publisher finishes, and
+//!   every subscriber delivers everything;
+//! - *nobody starves*: no publisher finds its slots occupied more often than it tolerates. That requires correct
+//!   time-outs: no subscriber fills a hole whose number a living publisher has in hand ([`Bounds::timely`]).
 //!
-//! # How much that is
+//! # Numbers of states
 //!
-//! A row for each exploration in the tests; *deep* is the longest of the shortest ways into a state. The last four rows
-//! are left out of CI, and so are two wider explorations; their figures are too low, counted while machines remembered
-//! less.
+//! The table has a row for each exploration in the tests. *Depth* is the largest number of steps on a shortest way into
+//! a state. CI leaves out the last four rows, whose figures are too low: they were counted while machines remembered
+//! less. It also leaves out two wider explorations.
 //!
-//! | messages | subscribers | what goes wrong | states | deep |
+//! | messages | subscribers | faults | states | depth |
 //! |---|---|---|---:|---:|
 //! | 2 + 2 | 2 | nothing | 318,612 | 33 |
 //! | 1 + 1 + 1 | 2 | nothing | 137,198 | 29 |
@@ -88,28 +89,28 @@
 //! | 1 + 1 | 2 | lost, restarted; announced | 421,158 | 25 |
 //! | 1 + 1 | 1 | lost, crashed, repeated, jumped, sealed | 1,215,912 | 34 |
 //!
-//! The number of states depends on what the machines remember, so that the tests only demand nine tenths.
+//! The number of states depends on what the machines remember, so the tests demand only nine tenths of it.
 //!
-//! # What must fail
+//! # Drivers that must fail
 //!
-//! Drivers that are [wrong](Conduct), each in one place. The tests find the shortest way into a state that must not be:
+//! Each of these drivers is [wrong](Conduct) in one place. The tests find the shortest way into a forbidden state:
 //!
-//! | | is broken | steps | in short |
+//! | driver | broken property | steps | in short |
 //! |---|---|---:|---|
-//! | [`NoRepair`](Conduct::NoRepair) | *recoverable* | 4 | `b` takes 1 and dies; what `a` writes into 2 is never delivered |
+//! | [`NoRepair`](Conduct::NoRepair) | *recoverable* | 4 | `b` takes 1 and dies; the message of `a` in 2 is never delivered |
 //! | [`Skip`](Conduct::Skip) | *one order* | 9 | one subscriber skips 1, and delivers 2; the other comes later, and finds `b1` in 1 |
 //! | [`BlindRetry`](Conduct::BlindRetry) | *one order* | 7 | a delayed write into 1 lands; the same message stands in 2 |
 //! | the same, where the log appends | *one order* | 5 | a delayed append lands before the second |
 //! | [`FillAhead`](Conduct::FillAhead) | *nobody starves* | 1 + 4n | n times: the next slot is filled, the publisher takes its number, and finds it occupied |
-//! | [`StaleNumber`](Conduct::StaleNumber) | *real time* | 15 | a late 2 of the old counter is passed off as one of the new counter, which gives 1 to what comes after |
+//! | [`StaleNumber`](Conduct::StaleNumber) | *real time* | 15 | a late 2 of the old counter is passed off as one of the new counter, which gives 1 to a later message |
 //!
-//! The model has found two things that were wrong: a publisher that was idle while an epoch ended starved on its old
-//! counter, slot by slot ([`Publisher`](happens_before::Publisher) now enters the epoch of what occupies its
-//! slot); and a late number of the old counter was used in the new epoch. That was the driver's to know; now a number
-//! comes with the request, which names the epoch ([`NumberRequest`](happens_before::broadcast::NumberRequest)), and only a driver that
-//! lies can be wrong.
+//! The model has found two faults. A publisher that was idle while an epoch ended starved on its old counter, slot by
+//! slot. Now a [`Publisher`](happens_before::Publisher) enters the epoch of the entry that occupies its slot. Second, a
+//! late number of the old counter was used in the new epoch, unless the driver prevented it. Now a number comes with
+//! its request, which names the epoch ([`NumberRequest`](happens_before::broadcast::NumberRequest)), and only a driver
+//! that lies can be wrong.
 //!
-//! # How a state is kept
+//! # Representation of a state
 //!
 //! Publishers and subscribers cannot be copied; see [`replay`](crate::replay).
 
@@ -128,7 +129,7 @@ pub use state::State;
 /// The bounds of an exploration.
 #[derive(Clone, Debug)]
 pub struct Bounds {
-    /// The number of messages that each publisher sends. There is one for each entry, and at most 10.
+    /// The number of messages of each publisher, at most 10 each. There is one publisher for each number.
     pub messages: Vec<u8>,
     /// The number of messages that it publishes in one entry.
     pub batch: u8,
@@ -144,7 +145,8 @@ pub struct Bounds {
     pub announced: bool,
     /// True if subscribers learn the counter's current number.
     pub observed: bool,
-    /// True if subscribers wait as long as they should: for as long as a living publisher has the slot's number in hand.
+    /// True if subscribers wait long enough: while a living publisher has the slot's number in hand, its slot is not
+    /// filled.
     pub timely: bool,
     /// The conduct of the drivers.
     pub conduct: Conduct,
@@ -159,7 +161,7 @@ pub struct Faults {
     pub crashed: u8,
     /// Publishers that crash and come back with what they had saved.
     pub resumed: u8,
-    /// Publishers that crash and come back with what the log says of them.
+    /// Publishers that crash and come back with the numbers that the log holds of them.
     pub relearned: u8,
     /// Messages that are abandoned.
     pub abandoned: u8,
@@ -171,12 +173,12 @@ pub struct Faults {
     pub jumped: u8,
     /// Epochs that end.
     pub sealed: u8,
-    /// Publishers that are told of it before they ask.
+    /// Publishers that are told of the new epoch before they ask.
     pub entered: u8,
 }
 
 impl Default for Bounds {
-    /// Two publishers with a message each, one subscriber, and nothing goes wrong.
+    /// Returns the bounds for two publishers with a message each, one subscriber, and no fault.
     fn default() -> Self {
         Self {
             messages: vec![1, 1],
@@ -193,12 +195,12 @@ impl Default for Bounds {
     }
 }
 
-/// A machine: which of its kind.
+/// A machine, by its index among those of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Who {
     /// A publisher.
     Sender(usize),
-    /// A subscriber, to which it is soon or late.
+    /// A subscriber, asked early or late.
     Receiver(usize, When),
 }
 
@@ -207,13 +209,13 @@ pub enum Who {
 pub enum Return {
     /// Under a new name.
     Renamed,
-    /// With what it had saved.
+    /// With its saved state.
     Resumed,
-    /// With what the log says of it, once that is sealed.
+    /// With the numbers that the log holds of it, once the log is sealed.
     Relearned,
 }
 
-/// One thing that happens.
+/// An event of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// A publisher publishes its next message.
@@ -222,7 +224,7 @@ pub enum Action {
     Exchange(Who),
     /// A machine's driver gives up waiting for the answer.
     Lose(Who),
-    /// The arrival of something that is under way, in the state's own order.
+    /// A request or an answer under way arrives; the index is in the state's own order.
     Arrive(usize),
     /// A publisher crashes, and comes back.
     Crash(usize, Return),
@@ -245,7 +247,7 @@ pub enum Action {
 }
 
 impl Bounds {
-    /// Tells what happens when these things happen one after another, a line each.
+    /// Returns the account of these events one after another, a line for each.
     pub fn tell(&self, actions: impl IntoIterator<Item = Action>) -> Vec<String> {
         let mut state = State::new(self);
         let mut lines = Vec::new();

@@ -1,4 +1,4 @@
-//! A state, and what can happen in it.
+//! A state of the model, and its possible next events.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use super::words::{self, Name};
 use super::{Action, Bounds, Conduct, Faults, Return, Who};
 use crate::replay::{Machine, Resting, Running, fingerprint};
 
-/// All machines and engines, what is under way, and what has happened.
+/// A state of the model: all machines and engines, the requests and answers under way, and the past.
 #[derive(Clone, Debug)]
 pub struct State {
     pub(super) engines: Engines,
@@ -24,12 +24,12 @@ pub struct State {
     pub(super) flights: Vec<Flight>,
     /// The faults that may still happen.
     left: Faults,
-    /// Every message that was published, and the highest slot that had been acknowledged by then.
+    /// Every published message, and the highest slot that was acknowledged before it was published.
     pub(super) published: BTreeMap<Message, u64>,
     pub(super) told: BTreeMap<Message, Told>,
 }
 
-/// Something under way.
+/// A request or an answer under way.
 #[derive(Clone, Debug)]
 pub(super) struct Flight {
     fingerprint: u64,
@@ -48,7 +48,7 @@ enum What {
 type Tell<'a> = &'a mut dyn FnMut(fmt::Arguments<'_>);
 
 impl State {
-    /// All that makes two states the same.
+    /// Returns all parts by which two states are compared.
     fn key(&self) -> impl PartialEq + Hash {
         let flights: Vec<u64> = self.flights.iter().map(|flight| flight.fingerprint).collect();
         let Self { senders, receivers, left, published, told, .. } = self;
@@ -129,7 +129,7 @@ impl State {
         }
         for (index, receiver) in self.receivers.iter().enumerate() {
             let receiver = receiver.view();
-            // Time passes also where it is asked soon.
+            // Time passes also if it is asked early.
             let is_early = bounds.timely && receiver.fill.is_some_and(|slot| self.is_in_hand(slot));
             let late = receiver.fill.filter(|_| !is_early).map(|_| When::Late);
             for when in [(!is_early).then_some(When::Soon), late].into_iter().flatten() {
@@ -160,7 +160,8 @@ impl State {
         }
     }
 
-    /// Returns whether a living publisher has the number of a slot, or will have; or a write of it is under way.
+    /// Returns whether a living publisher has the number of a slot, or will have it, or a write to the slot is under
+    /// way.
     fn is_in_hand(&self, slot: u64) -> bool {
         let in_hand = |sender: &Resting<Sender>| {
             sender.view().outstanding.as_ref().is_some_and(|&(_, written)| written == Some(slot))
@@ -173,7 +174,7 @@ impl State {
         self.senders.iter().any(in_hand) || self.flights.iter().any(in_flight)
     }
 
-    /// Lets one thing happen, and tells it.
+    /// Makes one event happen, and tells it.
     pub(super) fn step(&self, bounds: &Bounds, action: Action, tell: Tell<'_>) -> Self {
         let mut state = self.clone();
         match action {
@@ -254,7 +255,7 @@ impl State {
         }
     }
 
-    /// Lets a machine ask for something, and hear the answer if it is `answered`.
+    /// Asks a machine for its request, and hands it the answer if the request is `answered`.
     pub(super) fn ask(&mut self, who: Who, answered: bool, tell: Tell<'_>) {
         tell(format_args!("{}", self.name(who)));
         match who {
@@ -270,7 +271,7 @@ impl State {
                     tell(format_args!(" has waited long enough"));
                 }
                 let request = receiver.handle(ReceiverInput::Ask(when));
-                // A driver that is wrong may ask for nothing.
+                // A wrong driver may have no request.
                 let answer = request.and_then(|request| self.forward(who, request, answered, tell));
                 let input = answer.map_or(ReceiverInput::GiveUpWaiting, ReceiverInput::Hear);
                 self.receive(index, receiver, input, tell);
@@ -278,7 +279,7 @@ impl State {
         }
     }
 
-    /// Carries a request out, or leaves it under way.
+    /// Carries out a request, or leaves it under way.
     fn forward(&mut self, who: Who, request: Request, answered: bool, tell: Tell<'_>) -> Option<Answer> {
         if answered {
             return Some(self.carry_out(request, tell));
@@ -295,7 +296,7 @@ impl State {
         answer
     }
 
-    /// Something that is under way arrives.
+    /// Delivers a request or an answer that is under way.
     fn arrive(&mut self, index: usize, tell: Tell<'_>) {
         let Flight { who, what, .. } = self.flights.remove(index);
         match (what, who) {
@@ -323,7 +324,7 @@ impl State {
         }
     }
 
-    /// Lets something happen to a publisher that is running, and tells what comes of it.
+    /// Hands an event to a running publisher, and tells the result.
     fn send(&mut self, index: usize, mut sender: Running<Sender>, input: SenderInput, tell: Tell<'_>) {
         let messages = sender.machine().messages();
         let told = sender.handle(input).told;
@@ -331,7 +332,7 @@ impl State {
         self.tell_fate(&messages, told, tell);
     }
 
-    /// Lets something happen to a subscriber that is running, and tells what comes of it.
+    /// Hands an event to a running subscriber, and tells the result.
     fn receive(&mut self, index: usize, mut receiver: Running<Receiver>, input: ReceiverInput, tell: Tell<'_>) {
         receiver.handle(input);
         let before = self.receivers[index].view().delivered.len();
@@ -354,7 +355,7 @@ impl State {
         self.flights.insert(at, flight);
     }
 
-    /// The requests of a machine stay under way, and their answers are not heard.
+    /// Leaves the requests of a machine under way, with nobody to hear the answers.
     fn orphan(&mut self, is_it: impl Fn(&Who) -> bool) {
         let waits = |flight: &Flight| flight.who.as_ref().is_some_and(&is_it);
         self.flights.retain(|flight| !waits(flight) || matches!(flight.what, What::Request(_)));
@@ -373,7 +374,7 @@ impl State {
         *left -= 1;
         let who = Who::Sender(index);
         tell(format_args!("{} crashes", self.name(who)));
-        // Also what it was just about to ask for.
+        // This includes the request that it was about to make.
         self.orphan(|&waits| waits == who);
         let mut sender = self.senders[index].machine();
         let messages = sender.messages();
@@ -423,14 +424,14 @@ impl State {
     }
 }
 
-/// More than any machine needs within the bounds.
+/// The number of rounds, more than any machine needs within the bounds.
 pub(super) const ROUNDS: usize = 64;
 
 fn new_receiver(conduct: Conduct, log: LogKind) -> Resting<Receiver> {
     Resting::new(ReceiverStart { conduct, log, snapshot: Snapshot::default(), delivered: Vec::new() })
 }
 
-/// Lets a subscriber go on until it is beyond `tail`, with any time-out over at once; `None` if it never is.
+/// Runs a subscriber until it has passed `tail`, with time-outs that end at once; `None` if it never does.
 pub(super) fn deliver_all(engines: &mut Engines, mut receiver: Receiver, tail: u64) -> Option<Receiver> {
     for _ in 0..ROUNDS {
         if receiver.next() > tail {

@@ -8,9 +8,9 @@
 //!   outcome      won                lost, to 51        won: it is 51's
 //! ```
 //!
-//! For user names, file names, seats: anything that has at most one owner. A second claim of the owner changes nothing, so
-//! a node that does not know the outcome of its claim claims again. A claim is for good; for one that is given back, take
-//! a [lock](super::lock).
+//! Use it for user names, file names, seats: anything with at most one owner. A second claim by the owner changes
+//! nothing, so a node that does not know the outcome of its claim simply claims again. A claim is for ever; to give
+//! something back, use a [lock](super::lock).
 //!
 //! Source: Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Timestamp ordering is not sufficient" and
 //! "Implementing linearizable storage using total order broadcast", with this example.
@@ -21,9 +21,11 @@ use happens_before::broadcast::Position;
 
 use crate::StateMachine;
 
-/// The owner `W` of each name `K`. A claim costs O(log n) comparisons of names, for n names that are claimed.
+/// The owner `W` of each name `K`. A claim costs O(log n) comparisons of names, for n claimed names.
 ///
 /// # Examples
+///
+/// Two users claim one name, and the owner claims it once more. Make the limit 0: every outcome is `Full`.
 ///
 /// ```
 /// use happens_before::broadcast::Position;
@@ -43,19 +45,19 @@ pub struct Claims<K, W> {
     limit: usize,
 }
 
-/// A command to [`Claims`]: a name, and the one who wants it.
+/// A command to [`Claims`]: a name, and its claimant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claim<K, W> {
     /// The name.
     pub name: K,
-    /// The id of the one who wants it. Two that claim under one id share what they win.
+    /// The id of the claimant. Two claimants with one id share the names that they win.
     pub claimant: W,
 }
 
 /// The result of a [`Claim`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome<W> {
-    /// The name is the claimant's, by this claim or by an earlier one.
+    /// The claimant owns the name, by this claim or by an earlier one.
     Won,
     /// The name belongs to another.
     Lost {
@@ -67,7 +69,8 @@ pub enum Outcome<W> {
 }
 
 impl<K: Ord, W> Claims<K, W> {
-    /// Makes the state in which nothing is claimed, and at most `limit` names can be; the same limit everywhere.
+    /// Makes a state without claims, in which at most `limit` names can be claimed. The limit must be the same at every
+    /// node.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
         Self { owners: BTreeMap::new(), limit }

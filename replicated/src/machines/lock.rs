@@ -1,9 +1,9 @@
-//! A lock without leases: no holder loses it to a clock, and a holder that has lost it is kept out by a fence.
+//! A lock without leases. No clock takes it away from its holder, and a fence keeps out a holder that has lost it.
 //!
 //! # The problem
 //!
 //! A holder may die, and then the lock must go to another node. But no node can tell a dead holder from a slow one. A
-//! lease leaves that to clocks, and is wrong when the holder pauses at the wrong moment.
+//! lease leaves the decision to clocks, and fails when the holder pauses at the wrong moment.
 //!
 //! # The algorithm
 //!
@@ -16,21 +16,22 @@
 //!   fence                          a writes ✓          b raises to 35            a writes ✗
 //! ```
 //!
-//! 1. A node that acquires a free lock is granted it. The **token** is the position of the entry that granted it: higher
-//!    than all before, of this lock and of every other on the log.
-//! 2. A node that finds it held is told the holder and its token. If it believes the holder to be dead, by a time-out of
-//!    its own, it acquires the lock **over** that token. Only the first node that does so gets the lock: the token has
-//!    changed then.
+//! 1. A node that acquires a free lock is granted it. The **token** is the position of the entry that granted it:
+//!    higher than all earlier ones, of this lock and of every other lock on the log.
+//! 2. A node that finds the lock held is told the holder and its token. If a time-out of its own makes it believe that
+//!    the holder is dead, it acquires the lock **over** that token. Only the first node that does so gets the lock,
+//!    because the token is another one afterwards.
 //! 3. The new holder [raises](happens_before::broadcast::Fence::raise) the fence of the resource to its token before it
 //!    reads. From then on the resource refuses the old holder, dead or not.
 //!
-//! So a wrong guess that a holder is dead costs the holder its work, and never the resource its consistency.
+//! So a wrong guess that a holder is dead may cost the holder its work, but never the resource its consistency.
 //!
 //! # Sources
 //!
-//! Burrows, *The Chubby lock service for loosely-coupled distributed systems* (2006), section 2.4: locks and sequencers.
-//! Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 8, "The leader and the lock", and chapter 9.
-//! Deviation from Chubby: no sessions and no lock-delay; the node that takes over names the token that it ends.
+//! Burrows, *The Chubby lock service for loosely-coupled distributed systems* (2006), section 2.4: locks and
+//! sequencers. Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 8, "The leader and the lock", and
+//! chapter 9. Deviation from Chubby: no sessions and no lock-delay; a node that takes over names the token that it
+//! ends.
 
 use happens_before::broadcast::{FencingToken, Position};
 
@@ -39,6 +40,9 @@ use crate::StateMachine;
 /// A lock: free, or held by one owner under a token. Every command is O(1).
 ///
 /// # Examples
+///
+/// Node b takes the lock over from a, which is slow, and a's late write is refused. Leave out `fence.raise(b)`: the
+/// late write is admitted.
 ///
 /// ```
 /// use happens_before::broadcast::{Fence, Position};
@@ -70,17 +74,17 @@ pub struct Lock<W> {
 /// A change of a [`Lock`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Command<W> {
-    /// Take the lock if it is free, or if its token is still the one named.
+    /// Takes the lock if it is free, or if its token is still `over`.
     Acquire {
-        /// The id of the one who wants it. A holder that asks again is told its token again, so no outcome need be
-        /// remembered. Two that must not hold the lock together need two ids.
+        /// The id of the node that wants it. A holder that asks again is told its token again, so it need not remember
+        /// the outcome. Two nodes that must not hold the lock together need two ids.
         owner: W,
-        /// The token to end: that of a holder believed dead, or the owner's own, for a new one.
+        /// The token to end: that of a holder believed dead, or the owner's own one, to get a new one.
         over: Option<FencingToken>,
     },
-    /// Give the lock back, if it is held under this token.
+    /// Gives the lock back, if it is held under this token.
     Release {
-        /// The token that it was granted with.
+        /// The token with which it was granted.
         token: FencingToken,
     },
 }
@@ -111,7 +115,7 @@ pub enum Outcome<W> {
     },
     /// The lock is free.
     Released,
-    /// The lock was not held under this token any more; nothing is changed.
+    /// The lock is no longer held under this token; nothing is changed.
     NotHeld,
 }
 

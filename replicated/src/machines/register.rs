@@ -1,10 +1,10 @@
-//! A register: one value, written, or replaced if it is the one that the writer expects.
+//! A register: one value, which is written, or replaced if it is the one that the writer expects.
 //!
-//! A plain write loses the value that another node wrote between this writer's read and its write. Compare-and-set does
-//! not: it is refused then, and returns the value that is there now. With it anything can be built that fits into one
-//! value. Herlihy (1991) shows that it solves consensus for any number of nodes, which the counter below it does not.
+//! A plain write overwrites the value that another node wrote between this writer's read and its write. Compare-and-set
+//! is refused in that case, and returns the current value. It can change any state that fits into one value. Herlihy
+//! (1991) shows that it solves consensus for any number of nodes; the counter below it does not.
 //!
-//! A value may come back: from 1 to 2, and to 1 again. Where that matters, put a version into the value.
+//! A value may come back: from 1 to 2, and to 1 again. If that matters, put a version into the value.
 //!
 //! Sources: Herlihy and Wing, *Linearizability: A Correctness Condition for Concurrent Objects* (1990). Kleppmann,
 //! *Designing Data-Intensive Applications* (2017), chapter 9, "Linearizability".
@@ -17,7 +17,8 @@ use crate::StateMachine;
 ///
 /// # Examples
 ///
-/// Two nodes count; the one that comes second is told the current value, and tries again.
+/// Two nodes add one each. Watch the second one: it is refused, told the current value, and tries again. Replace
+/// `add_one` by plain writes, and one addition is lost.
 ///
 /// ```
 /// use happens_before::broadcast::Position;
@@ -46,7 +47,7 @@ pub enum Command<V> {
     CompareAndSet {
         /// The value that must be there.
         expected: V,
-        /// The value that takes its place.
+        /// The new value.
         new: V,
     },
 }
@@ -56,7 +57,7 @@ pub enum Command<V> {
 pub enum Outcome<V> {
     /// The value is set.
     Set,
-    /// The value was another than expected, and stays.
+    /// The value was not the expected one, and is unchanged.
     Refused {
         /// The value.
         current: V,
@@ -64,7 +65,7 @@ pub enum Outcome<V> {
 }
 
 impl<V> Register<V> {
-    /// Makes a register that holds `value`; the same one everywhere.
+    /// Makes a register that holds `value`, which must be the same at every node.
     #[must_use]
     pub const fn new(value: V) -> Self {
         Self { value }

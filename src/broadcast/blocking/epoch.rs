@@ -7,13 +7,13 @@ use super::DriveError;
 use crate::broadcast::{AppendLog, EpochBegun, EpochRequest, Log, LogKind, NewEpoch, SlotLog};
 use crate::counter::Counter;
 
-/// Begins a new epoch over a counter and slots: after a restore, after the loss of the counter, and whenever nothing that
-/// was begun before may be written any more.
+/// Begins a new epoch over a counter and slots. Needed after a restore, after the loss of the counter, and whenever no
+/// earlier write may still land.
 ///
-/// `epoch` must be above every epoch that was ever used with the log, also above those that a restored log has
-/// forgotten. The time of day in milliseconds is, if every epoch was a time of day. [`NewEpoch`] says why.
-/// Publishers then [enter](crate::Publisher::enter) the epoch with the tail that is returned. Nothing may be
-/// written between the restore and this call.
+/// `epoch` must be above every epoch that was ever used with the log, including those that a restored log has
+/// forgotten. The time of day in milliseconds is a good epoch if all earlier ones were times of day too; see
+/// [`NewEpoch`]. Publishers then [enter](crate::Publisher::enter) the epoch with the tail that is returned. Nothing may
+/// be written between the restore and this call.
 ///
 /// # Errors
 ///
@@ -21,6 +21,9 @@ use crate::counter::Counter;
 /// two the epoch may have begun: begin a higher one.
 ///
 /// # Examples
+///
+/// The counter and the log go on, and the first message of the new epoch gets slot 2. Begin a second epoch with a lower
+/// number: it is refused with `NotAbove`.
 ///
 /// ```
 /// use core::cell::RefCell;
@@ -47,12 +50,11 @@ where
     begin(log, counter, NewEpoch::new(epoch, LogKind::Slots))
 }
 
-/// Begins a new epoch over an engine that numbers by itself; as [`begin_epoch`]. Publishers
-/// [enter](crate::Publisher::enter) it.
+/// Like [`begin_epoch`], over an engine that numbers by itself. Publishers [enter](crate::Publisher::enter) the epoch.
 ///
 /// # Errors
 ///
-/// As [`begin_epoch`], but for the counter, which there is none of.
+/// As [`begin_epoch`], except those of a counter: there is none.
 pub fn begin_epoch_append<I, P, L>(log: &L, epoch: u64) -> Begun<Infallible, L::Error>
 where
     L: AppendLog<I, P> + ?Sized,
@@ -86,7 +88,7 @@ where
     }
 }
 
-/// Stands for the counter that an engine which numbers by itself does without. It is never asked.
+/// A stand-in for the counter, which appends do not need. It is never asked.
 struct NoCounter;
 
 impl Counter for NoCounter {

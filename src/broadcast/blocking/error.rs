@@ -7,9 +7,9 @@ use crate::broadcast::{LogKind, PublishError, SubscribeError};
 
 /// The reason why a driver has not settled an entry, or not begun an epoch.
 ///
-/// `T` is what a [`PublishError`] hands back: the entry, or the epoch. `C` and `L` are the errors of the counter and of the
-/// log. The engine is at fault in [`Counter`](Self::Counter), [`Log`](Self::Log), [`Seal`](Self::Seal) and
-/// [`Raise`](Self::Raise).
+/// `T` is the value that a [`PublishError`] hands back: the entry, or the epoch. `C` and `L` are the errors of the
+/// counter and of the log. The engine is at fault in [`Counter`](Self::Counter), [`Log`](Self::Log),
+/// [`Seal`](Self::Seal) and [`Raise`](Self::Raise).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DriveError<T, C, L> {
@@ -25,18 +25,20 @@ pub enum DriveError<T, C, L> {
         /// The lowest epoch that may write.
         epoch: u64,
     },
-    /// The publisher is one over the other kind of log; nothing was sent, and the entry is still outstanding. The caller
-    /// is at fault: give the publisher the [configuration](crate::broadcast::PublisherConfig::log) of its log, or call the
-    /// driver of the other kind.
+    /// The publisher is configured for the other kind of log; nothing was sent, and the entry is still outstanding. The
+    /// caller is at fault: give the publisher the [configuration](crate::broadcast::PublisherConfig::log) of its log,
+    /// or call the driver of the other kind.
     OtherLog {
         /// The kind of log that the publisher is made for.
         log: LogKind,
     },
     /// The log failed to seal; **unknown** whether the epoch has begun. Begin a higher one.
     Seal(L),
-    /// The counter failed when it was to be raised above the tail; the log is sealed for the epoch. Begin a higher one.
+    /// The counter failed while it was being raised above the tail; the log is already sealed for the epoch. Begin a
+    /// higher one.
     Raise(C),
-    /// The publisher, or the new epoch, gave up. The error says where the entry is, and hands it back.
+    /// The publisher, or the new epoch, gave up. The error hands the value back, and its kind says whether the entry is
+    /// stored.
     Publish(PublishError<T>),
 }
 
@@ -57,7 +59,7 @@ impl<T, C: fmt::Display, L: fmt::Display> fmt::Display for DriveError<T, C, L> {
             Self::Seal(error) => {
                 write!(
                     f,
-                    "the log failed to seal, unknown whether the epoch has begun: {error}; begin a higher one"
+                    "unknown whether the epoch has begun: the log failed to seal: {error}; begin a higher one"
                 )
             }
             Self::Raise(error) => {
@@ -78,25 +80,26 @@ where
 
 /// The reason why a reader cannot follow the log now. `L` is the error of the log, `R` that of the goal.
 ///
-/// The reader has kept what was read before, and has lost nothing: call the driver again. A driver without a goal of its
-/// own, such as [`follow`](super::follow), never returns [`GivenUp`](Self::GivenUp) or [`Goal`](Self::Goal).
+/// The reader keeps what it has read, so nothing is lost: call the driver again. A driver without a goal of its own,
+/// such as [`follow`](super::follow), never returns [`GivenUp`](Self::GivenUp) or [`Goal`](Self::Goal).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FollowError<I, P, L, R = Infallible> {
-    /// The log failed at a read or at a fill. The engine is at fault, or what lies between. Wait for the time of
-    /// `poll_timeout`, and call again; an unknown fill is settled by the next read.
+    /// The log failed at a read or at a fill. The engine is at fault, or the connection to it. Wait until
+    /// `poll_timeout`, and call again; the next read settles a fill whose outcome is unknown.
     Log(L),
     /// The subscriber cannot go on; [`SubscribeError`] says for each reason whose fault it is, and what to do.
     Subscribe(SubscribeError<I, P>),
-    /// An appending engine shows a hole, which it must not: a later slot is occupied. The engine is at fault. Nothing is
-    /// delivered beyond the hole. Called again, the driver reads the slot again.
+    /// An appending engine shows a hole, although a later slot is occupied; it must never have one. The engine is at
+    /// fault. Nothing is delivered beyond the hole. Called again, the driver reads the slot again.
     Hole {
         /// The slot.
         slot: u64,
     },
     /// The caller's `wait` returned `None`. Call again to go on.
     GivenUp,
-    /// The goal is out of reach: what comes next cannot be delivered, or applied. The error within says what to do.
+    /// The goal is out of reach: the next message cannot be delivered, or not applied. The error within says what to
+    /// do.
     Goal(R),
 }
 
@@ -112,7 +115,7 @@ where
             Self::Log(error) => write!(f, "the log failed: {error}; try again"),
             Self::Subscribe(error) => error.fmt(f),
             Self::Hole { slot } => {
-                write!(f, "slot {slot} is a hole, in a log that has none; nothing beyond it is delivered")
+                write!(f, "slot {slot} is a hole, and this log must have none; check the engine")
             }
             Self::GivenUp => f.write_str("the wait was given up; call again to go on"),
             Self::Goal(error) => error.fmt(f),

@@ -3,8 +3,8 @@
 use super::FollowError;
 use crate::broadcast::{Entry, Follow, FollowStep, Followed, Follower, Log, SlotLog, SubscribeRequest};
 
-/// Does what a reader asks for at `now_ms`, until there is something to deliver, or nothing to do before
-/// its [`poll_timeout`](Follow::poll_timeout).
+/// Carries out the requests of a reader at `now_ms`, until there is something to deliver, or nothing to do before its
+/// [`poll_timeout`](Follow::poll_timeout).
 ///
 /// A call makes at most 100 requests of a [`Subscriber`](crate::Subscriber), whatever the log answers; a search for a
 /// [`Skip`](crate::broadcast::Content::Skip) goes on in the next call.
@@ -21,7 +21,7 @@ where
     drive(Follower::at(reader, now_ms), log, |_| None)
 }
 
-/// As [`follow`], over an engine that numbers by itself: a hole is reported, and never skipped.
+/// Like [`follow`], over an engine that numbers by itself: a hole is reported, and never skipped.
 ///
 /// # Errors
 ///
@@ -34,10 +34,10 @@ where
     drive_appends(Follower::at(reader, now_ms), log, |_| None)
 }
 
-/// Follows the log until `goal` returns a value: what it looks for is here. `wait`: [see the module](super).
+/// Follows the log until `goal` returns a value. For `wait` [see the module](super).
 ///
-/// The goal is asked first, and then each time that everything which can be read is read. It takes out all that is here,
-/// up to what it looks for, before it returns `None`.
+/// The goal is called first, and again each time that there is nothing more to read. It must take out every output that
+/// is ready, or stop at the one it looks for, before it returns `None`.
 ///
 /// # Errors
 ///
@@ -56,7 +56,7 @@ where
     drive(Follower::until(reader, goal), log, wait)
 }
 
-/// As [`follow_until`], over an engine that numbers by itself.
+/// Like [`follow_until`], over an engine that numbers by itself.
 ///
 /// # Errors
 ///
@@ -74,7 +74,7 @@ where
     drive_appends(Follower::until(reader, goal), log, wait)
 }
 
-/// Waits for the next message. `wait`: [see the module](super).
+/// Waits for the next message. For `wait` [see the module](super).
 ///
 /// # Errors
 ///
@@ -91,7 +91,7 @@ where
     follow_until(reader, log, wait, F::poll_output)
 }
 
-/// As [`next`], over an engine that numbers by itself.
+/// Like [`next`], over an engine that numbers by itself.
 ///
 /// # Errors
 ///

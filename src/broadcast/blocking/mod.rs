@@ -1,15 +1,19 @@
-//! Thin drivers: they carry out what the machines ask for, on engines that block. They read no clock, and sleep nowhere.
+//! Thin drivers for engines that block: loops that carry out the requests of the machines. They read no clock, and
+//! never sleep.
 //!
-//! An error of an engine is handed to the caller, and the machine knows how to go on: wait a little, and call again. For
-//! engines that are asynchronous there are the same drivers, on any runtime, in the crate `happens-before-engines`.
+//! An error of an engine is handed to the caller. The machine knows how to go on: wait a little, and call the driver
+//! again. The crate `happens-before-engines` has the same drivers for asynchronous engines, on any runtime.
 //!
 //! # Waiting
 //!
-//! The drivers that wait, [`next`] and [`follow_until`], take a function, `wait`. It is given a time in milliseconds, by
-//! the caller's clock. It sleeps until that time, or until something may be new, and returns the time that it is then.
-//! `None` gives up: the driver returns [`FollowError::GivenUp`], and nothing is lost.
+//! The drivers that wait, [`next`] and [`follow_until`], take a function `wait`. Its argument is a time in milliseconds
+//! of the caller's clock. It sleeps until that time, or until something may be new, and returns the current time. If it
+//! returns `None`, the driver gives up with [`FollowError::GivenUp`], and nothing is lost.
 //!
 //! # Examples
+//!
+//! Two nodes publish and a third one reads. Watch the positions: the two messages of one batch share a slot. Publish a
+//! fourth message, and read it.
 //!
 //! ```
 //! use core::cell::RefCell;

@@ -10,16 +10,16 @@ use crate::node::NodeId;
 /// The result of driving an entry; `None` if none was outstanding. `C` and `L` are the errors of the counter and of the log.
 pub type Settled<I, P, C, L> = Result<Option<Published<I>>, DriveError<Entry<I, P>, C, L>>;
 
-/// Drives what is outstanding to its end, over slots; `None` if nothing is.
+/// Drives the outstanding entry to its end, over slots; returns `None` if nothing is outstanding.
 ///
-/// The counter must be that of the epoch which the publisher has [entered](Publisher::enter): its numbers are taken for
-/// that epoch's.
+/// The counter must be the one of the epoch that the publisher has [entered](Publisher::enter). Nothing here can check
+/// that.
 ///
 /// # Errors
 ///
-/// [`DriveError`]. Unless it is [`Publish`](DriveError::Publish), the entry is still outstanding: call again, after
-/// [`EnterEpoch`](DriveError::EnterEpoch) once the epoch is [entered](Publisher::enter), or
-/// [`abandon`](Publisher::abandon) it.
+/// [`DriveError`]. Unless it is [`Publish`](DriveError::Publish), the entry is still outstanding: call again, or
+/// [`abandon`](Publisher::abandon) it. After [`EnterEpoch`](DriveError::EnterEpoch) [enter](Publisher::enter) the epoch
+/// first.
 pub fn settle<I, P, C, L>(
     publisher: &mut Publisher<I, P>,
     counter: &C,
@@ -56,11 +56,12 @@ where
     }
 }
 
-/// Drives what is outstanding to its end, over an engine that numbers by itself; `None` if nothing is.
+/// Drives the outstanding entry to its end, over an engine that numbers by itself; returns `None` if nothing is
+/// outstanding.
 ///
 /// # Errors
 ///
-/// As [`settle`], but for the counter, which there is none of.
+/// As [`settle`], except those of a counter: there is none.
 pub fn settle_append<I, P, L>(publisher: &mut Publisher<I, P>, log: &L) -> Settled<I, P, Infallible, L::Error>
 where
     I: NodeId,

@@ -8,7 +8,8 @@ use core::fmt;
 pub use publish::{PublishError, PublishErrorKind};
 pub use subscribe::{InvalidAnswer, NodeTableFull, SubscribeError};
 
-/// A log in memory has no room for a slot; nothing is written. Trim what every subscriber has delivered, and try again.
+/// A log in memory has no room for a slot; nothing is written. Trim the slots that every subscriber has delivered, and
+/// try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogFull {
@@ -25,7 +26,7 @@ impl fmt::Display for LogFull {
         let Self { slot, first, limit } = self;
         write!(
             f,
-            "no room for slot {slot} beside those from {first} on: {limit} are kept; trim what is delivered"
+            "no room for slot {slot}: the log keeps {limit} slots from {first} on; trim those that are delivered"
         )
     }
 }

@@ -9,7 +9,7 @@ use core::fmt;
 ///
 /// | kind | fault of | stored | what to do |
 /// |---|---|---|---|
-/// | [`Busy`], [`Empty`] | the caller | no | publish later; publish nothing |
+/// | [`Busy`], [`Empty`] | the caller | no | publish later; send no empty batch |
 /// | [`CounterExhausted`] | nobody | no | continue under a new node id |
 /// | [`FilledAway`] | the configuration | no | let subscribers wait longer, publish again |
 /// | [`Jump`], [`CounterBehind`] | the counter | no | check the counter, begin a new epoch with another |
@@ -19,8 +19,8 @@ use core::fmt;
 /// | [`Sealed`], [`NoSuchSlot`], [`NotSealed`] | the log | unknown | check the engine |
 /// | [`NotAbove`] | the caller | - | begin a higher epoch |
 ///
-/// A method that begins to publish changes nothing when it returns an error. A method that accepts an answer has
-/// nothing outstanding afterwards, so that the next entry may be published at once, and has changed nothing else.
+/// A method that begins to publish changes nothing when it returns an error. After an error from a method that accepts
+/// an answer, nothing is outstanding, and the next entry may be published at once; nothing else has changed.
 ///
 /// [`Busy`]: PublishErrorKind::Busy
 /// [`Empty`]: PublishErrorKind::Empty
@@ -38,10 +38,11 @@ use core::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PublishError<T> {
-    /// The value handed back: a payload, a `Vec` of them, the slot to skip or the node to retire from a method that begins
-    /// to publish; the [`Entry`](crate::broadcast::Entry) from one that accepts an answer; the epoch from [`NewEpoch`](crate::broadcast::NewEpoch).
+    /// The value handed back. A method that begins to publish returns its argument: the payload, the `Vec` of payloads,
+    /// the slot to skip, or the node to retire. A method that accepts an answer returns the
+    /// [`Entry`](crate::broadcast::Entry), and [`NewEpoch`](crate::broadcast::NewEpoch) returns the epoch.
     ///
-    /// The numbers of an entry are used. Published again, its messages get new ones.
+    /// The numbers of a returned entry are used up: its messages get new ones when they are published again.
     pub value: T,
     /// The reason.
     pub kind: PublishErrorKind<T>,
@@ -51,88 +52,89 @@ pub struct PublishError<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublishErrorKind<T> {
-    /// Another entry is outstanding. Drive it to its end, and collect what comes meanwhile into the next batch.
+    /// Another entry is outstanding. Drive it to its end, and collect the messages that come meanwhile into the next
+    /// batch.
     Busy,
     /// The batch has no message. Publish none.
     Empty,
     /// The node has too few numbers left. Continue under a new node id.
     CounterExhausted,
-    /// Each slot that the publisher took a number for was occupied, or trimmed, when it was written; the entry is **not
-    /// stored**. Either writes take longer than subscribers wait, or the counter repeats numbers faster than this
-    /// publisher learns of them.
+    /// Each slot that the publisher tried was already occupied or trimmed; the entry is **not stored**. Either writes
+    /// take longer than subscribers wait, or the counter repeats numbers faster than this publisher learns of them.
     FilledAway {
         /// The number of slots that were lost.
         times: u32,
     },
-    /// The counter gave a number absurdly far above the log; the entry is **not stored**. Find out whether the counter is
-    /// right; if so, tell the tail to the publisher ([`observe_tail`](crate::Publisher::observe_tail)), otherwise start a
-    /// new counter in a new epoch.
+    /// The counter gave a number absurdly far above the log; the entry is **not stored**. If the counter is right, tell
+    /// the publisher the tail with [`observe_tail`](crate::Publisher::observe_tail). Otherwise start a new counter in a
+    /// new epoch.
     Jump {
         /// The number.
         number: u64,
         /// The highest occupied slot known.
         tail: u64,
     },
-    /// The counter stays behind the log although the difference was taken. It is not a linearizable counter; start a new
-    /// one in a new epoch.
+    /// The counter stays behind the log although the publisher took enough numbers to catch up. It is not a
+    /// linearizable counter; start a new one in a new epoch.
     ///
-    /// An entry is **not stored**. If an epoch was to begin, the log is sealed for it; begin a higher one.
+    /// From a publisher: the entry is **not stored**. From a [`NewEpoch`](crate::broadcast::NewEpoch): the log is
+    /// sealed for the epoch; begin a higher one.
     CounterBehind {
-        /// The highest number that it gave last.
+        /// The highest number in its last answer.
         number: u64,
         /// The highest occupied slot known.
         tail: u64,
     },
     /// A slot holds another content under the id of this entry, which is **not stored**. Two publishers use one node
-    /// id, or one lost its state and came back under its old id. Stop; the entries are the proof.
+    /// id, or one lost its state and came back under its old id. Stop both; the two entries are the proof.
     Conflict {
         /// The slot.
         slot: u64,
         /// The entry that it holds.
         other: T,
     },
-    /// The log holds this number of the node already, or a later one, and stores the entry in no other slot. Two publishers
-    /// use one node id, or one lost its state and came back under its old id. If the other has stopped for good, publish
-    /// the payload again: the next number is above those of the other.
+    /// The log already holds this number of the node, or a later one, and so does not store the entry. Two publishers
+    /// use one node id, or one lost its state and came back under its old id. If the other has stopped for good,
+    /// publish the payload again: the next number is above those of the other.
     ///
-    /// If requests are repeated and the log is trimmed, it is **unknown** whether the number is that of this very entry;
-    /// what is delivered under its id says so.
+    /// If the request was repeated and the log was trimmed, the stored number may be that of this very entry: it is
+    /// **unknown** whether it is stored. See what is delivered under its id.
     NumberUsed {
         /// The highest number of the node in the log.
         highest: u64,
     },
-    /// The slot was trimmed while it was **unknown** whether the entry is in it. It is delivered, or in a snapshot, if
-    /// the node's number there is not lower than the entry's; otherwise it is not stored.
+    /// The slot was trimmed while it was **unknown** whether the entry is in it. Look up the highest number of the node
+    /// in a snapshot: the entry is stored if that is not lower than its own, otherwise not.
     OutcomeTrimmed {
         /// The slot.
         slot: u64,
         /// The first slot that is not trimmed.
         first: u64,
     },
-    /// The log answered again and again that its epoch is over, although the entry is of no earlier one; **unknown**
-    /// whether it is stored. The log does not do what it promises; find out what is wrong with it.
+    /// The log answered again and again that the epoch of the entry is over, and named no later one; **unknown**
+    /// whether it is stored. The log breaks its promises; find out what is wrong with it.
     Sealed {
         /// The lowest epoch that may write, as the log says.
         epoch: u64,
         /// The number of answers that settled nothing.
         times: u32,
     },
-    /// The log says that the entry is stored in a slot that does not exist; **unknown** whether it is stored. The log does
-    /// not do what it promises; find out what is wrong with it.
+    /// The log says that the entry is stored in a slot that does not exist; **unknown** whether it is stored. The log
+    /// breaks its promises; find out what is wrong with it.
     NoSuchSlot {
         /// The slot.
         slot: u64,
     },
-    /// The log was sealed for the epoch, and still says that entries of an earlier one may be written. It does not do what
-    /// it promises, or this is a late answer: hand in one answer for each request.
+    /// The log was sealed for the epoch, and still says that entries of an earlier one may be written. It breaks its
+    /// promises, or this is a late answer: hand in one answer for each request.
     NotSealed {
         /// The epoch that was to begin.
         epoch: u64,
         /// The lowest epoch that may write, as the log says.
         sealed: u64,
     },
-    /// The epoch is not above the one that the log is in. Nothing has changed, or another epoch above this one has begun
-    /// meanwhile. Begin a higher one.
+    /// The epoch is not above the one that the log is in. This epoch has not begun; another caller may have begun a
+    /// higher one meanwhile. Begin one above that.
     NotAbove {
         /// The epoch that was to begin.
         epoch: u64,
@@ -150,7 +152,10 @@ impl<T> fmt::Display for PublishError<T> {
                 write!(f, "the node has too few numbers left; continue under a new node id")
             }
             PublishErrorKind::FilledAway { times } => {
-                write!(f, "the entry found its slot occupied {times} times; let subscribers wait longer")
+                write!(
+                    f,
+                    "the slot was lost {times} times before the entry was written; let subscribers wait longer"
+                )
             }
             PublishErrorKind::Jump { number, tail } => {
                 write!(f, "the counter gave {number} although the last slot known is {tail}; check the counter")
@@ -170,26 +175,32 @@ impl<T> fmt::Display for PublishError<T> {
             PublishErrorKind::NumberUsed { highest } => {
                 write!(
                     f,
-                    "the log holds number {highest} of the node already, from another publisher of that name; "
+                    "the log already holds number {highest} of the node, from another publisher of that name; "
                 )?;
                 write!(f, "if that one has stopped, publish again")
             }
             PublishErrorKind::OutcomeTrimmed { slot, first } => {
                 write!(f, "unknown whether the entry was stored in slot {slot}: the log begins at {first}; ")?;
-                write!(f, "see in a snapshot whether it is delivered")
+                write!(f, "look in a snapshot whether it is delivered")
             }
             PublishErrorKind::Sealed { epoch, times } => {
                 write!(
                     f,
                     "unknown whether the entry is stored: {times} requests settled nothing, and the log says "
                 )?;
-                write!(f, "that only epochs below {epoch} are over; check the log")
+                write!(f, "that only epochs below {epoch} are over; check the engine")
             }
             PublishErrorKind::NoSuchSlot { slot } => {
-                write!(f, "unknown whether the entry is stored: the log says in slot {slot}; check the log")
+                write!(
+                    f,
+                    "unknown whether the entry is stored: the log names slot {slot}, which does not exist; check the engine"
+                )
             }
             PublishErrorKind::NotSealed { epoch, sealed } => {
-                write!(f, "the log was sealed for epoch {epoch} and still takes epoch {sealed}; check the log")
+                write!(
+                    f,
+                    "the log was sealed for epoch {epoch} and still accepts epoch {sealed}; check the engine"
+                )
             }
             PublishErrorKind::NotAbove { epoch, sealed } => {
                 write!(f, "epoch {epoch} is not above epoch {sealed} of the log; begin a higher one")

@@ -6,14 +6,14 @@ use crate::broadcast::{Entry, Unreadable};
 
 /// The reason why a [`Subscriber`](crate::Subscriber) does not go on.
 ///
-/// In each case nothing is delivered that should not be. Everything below the slot that is named can still be delivered,
-/// and what the subscriber has delivered stays as it is.
+/// Nothing wrong is ever delivered. Everything below the named slot can still be delivered, and earlier deliveries stay
+/// valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubscribeError<I, P> {
     /// The log no longer has the next slot. Nothing is accepted. The subscriber lags, or the log was trimmed too early.
     ///
-    /// [Install](crate::Subscriber::install) a snapshot that is at least as far.
+    /// [Install](crate::Subscriber::install) a snapshot that goes on at the log's first slot or later.
     Trimmed {
         /// The slot to deliver next.
         next: u64,
@@ -27,14 +27,14 @@ pub enum SubscribeError<I, P> {
     Jump {
         /// The slot to deliver next.
         next: u64,
-        /// The next one that is claimed.
+        /// The next slot that is claimed.
         slot: u64,
     },
-    /// Two contents of one slot, with both as proof. Fatal: the slot and what follows are not delivered any more, since
-    /// others may have delivered the other content. The log is at fault, for it does not write once; or an announcement
-    /// was forged.
+    /// Two contents of one slot, both returned as proof. This is fatal: the slot and all later ones are not delivered,
+    /// since other subscribers may have delivered the other content. The log is at fault because it does not write
+    /// once, or an announcement was forged.
     ///
-    /// Stop, and find out which of them others have delivered.
+    /// Stop, and find out which of the two others have delivered.
     Conflict {
         /// The slot.
         slot: u64,
@@ -43,22 +43,23 @@ pub enum SubscribeError<I, P> {
         /// The content that was seen later.
         second: Entry<I, P>,
     },
-    /// The log no longer holds what was passed in this slot. Its history is no longer the one that was delivered here, so
-    /// nothing more is accepted. The log was restored from a backup, or fails to keep what it acknowledged.
+    /// The log no longer holds the entry that this subscriber passed in this slot. Its history differs from the one
+    /// delivered here, so nothing more is accepted. The log was restored from a backup, or loses what it has
+    /// acknowledged.
     ///
     /// [Install](crate::Subscriber::install) a snapshot of a subscriber of the log as it is now, or start anew.
     RolledBack {
         /// The slot.
         slot: u64,
     },
-    /// Two contents were seen in this slot before, as [`Conflict`](Self::Conflict) has said. Nothing is accepted from there
-    /// on; the subscriber is unchanged.
+    /// Two contents were seen in this slot earlier, and reported as [`Conflict`](Self::Conflict). Nothing is accepted
+    /// from there on; the subscriber is unchanged.
     Halted {
         /// The slot.
         slot: u64,
     },
-    /// The next slot cannot be read. The subscriber looks on in the log for a [`Skip`](crate::broadcast::Content::Skip) of the slot,
-    /// and goes on once it finds one, or once the slot can be read.
+    /// The next slot cannot be read. The subscriber searches the log for a [`Skip`](crate::broadcast::Content::Skip) of
+    /// the slot. It goes on once it finds one, or once the slot can be read.
     ///
     /// [`Damaged`](Unreadable::Damaged): the log is at fault. Restore the slot, or publish a `Skip` of it.
     /// [`LaterVersion`](Unreadable::LaterVersion): this reader is too old. Update it, and do not skip the slot.
@@ -68,12 +69,13 @@ pub enum SubscribeError<I, P> {
         /// The reason why it cannot be read.
         kind: Unreadable,
     },
-    /// The next slot holds a [`Skip`](crate::broadcast::Content::Skip) of a slot that this subscriber has passed without skipping it,
-    /// so that others may have another history. The subscriber does not pass the `Skip`, and looks on for a `Skip` of it.
-    /// The operator who published it is at fault, or the memory of skipped slots was too small.
+    /// The next slot holds a [`Skip`](crate::broadcast::Content::Skip) of a slot that this subscriber did not skip when
+    /// it passed it. Subscribers that did skip it have another history. So this one does not pass the `Skip`, and
+    /// searches for a `Skip` of that. The operator who published it is at fault, or the memory of skipped slots is too
+    /// small.
     ///
-    /// If a subscriber has skipped the slot, [install](crate::Subscriber::install) a snapshot of that one from after the
-    /// `Skip`. If none has, the `Skip` was a mistake: publish a `Skip` of the slot `by`.
+    /// If another subscriber has skipped the slot, [install](crate::Subscriber::install) a snapshot of it, taken after
+    /// the `Skip`. If none has, the `Skip` was a mistake: publish a `Skip` of the slot `by`.
     NotSkipped {
         /// The slot that should have been skipped.
         slot: u64,
@@ -83,9 +85,9 @@ pub enum SubscribeError<I, P> {
     /// The log has given an answer that breaks the rules of [`Log`](crate::broadcast::Log). Nothing of the answer is used, and the log
     /// is asked again after a pause. The engine is at fault.
     ///
-    /// Go on; if it comes again, check the engine.
+    /// Go on; if the error comes again, check the engine.
     InvalidAnswer {
-        /// The slot at which the read began, or that was to be filled.
+        /// The first slot of the read, or the slot of the fill.
         slot: u64,
         /// The rule that the answer breaks.
         kind: InvalidAnswer,
@@ -100,14 +102,14 @@ pub enum InvalidAnswer {
     Order,
     /// A read returned more entries than asked for.
     TooManyEntries,
-    /// A slot is said to be trimmed, and the first slot of the log is not above it.
+    /// A slot is said to be trimmed, although the log is said to begin at or below it.
     Trimmed,
-    /// An epoch is said to be over, and the lowest one that may write is not above it; or a fill was refused for its
-    /// epoch again and again, each time for a higher one.
+    /// An epoch is said to be over, although the lowest one that may write is not above it. Or a fill was refused again
+    /// and again for its epoch, each time with a higher one.
     Sealed,
-    /// A slot is said to be occupied, and one read after another leaves it out.
+    /// A slot is said to be occupied, although one read after another leaves it out.
     Missing,
-    /// The number of a fill is said to be used; a fill has none.
+    /// The number of a fill is said to be used, although a fill has none.
     NumberUsed,
 }
 
@@ -133,13 +135,13 @@ impl<I: fmt::Debug, P: fmt::Debug> fmt::Display for SubscribeError<I, P> {
             SubscribeError::Jump { next, slot } => {
                 write!(
                     f,
-                    "slot {next} comes next, but {slot} is claimed and nothing between; check the counter"
+                    "every slot from {next} up to {slot} is a hole, more than are believed; check the counter"
                 )
             }
             SubscribeError::Conflict { slot, first, second } => {
                 write!(
                     f,
-                    "slot {slot} held {first:?} and now holds {second:?}; the log does not write once, stop"
+                    "slot {slot} held {first:?} and now holds {second:?}; stop, the log does not write once"
                 )
             }
             SubscribeError::RolledBack { slot } => {
@@ -148,11 +150,11 @@ impl<I: fmt::Debug, P: fmt::Debug> fmt::Display for SubscribeError<I, P> {
             }
             SubscribeError::Halted { slot } => write!(f, "two contents were seen in slot {slot}; stop"),
             SubscribeError::Unreadable { slot, kind: Unreadable::LaterVersion } => {
-                write!(f, "slot {slot} cannot be read, it is of a later version; ")?;
+                write!(f, "slot {slot} cannot be read: it is of a later version; ")?;
                 write!(f, "update this reader, and do not skip the slot")
             }
             SubscribeError::Unreadable { slot, kind } => {
-                write!(f, "slot {slot} cannot be read, it is {kind}; restore it, or publish a skip of it")
+                write!(f, "slot {slot} cannot be read: it is {kind}; restore it, or publish a skip of it")
             }
             SubscribeError::NotSkipped { slot, by } => {
                 write!(f, "slot {by} asks to skip slot {slot}, which was passed here without skipping it; ")?;
@@ -168,11 +170,11 @@ impl<I: fmt::Debug, P: fmt::Debug> fmt::Display for SubscribeError<I, P> {
 
 impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for SubscribeError<I, P> {}
 
-/// The next message is of a node that there is no room for in the table of what is delivered.
+/// The next message is of a node for which the table of delivered numbers has no room.
 ///
-/// It is not delivered; nothing is changed. The owner's limit is too low, or nodes that are over were not retired. Allow
-/// more nodes with [`set_nodes`](crate::Subscriber::set_nodes), poll again, and publish the
-/// [retirement](crate::broadcast::Content::Retire) of each node that is over.
+/// The message is not delivered, and nothing is changed. The limit is too low, or nodes that are gone for good were not
+/// retired. Allow more nodes with [`set_nodes`](crate::Subscriber::set_nodes), poll again, and publish the
+/// [retirement](crate::broadcast::Content::Retire) of each node that is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NodeTableFull<I> {
@@ -185,8 +187,8 @@ pub struct NodeTableFull<I> {
 impl<I: fmt::Debug> fmt::Display for NodeTableFull<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { node, limit } = self;
-        write!(f, "{node:?} is one node more than {limit}; ")?;
-        write!(f, "allow more, and publish the retirement of those that are over")
+        write!(f, "no room for node {node:?}: the limit is {limit} nodes; ")?;
+        write!(f, "allow more, and publish the retirement of those that are gone")
     }
 }
 

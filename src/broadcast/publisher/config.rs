@@ -1,14 +1,14 @@
 //! Configuration of a publisher.
 
-/// Configuration of a [`Publisher`](crate::Publisher): the log that it publishes to, and the faults that it tolerates.
+/// Configuration of a [`Publisher`](crate::Publisher): the kind of its log, and the faults that it tolerates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublisherConfig {
     /// The kind of the log; the default is [`LogKind::Slots`].
     pub log: LogKind,
-    /// The number of answers that may settle nothing for one entry, and the number of times in a row that the counter may
-    /// be behind the log; the default is 16.
+    /// The number of answers to one entry that may settle nothing, and the number of times in a row that the counter
+    /// may be below the tail of the log. The default is 16.
     ///
-    /// An answer settles nothing if the slot was lost, to a fill or otherwise, or if it makes no sense.
+    /// An answer settles nothing if the slot is lost, to a fill or another entry, or if the answer makes no sense.
     pub attempts: u32,
     /// The largest distance of a number above the highest occupied slot known; the default is 2^20.
     ///
@@ -31,12 +31,13 @@ impl Default for PublisherConfig {
     }
 }
 
-/// The two kinds of logs: who picks the slot of an entry.
+/// The kind of a log: whether the writer or the engine picks the slot of an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LogKind {
-    /// The writer, with a number from a [`Counter`](crate::counter::Counter), in a [`SlotLog`](crate::broadcast::SlotLog).
+    /// The writer picks it, with a number from a [`Counter`](crate::counter::Counter), in a
+    /// [`SlotLog`](crate::broadcast::SlotLog).
     #[default]
     Slots,
-    /// The engine, in the step that stores, in an [`AppendLog`](crate::broadcast::AppendLog).
+    /// The engine picks it, in the step that stores, in an [`AppendLog`](crate::broadcast::AppendLog).
     Appends,
 }

@@ -1,22 +1,22 @@
-//! The sending side: takes a number, writes the slot, and does not rest before the outcome is known; or appends.
+//! The sending side. It takes a number and writes the slot, or appends, and repeats that until the outcome is known.
 //!
-//! The picture of the stages is on [`Publisher`]. The beginning of an entry is in this file, and what happens to it
-//! afterwards in `settling`.
+//! The picture of the stages is on [`Publisher`]. An entry begins in this file, and is brought into the log in
+//! `settling`.
 //!
 //! # Invariants
 //!
 //! - PB1: one entry is outstanding at a time, so that a node's messages are ordered as it published them.
 //! - PB2: an entry keeps its id, whichever slot it is written to and however often it is appended.
 //! - PB3: another slot is tried only when it is known that the last one does not hold the entry and never will.
-//! - PB4: a number is used for a slot above the highest occupied one known, not beyond the jump above it, and only for
-//!   the entry that it was taken for, in the epoch whose counter gave it.
-//! - PB5: what is tried again is counted, and given up after a number of attempts, also when the answers make no sense.
-//!   With `a` attempts an entry is settled, or an error hands it back, within (a + 1) (a + 2) answers, not counting
-//!   those that name a later epoch: each of these is for the caller to act on.
-//! - PB6: it waits only for a later epoch than its own.
+//! - PB4: a number is used only for a slot above the highest occupied one known, and within the jump above it. It is
+//!   used only for the entry that it was taken for, in the epoch whose counter gave it.
+//! - PB5: repeated attempts are counted and bounded, also when the answers make no sense. With `a` attempts an entry is
+//!   settled, or handed back in an error, within (a + 1) (a + 2) answers. Answers that name a later epoch do not count:
+//!   each of them asks the caller to act.
+//! - PB6: an entry waits only for an epoch later than its own.
 //! - PB7: numbers are asked for and slots are written only over slots, and entries are appended only over appends.
 //!
-//! The algorithm and its sources are described where the module [`broadcast`](crate::broadcast) begins.
+//! The module [`broadcast`](crate::broadcast) describes the algorithm and its sources.
 
 mod config;
 mod numbering;
@@ -34,9 +34,9 @@ pub use request::{Abandoned, NumberRequest, PublishRequest, Published};
 use numbering::Numbering;
 use outstanding::Outstanding;
 
-/// Publishes the messages of one node, one entry after another; does no input or output.
+/// A writer that publishes the messages of one node, one entry after another; it does no input or output.
 ///
-/// Every method is O(1), but for the payloads of a batch.
+/// Every method is O(1), apart from the payloads of a batch.
 ///
 /// # Stages
 ///
@@ -62,36 +62,37 @@ use outstanding::Outstanding;
 ///              └──────── enter ─────────┘
 /// ```
 ///
-/// In each stage too many answers that settle nothing end in a [`PublishError`].
+/// In each stage, too many answers that settle nothing end in a [`PublishError`].
 ///
 /// # Use
 ///
-/// Begin with [`publish`](Self::publish). Then do what [`poll_request`](Self::poll_request) says and hand in the
-/// answers, until one of them says [`Published`] or returns an error with the entry in it. Every answer is a fact
-/// that stays true, so that answers may come late, twice and in any order. No answer, or an error of the
-/// engine, is nothing to hand in: poll again, and send the same request again.
+/// Begin with [`publish`](Self::publish). Then carry out what [`poll_request`](Self::poll_request) returns and hand in
+/// the answers, until one of them returns [`Published`] or an error with the entry in it. Every answer is a fact that
+/// stays true, so answers may come late, twice and in any order. If there was no answer, or an error of the engine,
+/// hand in nothing: poll again, and send the same request again.
 /// [`blocking::settle`](crate::broadcast::blocking::settle) has the loop.
 ///
-/// It may be told the epoch and the tail before the first message ([`enter`](Self::enter)). Over slots, a log that is
-/// written already needs that, or the jump looks absurd.
+/// Before the first message, a publisher may be told the epoch and the tail with [`enter`](Self::enter). Over slots, do
+/// so if the log is long already: otherwise its first number looks like an absurd jump.
 ///
-/// # What must survive a restart
+/// # State that must survive a restart
 ///
-/// Nothing. Each message that was acknowledged is delivered, in each of these ways:
+/// None is needed for safety. Each acknowledged message is delivered in all of these ways:
 ///
 /// - The node comes back under a new id (a new incarnation). [Retire](Self::publish_retirement) the old one later.
-/// - It keeps its id, and what is [`outstanding`](Self::outstanding) is saved before each write is sent.
-///   [`resume`](Self::resume) settles that before anything else, so that it is published once.
+/// - It keeps its id, and saves what is [`outstanding`](Self::outstanding) before it sends each write.
+///   [`resume`](Self::resume) settles that entry before anything else, so that it is published once.
 /// - It keeps its id and remembers nothing. The log refuses its first message, with
-///   [`NumberUsed`](crate::broadcast::PublishErrorKind::NumberUsed), unless the number is above all that it has stored of
-///   the node. Publish the payload again: the publisher goes on above. It stays unknown whether what was outstanding
-///   before is stored.
+///   [`NumberUsed`](crate::broadcast::PublishErrorKind::NumberUsed), unless its number is above all those stored of the
+///   node. Publish the payload again: the publisher continues with higher numbers. It stays unknown whether the entry
+///   that was outstanding before is stored.
 ///
-/// Have one publisher of an id at a time. If there are two, each is refused now and then, as if it had been restarted.
+/// Run one publisher of an id at a time. If there are two, each is refused now and then, as if it had been restarted.
 ///
 /// # Examples
 ///
-/// Over slots:
+/// Over slots, an entry takes two requests: a number, then a write. Watch the answer that ends the loop. Publish again:
+/// the message gets slot 2.
 ///
 /// ```
 /// use core::cell::RefCell;
@@ -121,7 +122,8 @@ use outstanding::Outstanding;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Over an engine that numbers by itself:
+/// Over an engine that numbers by itself, one request does both. Hand in the answer a second time: it is ignored, since
+/// nothing is outstanding.
 ///
 /// ```
 /// use core::cell::RefCell;
@@ -141,22 +143,22 @@ pub struct Publisher<I, P> {
     numbering: Numbering<I>,
     config: PublisherConfig,
     epoch: u64,
-    /// The highest slot known to be occupied, or in which something abandoned may be.
+    /// The highest slot that is known to be occupied, or that may hold an abandoned entry.
     tail: u64,
     outstanding: Option<Outstanding<I, P>>,
 }
 
 impl<I: NodeId, P> Publisher<I, P> {
-    /// Makes a publisher of a node that has never published, in epoch 0, which knows of no occupied slot.
+    /// Makes a publisher, in epoch 0, of a node that has never published. It knows of no occupied slot.
     #[must_use]
     pub const fn new(node: I, config: PublisherConfig) -> Self {
         Self { numbering: Numbering::new(node), config, epoch: 0, tail: 0, outstanding: None }
     }
 
-    /// Makes the publisher of a node that has used the numbers up to `last`, and has this entry outstanding: the answer of
-    /// [`outstanding`](Self::outstanding), or of [`abandon`](Self::abandon).
+    /// Makes the publisher of a node that has used the numbers up to `last`. The outstanding entry is one returned by
+    /// [`outstanding`](Self::outstanding) or [`abandon`](Self::abandon).
     ///
-    /// It settles the entry before anything else is published. The slot is `None` if none was tried, and has no meaning
+    /// The entry is settled before anything else is published. The slot is `None` if none was tried, and has no meaning
     /// over appends.
     ///
     /// # Errors
@@ -217,8 +219,8 @@ impl<I: NodeId, P> Publisher<I, P> {
 
     /// Begins to ask every subscriber to pass a slot that cannot be read, and returns the id of that request.
     ///
-    /// Publish it when the slot is [damaged](super::Unreadable::Damaged) and cannot be restored. It is the decision of an
-    /// operator: what the slot held is lost, and a subscriber that has delivered it stops when it meets the request.
+    /// Publish it when the slot is [damaged](super::Unreadable::Damaged) and cannot be restored. This is the decision
+    /// of an operator: the content of the slot is lost, and a subscriber that has delivered it stops at the request.
     ///
     /// # Errors
     ///
@@ -231,13 +233,13 @@ impl<I: NodeId, P> Publisher<I, P> {
 
     /// Begins to ask every subscriber, and the log, to forget `node`, and returns the id of that request.
     ///
-    /// A publisher that takes a new incarnation at each start leaves an entry in every table of nodes; this removes it.
-    /// Publish it when nothing of the node can be written any more: its last entry is settled and its writer is gone, or
-    /// a new [epoch](super::NewEpoch) has begun since its writer was last seen. A publisher may retire its own node with
-    /// its last entry. If the node publishes later all the same, all its numbers count as new, at every subscriber
-    /// alike: a message that was written twice may be delivered twice.
+    /// A publisher that takes a new incarnation at each start leaves an entry in every table of nodes; a retirement
+    /// removes it. Publish it when nothing of the node can be written any more: either its last entry is settled and
+    /// its writer is gone, or a new [epoch](super::NewEpoch) has begun since its writer was last seen. A publisher may
+    /// retire its own node with its last entry. If the node publishes later all the same, every subscriber takes its
+    /// numbers as new, so a message that was written twice may be delivered twice.
     ///
-    /// If the counter can go back, no publisher may use the name again; the page on operations says why.
+    /// If the counter can go back, no publisher may use the name again; the page on operations has the reason.
     ///
     /// # Errors
     ///
@@ -253,34 +255,34 @@ impl<I: NodeId, P> Publisher<I, P> {
         id
     }
 
-    /// Notes that `slot` is occupied, as a subscriber beside this publisher has seen. Over slots this saves numbers that
-    /// would turn out to be behind.
+    /// Notes that `slot` is occupied, for example because a subscriber beside this publisher has read it. Over slots
+    /// this saves numbers that would turn out to be too low.
     pub fn observe_tail(&mut self, slot: u64) {
         self.tail = self.tail.max(slot);
     }
 
-    /// Returns what is outstanding, and the slot that it may be in; to be saved before a write or an append is sent, by
-    /// those who [resume](Self::resume).
+    /// Returns the outstanding entry, and the slot that may hold it. To [resume](Self::resume) later, save both before
+    /// each write or append is sent.
     pub fn outstanding(&self) -> Option<(&Entry<I, P>, Option<u64>)> {
         self.outstanding.as_ref().map(|outstanding| (&outstanding.entry, outstanding.slot()))
     }
 
-    /// Gives up what is outstanding, and says what is known of it. The next message may be published at once.
+    /// Gives up the outstanding entry, and returns what is known of it. The next message may be published at once.
     ///
-    /// That is safe: if the entry is in the log after all, or gets there before its slot is filled, it is delivered once, in
-    /// its place, which is below that of the next message.
+    /// This is safe. If the entry is in the log after all, or lands there before its slot is filled, it is delivered
+    /// once, before the next message.
     pub fn abandon(&mut self) -> Option<Abandoned<I, P>> {
         let outstanding = self.outstanding.take()?;
         self.observe_tail(outstanding.slot().unwrap_or(0));
         Some(outstanding.abandon())
     }
 
-    /// Returns the highest number of this node that is used.
+    /// Returns the highest used number of this node.
     pub fn last(&self) -> u64 {
         self.numbering.last()
     }
 
-    /// Returns the highest occupied slot known. Over appends, which do not need it, none is kept.
+    /// Returns the highest occupied slot known. Over appends it is not tracked.
     pub fn tail(&self) -> u64 {
         self.tail
     }

@@ -11,7 +11,7 @@ pub(super) struct Numbering<I> {
     last: u64,
 }
 
-/// An entry with the id of its first message, or why there is none.
+/// An entry with the id of its first message, or the refusal.
 type Numbered<I, P, T> = Result<(Dot<I>, Entry<I, P>), PublishError<T>>;
 
 impl<I: NodeId> Numbering<I> {
@@ -27,7 +27,7 @@ impl<I: NodeId> Numbering<I> {
         self.last = self.last.max(last);
     }
 
-    /// Takes note of the numbers of an entry; returns whether it is this node's.
+    /// Notes the numbers of an entry as used; returns whether it is this node's.
     pub(super) fn observe_own<P>(&mut self, entry: &Entry<I, P>) -> bool {
         let own = self.owns(entry);
         if own {
@@ -53,7 +53,7 @@ impl<I: NodeId> Numbering<I> {
         next.ok_or(PublishErrorKind::CounterExhausted)
     }
 
-    /// Makes an entry with one number out of `value`, which a refusal hands back.
+    /// Makes an entry with one number from `value`, which a refusal hands back.
     pub(super) fn single<P, T>(
         &mut self,
         busy: bool,

@@ -1,4 +1,4 @@
-//! The outstanding entry, and the stage that it is at.
+//! The outstanding entry, and its stage.
 
 use core::num::NonZeroU64;
 
@@ -13,24 +13,24 @@ pub(super) struct Outstanding<I, P> {
     pub(super) stage: Stage,
     /// The number of answers to a write or an append that have settled nothing.
     pub(super) lost: u32,
-    /// The number of times in a row that the counter was behind the tail.
+    /// The number of times in a row that the counter was below the tail.
     pub(super) behind: u32,
 }
 
 /// The stage of an entry; the picture is on [`Publisher`].
 ///
-/// `sent` says how often the entry was sent to the place where it may be. From the second time on, an earlier request may
-/// have been carried out. At the first time the log cannot hold the entry; if it does, another publisher of the name has
+/// `sent` counts how often the entry was sent to this place. From the second time on, an earlier request may have been
+/// carried out. At the first time the log cannot hold the entry yet; if it does, another publisher of the name has
 /// written it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// In no slot, and never will be without a new number.
+    /// The entry is in no slot, and needs a new number.
     Numbers { n: NonZeroU64 },
-    /// In this slot, or in none.
+    /// The entry is in this slot, or in none.
     Write { slot: u64, sent: u32 },
-    /// Appended, or not.
+    /// The entry may be appended, or not.
     Append { sent: u32 },
-    /// Its epoch is over. Over slots, it is in none, and was sent to none.
+    /// The epoch of the entry is over. Over slots, it is in no slot, and no request for it is open.
     Sealed { epoch: u64, sent: u32 },
 }
 
@@ -45,7 +45,7 @@ impl<I, P> Outstanding<I, P> {
         Self { entry, stage, lost: 0, behind: 0 }
     }
 
-    /// It may have been sent before, and answered by now.
+    /// Makes an entry that may have been sent, and answered, in an earlier life.
     pub(super) fn resume(entry: Entry<I, P>, slot: Option<u64>, log: LogKind) -> Self {
         let stage = match log {
             LogKind::Slots => slot.map_or(ONE, |slot| Stage::Write { slot, sent: 2 }),
@@ -54,7 +54,7 @@ impl<I, P> Outstanding<I, P> {
         Self { entry, stage, lost: 0, behind: 0 }
     }
 
-    /// The slot that it may be in, over slots.
+    /// The slot that may hold it, over slots.
     pub(super) fn slot(&self) -> Option<u64> {
         if let Stage::Write { slot, .. } = self.stage { Some(slot) } else { None }
     }
@@ -71,7 +71,7 @@ impl<I, P> Outstanding<I, P> {
         }
     }
 
-    /// Counts an answer that has settled nothing; returns how many there were if that is more than `attempts`.
+    /// Counts an answer that has settled nothing; returns their number once it exceeds `attempts`.
     pub(super) fn lose(&mut self, attempts: u32) -> Option<u32> {
         if self.lost >= attempts {
             return Some(self.lost.saturating_add(1));

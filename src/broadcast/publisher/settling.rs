@@ -8,9 +8,9 @@ use crate::broadcast::{AppendAnswer, Entry, MAX_SLOT, PublishError, PublishError
 use crate::node::{Dot, NodeId};
 
 impl<I: NodeId, P> Publisher<I, P> {
-    /// Returns what is to be done now; `None` if nothing is outstanding. O(1).
+    /// Returns the request to make now; `None` if nothing is outstanding. O(1).
     ///
-    /// Poll when the last request was answered, or when its answer is no longer waited for: then it is the same request
+    /// Poll when the last request was answered, or when you no longer wait for its answer: then it is the same request
     /// again.
     #[inline]
     pub fn poll_request(&mut self) -> Option<PublishRequest<'_, I, P>> {
@@ -33,13 +33,13 @@ impl<I: NodeId, P> Publisher<I, P> {
 
     /// Hands in that the counter gave the numbers `first ..= first + n - 1` in answer to a request. O(1).
     ///
-    /// Numbers for an earlier entry are spent: they were taken before this one was published, so that it might come
-    /// before what had been acknowledged by then. So are numbers of a counter whose epoch is over, once another was
-    /// [entered](Self::enter): they may lie far above what the new counter gives, so that what is published next would
-    /// come before what is acknowledged here.
+    /// Numbers for an earlier entry are discarded: they were taken before this entry was published, so it could land
+    /// before a message that was acknowledged in the meantime. Numbers of an earlier epoch are discarded too once a
+    /// later one was [entered](Self::enter). They may be far above those of the new counter, and messages published
+    /// later would come before this one.
     ///
-    /// The lowest of them that is above the tail names the slot. If none is, the counter has been behind the log; the
-    /// next request takes the difference at once.
+    /// The lowest number above the tail names the slot. If all are at or below the tail, the counter lags, and the next
+    /// request takes the difference at once.
     ///
     /// # Errors
     ///
@@ -81,11 +81,11 @@ impl<I: NodeId, P> Publisher<I, P> {
         }
     }
 
-    /// Hands in the answer to a write of the entry with this id into `slot`; says if it is published. O(1), and O(payloads)
-    /// if the slot was occupied.
+    /// Hands in the answer to a write of the entry with this id into `slot`; returns [`Published`] once it is in the
+    /// log. O(1), and O(payloads) if the slot was occupied.
     ///
     /// An answer for an earlier entry says nothing about the outstanding one, even in the same slot: a counter may give
-    /// the number of what was abandoned once more.
+    /// the number of an abandoned entry again.
     ///
     /// # Errors
     ///
@@ -121,13 +121,14 @@ impl<I: NodeId, P> Publisher<I, P> {
                     self.fail(PublishErrorKind::Conflict { slot, other })
                 }
             }
-            // Its own epoch is over, and its counter may be far behind: going on by one slot after another, it would starve.
+            // The entry's epoch is over, and its counter may be far behind the tail: one slot after another, it would
+            // starve.
             WriteAnswer::Occupied(other) if other.epoch() > self.epoch => {
                 outstanding.stage = Stage::Sealed { epoch: other.epoch(), sent: 0 };
                 Ok(None)
             }
             WriteAnswer::Occupied(_) => self.lose_slot(),
-            // The slot is empty, and will not be written to in that epoch: nothing is open any more.
+            // The slot is empty, and no write of that epoch will land in it: no request is open any more.
             WriteAnswer::Sealed { epoch } if epoch > outstanding.entry.epoch() => {
                 outstanding.stage = Stage::Sealed { epoch, sent: 0 };
                 self.reopen();
@@ -137,7 +138,7 @@ impl<I: NodeId, P> Publisher<I, P> {
             WriteAnswer::NumberUsed { highest } if highest >= id.counter() => {
                 self.fail(PublishErrorKind::NumberUsed { highest })
             }
-            // The slot is below that of an earlier message of this node, and is not written to.
+            // The slot is below that of an earlier message of this node, so the log does not write it.
             WriteAnswer::NumberUsed { .. } => self.lose_slot(),
             WriteAnswer::Trimmed { first } if sent > 1 => {
                 self.fail(PublishErrorKind::OutcomeTrimmed { slot, first })
@@ -146,15 +147,15 @@ impl<I: NodeId, P> Publisher<I, P> {
         }
     }
 
-    /// Hands in the answer to an append of the entry with this id; says if it is published. O(1).
+    /// Hands in the answer to an append of the entry with this id; returns [`Published`] once it is in the log. O(1).
     ///
-    /// An answer for another entry than the outstanding one is ignored. Announce the entry that was appended: the
-    /// outstanding one may be of a later epoch when a late answer says where it is.
+    /// An answer for any other entry is ignored. Announce the entry that you appended: when a late answer arrives, the
+    /// outstanding one may have moved to a later epoch.
     ///
     /// # Errors
     ///
-    /// [`PublishError`] with the entry: [`NumberUsed`](PublishErrorKind::NumberUsed), or, from a log that does not do what
-    /// it promises, [`NoSuchSlot`](PublishErrorKind::NoSuchSlot) or [`Sealed`](PublishErrorKind::Sealed). Nothing is
+    /// [`PublishError`] with the entry: [`NumberUsed`](PublishErrorKind::NumberUsed), or, from a log that breaks its
+    /// promises, [`NoSuchSlot`](PublishErrorKind::NoSuchSlot) or [`Sealed`](PublishErrorKind::Sealed). Nothing is
     /// outstanding then.
     pub fn handle_append(
         &mut self,
@@ -184,14 +185,15 @@ impl<I: NodeId, P> Publisher<I, P> {
         }
     }
 
-    /// Enters an epoch whose counter, if there is one, starts above `tail`, the highest occupied slot: the answer of sealing.
+    /// Enters an epoch, with the highest occupied slot: both are the answer to sealing. The counter of the epoch, if
+    /// there is one, starts above `tail`.
     ///
-    /// A publisher that starts later, when the epoch has begun or the log is long, learns both from
-    /// [`Log::seal`](crate::broadcast::Log::seal) with epoch 0, which changes nothing. Over appends the tail is ignored.
+    /// A publisher that starts later learns both from [`Log::seal`](crate::broadcast::Log::seal) with epoch 0, which
+    /// changes nothing. Over appends the tail is ignored.
     ///
-    /// Epochs and tails only go up; lower ones are left out of account. A write that is outstanding is settled in its
-    /// own epoch first; numbers are asked for in the new one. An append is repeated in its own epoch until the log says
-    /// that this is over.
+    /// Epochs and tails only go up; lower ones are ignored. An outstanding write is first settled in its own epoch;
+    /// later requests for numbers are of the new one. An append is repeated in its own epoch until the log answers that
+    /// this epoch is over.
     pub fn enter(&mut self, epoch: u64, tail: u64) {
         if self.config.log == LogKind::Slots {
             self.observe_tail(tail);
@@ -201,13 +203,13 @@ impl<I: NodeId, P> Publisher<I, P> {
         }
         self.epoch = epoch;
         if let Some(Outstanding { stage: stage @ Stage::Numbers { .. }, behind, .. }) = &mut self.outstanding {
-            // However far behind the old counter was, the new one is not.
+            // The new counter is not behind, even if the old one was.
             (*stage, *behind) = (ONE, 0);
         }
         self.reopen();
     }
 
-    /// Goes on with an entry whose epoch is over, if one that may write is entered.
+    /// Goes on with an entry whose epoch is over, once an epoch that may write is entered.
     fn reopen(&mut self) {
         let Some(Outstanding { entry, stage, .. }) = &mut self.outstanding else { return };
         let Stage::Sealed { epoch, sent } = *stage else { return };
@@ -223,7 +225,8 @@ impl<I: NodeId, P> Publisher<I, P> {
         };
     }
 
-    /// The slot does not hold the entry and never will: takes a new number, unless that was tried too often.
+    /// Gives up the slot, which does not hold the entry and never will. Takes a new number, unless that was tried too
+    /// often.
     fn lose_slot(&mut self) -> Result<Option<Published<I>>, PublishError<Entry<I, P>>> {
         let Some(outstanding) = &mut self.outstanding else { return Ok(None) };
         match outstanding.lose(self.config.attempts) {
@@ -235,8 +238,8 @@ impl<I: NodeId, P> Publisher<I, P> {
         }
     }
 
-    /// An epoch is said to be over that is not later than the entry's. The answer may be from before this epoch was
-    /// entered; again and again, it makes no sense.
+    /// Counts an answer that names no later epoch than the entry's. One such answer may date from before this epoch was
+    /// entered; many in a row make no sense.
     fn sealed_in_vain(&mut self, epoch: u64) -> Result<Option<Published<I>>, PublishError<Entry<I, P>>> {
         let Some(outstanding) = &mut self.outstanding else { return Ok(None) };
         match outstanding.lose(self.config.attempts) {
@@ -245,8 +248,8 @@ impl<I: NodeId, P> Publisher<I, P> {
         }
     }
 
-    /// The log holds this very entry already, from an earlier request or, at the first try, from another publisher of this
-    /// name.
+    /// The log already holds this very entry: from an earlier request or, at the first try, from another publisher of
+    /// this name.
     fn found(&mut self, slot: u64, sent: u32) -> Result<Option<Published<I>>, PublishError<Entry<I, P>>> {
         if sent > 1 {
             return Ok(self.succeed(slot));
@@ -271,7 +274,7 @@ impl<I: NodeId, P> Publisher<I, P> {
         }
         match self.outstanding.take() {
             Some(Outstanding { entry, .. }) => Err(PublishError { value: entry, kind }),
-            None => Ok(T::default()), // not reached: only what is outstanding fails
+            None => Ok(T::default()), // not reached: only an outstanding entry fails
         }
     }
 }

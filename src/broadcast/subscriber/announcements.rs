@@ -1,4 +1,4 @@
-//! Announcements: entries that publishers tell of, and the counter's current number.
+//! Announcements: entries that publishers announce, and the counter's current number.
 
 use super::Subscriber;
 use super::standing::Standing;
@@ -9,19 +9,19 @@ use crate::node::NodeId;
 /// The result of accepting an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Accepted {
-    /// It is in the window, or its slot is passed.
+    /// The entry is in the window, or its slot is passed.
     Done,
-    /// There is no room for it, and it has to be read again.
+    /// There is no room for the entry, and it must be read again.
     Dropped,
 }
 
 impl<I: NodeId, P> Subscriber<I, P> {
-    /// Hands in that the entry stands in `slot`, as its publisher has announced after it was written, or as a read of the
-    /// owner's has shown. O(1); a slot whose entry is here already is compared, in O(payloads).
+    /// Hands in an entry that is in `slot`: announced by its publisher after it was written, or read by the owner.
+    /// O(1); if the slot's entry is here already, the two are compared, in O(payloads).
     ///
-    /// Beyond the window, in slots or in bytes, the entry is dropped, to be read from the log when it is its turn. So is an
-    /// entry of another epoch than what was delivered last: an epoch begins where a log was restored, and only a read can
-    /// tell.
+    /// An entry beyond the window, in slots or in bytes, is dropped, and read from the log at its turn. So is an entry
+    /// of another epoch than the last delivery: the log may have been restored before that epoch began, and only a read
+    /// can tell.
     ///
     /// # Errors
     ///
@@ -42,7 +42,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.announce_elsewhere(slot, entry)
     }
 
-    /// As `handle_entry`, where the entry is of another epoch, or there is no empty place for it.
+    /// Does the same as `handle_entry` for an entry of another epoch, or without an empty place.
     #[cold]
     fn announce_elsewhere(&mut self, slot: u64, entry: Entry<I, P>) -> Result<(), SubscribeError<I, P>>
     where
@@ -56,7 +56,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.accept_elsewhere(slot, entry).map(drop)
     }
 
-    /// As `handle_entry`, whatever the epoch.
+    /// Does the same as `handle_entry`, whatever the epoch.
     pub(super) fn accept(&mut self, slot: u64, entry: Entry<I, P>) -> Result<Accepted, SubscribeError<I, P>>
     where
         P: PartialEq + Clone,
@@ -68,7 +68,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.accept_elsewhere(slot, entry)
     }
 
-    /// The empty place of an entry with payloads, which is kept there, and its bytes; `None` where there is more to do.
+    /// Returns the empty place for an entry with payloads, and its bytes, which are counted already. `None` if there is
+    /// more to do.
     #[inline]
     fn place(&mut self, slot: u64, entry: &Entry<I, P>) -> Option<(&mut Option<Held<I, P>>, usize)> {
         let Content::Messages { payloads, .. } = entry.content() else { return None };
@@ -80,7 +81,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         Some(place)
     }
 
-    /// As `accept`, where there is no place for the entry yet, or none at all, or where the entry has no payload.
+    /// Does the same as `accept` for an entry without a place yet, without any place, or without a payload.
     #[cold]
     fn accept_elsewhere(&mut self, slot: u64, entry: Entry<I, P>) -> Result<Accepted, SubscribeError<I, P>>
     where
@@ -117,10 +118,11 @@ impl<I: NodeId, P> Subscriber<I, P> {
         Ok(accepted)
     }
 
-    /// Hands in the counter's current number: every slot up to there is claimed, and waited for if it is empty. O(1).
+    /// Hands in the counter's current number: every slot up to it counts as claimed, and an empty one is waited for.
+    /// O(1).
     ///
-    /// For reads that must see everything numbered before they began, and to repair holes that nothing follows. The number
-    /// must come from the counter of this log.
+    /// Use it for reads that must see every message numbered before they began, and to repair holes at the end of the
+    /// log. The number must come from the counter of this log.
     pub fn observe_current(&mut self, current: u64) {
         self.claims.note_current(current.min(MAX_SLOT));
     }

@@ -10,13 +10,13 @@ use crate::compat::Vec;
 use crate::node::NodeId;
 
 impl<I: NodeId, P> Subscriber<I, P> {
-    /// Hands in what a read from `from` on within `limit` has found. O(entries).
+    /// Hands in the answer to a read from `from` on within `limit`. O(entries).
     ///
     /// # Errors
     ///
-    /// [`SubscribeError::Trimmed`], [`Jump`](SubscribeError::Jump),
-    /// [`Conflict`](SubscribeError::Conflict) or [`Halted`](SubscribeError::Halted); what was read before that is
-    /// kept. [`RolledBack`](SubscribeError::RolledBack): nothing is kept, and nothing is accepted any more.
+    /// [`SubscribeError::Trimmed`], [`Jump`](SubscribeError::Jump), [`Conflict`](SubscribeError::Conflict) or
+    /// [`Halted`](SubscribeError::Halted); the entries before that slot are kept.
+    /// [`RolledBack`](SubscribeError::RolledBack): nothing is kept, and nothing is accepted any more.
     /// [`InvalidAnswer`](SubscribeError::InvalidAnswer): nothing is kept, and the log is read again after a pause.
     pub fn handle_read(
         &mut self,
@@ -46,7 +46,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         }
     }
 
-    /// Refuses an answer with slots that do not go up, or with too many.
+    /// Refuses an answer whose slots do not go up, or with too many entries.
     fn check_answer(
         &mut self,
         from: u64,
@@ -108,8 +108,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
         P: PartialEq + Clone,
     {
         let next = self.window.next();
-        let from = from.max(next); // what was passed says no more
-        // Otherwise there may be more than the limit in bytes lets through.
+        let from = from.max(next); // passed slots are known
+        // A longer answer may have been cut off by the limit in bytes.
         let is_all = entries.len() < limit.entries.min(2);
         let searched = self.search.note_read(next, from, entries.iter().map(|&(slot, _)| slot), is_all);
         let mut read_up_to = if is_all { self.claims.claimed() } else { 0 };
@@ -192,7 +192,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.accept(slot, entry).map(drop)
     }
 
-    /// A fill found another entry. It is read once more if it is of another epoch, as an announced one is.
+    /// Accepts the entry that a fill has found. If it is of another epoch, it is read again, like an announced one.
     fn handle_occupied(&mut self, slot: u64, entry: Entry<I, P>) -> Result<(), SubscribeError<I, P>>
     where
         P: PartialEq + Clone,
@@ -206,7 +206,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.handle_entry(slot, entry)
     }
 
-    /// A fill of `epoch` is refused: `lowest` is the lowest epoch that may write.
+    /// Notes that a fill of `epoch` is refused, and `lowest` is the lowest epoch that may write.
     fn handle_sealed(&mut self, slot: u64, epoch: u64, lowest: u64) -> Result<(), SubscribeError<I, P>> {
         if lowest <= epoch {
             return self.refuse(slot, InvalidAnswer::Sealed);
@@ -217,12 +217,12 @@ impl<I: NodeId, P> Subscriber<I, P> {
                 return self.refuse(slot, InvalidAnswer::Sealed);
             }
         }
-        // The epoch may have begun because the log was restored: reads before it fills.
+        // The epoch may have begun because the log was restored: the next fill comes after another read.
         self.claims.uncover(self.window.next());
         Ok(())
     }
 
-    /// `slot` is trimmed, and the log begins at `first`.
+    /// Notes that `slot` is trimmed, and the log begins at `first`.
     fn handle_trimmed(&mut self, slot: u64, first: u64) -> Result<(), SubscribeError<I, P>> {
         let next = self.window.next();
         if first <= slot {
@@ -231,7 +231,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         if first > next { Err(SubscribeError::Trimmed { next, first }) } else { Ok(()) }
     }
 
-    /// Uses nothing of an answer about `slot`, and asks again after a pause.
+    /// Refuses an answer about `slot` as a whole, and asks again after a pause.
     fn refuse(&mut self, slot: u64, kind: InvalidAnswer) -> Result<(), SubscribeError<I, P>> {
         self.fail();
         Err(SubscribeError::InvalidAnswer { slot, kind })

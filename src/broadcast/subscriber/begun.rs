@@ -5,7 +5,7 @@ use core::iter::Enumerate;
 use crate::compat::vec;
 use crate::node::Dot;
 
-/// An entry of several messages, in the slot that was passed last, of which some are still to be delivered.
+/// An entry of several messages, in the slot passed last, with some messages still to be delivered.
 #[derive(Debug)]
 pub(super) struct Begun<I, P> {
     /// The id of the first message.

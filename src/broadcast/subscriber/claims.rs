@@ -1,4 +1,4 @@
-//! The slots from the next one on, by what is known of them.
+//! The slots from the next one on, by their known state.
 //!
 //! ```text
 //!   next         covered            unread              claimed
@@ -6,17 +6,16 @@
 //!      │   holes    │    to be read    │  to be announced  │  nothing is known of them
 //! ```
 //!
-//! The picture is for slots that are not in the window. The marks only say up to where; they may coincide, or be below
-//! the next slot.
+//! The picture is for slots that are not in the window. The marks may coincide, or be below the next slot.
 
-/// Marks above the next slot: up to where slots are empty, unread, claimed.
+/// Three marks: the highest slots that are known to be claimed, possibly unread, and known to be empty.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
     /// The highest slot that is known to be claimed.
     claimed: u64,
     /// The highest slot that may hold an entry that nobody announces again.
     unread: u64,
-    /// The highest slot up to which a read has shown that the slots outside the window are empty; not above `claimed`,
+    /// The slot up to which reads have shown all slots outside the window to be empty. It is not above `claimed`,
     /// unless it is below the next slot.
     covered: u64,
 }
@@ -27,7 +26,7 @@ impl Claims {
         self.claimed
     }
 
-    /// Returns whether a read has left out `slot`, which is claimed.
+    /// Returns whether `slot` is claimed, and a read has left it out.
     pub(super) fn is_hole(&self, slot: u64) -> bool {
         slot <= self.covered
     }
@@ -43,7 +42,7 @@ impl Claims {
         self.claimed = self.claimed.max(slot);
     }
 
-    /// Notes that the entry in `slot` was dropped, and has to be read.
+    /// Notes that the entry in `slot` was dropped, and must be read.
     pub(super) fn note_dropped(&mut self, slot: u64) {
         self.note_current(slot);
         self.covered = self.covered.min(slot - 1); // not below the next slot
@@ -55,7 +54,7 @@ impl Claims {
         self.unread = self.unread.max(current);
     }
 
-    /// Notes that everything from `next` on was dropped, and has to be read.
+    /// Notes that everything from `next` on was dropped, and must be read.
     pub(super) fn drop_all(&mut self, next: u64) {
         self.unread = self.unread.max(self.claimed);
         self.uncover(next);
@@ -66,7 +65,7 @@ impl Claims {
         self.covered = self.covered.max(slot);
     }
 
-    /// Notes that `next` and the slots after it have to be read before they are filled.
+    /// Notes that `next` and the slots after it must be read before they are filled.
     pub(super) fn uncover(&mut self, next: u64) {
         self.covered = next - 1; // slots begin at 1
     }

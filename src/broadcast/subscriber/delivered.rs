@@ -1,14 +1,14 @@
-//! The table of what is delivered: the highest number of every node.
+//! The table of deliveries: the highest number delivered of every node.
 
 use crate::compat::{BTreeMap, Vec};
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
-/// A version vector in a form that is quick where one node has many messages in a row, and that no order of new nodes
-/// makes slow.
+/// A version vector in another form. It is fast when one node has many messages in a row, and no order of new nodes
+/// makes it slow.
 #[derive(Debug)]
 pub(super) struct Delivered<I> {
-    /// In any order; no number is 0. The place of a node that was removed is empty.
+    /// The numbers, in any order; none is 0. The place of a removed node is empty.
     numbers: Vec<Option<(I, u64)>>,
     /// The place of each node in `numbers`.
     places: BTreeMap<I, usize>,
@@ -51,7 +51,7 @@ impl<I: NodeId> Delivered<I> {
         node == without || self.places.len() - removed < limit || self.places.contains_key(node)
     }
 
-    /// The highest number of a node, 0 if it is new; `None` if that would make more than `limit` nodes.
+    /// Returns the highest number of a node, 0 if it is new; `None` if there would be more than `limit` nodes.
     #[inline]
     pub(super) fn highest(&mut self, node: &I, limit: usize) -> Option<&mut u64> {
         if !matches!(self.numbers.get(self.recent), Some(Some((known, _))) if known == node) {
@@ -67,7 +67,7 @@ impl<I: NodeId> Delivered<I> {
         } else if self.places.len() >= limit {
             return None;
         }
-        // The caller's code first, so that nothing is changed if it panics.
+        // The caller's code runs first, so that nothing is changed if it panics.
         let (key, new) = (node.clone(), Some((node.clone(), 0)));
         let place = self.free.last().copied().unwrap_or(self.numbers.len());
         self.places.insert(key, place);
@@ -78,14 +78,14 @@ impl<I: NodeId> Delivered<I> {
         Some(place)
     }
 
-    /// Notes a message of the node that was looked for last, as [`raise`]. Calls nothing of the caller's, so that what is
-    /// taken out before is not lost.
+    /// Notes a message of the node that was looked for last, like [`raise`]. It calls none of the caller's code, so a
+    /// message that was taken out before cannot be lost.
     pub(super) fn note_recent(&mut self, number: u64) -> bool {
         let highest = self.numbers.get_mut(self.recent).and_then(Option::as_mut);
         highest.is_some_and(|(_, highest)| raise(highest, number))
     }
 
-    /// Notes a message of a node that there is room for, as [`raise`].
+    /// Notes a message of a node that has room, like [`raise`].
     pub(super) fn note(&mut self, id: &Dot<I>) -> bool {
         self.highest(id.node(), usize::MAX).is_some() && self.note_recent(id.counter())
     }
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     quickcheck! {
-        /// Any sequence of steps does what it does to a map.
+        /// Any sequence of steps has the same effect as on a map.
         fn does_what_a_map_does(steps: Vec<(u8, u8, u8)>, limit: u8) -> bool {
             let limit = usize::from(limit % 8);
             let (mut table, mut model) = (Delivered::new(&VersionVector::new()), Model::new());

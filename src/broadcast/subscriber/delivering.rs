@@ -1,4 +1,4 @@
-//! Deliveries: what is in the next slot is taken out, and the slot is passed.
+//! Deliveries: the entry in the next slot is taken out, and the slot is passed.
 
 use super::Subscriber;
 use super::begun::Begun;
@@ -8,10 +8,10 @@ use crate::broadcast::{Content, NodeTableFull, Position};
 use crate::compat::vec;
 use crate::node::{Dot, NodeId};
 
-/// A message at its place in the order.
+/// A message at its place in the total order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery<I, P> {
-    /// Its place, the same at every subscriber, and higher than those delivered before.
+    /// Its place. It is the same at every subscriber, and higher than that of every earlier delivery.
     pub position: Position,
     /// Its id.
     pub id: Dot<I>,
@@ -20,14 +20,14 @@ pub struct Delivery<I, P> {
 }
 
 impl<I: NodeId, P> Subscriber<I, P> {
-    /// Takes out the next message, if there is one. O(log n) a message; O(1) a fill.
+    /// Takes out the next message, if there is one. O(log n) for each message, O(1) for each fill.
     ///
-    /// If there is none although the next slot is here, [`obstacle`](Self::obstacle) has the reason.
+    /// If there is none although the next entry is here, [`obstacle`](Self::obstacle) has the reason.
     ///
     /// # Errors
     ///
-    /// [`NodeTableFull`] if the entry is of a node that there is no room for. Nothing is changed; make the limit higher
-    /// with [`set_nodes`](Self::set_nodes), and publish a [`Retire`](Content::Retire) of each node that is over.
+    /// [`NodeTableFull`] if the table has no room for the entry's node. Nothing is changed. Raise the limit with
+    /// [`set_nodes`](Self::set_nodes), and publish a [`Retire`](Content::Retire) of each node that is gone.
     #[inline]
     pub fn poll_delivery(&mut self) -> Result<Option<Delivery<I, P>>, NodeTableFull<I>> {
         loop {
@@ -46,7 +46,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
                 }
                 return Ok(None);
             };
-            // The caller's code first: if it panics, the entry is still here.
+            // The caller's code runs first: if it panics, the entry is still here.
             let Some(highest) = self.delivered.highest(id.node(), self.config.nodes) else {
                 return Err(NodeTableFull { node: id.node().clone(), limit: self.config.nodes });
             };
@@ -64,7 +64,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
                         continue;
                     }
                 },
-                // No other was in front.
+                // The front entry had none of these contents.
                 Content::Fill | Content::Skip { .. } | Content::Retire { .. } | Content::Unreadable(_) => {
                     continue;
                 }
@@ -77,7 +77,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         }
     }
 
-    /// Passes the next entry, which delivers nothing, if it can be passed; returns whether it is.
+    /// Passes the next entry, which delivers nothing, if that is possible; returns whether it was.
     #[cold]
     fn pass_note(&mut self) -> Result<bool, NodeTableFull<I>> {
         let (slot, limit) = (self.window.next(), self.config.nodes);
@@ -98,12 +98,12 @@ impl<I: NodeId, P> Subscriber<I, P> {
         if let Some(id) = entry.id().filter(|_| !has_room) {
             return Err(NodeTableFull { node: id.node().clone(), limit });
         }
-        // The caller's code first: if it panics, the entry is still here, and is passed the next time.
+        // The caller's code runs first: if it panics, the entry is still here, and is passed at the next call.
         self.history.note(slot, entry.epoch(), entry.id());
         match entry.content() {
             Content::Fill => self.patience.note_fill(slot),
             Content::Skip { id, .. } => drop(self.delivered.note(id)),
-            // A second copy may stand after messages of a node that has come back.
+            // A second copy may follow messages of a node that has come back.
             Content::Retire { id, node } if id.counter() > self.delivered.get(id.node()) => {
                 self.delivered.remove(node);
                 if id.node() != node {
@@ -132,7 +132,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
         }
     }
 
-    /// Drops what is kept, to be read from the log: it may have been announced before the log was restored.
+    /// Drops the entries in the window, to read them from the log: they may have been announced before the log was
+    /// restored.
     #[cold]
     pub(super) fn drop_kept(&mut self) {
         self.window.clear();
@@ -141,7 +142,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.turns.read_now();
     }
 
-    /// The position of the first message in the slot that was passed last.
+    /// Returns the position of the first message in the slot passed last.
     fn position(&self) -> Position {
         Position { epoch: self.epoch, sequence: self.window.next() - 1, index: 0 }
     }
@@ -152,12 +153,12 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.begun = Some(Begun { first, payloads: payloads.enumerate() });
     }
 
-    /// Delivers the next message of the entry that is begun, unless it was delivered before.
+    /// Delivers the next message of the begun entry that was not delivered before.
     #[cold]
     fn continue_begun(&mut self) -> Option<Delivery<I, P>> {
         let Begun { first, payloads } = self.begun.as_mut()?;
         let (node, number) = (first.node().clone(), first.counter());
-        // The caller's code first, so that nothing is lost if it panics.
+        // The caller's code runs first, so that nothing is lost if it panics.
         self.delivered.highest(&node, usize::MAX)?;
         let next = payloads.next();
         if payloads.len() == 0 {
@@ -165,7 +166,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         }
         let (index, payload) = next?;
         let position = Position { index: index as u64, ..self.position() };
-        // No overflow: `Entry::batch` has seen to it.
+        // No overflow: `Entry::batch` has checked it.
         let id = Dot::new(node, number + position.index)?;
         self.delivered.note_recent(id.counter()).then(|| Delivery { position, id, payload: Some(payload) })
     }

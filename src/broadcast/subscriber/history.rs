@@ -1,4 +1,4 @@
-//! The last entry that a subscriber has passed: a log that does not hold it any more was rolled back.
+//! The last entry that a subscriber has passed. A log that no longer holds it was rolled back.
 //!
 //! ```text
 //!   before    1: (a,1)   2: (a,2)   3: (b,1)            a subscriber has passed 3
@@ -7,12 +7,12 @@
 //!                                   └─ a read from 3 on does not begin with (b,1): the log was rolled back
 //! ```
 //!
-//! Every read begins with the slot that was passed last, so that each answer can be compared with what was passed there.
+//! Every read begins with the slot passed last, so each answer can be compared with the entry passed there.
 //!
-//! That is enough where the backup has no hole below its last slot. If it has one, a subscriber may have passed that hole
-//! when it held a message, and have passed last what the backup holds too. So before the first entry of a later epoch is
-//! accepted, the slots that were passed before are read once more, up to the size of the window: none may be empty, and
-//! none of a later epoch than what was passed.
+//! That is enough if the backup has no hole below its last slot. If it has one, a subscriber may have passed a message
+//! in that slot, and may have passed last an entry that the backup holds too. So before the first entry of a later
+//! epoch is accepted, the last slots passed are read once more, as many as the window holds. None may be empty, and
+//! none may be of a later epoch than the passed ones.
 
 use crate::broadcast::{Content, Entry, Passed};
 use crate::node::{Dot, NodeId};
@@ -20,24 +20,24 @@ use crate::node::{Dot, NodeId};
 /// The comparison of an answer with what was passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The log holds what was passed, or there is nothing to compare.
+    /// The log holds the passed entry, or there is nothing to compare.
     Same,
-    /// The answer leaves out what was passed, and may be of a read that began before it was written. It is dropped.
-    /// Too many of them in a row are a [rollback](Self::RolledBack).
+    /// The answer leaves out the passed entry. Its read may have begun before that was written, so the answer is
+    /// dropped. Too many of them in a row are a [rollback](Self::RolledBack).
     Unknown,
-    /// The slots that were passed are being read once more; there is more to read of them, or what follows.
+    /// The passed slots are being read once more, and the read goes on: with more of them, or with later slots.
     ReadOn,
-    /// The log does not hold any more what was passed in this slot.
+    /// The log no longer holds the entry passed in this slot.
     RolledBack { slot: u64 },
 }
 
-/// The answers in a row that leave out a slot which was passed, and cannot all be late.
+/// The number of answers in a row without a passed slot that cannot all be late.
 const GAPS: u32 = 8;
 
-/// The answers in a row that leave out the slot which was passed last, and cannot all have begun before it was written.
+/// The number of answers in a row without the slot passed last whose reads cannot all have begun before it was written.
 const LATE: u32 = 64;
 
-/// The slot with which a read begins.
+/// The first slot of a read.
 ///
 /// ```text
 ///            an entry of a later epoch is to come
@@ -51,9 +51,9 @@ const LATE: u32 = 64;
 enum Start {
     /// The slot passed last, if anything is known of it.
     Last,
-    /// The next slot: `trimmed`, which was passed last, is not in the log any more.
+    /// The next slot: the slot passed last, `trimmed`, is no longer in the log.
     Next { trimmed: u64 },
-    /// A slot below the one passed last: from here on, what was passed is read once more.
+    /// A slot below the one passed last: the passed slots from here on are read once more.
     Back { from: u64 },
 }
 
@@ -62,21 +62,22 @@ pub(super) struct History<I> {
     /// The slot passed last; 0 if nothing is known of it.
     slot: u64,
     epoch: u64,
-    /// The node of its first message. Kept when a fill is passed, so that its memory is used again.
+    /// The node of its first message. It is kept when a fill is passed, so that its memory is reused.
     node: Option<I>,
     /// The number of its first message; 0 for a fill.
     number: u64,
     start: Start,
-    /// A read from here on, or from below, may have begun before that slot was written.
+    /// A read from this slot on, or from a lower one, may have begun before the slot passed last was written.
     unchecked: u64,
-    /// Up to this epoch, what was passed was read once more.
+    /// The passed slots were read once more before this epoch.
     checked: u64,
-    /// The number of reads in a row that have left out a slot that was passed, and may have begun before it was.
+    /// The number of reads in a row that have left out a passed slot, and may have begun before it was written.
     gaps: u32,
 }
 
 impl<I: NodeId> History<I> {
-    /// Goes on after `passed`, if `next` is the slot after it, or is the same slot with messages left to deliver.
+    /// Makes the history that ends with `passed`, if `next` is the slot after it, or the same slot with messages left
+    /// to deliver.
     pub(super) fn new(passed: Option<Passed<I>>, next: u64) -> Self {
         let Passed { slot, epoch, id } = passed
             .filter(|passed| (next.saturating_sub(1)..=next).contains(&passed.slot))
@@ -86,18 +87,18 @@ impl<I: NodeId> History<I> {
         Self { slot, epoch, node, number, start: Start::Last, unchecked: 0, checked: 0, gaps: 0 }
     }
 
-    /// Goes on elsewhere in the same log. Answers to reads from up to `asked` may still come.
+    /// Continues at another place in the same log. Answers to reads from slots up to `asked` may still come.
     pub(super) fn install(&mut self, passed: Option<Passed<I>>, next: u64, asked: u64) {
         *self = Self { unchecked: self.unchecked.max(asked), ..Self::new(passed, next) };
     }
 
-    /// Notes that the entry in `slot` is passed, which is of `epoch`, and has this id, if any. O(1); nothing is allocated
-    /// while messages are of one node.
+    /// Notes that an entry is passed: its slot, its epoch, and its id if it has one. O(1); does not allocate while
+    /// messages are of one node.
     #[inline]
     pub(super) fn note(&mut self, slot: u64, epoch: u64, id: Option<&Dot<I>>) {
         let mut number = 0;
         if let Some(id) = id {
-            // The caller's code: nothing is changed if it panics.
+            // The caller's code runs first: nothing is changed if it panics.
             if self.node.as_ref() != Some(id.node()) {
                 self.note_node(id.node());
             }
@@ -108,7 +109,7 @@ impl<I: NodeId> History<I> {
 
     #[cold]
     fn note_node(&mut self, node: &I) {
-        // If the caller's code panics, there is nothing to compare, and nothing wrong.
+        // If the caller's code panics, there is nothing to compare, which is safe.
         self.slot = 0;
         match &mut self.node {
             Some(kept) => kept.clone_from(node),
@@ -116,7 +117,7 @@ impl<I: NodeId> History<I> {
         }
     }
 
-    /// Notes that something is passed of which nothing is known.
+    /// Notes that an unknown entry is passed.
     pub(super) fn forget(&mut self) {
         (self.slot, self.start) = (0, Start::Last);
     }
@@ -126,7 +127,7 @@ impl<I: NodeId> History<I> {
         (self.slot > 0).then_some(Passed { slot: self.slot, epoch: self.epoch, id })
     }
 
-    /// Returns where to read from if `next` is the next slot.
+    /// Returns the first slot to read if `next` is the next slot.
     pub(super) fn read_from(&mut self, next: u64) -> u64 {
         match self.start {
             _ if self.slot == 0 => {}
@@ -138,8 +139,8 @@ impl<I: NodeId> History<I> {
         next
     }
 
-    /// Returns whether `epoch`, that of an entry to come, is later than all that was passed, of which the last is of
-    /// `passed`. Begins to read the last `depth` slots once more then, unless that was done for this epoch.
+    /// Begins to read the last `depth` slots once more if an entry of `epoch` is to come, and that is later than the
+    /// last one passed, of epoch `passed`. Returns `false` if the epoch is not later, or was checked before.
     pub(super) fn begin_check(&mut self, epoch: u64, passed: u64, depth: u64) -> bool {
         let begins = self.slot > 0 && epoch > passed.max(self.checked);
         if begins {
@@ -149,7 +150,7 @@ impl<I: NodeId> History<I> {
         begins
     }
 
-    /// Compares the answer to a read from `from` on; `epoch` is the highest that was passed.
+    /// Compares the answer to a read from `from` on; `epoch` is the highest one passed.
     pub(super) fn compare(
         &mut self,
         from: u64,
@@ -200,13 +201,13 @@ impl<I: NodeId> History<I> {
         Verdict::ReadOn
     }
 
-    /// Notes that a slot was empty that was passed; or that the answer is an old one, if it does not come often.
+    /// Notes that an answer shows a passed slot as empty. Up to `limit` of them in a row may be old answers.
     fn note_gap(&mut self, slot: u64, limit: u32) -> Verdict {
         self.gaps += 1; // up to a limit
         if self.gaps < limit { Verdict::Unknown } else { Verdict::RolledBack { slot } }
     }
 
-    /// Returns whether an entry in that slot is the one that was passed; what cannot be read may be.
+    /// Returns whether the entry may be the one that was passed. Unreadable content may be.
     fn is_passed(&self, entry: &Entry<I, impl Sized>) -> bool {
         let same = entry.epoch() == self.epoch
             && match entry.id() {
@@ -216,15 +217,15 @@ impl<I: NodeId> History<I> {
         same || matches!(entry.content(), Content::Unreadable(_))
     }
 
-    /// Notes that a read from `from` on has found that the log begins at `first`, which is not above the next slot.
-    /// Returns whether only what was passed is trimmed, so that another read will find what follows.
+    /// Notes that a read from `from` on was answered with the first slot of the log, `first`, which is not above the
+    /// next slot. Returns whether only passed slots are trimmed, so that another read will find the next one.
     pub(super) fn note_trimmed(&mut self, from: u64, first: u64) -> bool {
         let is_passed = (1..first).contains(&self.slot) && from <= self.slot;
         match self.start {
             Start::Back { from: back } if from == back && !is_passed => {
                 self.start = Start::Back { from: first }
             }
-            // Not the answer to the read that was last made: that one will tell.
+            // This is not the answer to the last read: that one will tell.
             Start::Back { from: back } if from != back => return is_passed,
             Start::Last | Start::Next { .. } if !is_passed => return false,
             Start::Last | Start::Next { .. } | Start::Back { .. } => {

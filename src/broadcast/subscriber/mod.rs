@@ -13,26 +13,26 @@
 //! | `standing` | the state of the log: sound, halted, rolled back |
 //! | `next_slot` | the state of the next slot, and what it waits for |
 //! | `begun` | the entry that is delivered in part |
-//! | `turn` | whether a request is out; when the log is read again |
-//! | `claims` | up to where slots are known to be empty, unread, claimed |
-//! | `history` | what was passed last, and where reads begin |
-//! | `search` | how far the log was searched for a `Skip` |
-//! | `window` | what has come |
+//! | `turn` | the request that is out, and the time of the next read |
+//! | `claims` | the marks up to which slots are known to be empty, unread, claimed |
+//! | `history` | the entry passed last, and the first slot of a read |
+//! | `search` | the progress of the search for a `Skip` |
+//! | `window` | the entries that have come |
 //! | `delivered` | the highest number delivered of every node |
 //!
-//! An entry goes through `announcements` or `answers` into the window, and through `delivering` out of it; `requests` has
-//! what is asked of the log.
+//! An entry goes through `announcements` or `answers` into the window, and through `delivering` out of it. `requests`
+//! has the requests to the log.
 //!
 //! # Invariants
 //!
 //! - SB1: a slot is passed when its entry is taken from the log or the announcements, and only then.
-//! - SB2: a fill goes only to a slot that a read has left out, and that is claimed: below an occupied slot, or not above
-//!   the counter's current number.
-//! - SB3: a fill waits longer than a write may take, once for all holes that were claimed when the wait began.
+//! - SB2: a fill goes only to a slot that is claimed, and that a read has left out. Claimed slots are below an occupied
+//!   slot, or not above the counter's current number.
+//! - SB3: a fill waits longer than a write may take. One wait is for all holes that were claimed when it began.
 //! - SB4: a message is delivered if its number is above the highest delivered of its node, and only then.
 //! - SB5: positions increase.
-//! - SB6: an entry that cannot be read, and a `Skip` that was not obeyed, is passed if a `Skip` of its slot was found, and
-//!   only then.
+//! - SB6: an unreadable entry, or a `Skip` that was not obeyed, is passed if a `Skip` of its slot was found, and only
+//!   then.
 //! - SB7: once the log was rolled back, nothing is accepted.
 //!
 //! The window has invariants of its own.
@@ -71,7 +71,7 @@ use crate::version::VersionVector;
 pub use delivering::Delivery;
 pub use requests::SubscribeRequest;
 
-/// A reader that delivers the messages of a log in the order of its slots, each once; it does no input or output.
+/// A reader that delivers each message of a log once, in the order of its slots; it does no input or output.
 ///
 /// ```text
 ///    delivered   next                 window                      beyond: dropped, read again
@@ -81,7 +81,7 @@ pub use requests::SubscribeRequest;
 ///                  ▲ hole: waited for                 10, 11: holes of the same range, not waited for again
 /// ```
 ///
-/// The algorithm and its sources are described in the module [`broadcast`](crate::broadcast). In the costs below, n is the
+/// The module [`broadcast`](crate::broadcast) describes the algorithm and its sources. In the costs below, n is the
 /// number of nodes that have delivered messages.
 ///
 /// # Use
@@ -90,14 +90,14 @@ pub use requests::SubscribeRequest;
 /// the time of [`poll_timeout`](Self::poll_timeout) has come:
 ///
 /// 1. Take out everything from [`poll_delivery`](Self::poll_delivery).
-/// 2. Do what [`poll_request`](Self::poll_request) says.
+/// 2. Carry out what [`poll_request`](Self::poll_request) returns.
 ///
 /// Without any announcement, everything is read from the log. Every answer is a fact about the log that stays true, so
-/// answers may come late, twice and in any order. The exception is a subscriber that was resumed from a snapshot: answers
-/// to requests of its former life must not be handed in.
+/// answers may come late, twice and in any order. There is one exception: a subscriber that was resumed from a snapshot
+/// must not be given answers to requests of its former life.
 ///
-/// Times are milliseconds of any clock of the owner's. A clock that goes back does no harm: waits go on from there, and
-/// end when enough time has passed.
+/// Times are in milliseconds, of any clock of the owner. A clock that goes back does no harm: waits go on, and end when
+/// enough time has passed.
 ///
 /// # The next slot
 ///
@@ -111,52 +111,57 @@ pub use requests::SubscribeRequest;
 ///      └─ entry dropped ──► unread                 over: two contents in this slot, or a log that was rolled back
 /// ```
 ///
-/// An unknown slot is read now and then. An unread one is read at once. A hole is filled after a wait that is longer than
-/// a write may take. Of a slot that is stuck, or over, [`obstacle`](Self::obstacle) has the reason.
+/// An unknown slot is read now and then, an unread one at once. A hole is filled after a wait that is longer than a
+/// write may take. If a slot is stuck or over, [`obstacle`](Self::obstacle) has the reason.
 ///
 /// # Slots that cannot be passed
 ///
-/// A slot may hold content that this reader [cannot read](Content::Unreadable). An entry that is published later, a
-/// [`Skip`](Content::Skip) of the slot, asks every subscriber to pass it.
+/// A slot may hold content that this reader [cannot read](Content::Unreadable). Subscribers that gave up at different
+/// places would have different histories. So an entry that is published later, a [`Skip`](Content::Skip) of the slot,
+/// asks all of them to pass it.
 ///
-/// 1. A subscriber delivers what is below the slot, and stops there. [`obstacle`](Self::obstacle) names the slot.
-/// 2. A subscriber that cannot pass a slot looks on in the log for a `Skip` of it, also beyond the window, and keeps
-///    nothing of what it looks at. Once it has found one, it passes the slot as if it were empty, and remembers that it
-///    has skipped it.
+/// 1. A subscriber delivers the slots below it, and stops there. [`obstacle`](Self::obstacle) names the slot.
+/// 2. A subscriber that cannot pass a slot searches the log for a `Skip` of it, also beyond the window, and keeps none
+///    of the entries that it searches. Once it has found one, it passes the slot as if it were empty, and remembers
+///    that it has skipped it.
 /// 3. A `Skip` counts if its own slot is above the one that it names, whatever its id. Otherwise it has no effect.
-/// 4. When the turn of the `Skip` itself comes, a subscriber that has skipped the slot passes the `Skip`. Any other could
-///    read the slot, or had it from an announcement, and has another history. It cannot pass the `Skip`, so rules 1 and 2
-///    hold for the slot of the `Skip`.
+/// 4. When the `Skip` itself comes next, a subscriber that has skipped the slot passes the `Skip`. Any other has
+///    delivered the slot, from a read or an announcement, and has another history. It cannot pass the `Skip`, so rules
+///    1 and 2 hold for the slot of the `Skip`.
 ///
-/// So two histories never both go on after a `Skip`. Either the subscribers that have obeyed it go on; or, if it was a
-/// mistake and a second `Skip` names the slot of the first, the others do.
+/// So two histories never both continue after a `Skip`. Normally the subscribers that have obeyed it go on. If it was a
+/// mistake, a second `Skip` names the slot of the first one, and the others go on.
 ///
 /// # Logs that were rolled back
 ///
-/// A log that is restored from a backup writes slots a second time. A subscriber that has passed them must not go on.
+/// After a log is restored from a backup, its last slots are written a second time. A subscriber that has passed them
+/// must not go on, or it would mix two histories.
 ///
 /// 1. A subscriber remembers the last entry that it has passed: slot, epoch and id. Each read from the next slot on begins
 ///    with that slot.
-/// 2. If the answer holds another entry there, or none, the log was [rolled back](SubscribeError::RolledBack). Nothing of
-///    the answer is delivered, and nothing ever after, up to [`install`](Self::install). If the slot is trimmed, there is
+/// 2. If the answer holds another entry there, or none, the log was [rolled back](SubscribeError::RolledBack). Nothing
+///    of the answer is delivered, and nothing else until [`install`](Self::install). If the slot is trimmed, there is
 ///    nothing to compare, and the next read begins at the next slot.
-/// 3. An announcement is believed if it is of the epoch of what was delivered last, and until an entry of a later epoch
-///    is passed. Any other is read from the log.
-/// 4. Before the first entry of a later epoch is accepted, the last slots that were passed are read once more, up to the
-///    size of the window. If one is of a later epoch than what was passed, or stays empty, the log was rolled back.
-/// 5. A fill that was refused for its epoch is preceded by another read.
+/// 3. An announcement is believed only if its epoch is that of the last delivery, and only until an entry of a later
+///    epoch is passed. Any other entry is read from the log.
+/// 4. Before the first entry of a later epoch is accepted, the last slots passed are read once more, as many as the
+///    window holds. If one is of a later epoch than the passed ones, or stays empty, the log was rolled back.
+/// 5. After a fill was refused for its epoch, the log is read again before the next fill.
 ///
-/// If a [new epoch](super::NewEpoch) has begun before anything is written into the restored log, every later entry is of a
-/// later epoch than everything that was passed, and the comparison is certain. If none has, an entry in the passed slot
-/// may have the same epoch and id by chance, and announcements of the same epoch are believed.
+/// If a [new epoch](super::NewEpoch) has begun before anything is written into the restored log, every later entry is
+/// of a later epoch than all passed ones, and the comparison is certain. Without a new epoch, an entry in the passed
+/// slot may have the same epoch and id by chance, and announcements of the same epoch are believed.
 ///
-/// # Nodes that are over
+/// # Retired nodes
 ///
 /// A [`Retire`](Content::Retire) removes a node from the table of numbers, at one place in the order, so that every
-/// subscriber removes it there. A message of the node that comes later is delivered as new, at every subscriber alike. So
-/// publish a `Retire` only when nothing of the node can still be written.
+/// subscriber removes it there. If a message of the node comes later, every subscriber delivers it as new. So publish a
+/// `Retire` only when nothing of the node can still be written.
 ///
 /// # Examples
+///
+/// Slot 1 is a hole, since its publisher has crashed. Watch the clock at the end: the hole was waited for, and then
+/// filled. Write a message of node b into slot 1 before the loop: it is delivered at once.
 ///
 /// ```
 /// use core::cell::RefCell;
@@ -184,7 +189,7 @@ pub use requests::SubscribeRequest;
 ///     }
 /// };
 /// assert_eq!((delivery.position.sequence, delivery.payload), (2, Some("hello")));
-/// assert_eq!(now_ms, 2_000); // waited for the hole, and filled it
+/// assert_eq!(now_ms, 2_000); // it has waited for the hole, and filled it
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -195,9 +200,9 @@ pub struct Subscriber<I, P> {
     delivered: Delivered<I>,
     history: History<I>,
     window: Window<I, P>,
-    /// Set if something in the window may have been announced, and not read.
+    /// True if an entry in the window may come from an announcement.
     announced: bool,
-    /// The rest of the entry in the slot that was passed last.
+    /// The rest of the entry in the slot passed last.
     begun: Option<Begun<I, P>>,
     standing: Standing,
     claims: Claims,
@@ -222,10 +227,11 @@ impl<I: NodeId, P> Subscriber<I, P> {
         Self::with(snapshot, config, None)
     }
 
-    /// Makes a subscriber that goes on from a snapshot, and counts, towards [`SubscriberConfig::bytes`], for each payload
-    /// the bytes that `measure` says.
+    /// Makes a subscriber that goes on from a snapshot, and adds `measure(payload)` bytes for each payload when it
+    /// counts [`SubscriberConfig::bytes`].
     ///
-    /// Without it payloads count for their size in memory alone, without what they own elsewhere.
+    /// Without it a payload counts only for its size in memory, and not for the memory that it owns elsewhere. In this
+    /// example the window has room for one payload beside the next one:
     ///
     /// ```
     /// use happens_before::{Dot, Subscriber};
@@ -237,10 +243,10 @@ impl<I: NodeId, P> Subscriber<I, P> {
     ///     let id = Dot::new("a", slot).unwrap();
     ///     subscriber.handle_entry(slot, Entry::message(0, id, "x".repeat(600)))?;
     /// }
-    /// // There is room for slot 3, and for slot 1, which is the next.
+    /// // There is room for slot 3, and for slot 1, which is always kept as the next one.
     /// assert_eq!(subscriber.poll_delivery()?.unwrap().position.sequence, 1);
     /// assert_eq!(subscriber.poll_delivery()?, None);
-    /// // Slot 2 is to be read, after the slot that was passed last.
+    /// // Slot 2 must be read. The read begins with the slot passed last.
     /// assert!(matches!(subscriber.poll_request(0), Some(SubscribeRequest::Read { from: 1, .. })));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -269,7 +275,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         }
     }
 
-    /// Returns from where, and with what, another subscriber can go on. O(n): the table is copied.
+    /// Returns the place and the table with which another subscriber can go on. O(n): the table is copied.
     pub fn snapshot(&self) -> Snapshot<I> {
         Snapshot {
             next: self.next(),
@@ -280,16 +286,17 @@ impl<I: NodeId, P> Subscriber<I, P> {
         }
     }
 
-    /// Goes on from a snapshot of another subscriber, ahead of this one; the messages in between are not delivered here.
+    /// Goes on from a snapshot of another subscriber that is ahead of this one. The messages in between are not
+    /// delivered here.
     ///
-    /// Call it when the log is [trimmed](SubscribeError::Trimmed) above the slot that this one needs next, or when
-    /// it was [rolled back](SubscribeError::RolledBack). After a rollback, and only then, the snapshot may be of a
-    /// lower slot. Install the state that belongs to the snapshot, too: what was delivered here may be delivered again, or
-    /// is not in the log. Drop the answers to earlier requests.
+    /// Call it when the log is [trimmed](SubscribeError::Trimmed) above the next slot of this one, or when it was
+    /// [rolled back](SubscribeError::RolledBack). After a rollback, and only then, the snapshot may be of a lower slot.
+    /// Install the application state that belongs to the snapshot too: earlier deliveries may come again, or may no
+    /// longer be in the log. Drop the answers to earlier requests.
     ///
     /// # Errors
     ///
-    /// The snapshot is handed back if it is not ahead, unless the log was rolled back. Nothing is changed.
+    /// The snapshot is handed back if it is not ahead and the log was not rolled back. Nothing is changed.
     #[expect(clippy::result_large_err, reason = "what was moved in is moved out")]
     pub fn install(&mut self, snapshot: Snapshot<I>) -> Result<(), Snapshot<I>> {
         let asked = self.window.next();
@@ -316,7 +323,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         Ok(())
     }
 
-    /// Returns the slot to deliver next: everything below is delivered, or had nothing to deliver.
+    /// Returns the slot to deliver next. Every message below it is delivered.
     pub fn next(&self) -> u64 {
         self.window.next() - u64::from(self.begun.is_some())
     }
@@ -344,7 +351,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         if matches!(self.standing, Standing::Halted { slot } if self.window.next() > slot) {
-            return Err("SB1: no slot is passed from the one on in which two contents were seen");
+            return Err("SB1: no slot is passed at or above the one in which two contents were seen");
         }
         self.delivered.internal_validate()?;
         self.window.internal_validate(self.standing.end())?;

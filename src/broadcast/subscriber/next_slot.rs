@@ -1,10 +1,10 @@
-//! The slot to deliver next: its state, and the reason why nothing is delivered from there on.
+//! The slot to deliver next: its state, and the obstacle to its delivery.
 
 use super::Subscriber;
 use crate::broadcast::{Content, Entry, SubscribeError};
 use crate::node::NodeId;
 
-/// The state of the slot to deliver next, and what it is waiting for.
+/// The state of the slot to deliver next.
 ///
 /// ```text
 ///                   entry
@@ -18,17 +18,17 @@ use crate::node::NodeId;
 ///    └─ entry dropped ──► Unread ◄──────┘          Over: the log is halted here, or was rolled back
 /// ```
 ///
-/// | state | what is done |
+/// | state | action |
 /// |---|---|
 /// | `Ready` | nothing: the owner takes the delivery |
-/// | `Stuck` | looks on in the log for a `Skip` of the slot |
-/// | `Over` | nothing, up to an `install` |
+/// | `Stuck` | searches the log for a `Skip` of the slot |
+/// | `Over` | nothing, until an `install` |
 /// | `Unread` | reads at once |
 /// | `Unknown` | reads now and then |
-/// | `Hole` | fills it when no time is left; reads it now and then, for its publisher may only be slow |
+/// | `Hole` | fills it when no time is left; reads it now and then, because its publisher may only be slow |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NextSlot {
-    /// A part of an entry is still to be delivered, or the next entry is here and can be passed.
+    /// A part of the last entry is still to be delivered, or the next entry is here and can be passed.
     Ready,
     /// The entry is here, and cannot be passed.
     Stuck,
@@ -43,7 +43,7 @@ pub(super) enum NextSlot {
 }
 
 impl<I: NodeId, P> Subscriber<I, P> {
-    /// Returns the state of the next slot. O(log skips) if that holds a `Skip`, otherwise O(1).
+    /// Returns the state of the next slot. O(log skips) if the slot holds a `Skip`, otherwise O(1).
     pub(super) fn next_slot(&self) -> NextSlot {
         let slot = self.window.next();
         if self.begun.is_some() {
@@ -73,8 +73,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
         }
     }
 
-    /// Returns the reason why nothing is delivered from the next slot on, until something is done about it; `None` if
-    /// there is something to deliver, or nothing is known of the next slot. O(log skips).
+    /// Returns the reason why nothing is delivered from the next slot on until the caller acts. `None` if there is a
+    /// message to deliver, or nothing is known of the next slot. O(log skips).
     ///
     /// It is [`Unreadable`](SubscribeError::Unreadable), [`NotSkipped`](SubscribeError::NotSkipped),
     /// [`RolledBack`](SubscribeError::RolledBack) or [`Halted`](SubscribeError::Halted). The first two go away once a

@@ -1,4 +1,4 @@
-//! Requests: what a subscriber asks of the log, one request at a time.
+//! Requests of a subscriber to the log, one at a time.
 
 use super::Subscriber;
 use super::next_slot::NextSlot;
@@ -18,9 +18,9 @@ pub enum SubscribeRequest {
     /// Write [`Entry::fill`](crate::broadcast::Entry::fill) of this epoch into the slot; the answer goes to
     /// [`Subscriber::handle_fill`].
     ///
-    /// There are no holes over an [`AppendLog`](crate::broadcast::AppendLog). If one shows, read the slot once more: what
-    /// stands above it may have been announced after the read that has left it out, and before its answer. If it is still
-    /// empty, the engine has broken its promise: report it. The subscriber does not go on without an answer.
+    /// An [`AppendLog`](crate::broadcast::AppendLog) has no holes. If one shows, read the slot once more: a higher slot
+    /// may have been announced between the read that left it out and its answer. If the slot is still empty, the engine
+    /// has broken its promise: report it. The subscriber does not go on without an answer.
     Fill {
         /// The slot.
         slot: u64,
@@ -30,9 +30,9 @@ pub enum SubscribeRequest {
 }
 
 impl<I: NodeId, P> Subscriber<I, P> {
-    /// Returns what is to be done at `now_ms`. O(1).
+    /// Returns the request to make at `now_ms`. O(1).
     ///
-    /// One request at a time: until it is answered, or the write time-out has passed, there is no other.
+    /// There is one request at a time: the next one comes after the answer, or after the write time-out.
     pub fn poll_request(&mut self, now_ms: u64) -> Option<SubscribeRequest> {
         self.advance(now_ms);
         if self.turns.is_overdue() {
@@ -48,7 +48,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
             }
             NextSlot::Unread => self.read(all),
             NextSlot::Unknown if is_due => self.read(all),
-            // Only whether the hole is still one: what stands above it is read already, or will be.
+            // This only checks that the hole is still one: the slots above it are read already, or will be.
             NextSlot::Hole { .. } if is_due => self.read(1),
             NextSlot::Stuck if is_due => match self.search.begin(self.window.next()) {
                 Some(from) => {
@@ -64,8 +64,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
         Some(request)
     }
 
-    /// Makes a request for up to `entries` entries from the next slot on, and before them for the one that was passed last.
-    /// It asks for no more bytes than there is room for.
+    /// Makes a request for the slot passed last and for up to `entries` entries from the next slot on. It asks for no
+    /// more bytes than the window has room for.
     fn read(&mut self, entries: usize) -> SubscribeRequest {
         let next = self.window.next();
         let from = self.history.read_from(next);
@@ -74,10 +74,10 @@ impl<I: NodeId, P> Subscriber<I, P> {
         SubscribeRequest::Read { from, limit: ReadLimit { entries, bytes: self.window.room() } }
     }
 
-    /// Returns when to call [`poll_request`](Self::poll_request) again, by the clock of the last call with a time; `None` if
-    /// there is something to deliver first, or if nothing will be delivered any more. O(1).
+    /// Returns when to call [`poll_request`](Self::poll_request) again, by the clock of the last call with a time.
+    /// `None` if there is a message to deliver first, or if nothing will be delivered any more. O(1).
     ///
-    /// Call `poll_request` also after the clock was set back, for this time may be far away then.
+    /// Call `poll_request` also after the clock was set back: this time may be far away then.
     pub fn poll_timeout(&self) -> Option<u64> {
         let left_ms = match self.next_slot() {
             _ if self.turns.is_out() => 0,
@@ -91,7 +91,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
 
     /// Hands in that the last request failed, or was not answered. O(1).
     ///
-    /// It is not repeated as it was: the log is read again first, after a pause.
+    /// The request is not simply repeated: after a pause the log is read again first.
     pub fn handle_failure(&mut self, now_ms: u64) {
         self.advance(now_ms);
         self.fail();
@@ -103,7 +103,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         self.claims.uncover(self.window.next());
     }
 
-    /// Lets the time pass that has passed by the owner's clock.
+    /// Advances the waits by the time that has passed on the owner's clock.
     pub(super) fn advance(&mut self, now_ms: u64) {
         let passed_ms = self.turns.advance(now_ms);
         self.patience.advance(passed_ms);

@@ -1,4 +1,4 @@
-//! The search for the `Skip` of a slot that cannot be passed, and the memory of what was skipped.
+//! The search for the `Skip` of a slot that cannot be passed, and the memory of skipped slots.
 //!
 //! ```text
 //!   slot      6    7    8    9   10   11   12   13
@@ -20,16 +20,16 @@ use crate::compat::BTreeSet;
 /// ```
 #[derive(Debug)]
 pub(super) enum Search {
-    /// Nothing was searched for yet.
+    /// No search has begun.
     Idle,
-    /// The log is read on from `from` on.
+    /// The log is read from `from` on.
     Ahead {
         slot: u64,
         from: u64,
         /// The first hole of this pass: a `Skip` may still be written there.
         hole: Option<u64>,
     },
-    /// A pass is over. The slot itself is read, which may be restored by now; then the next pass begins at `from`.
+    /// A pass is over. The slot itself is read, since it may be restored by now. Then the next pass begins at `from`.
     Again { slot: u64, from: u64 },
     /// A `Skip` of the slot was found.
     Found { slot: u64 },
@@ -44,8 +44,8 @@ impl Search {
         }
     }
 
-    /// Returns where to read for a `Skip` of `slot`, or `None` if the slot itself is to be read first. Begins anew if it is
-    /// another slot.
+    /// Returns the slot to read from in search of a `Skip` of `slot`, or `None` if `slot` itself must be read first. A
+    /// search for another slot begins anew.
     pub(super) fn begin(&mut self, slot: u64) -> Option<u64> {
         if !self.is_for(slot) {
             *self = Self::Ahead { slot, from: slot + 1, hole: None }; // slots end at `MAX_SLOT`
@@ -56,7 +56,7 @@ impl Search {
         }
     }
 
-    /// Returns whether it has begun for `slot`.
+    /// Returns whether the search is for `slot`.
     pub(super) fn is_for(&self, slot: u64) -> bool {
         self.slot() == Some(slot)
     }
@@ -73,8 +73,8 @@ impl Search {
         }
     }
 
-    /// Notes what a read from `first` on has found, in order; `is_all` if nothing follows, and `next` is the next slot.
-    /// Returns whether to read on at once, or `None` if it was not a read for this search.
+    /// Notes the slots that a read from `first` on has found, in order. `is_all` tells that no more follow, and `next`
+    /// is the next slot. Returns whether to read on at once, or `None` if the read was not for this search.
     pub(super) fn note_read(
         &mut self,
         next: u64,

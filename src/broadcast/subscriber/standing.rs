@@ -1,8 +1,8 @@
-//! The state of the log, as it has shown itself.
+//! The state of the log, as its answers have shown it.
 
 use crate::broadcast::{MAX_SLOT, SubscribeError};
 
-/// The state of the log, as it has shown itself.
+/// The state of the log, as its answers have shown it.
 ///
 /// ```text
 ///            ┌──────────── conflict ──────────► Halted(slot) ──┐

@@ -1,4 +1,4 @@
-//! Times: whether a request may be made, and when the log is read again.
+//! Times: the turn to make a request, and the time of the next read.
 //!
 //! ```text
 //!       ┌───────────────── answer ────────────────┐
@@ -8,7 +8,7 @@
 //!       └── time, answer ── Paused ◄─────────────────────┘ no answer in time
 //! ```
 //!
-//! All times are what is left to wait, so that a clock that is set back loses only its next step.
+//! All times are remaining waits, so setting the clock back loses only its next step.
 
 /// The number of requests without a pause, while no time and no slot passes.
 const BURST: u32 = 64;
@@ -21,25 +21,25 @@ const REFUSALS: u32 = 8;
 enum Turn {
     /// A request may be made.
     Free,
-    /// A request was made, and its answer is waited for. If no time is left, it is lost.
+    /// A request was made, and its answer is awaited. When no time is left, the answer is taken as lost.
     Out { left_ms: u64 },
-    /// No request is made for so long: one has failed, or there were many.
+    /// No request is made during this time: one has failed, or there were many.
     Paused { left_ms: u64 },
 }
 
-/// The times of a subscriber, and the limits of what it does while no time passes.
+/// The times of a subscriber, and the limits to its requests while no time passes.
 #[derive(Debug)]
 pub(super) struct Turns {
     turn: Turn,
-    /// The time until the log is read again where nothing is known to be there.
+    /// The time until the log is read again at a slot of which nothing is known.
     read_ms: u64,
     /// The last time of the owner's clock; `None` before the first.
     last_ms: Option<u64>,
-    /// The number of requests since time has passed, or since another slot was the next.
+    /// The number of requests since time has passed, or since the next slot has changed.
     requests: u32,
-    /// The slot that was the next at the last request.
+    /// The next slot at the time of the last request.
     requested: u64,
-    /// The number of fills in a row, while no time has passed, that were refused for their epoch.
+    /// The number of fills in a row that were refused for their epoch while no time has passed.
     refusals: u32,
 }
 
@@ -48,7 +48,7 @@ impl Turns {
         Self { turn: Turn::Free, read_ms: 0, last_ms: None, requests: 0, requested: 0, refusals: 0 }
     }
 
-    /// Lets the time pass that has passed by the owner's clock, and returns it.
+    /// Advances the waits by the time that has passed on the owner's clock, and returns that time.
     pub(super) fn advance(&mut self, now_ms: u64) -> u64 {
         let passed_ms = self.last_ms.map_or(0, |last_ms| now_ms.saturating_sub(last_ms));
         self.last_ms = Some(now_ms);
@@ -69,7 +69,8 @@ impl Turns {
         self.turn == Turn::Out { left_ms: 0 }
     }
 
-    /// Returns whether a request may be made while `next` is the next slot. Begins a pause of `pause_ms` if there were many.
+    /// Returns whether a request may be made while `next` is the next slot. Begins a pause of `pause_ms` if there were
+    /// too many requests.
     pub(super) fn is_free(&mut self, next: u64, pause_ms: u64) -> bool {
         if self.turn != Turn::Free {
             return false;
@@ -95,17 +96,17 @@ impl Turns {
         self.turn = Turn::Free;
     }
 
-    /// Begins a pause of `pause_ms`, at least 1, whatever is out.
+    /// Begins a pause of `pause_ms`, at least 1, even if a request is out.
     pub(super) fn pause(&mut self, pause_ms: u64) {
         self.turn = Turn::Paused { left_ms: pause_ms.max(1) };
     }
 
-    /// Reads the log at once where nothing is known to be there.
+    /// Lets the log be read at once, even if nothing is known of the next slot.
     pub(super) fn read_now(&mut self) {
         self.read_ms = 0;
     }
 
-    /// Reads the log after `pause_ms`, at least 1, where nothing is known to be there.
+    /// Lets the log be read after `pause_ms`, at least 1, if nothing is known of the next slot.
     pub(super) fn read_later(&mut self, pause_ms: u64) {
         self.read_ms = pause_ms.max(1);
     }
@@ -125,17 +126,17 @@ impl Turns {
         self.refusals = 0;
     }
 
-    /// Returns whether an answer is waited for.
+    /// Returns whether an answer is awaited.
     pub(super) fn is_out(&self) -> bool {
         matches!(self.turn, Turn::Out { .. })
     }
 
-    /// Returns the time until the log is read where nothing is known to be there.
+    /// Returns the time until the log is read if nothing is known of the next slot.
     pub(super) fn read_ms(&self) -> u64 {
         self.read_ms
     }
 
-    /// Returns the time, by the owner's clock, after `left_ms` and after what is out or paused.
+    /// Returns the time, by the owner's clock, when `left_ms` have passed and no request is out or paused.
     pub(super) fn at(&self, left_ms: u64) -> u64 {
         let turn_ms = match self.turn {
             Turn::Free => 0,

@@ -2,9 +2,9 @@
 //!
 //! # Invariants
 //!
-//! - WD1: a slot is passed when its entry is taken out, or when the window begins elsewhere, and only then.
-//! - WD2: the window holds no more slots than its limit, and none from the end on that the subscriber names.
-//! - WD3: the window holds no more bytes than its limit, beside those of the next entry.
+//! - WD1: a slot is passed when its entry is taken out, or when the window begins at another slot, and only then.
+//! - WD2: the window holds no more slots than its limit, and none at or above the end that the subscriber sets.
+//! - WD3: the window holds no more bytes than its limit, apart from those of the next entry.
 
 use crate::broadcast::measure::{owned, size};
 use crate::broadcast::ring::Ring;
@@ -12,11 +12,11 @@ use crate::broadcast::{Content, Entry, MAX_SLOT, Payloads};
 
 #[derive(Debug)]
 pub(super) struct Window<I, P> {
-    /// From the next slot on, the first that is not passed.
+    /// The entries from the next slot on, which is the first that is not passed.
     ring: Ring<Held<I, P>>,
-    /// The most bytes that the entries may have together.
+    /// The most bytes of all entries together.
     max_bytes: usize,
-    /// The bytes that they have.
+    /// The bytes of all entries together.
     bytes: usize,
     measure: Option<fn(&P) -> usize>,
 }
@@ -30,27 +30,27 @@ pub(super) struct Held<I, P> {
 
 /// The result of handing in an entry.
 pub(super) enum Inserted<I, P> {
-    /// It is in the window.
+    /// The entry is in the window.
     Kept,
-    /// There is no room for it.
+    /// There is no room for the entry.
     Dropped,
-    /// The slot held another entry. It is taken out, with all that follows.
+    /// The slot held another entry. That and all later entries are taken out.
     Conflict { first: Entry<I, P>, second: Entry<I, P> },
 }
 
 impl<I, P> Window<I, P> {
     pub(super) fn new(next: u64, limit: usize, max_bytes: usize, measure: Option<fn(&P) -> usize>) -> Self {
         let ring = Ring::new(next.clamp(1, MAX_SLOT + 1), limit.max(1));
-        // So that the next entry and all others together do not overflow; no memory is larger.
+        // Half, so that the next entry and all others together do not overflow. No memory is larger.
         Self { ring, max_bytes: max_bytes.min(usize::MAX / 2), bytes: 0, measure }
     }
 
-    /// Begins anew at `next`, with nothing kept.
+    /// Begins anew at `next`, without any entry.
     pub(super) fn restart(&mut self, next: u64) {
         *self = Self::new(next, self.limit(), self.max_bytes, self.measure);
     }
 
-    /// Drops what is kept.
+    /// Drops all entries.
     pub(super) fn clear(&mut self) {
         (self.ring, self.bytes) = (Ring::new(self.next(), self.limit()), 0);
     }
@@ -63,12 +63,12 @@ impl<I, P> Window<I, P> {
         self.ring.limit()
     }
 
-    /// The bytes that there is room for.
+    /// Returns the bytes of free room.
     pub(super) fn room(&self) -> usize {
         self.max_bytes.saturating_sub(self.bytes)
     }
 
-    /// The last slot that there is room for.
+    /// Returns the last slot that fits.
     pub(super) fn last(&self) -> u64 {
         self.next().saturating_add(self.limit() as u64 - 1)
     }
@@ -91,7 +91,7 @@ impl<I, P> Window<I, P> {
         self.ring.pass();
     }
 
-    /// Takes the entry in the next slot; that slot is passed then.
+    /// Takes out the entry in the next slot, and passes the slot.
     pub(super) fn pop(&mut self) -> Option<Entry<I, P>> {
         let Held { entry, bytes } = self.ring.front_mut()?.take()?;
         self.pass(bytes);
@@ -114,7 +114,8 @@ impl<I, P> Window<I, P> {
         self.bytes = self.ring.entries().map(|held| held.bytes).sum();
     }
 
-    /// The place of an entry, if it is empty, and its bytes, which are counted then; `None` where there is more to do.
+    /// Returns the place of an entry, if it is empty, and the entry's bytes, which are counted already. `None` if there
+    /// is more to do.
     #[inline]
     pub(super) fn place(
         &mut self,
@@ -130,7 +131,7 @@ impl<I, P> Window<I, P> {
 
     /// Accepts an entry of a slot that is not below the next one, if there is room for it.
     ///
-    /// An entry that can be read takes the place of one that cannot.
+    /// A readable entry replaces an unreadable one.
     pub(super) fn insert(&mut self, slot: u64, entry: Entry<I, P>) -> Inserted<I, P>
     where
         I: PartialEq + Clone,
@@ -167,12 +168,12 @@ impl<I, P> Window<I, P> {
         Inserted::Kept
     }
 
-    /// Checks the window, in which nothing may be from `end` on.
+    /// Checks the invariants; no entry may be at or above `end`.
     pub(super) fn internal_validate(&self, end: u64) -> Result<(), &'static str> {
         if self.next() == 0 || self.next() > MAX_SLOT + 1 {
             Err("WD1: the next slot exists, or is the one after the last")
         } else if self.ring.occupied().any(|slot| slot > self.last() || slot >= end) {
-            Err("WD2: the window is bounded, and nothing is kept from its end on")
+            Err("WD2: the window is bounded, and nothing is kept at or above its end")
         } else if self.bytes != self.ring.entries().map(|held| held.bytes).sum::<usize>() {
             Err("WD3: the bytes of the window are counted")
         } else if self.bytes - self.ring.front().map_or(0, |held| held.bytes) > self.max_bytes {
