@@ -1,5 +1,5 @@
-//! Publishers that start again under their old name, and logs that are restored from backups, at any time, with
-//! subscribers, locks and fences that live through it.
+//! Publishers that start again under their old name at any time, and logs that are restored from backups at any time.
+//! Subscribers, locks and fences live through it.
 //!
 //! - Every acknowledged message is delivered, unless it was acknowledged after the backup from which the log was
 //!   restored.

@@ -719,8 +719,8 @@ fn a_slot_below_that_of_an_earlier_message_is_given_up_for_a_higher_one() {
     assert_eq!(write(&mut publisher), (9, entry));
 }
 
-/// A log gives forbidden answers. Whatever they are, an entry is settled, or handed back in an error, within the number
-/// of answers that the documentation of the module names.
+/// A log gives forbidden answers. An entry is always settled or handed back in an error, within the number of answers
+/// that the module's documentation names.
 #[test]
 fn answers_that_make_no_sense_end_in_an_error_with_the_message() {
     let mut random = random();

@@ -35,7 +35,7 @@ fn read(from: u64, limit: usize) -> Option<SubscribeRequest> {
     Some(SubscribeRequest::Read { from, limit })
 }
 
-/// Returns the request, with any limit in bytes, and without the slot passed last, with which each read begins.
+/// Returns the request with any limit in bytes, and without the slot passed last. Each read begins with that slot.
 fn poll(machine: &mut Machine, now_ms: u64) -> Option<SubscribeRequest> {
     match machine.poll_request(now_ms)? {
         SubscribeRequest::Read { from, limit } => {
@@ -313,7 +313,7 @@ fn after_an_installed_snapshot_a_hole_is_waited_for_anew() {
     assert_eq!(wait_for_hole(&mut machine, &mut (now_ms + 2_000)), 800);
     machine.install(Snapshot { next: 60, ..Snapshot::default() }).unwrap();
     assert_eq!(wait_for_hole(&mut machine, &mut (now_ms + 9_000)), 1_000);
-    // So many slots further that the time is halved.
+    // Far enough to halve the time.
     machine.install(Snapshot { next: 1_200, ..Snapshot::default() }).unwrap();
     assert_eq!(wait_for_hole(&mut machine, &mut (now_ms + 20_000)), 500);
     // From there on slots are counted anew.

@@ -91,7 +91,7 @@ impl Node<'_> {
         // The owner's decisions are repeated until they are saved: a second time they change nothing.
         world.admitted.iter().try_for_each(|&node| endpoint.admit(node))?;
         world.removed.iter().for_each(|node| _ = endpoint.remove(node));
-        // The vector, which is saved, counts the entries that a node has made, so a crash repeats none.
+        // The saved vector counts the entries that a node has made, so a crash repeats none.
         let made = endpoint.delivered().get(&self.id);
         if made < world.entries {
             endpoint.broadcast(format!("entry {} of node {}", made + 1, self.id).into_bytes())?;
@@ -152,7 +152,7 @@ impl World {
         (self.random >> 33) % bound
     }
 
-    /// Sends a packet, of which no copy, one, or two arrive after some time.
+    /// Sends a packet. No copy, one, or two arrive after some time.
     fn send(&mut self, from: u8, to: u8, packet: Vec<u8>) {
         for _ in 0..self.below(4).div_ceil(2) {
             let at_ms = self.now_ms + self.below(40);

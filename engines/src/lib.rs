@@ -53,7 +53,7 @@
 //!
 //! | failure | requests | the caller knows | next step |
 //! |---|---|---|---|
-//! | a number above 2^63 - 1; numbers or slots used up | all | not done ([`OutOfRange`](EngineError::OutOfRange), [`Exhausted`](EngineError::Exhausted)) | distrust the number; begin an epoch, or another counter `[conformance]` |
+//! | a number above 2^63 - 1; numbers or slots used up | all | not done ([`OutOfRange`](EngineError::OutOfRange), [`Exhausted`](EngineError::Exhausted)) | do not trust the number; begin an epoch, or another counter `[conformance]` |
 //! | a slot whose bytes are damaged, or of a later version | read; a write that finds it there | no error: the slot is answered as [`Unreadable`](happens_before::broadcast::Content::Unreadable) | restore it, update, or skip it `[conformance, damage]` |
 //! | **redb**: the file is in use, is no database, cannot be read, or is of an earlier version | open | not done | act on the error `[redb_crash, damage]` |
 //! | redb: the file is damaged, and redb returns an error or panics | all | not done, in the commit **unknown** | restore the file from a copy; until it is opened again all requests are refused `[damage]` |

@@ -1,5 +1,5 @@
-//! A test of the checker `testkit::linearizable`, on real histories of a register, recorded by Jepsen, whose verdicts
-//! are known.
+//! A test of the checker `testkit::linearizable`, on real histories of a register with known verdicts, recorded by
+//! Jepsen.
 //!
 //! They are in the folder that HAPPENS_BEFORE_DATA names, else in `../shared/data` beside the project.
 

@@ -1,6 +1,6 @@
 //! A full disk. For a process, a limit on the length of its files is the same.
 //!
-//! A child process, this binary again, writes until it fails, and reports what it was told. The parent, without the
+//! A child process, which is this binary again, writes until it fails and reports the answers. The parent, without the
 //! limit, checks that.
 #![cfg(all(unix, feature = "redb"))]
 

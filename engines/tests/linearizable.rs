@@ -393,8 +393,8 @@ where
     assert_eq!((reader.machine().0.value(), replica.machine().0.value()), (&6, &6));
 }
 
-/// Runs publishers and subscribers in threads, while the counter is set back again and again. There is one order,
-/// nothing lost, nothing twice, and commands with reads by marker stay linearizable.
+/// Runs publishers and subscribers in threads, while the counter is set back again and again. The order stays one,
+/// without loss or repetition, and commands with reads by marker stay linearizable.
 fn order_under_resets<C, L>(counter: &C, log: &L, set_back: impl Fn(u64) + Sync)
 where
     C: Counter<Error: Debug> + Sync,

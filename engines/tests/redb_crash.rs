@@ -1,7 +1,7 @@
 //! The process or the power ends between any two operations of redb on its file.
 //!
-//! This is exhaustive, not random. A simulated disk counts the operations, and the work is repeated, cut off before the
-//! first operation, before the second, and so on. Each time a new process opens the remaining file.
+//! This is exhaustive, not random. A simulated disk counts the operations. The work is repeated, and cut off before the
+//! first operation, then before the second, and so on. Each time a new process opens the remaining file.
 #![cfg(feature = "redb")]
 
 use core::num::NonZeroU64;
@@ -99,7 +99,7 @@ struct Answered {
     epoch: u64,
 }
 
-/// Takes numbers, writes, appends, trims and seals, up to the first error, which ends the process.
+/// Takes numbers, writes, appends, trims and seals, until the first error ends the process.
 fn work(redb: &Redb, answered: &mut Answered) -> Result<(), RedbError> {
     let (counter, slots, appends) = (redb.counter("c"), redb.log("slots"), redb.log("appends"));
     for number in 1..=6 {

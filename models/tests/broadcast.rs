@@ -43,7 +43,7 @@ fn explore(bounds: Bounds, states: usize) {
 
 /// Returns the shortest way into a state in which the property does not hold, a line for each step.
 ///
-/// The checker returns the last way that it has found, so it is asked for ways of one step, then of two, and so on.
+/// The checker returns the last way that it has found. So it is asked for ways of one step, then of two, and so on.
 #[track_caller]
 fn shortest(bounds: &Bounds, property: &'static str) -> Vec<String> {
     let find = |states| {

@@ -44,8 +44,8 @@ use happens_before::counter::Counter;
 
 use super::{Applied, Replica, StateMachine, SyncError, Synced, Waited};
 
-/// Applies commands up to the one that was published, and returns its outcome, like [`Replica::poll_outcome`], over a
-/// log of slots.
+/// Applies commands up to the published one and returns its outcome, like [`Replica::poll_outcome`], over a log of
+/// slots.
 ///
 /// If `published` is a marker, returning means that the state contains every command acknowledged before the marker was
 /// published: a linearizable read.

@@ -78,11 +78,11 @@
 //!
 //! Commands and reads by marker are linearizable, **whatever the counter does**. An acknowledged command was applied at
 //! a replica that had passed every slot below it. A passed slot stays occupied for ever, so every later command is
-//! above it. Only a read by position needs the counter. If its number goes back, for example at a failover of an engine
-//! that breaks its promise, the read does not wait for the slots above, and is stale.
+//! above it. Only a read by position needs the counter. Its number goes back if an engine breaks its promise, for
+//! example at a failover. Then the read does not wait for the slots above, and is stale.
 //!
-//! A command without acknowledgement, because its sender has crashed or given up, may have been applied, or be applied
-//! later, or never, as with any storage. It is applied at most once.
+//! A command stays without acknowledgement if its sender has crashed or given up. As with any storage, it is applied
+//! earlier, later or never, and at most once.
 //!
 //! # What it does not do
 //!

@@ -55,7 +55,8 @@ fn threads_send_and_share_replicas_and_what_they_return() {
 /// Two copies under the name of one node would both acknowledge its commands.
 #[test]
 fn a_replica_cannot_be_cloned() {
-    /// A trait with one implementation for a type that is not `Clone`, and two, which is an error, for one that is.
+    /// A trait with one implementation for a type that is not `Clone`. For a `Clone` type there are two, which is an
+    /// error.
     trait NotClone<A> {
         fn check() {}
     }

@@ -2,8 +2,8 @@
 
 /// Configuration of a [`Subscriber`](super::Subscriber): its waits, and the limits of its memory.
 ///
-/// Times are in milliseconds. Whatever others send, a subscriber keeps at most `bytes` and one entry more, `nodes` ids
-/// with a number each, and `skips` numbers of slots.
+/// Times are in milliseconds. Others can make a subscriber keep at most `bytes` and one entry more, `nodes` ids with a
+/// number each, and `skips` numbers of slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscriberConfig {
     /// The number of slots kept, from the next one on; the default is 1,024, the least 1.

@@ -8,7 +8,7 @@
 //!
 //! A linearizable [`Counter`](crate::counter::Counter) gives everyone a number, and the numbers have an order. The
 //! textbook algorithm is short. A sender takes a number, attaches it to the message and sends it. A receiver delivers
-//! 1, 2, 3, ..., and if 5 arrives after 3, it waits for 4. A gap in Lamport timestamps means nothing, but here a
+//! 1, 2, 3 and so on. If 5 arrives after 3, it waits for 4. A gap in Lamport timestamps means nothing, but here a
 //! missing number shows that a message is missing.
 //!
 //! Then the publisher that has taken 4 dies:
@@ -49,8 +49,8 @@
 //!
 //! This is the argument of CORFU. *Agreement*: a slot is written once, so all readers read the same. *Total order*:
 //! slots have numbers. *No gaps*: any subscriber can fill a hole below an occupied slot. *Nothing lost*: a publisher
-//! tries until its message is in a slot. Safety never depends on the counter, which is only a hint: repeated numbers
-//! collide in a slot, and skipped numbers are holes.
+//! tries until its message is in a slot. For all four the counter is only a hint: repeated numbers collide in a slot,
+//! and skipped numbers are holes.
 //!
 //! # Faults, and the rule for each
 //!

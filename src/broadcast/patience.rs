@@ -40,7 +40,7 @@ struct Wait {
 }
 
 impl Patience {
-    /// Makes the times, of which the shortest is at least twice as long as a write may take.
+    /// Makes the times; the shortest is at least twice as long as a write may take.
     pub(super) fn new(first: u64, write_timeout_ms: u64, most_ms: u64) -> Self {
         let least_ms = write_timeout_ms.saturating_mul(2).max(1);
         Self { least_ms, most_ms: most_ms.max(least_ms), timeout_ms: least_ms, fill: first - 1, wait: None }

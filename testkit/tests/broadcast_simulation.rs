@@ -1,5 +1,5 @@
-//! Publishers and subscribers over a counter and slots, or over appends, under a swarm of faults from seeds, judged by
-//! the oracle. Wrong drivers are caught.
+//! Publishers and subscribers over slots or appends, under a swarm of faults from seeds. The oracle judges them. Wrong
+//! drivers are caught.
 
 use happens_before::broadcast::LogKind;
 use testkit::broadcast_world as world;

@@ -55,7 +55,7 @@ where
     assert_eq!(counter.current().expect("current"), i64::MAX as u64);
 }
 
-/// Records calls from several threads, which take 1, 2 and 3 numbers, or ask for the current one.
+/// Records calls from several threads that take 1, 2 or 3 numbers, or ask for the current one.
 fn record<C>(counter: &C) -> Vec<Call>
 where
     C: Counter + Sync,

@@ -274,8 +274,8 @@ where
     assert_eq!(append(&message(1, 1, 2)), AppendAnswer::NumberUsed { highest: 2 }, "nobody knows what it was");
 }
 
-/// Checks that a read returns two entries, or all that exist, however few bytes it may take, and that reading on
-/// reaches the end.
+/// Checks that a read returns two entries or all that exist, even within few bytes, and that reading on reaches the
+/// end.
 fn a_read_within_few_bytes_gets_on<L>(log: &L, put: &dyn Fn(&L, u64, &Said))
 where
     L: Log<Node, Payload>,

@@ -116,7 +116,7 @@ pub(super) fn forgotten(error: &PostgresError) -> bool {
 }
 
 /// Returns whether the server has refused a statement and goes on. Then it has rolled back, except for errors that say
-/// that the outcome is unknown. A server that ends its process (`FATAL`, `PANIC`), or does not answer, may have
+/// that the outcome is unknown. A server that ends its process (`FATAL` or `PANIC`) or does not answer may have
 /// committed before.
 pub(super) fn refused(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|said| {

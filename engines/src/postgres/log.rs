@@ -1,5 +1,5 @@
-//! The common part of both kinds of logs: read, seal, trim, and the macro that makes both clients of a kind from one
-//! code.
+//! The common part of both kinds of logs: the requests to read, seal and trim, and the macro that makes both clients of
+//! a kind from one code.
 
 use core::marker::PhantomData;
 use std::sync::Arc;

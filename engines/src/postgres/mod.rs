@@ -36,10 +36,10 @@
 //!
 //! 1. A row that a statement *locks* is not taken from its snapshot: after the wait, PostgreSQL returns the newest
 //!    version. So the lock makes a writer see the current mark and epoch, and makes seals and trims wait.
-//! 2. A refused write reads, with a second statement, mark, entry and epoch in one snapshot. It answers the first of
+//! 2. A refused write reads mark, entry and epoch with a second statement, in one snapshot. It answers the first of
 //!    them that refuses.
-//! 3. Trimming moves the mark, commits, and only then deletes, so no request waits for the deletion. If the deletion is
-//!    interrupted, the next trim does it; rows below the mark are never read.
+//! 3. Trimming moves the mark and commits. Only then it deletes, so no request waits for the deletion. If the deletion
+//!    is interrupted, the next trim does it; rows below the mark are never read.
 //! 4. The number of a node is updated after the slot, in the same statement, which locks the newest version of the
 //!    node's row. If the number there is not lower, the statement divides by zero, and is rolled back as a whole. The
 //!    server's own log shows that error, and the caller is told that the number is used.
@@ -70,14 +70,14 @@
 //! has no time-outs: set `statement_timeout` in the `options` of the connection (not done), and `tcp_user_timeout`
 //! (unknown).
 //!
-//! One failure is not reported as an error. If an operator cancels the wait for the standby under synchronous
-//! replication, the server answers done, with a warning, although only the primary has the data.
+//! One failure is not reported as an error. An operator can cancel the wait for the standby under synchronous
+//! replication. The server then answers done with a warning, although only the primary has the data.
 //!
 //! # Reading the code
 //!
 //! Each request is written once, as an asynchronous function: `counter`, `log` (read, seal, trim), `slots`, `appends`,
-//! `tables`. They use `pool`, which has the connections, and `error`, which decides between not done and unknown.
-//! `blocking` and `asynchronous` are the two clients, with the types that users see.
+//! `tables`. They use `pool` for the connections, and `error` to decide between not done and unknown. `blocking` and
+//! `asynchronous` are the two clients, with the types that users see.
 //!
 //! # Sources
 //!

@@ -105,7 +105,7 @@ impl Redb {
         Self::with(guarded(|| Database::open(path)).map_err(RedbError::NotDone)??)
     }
 
-    /// Uses an open database, for another size of the cache, other storage, or your own tables in it.
+    /// Uses a database that the caller has opened, with its own cache size, storage or tables.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The tables, and rows with a checksum that covers table, key and value, so that any changed bit is an error.
+//! The tables and their rows. Each row has a checksum of table, key and value, so that any changed bit is an error.
 
 use ::redb::TableDefinition;
 

@@ -15,7 +15,7 @@
 //!   lose(m)          its driver gives up waiting for the answer
 //!   arrive(r)        a request or an answer that is under way arrives
 //!   crash(p)         a publisher dies with what it has in hand; it comes back under a new name, or under its old one with
-//!                    what it had saved, or with what the log says, once that is sealed
+//!                    its saved state, or with the numbers in the log, once that is sealed
 //!   abandon(p)       a publisher's application gives the message up
 //!   restart(s)       a subscriber comes back from a snapshot
 //!   repeat, jump     the counter gives a number twice, or leaves one out
@@ -31,13 +31,13 @@
 //!   published messages. `check::OrderRun` judges it, by content;
 //! - *what was told is true*: an acknowledged message is in its slot, and every subscriber that has passed the slot has
 //!   delivered it there. A message that was reported as not stored is in no slot;
-//! - *node order*: in the log, too, each node's messages are in its order, including abandoned ones. This does not hold
+//! - *node order*: the log too holds each node's messages in its order, including abandoned ones. This does not hold
 //!   over appends: there a late request may store a message a second time, or after its successor, where it is not
 //!   delivered;
 //! - *real time*: a message that was published after another was acknowledged is above it, unless the counter repeats
 //!   numbers;
 //! - *the invariants* of the machines hold;
-//! - *recoverable*: if no fault happens from here on, and everything under way is lost, every publisher finishes, and
+//! - *recoverable*: if everything under way is lost and no fault happens from here on, every publisher finishes, and
 //!   every subscriber delivers everything;
 //! - *nobody starves*: no publisher finds its slots occupied more often than it tolerates. That requires correct
 //!   time-outs: no subscriber fills a hole whose number a living publisher has in hand ([`Bounds::timely`]).

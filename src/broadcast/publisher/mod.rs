@@ -77,7 +77,7 @@ use outstanding::Outstanding;
 ///
 /// # State that must survive a restart
 ///
-/// None is needed for safety. Each acknowledged message is delivered in all of these ways:
+/// None is needed. A node may come back in each of these ways, and every acknowledged message is delivered:
 ///
 /// - The node comes back under a new id (a new incarnation). [Retire](Self::publish_retirement) the old one later.
 /// - It keeps its id, and saves what is [`outstanding`](Self::outstanding) before it sends each write.
@@ -231,7 +231,7 @@ impl<I: NodeId, P> Publisher<I, P> {
         Ok(self.begin(entry))
     }
 
-    /// Begins to ask every subscriber, and the log, to forget `node`, and returns the id of that request.
+    /// Begins to ask the log and every subscriber to forget `node`, and returns the id of that request.
     ///
     /// A publisher that takes a new incarnation at each start leaves an entry in every table of nodes; a retirement
     /// removes it. Publish it when nothing of the node can be written any more: either its last entry is settled and
@@ -269,8 +269,8 @@ impl<I: NodeId, P> Publisher<I, P> {
 
     /// Gives up the outstanding entry, and returns what is known of it. The next message may be published at once.
     ///
-    /// This is safe. If the entry is in the log after all, or lands there before its slot is filled, it is delivered
-    /// once, before the next message.
+    /// This is safe. The entry may be in the log after all, or land there before its slot is filled. Then it is
+    /// delivered once, before the next message.
     pub fn abandon(&mut self) -> Option<Abandoned<I, P>> {
         let outstanding = self.outstanding.take()?;
         self.observe_tail(outstanding.slot().unwrap_or(0));

@@ -19,7 +19,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// Hands in an entry that is in `slot`: announced by its publisher after it was written, or read by the owner.
     /// O(1); if the slot's entry is here already, the two are compared, in O(payloads).
     ///
-    /// An entry beyond the window, in slots or in bytes, is dropped, and read from the log at its turn. So is an entry
+    /// An entry beyond the window, in slots or in bytes, is dropped and read from the log at its turn. So is an entry
     /// of another epoch than the last delivery: the log may have been restored before that epoch began, and only a read
     /// can tell.
     ///

@@ -66,7 +66,7 @@ impl<I: NodeId, P> Subscriber<I, P> {
         Ok(())
     }
 
-    /// Compares an answer with what was passed; returns whether its entries can be accepted.
+    /// Compares an answer with the passed entries; returns whether its entries can be accepted.
     fn compare(&mut self, from: u64, entries: &[(u64, Entry<I, P>)]) -> Result<bool, SubscribeError<I, P>> {
         if let Standing::RolledBack { slot } = self.standing {
             return Err(SubscribeError::RolledBack { slot });
@@ -97,7 +97,8 @@ impl<I: NodeId, P> Subscriber<I, P> {
         Ok(true)
     }
 
-    /// Accepts the entries of an answer, notes what it has left out, and begins what the next slot needs now.
+    /// Accepts the entries of an answer, notes the slots that it leaves out, and begins the next step for the next
+    /// slot.
     fn accept_all(
         &mut self,
         from: u64,

@@ -17,7 +17,7 @@
 use crate::broadcast::{Content, Entry, Passed};
 use crate::node::{Dot, NodeId};
 
-/// The comparison of an answer with what was passed.
+/// The result of comparing an answer with the passed entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// The log holds the passed entry, or there is nothing to compare.

@@ -11,7 +11,7 @@
 //! | part | its state |
 //! |---|---|
 //! | `standing` | the state of the log: sound, halted, rolled back |
-//! | `next_slot` | the state of the next slot, and what it waits for |
+//! | `next_slot` | the state of the next slot, and the event that it waits for |
 //! | `begun` | the entry that is delivered in part |
 //! | `turn` | the request that is out, and the time of the next read |
 //! | `claims` | the marks up to which slots are known to be empty, unread, claimed |
@@ -31,8 +31,7 @@
 //! - SB3: a fill waits longer than a write may take. One wait is for all holes that were claimed when it began.
 //! - SB4: a message is delivered if its number is above the highest delivered of its node, and only then.
 //! - SB5: positions increase.
-//! - SB6: an unreadable entry, or a `Skip` that was not obeyed, is passed if a `Skip` of its slot was found, and only
-//!   then.
+//! - SB6: an unreadable entry, or a `Skip` that was not obeyed, is passed only if a `Skip` of its slot was found.
 //! - SB7: once the log was rolled back, nothing is accepted.
 //!
 //! The window has invariants of its own.

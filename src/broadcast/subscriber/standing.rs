@@ -23,7 +23,7 @@ pub(super) enum Standing {
 }
 
 impl Standing {
-    /// Returns the first slot of which no entry is accepted.
+    /// Returns the first slot whose entry is not accepted.
     pub(super) fn end(self) -> u64 {
         match self {
             Self::Sound => MAX_SLOT + 1,

@@ -31,7 +31,7 @@ enum Turn {
 #[derive(Debug)]
 pub(super) struct Turns {
     turn: Turn,
-    /// The time until the log is read again at a slot of which nothing is known.
+    /// The time until the log is read again while nothing is known of the next slot.
     read_ms: u64,
     /// The last time of the owner's clock; `None` before the first.
     last_ms: Option<u64>,

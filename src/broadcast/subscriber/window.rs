@@ -114,8 +114,8 @@ impl<I, P> Window<I, P> {
         self.bytes = self.ring.entries().map(|held| held.bytes).sum();
     }
 
-    /// Returns the place of an entry, if it is empty, and the entry's bytes, which are counted already. `None` if there
-    /// is more to do.
+    /// Returns the place of an entry and the entry's bytes, which are counted already. `None` if the place is not
+    /// empty, or there is more to do.
     #[inline]
     pub(super) fn place(
         &mut self,
