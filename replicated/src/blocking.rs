@@ -4,7 +4,7 @@
 //! # Examples
 //!
 //! A register over a counter and slots: a write, its outcome, and both kinds of reads at another node. Watch the local
-//! value, which is old before the read and new after it. Leave out `sync`, and the second assertion fails.
+//! value, which is old before the read and new after it. Leave out `sync`, and the assertion after it fails.
 //!
 //! ```
 //! use core::cell::RefCell;

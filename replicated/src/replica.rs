@@ -133,7 +133,7 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
     }
 
     /// Goes on from a snapshot of another replica that is ahead of this one, like [`Subscriber::install`]. Call it when
-    /// the log is [trimmed](SubscribeError::Trimmed) above the next slot of this replica.
+    /// the log has [trimmed](SubscribeError::Trimmed) the next slot of this replica.
     ///
     /// The outputs of the commands in between are not known here. [`has_passed`](Self::has_passed) tells whether one of
     /// the node's own commands is among them.

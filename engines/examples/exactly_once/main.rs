@@ -126,7 +126,7 @@ fn main() -> Result<()> {
     alice.add("rent", -200)?;
     let packets = alice.sent()?;
     bob.receive(&packets[1])?; // overtakes the first one, and is held back
-    println!("Bob holds one back; rent is {}", bob.balance("rent")?);
+    println!("Bob holds one message back; rent is {}", bob.balance("rent")?);
 
     drop(bob); // everything in memory is gone
     let mut bob = open("bob", 2)?;

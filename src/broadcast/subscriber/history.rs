@@ -69,7 +69,7 @@ pub(super) struct History<I> {
     start: Start,
     /// A read from this slot on, or from a lower one, may have begun before the slot passed last was written.
     unchecked: u64,
-    /// The passed slots were read once more before this epoch.
+    /// The highest epoch before which the passed slots were read once more.
     checked: u64,
     /// The number of reads in a row that have left out a passed slot, and may have begun before it was written.
     gaps: u32,

@@ -288,10 +288,10 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// Goes on from a snapshot of another subscriber that is ahead of this one. The messages in between are not
     /// delivered here.
     ///
-    /// Call it when the log is [trimmed](SubscribeError::Trimmed) above the next slot of this one, or when it was
-    /// [rolled back](SubscribeError::RolledBack). After a rollback, and only then, the snapshot may be of a lower slot.
-    /// Install the application state that belongs to the snapshot too: earlier deliveries may come again, or may no
-    /// longer be in the log. Drop the answers to earlier requests.
+    /// Call it when the log has [trimmed](SubscribeError::Trimmed) the next slot of this one, or was [rolled
+    /// back](SubscribeError::RolledBack). After a rollback, and only then, the snapshot may be of a lower slot. Install
+    /// the application state that belongs to the snapshot too: earlier deliveries may come again, or may no longer be
+    /// in the log. Drop the answers to earlier requests.
     ///
     /// # Errors
     ///
