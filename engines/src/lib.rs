@@ -42,7 +42,9 @@
 //!
 //! Nodes are whatever [`codec`](happens_before::codec) can write; payloads are bytes: `Vec<u8>`, `Box<[u8]>`, `Arc<[u8]>`,
 //! or any type with `AsRef<[u8]>` and `From<Vec<u8>>`. So are the commands of a
-//! [`StateMachine`](happens_before_replicated::StateMachine) over an engine, which decodes them in `apply`.
+//! [`StateMachine`](happens_before_replicated::StateMachine) over an engine, which decodes them in `apply`. For a machine
+//! with commands of another type, such as [`Claims`](happens_before_replicated::claims::Claims), write one that decodes
+//! bytes and hands the command on to it.
 //!
 //! # What an error tells
 //!

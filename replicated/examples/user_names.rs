@@ -1,6 +1,6 @@
 //! Users want names, at several nodes at once. Each name goes to one of them, and every node is told the owner.
 //!
-//! `cargo run --example user_names`
+//! `cargo run -p happens-before-replicated --example user_names`
 
 use std::sync::Mutex;
 use std::thread;

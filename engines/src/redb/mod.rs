@@ -7,7 +7,7 @@
 //! | `slots` | name and slot | an [`entry`] |
 //! | `publishers` | name and node | the highest number of the node that is stored, and its slot |
 //!
-//! Their names in the file begin with `checked`, and numbers take 8 bytes, the lowest first.
+//! Their names in the file begin with `checked`, and numbers take 8 bytes, the lowest byte first.
 //!
 //! A request that changes something is one transaction, on disk when it is answered. Transactions that write run one
 //! after another, which is what makes the counter linearizable and the slots written once; those that read see the last

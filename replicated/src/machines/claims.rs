@@ -12,6 +12,9 @@
 //! a node that does not know the outcome of its claim claims again. A claim is for good; for one that is given back, take
 //! a [lock](super::lock).
 //!
+//! An engine of `happens-before-engines` stores bytes. Over one, write a small [`StateMachine`] whose command is `Vec<u8>`,
+//! and whose `apply` decodes a [`Claim`] and hands it on; what does not decode has an output of its own.
+//!
 //! Source: Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Timestamp ordering is not sufficient" and
 //! "Implementing linearizable storage using total order broadcast", with this example.
 
@@ -67,7 +70,7 @@ pub enum Outcome<W> {
 }
 
 impl<K: Ord, W> Claims<K, W> {
-    /// Makes the state in which nothing is claimed, and at most `limit` names can be; the same limit everywhere.
+    /// Makes the state in which nothing is claimed. At most `limit` names can be; all replicas need the same limit.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
         Self { owners: BTreeMap::new(), limit }
