@@ -2,8 +2,8 @@
 """Finds arrows that point upwards, and circles, between the source files of each crate.
 
 An arrow leads from a file that uses a name to the file that defines it. A use is a `use`, or a path that begins with
-`crate`, `self` or `super`. Names that `pub use` passes on are followed to their definition. Passing on a name is no arrow,
-and tests may use any name. A module within a file counts as the file.
+`crate`, `self` or `super`. Names that `pub use` passes on are followed to their definition. Passing on a name is no
+arrow, and tests may use any name. A module within a file counts as the file.
 
 Also finds deviations from the one style. A module with a folder has its file in the folder (`mod.rs`). No file includes
 another by its path. Imports come from the standard library first, then from other crates, then from this crate, with at

@@ -5,13 +5,13 @@
     python3 .ci/counts.py --only delivery  only the rows with this word in their name
     python3 .ci/counts.py --bless          writes the counts to benches/counts.json, to be committed with the change
 
-The program is built optimised and run under callgrind, one process for each row, and only `counts::measured` is counted.
-The numbers are instructions for one operation of the row: a message, a comparison, an encoded value.
+The program is built optimised and run under callgrind, one process for each row. Only `counts::measured` is counted. The
+numbers are instructions for one operation of the row: a message, a comparison, an encoded value.
 
 The counts are the same in every run on one system. In another folder a row can differ by 0.2 per cent: the stack begins
-elsewhere, and the C library fills memory in steps that depend on that. The counts differ with the compiler, the C library,
-valgrind, and the vector instructions of the processor. The file names the ones that it was made with, and nothing is
-compared on other systems. On one system the counts change with the compiler's inlining, so code that a row does not run
+elsewhere, and the C library fills memory in steps that depend on that. The counts differ with the compiler, the C
+library, valgrind, and the vector instructions of the processor. The file names the ones that it was made with, and
+nothing is compared on other systems. On one system the counts change with the compiler's inlining, so code that a row does not run
 can change its count. To see the instructions of each line, take the path that `cargo bench --bench counts --no-run`
 prints, and run
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Finds hard sentences in the documentation of all crates and in the Markdown pages.
 
-There are two rules. The first line of a doc comment names the item, so it does not begin with a question word: on a page
-of documentation, these lines are the index. And "behind" means lag, never a later place in an order. It is rare enough
+There are two rules. The first line of a doc comment names the item, so it does not begin with a question word: on a
+page of documentation, these lines are the index. And "behind" means lag, never a later place in an order. It is rare enough
 for a person to read all its lines.
 
 Run it from the root of the project: `python3 .ci/prose.py`. With `--list` it prints every line that it counts. The

@@ -11,7 +11,7 @@ use happens_before::{Dot, VersionVector, codec};
 
 type Vector = VersionVector<u64>;
 
-/// A pseudo-random number, the same in every run.
+/// Returns a pseudo-random number, the same in every run.
 fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut mixed = *state;

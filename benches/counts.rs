@@ -46,7 +46,7 @@ type Row = (String, Box<dyn Fn() -> u64>);
 /// Repetitions of an operation that takes some tens of instructions.
 const REPEATS: u64 = 10_000;
 
-/// A pseudo-random number, the same in every run.
+/// Returns a pseudo-random number, the same in every run.
 fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut mixed = *state;

@@ -3,18 +3,18 @@
 //! It replays histories that real people made through the crate's causal delivery, over a simulated network that loses,
 //! repeats, delays and reorders. It orders messages over real engines, with faults on purpose. Oracles judge every run.
 //!
-//!  part | contents |
+//! | part | contents |
 //! |---|---|
 //! | [`cli`] | the command line of the program `hb` |
-//!  [`history`] | the histories to replay: a built-in session, an editing trace, a git repository |
-//!  [`replay`] | a replay: sites that send, deliver, ask for missing messages, and are judged |
+//! | [`history`] | the histories to replay: a built-in session, an editing trace, a git repository |
+//! | [`replay`] | a replay: sites that send, deliver, ask for missing messages, and are judged |
 //! | [`order`] | total order over memory, redb or PostgreSQL: publishers, subscribers, faults, the verdict |
 //! | [`report`] | the report of a run, for people and for machines |
 //! | [`diagram`] | the space-time diagram of a small run |
-//!  [`progress`] | the progress of a long run |
-//!  [`stream`] | the streams of random numbers, one for each part of a run |
+//! | [`progress`] | the progress of a long run |
+//! | [`stream`] | the streams of random numbers, one for each part of a run |
 //! | [`budget`] | a limit on memory, counted while a history is read |
-//!  [`words`] | numbers and names as text |
+//! | [`words`] | numbers and names as text |
 //!
 //! The network comes from `happens-before-simulation`: virtual time, loss, duplication, delay, reordering, partitions.
 

@@ -496,14 +496,14 @@ mod avx2 {
 // ---------------------------------------------------------------------------------------------------------
 // The vectors.
 
-/// A pseudo-random number, the same in every run.
+/// Returns a pseudo-random number, the same in every run.
 fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     mixed ^ (mixed >> 29)
 }
 
-/// `n` entries whose ids are spread over 53 bits and differ in the upper 32.
+/// Returns `n` entries whose ids are spread over 53 bits and differ in the upper 32.
 fn entries(n: usize) -> Entries {
     let mut state = n as u64;
     let spread = (1_u64 << 53) / n as u64;

@@ -79,13 +79,13 @@
 //! check. It does not find faults within a step either, because a step is atomic. A crash comes before or after a step,
 //! although it may lose packets of the step.
 //!
-//!  module | contents |
+//! | module | contents |
 //! |---|---|
-//!  [`network`] | packets on their way; usable without the rest |
+//! | [`network`] | packets on their way; usable without the rest |
 //! | `node` | the traits to implement |
-//!  `swarm`, `schedule` | the drawing of a run, and the decisions drawn |
+//! | `swarm`, `schedule` | the drawing of a run, and the decisions drawn |
 //! | `run` | one run |
-//!  `shrink`, `search` | many runs, and the shortening of a failing one |
+//! | `shrink`, `search` | many runs, and the shortening of a failing one |
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -90,7 +90,7 @@ pub struct RunResult {
     pub failure: Option<Failure>,
     /// The counts.
     pub tally: Tally,
-    /// The trace, if asked for.
+    /// The trace, if requested.
     pub trace: Vec<Line>,
 }
 

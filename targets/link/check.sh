@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Proves in two ways that the core, and the `no_std` crates on top of it, use no standard library unless asked to. Each way
-# has a canary: the same build with the core's `std` feature must fail for the right reason. Otherwise the check proves
-# nothing.
+# Proves in two ways that the core, and the `no_std` crates on top of it, use no standard library unless asked to. Each
+# way has a canary: the same build with the core's `std` feature must fail for the right reason. Otherwise the check
+# proves nothing.
 #
 #   1. A static library with its own panic handler: the one of std would be a second, which is an error.
 #   2. A toolchain folder that holds only core and alloc: any `extern crate std` is an error. This checks every crate in

@@ -97,9 +97,9 @@ Examples:
   hb replay
       a built-in session of five authors over five sites on a bad network
   hb replay --trace friendsforever.json.gz --loss 0.2 --duplicate 0.2 --reorder 64
-      two people's real editing history, on a worse one
+      the real editing history of two people, on a worse network
   hb replay --git . --nodes 2
-      the commits of the repository you stand in
+      the commits of the repository in the current folder
   hb replay --events 16 --authors 3 --nodes 3 --reorder 8 --svg run.svg
       a run small enough to look at
   hb replay --hold 8 --partitions 5
@@ -166,11 +166,11 @@ struct Run {
     #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = probability)]
     duplicate: f64,
 
-    /// The most ticks by which a copy is late, so that others overtake it. A site sends one new event a tick.
+    /// The most ticks by which a copy may be late, so that others overtake it. A site sends one new event a tick.
     #[arg(long, value_name = "TICKS", default_value_t = 32, value_parser = ticks(0))]
     reorder: u64,
 
-    /// The least ticks that a copy takes.
+    /// The fewest ticks that a copy takes.
     #[arg(long, value_name = "TICKS", default_value_t = 1, value_parser = ticks(1))]
     delay: u64,
 
@@ -243,7 +243,7 @@ fn ticks(least: u64) -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(least..=LONGEST_TIME)
 }
 
-/// Runs the program with the arguments it was called with.
+/// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
     match interrupt::install() {
         Ok(()) => run(std::env::args_os()),

@@ -44,11 +44,11 @@ Examples:
   hb order
       four publishers and two subscribers in memory, with some of each fault
   hb order --engine redb:orders.redb
-      the same on disk; once more, and it goes on where the log ends
+      the same on disk; a second run continues where the log ends
   hb order --engine postgres://me@localhost/orders --publishers 8
       processes over PostgreSQL, killed with signal 9; needs a build with --features postgres
   hb order --messages 100 --kill 100 --stall 0 --reset-counter 0
-      every fourth message costs a publisher its life
+      a publisher is killed at every fourth message
   hb order --canary lose
       the oracle is lied to, so the run must fail
 
@@ -107,7 +107,7 @@ struct Faults {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
     kill_subscribers: Option<u64>,
 
-    /// The number of writes that stall until another process has filled their slot. The publisher then takes a new
+    /// The number of writes that stall until a subscriber has filled their slot. The publisher then takes a new
     /// number.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
     stall: Option<u64>,

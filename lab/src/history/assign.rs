@@ -456,7 +456,7 @@ mod tests {
         assert_eq!(history.name(199), "author 0#200");
     }
 
-    /// Sets and merges at random, with plain vectors beside it, where a reach has one, two and three levels.
+    /// Sets and merges reaches of one, two and three levels at random, and compares them with plain vectors.
     #[test]
     fn reaches_are_the_vectors_that_they_stand_for() {
         for (seed, nodes) in [(1, 1), (2, 64), (3, 65), (4, 2048), (5, 2049), (6, 5000)] {
@@ -491,7 +491,7 @@ mod tests {
         }
     }
 
-    /// Many beginnings, and one event that follows them all: each beginning has a path, and not an entry for all others.
+    /// Many beginnings, and one event that follows them all: each beginning takes a path, not an entry for every other one.
     #[test]
     fn many_beginnings_take_linear_memory() {
         let taken = |events: u64| {
@@ -502,7 +502,7 @@ mod tests {
             assert_eq!(history.nodes() as u64, events);
             budget.used()
         };
-        // What is still counted at the end is linear, and so is what was counted on the way.
+        // The bytes still counted at the end are linear, and so are those counted on the way.
         let (small, large) = (taken(2_000), taken(20_000));
         assert!(large < 12 * small, "{small} and {large} bytes");
         let mut told: Vec<_> = (0..20_000).map(|author| Told { author, parents: vec![] }).collect();
@@ -511,11 +511,11 @@ mod tests {
         assert!(History::new(String::new(), names(20_000), &told, &budget).is_ok());
     }
 
-    /// Branches that differ in most entries cannot share: where they do not fit, they are refused before they are all
-    /// there.
+    /// Branches that differ in most entries cannot share memory. If they do not fit, they are refused before all of them
+    /// are made.
     #[test]
     fn pasts_that_truly_differ_are_refused_where_they_do_not_fit() {
-        // In every round each of 2000 authors follows herself and another one, who is drawn.
+        // In every round, each of 2000 authors follows herself and a random other one.
         let (authors, rounds) = (2000, 14);
         let mut random = Random::new(7, stream::SESSION);
         let mut graph: Vec<_> = (0..authors).map(|author| Told { author, parents: vec![] }).collect();
@@ -531,7 +531,7 @@ mod tests {
         let little = Budget::new(8 << 20);
         let refused = History::new(String::new(), names(), &graph, &little).err();
         assert_eq!(refused, Some(HistoryError::OverBudget(OverBudget { limit: 8 << 20 })));
-        // No more was counted than one merge, of a tree with all authors, too many.
+        // The count exceeds the limit by at most one merge of a tree with all authors.
         assert!(little.used() < (8 << 20) + 20_000, "{}", little.used());
         let enough = History::new(String::new(), names(), &graph, &Budget::new(64 << 20));
         assert_eq!(enough.map(|history| history.nodes()).ok(), Some(2000));

@@ -13,7 +13,7 @@
 //!
 //! The configuration of a repository can name programs to run and files to read. A partial clone can make git fetch,
 //! which runs programs as well. Reading must do none of that. So one function makes every command, by these rules:
-//! 1. the environment is empty but for a few variables that say where programs and the user's own files are;
+//!
 //! 1. The environment is empty except for a few variables with the places of programs and of the user's files.
 //! 2. Nothing is fetched: no lazy fetch, no protocol, no prompt.
 //! 3. Only objects are read, as if the repository were bare: no file of a working tree, no hook, no file monitor. The

@@ -57,9 +57,9 @@ pub struct OrderTally {
 
 /// The publishers and subscribers of a run.
 pub(super) trait Crew {
-    /// Starts one.
+    /// Starts a publisher or a subscriber.
     fn start(&mut self, who: Who, task: Task) -> Result<(), String>;
-    /// Kills one; threads end by themselves.
+    /// Kills a publisher or a subscriber; threads end by themselves.
     fn kill(&mut self, who: Who);
     /// Lets subscribers end at this slot. 0 ends all of them, and the publishers, at once.
     fn end(&mut self, until: u64);
@@ -132,7 +132,7 @@ where
     }
 }
 
-/// The state of a publisher as far as its notices tell it: all that a successor needs.
+/// The state of a publisher as its notices tell it: all that a successor needs.
 struct Publisher {
     task: Publish,
     dying: bool,

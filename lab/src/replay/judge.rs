@@ -11,13 +11,13 @@ use crate::history::{Event, History, NodeNumber};
 /// A lie told to the oracle once, in the middle of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum ReplayCanary {
-    /// A delivery is hidden from it: the next one comes before its cause.
+    /// A delivery is hidden from the oracle: a later one then comes before its cause.
     Skip,
-    /// A delivery is told twice.
+    /// The oracle hears of a delivery twice.
     Repeat,
 }
 
-/// Judges one run.
+/// The judge of one run.
 #[derive(Debug)]
 pub(super) struct Judge<'a> {
     history: &'a History,

@@ -16,7 +16,7 @@ pub struct ReplaySettings {
     pub loss: f64,
     /// The probability that a packet arrives twice, if it is not lost, 0.0 to 1.0.
     pub duplicate: f64,
-    /// The least ticks that a copy takes; 0 counts as 1.
+    /// The fewest ticks that a copy takes; 0 counts as 1.
     pub delay: Tick,
     /// The most ticks that a copy may take on top, evenly drawn.
     pub reorder: Tick,
@@ -63,7 +63,7 @@ pub struct ReplayTally {
     pub announcements: u64,
     /// Messages that arrived after they had been accepted already.
     pub duplicates: u64,
-    /// Messages refused for want of room.
+    /// Messages refused for lack of room.
     pub refused_full: u64,
     /// Messages refused because a counter was too far ahead.
     pub refused_horizon: u64,
@@ -110,7 +110,7 @@ pub struct ReplayResult {
     pub tally: ReplayTally,
     /// The verdict: `Ok` if every site delivered everything, causally and exactly once.
     pub verdict: Result<(), ReplayFailure>,
-    /// The recording, if asked for.
+    /// The recording, if requested.
     pub recording: Recording,
     /// The partitions of the network.
     pub partitions: Vec<Partition>,

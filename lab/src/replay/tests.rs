@@ -95,7 +95,7 @@ fn a_run_that_halts_says_what_is_blocked_on_what() {
     let history = history(400, 6, 2);
     let settings = settings(&history);
     let mut replay = Replay::new(&history, &settings);
-    // From tick 600 on, for ever, site 4 hears nothing; what it has by then has gaps.
+    // From tick 600 on, site 4 receives nothing; its deliveries up to then have gaps.
     let group = vec![false, false, false, false, true];
     let for_ever = Partition { from: 600, until: Tick::MAX, group, one_way: false };
     let conditions = Conditions { partitions: vec![for_ever], ..settings.conditions() };
