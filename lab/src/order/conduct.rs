@@ -378,7 +378,7 @@ impl<K: Crew> Conductor<K> {
         match successor {
             Some(task) => self.start(who, task),
             None if expected => {}
-            None => self.fail(OrderFailure::Refused(format!("{} ended without a word", name(who)))),
+            None => self.fail(OrderFailure::Refused(format!("{} ended without a notice", name(who)))),
         }
     }
 

@@ -175,7 +175,7 @@ pub(crate) fn work() -> Result<bool, InputError> {
     let mut line = String::new();
     let job = io::stdin().read_line(&mut line).ok().and_then(|_| serde_json::from_str(&line).ok());
     let Some(Job { url, counter: name, task }) = job else {
-        let what = "is what `hb order` starts for itself; it reads its task from the standard input";
+        let what = "is started only by `hb order`; it reads its task from the standard input";
         return Err(InputError { place: COMMAND.to_owned(), what: what.to_owned() });
     };
     thread::spawn(|| {

@@ -145,7 +145,7 @@ impl Details for OrderReport {
         let again =
             format!("delivered {} again, after the place last saved", counted(run.delivered_again, "message"));
         row("subscribers killed", faults.subscribers_killed, again);
-        row("writes stalled", faults.stalled, "until somebody else had occupied their slot".to_owned());
+        row("writes stalled", faults.stalled, "until another write had occupied their slot".to_owned());
         row("counter set back", faults.resets, format!("found {} by publishers", counted(run.behind, "time")));
         row("holes filled", run.fills, format!("each after {} ms or more", thousands(settings.timeout_ms)));
         let taken = format!(

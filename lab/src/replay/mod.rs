@@ -268,8 +268,9 @@ impl<'a> Replay<'a> {
         {
             None => Ok(()),
             Some(site) => {
-                let what =
-                    format!("the buffer of site {site} does not know what it has delivered, or holds more");
+                let what = format!(
+                    "the buffer of site {site} is not empty, or its deliveries are not those of the site"
+                );
                 Err(ReplayFailure::Violation(what))
             }
         }

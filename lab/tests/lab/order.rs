@@ -45,7 +45,7 @@ fn without_options_messages_are_ordered_in_memory() {
         "delivered 16,000 at 2 subscribers",
         "publishers killed 6 2 with a number, 2 after a write that nobody else knew of",
         "subscribers killed 4 delivered ",
-        "writes stalled 4 until somebody else had occupied their slot",
+        "writes stalled 4 until another write had occupied their slot",
         "counter set back 2 found ",
         "holes filled ",
         "slots found occupied ",
