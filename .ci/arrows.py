@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Finds arrows that point upwards, and circles, among the source files of each crate.
+"""Finds arrows that point upwards, and circles, between the source files of each crate.
 
-An arrow leads from a file to the one that defines what it names, in a `use` or in a path that begins with `crate`,
-`self` or `super`. Names that are passed on by `pub use` are followed to where they are defined. Passing on a name is no
-arrow, and tests may name what they like. A module within a file counts as the file.
+An arrow leads from a file that uses a name to the file that defines it. A use is a `use`, or a path that begins with
+`crate`, `self` or `super`. Names that `pub use` passes on are followed to their definition. Passing on a name is no
+arrow, and tests may use any name. A module within a file counts as the file.
 
-Finds also what is not of the one style: a module with a folder has its file in there (`mod.rs`), no file includes one by
-its path, and imports come from the standard library first, then from other crates, then from this one, by no more than
-one `super`. Run from the root of the project: `python3 .ci/arrows.py`.
+Also finds deviations from the one style. A module with a folder has its file in the folder (`mod.rs`). No file includes
+another by its path. Imports come from the standard library first, then from other crates, then from this crate, with at
+most one `super`. Run from the root of the project: `python3 .ci/arrows.py`.
 """
 
 import re
@@ -16,11 +16,11 @@ from pathlib import Path
 
 CRATES = ["src", "replicated/src", "engines/src", "testkit/src", "simulation/src", "lab/src", "models/src"]
 
-# Where only the places of files are looked at: tests may name what they like, in any order.
+# Folders in which only the places of files are checked: tests may use any name, in any order.
 OTHERS = ["tests", "engines/tests", "engines/examples", "lab/tests", "replicated/tests", "simulation/examples", "simulation/tests",
           "testkit/tests", "models/tests", "benches", "fuzz/fuzz_targets", "scoreboard/src", "targets/link/src"]
 
-# The core, from the bottom to the top: a module may name those below it, and those on its own floor.
+# The core, from the bottom to the top: a module may use those below it, and those on its own floor.
 FLOORS = [
     ["atomic", "compat", "elapsed", "node", "order"],
     ["scalar", "version"],
@@ -29,17 +29,12 @@ FLOORS = [
     ["delivery", "broadcast"],
     ["endpoint"],
 ]
-# What shares no code with what it judges.
+# The oracle shares no code with the modules that it judges.
 ORACLE, SEEN_BY_ORACLE = "check", {"check", "compat", "node", "order", "version"}
-
-# Circles that stand: each arrow closes one. This list gets shorter, never longer: an arrow that no longer closes a
-# circle has to go.
-KNOWN = {
-}
 
 
 class Crate:
-    """The source files of a crate: what each of them names, and what it passes on."""
+    """The source files of a crate: the names that each uses, and those that it passes on."""
 
     def __init__(self, root):
         """`root` is a folder, or a dictionary from file names to their text."""
@@ -72,7 +67,7 @@ class Crate:
         return base + tuple(path) if relative else None
 
     def definition(self, path, seen=()):
-        """The module whose file defines what `path` names."""
+        """The module whose file defines the name at `path`."""
         module = path
         while module not in self.files:
             module = module[:-1]
@@ -89,7 +84,7 @@ class Crate:
         return module
 
     def arrows(self):
-        """From each module to those it names."""
+        """The modules that each module uses."""
         return {
             module: {self.definition(path) for path in paths} - {module, ()}
             for module, paths in self.named.items()
@@ -104,7 +99,7 @@ def module_of(name):
 
 
 def code(text):
-    """Without comments, strings and the modules of tests, which stand at the end of a file."""
+    """The text without comments, strings and the modules of tests at the end of the file."""
     text = re.split(r"#\[cfg\((?:all\()?(?:test|loom)\b[^\n]*\]\s*(?:#\[[^\n]*\]\s*)*(?:pub\S* )?mod \w+ \{", text)[0]
     return re.sub(r'//[^\n]*|/\*.*?\*/|b?"(?:\\.|[^"\\])*"', "", text, flags=re.S)
 
@@ -151,7 +146,7 @@ def circle(arrows):
 def upwards(arrows):
     """The arrows of the core that the floors do not allow."""
     floor = {module: number for number, modules in enumerate(FLOORS) for module in modules}
-    top = len(FLOORS)  # where everything is that has no floor
+    top = len(FLOORS)  # the floor of every module without one
     for module, targets in arrows.items():
         for target in targets:
             here, there = module[0], target[0]
@@ -164,7 +159,7 @@ def upwards(arrows):
 
 
 def style(texts, imports=True):
-    """What is not of the one style in the files of a crate, a line each."""
+    """The deviations from the one style in the files of a crate, a line each."""
     folders = {str(Path(name).parent) for name in texts}
     modules = {module_of(name) for name in texts}
     for name, text in texts.items():
@@ -176,40 +171,28 @@ def style(texts, imports=True):
         if not imports:
             continue
         if re.search(r"\buse super::super\b", text):
-            yield f"{name} goes up by more than one `super`: begin with `crate`"
+            yield f"{name} uses more than one `super`: begin with `crate`"
         heads = [found.split("::")[0] for found in re.findall(r"^use ([^;]+);", text, re.M)]
         ours = {"crate", "super", "self"} | {module[-1] for module in modules if module[:-1] == module_of(name) and module}
         ranks = [0 if head in ("core", "alloc", "std") else 2 if head in ours else 1 for head in heads]
         if ranks != sorted(ranks):
-            yield f"{name} has its imports in another order than standard library, other crates, own crate"
+            yield f"{name} has its imports in the wrong order: standard library, then other crates, then own crate"
 
 
 def texts_of(root):
     return {str(path.relative_to(root)): path.read_text() for path in sorted(Path(root).rglob("*.rs"))}
 
 
-def faults(root, known, floors):
-    """What is wrong with one crate, a line each."""
+def faults(root, floors):
+    """The faults of one crate, a line each."""
     crate = Crate(root)
     arrows = crate.arrows()
     file = lambda module: crate.files[module]
     if floors:
         for module, target in upwards(arrows):
-            yield f"{file(module)} names {file(target)}, which is on a higher floor, or on none"
-    allowed = {(a, b) for a in arrows for b in arrows[a] if (file(a), file(b)) in known}
-    for a, b in allowed:
-        arrows[a].discard(b)
+            yield f"{file(module)} uses {file(target)}, which is on a higher floor, or on none"
     if found := circle(arrows):
         yield "a circle: " + " -> ".join(map(file, [*found, found[0]]))
-        return
-    closing = set()
-    for a, b in allowed:
-        arrows[a].add(b)
-        if circle(arrows):
-            closing.add((file(a), file(b)))
-        arrows[a].discard(b)
-    for a, b in sorted(known - closing):
-        yield f"the arrow {a} -> {b} closes no circle: take it off the list of known ones"
 
 
 def canaries():
@@ -226,14 +209,11 @@ def canaries():
         "node.rs": "#[cfg(test)]\nmod tests { use crate::order::Order; }",
         "order.rs": "use crate::node;",
     }
-    one = {("node.rs", "order.rs")}
     cases = [
-        ("a circle", circle_of_two, set(), ["circle"]),
-        ("a known circle", circle_of_two, one, []),
-        ("an arrow upwards", upward, set(), ["higher floor"]),
-        ("an oracle that looks", nosy, set(), ["higher floor"]),
-        ("tests that look", tested, set(), []),
-        ("a circle that is no more", tested, one, ["closes no circle"]),
+        ("a circle", circle_of_two, ["circle"]),
+        ("an arrow upwards", upward, ["higher floor"]),
+        ("an oracle that looks", nosy, ["higher floor"]),
+        ("tests that look", tested, []),
     ]
     styled = {
         "lib.rs": "use core::fmt;\nuse serde::Serialize;\nuse crate::a::A;\nuse a::B;",
@@ -248,8 +228,8 @@ def canaries():
         sys.exit(f"the canary of style was not judged right: {found}")
     if len(found := list(style(wrong))) != 4:
         sys.exit(f"the canaries of wrong style were not judged right: {found}")
-    for name, texts, known, expected in cases:
-        found = list(faults(texts, known, True))
+    for name, texts, expected in cases:
+        found = list(faults(texts, True))
         if len(found) != len(expected) or not all(e in f for e, f in zip(expected, found)):
             sys.exit(f"the canary '{name}' was not judged right: {found}")
     print(f"{len(cases) + 2} canaries noticed")
@@ -260,7 +240,7 @@ def main():
     wrong = [
         f"{root}: {fault}"
         for root in CRATES
-        for fault in faults(Path(root), {pair[1:] for pair in KNOWN if pair[0] == root}, root == "src")
+        for fault in faults(Path(root), root == "src")
     ]
     wrong += [f"{root}: {fault}" for root in CRATES for fault in style(texts_of(root))]
     wrong += [f"{root}: {fault}" for root in OTHERS for fault in style(texts_of(root), imports=False)]

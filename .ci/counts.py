@@ -2,22 +2,23 @@
 """Counts the instructions of each row of benches/counts.rs, and compares them with benches/counts.json.
 
     python3 .ci/counts.py                  counts all rows; fails if one is more than 3 per cent worse
-    python3 .ci/counts.py --only delivery  only the rows with that in their name
+    python3 .ci/counts.py --only delivery  only the rows with this word in their name
     python3 .ci/counts.py --bless          writes the counts to benches/counts.json, to be committed with the change
 
-The program is built optimised and run under callgrind, a process for each row, and only `counts::measured` is counted.
-The numbers are instructions for one operation of the row: a message, a comparison, a value encoded.
+The program is built optimised and run under callgrind, one process for each row. Only `counts::measured` is counted. The
+numbers are instructions for one operation of the row: a message, a comparison, an encoded value.
 
-They are the same in every run on one system; in another folder a row can differ by 0.2 per cent, since the stack begins
-elsewhere and the C library fills memory in steps that depend on that. They differ with the compiler, the C library,
-valgrind, and the vector instructions of the processor. The file names those that it was made with, and elsewhere
-nothing is compared. Within one system they change with what the compiler inlines, so code that a row does not run can
-move it. To see where the instructions go, take the path that `cargo bench --bench counts --no-run` prints, and
+The counts are the same in every run on one system. In another folder a row can differ by 0.2 per cent: the stack begins
+elsewhere, and the C library fills memory in steps that depend on that. The counts differ with the compiler, the C
+library, valgrind, and the vector instructions of the processor. The file names the ones that it was made with, and
+nothing is compared on other systems. On one system the counts change with the compiler's inlining, so code that a row does not run
+can change its count. To see the instructions of each line, take the path that `cargo bench --bench counts --no-run`
+prints, and run
 
     valgrind --tool=callgrind --toggle-collect='counts::measured*' PATH --row 'NAME'
     callgrind_annotate callgrind.out.*
 
-A row that is not in the file, or no longer in the program, is an error, so that none is lost unnoticed.
+A row that is missing from the file, or from the program, is an error, so that no row is lost unnoticed.
 """
 
 import argparse
@@ -42,9 +43,9 @@ def output(*command, **options):
 
 
 def environment():
-    """What the counts depend on beside the code."""
+    """The dependencies of the counts, other than the code."""
     flags = re.search(r"^flags\s*:(.*)", Path("/proc/cpuinfo").read_text(), re.M)
-    # Valgrind knows none that is wider.
+    # Valgrind supports no wider vectors.
     wide = "with" if flags and "avx2" in flags[1].split() else "without"
     return {
         "rustc": output("rustc", "--version").strip(),
@@ -85,7 +86,7 @@ def count(program, row):
 
 
 def compare(old, new):
-    """What has changed, as (row, what is wrong or None, line of the table)."""
+    """The changes, as (row, fault or None, line of the table)."""
     for row in sorted(old | new):
         before, after = old.get(row), new.get(row)
         if before is None or after is None:
@@ -99,7 +100,7 @@ def compare(old, new):
 
 
 def check_canaries(usual, more):
-    """A row that does a tenth more must be noticed, one that does a tenth less too, or this script proves nothing."""
+    """Rows with a tenth more and a tenth less work must be noticed, or this script proves nothing."""
     same = {"a row that stays": 1.0}
     for before, after, expected in (usual, more, "WORSE"), (more, usual, "BETTER"), (usual, usual, None):
         faults = [fault for _, fault, _ in compare(same | {"canary": before}, same | {"canary": after})]
@@ -117,24 +118,24 @@ def write(environment, rows):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bless", action="store_true", help=f"write {FILE}")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only the rows with this in their name")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only the rows with this word in their name")
     arguments = parser.parse_args()
 
     if not shutil.which("valgrind"):
-        print("SKIPPED: there is no valgrind")
+        print("SKIPPED: valgrind is not installed")
         return
     here = environment()
     committed = json.loads(FILE.read_text()) if FILE.exists() else {"environment": here, "rows": {}}
     same = committed["environment"] == here
     if not same and not arguments.bless:
-        print(f"SKIPPED: {FILE} has the counts of another system. Here they may be others without a change:")
+        print(f"SKIPPED: {FILE} has the counts of another system. Here they may differ without a change:")
         for name, value in here.items():
             if committed["environment"].get(name) != value:
                 print(f"  {name}: {committed['environment'].get(name)} there, {value} here")
-        print("With --bless they are counted and written all the same.")
+        print("With --bless the rows are counted and written anyway.")
         return
     if not same and arguments.only:
-        sys.exit("the file is of another system: bless all of it")
+        sys.exit("the file is from another system: bless all of it, without --only")
 
     program = build()
     rows = [row for row in output(program, "--list").splitlines() if row not in CANARIES and arguments.only in row]
@@ -158,11 +159,11 @@ def main():
     better = sum(fault == "BETTER" for _, fault, _ in changes)
     wrong = sum(fault not in (None, "BETTER") for _, fault, _ in changes)
     if better:
-        print(f"{better} better by more than 3 per cent. Bless them, so that it stays: python3 .ci/counts.py --bless")
+        print(f"{better} better by more than 3 per cent. To keep the gain: python3 .ci/counts.py --bless")
     if wrong:
         sys.exit(
-            f"{wrong} worse by more than 3 per cent, new or gone. If it should be so: python3 .ci/counts.py --bless, "
-            f"commit {FILE}, and say in the commit why"
+            f"{wrong} worse by more than 3 per cent, new or gone. If this is intended: python3 .ci/counts.py --bless, "
+            f"commit {FILE}, and give the reason in the commit message"
         )
 
 

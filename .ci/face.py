@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Counts what the crates show, and finds names that are two things.
+"""Counts the public items of the crates, and finds names with two meanings.
 
-    python3 .ci/face.py              # from api/*.txt, and from the sources of the crates that are not in there
-    python3 .ci/face.py FOLDER       # from other files of that form
+    python3 .ci/face.py              # from api/*.txt, and from the sources of the crates that are not there
+    python3 .ci/face.py FOLDER       # from other files of the same form
 
-A line for each crate: public types (structures, enumerations, traits, aliases), those of them that are errors, the names
-at the root, and the methods of its types and traits. Fails if the root of the core has other names than `ROOT`, or if a
-name is that of two public types, in one crate or in two: then a type has two paths, or two types one name. Fails also if
-the table of the front page, in src/lib.rs, has not ten rows, or is not that of the README.
+Prints a line for each crate: the number of public types (structures, enumerations, traits, aliases), of errors among
+them, of names at the root, and of methods of its types and traits.
+
+Fails if the root of the core has other names than `ROOT`, or if two public types have one name, in one crate or in two:
+then a type has two paths, or two types share a name. Fails also if the table of the front page, in src/lib.rs, does not
+have ten rows, or differs from the table of the README.
 """
 
 import re
@@ -20,7 +22,7 @@ ROOT = set(
     """CausalOrder Dot NodeId LamportClock HybridClock VersionVector CausalContext Message CausalSender CausalBuffer
     DagBuffer Endpoint Publisher Subscriber""".split()
 )
-# What every state machine has, and is read with its module.
+# Names that every state machine has; they are read with their module.
 SHARED = {"Command", "Outcome"}
 # The crates whose interface is not in api/.
 SOURCES = {"simulation": "simulation/src", "lab": "lab/src"}
@@ -29,14 +31,14 @@ KIND = r"(?:#\[[^\]]*\] )*pub (?:struct|enum|union|trait|type) "
 
 
 class Face:
-    """What one crate shows: its types with their paths, and three counts."""
+    """The public items of one crate: its types with their paths, and three counts."""
 
     def __init__(self, types, errors, methods, root):
         self.types, self.errors, self.methods, self.root = types, errors, methods, root
 
     @classmethod
     def of_interface(cls, text):
-        """From lines such as `pub struct crate::module::Name<T>`."""
+        """Reads lines such as `pub struct crate::module::Name<T>`."""
         crate = text.split()[2]  # it begins with `pub mod` and the name
         types, errors, methods, inherent = [], 0, 0, True
         for line in text.splitlines():
@@ -45,7 +47,7 @@ class Face:
                 errors += "core::error::Error for" in line
             elif found := re.match(KIND + r"(\w+(?:::\w+)+)(?!.*>::\w+ =)", line):
                 path = tuple(found[1].split("::"))
-                # What belongs to a type is the type of a trait's implementation.
+                # A path within a type is the associated type of a trait's implementation.
                 if path[0] == crate and path[-2][0].islower():
                     types.append(path)
                     inherent = True
@@ -55,7 +57,7 @@ class Face:
 
     @classmethod
     def of_sources(cls, texts):
-        """From source files, by name."""
+        """Reads source files, by name."""
         types, errors, methods = [], 0, 0
         for name, text in texts.items():
             text = re.split(r"#\[cfg\(test\)\]\s*mod \w+ \{", text)[0]
@@ -68,26 +70,26 @@ class Face:
 
 
 def faults(faces, root):
-    """What is wrong with the faces of crates, a line each; `root` names the core."""
+    """The faults of the public items of crates, a line each; `root` names the core."""
     if root in faces and (odd := faces[root].root ^ ROOT):
-        yield f"the root of {root} has other names than it shall have: {', '.join(sorted(odd))}"
+        yield f"the root of {root} has other names than ROOT in .ci/face.py: {', '.join(sorted(odd))}"
     paths = defaultdict(list)
     for face in faces.values():
         for path in face.types:
             paths[path[-1]].append("::".join(path))
     for name, found in sorted(paths.items()):
         if len(found) > 1 and name not in SHARED:
-            yield f"{name} is several public types, or has several paths: {', '.join(found)}"
+            yield f"{name} is the name of several public types, or has several paths: {', '.join(found)}"
 
 
 def front_page(lib, readme):
-    """What is wrong with the tables of the front page and of the README, a line each."""
+    """The faults of the tables of the front page and of the README, a line each."""
     plain = re.sub(r"^//! ?", "", re.sub(r"\[(`[^`]*`)\](\([^)]*\))?", r"\1", lib), flags=re.M)
     front, other = (re.findall(r"^\| I want to \.\.\. (?:.*\n)(?:\|.*\n)+", text, re.M) for text in (plain, readme))
     if len(front) != 1 or front[0].count("\n") != 12:
-        yield "the front page has not one table of ten rows"
+        yield "the front page does not have one table of ten rows"
     elif other != front:
-        yield "the table of the README is not that of the front page"
+        yield "the table of the README differs from that of the front page"
 
 
 def canaries():

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Finds sentences that a reader stumbles over, in the documentation of all crates and in the Markdown pages.
+"""Finds hard sentences in the documentation of all crates and in the Markdown pages.
 
-Two rules. The first line of a doc comment says what the item is, so it does not begin with a question word: on a page of
-documentation these lines are the index. And "behind" is said of what lags, not of what comes after: rare enough that all
-its lines can be read.
+There are two rules. The first line of a doc comment names the item, so it does not begin with a question word: on a
+page of documentation, these lines are the index. And "behind" means lag, never a later place in an order. It is rare enough
+for a person to read all its lines.
 
-Run from the root of the project: `python3 .ci/prose.py`; with `--list` it prints every line that it counts. The limits
-below may only shrink.
+Run it from the root of the project: `python3 .ci/prose.py`. With `--list` it prints every line that it counts. The
+limits below may only shrink.
 """
 
 import re
@@ -16,7 +16,7 @@ from pathlib import Path
 
 QUESTION = re.compile(r"(What|Why|Who|Whom|Whose|Where|Whether|Which)\b(?!.*\?)")
 BEHIND = re.compile(r"\bbehind\b", re.I)
-# How many there may be.
+# The most lines for each rule.
 LIMITS = {"question words": 0, "behind": 20}
 
 
@@ -41,7 +41,7 @@ def doc_lines(name, text):
 
 
 def findings(name, text):
-    """What is counted in a file: the rule, the number of the line, the line."""
+    """The findings in a file: the rule, the number of the line, the line."""
     if name.endswith(".rs"):
         for number, line in first_lines(text):
             if QUESTION.match(line):
@@ -64,7 +64,7 @@ def canaries():
         if [found[0] for found in findings(name, text)] != [rule]:
             sys.exit(f"the canary was not noticed: {text!r}")
     if list(findings("a.rs", "/// A write.\n/// What it costs is said there.\nfn a() {}\nlet what = behind;")):
-        sys.exit("a line that is right was taken for wrong")
+        sys.exit("a correct line was reported")
     return len(sure) + 1
 
 
@@ -85,7 +85,7 @@ def main():
             print(f"{rule}: {line}")
     for rule, count in counts.items():
         print(f"{rule}: {count}, at most {LIMITS[rule]}")
-    sys.exit("more than the limits of .ci/prose.py: say these in plain English" if over else 0)
+    sys.exit("above the limits of .ci/prose.py: rewrite these lines in plain English" if over else 0)
 
 
 if __name__ == "__main__":

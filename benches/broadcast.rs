@@ -1,11 +1,11 @@
-//! Total order broadcast in memory, on one thread, beside the least that it could cost. Every body asserts its answers.
+//! Total order broadcast in memory, on one thread, beside the least possible cost. Every body asserts its answers.
 //!
 //! ```text
 //! cargo bench --bench broadcast
 //! ```
 //!
-//! All figures are for one message. Compare within the run: the first line of each group is the limit. The goals: number,
-//! slot and delivery at most 3 times theirs; the window at most 2 times.
+//! All figures are for one message. Compare within a run: the first line of each group is the limit. The goals: number,
+//! slot and delivery take at most 3 times as long as their limit, the window at most 2 times.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ use happens_before::{Dot, Publisher, Subscriber};
 /// Messages of one iteration.
 const BATCH: u64 = 1_024;
 
-/// Times `message`, which takes its index and returns what is delivered; that must be the index.
+/// Times `message`, which gets an index and returns the delivered payload; that must be the index.
 fn messages(c: &mut Criterion, group: &str, name: &str, mut message: impl FnMut(u64) -> u64) {
     let mut index = 0;
     c.benchmark_group(group).bench_function(name, |bencher| {
@@ -34,7 +34,7 @@ fn messages(c: &mut Criterion, group: &str, name: &str, mut message: impl FnMut(
                     index += 1;
                 }
             }
-            // As for one message.
+            // The time of one message.
             begin.elapsed() / BATCH as u32
         });
     });
@@ -50,7 +50,8 @@ fn in_order(c: &mut Criterion) {
         payload
     });
 
-    // Number, slot, announcement, delivery, as calls: what the machines are for is what goes wrong.
+    // Number, slot, announcement and delivery as plain calls, without the handling of faults for which the machines
+    // exist.
     let counter = AtomicCounter::new();
     let mut log = MemoryLog::new(2 * BATCH as usize);
     let mut subscriber = Subscriber::new(SubscriberConfig::default());
@@ -89,7 +90,7 @@ fn in_order(c: &mut Criterion) {
         if slot % BATCH == 0 {
             log.borrow_mut().trim(slot);
         }
-        // Once for every message, the worst case: in life a read brings all that is new.
+        // A read for every message is the worst case: in practice a read returns all new messages.
         blocking::follow(&mut subscriber, &log, slot * 1_000).unwrap();
         subscriber.poll_delivery().unwrap().unwrap().payload.unwrap()
     });

@@ -1,8 +1,7 @@
-//! Encoding and decoding version vectors beside a plain copy of fixed width, which is the limit, and beside naive
-//! pairs of variable-length integers, which is what a general serializer writes.
+//! Encoding and decoding of version vectors, beside a plain copy of fixed width, which is the limit. Beside them stand
+//! naive pairs of variable-length integers, the output of a general serializer.
 //!
-//! `cargo bench --bench codec` measures every cell. Every body asserts that it has written, or read, what it
-//! should.
+//! `cargo bench --bench codec` measures every cell. Every body asserts that it has written or read the right entries.
 
 use std::hint::black_box;
 
@@ -12,7 +11,7 @@ use happens_before::{Dot, VersionVector, codec};
 
 type Vector = VersionVector<u64>;
 
-/// A pseudo-random number, the same in every run.
+/// Returns a pseudo-random number, the same in every run.
 fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut mixed = *state;
@@ -46,7 +45,7 @@ fn take_fixed(bytes: &[u8]) -> Vector {
     pairs.iter().map(|pair| (word(&pair[..8]), word(&pair[8..]))).collect()
 }
 
-/// What a general serializer does: the length, then pairs, each number in groups of seven bits.
+/// Writes like a general serializer: the length, then pairs, each number in groups of seven bits.
 fn put_pairs(vector: &Vector, out: &mut Vec<u8>) {
     let mut put = |mut number: u64| {
         while number >= 0x80 {

@@ -1,5 +1,5 @@
-//! Causal contexts: what a dot costs in whatever order dots come, beside a plain set of dots; and what the
-//! possibility of exceptions costs a merge and a comparison in which there are none or few, beside the vector.
+//! Causal contexts: the cost of a dot in every order of dots, beside a plain set of dots. Then the cost of merges and
+//! comparisons with few exceptions or none, beside the vector.
 //!
 //! `cargo bench --bench context`. Every body asserts its answer.
 
@@ -9,7 +9,7 @@ use std::hint::black_box;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use happens_before::{CausalContext, CausalOrder, Dot, VersionVector};
 
-/// Dots of one node, `step` apart from 2 on, in an order.
+/// Returns dots of one node, `step` apart from 2 on, in the named order.
 fn dots(order: &str, step: u64, count: u64) -> Vec<Dot<u64>> {
     let mut dots: Vec<_> = (0..count).map(|n| Dot::new(1, 2 + step * n).expect("at least 2")).collect();
     match order {
@@ -31,7 +31,7 @@ fn insert(c: &mut Criterion) {
     group.sample_size(10);
     for count in [1_000, 100_000] {
         group.throughput(Throughput::Elements(count));
-        // Consecutive: all become one range. Isolated: each is one.
+        // Consecutive dots become one range together; isolated dots become a range each.
         for (shape, step) in [("consecutive", 1), ("isolated", 2)] {
             for order in ["ascending", "descending", "shuffled"] {
                 let dots = dots(order, step, count);
@@ -87,7 +87,7 @@ fn combine(c: &mut Criterion) {
     group.finish();
 }
 
-/// A small change to a long context, and a rebuild: where one begins to cost less than the other.
+/// A small change to a long context, and a rebuild, to show which costs less at each size.
 fn delta(c: &mut Criterion) {
     let mut group = c.benchmark_group("delta");
     let long: CausalContext<u64> = dots("ascending", 4, 16_384).into_iter().collect();

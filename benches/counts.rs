@@ -1,22 +1,22 @@
-//! The work that CI counts in instructions: the rows of the other benchmarks, with fixed inputs, and each alone.
+//! The work that CI counts in instructions: the rows of the other benchmarks, with fixed inputs, each in a process of
+//! its own.
 //!
-//! A time differs from run to run, and between machines. A number of instructions hardly does, so a change of three per
-//! cent shows. `.ci/counts.py` runs each row under callgrind and compares it with `counts.json`.
+//! Times differ from run to run and between machines; numbers of instructions hardly do, so a change of three per cent
+//! shows. `.ci/counts.py` runs each row under callgrind and compares its count with `counts.json`.
 //!
 //! ```text
-//! python3 .ci/counts.py                     # counts, and compares
+//! python3 .ci/counts.py                     # counts and compares all rows
 //! cargo bench --bench counts -- --list      # the names of the rows
 //! cargo bench --bench counts -- --row NAME  # runs one row, and prints its number of operations
 //! cargo bench --bench counts                # runs all of them
 //! ```
 //!
-//! A row is named after the file of its benchmark and its name there; those of the sender, the graph and the endpoint
-//! stand here alone. The work of a row is what runs in [`measured`], and what it needs is made before. Every row asserts
-//! its answer. The inputs are smaller than those of the benchmarks where these take more than some ten million
-//! instructions.
+//! The name of a row is the file of its benchmark and the name there; the rows of the sender, the graph and the
+//! endpoint exist only here. The work of a row runs in [`measured`], and its inputs are made before. Every row asserts
+//! its answer. Inputs are smaller than in the benchmarks where those take more than some ten million instructions.
 //!
-//! A count is no time: it knows nothing of caches, of mispredicted branches or of instructions that run side by side.
-//! callgrind also hides AVX-512 from the program.
+//! A count is not a time: it leaves out caches, mispredicted branches and instructions that run side by side. callgrind
+//! also hides AVX-512 from the program.
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -34,7 +34,7 @@ use happens_before::{
     VersionVector,
 };
 
-/// Runs the work of a row. Callgrind counts from the call to the return, and knows it by the name of this function.
+/// Runs the work of a row. Callgrind finds this function by name, and counts from the call to the return.
 #[inline(never)]
 fn measured<T>(work: impl FnOnce() -> T) -> T {
     work()
@@ -46,7 +46,7 @@ type Row = (String, Box<dyn Fn() -> u64>);
 /// Repetitions of an operation that takes some tens of instructions.
 const REPEATS: u64 = 10_000;
 
-/// A pseudo-random number, the same in every run.
+/// Returns a pseudo-random number, the same in every run.
 fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut mixed = *state;
@@ -67,7 +67,8 @@ fn shuffle<T>(items: &mut [T]) {
 
 type Msg = Message<u64, u64>;
 
-/// The nodes of a group take turns at random. Before it sends, a node delivers all but the last few messages.
+/// Returns messages of a group whose nodes take turns at random. Before it sends, a node delivers all but the last few
+/// messages.
 fn send(nodes: u64, count: u64) -> Vec<Msg> {
     let mut state = 1;
     let mut senders: Vec<_> = (0..nodes).map(|node| (CausalSender::new(node), 0)).collect();
@@ -84,7 +85,7 @@ fn send(nodes: u64, count: u64) -> Vec<Msg> {
     sent
 }
 
-/// Sending alone: each message is observed by every node, and stamped by one.
+/// Runs the sender alone: every node observes each message, and one node stamps it.
 fn sender(nodes: u64, count: u64) -> u64 {
     let sent = measured(|| send(nodes, count));
     assert_eq!(sent.last().unwrap().payload(), &(count - 1));
@@ -121,7 +122,7 @@ fn buffer(nodes: u64, count: u64, order: &str) -> u64 {
     count
 }
 
-/// Each event has two parents among the sixteen before it.
+/// Delivers events with two parents each, drawn from the sixteen before.
 fn dag(count: u64, order: &str) -> u64 {
     let mut state = 1;
     let mut events: Vec<_> = (1..=count)
@@ -154,8 +155,9 @@ fn dag(count: u64, order: &str) -> u64 {
     count
 }
 
-/// The members of a group take turns to broadcast, one in each millisecond; every packet arrives at once, but for those
-/// whose number divides by `lost`. The operations are messages, from the broadcast until all know that all have them.
+/// Runs a group whose members take turns to broadcast, one in each millisecond. Every packet arrives at once, except
+/// those with a number that is divisible by `lost`. The operations are messages, from the broadcast until all members
+/// know that all have them.
 fn endpoint(members: u64, count: u64, lost: u64) -> u64 {
     let group = 0..members;
     let mut nodes: Vec<_> = group
@@ -209,13 +211,13 @@ fn delivery(rows: &mut Vec<Row>) {
 // ---------------------------------------------------------------------------------------------------------------
 // version
 
-/// `n` entries with random ids and counters.
+/// Returns `n` entries with random ids and counters.
 fn entries(n: u64) -> Vec<(u64, u64)> {
     let mut state = n;
     (0..n).map(|_| (random(&mut state), random(&mut state) % 1_000_000 + 1)).collect()
 }
 
-/// Two vectors of the same nodes, of which the second has the last counter one higher.
+/// Returns two vectors of the same nodes; in the second the last counter is one higher.
 fn one_newer<const N: usize>() -> (VersionVector<u64>, VersionVector<u64>) {
     let old: VersionVector<u64> = entries(N as u64).into_iter().collect();
     let mut new = old.clone();
@@ -266,7 +268,7 @@ fn same_ids<const N: usize>(rows: &mut Vec<Row>) {
     });
 }
 
-/// Adding entries to an empty vector.
+/// Adds entries to an empty vector.
 fn growth(order: &str, from_iter: bool) -> u64 {
     let mut entries = entries(16_000);
     if order == "descending" {
@@ -310,7 +312,7 @@ fn vector(ids: &str, nodes: u64) -> VersionVector<u64> {
     }
 }
 
-/// Repetitions, fewer for larger vectors.
+/// Returns the number of repetitions, fewer for larger vectors.
 fn repeats(nodes: u64) -> u64 {
     REPEATS / nodes
 }
@@ -397,10 +399,10 @@ fn codecs(rows: &mut Vec<Row>) {
 // ---------------------------------------------------------------------------------------------------------------
 // broadcast
 
-/// Messages until the log is trimmed.
+/// Messages after which the log is trimmed.
 const BATCH: u64 = 1_024;
 
-/// Runs `message` for each index, which it must return as the payload that was delivered.
+/// Runs `message` for each index, which it must return as the delivered payload.
 fn messages(mut message: impl FnMut(u64) -> u64) -> u64 {
     let count = 4 * BATCH;
     measured(|| (0..count).for_each(|index| assert_eq!(message(black_box(index)), index)));
@@ -481,8 +483,8 @@ fn broadcast(rows: &mut Vec<Row>) {
 
 // ---------------------------------------------------------------------------------------------------------------
 
-/// A loop that shows whether counting works: the second row does a tenth more than the first, and both say that they
-/// have done as many operations.
+/// Adds a loop that shows whether counting works: the second row does a tenth more than the first, and both report the
+/// same number of operations.
 fn canaries(rows: &mut Vec<Row>) {
     let spin = |turns: u64| {
         let sum = measured(|| (0..turns).fold(0, |sum, turn| sum + black_box(turn)));

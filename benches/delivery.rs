@@ -1,7 +1,7 @@
-//! Causal delivery beside the limit: inserting the same messages into a hash map and taking them out again.
+//! Causal delivery beside the limit: inserting the same messages into a hash map and removing them again.
 //!
-//! `cargo bench --bench delivery` measures every cell; `cargo bench --bench delivery -- 1000/` one size. Every body asserts that
-//! it has delivered everything.
+//! `cargo bench --bench delivery` measures every cell, `cargo bench --bench delivery -- 1000/` only one size. Every
+//! body asserts that it has delivered everything.
 
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -13,14 +13,14 @@ use hashbrown::HashMap;
 
 type Msg = Message<u64, u64>;
 
-/// A pseudo-random number below `bound`, the same in every run.
+/// Returns a pseudo-random number below `bound`, the same in every run.
 fn random(state: &mut u64, bound: usize) -> usize {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     ((*state >> 33) as usize) % bound
 }
 
-/// A history of `count` messages: every node sends in turn at random, and has delivered what was sent some time
-/// ago.
+/// Returns a history of `count` messages: the sender is drawn at random each time, and has delivered all but the latest
+/// messages.
 fn history(nodes: usize, count: usize) -> Vec<Msg> {
     let mut state = 1;
     let mut senders: Vec<_> = (0..nodes as u64).map(|node| (CausalSender::new(node), 0)).collect();
@@ -46,7 +46,7 @@ fn shuffle(messages: &mut [Msg]) {
     }
 }
 
-/// The orders of arrival.
+/// Returns the messages in an order of arrival.
 fn arrivals(order: &str, mut messages: Vec<Msg>) -> Vec<Msg> {
     match order {
         "in-order" => {}
@@ -73,8 +73,8 @@ fn deliver(messages: Vec<Msg>, nodes: usize) -> usize {
     delivered
 }
 
-/// The limit: each message into a hash map and out of it, in the order of arrival; it holds as many at a time as
-/// a window of the arrivals is long.
+/// The limit: inserts each message into a hash map and removes it, in the order of arrival. At a time, the map holds as
+/// many messages as `window`.
 fn hash_map(messages: Vec<Msg>, window: usize) -> usize {
     let mut map: HashMap<Dot<u64>, Msg> = HashMap::new();
     let mut held = VecDeque::new();

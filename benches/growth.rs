@@ -1,13 +1,13 @@
-//! How the cost of everything that a remote can make grow grows: no faster than the input, in the worst orders.
+//! The growth of every cost that a remote can cause: at most linear in the input, in the worst orders.
 //!
-//! `cargo bench --bench growth` prints for each case the time an item takes, for a thousand to a hundred thousand items,
-//! and the exponent e of n^e between the smallest and the largest size; it fails where e is 1.25 or more. A tree's log n
-//! and caches that no longer hold everything make for 1.1 to 1.2, a list that is searched or moved for 2. Words after `--`
-//! choose the cases with one of them in their name. Under `cargo test --benches` the sizes are small, and nothing is
-//! asserted of the times.
+//! `cargo bench --bench growth` prints for each case the time an item takes, for a thousand to a hundred thousand
+//! items, and the exponent e of n^e between the smallest and the largest size. It fails if e is 1.25 or more. A tree's
+//! log n and caches that overflow give 1.1 to 1.2; a list that is searched or moved gives 2. Words after `--` choose
+//! the cases with one of them in their name. Under `cargo test --benches` the sizes are small, and no times are
+//! asserted.
 //!
-//! The time is that of this thread on the processor, where the system tells it, and the least of several runs: so other
-//! programs disturb little.
+//! The time is the processor time of this thread, where the system provides it, and the least of several runs. So other
+//! programs disturb it little.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -20,7 +20,7 @@ use happens_before::{
     CausalBuffer, CausalContext, CausalSender, DagBuffer, Dot, Message, Subscriber, VersionVector,
 };
 
-/// The exponent that no case reaches.
+/// The exponent that every case must stay below.
 const LIMIT: f64 = 1.25;
 
 const WIDE: BufferLimits = BufferLimits {
@@ -51,9 +51,9 @@ fn pop_all(buffer: &mut CausalBuffer<u64, ()>) {
     while black_box(buffer.pop()).is_some() {}
 }
 
-/// The processor time of this thread in seconds, or the time of day where it is not told.
+/// Returns the processor time of this thread in seconds, or the time of day if the system does not provide it.
 fn now() -> f64 {
-    // The kernel brings the number up to date when the thread yields.
+    // The kernel updates the number when the thread yields.
     std::thread::yield_now();
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
     let nanoseconds = told.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
@@ -67,7 +67,7 @@ fn time(work: impl FnOnce()) -> f64 {
     now() - before
 }
 
-/// The cases, and which of them to run.
+/// The cases, and the words that choose among them.
 struct Growth {
     sizes: Vec<u64>,
     runs: u32,
@@ -76,7 +76,7 @@ struct Growth {
 }
 
 impl Growth {
-    /// Runs a case: `prepare` makes what is there before, and `work` is measured.
+    /// Runs a case: `prepare` makes the state beforehand, and `work` is measured.
     fn case<S>(&mut self, name: &str, prepare: impl Fn(u64) -> S, work: impl Fn(u64, &mut S)) {
         if !self.words.is_empty() && !self.words.iter().any(|word| name.contains(word.as_str())) {
             return;
@@ -342,7 +342,7 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let is_bench = words.iter().any(|word| word == "--bench");
     let words = words.into_iter().filter(|word| !word.starts_with("--")).collect();
-    // With three sizes in any case: the middle one shows where a curve bends.
+    // Three sizes in any case: the middle one shows where a curve bends.
     let (sizes, runs) = if is_bench { (vec![1_000, 10_000, 100_000], 3) } else { (vec![10, 30, 90], 1) };
     let mut growth = Growth { sizes, runs, words, failed: Vec::new() };
     let sizes: Vec<_> = growth.sizes.iter().map(|size| format!("{size:8}")).collect();

@@ -17,14 +17,14 @@ use happens_before::counter::{AtomicCounter, Counter};
 use happens_before::scalar::{AtomicHybridClock, AtomicLamportClock, HybridTime, SystemTime};
 use happens_before::{HybridClock, LamportClock};
 
-/// How many events fall into a millisecond of given time.
+/// Events in a millisecond of given time.
 const A_MS: u64 = 16;
 const START_MS: u64 = 1_700_000_000_000;
 
 /// Events of one iteration.
 const BATCH: u64 = 1_024;
 
-/// One thread: runs `event`, which takes the event's index and returns a number that must increase.
+/// Times `event` on one thread. It gets the event's index and returns a number that must increase.
 fn one_thread(c: &mut Criterion, group: &str, name: &str, mut event: impl FnMut(u64) -> u64) {
     let (mut index, mut last) = (0, 0);
     c.benchmark_group(group).bench_function(name, |bencher| {
@@ -38,13 +38,13 @@ fn one_thread(c: &mut Criterion, group: &str, name: &str, mut event: impl FnMut(
                     index += 1;
                 }
             }
-            // As for one event.
+            // The time of one event.
             begin.elapsed() / BATCH as u32
         });
     });
 }
 
-/// Two threads that both run `event`; the time is what each waits for one.
+/// Times `event` on two threads at once; the result is the time that each waits for an event.
 fn two_threads(c: &mut Criterion, group: &str, name: &str, event: impl Fn() -> u64 + Sync) {
     c.benchmark_group(group).bench_function(name, |bencher| {
         bencher.iter_custom(|iterations| {

@@ -1,10 +1,11 @@
-//! Numbers for operations beside a local increment, the least that a number can cost. Every body asserts its answers.
+//! Numbers for operations beside a local increment, the least possible cost of a number. Every body asserts its
+//! answers.
 //!
 //! ```text
 //! cargo bench --bench sequence
 //! ```
 //!
-//! All figures are for one number. Compare within the run: the first line is the limit.
+//! All figures are for one number. Compare within a run: the first line is the limit.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -23,17 +24,17 @@ const BATCH: u64 = 1_024;
 /// Numbers of one block, and of one reservation.
 const BLOCK: NonZeroU64 = NonZeroU64::new(1_024).unwrap();
 
-/// Times `issue`, which takes the index of the number; the numbers must increase.
+/// Times `issue`, which gets the index of the number; the numbers must increase.
 fn numbers(c: &mut Criterion, name: &str, mut issue: impl FnMut(u64) -> u64) {
     let (mut index, mut last) = (0, 0);
     c.benchmark_group("sequence").bench_function(name, |bencher| {
         bencher.iter_custom(|iterations| {
             let begin = Instant::now();
             for _ in 0..iterations {
-                // The allocator is in memory, as in life; what checks its answers is in registers.
+                // The allocator is in memory, as in a program; the check of its answers is in registers.
                 (index, last) = batch(&mut issue, index, last);
             }
-            // As for one number.
+            // The time of one number.
             begin.elapsed() / BATCH as u32
         });
     });

@@ -1,7 +1,7 @@
-//! Version vectors, sparse and fixed, beside loops over plain slices that know the ids to be the same.
+//! Version vectors, sparse and fixed, beside loops over plain slices, which know that the ids are the same.
 //!
-//! `cargo bench --bench version` measures every cell; `cargo bench --bench version -- merge` one operation. Every body
-//! asserts its answer. Beside other crates: see `scoreboard/`.
+//! `cargo bench --bench version` measures every cell, `cargo bench --bench version -- merge` only one operation. Every
+//! body asserts its answer. For other crates see `scoreboard/`.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -10,19 +10,19 @@ use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_ma
 use happens_before::version::FixedVector;
 use happens_before::{CausalOrder, Dot, VersionVector};
 
-/// A pseudo-random number, the same in every run.
+/// Returns a pseudo-random number, the same in every run.
 fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *state ^ (*state >> 29)
 }
 
-/// `n` entries with random ids and counters.
+/// Returns `n` entries with random ids and counters.
 fn entries(n: usize) -> Vec<(u64, u64)> {
     let mut state = 1;
     (0..n).map(|_| (random(&mut state), 1 + random(&mut state) % 1_000_000)).collect()
 }
 
-/// The limit: an elementwise maximum.
+/// The limit of a merge: an elementwise maximum.
 fn merge_slices(ours: &mut [u64], theirs: &[u64]) {
     for (ours, &theirs) in ours.iter_mut().zip(theirs) {
         if theirs > *ours {
@@ -31,7 +31,7 @@ fn merge_slices(ours: &mut [u64], theirs: &[u64]) {
     }
 }
 
-/// The limit: one pass over both.
+/// The limit of a comparison: one pass over both.
 fn compare_slices(ours: &[u64], theirs: &[u64]) -> CausalOrder {
     let (mut at_most, mut at_least) = (true, true);
     for (ours, theirs) in ours.iter().zip(theirs) {
@@ -82,7 +82,7 @@ fn same_ids<const N: usize>(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Adding entries to an empty vector, in the worst order there is and at random.
+/// Adds entries to an empty vector, in the worst order and at random.
 fn growth(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("a million entries");
     group.sample_size(10);

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Shows that the simulation finds mistakes: breaks a copy of the library in one place after another, and runs the
-# simulation over each until a seed fails.
+# Shows that the simulation finds mistakes: breaks a copy of the library in one place at a time, and runs the simulation
+# over it until a seed fails.
 #
 #     simulation/mutants.sh             every patch in simulation/mutants/
-#     simulation/mutants.sh page one    those with one of these in their name
+#     simulation/mutants.sh page one    the patches with one of these words in their name
 #
-# Each patch begins with a line that says what it breaks. Prints a table with the run that finds it: the seed that fails,
-# of those tried in order from 1. Fails if one is not found within RUNS runs, 20,000 unless set; or if the copy fails
-# without a patch. The whole table is kept in simulation/mutants/README.md.
+# The first line of a patch describes its fault. The output is a table with the run that finds each: the first failing
+# seed, from 1 on. The script fails if a mutant is not found within RUNS runs (default 20,000), or if the copy fails
+# without a patch. simulation/mutants/README.md holds the whole table.
 set -Eeuo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -16,7 +16,7 @@ target=$PWD/target/mutants
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 
-# What is built: what git knows, as it lies in the work tree.
+# The copy: the files that git tracks, as they are in the work tree.
 git ls-files -z -- Cargo.toml Cargo.lock README.md src replicated simulation engines lab models benches examples tests testkit docs |
   xargs -0 tar -cf - --ignore-failed-read | tar -xmf - -C "$copy"
 
@@ -24,12 +24,12 @@ simulate() { # SCENARIO RUNS; prints the seed that fails, if one does
   (
     cd "$copy"
     RUSTFLAGS=-Awarnings cargo build --quiet --offline --release -p happens-before-simulation --example swarm --target-dir "$target" >&2
-    ulimit -t 240 # of the processor, so that a busy machine changes nothing; a mutant may run in circles
+    ulimit -t 240 # seconds of processor time, so that a busy machine changes nothing; a mutant may loop for ever
     "$target/release/examples/swarm" --scenario "$1" --runs "$2" --find
   )
 }
 
-# The scenario that shows a mistake: of total order; what endpoints do about it; or what everything stands on.
+# The scenario that shows a mistake: total order, endpoints, or the buffers and senders on which endpoints are built.
 scenario_of() { # MUTANT
   case $1 in
     broadcast-*) echo broadcast ;;

@@ -109,10 +109,13 @@ fn types_that_allocate() {
         broadcast::Entry<u64, u64> => 48,
         broadcast::EpochBegun,
         broadcast::EpochRequest,
+        broadcast::FollowStep<u64>,
         broadcast::InvalidAnswer,
+        broadcast::LogKind,
         broadcast::LogFull,
         broadcast::MemoryLog<u64, u64>,
         broadcast::NewEpoch,
+        broadcast::NodeTableFull<u64>,
         broadcast::NumberRequest<u64>,
         broadcast::Passed<u64>,
         broadcast::Payloads<u64>,
@@ -130,6 +133,7 @@ fn types_that_allocate() {
         broadcast::SubscriberConfig,
         broadcast::Unreadable,
         broadcast::WriteAnswer<u64, u64>,
+        broadcast::blocking::DriveError<u64, (), ()>,
         broadcast::blocking::FollowError<u64, u64, ()>,
         check::CausalRun<u64>,
         check::CausalViolation<u64>,
@@ -151,7 +155,10 @@ fn types_that_allocate() {
         endpoint::BroadcastError,
         endpoint::BroadcastErrorKind,
         endpoint::EndpointConfig,
+        endpoint::GroupError,
+        endpoint::GroupErrorKind,
         endpoint::PacketError,
+        endpoint::PacketErrorKind,
         endpoint::Received<u64>,
         version::Entries<'static, u64>,
         version::Ranges<'static, u64>,
@@ -172,6 +179,11 @@ fn types_that_borrow_exclusively() {
     assert_types! {
         exclusive:
         codec::Writer<'static>,
+    }
+    #[cfg(feature = "alloc")]
+    assert_types! {
+        exclusive:
+        broadcast::Follower<'static, Subscriber<u64, u64>, ()>,
     }
 }
 

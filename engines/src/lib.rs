@@ -44,6 +44,8 @@
 //! Node ids are of any type that [`codec`](happens_before::codec) can write. Payloads are bytes: `Vec<u8>`,
 //! `Box<[u8]>`, `Arc<[u8]>`, or any type with `AsRef<[u8]>` and `From<Vec<u8>>`. Commands of a
 //! [`StateMachine`](happens_before_replicated::StateMachine) over an engine are bytes too, which it decodes in `apply`.
+//! For a machine with commands of another type, such as [`Claims`](happens_before_replicated::claims::Claims), write one
+//! that decodes bytes and hands the command on to it.
 //!
 //! # Errors
 //!

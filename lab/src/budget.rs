@@ -2,27 +2,28 @@
 //!
 //! # The problem
 //!
-//! A file of 100 kB can describe a graph that takes gigabytes: its size says nothing about what is made of it. So what is
-//! made is counted, and the count is compared with a limit *before* more is allocated.
+//! The size of a file says nothing about the memory that reading it takes: a file of 100 kB can describe a graph of
+//! several gigabytes. So memory is counted as it grows, and the count is compared with a limit *before* more is
+//! allocated.
 //!
 //! # Use
 //!
-//! The work takes its memory from a [`Budget`]: [`push`](Budget::push) for a list that grows, [`take`](Budget::take) for
-//! what has a known size. An error ends the work. What lives shorter than the work gives back what it took.
+//! The work takes its memory from a [`Budget`]: [`push`](Budget::push) for a list that grows, [`take`](Budget::take)
+//! for a known size. An error ends the work. Memory that is freed before the end of the work is given back.
 //!
-//! Counted are the bytes asked of the allocator, and not what the allocator itself adds to them.
+//! The count is of bytes requested from the allocator, without the allocator's overhead.
 
 use std::cell::Cell;
 use std::fmt;
 
-/// A limit on the memory of one piece of work, and what it has taken so far.
+/// A limit on the memory of one piece of work, and the bytes taken from it.
 #[derive(Debug)]
 pub struct Budget {
     limit: usize,
     used: Cell<usize>,
 }
 
-/// An error: the work would take more memory than it may. The budget is unchanged.
+/// An error: the work would take more memory than its budget allows. The budget is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OverBudget {
     /// The limit, in bytes.
@@ -41,12 +42,12 @@ impl Budget {
     /// Limit of the default budget, in MiB.
     pub const DEFAULT_MIB: usize = 1024;
 
-    /// Makes a budget of this many bytes.
+    /// Makes a budget of `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self { limit, used: Cell::new(0) }
     }
 
-    /// Makes a budget of this many MiB.
+    /// Makes a budget of `limit` MiB.
     pub fn of_mib(limit: usize) -> Self {
         Self::new(limit.saturating_mul(1 << 20))
     }
@@ -56,7 +57,7 @@ impl Budget {
         self.limit
     }
 
-    /// Returns how many bytes are taken now.
+    /// Returns the number of bytes that are taken now.
     pub fn used(&self) -> usize {
         self.used.get()
     }
@@ -81,17 +82,18 @@ impl Budget {
         self.used.set(self.used.get().saturating_sub(bytes));
     }
 
-    /// Counts `bytes` without a limit, for work that cannot stop in the middle; [`check`](Self::check) follows soon.
+    /// Counts `bytes` without a limit, for work that cannot stop in the middle; a [`check`](Self::check) must follow
+    /// soon.
     pub(crate) fn count(&self, bytes: usize) {
         self.used.set(self.used.get().saturating_add(bytes));
     }
 
-    /// Returns an error if more was counted than there is.
+    /// Checks that no more was counted than the budget allows.
     pub(crate) fn check(&self) -> Result<(), OverBudget> {
         self.take(0)
     }
 
-    /// Appends an item to a list, and takes the memory by which the list grows: it doubles where it is full.
+    /// Appends an item to a list, and takes the memory by which the list grows: a full list doubles.
     ///
     /// # Errors
     ///
@@ -151,7 +153,7 @@ mod tests {
         let mut list: Vec<u64> = Vec::new();
         let refused = (0..).find(|&item| budget.push(&mut list, item).is_err());
         assert_eq!(budget.used(), list.capacity() * 8);
-        // 64 items fill 512 bytes; the next 64 would need as many again.
+        // 64 items fill 512 bytes; room for the next 64 needs as many again.
         assert_eq!((refused, list.len(), budget.used()), (Some(64), 64, 512));
 
         let budget = Budget::new(10);

@@ -2,19 +2,19 @@
 //!
 //! # The problem
 //!
-//! Another program may read input that is untrusted: then it may wait for ever, print without end, or fill the
-//! memory. The reader of its output then waits for ever too.
+//! Another program may read untrusted input. Then it may hang, print without end, or fill the memory; a reader of its
+//! output would hang with it.
 //!
 //! # The limits
 //!
-//! - The program reads nothing from the standard input, and runs in a process group of its own. A watch ends the whole
-//!   group once the time is over. The program's end is noted without collecting it, and it is collected only after the
-//!   watch has gone, so no signal can reach a stranger who got the same number.
-//! - Of its complaints, only the beginning is kept, however long they are.
-//! - On Linux its own memory is limited as well: what it allocates, and not the files that it maps.
+//! - The program reads nothing from the standard input, and runs in its own process group. A watchdog kills the whole
+//!   group once the time is over. The end of the program is noted without collecting the process. It is collected only
+//!   after the watchdog has ended, so no signal can reach an unrelated process with the same number.
+//! - Only the beginning of its standard error is kept.
+//! - On Linux its memory is limited as well: allocations, not mapped files.
 //! - If this program is [interrupted](crate::interrupt), the group is ended too.
 //!
-//! Process groups are a matter of Unix. Elsewhere the program runs without these limits.
+//! Process groups exist only on Unix. Elsewhere the program runs without these limits.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -24,13 +24,13 @@ use std::time::Duration;
 
 use crate::interrupt;
 
-/// Most bytes of complaints that are kept.
+/// Most bytes of the standard error that are kept.
 const COMPLAINTS: u64 = 1 << 16;
 
 /// The limits of a program that is run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowance {
-    /// Longest time that it may run.
+    /// Longest time for which it may run.
     pub(crate) time: Duration,
     /// Most bytes that it may allocate.
     pub(crate) memory: usize,
@@ -39,7 +39,7 @@ pub(crate) struct Allowance {
 /// The end of a program that was not stopped.
 #[derive(Debug)]
 pub(crate) struct Ended<T> {
-    /// The value that was made of its output.
+    /// The value that `read` made of its output.
     pub(crate) value: T,
     pub(crate) success: bool,
     /// The beginning of its standard error.
@@ -49,9 +49,9 @@ pub(crate) struct Ended<T> {
 /// The reason why there is no result.
 #[derive(Debug)]
 pub(crate) enum ChildFailure<E> {
-    /// It cannot be run, or its output not be read.
+    /// It cannot be started, or its output cannot be read.
     Io(io::Error),
-    /// It took too long, and was stopped.
+    /// It took too long and was stopped.
     Late,
     /// Its output was refused, and it was stopped.
     Refused(E),
@@ -63,11 +63,11 @@ impl<E> From<io::Error> for ChildFailure<E> {
     }
 }
 
-/// Runs a program to its end; `read` makes a value of what it prints.
+/// Runs a program to its end; `read` makes a value of its output.
 ///
 /// # Errors
 ///
-/// Those that [`ChildFailure`] names. The program does not run any more.
+/// Those of [`ChildFailure`]. In each case the program has ended.
 pub(crate) fn run<T, E>(
     command: &mut Command,
     allowance: Allowance,
@@ -91,7 +91,7 @@ pub(crate) fn run<T, E>(
         });
         let complaints = scope.spawn(move || complaints.map_or_else(String::new, beginning));
         let value = output.map(|output| read(&mut BufReader::new(output)));
-        // Reading may have stopped in the middle of the output.
+        // `read` may have stopped in the middle of the output.
         if !matches!(value, Some(Ok(_))) {
             group.end();
         }
@@ -108,18 +108,18 @@ pub(crate) fn run<T, E>(
     }
 }
 
-/// Reads to the end and returns the beginning. If nobody read the rest, the program would wait for ever.
+/// Reads to the end and returns the beginning. Unread output would make the program wait for ever.
 fn beginning(mut complaints: ChildStderr) -> String {
     let mut kept = Vec::new();
     let read = complaints.by_ref().take(COMPLAINTS).read_to_end(&mut kept);
     if read.is_ok() {
-        // What cannot be read is no more than a complaint.
+        // A read error here costs no more than a complaint.
         let _ = io::copy(&mut complaints, &mut io::sink());
     }
     String::from_utf8_lossy(&kept).into_owned()
 }
 
-/// Limits what a program allocates; where that cannot be done, it runs without the limit.
+/// Limits the memory that a program allocates; if that is not possible, it runs without the limit.
 fn limit_memory(child: &Child, bytes: usize) {
     #[cfg(target_os = "linux")]
     {
@@ -132,7 +132,7 @@ fn limit_memory(child: &Child, bytes: usize) {
     let _ = (child, bytes);
 }
 
-/// The process group of a program that has not been collected, so that its number is nobody else's.
+/// The process group of a program that has not been collected, so its number cannot be reused.
 #[derive(Clone, Copy, Debug)]
 struct Group {
     #[cfg(unix)]
@@ -152,12 +152,12 @@ impl Group {
     fn end(self) {
         #[cfg(unix)]
         {
-            // An error means that they have ended.
+            // An error means that all have ended already.
             let _ = rustix::process::kill_process_group(self.leader, rustix::process::Signal::KILL);
         }
     }
 
-    /// Waits until the leader has ended, and does not collect it.
+    /// Waits until the leader has ended, without collecting it.
     fn wait(self) {
         #[cfg(unix)]
         {
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!((ended.value.len(), ended.success, ended.complaints.as_str()), (3_000_000, true, ""));
     }
 
-    /// If anything of the group lived on, the pipes would stay open, and none of these would return.
+    /// If any process of the group survived, the pipes would stay open, and none of these calls would return.
     #[test]
     fn what_takes_too_long_is_ended_with_all_that_it_has_started() {
         let short = Allowance { time: Duration::from_millis(50), ..LONG };
@@ -229,7 +229,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn what_fills_the_memory_fails() {
         let little = Allowance { memory: 16 << 20, ..LONG };
-        // The shell has the whole output of the other programs in one of its variables.
+        // The shell holds the whole output of the other programs in one of its variables.
         let script = "text=$(head -c 200000000 /dev/zero | tr '\\0' x); echo ${#text}";
         let ended = shell(script, little).expect("it ends");
         assert!(!ended.success, "{} bytes fit", ended.value);

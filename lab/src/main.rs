@@ -1,4 +1,4 @@
-//! The program `hb`. Everything it does is in the library beside it, so that tests can call it.
+//! The program `hb`. The library holds all its code, so that tests can call it.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! How the answer leaves: on the standard output, or as a picture in a file.
+//! The output of a result: text on the standard output, or a picture in a file.
 
 use std::fs;
 use std::io::{self, Write};
@@ -17,7 +17,7 @@ pub(crate) fn print(text: &str) -> Result<(), InputError> {
     printed(writeln!(io::stdout(), "{text}"))
 }
 
-/// Ends a printing: what could not be printed is an error, unless the reader has gone away and wants no more of it.
+/// Ends a printing. A failure is an error, unless the reader has closed its end and wants no more.
 pub(crate) fn printed(printing: io::Result<()>) -> Result<(), InputError> {
     match printing.and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -29,19 +29,19 @@ pub(crate) fn printed(printing: io::Result<()>) -> Result<(), InputError> {
 
 /// A file that appears whole or not at all.
 pub(crate) struct Picture<'a> {
-    /// The user's name for it.
+    /// The path as the user gave it.
     path: &'a Path,
-    /// The place of the file: where the link leads, if the path is one.
+    /// The path of the file itself: the target of the link, if `path` is one.
     target: PathBuf,
 }
 
 impl<'a> Picture<'a> {
-    /// Checks that the picture can be drawn and its file be written.
+    /// Checks that the picture can be drawn and that its file can be written.
     pub(crate) fn prepare(path: &'a Path, events: usize, sites: usize) -> Result<Self, InputError> {
         if let Some(refusal) = diagram::refusal(events, sites) {
             return Err(InputError { place: "--svg".to_owned(), what: refusal });
         }
-        // Renaming puts the file in place, which must put it neither in the place of a link nor of a device or folder.
+        // The file is put in place by renaming, which must not replace a link, a device or a folder.
         let target = match path.is_symlink() {
             true => fs::canonicalize(path).map_err(|error| {
                 InputError::at(path, format!("is a link that leads nowhere: {}", trace::describe(&error)))
@@ -51,19 +51,19 @@ impl<'a> Picture<'a> {
         if target.exists() && !target.is_file() {
             return Err(InputError::at(path, "is not a file"));
         }
-        // A file without a name shows that the folder can be written to, and leaves nothing there.
+        // A file without a name shows that the folder is writable, and leaves nothing there.
         tempfile::tempfile_in(folder(&target)).map_err(|error| cannot_be_made(path, &error))?;
         Ok(Self { path, target })
     }
 
-    /// Writes the picture, under another name at first, and puts it in its place. It is quick, and not interrupted.
+    /// Writes the picture under another name first, and renames it into its place. It is quick, and not interrupted.
     pub(crate) fn store(self, svg: &str) -> Result<(), InputError> {
         interrupt::undisturbed(|| {
             let mut builder = tempfile::Builder::new();
             #[cfg(unix)]
             {
                 use std::os::unix::fs::PermissionsExt;
-                // As for any new file: what the user's mask leaves of it.
+                // Permissions as of any new file: the user's mask applies.
                 builder.permissions(fs::Permissions::from_mode(0o666));
             }
             let file = builder.prefix(".hb-").suffix(".svg").tempfile_in(folder(&self.target));
@@ -85,5 +85,5 @@ fn folder(target: &Path) -> &Path {
 }
 
 fn cannot_be_made(path: &Path, error: &io::Error) -> InputError {
-    InputError::at(path, format!("cannot be made in its folder: {}", trace::describe(error)))
+    InputError::at(path, format!("cannot be created in its folder: {}", trace::describe(error)))
 }

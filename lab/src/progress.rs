@@ -1,5 +1,5 @@
-//! What is seen while work goes on: a bar on a terminal, now and then a line elsewhere, nothing where it is
-//! quick. All of it on the standard error, so that the standard output holds only the result.
+//! The progress of work: a bar on a terminal, a line now and then elsewhere, nothing for quick work. All of it goes to
+//! the standard error, so that the standard output holds only the result.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use crate::words::thousands;
 /// Work that takes less than this shows nothing.
 const QUICK: Duration = Duration::from_secs(1);
 
-/// How far apart lines are where there is no terminal.
+/// The least time between lines where there is no terminal.
 const LINES: Duration = Duration::from_secs(2);
 
-/// How far apart the changes are of what a bar says beside its numbers, so that it can be read.
+/// The least time between changes of the text beside a bar's numbers, so that it can be read.
 const MESSAGES: Duration = Duration::from_millis(200);
 
 /// The progress of one piece of work.
@@ -22,7 +22,7 @@ const MESSAGES: Duration = Duration::from_millis(200);
 pub struct Progress {
     what: &'static str,
     unit: &'static str,
-    /// How much there is to do, where that is known.
+    /// The amount of work, if it is known.
     total: Option<u64>,
     terminal: bool,
     started: Instant,
@@ -32,7 +32,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins a piece of work: `what` is done to so many `unit`.
+    /// Begins a piece of work: `what` is done to `total` of `unit`.
     pub fn new(what: &'static str, unit: &'static str, total: Option<u64>) -> Self {
         let terminal = stderr().is_terminal();
         Self {
@@ -47,12 +47,12 @@ impl Progress {
         }
     }
 
-    /// Notes how much is done.
+    /// Notes the amount done.
     pub fn update(&mut self, done: u64) {
         self.update_with(done, String::new);
     }
 
-    /// Notes how much is done, and what else there is to see, which is asked for only where it is shown.
+    /// Notes the amount done. `more` returns further text, and is called only if it is shown.
     pub fn update_with(&mut self, done: u64, more: impl FnOnce() -> String) {
         if self.started.elapsed() < QUICK {
             return;
@@ -66,7 +66,7 @@ impl Progress {
             }
         } else if self.last_line.is_none_or(|last| last.elapsed() >= LINES) {
             self.last_line = Some(Instant::now());
-            // Nobody need see it: that it cannot be written is no reason to stop.
+            // Progress that cannot be written is no reason to stop.
             let _ = writeln!(stderr(), "{}{}", line(self.what, self.unit, self.total, done), more());
         }
     }

@@ -22,9 +22,9 @@ pub struct Report<D> {
 pub struct VerdictReport {
     /// True if the oracle found nothing wrong.
     pub ok: bool,
-    /// True if the run was given up, because of what is no failure of the library.
+    /// True if the run was given up, for a reason that is no failure of the library.
     pub gave_up: bool,
-    /// That in words, or what was wrong.
+    /// The verdict in words.
     pub words: String,
 }
 
@@ -34,7 +34,7 @@ pub trait Details: Serialize {
     fn add_rows(&self, rows: &mut Rows);
 }
 
-/// The rows of a table: a name, a value and a remark each.
+/// The rows of a table, each with a name, a value and a remark.
 #[derive(Debug)]
 pub struct Rows(Table);
 
@@ -61,13 +61,13 @@ impl<D: Details> Report<D> {
 
     /// Returns the report as one JSON object, on several lines.
     pub(crate) fn json(&self) -> String {
-        // Plain structures of numbers and strings: nothing in them can fail to be written.
+        // Plain structures of numbers and strings: writing them cannot fail.
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
 }
 
 impl VerdictReport {
-    /// Puts a verdict in words: those of the failure, or that all is `right`.
+    /// Puts a verdict in words: those of the failure, or that everything is `right`.
     pub(crate) fn new<F: fmt::Display>(
         verdict: &Result<(), F>,
         gave_up: impl FnOnce(&F) -> bool,
@@ -93,7 +93,7 @@ pub(crate) fn all_delivered((receivers, receiver): (u64, &str), (items, item): (
     format!("{who} delivered {what}")
 }
 
-/// Returns how many there were in a second, or 0 if no time passed.
+/// Returns the rate of `count` a second, or 0 if no time passed.
 pub(crate) fn a_second(count: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
 }

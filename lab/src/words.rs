@@ -1,10 +1,10 @@
-//! How numbers and names become text.
+//! Numbers and names as text.
 
 use std::borrow::Cow;
 
-/// Makes text safe to print: control characters, and those that change the direction of writing or begin a new
-/// line, are written as escapes, `\u{1b}`. What files, authors and other programs call themselves is anybody's
-/// guess, and a terminal would obey it.
+/// Makes text safe to print. Control characters, and those that change the direction of writing or begin a new line,
+/// are written as escapes, `\u{1b}`. A terminal would obey them, and the names of files and authors can hold any of
+/// them, as can the messages of other programs.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(is_command) {
         return Cow::Borrowed(text);
@@ -22,12 +22,12 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 /// Most characters that are shown of a name, or of another program's message.
 const SHOWN: usize = 200;
 
-/// Returns the beginning of a text, which may be of any length and come from anybody.
+/// Returns the beginning of a text, which may be untrusted and of any length.
 pub fn shortened(text: &str) -> &str {
     text.char_indices().nth(SHOWN).map_or(text, |(end, _)| &text[..end])
 }
 
-/// True if a terminal takes the character for a command.
+/// Returns whether a terminal would treat the character as a command.
 fn is_command(letter: char) -> bool {
     let turns = ['\u{61c}', '\u{200e}', '\u{200f}'].contains(&letter)
         || ('\u{202a}'..='\u{202e}').contains(&letter)

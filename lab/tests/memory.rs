@@ -1,5 +1,5 @@
-//! The memory that a trace takes while it is read follows the budget, and not what is in the file. A test binary of its own,
-//! because it counts what the allocator gives.
+//! The memory of reading a trace follows the budget, whatever the file holds. A test binary of its own, because it
+//! counts the allocator's bytes.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -12,7 +12,7 @@ use happens_before_lab::budget::Budget;
 use happens_before_lab::history::{History, trace};
 
 thread_local! {
-    /// The bytes that this thread holds, and the most that it held.
+    /// The bytes that this thread holds, and the most that it has held.
     static HELD: Cell<(isize, isize)> = const { Cell::new((0, 0)) };
 }
 
@@ -25,7 +25,7 @@ fn count(bytes: isize) {
     });
 }
 
-// Safe: everything is passed on to the system's allocator as it is.
+// Safe: every call is passed on to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
@@ -46,10 +46,10 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The readers' buffers, and what gzip needs.
+/// Bytes for the readers' buffers and for gzip.
 const ALWAYS: usize = 256 << 10;
 
-/// Reads a trace within `limit` bytes, and returns the most that was held meanwhile.
+/// Reads a trace within `limit` bytes. Returns the result, and the most bytes held meanwhile.
 fn read(content: &[u8], limit: usize) -> (Result<History, String>, usize) {
     let before = HELD.get().0;
     HELD.set((before, before));
@@ -64,7 +64,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
-/// Reads a trace with limits from far too little to plenty, and returns what came of it with the most.
+/// Reads a trace under limits from far too small to ample. Returns the result under the largest.
 fn read_within_all_limits(name: &str, content: &[u8]) -> Result<History, String> {
     let mut last = None;
     for limit in [0, 1 << 10, 1 << 16, 1 << 20, 4 << 20, 16 << 20] {
@@ -148,7 +148,7 @@ fn what_is_refused_at_the_end_is_not_collected_without_end() {
 
 #[test]
 fn long_texts_and_deep_lists_wherever_they_stand() {
-    // Characters that an error would quote with six times as many.
+    // Characters that take six times as much when an error quotes them.
     let long = "\u{7f}".repeat(2 << 20);
     let deep = "[".repeat(1_000_000);
     for (name, json) in [
@@ -165,7 +165,7 @@ fn long_texts_and_deep_lists_wherever_they_stand() {
     ] {
         assert!(read_within_all_limits(name, json.as_bytes()).is_err(), "{name}");
     }
-    // As long as texts may be at the largest limit, and quoted.
+    // A text as long as the largest limit allows, quoted in the error.
     let quoted = format!(r#"{{"txns":[{{"agent":"{}"}}]}}"#, "\u{7f}".repeat(1 << 18));
     let refused = read_within_all_limits("quoted", quoted.as_bytes()).expect_err("a text");
     assert!(

@@ -3,7 +3,7 @@
 //!
 //! Watch the sums: each name is won once in total. Then give all nodes the same first name, and see who wins more.
 //!
-//! `cargo run --example user_names`
+//! `cargo run -p happens-before-replicated --example user_names`
 
 use std::sync::Mutex;
 use std::thread;

@@ -1,5 +1,5 @@
-//! Counts allocations, and the bytes that are held, while it is told to. The rest of the time it costs everyone the same
-//! branch.
+//! A counter of allocations and of held bytes, switched on for the measured work. Switched off, it costs every
+//! contestant the same branch.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -18,7 +18,7 @@ fn count(allocations: isize, bytes: isize) {
     }
 }
 
-// Safe: everything is passed on to the system's allocator as it is.
+// Safe: every call is passed on to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -48,15 +48,15 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What some work made of the heap. For one thread at a time.
+/// The effect of some work on the heap. For one thread at a time.
 pub struct Counts {
     /// Allocations, and changes of their size.
     pub allocations: f64,
-    /// Bytes that are held after it and were not before.
+    /// Bytes held after the work and not before it.
     pub bytes: f64,
 }
 
-/// Runs `work`, whose result is dropped when it has been counted.
+/// Runs `work` and counts; its result is dropped after the count.
 pub fn counted<T>(work: impl FnOnce() -> T) -> Counts {
     ALLOCATIONS.store(0, Relaxed);
     BYTES.store(0, Relaxed);

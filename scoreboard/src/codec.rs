@@ -1,8 +1,8 @@
-//! Version vectors in bytes: beside loro-internal, yrs and minerva in their own formats, and crdts through postcard,
-//! the usual serializer.
+//! Version vectors in bytes: beside loro-internal, yrs and minerva in their formats, and crdts with the usual
+//! serializer, postcard.
 //!
-//! In a case all get the same vector. Ids have as many bits as the narrowest peer of the case takes: 32 with
-//! minerva, 53 with yrs, 64 without both.
+//! All contestants of a case get the same vector. Ids have as many bits as the narrowest peer of the case allows: 32
+//! with minerva, 53 with yrs, 64 without both.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -21,13 +21,13 @@ type Crdts = crdts::VClock<u64>;
 /// Entries, id and counter, in the order of the ids.
 type Entries = Vec<(u64, u64)>;
 
-/// Vectors encoded or decoded in a round.
+/// Vectors that are encoded or decoded in a round.
 const REPEATS: u32 = 64;
 
 trait Format: Sized + 'static {
     const NAME: &'static str;
     const ROLE: Role = Role::Peer;
-    /// How wide its ids may be.
+    /// The most bits of its ids.
     const ID_BITS: u32;
 
     fn make(entries: &Entries) -> Self;
@@ -152,7 +152,7 @@ impl Format for Minerva {
     }
 }
 
-/// What a case is about; the figure is for one vector.
+/// The subject of a case; the figure is for one vector.
 #[derive(Clone, Copy, PartialEq)]
 enum Measure {
     Bytes,
@@ -165,7 +165,7 @@ fn contestant<F: Format>(measure: Measure, entries: &Entries) -> Contestant {
     let (bytes, count) = (vector.encode(), entries.len());
     assert_eq!((vector.count(), F::decode(&bytes).count()), (count, count));
     let per_round = move |time: Instant| time.elapsed().as_nanos() as f64 / f64::from(REPEATS);
-    // Encoding is held against minerva's copy of fixed width as the limit.
+    // The limit of encoding is minerva's copy of fixed width.
     let role = if measure == Measure::Encode && F::NAME == "minerva" { Role::Limit } else { F::ROLE };
     Contestant::new(role, F::NAME, move || match measure {
         Measure::Bytes => bytes.len() as f64,
@@ -194,7 +194,7 @@ fn random(state: &mut u64) -> u64 {
     mixed ^ mixed >> 31
 }
 
-/// `nodes` entries with random ids of so many bits, or ids 1, 2, 3, ... if it is 0, and counters up to `most`.
+/// Returns `nodes` entries with counters up to `most`. Ids are random with `id_bits` bits, or 1, 2, 3, ... if it is 0.
 fn entries(nodes: u64, id_bits: u32, most: u64) -> Entries {
     let mut state = nodes;
     let mut ids: Vec<u64> = match id_bits {

@@ -1,18 +1,19 @@
 //! Causal delivery: beside minerva, both buffers of tcb, and a list that is scanned again at every step.
 //!
-//! All get the same history in the same order of arrival, each in its own form: direct dependencies for us, the list
-//! and the graph of tcb; full vectors for minerva and the other one of tcb, which take nothing else. They are made and
-//! copied before the clock runs; taking them apart is part of the work. Every contestant says in which order it has
-//! delivered, and the history judges it: everything, once, and after its causes.
+//! All contestants get the same history in the same order of arrival, each in its own form. That is direct dependencies
+//! for this crate, the list, and the graph of tcb; it is full vectors for minerva and tcb's other buffer, which accept
+//! nothing else. Messages are made and copied before the clock runs; taking them apart is part of the work. Every
+//! contestant returns the order of its deliveries, and the history judges it: every message, once, and after its
+//! causes.
 //!
-//! - tcb's buffer with vectors counts what arrives from a node instead of looking at its number. It delivers everything
-//!   only where each node's messages arrive in their order, and stands in those cells alone.
-//! - A million messages come with direct dependencies. Who needs vectors takes part where they fit into memory and are
-//!   soon done: in order and in windows, up to 8 nodes.
-//! - Who has not finished after a minute is stopped, and so is, once a part is done, who would need longer for the whole
-//!   at that pace.
-//! - The list is scanned from its oldest message on, as one would write it. From the newest on, exactly reversed order is
-//!   its best case, and nothing is faster there.
+//! - tcb's buffer with vectors counts the arrivals of a node instead of reading their numbers. It delivers everything
+//!   only where each node's messages arrive in order, and takes part only there.
+//! - A million messages come with direct dependencies. Contestants that need vectors take part where these fit into
+//!   memory and the run is short: in order and in windows, up to 8 nodes.
+//! - A contestant that has not finished after a minute is stopped. So is one that, after a part of the work, would need
+//!   longer for the whole at its pace.
+//! - The list is scanned from its oldest message on, which is the obvious way to write it. Scanned from the newest on,
+//!   exactly reversed order is its best case, and nothing is faster there.
 
 use std::hint::black_box;
 use std::iter;
@@ -31,23 +32,23 @@ use tcb::vv::structs::messages::MiddlewareClient;
 
 use crate::{Case, Contestant, Goal, Pick, Role};
 
-/// How long a contestant may take for all messages.
+/// The most time that a contestant may take for all messages.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// How long a contestant is measured in a process; at least one round.
+/// The time for which a contestant is measured in a process, in seconds; at least one round.
 const SECONDS: f64 = 0.1;
 
 /// A message by the number of its node and its counter.
 type Name = (usize, u64);
 
-/// Who sent what, and what she had delivered when she sent it: a prefix of the order of sending, up to two messages
-/// behind, and her own. Such prefixes are causally closed.
+/// The messages of a history, and the deliveries of each sender before it sent. These are a prefix of the order of
+/// sending that lacks at most the last two messages, and the sender's own messages. Such prefixes are causally closed.
 struct History {
     nodes: usize,
     names: Vec<Name>,
-    /// How much of the order of sending the sender had delivered.
+    /// The length of the prefix that each sender had delivered.
     prefixes: Vec<usize>,
-    /// The direct dependencies, by their place in the order of sending; without the sender's own.
+    /// The direct dependencies, as indices in the order of sending, without the sender's own.
     dependencies: Vec<Vec<usize>>,
 }
 
@@ -67,14 +68,14 @@ impl History {
     fn new(nodes: usize, count: usize) -> Self {
         let mut state = 1;
         let (mut counters, mut seen) = (vec![0; nodes], vec![0; nodes]);
-        // What nothing follows, among the first 0, 1, 2, ... messages; the last few of these.
+        // The messages that nothing follows, among the first 0, 1, 2, ... messages; the last few of these lists.
         let mut frontiers: Vec<Vec<usize>> = vec![vec![]];
         let mut history = Self { nodes, names: vec![], prefixes: vec![], dependencies: vec![] };
         for number in 0..count {
             let node = random(&mut state, nodes);
             let prefix = number.saturating_sub(random(&mut state, 3)).max(seen[node]);
             let others = |&&at: &&usize| history.names[at].0 != node;
-            // What her previous message follows, or is, is implied.
+            // The sender's previous message, and all that it follows, are implied.
             let direct = frontiers[frontiers.len() - 1 - (number - prefix)].iter();
             let direct = direct.filter(others).filter(|at| **at >= seen[node]).copied().collect();
             let last = frontiers.last().expect("one a prefix").iter();
@@ -90,7 +91,7 @@ impl History {
         history
     }
 
-    /// The numbers of the messages in an order of arrival.
+    /// Returns the indices of the messages in an order of arrival.
     fn arrivals(&self, order: Arrival) -> Vec<usize> {
         let mut arriving: Vec<usize> = (0..self.names.len()).collect();
         match order {
@@ -99,7 +100,7 @@ impl History {
             Arrival::Shuffled => shuffle(&mut arriving),
             Arrival::Window => arriving.chunks_mut(64).for_each(shuffle),
             Arrival::FifoRandom => {
-                // Any order of the nodes' turns, and in a turn the node's next message.
+                // Any order of the nodes' turns; each turn is the node's next message.
                 let mut of_node = vec![vec![]; self.nodes];
                 arriving.iter().rev().for_each(|&at| of_node[self.names[at].0].push(at));
                 let mut turns: Vec<usize> = self.names.iter().map(|name| name.0).collect();
@@ -110,7 +111,7 @@ impl History {
         arriving
     }
 
-    /// For each message the counters of all nodes that its sender had delivered, and its own.
+    /// Returns for each message the counters that its sender had delivered from all nodes, with the message itself.
     fn vectors(&self) -> Vec<Vec<u64>> {
         let mut sent = vec![0; self.nodes];
         let vector = |number: usize| {
@@ -123,7 +124,7 @@ impl History {
         (0..self.names.len()).map(vector).collect()
     }
 
-    /// Asserts that everything is delivered, once, after its causes.
+    /// Asserts that every message is delivered once, and after its causes.
     fn judge(&self, delivered: &[Name]) {
         assert_eq!(delivered.len(), self.names.len(), "everything is delivered");
         let mut place = vec![vec![usize::MAX]; self.nodes];
@@ -167,7 +168,7 @@ impl Arrival {
     }
 }
 
-/// Someone who holds messages back.
+/// A contestant: it holds messages back until their causes are delivered.
 trait Buffer: Sized {
     const NAME: &'static str;
     const ROLE: Role = Role::Peer;
@@ -176,7 +177,7 @@ trait Buffer: Sized {
     fn messages(history: &History) -> Vec<Self::Message>;
     fn new(nodes: usize, count: usize) -> Self;
     fn accept(&mut self, message: Self::Message);
-    /// Takes out a message that can be delivered.
+    /// Removes a message that can be delivered, and returns its name.
     fn pop(&mut self) -> Option<Name>;
 }
 
@@ -217,11 +218,11 @@ impl Buffer for CausalBuffer<u64, ()> {
     }
 }
 
-/// What one writes first: a list of those that wait, scanned from the start for one that can be delivered.
+/// The obvious first implementation: a list of waiting messages, scanned from the start for one that can be delivered.
 struct Rescan {
     delivered: VersionVector<u64>,
     held: Vec<Message<u64, ()>>,
-    /// Something has come or was delivered since the last scan that found nothing.
+    /// True if a message has come or was delivered since the last scan that found nothing.
     changed: bool,
 }
 
@@ -247,7 +248,7 @@ impl Buffer for Rescan {
 
     fn accept(&mut self, message: Self::Message) {
         if !self.delivered.contains(message.dot()) {
-            // Nothing else has become deliverable by its coming.
+            // The arrival of a message makes no other one deliverable.
             self.changed |= self.deliverable(&message);
             self.held.push(message);
         }
@@ -297,7 +298,7 @@ impl Buffer for CausalIdeal<()> {
     }
 }
 
-/// Without stability, batches and threads.
+/// Returns the configuration: without stability, batches and threads.
 fn configuration() -> Arc<Configuration> {
     let batching = Batching { size: 0, message_number: 0, lower_timeout: 0, upper_timeout: 0 };
     Arc::new(Configuration {
@@ -328,7 +329,7 @@ impl Buffer for TcbVectors {
     }
 
     fn new(nodes: usize, _: usize) -> Self {
-        // One more node: the receiver, which sends nothing, would be taken for one of the senders.
+        // One more node for the receiver: it sends nothing, but would be mistaken for one of the senders.
         let (client, delivered) = crossbeam::unbounded();
         Self { buffer: VV::new(nodes, nodes, client, configuration()), delivered }
     }
@@ -383,7 +384,7 @@ impl Buffer for TcbGraph {
     }
 }
 
-/// Lets the messages arrive and delivers what can be; `None` if that takes too long.
+/// Hands the messages over in order of arrival, and delivers as it goes; `None` if that takes too long.
 fn deliver<B: Buffer>(nodes: usize, messages: Vec<B::Message>, delivered: &mut Vec<Name>) -> Option<Duration> {
     let count = messages.len();
     let start = Instant::now();
@@ -399,7 +400,7 @@ fn deliver<B: Buffer>(nodes: usize, messages: Vec<B::Message>, delivered: &mut V
             delivered.push(black_box(name));
             let since = delivered.len() - before;
             if since.is_multiple_of(64) {
-                // A scan becomes shorter as it goes on: half the time of the first ones is the mean.
+                // A scan becomes shorter as the list shrinks: the mean is half the time of the first scans.
                 let part = 2.0 * since as f64 / (at + 1 - before) as f64;
                 if start.elapsed() > TIME_LIMIT
                     || too_long(first.get_or_insert_with(Instant::now).elapsed(), part)
@@ -415,14 +416,15 @@ fn deliver<B: Buffer>(nodes: usize, messages: Vec<B::Message>, delivered: &mut V
     Some(start.elapsed())
 }
 
-/// One who delivers histories of `count` messages, `times` of them in a round; the figure is for one message.
+/// Makes a contestant that delivers histories of `count` messages, `times` of them in a round. The figure is for one
+/// message.
 fn contestant<B: Buffer + 'static>(
     role: Role,
     name: &'static str,
     (nodes, count, times): (usize, usize, usize),
     order: Arrival,
 ) -> Contestant {
-    // Made when it is needed, or all cells would be in memory at once.
+    // Made when it is needed: all cells together would not fit into memory.
     let mut made: Option<(History, Vec<B::Message>)> = None;
     Contestant::new(role, name, move || {
         let (history, arriving) = made.get_or_insert_with(|| {

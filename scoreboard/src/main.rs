@@ -1,4 +1,4 @@
-//! Measures us beside other crates and beside the limit, in one run, with the answers asserted.
+//! A scoreboard: measures this crate beside other crates and beside the limit, in one run, with the answers asserted.
 //!
 //! ```text
 //! cargo run --release --manifest-path scoreboard/Cargo.toml                  # everything
@@ -7,20 +7,19 @@
 //! HB_CASES="64 nodes" cargo run ...                                     # cases with that in their names
 //! ```
 //!
-//! Prints a table and writes `scoreboard.json` beside the manifest, one JSON object a line.
+//! The program prints a table, and writes `scoreboard.json` beside the manifest, one JSON object a line.
 //!
-//! # How it measures
+//! # Method
 //!
-//! The program starts itself several times, since where code and data come to lie differs from process to process
-//! and matters more than anything else at this scale. Within a process, each contestant of a case is timed in
-//! short rounds that take turns with the others', and its fastest round counts, or, where threads contend, the median
-//! one ([`Pick`]). Across processes, medians count, with the spread; a goal is judged by the median of the *ratios*
-//! within each process. Compare within a case only. A peer whose rounds take
-//! long is measured in the first process only.
+//! The program starts itself several times: the places of code and data differ from process to process, and matter more
+//! than anything else at this scale. Within a process, the contestants of a case take turns in short rounds. The
+//! fastest round of each counts, or the median one where threads contend ([`Pick`]). Across processes, the median
+//! counts, and the spread is shown. A goal is judged by the median of the *ratios* within each process. Compare figures
+//! only within a case. A peer with long rounds is measured in the first process only.
 //!
-//! # How to add a subject
+//! # Adding a subject
 //!
-//! One file with a function `cases() -> Vec<Case>`, and one line in [`SUBJECTS`].
+//! Add one file with a function `cases() -> Vec<Case>`, and one line in [`SUBJECTS`].
 
 mod allocations;
 mod codec;
@@ -36,7 +35,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// The subjects: the name in the scoreboard, and its cases.
+/// The subjects: the name in the scoreboard, and the cases.
 const SUBJECTS: &[Subject] = &[
     ("scalar", || [scalar::cases(), sequence::cases()].into_iter().flatten().collect()),
     ("codec", codec::cases),
@@ -50,10 +49,10 @@ type Subject = (&'static str, fn() -> Vec<Case>);
 /// Rounds of each contestant in a process.
 const ROUNDS: usize = 40;
 
-/// A peer whose rounds take longer than this, in seconds, is measured in the first process only.
+/// A peer with longer rounds than this, in seconds, is measured in the first process only.
 const SLOW: f64 = 0.5;
 
-/// The variable that names those who are not to be measured.
+/// The environment variable that names the contestants to leave out.
 const SKIPPED: &str = "HB_SKIPPED";
 
 /// One line of the scoreboard.
@@ -67,14 +66,14 @@ pub struct Case {
     pub contestants: Vec<Contestant>,
 }
 
-/// Which of a contestant's rounds stands for a process.
+/// The round of a contestant that counts for a process.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Pick {
-    /// The fastest, where the work is the same in each round: what else runs on the machine only adds.
+    /// The fastest. The work is the same in each round, so other programs on the machine only add time.
     Fastest,
-    /// The fastest, of as many rounds as fit into so many seconds, and one at least: where a round takes long.
+    /// The fastest of the rounds that fit into this time, in seconds, and of at least one: for long rounds.
     FastestWithin(f64),
-    /// The median, where threads contend: in the fastest round they have missed each other.
+    /// The median, where threads contend: in the fastest round they happened to miss each other.
     Median,
 }
 
@@ -84,11 +83,11 @@ pub enum Goal {
     None,
     /// At most this many times the limit.
     WithinLimit(f64),
-    /// At most so much.
+    /// At most this figure.
     AtMost(f64),
     /// Faster than every peer.
     BeatPeers,
-    /// Both.
+    /// At most this many times the limit, and faster than every peer.
     WithinLimitAndBeatPeers(f64),
     /// This many times as fast as every peer.
     TimesAsFast(f64),
@@ -100,7 +99,7 @@ pub enum Goal {
 pub enum Role {
     Ours,
     Peer,
-    /// Shown beside the others, and not judged: it can do less.
+    /// Shown beside the others but not judged, because it can do less.
     Lesser,
     Limit,
 }
@@ -118,14 +117,14 @@ impl Contestant {
     }
 }
 
-/// The figures of one contestant: one a process run.
+/// The figures of each contestant: one for each process run.
 type Figures = BTreeMap<(String, String, String), Vec<f64>>;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     match wanted.first().map(String::as_str) {
         Some("--one-process") => {
-            // A peer follows its graph by recursion, as deep as messages are held.
+            // A peer follows its graph by recursion, to a depth of all held messages.
             let deep = std::thread::Builder::new().stack_size(1 << 30);
             let measuring = deep.spawn(move || measure(&wanted[1..])).expect("it starts");
             measuring.join().expect("the answers agree");
@@ -144,7 +143,7 @@ fn subjects(wanted: &[String]) -> impl Iterator<Item = (&'static str, Vec<Case>)
     })
 }
 
-/// In a child process: measures and prints one line a contestant.
+/// Measures, in a child process, and prints one line a contestant.
 fn measure(wanted: &[String]) {
     let skipped = std::env::var(SKIPPED).unwrap_or_default();
     for (subject, cases) in subjects(wanted) {
@@ -173,7 +172,7 @@ fn measure(wanted: &[String]) {
     }
 }
 
-/// In the parent process: starts the others, and makes the table and the scoreboard.
+/// Starts the child processes, and makes the table and the scoreboard.
 fn report(wanted: &[String]) {
     let runs = std::env::var("HB_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(7);
     let program = std::env::current_exe().expect("the program knows where it is");
@@ -218,7 +217,7 @@ fn report(wanted: &[String]) {
         }
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scoreboard.json");
-    // What was not measured now stays as it was.
+    // Subjects that were not measured now keep their lines.
     let old = std::fs::read_to_string(&path).unwrap_or_default();
     let subject_and_name = |line: &str| line.split(",\"ours\"").next().map(String::from);
     let measured: Vec<_> = lines.lines().map(subject_and_name).collect();
@@ -239,12 +238,12 @@ struct Line {
 fn judge<'a>(subject: &str, case: &Case, of: &dyn Fn(&str) -> &'a Vec<f64>) -> Line {
     let with = |role| case.contestants.iter().filter(move |c| c.role == role);
     let ours = with(Role::Ours).next().expect("a case measures us");
-    // How often we take a contestant's time, in each process run.
+    // Our time as a multiple of a contestant's, in each process run.
     let ratio = |other: &str| {
         let ratios: Vec<f64> = of(ours.name).iter().zip(of(other)).map(|(a, b)| a / b).collect();
         spread(&ratios).0
     };
-    // Where both are nothing there is none.
+    // If both are zero, there is no ratio.
     let shown = |ratio: Option<f64>| ratio.filter(|ratio| !ratio.is_nan());
     let limit = with(Role::Limit).next();
     let peer = with(Role::Peer).min_by(|a, b| spread(of(a.name)).0.total_cmp(&spread(of(b.name)).0));
@@ -302,7 +301,7 @@ fn judge<'a>(subject: &str, case: &Case, of: &dyn Fn(&str) -> &'a Vec<f64>) -> L
     Line { verdict, json }
 }
 
-/// The median, the lowest and the highest.
+/// Returns the median, the lowest and the highest figure.
 fn spread(figures: &[f64]) -> (f64, f64, f64) {
     let mut sorted = figures.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! Total order broadcast in memory, on one thread, beside the least that it could cost: a number from a `fetch_add`, and a
+//! Total order broadcast in memory, on one thread, beside the least possible cost: a number from a `fetch_add`, and a
 //! ring buffer that a message enters and leaves.
 //!
 //! Figures are for one message. Every contestant returns the payload that it delivers, which must be the index of the
@@ -23,10 +23,10 @@ use crate::{Case, Contestant, Goal, Pick, Role};
 /// Messages of a round.
 const MESSAGES: u64 = 4_096;
 
-/// How many messages a log keeps: it is trimmed after each [`KEPT`] of them.
+/// The messages that a log keeps: it is trimmed after each [`KEPT`] of them.
 const KEPT: u64 = 1_024;
 
-/// The messages of a group, in the case of slots that come out of order.
+/// The messages of a group, in the case where slots arrive out of order.
 const GROUP: u64 = 8;
 
 type Log = RefCell<MemoryLog<u64, u64>>;
@@ -46,7 +46,7 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// Times `message`, which gets the index of a message and returns what is delivered.
+/// Times `message`, which gets the index of a message and returns the delivered payload.
 fn contestant(role: Role, name: &'static str, mut message: impl FnMut(u64) -> u64 + 'static) -> Contestant {
     let mut index = 0;
     Contestant::new(role, name, move || {
@@ -100,7 +100,7 @@ fn announced() -> Contestant {
     })
 }
 
-/// A read for every message is the worst case: in life a read brings all that is new.
+/// A read for every message is the worst case: in practice a read returns all new messages.
 fn read() -> Contestant {
     let log = Rc::new(new_log());
     let mut publish = publisher(log.clone());

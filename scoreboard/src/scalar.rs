@@ -1,8 +1,8 @@
 //! Lamport and hybrid clocks: beside the bare instructions, and beside uhlc, hlc-gen, hybrid-clocks and minerva.
 //!
-//! All hybrid clocks get the same work: the time is given, stands still for 16 ticks, and then advances by a
-//! millisecond; each tick must be above the one before, and the last must have the time given. With the system
-//! time, each tick must be above the one before.
+//! All hybrid clocks get the same work. The time is given; it stands still for 16 ticks, and then advances by a
+//! millisecond. Each tick must be above the one before, and the last must have the given time. With the system time,
+//! each tick must be above the one before.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ const START_MS: u64 = 1_767_225_600_000;
 const TICKS_A_MS: u64 = 16;
 const ROUND_MS: u64 = 1_024;
 const TICKS: u64 = TICKS_A_MS * ROUND_MS;
-/// Long enough that two threads really run side by side.
+/// Long enough for two threads to run side by side.
 const CONTENDED_TICKS: u64 = 64 * TICKS;
 
 pub fn cases() -> Vec<Case> {
@@ -122,7 +122,7 @@ pub fn cases() -> Vec<Case> {
                 Contestant::new(Peer, "uhlc", {
                     let clock = uhlc::HLCBuilder::new().with_clock(given_ntp).build();
                     time_given(move |now_ms| {
-                        // Its own form of the time: seconds in the upper half.
+                        // Its form of the time has the seconds in the upper half.
                         GIVEN_NTP.store(ntp(now_ms), Ordering::Relaxed);
                         let t = clock.new_timestamp().get_time().as_u64();
                         (t, if t >> 8 == ntp(now_ms) >> 8 { now_ms } else { 0 })
@@ -132,7 +132,7 @@ pub fn cases() -> Vec<Case> {
                     let clock = HlcGenerator::manual(0);
                     let mut set = 0;
                     time_given(move |now_ms| {
-                        // Setting its manual clock is slow; so only when the time has advanced.
+                        // Setting its manual clock is slow, so it is set only when the time has advanced.
                         if now_ms != set {
                             clock.set_current_timestamp(now_ms as i64);
                             set = now_ms;
@@ -267,7 +267,7 @@ fn swap(word: &AtomicU64) -> u64 {
     }
 }
 
-/// A round of ticks of which each must be above the one before.
+/// Makes a round of ticks, each of which must be above the one before.
 pub(crate) fn increasing(mut tick: impl FnMut() -> u64) -> impl FnMut() -> f64 {
     let mut last = 0;
     move || {
@@ -284,7 +284,7 @@ pub(crate) fn increasing(mut tick: impl FnMut() -> u64) -> impl FnMut() -> f64 {
     }
 }
 
-/// The same with a given time, which advances; `tick` returns a number that must increase, and the milliseconds.
+/// Makes a round of ticks with a given time that advances. `tick` returns a number that must increase, and the milliseconds.
 fn time_given(mut tick: impl FnMut(u64) -> (u64, u64)) -> impl FnMut() -> f64 {
     let (mut last, mut now_ms) = (0, START_MS);
     move || {
@@ -308,7 +308,7 @@ fn time_given(mut tick: impl FnMut(u64) -> (u64, u64)) -> impl FnMut() -> f64 {
     }
 }
 
-/// Two threads that tick the same clock; the figure is what each waits for one tick.
+/// Makes a round in which two threads tick the same clock; the figure is the time that each waits for a tick.
 fn two_threads(tick: impl Fn() -> u64 + Send + Sync + 'static) -> impl FnMut() -> f64 {
     let tick = Arc::new(tick);
     move || {
@@ -344,7 +344,7 @@ static GIVEN: AtomicU64 = AtomicU64::new(0);
 static GIVEN_NTP: AtomicU64 = AtomicU64::new(0);
 
 fn ntp(ms: u64) -> u64 {
-    // Cheap and increasing, which is all that is needed: 2^22 units of 2^-32 s for a millisecond.
+    // Cheap and increasing, which suffices: 2^22 units of 2^-32 s for a millisecond.
     ms << 22
 }
 
@@ -352,7 +352,7 @@ fn given_ntp() -> uhlc::NTP64 {
     uhlc::NTP64(GIVEN_NTP.load(Ordering::Relaxed))
 }
 
-/// A time source for minerva that says what `GIVEN` says.
+/// A time source for minerva that returns `GIVEN`.
 struct Given;
 
 impl minerva::kairos::TimeSource for Given {
@@ -361,7 +361,7 @@ impl minerva::kairos::TimeSource for Given {
     }
 }
 
-/// One that stands still.
+/// A time source that stands still.
 struct Still;
 
 impl minerva::kairos::TimeSource for Still {
@@ -370,7 +370,7 @@ impl minerva::kairos::TimeSource for Still {
     }
 }
 
-/// One that reads the system time, in milliseconds as ours does.
+/// A time source with the system time, in milliseconds like ours.
 struct System;
 
 impl minerva::kairos::TimeSource for System {

@@ -1,11 +1,12 @@
 //! Numbers for operations: beside a local increment, and time-of-day ids beside ferroid, nexus-id, snowflaked and
 //! rs-snowflake.
 //!
-//! With the time given, each gets the same work: the time stands still for 16 ids, and then advances by a
-//! millisecond. Each id must be above the one before, and the last must have the time given. snowflaked and
-//! rs-snowflake do not let one give the time, so they are measured beside us with the system time, in bursts
-//! that begin with a millisecond and fit into it: none has to wait for the next. (rs-snowflake's `generate` and
-//! `lazy_generate` look at a clock once in 4,096 ids or never; their ids do not tell the time.)
+//! With a given time, all contestants get the same work: the time stands still for 16 ids, and then advances by a
+//! millisecond. Each id must be above the one before, and the last must have the given time.
+//!
+//! snowflaked and rs-snowflake do not accept a given time. So they are measured beside this crate with the system time,
+//! in bursts that begin with a millisecond and fit into it: none has to wait for the next. (rs-snowflake's `generate`
+//! and `lazy_generate` read a clock once in 4,096 ids or never, so their ids do not tell the time.)
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -138,13 +139,13 @@ fn wall_clock() -> Snowflake {
     Snowflake::new(config).unwrap()
 }
 
-/// Ids with the time given, which stands still for 16 and then advances.
+/// Makes a round of ids with a given time, which stands still for 16 ids and then advances.
 fn time_given(mut issue: impl FnMut(u64) -> u64) -> impl FnMut() -> f64 {
     const MILLISECONDS: u64 = 1_024;
     const IDS_A_MS: u64 = 16;
     let (mut last, mut now_ms) = (0, 1_767_225_600_000);
     move || {
-        // In registers: neither the check nor what is carried from round to round costs a store an id.
+        // In registers, so that the check and the state between rounds cost no store for an id.
         let (mut wrong, mut previous) = (false, last);
         let begin = Instant::now();
         for _ in 0..MILLISECONDS {
@@ -163,7 +164,7 @@ fn time_given(mut issue: impl FnMut(u64) -> u64) -> impl FnMut() -> f64 {
     }
 }
 
-/// Ids in one millisecond of the system time; each must be above the one before.
+/// Makes a round of ids in one millisecond of the system time; each must be above the one before.
 fn burst(mut issue: impl FnMut() -> u64) -> impl FnMut() -> f64 {
     const IDS: u32 = 1_000;
     let mut last = 0;
@@ -184,7 +185,7 @@ fn burst(mut issue: impl FnMut() -> u64) -> impl FnMut() -> f64 {
     }
 }
 
-/// ferroid's way of giving the time.
+/// A given time in ferroid's form.
 #[derive(Clone)]
 struct Given(Rc<Cell<u64>>);
 

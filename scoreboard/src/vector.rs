@@ -1,15 +1,15 @@
 //! Version vectors: beside crdts, loro-internal, yrs, vclock and minerva, the dense ones of stateright and vec_clock,
 //! and loops over plain slices.
 //!
-//! All get the same vectors, with ids spread over 53 bits, or over 32 where a peer takes no more, and counters under
-//! a million. Peers whose `merge` takes the other side by value are given each of its entries instead, which is what
-//! their `merge` does, and saves them a copy. The loops over slices do less than anyone else: they know that the ids
-//! are the same.
+//! All contestants get the same vectors. Ids are spread over 53 bits, or over 32 where a peer allows no more, and
+//! counters are below a million. If a peer's `merge` takes the other side by value, it gets each entry instead: its
+//! `merge` does the same, and this saves a copy. The loops over slices do less than the others, because they know that
+//! the ids are the same.
 //!
-//! Two vectors have been merged before they are measured, as those have that a program keeps and compares. Where they have
-//! not, "at first sight", they are new in every round.
+//! Two vectors have been merged before they are measured, like those that a program keeps and compares. In the cases
+//! "at first sight" they are new in every round.
 //!
-//! What is on the heap and how often something is allocated is counted, for one operation each.
+//! Heap bytes and allocations are counted, for one operation each.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -198,7 +198,7 @@ impl Vector for vclock::VClock<u64, u64> {
     }
 }
 
-/// Its ids have 32 bits.
+/// Returns an id in 32 bits.
 fn station(id: u64) -> u32 {
     (id >> 21) as u32
 }
@@ -248,7 +248,7 @@ impl Vector for Stateright {
         self.clone()
     }
 
-    /// It has no way to ask; so it is left out there.
+    /// It has no look-up, so it is left out there.
     fn get(&self, _: u64, _: usize) -> u64 {
         unreachable!("not a contestant")
     }
@@ -266,7 +266,7 @@ impl Vector for Stateright {
     }
 }
 
-/// The dense clock of vec_clock. Its first place is its own, which counts each merge; the others are the entries.
+/// The dense clock of vec_clock. Its first place counts merges; the other places are the entries.
 struct VecClock(vec_clock::VecClock<u64>);
 
 impl Vector for VecClock {
@@ -305,7 +305,7 @@ impl Vector for VecClock {
     }
 }
 
-/// Ids and counters in plain sorted slices, searched.
+/// Ids and counters in plain sorted slices, with binary search.
 struct Sorted(Vec<u64>, Vec<u64>);
 
 impl Vector for Sorted {
@@ -340,7 +340,7 @@ impl Vector for Sorted {
     }
 }
 
-/// Counters alone, in a slice; a loop as one writes it.
+/// Counters alone, in a slice, with the obvious loop.
 #[derive(Clone)]
 struct Plain(Vec<u64>);
 
@@ -387,8 +387,7 @@ impl Vector for Plain {
     }
 }
 
-/// Counters alone, in a slice; a loop of AVX2 instructions written by hand. Where the machine has none, the plain
-/// loop.
+/// Counters alone, in a slice, with a hand-written loop of AVX2 instructions; the plain loop on a machine without AVX2.
 #[derive(Clone)]
 struct Avx2(Plain);
 
@@ -436,7 +435,7 @@ mod avx2 {
     use std::arch::x86_64::*;
     use std::cmp::Ordering;
 
-    /// `a > b`, of unsigned numbers: the instruction compares signed ones.
+    /// Returns `a > b` for unsigned numbers; the instruction compares signed ones.
     #[target_feature(enable = "avx2")]
     fn above(a: __m256i, b: __m256i) -> __m256i {
         let sign = _mm256_set1_epi64x(i64::MIN);
@@ -448,7 +447,7 @@ mod avx2 {
         assert_eq!(ours.len(), theirs.len());
         let whole = ours.len() / 4 * 4;
         for at in (0..whole).step_by(4) {
-            // Safe: four counters from `at` on lie within both.
+            // Safe: both have four counters from `at` on.
             unsafe {
                 let to = ours.as_mut_ptr().add(at).cast();
                 let (a, b) = (_mm256_loadu_si256(to), _mm256_loadu_si256(theirs.as_ptr().add(at).cast()));
@@ -467,7 +466,7 @@ mod avx2 {
         let (mut over, mut under) = (_mm256_setzero_si256(), _mm256_setzero_si256());
         for start in (0..whole).step_by(16) {
             for at in (start..start + 16).step_by(4) {
-                // Safe: four counters from `at` on lie within both.
+                // Safe: both have four counters from `at` on.
                 let (a, b) = unsafe {
                     let load = |from: &[u64]| _mm256_loadu_si256(from.as_ptr().add(at).cast());
                     (load(ours), load(theirs))
@@ -497,14 +496,14 @@ mod avx2 {
 // ---------------------------------------------------------------------------------------------------------
 // The vectors.
 
-/// A pseudo-random number, the same in every run.
+/// Returns a pseudo-random number, the same in every run.
 fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     mixed ^ (mixed >> 29)
 }
 
-/// `n` entries whose ids are spread over 53 bits and differ in the upper 32.
+/// Returns `n` entries whose ids are spread over 53 bits and differ in the upper 32.
 fn entries(n: usize) -> Entries {
     let mut state = n as u64;
     let spread = (1_u64 << 53) / n as u64;
@@ -523,7 +522,7 @@ fn keep(entries: &Entries, keeps: impl Fn(usize) -> bool) -> Entries {
     entries.iter().enumerate().filter(|(at, _)| keeps(*at)).map(|(_, &entry)| entry).collect()
 }
 
-/// What a merge gives.
+/// Returns the merged entries.
 fn merged(x: &Entries, y: &Entries) -> Entries {
     let mut both: std::collections::BTreeMap<u64, u64> = x.iter().copied().collect();
     for &(id, counter) in y {
@@ -535,7 +534,7 @@ fn merged(x: &Entries, y: &Entries) -> Entries {
 // ---------------------------------------------------------------------------------------------------------
 // The rounds. Each returns nanoseconds an operation.
 
-/// Times `operation` on `reps` things in a row, several times over, and takes the fastest.
+/// Times `operation` on `reps` values in a row, several times, and returns the fastest.
 fn fastest<T>(mut prepare: impl FnMut() -> T, reps: usize, mut operation: impl FnMut(&mut T)) -> f64 {
     let empty = |_: ()| {
         let start = Instant::now();
@@ -582,7 +581,7 @@ fn merge_round<V: Vector>(x: &Entries, y: &Entries) -> Contestant {
     })
 }
 
-/// How many states to work on in turn, which fit into the first-level cache together.
+/// Returns the number of states to work on in turn: those that fit into the first-level cache together.
 fn states(x: &Entries) -> usize {
     (1_024 / x.len()).clamp(1, 64)
 }
@@ -618,7 +617,7 @@ fn compare_round<V: Vector>(x: &Entries, y: &Entries, expected: Option<Ordering>
         x.merge(&y);
         before
     };
-    // As often as takes some microseconds.
+    // Repeated until it takes some microseconds.
     let start = Instant::now();
     assert_eq!(x.compare(&y), expected, "{}", V::NAME);
     let reps = (20_000 / start.elapsed().as_nanos().max(1) as usize).clamp(2, 512);
@@ -635,7 +634,7 @@ fn compare_round<V: Vector>(x: &Entries, y: &Entries, expected: Option<Ordering>
     })
 }
 
-/// The nodes that are looked up, in an order that cannot be guessed.
+/// Returns the nodes to look up, in an unpredictable order.
 fn look_ups(x: &Entries) -> Vec<(u64, usize, u64)> {
     let mut state = 7;
     let any = || {
@@ -654,7 +653,7 @@ fn get_round<V: Vector>(x: &Entries) -> Contestant {
             || (),
             nodes.len(),
             |()| {
-                // Each for itself: what the compiler finds out about one vector it must find out again.
+                // Each look-up by itself: the compiler must not carry its knowledge of a vector from one to the next.
                 let get = |&(id, place, _): &(u64, usize, u64)| black_box(&x).get(id, place);
                 assert_eq!(nodes.iter().map(get).sum::<u64>(), sum);
             },
@@ -695,13 +694,13 @@ fn clone_round<V: Vector>(x: &Entries) -> Contestant {
     })
 }
 
-/// The bytes that a vector holds on the heap, made of all its entries at once.
+/// Makes a round that returns the heap bytes of a vector that is made of all its entries at once.
 fn heap_round<V: Vector>(x: &Entries) -> Contestant {
     let x = x.clone();
     contestant::<V>(move || counted(|| V::make(&x)).bytes)
 }
 
-/// How often a vector allocates in one operation, given itself and one of the same ids.
+/// Makes a round that counts the allocations of one operation on a vector and another one with the same ids.
 fn allocations_round<V: Vector>(x: &Entries, y: &Entries, operation: fn(&mut V, &V) -> Counts) -> Contestant {
     let (start, other) = (V::make(x), V::make(y));
     contestant::<V>(move || operation(&mut start.copy(), &other).allocations)
@@ -725,7 +724,7 @@ fn clone_allocations<V: Vector>(x: &Entries) -> Contestant {
     allocations_round::<V>(x, x, |vector, _| counted(|| vector.copy()))
 }
 
-/// A round for each contestant; those that know places only, where all have the same ids.
+/// Makes a round for each contestant. Contestants that know places only take part where all have the same ids.
 macro_rules! contestants {
     ([$($limit:ty),*], $same_ids:expr, $round:ident $arguments:tt) => {{
         let mut all = vec![
@@ -761,7 +760,7 @@ fn cases_of(n: usize) -> Vec<Case> {
     let counts = |name: &str, goal, contestants| case_in("allocations", name, goal, contestants);
     let none = Goal::AtMost(0.0);
     let fast = if n >= 64 { Goal::WithinLimitAndTimesAsFast(2.0, 5.0) } else { Goal::BeatPeers };
-    // Who does not know that the ids are the same must read twice as much as the limit does.
+    // A contestant that does not know that the ids are the same must read twice as much as the limit does.
     let fast_at_first_sight = if n >= 64 { Goal::TimesAsFast(5.0) } else { Goal::BeatPeers };
     let x = entries(n);
     let newer = with(x.clone(), |at, entry| entry.1 += u64::from(at + 1 == n));

@@ -1,13 +1,13 @@
-//! The clock of a node: true time at another rate, with jumps.
+//! The clock of a node: true time at a different rate, with jumps.
 
-/// Per mille of the true rate that a true clock runs at.
+/// The rate of a true clock, in per mille.
 pub(crate) const TRUE_RATE: u64 = 1000;
 
-/// Maps true time to the time of one node. True time only grows.
+/// The mapping from true time to the time of one node. True time only grows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     rate: u64,
-    /// From this moment on, by the true time and by this clock.
+    /// The true time of the last change, from which the fields below hold.
     since: u64,
     local: u64,
 }
@@ -17,7 +17,7 @@ impl Clock {
         Self { rate: TRUE_RATE, since: 0, local: 0 }
     }
 
-    /// Returns what the clock shows at the true time `now`, which is not before the last change.
+    /// Returns the time that the clock shows at the true time `now`, which is not before the last change.
     pub(crate) fn at(&self, now: u64) -> u64 {
         let passed = u128::from(now.saturating_sub(self.since)) * u128::from(self.rate) / u128::from(TRUE_RATE);
         self.local.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
@@ -30,7 +30,7 @@ impl Clock {
         self.since.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
     }
 
-    /// Lets the clock jump, and run at another rate from now on.
+    /// Makes the clock jump, and run at another rate from now on.
     pub(crate) fn change(&mut self, now: u64, rate: u64, jump: i64) {
         let local = self.at(now).saturating_add_signed(jump);
         *self = Self { rate: rate.max(1), since: now, local };

@@ -2,21 +2,23 @@
 //!
 //! # The problem
 //!
-//! A protocol goes wrong when a packet is lost *and* another overtakes it *and* a node crashes in between. No test
-//! that a person writes has that order of events, and a test over real sockets has it once a year and never
-//! again. Here time is a number, so years pass in seconds; all chances come from one seed, so what was seen once can be
-//! seen again; and what has failed is made as short as a person can read.
+//! A protocol fails when a packet is lost *and* another overtakes it *and* a node crashes in between. A hand-written
+//! test does not have that order of events; a test over real sockets has it once a year, and cannot repeat it.
+//!
+//! Here time is a number, so years pass in seconds. All random choices come from one seed, so every run can be
+//! repeated. A failing run is shortened until a person can read it.
 //!
 //! # Use
 //!
 //! 1. Write the protocol as a machine without input or output, a [`Node`].
-//! 2. Write what surrounds it, a [`Scenario`]: how a node starts, and starts again after a crash; what the application
-//!    asks; what must hold after every step, and at last.
-//! 3. Say how bad it may get, in a [`Swarm`], and call [`Swarm::check`] in a test, or [`Swarm::search`] in a program
-//!    that runs all night.
+//! 2. Write its surroundings, a [`Scenario`]: how a node starts, and restarts after a crash; the commands of the
+//!    application; the checks after every step, and at the end.
+//! 3. Set the worst faults in a [`Swarm`]. Call [`Swarm::check`] in a test, or [`Swarm::search`] in a program that runs
+//!    all night.
 //!
-//! The example below asks nodes to greet each other; each greeting should be heard once. A network that repeats packets
-//! is too much for it:
+//! The example below finds a protocol's mistake. Nodes greet each other, and each greeting should be heard once. Watch
+//! the two decisions that remain of the failing run: one greeting, and one packet that the network repeats. To correct
+//! the protocol, let a node ignore a greeting that it has heard already; then `search` finds nothing.
 //!
 //! ```
 //! use happens_before_simulation::{Node, Random, Scenario, Setup, Step, Swarm};
@@ -59,30 +61,31 @@
 //! println!("{failing}");
 //! ```
 //!
-//! # What a run is
+//! # The course of a run
 //!
-//! 1. **Faults.** For a while, the application asks and things go wrong: packets are lost, repeated, late and out
-//!    of order; partitions cut, one way or both; nodes crash, and come back with what was durable or with nothing;
-//!    clocks drift and jump. Each run draws which of these it has, and how strong ([`Swarm`]).
+//! 1. **Faults.** For a while, the application gives commands and faults happen. Packets are lost, repeated, delayed
+//!    and reordered. Partitions cut the network, one way or both. Nodes crash, and come back with their durable state
+//!    or with none. Clocks drift and jump. Each run draws the kinds and the strength of its faults ([`Swarm`]).
 //! 2. **Healing.** From one moment on, all nodes are up, clocks are right, and every packet arrives.
-//! 3. **Settling.** The run ends when the scenario says that all is as it should be at last, or has failed if it
-//!    still does not when the time for that is over.
+//! 3. **Settling.** The run ends when the scenario says that the final state is right. It has failed if this is not so
+//!    when the time to settle is over.
 //!
-//! Everything decided about a run is a [`Schedule`], a list. What has failed is run again with fewer and fewer
-//! decisions: see the opening comment of `shrink`.
+//! A [`Schedule`] is the list of all decisions of a run. A failing run is repeated with fewer and fewer decisions: see
+//! the opening comment of `shrink`.
 //!
-//! # What it does not find
+//! # Limits
 //!
-//! What only threads or a real disk can get wrong; faults within a step, which is atomic here: a crash comes before or
-//! after it, though it may take packets with it that are then lost; and what the scenario does not look at.
+//! The simulation does not find mistakes that need threads or a real disk, or mistakes that the scenario does not
+//! check. It does not find faults within a step either, because a step is atomic. A crash comes before or after a step,
+//! although it may lose packets of the step.
 //!
-//! | module | what is in it |
+//! | module | contents |
 //! |---|---|
-//! | [`network`] | packets on their way; can be used without the rest |
+//! | [`network`] | packets on their way; usable without the rest |
 //! | `node` | the traits to implement |
-//! | `swarm`, `schedule` | what is drawn, and what is decided |
+//! | `swarm`, `schedule` | the drawing of a run, and the decisions drawn |
 //! | `run` | one run |
-//! | `shrink`, `search` | from many runs to a short one |
+//! | `shrink`, `search` | many runs, and the shortening of a failing one |
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -1,43 +1,42 @@
 //! A network in virtual time that loses, repeats, delays, reorders and partitions, all from one seed.
 //!
-//! Knows nothing about what travels: a packet is any value, a node is a number. Time is counted in milliseconds
-//! and moves only when the owner moves it; nothing here reads a clock.
+//! A packet is any value, and a node is a number. Time is counted in milliseconds, and only the owner moves it; nothing
+//! here reads a clock.
 //!
-//! What happens to a packet on its way from one node to another, the *link*:
+//! A *link* leads from one node to another. A packet on it meets these fates:
 //!
 //! 1. It is lost with probability `loss`.
 //! 2. Otherwise it arrives as one copy, or with probability `duplicate` as two.
-//! 3. Each copy takes a [`Delay`] of its own, at least 1 ms. So a packet is overtaken by later ones wherever the
-//!    delay is not fixed.
+//! 3. Each copy has its own [`Delay`], at least 1 ms. So later packets overtake it, unless the delay is fixed.
 //! 4. A copy is lost if a [`Partition`] cuts the link when it leaves or when it arrives.
 //!
-//! What arrives in one millisecond arrives in the order in which it was sent.
+//! Copies that arrive in the same millisecond arrive in the order of sending.
 //!
-//! Every link draws from a stream of its own, so the [`PacketFate`] of the n-th packet of a link depends on nothing but the
-//! seed. Fates can be recorded, and a network can follow a list of them instead of drawing.
+//! Every link draws from its own random stream, so the [`PacketFate`] of the n-th packet of a link depends only on the
+//! seed. Fates can be recorded, and a network can follow a list of fates instead of drawing.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::random::Random;
 
-/// How long copies take.
+/// The delay of copies, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delay {
-    /// All alike, so that packets of a link keep their order.
+    /// The same for all, so that packets of a link keep their order.
     Fixed(u64),
     /// Evenly spread from `least` to `most`.
     Uniform {
-        /// The shortest.
+        /// The shortest delay.
         least: u64,
-        /// The longest.
+        /// The longest delay.
         most: u64,
     },
-    /// Mostly close to `least`; each doubling of what comes on top is half as likely, up to `most`.
+    /// Mostly close to `least`. The part above it may be up to `most`; each doubling of it is half as likely.
     LongTailed {
-        /// The shortest.
+        /// The shortest delay.
         least: u64,
-        /// The longest.
+        /// The longest delay.
         most: u64,
     },
 }
@@ -67,43 +66,43 @@ impl Delay {
     }
 }
 
-/// How bad the network is.
+/// The conditions of a network: its faults and its delays.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conditions {
     /// The probability that a packet is lost, 0.0 to 1.0.
     pub loss: f64,
-    /// The probability that a packet that is not lost arrives twice, 0.0 to 1.0.
+    /// The probability that a packet arrives twice, if it is not lost, 0.0 to 1.0.
     pub duplicate: f64,
-    /// How long copies take.
+    /// The delay of copies.
     pub delay: Delay,
-    /// When links are cut.
+    /// The partitions, each of which cuts links for a time.
     pub partitions: Vec<Partition>,
-    /// From when on every packet arrives once, after the least delay.
+    /// The time from which every packet arrives once, after the least delay.
     pub heals_at: u64,
 }
 
 impl Default for Conditions {
-    /// A perfect network with a delay of 1 ms.
+    /// Returns a perfect network with a delay of 1 ms.
     fn default() -> Self {
         Self { loss: 0.0, duplicate: 0.0, delay: Delay::Fixed(1), partitions: Vec::new(), heals_at: u64::MAX }
     }
 }
 
-/// A time in which the nodes are split into two groups, of which one does not hear the other, or neither does.
+/// A time in which the nodes are split into two groups: one group does not hear the other, or neither does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
-    /// When it begins.
+    /// The beginning.
     pub from: u64,
-    /// When it is over.
+    /// The end.
     pub until: u64,
-    /// For every node, which group it is in; what is not there is in the group `false`.
+    /// The group of every node; a node that is not in the list belongs to the group `false`.
     pub group: Vec<bool>,
     /// True if the group `true` still hears the group `false`.
     pub one_way: bool,
 }
 
 impl Partition {
-    /// Draws two groups of `nodes` nodes. Both have a member, unless there is but one node.
+    /// Draws two groups of `nodes` nodes. Both have a member, unless there is only one node.
     #[must_use]
     pub fn draw_group(random: &mut Random, nodes: usize) -> Vec<bool> {
         let mut group: Vec<bool> = (0..nodes).map(|_| random.chance(0.5)).collect();
@@ -114,14 +113,14 @@ impl Partition {
         group
     }
 
-    /// Draws `count` partitions of `nodes` nodes, both ways, in the time 0 to `span`, in the order of time and
-    /// without overlap. A single node is never partitioned.
+    /// Draws `count` partitions of `nodes` nodes, both ways, between the times 0 and `span`. They are in the order of
+    /// time, and do not overlap. A single node is never partitioned.
     #[must_use]
     pub fn schedule(random: &mut Random, count: u64, span: u64, nodes: usize) -> Vec<Self> {
         if nodes < 2 {
             return Vec::new();
         }
-        // Each has a slice of the time to itself and lasts a quarter to a half of it.
+        // Each partition has its own slice of the time, and lasts a quarter to a half of it.
         let slice = (span / count.max(1)).max(4);
         (0..count)
             .map(|nth| {
@@ -133,7 +132,7 @@ impl Partition {
             .collect()
     }
 
-    /// Returns whether what `from` sends does not reach `to` at the time `at`.
+    /// Returns whether the partition cuts the link from `from` to `to` at the time `at`.
     #[must_use]
     pub fn cuts(&self, at: u64, from: usize, to: usize) -> bool {
         let group = |node: usize| self.group.get(node).copied().unwrap_or(false);
@@ -142,27 +141,27 @@ impl Partition {
     }
 }
 
-/// The fate of a packet, where no partition is in its way.
+/// The fate of a packet that no partition cuts off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PacketFate {
     /// It never arrives.
     Lost,
-    /// It arrives so much later.
+    /// It arrives after this delay.
     Once(u64),
-    /// It arrives twice, each time so much later.
+    /// It arrives twice, with these delays.
     Twice(u64, u64),
 }
 
-/// A packet, named by the moment at which it is sent. So it keeps its name when other packets are left out.
+/// The identity of a packet, by link and time of sending. So it stays the same when other packets are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PacketId {
     /// The sender.
     pub from: usize,
-    /// To whom.
+    /// The receiver.
     pub to: usize,
-    /// When it is sent.
+    /// The time of sending.
     pub at: u64,
-    /// How many were sent on this link in the same millisecond before it.
+    /// The number of earlier packets of this link in the same millisecond.
     pub nth: u64,
 }
 
@@ -171,16 +170,16 @@ pub struct PacketId {
 pub struct Sent {
     /// The fate that was drawn for it.
     pub fate: PacketFate,
-    /// How many copies will never arrive, lost or cut off.
+    /// The number of copies that will never arrive, lost or cut off.
     pub lost: u8,
 }
 
 /// A copy that has reached its node.
 #[derive(Clone, Debug)]
 pub struct Arrival<P> {
-    /// When it arrives.
+    /// The time of arrival.
     pub at: u64,
-    /// When it was sent.
+    /// The time of sending.
     pub sent: u64,
     /// The sender.
     pub from: usize,
@@ -190,7 +189,7 @@ pub struct Arrival<P> {
     pub packet: P,
 }
 
-/// How much the network has carried.
+/// The counts of a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Packets given to the network.
@@ -203,7 +202,7 @@ pub struct Traffic {
     pub duplicated: u64,
 }
 
-/// Everything that is on its way.
+/// A network: the copies on their way, the links and the conditions.
 #[derive(Debug)]
 pub struct Network<P> {
     conditions: Conditions,
@@ -218,17 +217,17 @@ pub struct Network<P> {
 
 #[derive(Debug)]
 enum Fates {
-    /// Drawn by each link.
+    /// Drawn from each link's stream.
     Drawn { record: Option<Vec<(PacketId, PacketFate)>> },
-    /// Given beforehand; a packet that is not there has the usual one.
+    /// Given beforehand; a packet that is not in the map has the usual fate.
     Given(BTreeMap<PacketId, PacketFate>),
 }
 
-/// From one node to another.
+/// A link from one node to another.
 #[derive(Debug)]
 struct Link {
     random: Random,
-    /// When its last packet was sent, and how many in the same millisecond before it.
+    /// The time at which its last packet was sent, and the number of earlier ones in the same millisecond.
     last: (u64, u64),
 }
 
@@ -266,13 +265,13 @@ impl<P> Ord for InFlight<P> {
 }
 
 impl<P: Clone> Network<P> {
-    /// Makes a network with nothing on its way, whose fates are drawn from `seed`.
+    /// Makes an empty network that draws fates from `seed`.
     #[must_use]
     pub fn new(conditions: Conditions, seed: u64) -> Self {
         Self::with_fates(conditions, seed, Fates::Drawn { record: None })
     }
 
-    /// Notes from now on what is drawn, where it is not the usual: once, after the least delay.
+    /// Records the drawn fates from now on, except the usual one: once, after the least delay.
     pub(crate) fn recording(mut self) -> Self {
         if let Fates::Drawn { record } = &mut self.fates {
             *record = Some(Vec::new());
@@ -298,7 +297,7 @@ impl<P: Clone> Network<P> {
         }
     }
 
-    /// Returns what was noted, and notes no more.
+    /// Returns the recorded fates, and stops recording.
     pub(crate) fn take_record(&mut self) -> Vec<(PacketId, PacketFate)> {
         match &mut self.fates {
             Fates::Drawn { record } => record.take().unwrap_or_default(),
@@ -306,7 +305,7 @@ impl<P: Clone> Network<P> {
         }
     }
 
-    /// Sends a packet at the time `now` and says what becomes of it. O(log n) for n copies on their way.
+    /// Sends a packet at the time `now`, and returns its fate. O(log n) for n copies on their way.
     pub fn send(&mut self, now: u64, from: usize, to: usize, packet: P) -> Sent {
         self.traffic.packets += 1;
         let fate = self.fate(now, from, to);
@@ -325,7 +324,7 @@ impl<P: Clone> Network<P> {
         Sent { fate, lost }
     }
 
-    /// Finds the fate of the next packet of a link.
+    /// Returns the fate of the next packet of a link.
     fn fate(&mut self, now: u64, from: usize, to: usize) -> PacketFate {
         let Conditions { loss, duplicate, delay, heals_at, .. } = self.conditions;
         let usual = PacketFate::Once(delay.least());
@@ -358,7 +357,7 @@ impl<P: Clone> Network<P> {
         }
     }
 
-    /// Sends a copy, and returns 1 if it is cut off.
+    /// Sends a copy. Returns 1 if a partition cuts it off, else 0.
     fn send_copy(&mut self, now: u64, delay: u64, from: usize, to: usize, packet: P) -> u8 {
         let at = now.saturating_add(delay);
         let mut partitions = self.conditions.partitions.iter();
@@ -373,27 +372,27 @@ impl<P: Clone> Network<P> {
         0
     }
 
-    /// Returns when the next copy arrives.
+    /// Returns the time at which the next copy arrives.
     pub fn next_at(&self) -> Option<u64> {
         self.in_flight.peek().map(|Reverse(next)| next.arrival.at)
     }
 
-    /// Returns when the last copy sent so far arrives, or has arrived.
+    /// Returns the latest arrival of any copy sent so far.
     pub fn last_at(&self) -> u64 {
         self.last_at
     }
 
-    /// Takes the copy that arrives next. O(log n) for n copies on their way.
+    /// Removes the copy that arrives next, and returns it. O(log n) for n copies on their way.
     pub fn receive(&mut self) -> Option<Arrival<P>> {
         self.in_flight.pop().map(|Reverse(next)| next.arrival)
     }
 
-    /// Returns how much the network has carried so far.
+    /// Returns the counts so far.
     pub fn traffic(&self) -> Traffic {
         self.traffic
     }
 
-    /// Returns how bad the network is.
+    /// Returns the conditions of the network.
     pub fn conditions(&self) -> &Conditions {
         &self.conditions
     }

@@ -1,4 +1,5 @@
-//! What a user plugs in: a [`Node`] of the protocol, and a [`Scenario`] that makes nodes, gives them work and judges.
+//! The traits to implement: a [`Node`] of the protocol, and a [`Scenario`] that makes nodes, gives them commands and
+//! judges.
 
 use std::fmt;
 
@@ -6,27 +7,27 @@ use crate::random::Random;
 
 /// One node of a protocol as a machine without input or output: packets and time go in, packets come out.
 ///
-/// `now` is the node's own clock in milliseconds. It may run slower or faster than another's and may jump, where the
-/// faults say so. After every input the simulation takes out all packets and asks for the next deadline.
+/// `now` is the node's own clock in milliseconds. With faults of clocks it may run slower or faster than others, and
+/// jump. After every input the simulation takes all packets to send, and asks for the next deadline.
 pub trait Node {
     /// The packets of the protocol.
     type Packet: Clone + fmt::Debug;
     /// The commands that the application gives a node.
     type Command: Clone + fmt::Debug;
 
-    /// Does what the application asks.
+    /// Handles a command of the application.
     fn handle_command(&mut self, command: Self::Command, now: u64);
 
-    /// Takes in a packet of the node `from`.
+    /// Handles a packet from the node `from`.
     fn handle_packet(&mut self, from: usize, packet: Self::Packet, now: u64);
 
-    /// Does what is due: called when [`poll_timeout`](Self::poll_timeout) has come.
+    /// Does the work that is due: called when [`poll_timeout`](Self::poll_timeout) has come.
     fn handle_timeout(&mut self, now: u64);
 
-    /// Takes out the next packet to send, and to whom.
+    /// Returns the next packet to send, and its receiver.
     fn poll_packet(&mut self) -> Option<(usize, Self::Packet)>;
 
-    /// Returns when the node wants to be called next, by its own clock.
+    /// Returns the time at which the node wants to be called next, by its own clock.
     fn poll_timeout(&mut self) -> Option<u64>;
 }
 
@@ -39,36 +40,36 @@ pub struct Setup {
     pub seed: u64,
 }
 
-/// The surroundings of one run: makes the nodes, draws their work, and knows what must hold.
+/// The surroundings of one run: makes the nodes, draws their commands, and checks the results.
 ///
 /// Every run has a scenario of its own, so it may keep a model, a history or an oracle in its fields.
 pub trait Scenario {
-    /// The node simulated.
+    /// The simulated node.
     type Node: Node;
 
-    /// Makes node number `node`: at the start of the run, and again when it comes back from a crash that took its
-    /// state.
+    /// Makes node number `node`: at the start of the run, and again after a crash that lost its state.
     fn start(&mut self, node: usize, now: u64) -> Self::Node;
 
-    /// Makes a node again after a crash that left what was durable; take that out of `crashed`, and nothing else.
+    /// Makes a node again after a crash that kept its durable state. Use that part of `crashed`, and nothing else.
     fn restart(&mut self, node: usize, crashed: Self::Node, now: u64) -> Self::Node;
 
-    /// Draws a piece of work. It is drawn before the run, and may be given to any node.
+    /// Draws a command. It is drawn before the run, and may be given to any node.
     fn command(&mut self, random: &mut Random) -> <Self::Node as Node>::Command;
 
-    /// Checks what must hold at all times; called after every step.
+    /// Checks the conditions that hold at all times. Called after every step.
     ///
     /// # Errors
     ///
-    /// What is wrong, in words: the run has failed.
+    /// A description of the violation: the run has failed.
     fn check(&mut self, step: &mut Step<'_, Self::Node>) -> Result<(), String>;
 
-    /// Checks what must hold at last: called after the faults are over, until it holds. The run ends once it does
-    /// and all that was in flight then has arrived.
+    /// Checks the conditions that hold in the end. Called once the faults are over, until it returns `Ok`. The run then
+    /// ends when all packets in flight have arrived.
     ///
     /// # Errors
     ///
-    /// What is still lacking, in words: the run has failed if it still is when the time to settle is over.
+    /// A description of the condition that does not hold yet. If it still does not hold when the time to settle is
+    /// over, the run has failed.
     fn settled(&mut self, nodes: &[Option<Self::Node>]) -> Result<(), String>;
 }
 
@@ -78,7 +79,7 @@ pub struct Step<'a, N> {
     pub now: u64,
     /// The node that made the step.
     pub node: usize,
-    /// All nodes; `None` are those that are down.
+    /// All nodes; a node that is down is `None`.
     pub nodes: &'a mut [Option<N>],
     pub(crate) notes: Option<&'a mut Vec<String>>,
 }
@@ -88,12 +89,12 @@ impl<N> Step<'_, N> {
     ///
     /// # Panics
     ///
-    /// If the scenario has taken it out of `nodes`.
+    /// If the scenario has removed it from `nodes`.
     pub fn machine(&mut self) -> &mut N {
         self.nodes[self.node].as_mut().expect("a node that makes a step is up")
     }
 
-    /// Adds a line to the trace, if there is one.
+    /// Adds a line to the trace, if the run records one.
     pub fn note(&mut self, words: impl FnOnce() -> String) {
         if let Some(notes) = &mut self.notes {
             notes.push(words());

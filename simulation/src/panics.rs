@@ -1,4 +1,4 @@
-//! A node that panics has failed the run, as one that breaks an invariant.
+//! Panics as failures: a node that panics fails the run, like one that breaks an invariant.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
@@ -9,8 +9,8 @@ thread_local! {
     static WORDS: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Does the work; if it panics, returns what it said, and where. Nothing is printed: a run that is made shorter may
-/// panic a thousand times.
+/// Does the work. If it panics, returns the message and its place as an error. Nothing is printed, as the runs of a
+/// shortening may panic a thousand times.
 pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -1,13 +1,11 @@
 //! Seeded random numbers that stay the same for ever.
 //!
-//! A run is a function of its options and its seed: whoever is given the seed of a failure sees the same
-//! failure, also after an update of the libraries. The generator is ChaCha8, whose output is specified and which
-//! `rand_chacha` promises to keep on every platform; how numbers below a bound and chances are made from it is
-//! written out here, because a library is free to change that. There is no logarithm or power in it: they differ
-//! from platform to platform.
+//! A run is a function of its options and its seed: the seed of a failure shows the same failure everywhere, also after
+//! an update of the libraries. The generator is ChaCha8. Its output is specified, and `rand_chacha` promises to keep it
+//! on every platform. A library is free to change how it makes chances, and numbers below a bound, so that is written
+//! out here. It uses no logarithm or power, as these differ from platform to platform.
 //!
-//! Each part of a run draws from its own stream, so that a change in one part leaves the numbers of the others
-//! alone.
+//! Each part of a run draws from its own stream, so that a change in one part leaves the numbers of the others alone.
 
 use std::ops::RangeInclusive;
 
@@ -28,7 +26,7 @@ pub struct Random {
 }
 
 impl Random {
-    /// Makes the source that a part of a run draws from: every `stream` of a seed is another sequence.
+    /// Makes the source for one part of a run: every `stream` of a seed is a different sequence.
     ///
     /// The simulation itself uses streams from 2^62 on.
     #[must_use]
@@ -57,17 +55,17 @@ impl Random {
 
     /// Returns true with this probability: never at 0.0, always at 1.0.
     pub fn chance(&mut self, probability: f64) -> bool {
-        // 53 bits, all that fits between 0 and 1 without rounding.
+        // 53 bits: the most that fits between 0 and 1 without rounding.
         let draw = (self.generator.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
         draw < probability
     }
 
-    /// Returns a number of the range, mostly a small one: each further doubling is half as likely.
+    /// Returns a number of the range, mostly a small one: each doubling is half as likely.
     pub fn long_tailed(&mut self, range: RangeInclusive<u64>) -> u64 {
         let (least, most) = range.into_inner();
         let span = most.saturating_sub(least);
         let doublings = self.generator.next_u64().trailing_zeros().min(10);
-        // With ten doublings, which are one in a thousand, it is the whole range.
+        // With ten doublings, which is one case in a thousand, it is the whole range.
         least + self.below((span >> (10 - doublings)).saturating_add(1))
     }
 }
@@ -83,7 +81,7 @@ mod tests {
         assert_eq!(drawn, PINNED, "old seeds would show other runs");
     }
 
-    /// What seed 1 gives. A change here breaks every seed that anyone has noted down.
+    /// The first numbers of seed 1. A change here breaks every seed that users have noted.
     const PINNED: [u64; 6] = [851, 50, 558, 100, 964, 344];
 
     #[test]

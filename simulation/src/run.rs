@@ -1,7 +1,7 @@
-//! One run: virtual time goes from event to event until all is settled, something is wrong, or time is over.
+//! One run: virtual time goes from event to event until the run has settled, has failed, or is out of time.
 //!
-//! At one moment the schedule comes first, then what arrives, then what is due. There is no other choice in it, so the
-//! same schedule gives the same run everywhere.
+//! At one moment the schedule comes first, then arrivals, then due nodes. There is no other choice, so the same
+//! schedule gives the same run everywhere.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::node::{Node, Scenario, Step};
 use crate::panics;
 use crate::schedule::{Decision, Schedule};
 
-/// How often nodes may be called at one moment because they say that something is due, beyond once each.
+/// The calls at one moment, beyond one for each node, that nodes may ask for by saying that something is due.
 const SPINS: usize = 1000;
 
 /// A failure of a run.
@@ -19,25 +19,25 @@ const SPINS: usize = 1000;
 pub struct Failure {
     /// The true time, in milliseconds.
     pub at: u64,
-    /// In which way.
+    /// The kind of the failure.
     pub kind: FailureKind,
-    /// In words.
+    /// The description of the failure.
     pub words: String,
 }
 
-/// In which way a run failed.
+/// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// [`Scenario::check`] found something.
+    /// [`Scenario::check`] returned an error.
     Violation,
-    /// [`Scenario::settled`] still lacked something when the time was over.
+    /// [`Scenario::settled`] still returned an error when the time to settle was over.
     Unsettled,
     /// A node or the scenario panicked.
     Panic,
-    /// A node says again and again that something is due, and time does not go on.
+    /// A node says repeatedly that something is due, and time does not pass.
     Spinning,
-    /// The run took more steps than allowed.
+    /// The run took more steps than it may.
     Endless,
     /// A node sent a packet to a node that does not exist.
     NoSuchNode,
@@ -62,9 +62,9 @@ impl fmt::Display for Failure {
 pub struct Tally {
     /// Inputs to nodes, and packets sent.
     pub steps: u64,
-    /// Commands given.
+    /// Commands given to nodes.
     pub commands: u64,
-    /// Crashes, those with loss of state included.
+    /// Crashes, including those with loss of state.
     pub crashes: u64,
     /// Crashes with loss of state.
     pub losses_of_state: u64,
@@ -83,14 +83,14 @@ pub struct Line {
     pub words: String,
 }
 
-/// How a run went.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct RunResult {
     /// The failure, if there was one.
     pub failure: Option<Failure>,
     /// The counts.
     pub tally: Tally,
-    /// The trace, if asked for.
+    /// The trace, if requested.
     pub trace: Vec<Line>,
 }
 
@@ -99,9 +99,9 @@ type PacketOf<S> = <<S as Scenario>::Node as Node>::Packet;
 
 /// The source of the fates of packets.
 pub(crate) enum Fates {
-    /// They are drawn, and those that are not the usual are returned.
+    /// Drawn; all except the usual fate are returned.
     Drawn(Conditions),
-    /// They are in the schedule.
+    /// Given by the schedule.
     Given,
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn run_with<S: Scenario>(
     (RunResult { failure, tally: run.tally, trace: run.trace.unwrap_or_default() }, record)
 }
 
-/// An act of the schedule at a moment.
+/// An action of the schedule at a moment.
 enum Action<'a, C> {
     Command(usize, &'a C),
     Crash { node: usize, nth: usize, loses_state: bool },
@@ -146,9 +146,9 @@ enum Action<'a, C> {
 
 /// A node that is down.
 struct Down<N> {
-    /// By which decision.
+    /// The number of the decision that crashed it.
     nth: usize,
-    /// The node as it was, unless its state is lost.
+    /// The node as it was; `None` if its state is lost.
     left: Option<N>,
 }
 
@@ -159,7 +159,7 @@ struct Run<'a, S: Scenario> {
     nodes: Vec<Option<S::Node>>,
     down: Vec<Option<Down<S::Node>>>,
     clocks: Vec<Clock>,
-    /// When each node is to be called, by the true time.
+    /// The true time at which each node wants to be called.
     wakes: Vec<Option<u64>>,
     spins: usize,
     now: u64,
@@ -221,7 +221,7 @@ impl<'a, S: Scenario> Run<'a, S> {
             self.nodes[node] = Some(self.scenario.start(node, self.clocks[node].at(0)));
             self.after(node)?;
         }
-        // When all that was in flight when it was settled has arrived.
+        // The time at which all packets in flight at the settling have arrived.
         let mut quiet_at = None;
         while let Some(at) = self.next_at().filter(|&at| at <= self.over_at) {
             if quiet_at.is_some_and(|quiet_at| at > quiet_at) {
@@ -253,14 +253,14 @@ impl<'a, S: Scenario> Run<'a, S> {
         Failure { at: self.now, kind, words }
     }
 
-    /// Returns when something happens next.
+    /// Returns the time of the next event.
     fn next_at(&mut self) -> Option<u64> {
         let planned = self.timeline.peek().map(|&(at, _)| at);
         let wake = self.wakes.iter().flatten().copied().min();
         [planned, self.network.next_at(), wake].into_iter().flatten().min()
     }
 
-    /// Lets happen what happens at this moment first.
+    /// Handles the first event of this moment.
     fn next(&mut self) -> Result<(), Failure> {
         if let Some((_, action)) = self.timeline.next_if(|&(at, _)| at <= self.now) {
             return self.act(action);
@@ -281,7 +281,7 @@ impl<'a, S: Scenario> Run<'a, S> {
         self.tell(|| format!("node {node} is due, at {local} by its clock"));
         let told = self.trace.as_ref().map_or(0, Vec::len);
         self.step(node, |machine, now| machine.handle_timeout(now))?;
-        // Where nothing came of it, the line is noise.
+        // A line about a node that did nothing is noise.
         if let Some(trace) = self.trace.as_mut().filter(|trace| trace.len() == told) {
             trace.pop();
         }
@@ -348,7 +348,7 @@ impl<'a, S: Scenario> Run<'a, S> {
         self.step(to, |machine, now| machine.handle_packet(from, packet, now))
     }
 
-    /// Gives a node that is up an input.
+    /// Gives an input to a node that is up.
     fn step(&mut self, node: usize, input: impl FnOnce(&mut S::Node, u64)) -> Result<(), Failure> {
         let now = self.clocks[node].at(self.now);
         if let Some(machine) = &mut self.nodes[node] {
@@ -357,7 +357,7 @@ impl<'a, S: Scenario> Run<'a, S> {
         self.after(node)
     }
 
-    /// Judges a node after a step, and sends what it has to send.
+    /// Checks a node after a step, and sends its packets.
     fn after(&mut self, node: usize) -> Result<(), Failure> {
         self.count()?;
         let notes = self.trace.is_some().then_some(&mut self.notes);
@@ -406,7 +406,7 @@ impl<'a, S: Scenario> Run<'a, S> {
     }
 }
 
-/// Puts the decisions in the order of time.
+/// Sorts the decisions by time.
 fn timeline<C>(schedule: &Schedule<C>) -> Vec<(u64, Action<'_, C>)> {
     let mut timeline = Vec::new();
     let heals_at = schedule.heals_at;
@@ -446,7 +446,7 @@ fn cut(partition: &Partition) -> String {
     }
 }
 
-/// Says what becomes of a packet.
+/// Describes the fate of a packet.
 fn becomes(now: u64, Sent { fate, lost }: Sent) -> String {
     match (fate, lost) {
         (PacketFate::Lost, _) => "LOST".to_owned(),

@@ -1,70 +1,70 @@
-//! All that is decided about a run, as data: what the application does, what goes wrong, and when.
+//! All decisions of a run, as data: the commands of the application, the faults, and their times.
 //!
-//! A run is a function of the scenario and its [`Schedule`]. The seed only serves to draw one. That is why a run that
-//! fails can be made shorter: a schedule with fewer decisions is a schedule.
+//! A run is a function of the scenario and its [`Schedule`]. The seed only draws the schedule. So a failing run can be
+//! shortened: a schedule with fewer decisions is a schedule too.
 
 use std::collections::BTreeMap;
 
 use crate::network::{PacketFate, PacketId, Partition};
 
-/// Everything that is decided about a run.
+/// All decisions of a run.
 #[derive(Clone, Debug)]
 pub struct Schedule<C> {
-    /// The seed it was drawn from; scenarios draw their own settings from it.
+    /// The seed from which it was drawn; scenarios draw their own settings from it.
     pub seed: u64,
-    /// How many nodes take part.
+    /// The number of nodes.
     pub nodes: usize,
-    /// When all faults end: partitions, crashes, drift, and from then on every packet arrives.
+    /// The time at which all faults end: partitions, crashes and drift. From then on every packet arrives.
     pub heals_at: u64,
-    /// How long after that the run may take to settle, in milliseconds.
+    /// The time that the run may then take to settle, in milliseconds.
     pub settles_within: u64,
-    /// How long a packet takes about which nothing is decided.
+    /// The delay of a packet without a decision, in milliseconds.
     pub least_delay: u64,
     /// The decisions, in order of time.
     pub decisions: Vec<Decision<C>>,
 }
 
-/// One thing that happens in a run; times are true time in milliseconds.
+/// One decision of a run; times are true time in milliseconds.
 #[derive(Clone, Debug)]
 pub enum Decision<C> {
-    /// The application asks something of a node. It is not asked while it is down.
+    /// The application gives a command to a node, unless the node is down.
     Command {
-        /// When.
+        /// The time.
         at: u64,
-        /// Of whom.
+        /// The node.
         node: usize,
         /// The command.
         command: C,
     },
-    /// A node is down for a while. What arrives meanwhile is lost.
+    /// A node is down for a while. Packets that arrive meanwhile are lost.
     Crash {
-        /// From when.
+        /// The beginning.
         at: u64,
-        /// When it comes back.
+        /// The end.
         until: u64,
         /// The node.
         node: usize,
-        /// True if all state is lost, and not only what was not durable.
+        /// True if all state is lost; false if the durable state is kept.
         loses_state: bool,
     },
     /// Some nodes do not hear others for a while.
     Partition(Partition),
-    /// A clock jumps, and goes at another rate from then on.
+    /// A clock jumps, and runs at another rate from then on.
     Clock {
-        /// When.
+        /// The time.
         at: u64,
-        /// Whose clock.
+        /// The node with the clock.
         node: usize,
-        /// How fast, per mille.
+        /// The new rate, in per mille.
         rate: u64,
-        /// By how many milliseconds it jumps.
+        /// The jump, in milliseconds.
         jump: i64,
     },
     /// A packet is lost, late or repeated.
     Packet(PacketId, PacketFate),
 }
 
-/// The kinds of decisions, from those that a reader would rather be without.
+/// The kinds of decisions. Readers prefer to do without the first ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Clock,
@@ -89,8 +89,8 @@ impl<C> Decision<C> {
         }
     }
 
-    /// Returns the decision as it reads without node `gone`, with those behind it moved up; `None` if it was about
-    /// that node.
+    /// Returns the decision for a run without node `gone`, with higher nodes renumbered; `None` if it was about that
+    /// node.
     fn without(mut self, gone: usize) -> Option<Self> {
         let moved = |node: &mut usize| {
             let about = *node == gone;

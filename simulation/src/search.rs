@@ -1,4 +1,4 @@
-//! Many runs: finds a seed that fails, makes its run shorter, and tells.
+//! A search over many runs: finds a failing seed, shortens its run, and prints it.
 
 use std::fmt;
 use std::ops::{AddAssign, Range};
@@ -15,43 +15,43 @@ use crate::swarm::Swarm;
 /// The name of the environment variable that sets the seed of [`Swarm::check`].
 pub const SEED: &str = "SIMULATION_SEED";
 
-/// How many lines of a trace are shown: so many first ones, and so many last ones.
+/// The numbers of first and last lines of a trace that are shown.
 const SHOWN: [usize; 2] = [200, 50];
 
-/// How a search went.
+/// The result of a search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// The first seed that fails, if one does.
+    /// The first failing seed, if there is one.
     pub failing: Option<u64>,
-    /// How many runs there were.
+    /// The number of runs.
     pub runs: u64,
-    /// The counts of all of them, together.
+    /// The counts of all runs together.
     pub total: Tally,
 }
 
-/// A run that failed, made as short as it would go.
+/// A failing run, shortened.
 #[derive(Clone, Debug)]
 pub struct Failing<C> {
-    /// The seed that the run was drawn from.
+    /// The seed from which the run was drawn.
     pub seed: u64,
     /// The failure.
     pub failure: Failure,
-    /// The decisions about it.
+    /// The decisions of the run as drawn.
     pub drawn: Schedule<C>,
-    /// The decisions that are left in the short run.
+    /// The decisions of the short run.
     pub schedule: Schedule<C>,
     /// The failure of the short run.
     pub short_failure: Failure,
     /// The trace of the short run.
     pub trace: Vec<Line>,
-    /// How many runs it took to find it.
+    /// The number of runs that the shortening took.
     pub runs: u64,
 }
 
 type CommandOf<S> = <<S as Scenario>::Node as Node>::Command;
 
 impl Swarm {
-    /// Runs one seed, and returns also what was decided about it.
+    /// Runs one seed. Returns its schedule as well.
     pub fn run<S: Scenario>(
         &self,
         seed: u64,
@@ -66,9 +66,9 @@ impl Swarm {
         (outcome, schedule)
     }
 
-    /// Runs many seeds on so many threads, up to the first that fails; `progress` hears of every run.
+    /// Runs many seeds on `threads` threads, up to the first failing one; `progress` is called after every run.
     ///
-    /// Which seed that is does not depend on the threads.
+    /// The failing seed does not depend on the number of threads.
     pub fn search<S: Scenario>(
         &self,
         seeds: Range<u64>,
@@ -107,11 +107,11 @@ impl Swarm {
         all
     }
 
-    /// Makes the run of a failing seed shorter; `None` if it does not fail.
+    /// Shortens the run of a failing seed; `None` if the seed does not fail.
     pub fn explain<S: Scenario>(&self, seed: u64, make: &impl Fn(Setup) -> S) -> Option<Failing<CommandOf<S>>> {
         let (outcome, drawn) = self.run(seed, false, make);
         let failure = outcome.failure?;
-        // What never ends need not be watched for long a thousand times.
+        // A run without end need not take all its steps in each of a thousand attempts.
         let steps = if failure.kind == FailureKind::Endless { self.steps / 10 } else { self.steps };
         let mut shrinking = Shrinking {
             make,
@@ -131,12 +131,12 @@ impl Swarm {
         Some(Failing { seed, failure, drawn, schedule, short_failure, trace: short.trace, runs })
     }
 
-    /// For tests: runs the seeds 1 to `runs`, or the one that the environment variable [`SEED`] names, and returns what
-    /// they counted.
+    /// Runs the seeds 1 to `runs`, or only the seed in the environment variable [`SEED`], and returns the counts. For
+    /// tests.
     ///
     /// # Panics
     ///
-    /// If a run fails: with the short run, and how to repeat it.
+    /// If a run fails. The message shows the short run, and the command that repeats it.
     pub fn check<S: Scenario>(&self, runs: u64, make: impl Fn(Setup) -> S + Sync) -> Found {
         let seeds = match std::env::var(SEED) {
             Ok(seed) => {
@@ -157,7 +157,7 @@ impl Swarm {
 }
 
 impl AddAssign for Tally {
-    /// Adds what was counted; the time at the end becomes the sum of the times.
+    /// Adds the counts; the time at the end becomes the sum of the times.
     fn add_assign(&mut self, other: Self) {
         let Self { steps, commands, crashes, losses_of_state, traffic, ended_at } = other;
         self.steps += steps;

@@ -1,13 +1,13 @@
 //! Makes the schedule of a failing run shorter, as long as it fails in the same way.
 //!
-//! 1. Leave out a node, and what was about it.
+//! 1. Leave out a node, and the decisions about it.
 //! 2. Leave out all decisions of one kind: drift, partitions, crashes, faults of packets, commands.
 //! 3. Leave out decisions in chunks, from half of them down to single ones: delta debugging (Zeller and Hildebrandt,
 //!    *Simplifying and Isolating Failure-Inducing Input*, 2002).
-//! 4. Make what is left milder: a crash that keeps the state, a shorter partition, a packet that is less late.
+//! 4. Make the remaining decisions milder: a crash that keeps the state, a shorter partition, a packet with less delay.
 //! 5. Let the faults end right after the last decision.
 //!
-//! All of that again until nothing changes, or until the runs have taken [`STEPS`] steps. Only steps are counted and
+//! All of this is repeated until nothing changes, or until the runs have taken [`STEPS`] steps. Only steps are counted,
 //! never time, so the result is the same everywhere.
 
 use crate::network::PacketFate;
@@ -15,7 +15,7 @@ use crate::node::{Node, Scenario, Setup};
 use crate::run::{self, FailureKind};
 use crate::schedule::{Decision, Kind, Schedule};
 
-/// How many steps all runs together may take.
+/// Most steps of all runs together.
 const STEPS: u64 = 20_000_000;
 
 type ScheduleOf<S> = Schedule<<<S as Scenario>::Node as Node>::Command>;
@@ -23,9 +23,9 @@ type ScheduleOf<S> = Schedule<<<S as Scenario>::Node as Node>::Command>;
 pub(crate) struct Shrinking<'a, S: Scenario, F: Fn(Setup) -> S> {
     pub(crate) make: &'a F,
     pub(crate) kind: FailureKind,
-    /// How many steps a run may take.
+    /// Most steps of a run.
     pub(crate) steps: u64,
-    /// How few nodes there may be.
+    /// Fewest nodes of a run.
     pub(crate) least_nodes: usize,
     pub(crate) best: ScheduleOf<S>,
     pub(crate) runs: u64,
@@ -48,7 +48,7 @@ impl<S: Scenario, F: Fn(Setup) -> S> Shrinking<'_, S, F> {
         }
     }
 
-    /// Takes `candidate` for the best, if it fails in the same way.
+    /// Replaces the best schedule by `candidate`, if that fails in the same way.
     fn attempt(&mut self, candidate: ScheduleOf<S>) -> bool {
         if self.steps_taken >= STEPS {
             return false;
@@ -102,7 +102,7 @@ impl<S: Scenario, F: Fn(Setup) -> S> Shrinking<'_, S, F> {
     fn make_milder(&mut self) {
         for at in 0..self.best.decisions.len() {
             for variant in 0..3 {
-                // Each of them ends: a number that is halved, or a fault that is gone.
+                // Each loop ends: a number is halved, or a fault is removed.
                 while let Some(milder) = milder(&self.best.decisions[at], variant, self.best.least_delay) {
                     let mut candidate = self.best.clone();
                     candidate.decisions[at] = milder;
@@ -128,7 +128,7 @@ impl<S: Scenario, F: Fn(Setup) -> S> Shrinking<'_, S, F> {
     }
 }
 
-/// Returns a milder form of a decision, of which there are up to three kinds.
+/// Returns a milder form of a decision; there are up to three variants.
 fn milder<C: Clone>(decision: &Decision<C>, variant: u8, least_delay: u64) -> Option<Decision<C>> {
     let halfway = |from: u64, to: u64| from + to.saturating_sub(from) / 2;
     let mut milder = decision.clone();

@@ -1,8 +1,8 @@
-//! Draws schedules that differ in kind.
+//! The drawing of schedules that differ in kind.
 //!
-//! A run in which everything goes wrong at once hides what goes wrong when only one thing does: a network that loses
-//! a third of its packets never fills a buffer. So each run draws *which* faults it has, each with probability one
-//! half, and how strong they are (Groce et al., *Swarm Testing*, 2012).
+//! A run with every fault at once hides mistakes that need only one: a network that loses a third of its packets never
+//! fills a buffer. So each run draws *which* faults it has, each with probability one half, and their strength (Groce
+//! et al., *Swarm Testing*, 2012).
 
 use std::ops::RangeInclusive;
 
@@ -11,48 +11,48 @@ use crate::node::{Node, Scenario};
 use crate::random::Random;
 use crate::schedule::{Decision, Schedule};
 
-/// How large runs are, and what may go wrong in them.
+/// The sizes of runs, and their worst faults.
 #[derive(Clone, Debug)]
 pub struct Swarm {
-    /// How many nodes.
+    /// The number of nodes.
     pub nodes: RangeInclusive<usize>,
-    /// How many commands of the application, over all nodes.
+    /// The number of commands of the application, over all nodes.
     pub commands: RangeInclusive<usize>,
-    /// How long commands and faults go on, in milliseconds.
+    /// The time in which commands and faults happen, in milliseconds.
     pub span_ms: RangeInclusive<u64>,
-    /// How long a run may take to settle after that, in milliseconds.
+    /// The time that a run may then take to settle, in milliseconds.
     pub settles_within_ms: u64,
-    /// The worst that may happen.
+    /// The worst faults of a run.
     pub worst: Faults,
-    /// How many steps a run may take; one that takes more has failed.
+    /// The most steps of a run; a run with more has failed.
     pub steps: u64,
 }
 
-/// The faults that may happen, each at most.
+/// The upper limits of the faults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Faults {
     /// The probability that a packet is lost.
     pub loss: f64,
     /// The probability that a packet arrives twice.
     pub duplicate: f64,
-    /// How long a packet takes, in milliseconds.
+    /// The delay of a packet, in milliseconds.
     pub delay_ms: u64,
-    /// How often the network is partitioned, one way or both ways.
+    /// The number of partitions, one way or both ways.
     pub partitions: u64,
-    /// How often nodes crash.
+    /// The number of crashes.
     pub crashes: u64,
-    /// True if a crash may take all state.
+    /// True if a crash may lose all state.
     pub lose_state: bool,
-    /// By how many per mille clocks go wrong.
+    /// The drift of clocks, in per mille.
     pub drift: u64,
-    /// By how many milliseconds clocks jump forwards.
+    /// The jump of clocks forwards, in milliseconds.
     pub jump_ms: u64,
-    /// By how many milliseconds clocks jump back.
+    /// The jump of clocks backwards, in milliseconds.
     pub jump_back_ms: u64,
 }
 
 impl Faults {
-    /// Nothing goes wrong.
+    /// No faults.
     pub const NONE: Self = Self {
         loss: 0.0,
         duplicate: 0.0,
@@ -67,7 +67,8 @@ impl Faults {
 }
 
 impl Default for Swarm {
-    /// Two to five nodes, up to twenty commands in two seconds, every fault but loss of state and time that goes back.
+    /// Returns a swarm of two to five nodes, with up to twenty commands in two seconds. It has every fault except loss
+    /// of state and clocks that jump backwards.
     fn default() -> Self {
         let worst = Faults {
             loss: 0.5,
@@ -97,7 +98,7 @@ impl Swarm {
         Random::new(seed, stream::SIZE).within(range) as usize
     }
 
-    /// Draws a run: all that is decided beforehand, and the conditions that packets meet.
+    /// Draws a run: its decisions, and the network conditions from which packets draw.
     pub(crate) fn draw<S: Scenario>(
         &self,
         seed: u64,
@@ -150,7 +151,7 @@ impl Swarm {
         (Schedule { seed, nodes, heals_at, settles_within, least_delay: delay.least(), decisions }, conditions)
     }
 
-    /// Draws the application's work: evenly spread or in bursts, from all nodes alike or mostly from one.
+    /// Draws the commands: evenly spread or in bursts, for all nodes alike or mostly for one.
     fn commands<S: Scenario>(
         &self,
         seed: u64,
@@ -160,7 +161,7 @@ impl Swarm {
     ) -> Vec<Decision<<S::Node as Node>::Command>> {
         let random = &mut Random::new(seed, stream::COMMANDS);
         let (least, most) = (*self.commands.start() as u64, *self.commands.end() as u64);
-        // All that is allowed, or an eighth.
+        // The allowed number of commands, or down to an eighth of it.
         let count = (random.within(least..=most) >> random.below(4)).max(least);
         let bursts: Vec<u64> = (0..random.within(1..=4)).map(|_| random.below(span)).collect();
         let (in_bursts, favourite) = (random.chance(0.5), random.chance(0.25).then(|| random.index(nodes)));
@@ -177,13 +178,13 @@ impl Swarm {
     }
 }
 
-/// Draws a part of the time: up to all that is left of it, or an eighth.
+/// Draws an interval of the time: up to all that remains, or an eighth of it.
 fn interval(random: &mut Random, span: u64) -> (u64, u64) {
     let from = random.below(span);
     (from, from + 1 + (random.below(span - from) >> random.below(4)))
 }
 
-/// The streams that are drawn from; links have those from 2^63 on.
+/// The random streams of the drawing; links have the streams from 2^63 on.
 mod stream {
     pub(super) const SIZE: u64 = (1 << 62) + 1;
     pub(super) const SPAN: u64 = (1 << 62) + 2;

@@ -1,15 +1,15 @@
-//! What a run does with each kind of fault, and with nodes that misbehave.
+//! Tests of a run with each kind of fault, and with nodes that misbehave.
 
 use happens_before_simulation::network::Partition;
 use happens_before_simulation::{
     Decision, FailureKind, Faults, Node, Random, RunResult, Scenario, Schedule, Step, Swarm, run,
 };
 
-/// A node that writes down what it is given, and does as it is told.
+/// A node that records its inputs and follows its orders.
 #[derive(Clone, Debug, Default)]
 struct Scribe {
     id: usize,
-    /// Survives a crash.
+    /// The part that survives a crash.
     disk: Vec<String>,
     memory: Vec<String>,
     out: Vec<(usize, u64)>,
@@ -64,7 +64,7 @@ impl Node for Scribe {
     }
 }
 
-/// Lets everything pass, and keeps the last state of each node.
+/// A scenario that allows everything, and keeps the last state of each node.
 #[derive(Debug, Default)]
 struct Desk {
     last: Vec<Scribe>,
@@ -117,9 +117,9 @@ fn a_crash_takes_what_is_not_durable_or_everything() {
             vec![
                 order(10, 0, Order::Send(1, 7)),
                 Decision::Crash { at: 20, until: 30, node: 1, loses_state },
-                order(21, 0, Order::Send(1, 8)), // arrives while it is down
-                order(22, 1, Order::Panic),      // is not asked while it is down
-                order(29, 0, Order::Send(1, 9)), // arrives after it
+                order(21, 0, Order::Send(1, 8)), // arrives while node 1 is down
+                order(22, 1, Order::Panic),      // is not given while node 1 is down
+                order(29, 0, Order::Send(1, 9)), // arrives after the crash
             ],
         );
         assert_eq!(outcome.failure, None);
@@ -140,10 +140,10 @@ fn all_nodes_are_back_when_the_faults_end() {
     let (desk, outcome) = play(2, vec![crash, again, late, order(1200, 0, Order::Send(1, 7))]);
     assert_eq!(outcome.failure, None);
     assert_eq!(desk.last[1].disk, ["starts at 1000", "7 from 0 at 1202"]);
-    assert_eq!(outcome.tally.crashes, 1, "who is down does not crash, and nobody does afterwards");
+    assert_eq!(outcome.tally.crashes, 1, "a node that is down does not crash, and none does after the faults");
 }
 
-/// Sets a deadline 50 ms after 100 ms of true time, and returns when it came: by the clock, and in truth.
+/// Sets a deadline 50 ms ahead at 100 ms of true time. Returns when it came, by the clock and by true time.
 fn deadline(clock: Decision<Order>) -> (String, u64) {
     let (desk, outcome) = play(1, vec![order(100, 0, Order::WakeAfter(50)), clock]);
     let woken = desk.last[0].disk.last().cloned().unwrap_or_default();
@@ -159,7 +159,7 @@ fn clocks_drift_and_jump_and_deadlines_follow() {
         (clock(0, 2000, 0), "woken at 250", 125), // set at 200 by this clock
         (clock(0, 500, 0), "woken at 100", 200),
         (clock(0, 1000, 400), "woken at 550", 150),
-        (clock(120, 1000, 400), "woken at 520", 120), // over the deadline: due at once
+        (clock(120, 1000, 400), "woken at 520", 120), // jumps over the deadline: due at once
         (clock(120, 1000, -100), "woken at 150", 250),
         (clock(140, 100, 0), "woken at 150", 240),
         (clock(0, 100, 0), "woken at 60", 600),
@@ -208,7 +208,7 @@ fn every_way_to_fail_is_told_apart() {
     assert_eq!(kind(endless), FailureKind::Endless);
 }
 
-/// Only one command of many is needed, and no fault.
+/// Of many commands only one is needed, and no fault.
 #[test]
 fn what_does_not_matter_is_left_out() {
     let swarm = Swarm { nodes: 2..=6, commands: 10..=20, ..Swarm::default() };

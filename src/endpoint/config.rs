@@ -43,7 +43,8 @@ pub struct EndpointConfig {
     /// The time to wait for an answer before asking or telling again, in milliseconds; the default is 200. It doubles
     /// each time that no answer comes.
     pub retry_ms: u64,
-    /// The longest that this wait becomes, in milliseconds; the default is 10,000.
+    /// The longest that this wait becomes, in milliseconds; the default is 10,000. On a network that loses much, a message
+    /// may be late by several such waits: choose less there, at the price of more packets while members are silent.
     pub retry_max_ms: u64,
 }
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Proves that the core, and the crates on it that are `no_std`, pull in no standard library unless asked to, in two ways. Each has a canary: the same
-# build with the core's `std` feature must fail, and for the right reason, or the check has gone blind.
+# Proves in two ways that the core, and the `no_std` crates on top of it, use no standard library unless asked to. Each
+# way has a canary: the same build with the core's `std` feature must fail for the right reason. Otherwise the check
+# proves nothing.
 #
-#   1. A static library with its own panic handler: std's would be the second, which is an error.
-#   2. A toolchain folder with nothing but core and alloc in it: any `extern crate std` is an error. This one
-#      looks at every crate in the tree, used or not.
+#   1. A static library with its own panic handler: the one of std would be a second, which is an error.
+#   2. A toolchain folder that holds only core and alloc: any `extern crate std` is an error. This checks every crate in
+#      the tree, used or not.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -27,7 +28,7 @@ must_fail_with() { # PATTERN WHAT COMMAND...
     exit 1
   elif ! grep -qE "$1" "$output"; then
     cat "$output"
-    echo "error: the canary failed, but not for its reason ($1): $2"
+    echo "error: the canary failed for another reason than $1: $2"
     exit 1
   fi
   echo "canary noticed: $2"

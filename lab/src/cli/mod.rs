@@ -1,7 +1,11 @@
-//! The command line: what can be asked for, and how the program ends.
+//! The command line: its options, and the exit codes.
 //!
-//! Exit codes: 0, all is well; 1, a run failed (the oracle found a violation, or the run came to a halt) or was given
-//! up; 2, the input or the command line is wrong or the answer cannot be written, with exactly one line on the standard error that begins `hb: `.
+//! Exit codes:
+//!
+//! - 0: all is well.
+//! - 1: a run failed or was given up. It fails if the oracle finds a violation, or if it comes to a halt.
+//! - 2: the input or the command line is wrong, or the output cannot be written. The standard error then holds exactly
+//!   one line, and it begins with `hb: `.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -26,19 +30,19 @@ use crate::words::{counted, thousands};
 
 mod order;
 
-/// How many events the built-in session has, unless told otherwise.
+/// Default number of events in the built-in session.
 const SESSION_EVENTS: u32 = 10_000;
 
-/// A run with more sites than this would mostly measure the patience of its user.
+/// Most sites of a run. More would mostly measure the patience of the user.
 const MOST_SITES: u64 = 1000;
 
-/// More events than this would fill the memory of a small machine: each takes some 300 bytes.
+/// Most events. Each takes some 300 bytes, so more would fill the memory of a small machine.
 const MOST_EVENTS: u32 = 5_000_000;
 
-/// How many authors a session has at most.
+/// Most authors of a session.
 const MOST_AUTHORS: u32 = 1000;
 
-/// What a session keeps grows with events times authors, once there are many of them.
+/// Most events times authors of a session: with many authors, its memory grows with this product.
 const LARGEST_SESSION: u64 = 100_000_000;
 
 /// The longest time that an option can name, in ticks.
@@ -50,10 +54,10 @@ const MOST_MEMORY: u64 = 1 << 20;
 /// Most seconds that git can be allowed: a day.
 const LONGEST_READING: u64 = 86_400;
 
-/// Tries happens-before out, on real histories and over real engines, and judges what comes out.
+/// Tests happens-before on real histories and over real engines, and judges the results.
 #[derive(Debug, Parser)]
 #[command(name = "hb", version, max_term_width = 100, subcommand_required = true)]
-#[command(after_help = "Try `hb replay` and `hb order` first; with --help each explains everything.")]
+#[command(after_help = "Begin with `hb replay` and `hb order`; the --help of each explains all its options.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -70,11 +74,11 @@ enum Command {
 
 /// Replays a history over sites whose network loses, repeats and reorders, and judges the run.
 ///
-/// A history says who wrote what, and what she had seen then. Node a of it lives at site a mod N. A site sends
-/// an event once it has delivered the event's parents; they are the message's dependencies. The network loses,
-/// repeats, delays, reorders and partitions, all in virtual time and from one seed. Every site delivers through
-/// a CausalBuffer and asks the others for what is missing. An oracle that shares no code with the buffer watches
-/// every delivery.
+/// A history records who wrote each event, and which events the author had seen by then. Node a of the history lives at
+/// site a mod N. A site sends an event once it has delivered the event's parents; they are the message's dependencies.
+/// The network loses, repeats, delays, reorders and partitions, all in virtual time and from one seed. Every site
+/// delivers through a CausalBuffer and asks the others for missing messages. An oracle that shares no code with the
+/// buffer checks every delivery.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 struct Replay {
@@ -93,9 +97,9 @@ Examples:
   hb replay
       a built-in session of five authors over five sites on a bad network
   hb replay --trace friendsforever.json.gz --loss 0.2 --duplicate 0.2 --reorder 64
-      two people's real editing history, on a worse one
+      the real editing history of two people, on a worse network
   hb replay --git . --nodes 2
-      the commits of the repository you stand in
+      the commits of the repository in the current folder
   hb replay --events 16 --authors 3 --nodes 3 --reorder 8 --svg run.svg
       a run small enough to look at
   hb replay --hold 8 --partitions 5
@@ -109,35 +113,35 @@ violation in words; 2 if the input or an option is wrong, or the report cannot b
 #[derive(Debug, Args)]
 #[command(next_help_heading = "History (without one: a built-in session)")]
 struct Source {
-    /// Replay a concurrent editing trace: JSON, gzip or not, at most 1 GiB packed or unpacked.
+    /// Replay a concurrent editing trace: JSON, plain or gzip, at most 1 GiB packed or unpacked.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["git", "authors"])]
     trace: Option<PathBuf>,
 
     /// Replay the commit graph of a git repository: all branches and tags.
     ///
-    /// Each commit is an event and its parents are the dependencies. An author who works concurrently with
-    /// herself becomes several nodes. Names follow the committed .mailmap. Where a shallow clone is cut off, its
-    /// oldest commits count as beginnings. The program git must be installed; it fetches nothing, and runs no
-    /// program that the repository names.
+    /// Each commit is an event, and its parents are the dependencies. An author whose commits are concurrent with each
+    /// other becomes several nodes. Names follow the committed .mailmap. In a shallow clone, the oldest commits count
+    /// as beginnings. The program git must be installed; it fetches nothing, and runs no program that the repository
+    /// names.
     #[arg(long, value_name = "DIR", conflicts_with = "authors")]
     git: Option<PathBuf>,
 
-    /// How many events, at most 5,000,000: the built-in session writes so many (10,000 if not given); of a trace
-    /// or a repository only the first so many are replayed.
+    /// The number of events, at most 5,000,000. The built-in session writes this many (10,000 if not given); of a trace
+    /// or a repository, only the first are replayed.
     #[arg(long, value_name = "COUNT", value_parser = count(MOST_EVENTS))]
     events: Option<u32>,
 
-    /// How many authors the built-in session has, at most 1000; events times authors are at most 100,000,000.
+    /// The number of authors in the built-in session, at most 1000. Events times authors may be at most 100,000,000.
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = count(MOST_AUTHORS))]
     authors: u32,
 
-    /// How many MiB of memory the history of a trace or a repository may take while it is read, and its replay after
-    /// that; git may allocate as much.
+    /// The memory limit, in MiB, for reading the history of a trace or a repository, and then for its replay. Git may
+    /// allocate as much again.
     #[arg(long, value_name = "MIB", default_value_t = Budget::DEFAULT_MIB as u64,
           value_parser = clap::value_parser!(u64).range(1..=MOST_MEMORY))]
     memory: u64,
 
-    /// How many seconds git may take, before it is stopped, to find the repository and to list its commits.
+    /// The time limit, in seconds, for git to find the repository, and again for it to list the commits.
     #[arg(long, value_name = "SECONDS", default_value_t = git::DEFAULT_TIME.as_secs(),
           value_parser = clap::value_parser!(u64).range(1..=LONGEST_READING))]
     time_limit: u64,
@@ -146,68 +150,68 @@ struct Source {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sites and network")]
 struct Run {
-    /// How many sites the nodes of the history live at.
+    /// The number of sites at which the nodes of the history live.
     #[arg(long, value_name = "COUNT", default_value_t = 5,
           value_parser = clap::value_parser!(u64).range(1..=MOST_SITES))]
     nodes: u64,
 
     /// The probability that a packet is lost, 0 to 1.
     ///
-    /// The run takes the longer the more is lost. Up to 0.98 it comes to its end; beyond that it may be given up,
-    /// when nothing has been delivered for very long.
+    /// A run takes longer the more is lost. Up to 0.98 it ends by itself; beyond that it may be given up, once nothing
+    /// has been delivered for very long.
     #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = probability)]
     loss: f64,
 
-    /// The probability that a packet that is not lost arrives twice, 0 to 1.
+    /// The probability that a packet arrives twice, if it is not lost, 0 to 1.
     #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = probability)]
     duplicate: f64,
 
-    /// By how many ticks at most a copy is late, so that others overtake it; a site sends one new event a tick.
+    /// The most ticks by which a copy may be late, so that others overtake it. A site sends one new event a tick.
     #[arg(long, value_name = "TICKS", default_value_t = 32, value_parser = ticks(0))]
     reorder: u64,
 
-    /// How many ticks every copy takes at least.
+    /// The fewest ticks that a copy takes.
     #[arg(long, value_name = "TICKS", default_value_t = 1, value_parser = ticks(1))]
     delay: u64,
 
-    /// How many times the sites are split into two groups that cannot reach each other.
+    /// The number of times that the sites are split into two groups that cannot reach each other.
     #[arg(long, value_name = "COUNT", default_value_t = 2,
           value_parser = clap::value_parser!(u64).range(..=1000))]
     partitions: u64,
 
-    /// The seed of all chances: the same seed gives the same run.
+    /// The seed of all random choices: the same seed gives the same run.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
 
-    /// After how many ticks a site asks for what is missing; if not given, as long as question and answer take.
+    /// The ticks after which a site asks for missing messages; if not given, the time of a question and its answer.
     #[arg(long, value_name = "TICKS", value_parser = ticks(1))]
     timeout: Option<u64>,
 
-    /// How often a site that sends nothing announces what it has; if not given, every fourth time-out.
+    /// The ticks after which a site that sends nothing announces its messages; if not given, four time-outs.
     #[arg(long, value_name = "TICKS", value_parser = ticks(1))]
     announce: Option<u64>,
 
-    /// Lie to the oracle in the middle of the run, to see that it notices: the run must fail.
+    /// Lie to the oracle in the middle of the run, to test the oracle: the run must fail.
     #[arg(long, value_name = "LIE")]
     canary: Option<ReplayCanary>,
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "BufferLimits of each site's buffer")]
+#[command(next_help_heading = "Limits of each site's buffer")]
 struct LimitOptions {
-    /// How many messages may be held back. What is refused is asked for again later.
+    /// The most messages that may be held back. Refused messages are requested again later.
     #[arg(long, value_name = "COUNT")]
     hold: Option<usize>,
 
-    /// How far ahead of what is delivered a counter may be.
+    /// The most by which a counter may be ahead of the delivered messages.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     horizon: Option<u64>,
 
-    /// How many nodes may be known; if not given, enough for the history.
+    /// The most nodes that may be known; if not given, enough for the history.
     #[arg(long, value_name = "COUNT")]
     node_limit: Option<usize>,
 
-    /// How many dependencies a message may have; if not given, enough for the history.
+    /// The most dependencies that a message may have; if not given, enough for the history.
     #[arg(long, value_name = "COUNT")]
     dependency_limit: Option<usize>,
 }
@@ -215,7 +219,7 @@ struct LimitOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 struct Output {
-    /// Draw the space-time diagram of a run that is small enough to read.
+    /// Draw the space-time diagram of the run, if it is small enough to read.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
@@ -239,7 +243,7 @@ fn ticks(least: u64) -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(least..=LONGEST_TIME)
 }
 
-/// Runs the program with the arguments it was called with.
+/// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
     match interrupt::install() {
         Ok(()) => run(std::env::args_os()),
@@ -247,7 +251,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs the program with these arguments, the first of which is its name.
+/// Runs the program with these arguments; the first is the program's name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let ended = match Cli::try_parse_from(&arguments) {
@@ -256,7 +260,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         #[cfg(feature = "postgres")]
         Ok(Cli { command: Command::OrderWorker }) => crate::order::worker(),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            // To the standard output, with colours on a terminal.
+            // Help goes to the standard output, with colours on a terminal.
             output::printed(error.print()).map(|()| true)
         }
         Err(error) => {
@@ -271,18 +275,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Says what is wrong with the input or the output.
+/// Writes a fault of the input or the output to the standard error.
 fn fail(error: &InputError) -> ExitCode {
-    // Nothing is left to be done if not even this can be said.
+    // If even this cannot be written, nothing is left to do.
     let _ = writeln!(io::stderr(), "hb: {error}");
     ExitCode::from(2)
 }
 
-/// Puts a wrong command line into one line, and says which command's help helps.
+/// Puts a fault of the command line into one line, and names the command whose help explains it.
 fn usage(error: &clap::Error, command: &str) -> InputError {
     let bare = [ErrorKind::MissingSubcommand, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
     if bare.contains(&error.kind()) {
-        let what = "say what to do, for instance `hb replay`; `hb --help` lists it";
+        let what = "no command given; try `hb replay`, or `hb --help` for the list";
         return InputError { place: "command line".to_owned(), what: what.to_owned() };
     }
     let text = error.render().to_string();
@@ -293,7 +297,7 @@ fn usage(error: &clap::Error, command: &str) -> InputError {
     InputError { place: "command line".to_owned(), what: format!("{what}; see `hb {command} --help`") }
 }
 
-/// Replays, and returns whether all is well.
+/// Replays a history. Returns whether all is well.
 fn replay(options: &Replay) -> Result<bool, InputError> {
     let history = options.source.read(options.run.seed)?;
     let settings = options.settings(&history)?;
@@ -316,7 +320,7 @@ fn replay(options: &Replay) -> Result<bool, InputError> {
 }
 
 impl Source {
-    /// Returns how many bytes a recorded history may take. The options of a built-in session bound what it takes.
+    /// Returns the most bytes that a recorded history may take; `None` for a built-in session, which its options bound.
     fn memory_limit(&self) -> Option<u64> {
         (self.trace.is_some() || self.git.is_some()).then_some(self.memory << 20)
     }
@@ -336,7 +340,7 @@ impl Source {
                 if u64::from(shape.events) * u64::from(shape.authors) > LARGEST_SESSION {
                     let (events, authors) = (u64::from(shape.events), u64::from(shape.authors));
                     let what = format!(
-                        "{} of {} do not fit into the memory; events times authors may be {}",
+                        "{} of {} do not fit into memory; events times authors may be at most {}",
                         counted(events, "event"),
                         counted(authors, "author"),
                         thousands(LARGEST_SESSION)
@@ -377,7 +381,7 @@ impl Replay {
                 );
                 return Err(InputError { place: "--memory".to_owned(), what });
             }
-            // A quarter for all that is held back.
+            // A quarter of the memory for all messages that are held back.
             limits.bytes = usize::try_from(memory / 4 / sites).unwrap_or(usize::MAX);
         }
         if limits.nodes < history.nodes() {
@@ -422,7 +426,7 @@ mod tests {
     #[test]
     fn a_wrong_command_line_takes_one_line() {
         for (arguments, expected) in [
-            (vec!["hb"], "say what to do"),
+            (vec!["hb"], "no command given"),
             (vec!["hb", "replai"], "unrecognized subcommand 'replai'"),
             (vec!["hb", "replay", "--loss", "1.5"], "a probability is a number from 0 to 1"),
             (vec!["hb", "replay", "--loss", "NaN"], "a probability is a number from 0 to 1"),

@@ -1,4 +1,4 @@
-//! `hb order`: what can be asked for, and whether it can be done.
+//! The command `hb order`: its options, and the checks before a run.
 
 use clap::Args;
 
@@ -10,22 +10,23 @@ use crate::output;
 use crate::progress::Progress;
 use crate::words::{counted, thousands};
 
-/// A run with more publishers, or more subscribers, would mostly measure the machine.
+/// Most publishers, and most subscribers, of a run. More would mostly measure the machine.
 const MOST_WORKERS: u32 = 100;
 
-/// All that is said is kept for the oracle: some 100 bytes a delivery.
+/// Most deliveries of a run: all are kept for the oracle, at some 100 bytes each.
 const MOST_DELIVERIES: u64 = 20_000_000;
 
-/// More faults of a kind than this would mostly be waiting.
+/// Most faults of a kind. More would mostly be waiting.
 const MOST_FAULTS: u64 = 10_000;
 
 /// Puts messages in one order over a real engine, with faults on purpose, and judges what every subscriber delivers.
 ///
-/// Publishers take a number from a counter each, and write their message into the slot of that number, which is written
-/// once. Subscribers deliver the slots in order and fill the holes that stay. Publishers are killed with a number in
-/// their hand, subscribers after they have delivered what they have not saved, writes stall until their slot is filled,
-/// the counter is set back behind everyone's back. An oracle that shares no code with them judges the outcome: the same
-/// order everywhere, nothing acknowledged lost, nothing twice, each publisher's own order kept.
+/// Each publisher takes a number from a counter and writes its message into the slot with that number. A slot is
+/// written only once. Subscribers deliver the slots in order and fill the holes that remain. The faults: publishers are
+/// killed after taking a number; subscribers are killed after deliveries that they have not saved; writes stall until
+/// their slot is filled; the counter is set back without notice. An oracle that shares no code with them judges the
+/// outcome: the same order everywhere, nothing acknowledged lost, nothing twice, and each publisher's messages in the
+/// order of their sending.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Order {
@@ -43,11 +44,11 @@ Examples:
   hb order
       four publishers and two subscribers in memory, with some of each fault
   hb order --engine redb:orders.redb
-      the same on disk; once more, and it goes on where the log ends
+      the same on disk; a second run continues where the log ends
   hb order --engine postgres://me@localhost/orders --publishers 8
       processes over PostgreSQL, killed with signal 9; needs a build with --features postgres
   hb order --messages 100 --kill 100 --stall 0 --reset-counter 0
-      every fourth message costs a publisher its life
+      a publisher is killed at every fourth message
   hb order --canary lose
       the oracle is lied to, so the run must fail
 
@@ -56,66 +57,67 @@ words, or if the engine does not answer; 2 if an option is wrong, the engine can
 the report cannot be written.";
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Who publishes what, and where")]
+#[command(next_help_heading = "Engine, publishers and subscribers")]
 struct Run {
-    /// The place of counter and log: memory, redb:PATH or postgres:URL.
+    /// The engine that holds counter and log: memory, redb:PATH or postgres:URL.
     ///
-    /// Over memory and redb, publishers and subscribers are threads; over PostgreSQL they are processes. URL is a URL or
-    /// a connection string of libpq. In a file and in a database the log is named `hb order`, and a run goes on
-    /// where it ends; one run at a time, since each begins an epoch that shuts out those before.
+    /// Over memory and redb, publishers and subscribers are threads; over PostgreSQL they are processes. URL is a URL
+    /// or a connection string of libpq. In a file and in a database the log is named `hb order`, and a run continues at
+    /// its end. Only one run at a time is possible: each begins an epoch that shuts out the earlier ones.
     #[arg(long, value_name = "ENGINE", default_value = "memory")]
     engine: Engine,
 
-    /// How many publishers, at most 100.
+    /// The number of publishers, at most 100.
     #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = count(MOST_WORKERS))]
     publishers: u32,
 
-    /// How many subscribers, at most 100.
+    /// The number of subscribers, at most 100.
     #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = count(MOST_WORKERS))]
     subscribers: u32,
 
-    /// How many messages each publisher publishes; if not given, 2,000 in memory and 100 elsewhere.
+    /// The number of messages of each publisher; if not given, 2,000 in memory and 100 elsewhere.
     #[arg(long, value_name = "COUNT", value_parser = count(u32::MAX))]
     messages: Option<u32>,
 
-    /// The seed of the faults: the same seed gives the same ones, though not the same order.
+    /// The seed of the faults: the same seed gives the same faults, but not the same order.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
 
-    /// For how many milliseconds a subscriber waits for a hole at first, before it fills it; if not given, 10 in memory and
-    /// 100 elsewhere.
+    /// The time, in milliseconds, for which a subscriber first waits before it fills a hole; if not given, 10 in memory
+    /// and 100 elsewhere.
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     timeout: Option<u64>,
 
-    /// Lie to the oracle about the middle of the run, to see that it notices: the run must fail.
+    /// Lie to the oracle about the middle of the run, to test the oracle: the run must fail.
     #[arg(long, value_name = "LIE")]
     canary: Option<OrderCanary>,
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Faults (some of each if not given; of the publishers at most one a message)")]
+#[command(next_help_heading = "Faults (if not given, some of each; at most one publisher fault a message)")]
 struct Faults {
-    /// How many times a publisher is killed: in turn with a number in its hand that nobody else knows, which leaves a hole;
-    /// after a write that nobody else knows of, which puts the message there twice; in the middle of a write, and just before
-    /// one. Each time a successor settles what was outstanding, and goes on.
+    /// The number of times a publisher is killed. The moments take turns: after it took a number that nobody else
+    /// knows, which leaves a hole; after a write that nobody else knows of, so that the message is sent twice; in the
+    /// middle of a write; just before a write. Each time a successor settles the outstanding message and continues.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
     kill: Option<u64>,
 
-    /// How many times a subscriber is killed after it has delivered a message. It saves its place after every tenth;
-    /// there its successor goes on, and delivers again what came after it.
+    /// The number of times a subscriber is killed after it has delivered a message. It saves its place after every
+    /// tenth message; its successor continues there, and delivers the later ones again.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
     kill_subscribers: Option<u64>,
 
-    /// How many writes stall until somebody has filled their slot; then the publisher takes a new number.
+    /// The number of writes that stall until a subscriber has filled their slot. The publisher then takes a new
+    /// number.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
     stall: Option<u64>,
 
-    /// How many times the counter is set back by up to 50 numbers, which it then gives once more.
+    /// The number of times the counter is set back by up to 50 numbers, which it then gives out once more.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
     reset_counter: Option<u64>,
 }
 
-/// Runs, and returns whether all is well.
+/// Runs publishers and subscribers. Returns whether all is well.
 pub(super) fn order(options: &Order) -> Result<bool, InputError> {
     let settings = options.settings()?;
     let deliveries = settings.in_all() * settings.subscribers as u64;
@@ -134,7 +136,7 @@ pub(super) fn order(options: &Order) -> Result<bool, InputError> {
     Ok(outcome.verdict.is_ok())
 }
 
-/// How many messages a second there were since it was last looked at.
+/// The rate of messages a second since it was last read.
 struct Throughput {
     at: std::time::Instant,
     before: u64,
@@ -164,10 +166,10 @@ impl Order {
             let most = thousands(MOST_DELIVERIES);
             return wrong(
                 "--messages",
-                format!("{all} at {sites} do not fit into the memory; {most} deliveries do"),
+                format!("{all} at {sites} do not fit into memory; at most {most} deliveries do"),
             );
         }
-        // Of a short run, they leave most messages alone.
+        // In a short run, the faults leave most messages alone.
         let some = |asked: Option<u64>, usual: u64| asked.unwrap_or(usual.min(in_all / 20));
         let Faults { kill, kill_subscribers, stall, reset_counter } = self.faults;
         let (kill, stall, reset_counter) = (some(kill, 6), some(stall, 4), some(reset_counter, 2));
@@ -176,7 +178,10 @@ impl Order {
             let faults = counted(kill + stall + reset_counter, "fault");
             return wrong(
                 "--kill",
-                format!("{faults} do not fit: there is one a message, and {}", counted(in_all, "message")),
+                format!(
+                    "{faults} do not fit: a message meets at most one, and there are only {}",
+                    counted(in_all, "message")
+                ),
             );
         }
         let room = Plan::room_for_resets(publishers, messages);
@@ -185,14 +190,14 @@ impl Order {
         }
         if kill_subscribers > in_all * u64::from(subscribers) {
             let most = thousands(in_all * u64::from(subscribers));
-            return wrong("--kill-subscribers", format!("at most {most}: once after each delivery"));
+            return wrong("--kill-subscribers", format!("at most {most}: one after each delivery"));
         }
         if kill_subscribers == 0 && canary == Some(OrderCanary::Resume) {
             let what = "a subscriber must be killed to lie about where it goes on; see --kill-subscribers";
             return wrong("--canary", what.to_owned());
         }
         if messages < 2 && canary.is_some() {
-            return wrong("--canary", "there must be 2 messages a publisher to lie about".to_owned());
+            return wrong("--canary", "needs at least 2 messages a publisher to lie about".to_owned());
         }
         Ok(OrderSettings {
             engine: engine.clone(),

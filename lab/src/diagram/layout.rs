@@ -1,4 +1,4 @@
-//! Where things go in the space-time diagram: ticks across, sites down, held messages in lanes beside the lines.
+//! The layout of the space-time diagram: ticks across, sites down, held messages in lanes beside the lines.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use crate::replay::{FlightEnd, Recording};
 /// The distance between two marks of one site and tick, and the least distance between two ticks.
 const STEP: f64 = 21.0;
 
-/// How wide a tick is where nothing happens, up to [`LONGEST_WAIT`].
+/// The width of a tick in which nothing happens; the total stops at [`LONGEST_WAIT`].
 const TICK: f64 = 5.0;
 
-/// How wide a wait is drawn at most, however long it is.
+/// The greatest width of a wait, however long it is.
 const LONGEST_WAIT: f64 = 44.0;
 
-/// Ticks to the left edge of which things are drawn. Monotone, but not to scale: every tick in which something
+/// The mapping from ticks to the left edges of their drawings. Monotone, but not to scale: a tick in which something
 /// happens is as wide as its marks need, and long waits are shortened.
 #[derive(Debug)]
 pub(super) struct TimeAxis {
@@ -24,7 +24,7 @@ pub(super) struct TimeAxis {
 }
 
 impl TimeAxis {
-    /// Lays out ticks from `left` on; each comes with how many marks it has at its busiest site.
+    /// Lays out ticks from `left` on; each comes with the number of its marks at its busiest site.
     fn new(left: f64, ticks: &BTreeMap<Tick, usize>) -> Self {
         let mut at = BTreeMap::new();
         let mut x = left;
@@ -41,7 +41,7 @@ impl TimeAxis {
         Self { at, end }
     }
 
-    /// Returns the place of a tick; between two known ones for one in which nothing happens.
+    /// Returns the place of a tick. A tick in which nothing happens lies between its neighbours.
     pub(super) fn x(&self, tick: Tick) -> f64 {
         let before = self.at.range(..=tick).next_back();
         let after = self.at.range(tick..).next();
@@ -54,7 +54,7 @@ impl TimeAxis {
         }
     }
 
-    /// Returns ticks to be labelled, at least so far apart, with their places.
+    /// Returns the ticks to label and their places, at least `apart` from each other.
     pub(super) fn labels(&self, apart: f64) -> Vec<(Tick, f64)> {
         let mut labels: Vec<(Tick, f64)> = Vec::new();
         for (&tick, &x) in &self.at {
@@ -74,7 +74,7 @@ pub(super) struct Held {
     pub(super) arrived: Tick,
     pub(super) left: f64,
     pub(super) right: f64,
-    /// True if the lane is above the site's line, where the message came from above.
+    /// True if the lane is above the site's line, because the message came from above.
     pub(super) above: bool,
     /// The lane's number, from the line outwards.
     pub(super) lane: usize,
@@ -104,8 +104,8 @@ const BETWEEN: f64 = 84.0;
 impl Layout {
     /// Lays out a recording whose first line is below `top` and whose time begins at `left`.
     pub(super) fn new(recording: &Recording, sites: usize, left: f64, top: f64) -> Self {
-        // The marks of each site and tick, in order. What is sent is delivered at once at its own site, so that
-        // the deliveries are all the marks there are.
+        // The marks of each site and tick, in order. A site delivers its own events when it sends them, so the
+        // deliveries are all the marks.
         let mut in_tick: BTreeMap<(Tick, usize), usize> = BTreeMap::new();
         let mut ticks: BTreeMap<Tick, usize> = BTreeMap::new();
         let mut order = Vec::new();
@@ -144,7 +144,7 @@ impl Layout {
         Self { axis, marks, held, lines, bottom: y + FIRST_LANE }
     }
 
-    /// Returns where an event is sent or delivered at a site, if it was.
+    /// Returns the place at which a site sends or delivers an event; `None` if it does neither.
     pub(super) fn mark(&self, site: usize, event: Event) -> Option<f64> {
         self.marks.get(&(site, event)).copied()
     }
@@ -156,7 +156,7 @@ impl Layout {
     }
 }
 
-/// Gives every message that was held back the lowest lane that is free all the time.
+/// Gives every held message the lowest lane that is free for its whole time.
 fn lanes(recording: &Recording, axis: &TimeAxis, marks: &BTreeMap<(usize, Event), f64>) -> Vec<Held> {
     let mut held: Vec<Held> = Vec::new();
     for flight in &recording.flights {

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Time is not to scale: every tick in which something happens gets the room that it needs, and long waits are
-//! shortened; the axis says which tick is where.
+//! shortened. The axis shows the place of each tick.
 
 mod layout;
 
@@ -20,16 +20,16 @@ use crate::replay::{Flight, FlightEnd, ReplayFailure, ReplayResult};
 use crate::words::counted;
 use layout::Layout;
 
-/// How many events can be told apart in one picture.
+/// Most events that can be told apart in one picture.
 pub const MOST_EVENTS: usize = 40;
 
-/// How many sites.
+/// Most sites in one picture.
 pub const MOST_SITES: usize = 8;
 
-/// How many events times sites: what there is to draw.
+/// Most events times sites in one picture, as each event has a mark at each site.
 pub const MOST_MARKS: usize = 160;
 
-/// Colours that can be told apart, also by people who see fewer of them; dark enough for white letters.
+/// Colours that can be told apart, also with colour blindness; dark enough for white letters.
 const COLOURS: [&str; 9] =
     ["#1f6fb4", "#c2501b", "#2a8a57", "#8a4fae", "#b3366b", "#6d6a1c", "#1c8a93", "#7a5230", "#4d5a6b"];
 
@@ -38,7 +38,7 @@ const TOP: f64 = 96.0;
 const INK: &str = "#26303a";
 const FAINT: &str = "#77828d";
 
-/// Says why a run would not be readable, if it would not.
+/// Returns the reason why a run would not be readable; `None` if it would be.
 pub fn refusal(events: usize, sites: usize) -> Option<String> {
     let fits = events <= MOST_EVENTS && sites <= MOST_SITES && events * sites <= MOST_MARKS;
     (!fits).then(|| {
@@ -73,7 +73,7 @@ fn letters(node: u32) -> String {
     letters.iter().rev().map(|&letter| char::from(letter)).collect()
 }
 
-/// Makes text safe to stand in SVG: what names of authors hold is anybody's guess.
+/// Makes text safe for SVG: the name of an author can hold any character.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -82,7 +82,7 @@ fn escape(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
-            // Most control characters cannot stand in XML, not even escaped; neither can these two.
+            // Most control characters are not allowed in XML, not even escaped; nor are these two.
             '\u{fffe}' | '\u{ffff}' => escaped.push(' '),
             letter if letter.is_control() => escaped.push(' '),
             letter => escaped.push(letter),
@@ -184,7 +184,7 @@ impl Picture<'_> {
                 partition.from,
                 partition.until
             )?;
-            // Where partitions follow each other closely, the label of the first must do.
+            // Where partitions follow each other closely, the label of the first must suffice.
             if left >= free_from {
                 free_from = left + 12.0 + 5.6 * label.len() as f64;
                 writeln!(
@@ -233,7 +233,7 @@ impl Picture<'_> {
         Ok(())
     }
 
-    /// Draws the way of one copy: to its delivery, or to the lane in which it is held back.
+    /// Draws the path of one copy: to its delivery, or to the lane in which it is held back.
     fn flight(&self, svg: &mut String, flight: &Flight) -> std::fmt::Result {
         let Flight { event, from, to, sent, asked_for, end } = *flight;
         let (colour, label) = (self.colour(event), self.label(event));
@@ -256,7 +256,7 @@ impl Picture<'_> {
                 )
             }
             FlightEnd::Lost => {
-                // A stub that leads nowhere, in the direction of where it was to go.
+                // A stub that ends on its way, in the direction of the destination.
                 let towards = (start.0 + 26.0, start.1 + (line - start.1).signum() * 34.0);
                 let ((x1, y1), (x2, y2)) = shortened(start, towards, if asked_for { 0.0 } else { 10.0 }, 0.0);
                 writeln!(
@@ -266,7 +266,7 @@ impl Picture<'_> {
                     y2 - 3.0
                 )
             }
-            // Copies that change nothing would only hide the others.
+            // Copies that change nothing would hide the others.
             FlightEnd::Duplicate { .. } | FlightEnd::Refused { .. } => Ok(()),
         }
     }
@@ -372,7 +372,7 @@ impl Picture<'_> {
     }
 }
 
-/// Returns a line without its first and its last so many pixels.
+/// Shortens a line by `first` pixels at its start and by `last` at its end.
 fn shortened(from: (f64, f64), to: (f64, f64), first: f64, last: f64) -> ((f64, f64), (f64, f64)) {
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     let length = dx.hypot(dy).max(1.0);

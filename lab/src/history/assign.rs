@@ -1,37 +1,37 @@
-//! Who is a node: gives every event to a node whose events follow one another.
+//! The assignment of events to nodes: the events of a node follow one another.
 //!
 //! # The problem
 //!
-//! A dot says "the third event of node a", which means something only if a's events are totally ordered by
-//! causality. A person in front of two machines, or a commit under her name on two branches, is not.
+//! A dot, such as "the third event of node a", has a meaning only if a's events are totally ordered by causality. The
+//! events of a person are not, if she works on two machines or commits to two branches.
 //!
 //! # The algorithm
 //!
-//! Events are visited in topological order. With each goes its *reach*: for every node, how many of the node's
-//! events are in the event's past. Then
+//! Events are visited in topological order. Each event has a *reach*: for every node, the number of the node's events
+//! in the event's past.
 //!
-//! 1. the reach of an event is the maximum of its parents' reaches, entry by entry, plus the event itself;
-//! 2. an event may extend a node of its author if **the node's latest event is in the event's past**, that is
-//!    if the node's entry in the reach is the number of events that the node has. This is exact, so what is
-//!    built is sound: each event of a node has the previous one in its past;
-//! 3. which node is extended is a greedy choice: the one of a parent if possible, else the one used most
-//!    recently. At most [`LOOKED_AT`] of the author's nodes are looked at, so that an author with thousands of
-//!    branches costs no more than others; if none of them will do, the event begins a new node. More nodes
-//!    than necessary are a loss of compactness, never of truth.
+//! 1. The reach of an event is the maximum of its parents' reaches, entry by entry, plus the event itself.
+//! 2. An event may extend a node of its author if **the node's latest event is in the event's past**: the node's entry
+//!    in the reach equals the number of its events. This test is exact, so the result is sound: each event of a node
+//!    has the previous one in its past.
+//! 3. The choice of the node is greedy: the node of a parent if possible, else the one used most recently. At most
+//!    [`LOOKED_AT`] of the author's nodes are tried, so that an author with thousands of branches costs no more than
+//!    others. If none fits, the event begins a new node. More nodes than necessary make the history less compact, but
+//!    never wrong.
 //!
 //! # Complexity
 //!
-//! A reach is a tree whose parts are shared until one side writes, with parts only where an entry is not 0. An event with
+//! A reach is a tree. Its parts are shared until one side writes, and exist only where an entry is not 0. An event with
 //! one parent that has no other child takes over its parent's reach: O(1). An event with several children costs each
-//! child a path, O(log nodes). A merge looks only at parts that differ, and makes new ones only where neither side has
+//! child a path, O(log nodes). A merge visits only parts that differ, and makes new ones only where neither side has
 //! the maximum. A reach is given back once the last child has been visited.
 //!
-//! Many open branches with truly different pasts still take branches times nodes. So every
-//! part is counted in the [`Budget`], which is looked at after each merge.
+//! Many open branches with different pasts still need memory in proportion to branches times nodes. So every part is
+//! counted in the [`Budget`], which is checked after each merge.
 //!
 //! # Sources
 //!
-//! Decomposition of a partial order into chains: Dilworth (1950); greedy and online, so not minimal.
+//! Decomposition of a partial order into chains: Dilworth (1950). Here it is greedy and online, so not minimal.
 
 use std::rc::Rc;
 
@@ -39,22 +39,22 @@ use super::{HistoryError, Lists, NodeNumber, Told};
 use crate::budget::{Budget, OverBudget};
 use crate::words::shortened;
 
-/// How many nodes of an author are tried before she gets a new one.
+/// Most nodes of an author that are tried before she gets a new one.
 const LOOKED_AT: usize = 64;
 
-/// Entries a leaf of a reach; a leaf is as large as a branch.
+/// Entries in a leaf of a reach; a leaf is as large as a branch.
 const LEAF: usize = 64;
 
-/// Children a branch of a reach.
+/// Children of a branch of a reach.
 const BRANCH: usize = 32;
 
-/// Which node each event belongs to, and which author each node belongs to.
+/// The node of each event, and the author of each node.
 pub(super) struct Assigned {
     pub(super) nodes: Vec<NodeNumber>,
     pub(super) author_of: Vec<u32>,
 }
 
-/// One node an author.
+/// Assigns one node to each author.
 ///
 /// # Errors
 ///
@@ -82,7 +82,7 @@ pub(super) fn whole(
     Ok(walk.done())
 }
 
-/// As many nodes an author as it takes.
+/// Assigns to each author enough nodes to keep the events of each node ordered.
 ///
 /// # Errors
 ///
@@ -112,7 +112,7 @@ pub(super) fn split(
     Ok(walk.done())
 }
 
-/// Finds events that depend on each other in a circle, each on the next, if there are any.
+/// Finds a cycle: events of which each depends on the next, and the last on the first. `None` if there is none.
 ///
 /// # Errors
 ///
@@ -121,11 +121,11 @@ pub(super) fn find_cycle(parents: &Lists, budget: &Budget) -> Result<Option<Vec<
     const UNSEEN: u8 = 0;
     const OPEN: u8 = 1;
     const DONE: u8 = 2;
-    // A state an event, a path that may have all of them, and a circle that may be the whole path.
+    // One state an event, a path of at most all events, and a cycle of at most the whole path.
     budget.take(parents.len().saturating_mul(1 + 2 * size_of::<(u32, usize)>() + 2 * size_of::<usize>()))?;
     let mut state = vec![UNSEEN; parents.len()];
     for root in 0..parents.len() as u32 {
-        // Depth first without recursion: the open events, each with the number of the parent to look at next.
+        // Depth first without recursion: the open events, each with the number of its next parent to visit.
         let mut path: Vec<(u32, usize)> = vec![(root, 0)];
         if state[root as usize] != UNSEEN {
             continue;
@@ -155,7 +155,7 @@ pub(super) fn find_cycle(parents: &Lists, budget: &Budget) -> Result<Option<Vec<
 struct Walk<'a> {
     budget: &'a Budget,
     parents: &'a Lists,
-    /// How many children of an event are still to be visited.
+    /// The number of children of each event that are still to be visited.
     children_left: Vec<u32>,
     /// The reach of every visited event that has children left.
     reaches: Vec<Reach<'a>>,
@@ -163,11 +163,11 @@ struct Walk<'a> {
     room: u64,
     nodes: Vec<NodeNumber>,
     author_of: Vec<u32>,
-    /// How many events a node has.
+    /// The number of events of each node.
     lengths: Vec<u32>,
-    /// The latest event of a node.
+    /// The latest event of each node.
     latest: Vec<u32>,
-    /// The nodes of an author, the one that was used most recently last.
+    /// The nodes of each author; the most recently used is last.
     nodes_of: Vec<Vec<NodeNumber>>,
 }
 
@@ -203,7 +203,7 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Returns the maximum of the parents' reaches, and gives back those that nobody needs any more.
+    /// Returns the maximum of the parents' reaches, and gives back reaches that are not needed any more.
     fn reach(&mut self, event: u32) -> Result<Reach<'a>, OverBudget> {
         let mut reach = None;
         for &parent in self.parents.get(event) {
@@ -235,7 +235,7 @@ impl<'a> Walk<'a> {
         self.latest[node as usize] = event;
         self.nodes.push(node);
         let nodes = &mut self.nodes_of[self.author_of[node as usize] as usize];
-        // Nearly always among the last; where an author has thousands of nodes, an older one stays where it is.
+        // The node is nearly always among the last ones. An older node of an author with thousands keeps its place.
         let recent = nodes.len().saturating_sub(LOOKED_AT);
         if let Some(at) = nodes[recent..].iter().rposition(|&other| other == node) {
             nodes[recent + at..].rotate_left(1);
@@ -252,12 +252,12 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// For every node, how many of its events are in the past: a tree, all of whose entries are 0 where there is none.
+/// For every node, the number of its events in the past: a tree. `None` stands for a subtree whose entries are all 0.
 ///
 /// All reaches of a walk have room for the same number of nodes, so their leaves are equally deep.
 type Reach<'b> = Option<Rc<Part<'b>>>;
 
-/// A part of a reach, counted in the budget for as long as it lives.
+/// A part of a reach. It is counted in the budget while it lives.
 struct Part<'b> {
     entries: Entries<'b>,
     budget: &'b Budget,
@@ -267,7 +267,7 @@ struct Part<'b> {
 enum Entries<'b> {
     /// The number of events of each node.
     Leaf([u32; LEAF]),
-    /// Each child has `span` nodes.
+    /// Each child covers `span` nodes.
     Branch { span: u64, children: [Reach<'b>; BRANCH] },
 }
 
@@ -299,7 +299,7 @@ impl Drop for Part<'_> {
     }
 }
 
-/// Returns how many events of the node are in the past.
+/// Returns the number of the node's events in the past.
 fn length(mut reach: &Reach<'_>, node: NodeNumber) -> u32 {
     while let Some(part) = reach {
         match &part.entries {
@@ -312,7 +312,7 @@ fn length(mut reach: &Reach<'_>, node: NodeNumber) -> u32 {
     0
 }
 
-/// Sets how many events of the node are in the past, in a reach with room for `room` nodes.
+/// Sets the number of the node's events in the past, in a reach with room for `room` nodes.
 fn set_length<'b>(reach: &mut Reach<'b>, room: u64, node: u64, length: u32, budget: &'b Budget) {
     let part = reach.get_or_insert_with(|| Rc::new(Part::empty(room, budget)));
     match &mut Rc::make_mut(part).entries {
@@ -324,7 +324,7 @@ fn set_length<'b>(reach: &mut Reach<'b>, room: u64, node: u64, length: u32, budg
     }
 }
 
-/// Returns the maximum of two reaches, entry by entry. It is one of them, part by part, where that is the maximum.
+/// Returns the maximum of two reaches, entry by entry. Where one side is the maximum of a part, that part is shared.
 fn merged<'b>(a: Reach<'b>, b: Reach<'b>) -> Reach<'b> {
     let (Some(ours), Some(theirs)) = (&a, &b) else { return a.or(b) };
     if Rc::ptr_eq(ours, theirs) {
@@ -398,7 +398,7 @@ mod tests {
             .collect()
     }
 
-    /// The past of every event, by plain search: the check that shares nothing with the code above.
+    /// The past of every event, by plain search: an independent check of the code above.
     fn pasts(history: &History) -> Vec<Vec<bool>> {
         let mut pasts: Vec<Vec<bool>> = Vec::new();
         for event in 0..history.len() as u32 {
@@ -431,7 +431,7 @@ mod tests {
             }
             assert_eq!(seen, told.len());
             split += usize::from(history.nodes() > 7);
-            // What `split` leaves whole, `new` accepts; what it splits, `new` refuses with a true reason.
+            // `new` accepts every history that `split` leaves whole. It refuses the others for a true reason.
             match History::new(String::new(), names(7), &told, &Budget::default()) {
                 Ok(whole) => assert_eq!(whole.nodes(), history.nodes()),
                 Err(HistoryError::Concurrent { author, events: [first, second] }) => {
@@ -456,7 +456,7 @@ mod tests {
         assert_eq!(history.name(199), "author 0#200");
     }
 
-    /// Sets and merges at random, with plain vectors beside it, where a reach has one, two and three levels.
+    /// Sets and merges reaches of one, two and three levels at random, and compares them with plain vectors.
     #[test]
     fn reaches_are_the_vectors_that_they_stand_for() {
         for (seed, nodes) in [(1, 1), (2, 64), (3, 65), (4, 2048), (5, 2049), (6, 5000)] {
@@ -491,7 +491,7 @@ mod tests {
         }
     }
 
-    /// Many beginnings, and one event that follows them all: each beginning has a path, and not an entry for all others.
+    /// Many beginnings, and one event that follows them all: each beginning takes a path, not an entry for every other one.
     #[test]
     fn many_beginnings_take_linear_memory() {
         let taken = |events: u64| {
@@ -502,7 +502,7 @@ mod tests {
             assert_eq!(history.nodes() as u64, events);
             budget.used()
         };
-        // What is still counted at the end is linear, and so is what was counted on the way.
+        // The bytes still counted at the end are linear, and so are those counted on the way.
         let (small, large) = (taken(2_000), taken(20_000));
         assert!(large < 12 * small, "{small} and {large} bytes");
         let mut told: Vec<_> = (0..20_000).map(|author| Told { author, parents: vec![] }).collect();
@@ -511,11 +511,11 @@ mod tests {
         assert!(History::new(String::new(), names(20_000), &told, &budget).is_ok());
     }
 
-    /// Branches that differ in most entries cannot share: where they do not fit, they are refused before they are all
-    /// there.
+    /// Branches that differ in most entries cannot share memory. If they do not fit, they are refused before all of them
+    /// are made.
     #[test]
     fn pasts_that_truly_differ_are_refused_where_they_do_not_fit() {
-        // In every round each of 2000 authors follows herself and another one, who is drawn.
+        // In every round, each of 2000 authors follows herself and a random other one.
         let (authors, rounds) = (2000, 14);
         let mut random = Random::new(7, stream::SESSION);
         let mut graph: Vec<_> = (0..authors).map(|author| Told { author, parents: vec![] }).collect();
@@ -531,7 +531,7 @@ mod tests {
         let little = Budget::new(8 << 20);
         let refused = History::new(String::new(), names(), &graph, &little).err();
         assert_eq!(refused, Some(HistoryError::OverBudget(OverBudget { limit: 8 << 20 })));
-        // No more was counted than one merge, of a tree with all authors, too many.
+        // The count exceeds the limit by at most one merge of a tree with all authors.
         assert!(little.used() < (8 << 20) + 20_000, "{}", little.used());
         let enough = History::new(String::new(), names(), &graph, &Budget::new(64 << 20));
         assert_eq!(enough.map(|history| history.nodes()).ok(), Some(2000));

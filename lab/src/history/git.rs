@@ -1,24 +1,24 @@
 //! The commit graph of any git repository as a history: commits are events, their parents the dependencies.
 //!
-//! Read by running the program `git`, so every kind of repository that it can read will do: bare, worktrees,
-//! alternates, packed or not. All branches, tags and other refs count, not only what is checked out.
+//! The program `git` does the reading, so every kind of repository that git knows will do: bare, worktrees, alternates,
+//! packed or not. All branches, tags and other refs count, not only the one that is checked out.
 //!
-//! - An *author* is a name and a mail address, after the `.mailmap` of the commit that is checked out. One who works
-//!   concurrently with herself becomes several nodes ([`History::split`]).
-//! - In a *shallow clone* the history is cut: git itself then shows the commits at the cut without parents, and
-//!   they are replayed as beginnings. What is replayed is what is there.
-//! - Replacements (`git replace`) are ignored: the graph is the one that the commits themselves name.
+//! - An *author* is a name and a mail address, mapped by the `.mailmap` of the commit that is checked out. An author
+//!   whose commits are concurrent with each other becomes several nodes ([`History::split`]).
+//! - In a *shallow clone* the history is cut: git shows the commits at the cut without parents, and they are replayed
+//!   as beginnings. Only commits that are present are replayed.
+//! - Replacements (`git replace`) are ignored: the graph is the one that the commits name.
 //!
-//! # A repository is untrusted
+//! # Untrusted repositories
 //!
-//! Its configuration can name programs to be run, and files to be read; a partial clone can make git fetch, which runs
-//! programs as well. Reading must do none of that, so there is one function that makes every command, and
+//! The configuration of a repository can name programs to run and files to read. A partial clone can make git fetch,
+//! which runs programs as well. Reading must do none of that. So one function makes every command, by these rules:
 //!
-//! 1. the environment is empty but for a few variables that say where programs and the user's own files are;
-//! 2. nothing is fetched: no lazy fetch, no protocol, no prompt;
-//! 3. only objects are read, as if the repository were bare: no file of a working tree, no hook, no file monitor. The
-//!    mailmap is the one in the commit, and not a file that the repository names;
-//! 4. the user's own configuration holds, with its `safe.directory`: git still refuses other people's repositories.
+//! 1. The environment is empty except for a few variables with the places of programs and of the user's files.
+//! 2. Nothing is fetched: no lazy fetch, no protocol, no prompt.
+//! 3. Only objects are read, as if the repository were bare: no file of a working tree, no hook, no file monitor. The
+//!    mailmap is the one in the commit, never a file that the repository names.
+//! 4. The user's own configuration is used, with its `safe.directory`: git still refuses other people's repositories.
 //!
 //! A repository may still hold a pipe in the place of a file, or be huge. So git runs under limits of time and memory,
 //! and its output is counted in the [`Budget`].
@@ -34,18 +34,18 @@ use crate::budget::{Budget, OverBudget};
 use crate::child::{self, Allowance, ChildFailure};
 use crate::words::{counted, shortened};
 
-/// Default of the longest time that git may take for one command.
+/// Default time limit of one git command.
 pub const DEFAULT_TIME: Duration = Duration::from_secs(120);
 
-/// The environment variables that git gets from the caller: where programs are, the user's own configuration, and what
-/// Windows needs.
+/// The environment variables that git gets from the caller: the places of programs, the user's configuration, and the
+/// variables that Windows needs.
 const PASSED_ON: [&str; 6] = ["PATH", "HOME", "XDG_CONFIG_HOME", "USERPROFILE", "SYSTEMROOT", "TMPDIR"];
 
-/// The environment variables that git gets from here.
+/// The environment variables that this module sets for git.
 const READ_ONLY: [(&str, &str); 9] = [
-    // English messages, since one of them may be shown.
+    // English messages, since one of them may be shown to the user.
     ("LC_ALL", "C"),
-    // A missing object is missing. The first is for git 2.45 and later, the second for every version.
+    // A missing object stays missing. The first is for git 2.45 and later, the second for every version.
     ("GIT_NO_LAZY_FETCH", "1"),
     ("GIT_ALLOW_PROTOCOL", "none"),
     ("GIT_PROTOCOL_FROM_USER", "0"),
@@ -70,13 +70,13 @@ const SETTINGS: [&str; 10] = [
     "mailmap.blob=HEAD:.mailmap",
 ];
 
-/// Reads the commit graph of the repository at or above `folder`, for which git may take `time` for each of two
-/// commands; `progress` is told now and then how many commits have been read.
+/// Reads the commit graph of the repository at or above `folder`. Git may take `time` for each of two commands;
+/// `progress` is called now and then with the number of commits read.
 ///
 /// # Errors
 ///
-/// [`InputError`]: the folder is not there, `git` is not installed, there is no repository, or no commit in it; an object
-/// is missing; it takes more time or memory than it may.
+/// [`InputError`] if the folder does not exist, `git` is not installed, there is no repository, the repository has no
+/// commit, an object is missing, or the limit of time or memory is exceeded.
 pub fn read(
     folder: &Path,
     time: Duration,
@@ -95,9 +95,9 @@ pub fn read(
         let mut line = Vec::new();
         read_field(output, &mut line, budget).map(|_| line)
     })?;
-    // A path may hold line ends, too.
+    // A path may hold line ends too.
     let place = path(place.strip_suffix(b"\n").unwrap_or(&place))
-        .ok_or_else(|| at("the path of the repository is no text".to_owned()))?;
+        .ok_or_else(|| at("the path of the repository is not UTF-8 text".to_owned()))?;
     // Parents before children; every field ends in a NUL, which no name can hold: hash, parents, author.
     let mut log = command();
     log.arg("--git-dir").arg(place).args(["--bare", "log", "--all", "--topo-order", "--reverse", "-z"]);
@@ -113,7 +113,7 @@ pub fn read(
     History::split(source, authors, &told, budget).map_err(|error| at(error.to_string()))
 }
 
-/// Makes a path of what git printed.
+/// Converts the output of git to a path.
 fn path(printed: &[u8]) -> Option<&Path> {
     #[cfg(unix)]
     return Some(Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(printed)));
@@ -131,7 +131,7 @@ fn command() -> Command {
     command
 }
 
-/// A folder, and the limits under which git runs for it.
+/// A folder, and the limits for git commands on it.
 struct Git<'a> {
     folder: &'a Path,
     time: Duration,
@@ -139,7 +139,7 @@ struct Git<'a> {
 }
 
 impl Git<'_> {
-    /// Runs git; `read` makes a value of what it prints.
+    /// Runs git; `read` makes a value of its output.
     fn run<T>(
         &self,
         mut command: Command,
@@ -164,7 +164,7 @@ impl Git<'_> {
         if ended.success {
             return Ok(ended.value);
         }
-        // Warnings may come before what is fatal.
+        // Warnings may come before the fatal error.
         let said = |line: &&str| !line.trim().is_empty();
         let fatal = ended.complaints.lines().find_map(|line| line.strip_prefix("fatal: "));
         let said = fatal.or_else(|| ended.complaints.lines().find(said)).unwrap_or("it said nothing");
@@ -176,7 +176,7 @@ impl Git<'_> {
     }
 }
 
-/// Reads up to a NUL and drops it, or up to the end of the output. Returns whether there was a NUL.
+/// Reads up to a NUL and drops it, or up to the end of the output. Returns true if there was a NUL.
 fn read_field(output: &mut dyn BufRead, field: &mut Vec<u8>, budget: &Budget) -> Result<bool, String> {
     field.clear();
     loop {
@@ -196,16 +196,16 @@ fn read_field(output: &mut dyn BufRead, field: &mut Vec<u8>, budget: &Budget) ->
     }
 }
 
-/// The numbers of things by their names, counted in a budget.
+/// The numbers of things by name, counted in a budget.
 struct Numbers<'a> {
     budget: &'a Budget,
     numbers: BTreeMap<Box<[u8]>, u64>,
 }
 
 impl Numbers<'_> {
-    /// Numbers a thing that has no number.
+    /// Gives a number to a name that has none.
     fn add(&mut self, name: &[u8]) -> Result<u64, String> {
-        // Of a node of the map, half may be empty, and it has pointers too: three times the entry is enough.
+        // A node of the map may be half empty, and has pointers too: three times the entry is enough.
         let bytes = name.len() + 3 * size_of::<(Box<[u8]>, u64)>();
         self.budget.take(bytes).map_err(|error| error.to_string())?;
         let number = self.numbers.len() as u64;
@@ -218,7 +218,7 @@ impl Numbers<'_> {
     }
 }
 
-/// Makes events of what `git log` prints, and names their authors.
+/// Parses the output of `git log` into events, and names their authors.
 fn parse(
     output: &mut dyn BufRead,
     budget: &Budget,
@@ -230,7 +230,7 @@ fn parse(
     let (mut told, mut names) = (Vec::new(), Vec::new());
     let (mut hash, mut parents, mut name) = (Vec::new(), Vec::new(), Vec::new());
     while read_field(output, &mut hash, budget)? || !hash.is_empty() {
-        // The last field before the end of the output has its NUL, as all others have.
+        // In complete output every field has its NUL, the last one too.
         if !read_field(output, &mut parents, budget)? || !read_field(output, &mut name, budget)? {
             return Err("the output of git ends in the middle of a commit".to_owned());
         }
@@ -251,7 +251,7 @@ fn parse(
             })?;
             budget.push(&mut known, parent).map_err(over)?;
         }
-        // Git lets a commit name the same parent twice. The first stays where it is.
+        // Git allows a commit to name the same parent twice. The first one is kept.
         let mut seen = std::collections::BTreeSet::new();
         known.retain(|&parent| seen.insert(parent));
         if commits.get(&hash).is_some() {

@@ -1,7 +1,7 @@
-//! Histories: who wrote what, and what she had seen when she wrote it.
+//! Histories: the author of each event, and the events that the author had seen when writing it.
 //!
-//! A history is a graph of *events*. Each has a *node* that wrote it and *parents*, the events that it directly
-//! builds on. In replay an event becomes a message, and its parents become the message's dependencies.
+//! A history is a graph of *events*. Each event has a *node* that wrote it, and *parents*: the events that it directly
+//! builds on. In a replay an event becomes a message, and its parents become the message's dependencies.
 //!
 //! ```text
 //!   events       0 ── 1 ── 2 ────── 4          parents(4) = [2, 3]
@@ -17,8 +17,8 @@
 //! - H2: the events of one node are totally ordered by causality, so numbering them gives dots.
 //! - H3: there is at least one event, and every node has one.
 //!
-//! Three sources make histories: [`session`] (built in), [`trace`] (files) and [`git`] (repositories).
-//! All go through [`History::new`] or [`History::split`], which is where the invariants are established.
+//! Three sources make histories: [`session`] (built in), [`trace`] (files) and [`git`] (repositories). All go through
+//! [`History::new`] or [`History::split`], which establish the invariants.
 
 mod assign;
 pub mod git;
@@ -42,7 +42,7 @@ pub type NodeNumber = u32;
 /// A list of lists in one piece of memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Lists {
-    /// The beginning of each list, and at the end the end of the last one.
+    /// The beginning of each list, then the end of the last one.
     starts: Vec<u32>,
     items: Vec<u32>,
 }
@@ -52,7 +52,7 @@ impl Lists {
         Self { starts: vec![0], items: Vec::new() }
     }
 
-    /// Makes room for `lists` lists with `items` items in all, and takes the memory for them.
+    /// Makes room for `lists` lists with `items` items in all, and takes the memory for them from `budget`.
     fn within(budget: &Budget, lists: usize, items: usize) -> Result<Self, OverBudget> {
         budget.take((lists + 1 + items).saturating_mul(size_of::<u32>()))?;
         let mut starts = Vec::with_capacity(lists + 1);
@@ -75,7 +75,7 @@ impl Lists {
     }
 }
 
-/// A graph of events, checked, with a dot for every event.
+/// A checked graph of events, with a dot for every event.
 #[derive(Clone, Debug)]
 pub struct History {
     source: String,
@@ -85,9 +85,9 @@ pub struct History {
     events: Vec<Vec<Event>>,
 }
 
-/// A fault by which a list of events is no history.
+/// The reason why a list of events is not a history.
 ///
-/// Events are named by their number in the list, which is what the files that lists come from use as well.
+/// Events are named by their number in the list. The files from which lists come use the same numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HistoryError {
@@ -101,13 +101,13 @@ pub enum HistoryError {
     NoSuchParent { event: usize, parent: u64, events: usize },
     /// An event names the same parent twice.
     ParentTwice { event: usize, parent: u64 },
-    /// Events depend on each other in a circle; each names the next as a parent, the last the first.
+    /// Events depend on each other in a cycle; each names the next as a parent, and the last names the first.
     Cycle(Vec<usize>),
     /// An event names a parent that comes later in the list; there is no cycle.
     ParentLater { event: usize, parent: u64 },
     /// Two events of one author are concurrent.
     Concurrent { author: String, events: [usize; 2] },
-    /// The history, or what is needed to check it, takes more memory than it may.
+    /// The history, or the check of it, needs more memory than the budget allows.
     OverBudget(OverBudget),
 }
 
@@ -171,14 +171,14 @@ impl InputError {
 
 impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // One line that can be printed, whatever file names and other programs' messages hold.
+        // One printable line, whatever the names of files and the messages of other programs hold.
         f.write_str(&printable(&format!("{}: {}", self.place, self.what)))
     }
 }
 
 impl std::error::Error for InputError {}
 
-/// An event as a source tells it: an author's number, and parents by their numbers.
+/// An event as a source describes it: its author and its parents, by number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     /// The number of its author, from 0.
@@ -188,14 +188,14 @@ pub struct Told {
 }
 
 impl History {
-    /// Makes a history of authors whose events follow one another: author a is node a.
+    /// Makes a history in which every author is one node: the events of each author must follow one another.
     ///
-    /// Authors who wrote nothing are left out, and the nodes renumbered without a gap. Names are cut where they are too
-    /// long to be shown. All memory comes from `budget`.
+    /// Author a is node a. Authors without events are left out, and the nodes renumbered without a gap. Names that are
+    /// too long to be shown are cut. All memory is taken from `budget`.
     ///
     /// # Errors
     ///
-    /// Whatever [`HistoryError`] names.
+    /// Any of [`HistoryError`].
     ///
     /// # Complexity
     ///
@@ -212,16 +212,16 @@ impl History {
         Ok(Self::from_assigned(source, &authors, parents, assigned, budget)?)
     }
 
-    /// Makes a history of authors who may have worked concurrently with themselves: each becomes as many nodes
-    /// as are needed to make the events of every node follow one another.
+    /// Makes a history of authors who may have worked concurrently with themselves. Each author becomes as many nodes
+    /// as are needed for the events of every node to follow one another.
     ///
     /// # Errors
     ///
-    /// Whatever [`HistoryError`] names, except [`HistoryError::Concurrent`].
+    /// Any of [`HistoryError`] except [`HistoryError::Concurrent`].
     ///
     /// # Complexity
     ///
-    /// As for [`new`](Self::new), with the number of nodes in the place of the authors'.
+    /// As for [`new`](Self::new), with the number of nodes in place of the number of authors.
     pub fn split(
         source: String,
         authors: Vec<String>,
@@ -249,7 +249,7 @@ impl History {
             budget.push(of_node, event as Event)?;
             dots.extend(Dot::new(node, of_node.len() as u64));
         }
-        // From here on every name can be printed.
+        // From here on every name is printable.
         let source = printable(&source).into_owned();
         // The second and later nodes of an author carry a number after her name.
         budget.take(authors.len().saturating_mul(size_of::<u32>()))?;
@@ -268,28 +268,28 @@ impl History {
         Ok(Self { source, names, parents, dots, events })
     }
 
-    /// Returns where the history comes from, in words that can be printed.
+    /// Returns the source of the history, in printable words.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// Returns how many events there are, at least 1.
+    /// Returns the number of events, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "a history is never empty")]
     pub fn len(&self) -> usize {
         self.dots.len()
     }
 
-    /// Returns how many nodes wrote them.
+    /// Returns the number of nodes.
     pub fn nodes(&self) -> usize {
         self.names.len()
     }
 
-    /// Returns the name of a node, for people; it can be printed, whatever its author is called.
+    /// Returns the printable name of a node, for people.
     pub fn name(&self, node: NodeNumber) -> &str {
         &self.names[node as usize]
     }
 
-    /// Returns the events that `event` directly builds on, each smaller than it.
+    /// Returns the events that `event` directly builds on; their numbers are smaller.
     pub fn parents(&self, event: Event) -> &[Event] {
         self.parents.get(event)
     }
@@ -310,24 +310,24 @@ impl History {
         &self.events[node as usize]
     }
 
-    /// Returns the dots of the event's parents, at most one a node, sorted; its own node's included.
+    /// Returns the dots of the event's parents, sorted, at most one a node. The event's own node is included.
     ///
-    /// Of two parents by one node the earlier is in the past of the later (H2), so the later speaks for both.
-    /// Git records such parents where a branch is merged that could have been fast-forwarded.
+    /// Of two parents by one node, the earlier is in the past of the later (H2), so the later suffices. Git records
+    /// such parents where a branch is merged that could have been fast-forwarded.
     pub fn dependencies(&self, event: Event) -> Vec<Dot<NodeNumber>> {
         let mut dots: Vec<_> = self.parents(event).iter().map(|&parent| *self.dot(parent)).collect();
-        // Latest first within a node, so that it is the one that stays.
+        // Latest first within a node, so that the latest is kept.
         dots.sort_unstable_by(|a, b| a.node().cmp(b.node()).then(b.counter().cmp(&a.counter())));
         dots.dedup_by_key(|dot| *dot.node());
         dots
     }
 
-    /// Returns how many parents the events have, in all.
+    /// Returns the total number of parents.
     pub fn parents_in_all(&self) -> usize {
         self.parents.items.len()
     }
 
-    /// Returns the highest number of dependencies that a message of an event has.
+    /// Returns the highest number of dependencies of any message.
     pub fn most_dependencies(&self) -> usize {
         let named = |event| {
             let own = self.dot(event).node();
@@ -336,7 +336,7 @@ impl History {
         (0..self.len() as Event).map(named).max().unwrap_or(0)
     }
 
-    /// Keeps the first `events` events. Does nothing if there are not more than that.
+    /// Keeps the first `events` events. Does nothing if there are no more than that.
     #[must_use]
     pub fn truncated(mut self, events: usize) -> Self {
         let events = events.max(1);
@@ -348,7 +348,7 @@ impl History {
             for of_node in &mut self.events {
                 of_node.retain(|&event| (event as usize) < events);
             }
-            // H3: nodes are numbered by their first event, so those without one are the last.
+            // H3: nodes are numbered by their first event, so nodes without events are the last.
             let nodes = self.events.iter().take_while(|of_node| !of_node.is_empty()).count();
             self.events.truncate(nodes);
             self.names.truncate(nodes);
@@ -357,7 +357,7 @@ impl History {
     }
 }
 
-/// Checks everything about the graph but who wrote what, and packs the parents.
+/// Checks the graph, except for the order of each author's events, and packs the parents.
 fn check(authors: usize, told: &[Told], budget: &Budget) -> Result<Lists, HistoryError> {
     if told.is_empty() {
         return Err(HistoryError::Empty);
@@ -367,7 +367,7 @@ fn check(authors: usize, told: &[Told], budget: &Budget) -> Result<Lists, Histor
         return Err(HistoryError::TooLarge);
     }
     let mut parents = Lists::within(budget, told.len(), parents_in_all)?;
-    // The latest event that names each event as a parent. No event has the number u32::MAX.
+    // For each event, the latest event that names it as a parent. No event has the number u32::MAX.
     let bytes = told.len().saturating_mul(size_of::<u32>());
     budget.take(bytes)?;
     let mut named_by = vec![u32::MAX; told.len()];

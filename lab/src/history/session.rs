@@ -1,8 +1,8 @@
-//! The built-in history: people who write one document together, simulated.
+//! The built-in history: a simulation of people who write one document together.
 //!
-//! Every author has an [`CausalSender`] and a [`CausalBuffer`], as a program that uses the crate would. They write in
-//! bursts, see each other's messages late and each at another moment, and so work concurrently and merge. The
-//! last author goes offline twice: she goes on writing, hears nothing, and comes back with all of it at once.
+//! Every author has a [`CausalSender`] and a [`CausalBuffer`], as in a program that uses the crate. Authors write in
+//! bursts, and see each other's messages late and at different moments. So they work concurrently, and merge. The last
+//! author goes offline twice: she continues to write, receives nothing, and then receives everything at once.
 //!
 //! ```text
 //!   Ada    ●─●─●───────●──────────●─●─●──
@@ -12,8 +12,8 @@
 //!   Eve    ●┄┄┄(offline)┄●┄┄●─●──────────
 //! ```
 //!
-//! What the outboxes name as dependencies becomes the events' parents, so this history also exercises the
-//! sending side, which recorded histories do not need.
+//! The dependencies that the senders name become the events' parents. So this history also exercises the sending side,
+//! which recorded histories do not need.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -26,13 +26,13 @@ use super::{Event, History, HistoryError, NodeNumber, Told};
 use crate::budget::Budget;
 use crate::stream;
 
-/// How likely the author of the last event writes the next one too.
+/// The probability that the author of the last event writes the next one too.
 const STAYS: f64 = 0.85;
 
-/// How many events may be written before a message is seen by another author, at most.
+/// Most events that may be written before another author sees a message.
 const SEEN_WITHIN: u64 = 12;
 
-/// When the last author is offline, in tenths of the session.
+/// The times at which the last author is offline, in tenths of the session.
 const OFFLINE: [std::ops::Range<u64>; 2] = [2..4, 6..7];
 
 /// The names of the first authors.
@@ -41,23 +41,23 @@ const NAMES: [&str; 8] = ["Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus", "Ha
 /// The size of a session.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// How many events are written, in all.
+    /// The number of events.
     pub events: u32,
-    /// How many authors write them.
+    /// The number of authors.
     pub authors: u32,
-    /// The seed of all chances.
+    /// The seed of all random choices.
     pub seed: u64,
 }
 
-/// A message, and how the author sees the others'.
+/// An author: the sender, the buffer, and the messages of others that are still on their way.
 struct Author {
     sender: CausalSender<NodeNumber>,
     buffer: CausalBuffer<NodeNumber, Event>,
-    /// Messages of others, by when they are seen and by number.
+    /// Messages of others, by the time at which they are seen and by number.
     inbox: BinaryHeap<Reverse<(u64, Event)>>,
     /// The events written offline.
     unsent: Vec<Event>,
-    /// Her own latest event, as long as no delivered message follows it.
+    /// Her latest event, while no delivered message follows it.
     head: Option<Event>,
 }
 
@@ -78,7 +78,7 @@ pub fn generate(shape: Shape) -> Result<History, HistoryError> {
         None => format!("author {author}"),
     });
     let source = format!("built-in session of {authors} {}", if authors == 1 { "author" } else { "authors" });
-    // The shape bounds what it takes.
+    // The shape already bounds the memory.
     History::new(source, names.collect(), &session.told, &Budget::new(usize::MAX))
 }
 
@@ -116,9 +116,9 @@ struct Session {
     authors: Vec<Author>,
     messages: Vec<Message<NodeNumber, Event>>,
     told: Vec<Told>,
-    /// The events of each author, in order: where a dot finds its event.
+    /// The events of each author, in order; a dot is looked up here.
     events_of: Vec<Vec<Event>>,
-    /// For every event, what its author had delivered when she had written it.
+    /// For every event, the events that its author had delivered by the time of writing.
     #[cfg(test)]
     seen: Vec<happens_before::VersionVector<NodeNumber>>,
 }
@@ -150,7 +150,7 @@ impl Session {
         }
     }
 
-    /// Lets the others see an event, each after a while of its own.
+    /// Sends an event to the others; each sees it after a different delay.
     fn publish(&mut self, event: Event, author: usize, now: u64, random: &mut Random) {
         for other in (0..self.authors.len()).filter(|&other| other != author) {
             let seen = now + 1 + random.below(SEEN_WITHIN);
@@ -158,7 +158,7 @@ impl Session {
         }
     }
 
-    /// Lets an author read what she can see by now.
+    /// Delivers to an author all messages that have arrived by now.
     fn catch_up(&mut self, author: usize, now: u64) {
         while let Some(&Reverse((seen, event))) = self.authors[author].inbox.peek() {
             if seen > now {
@@ -169,7 +169,7 @@ impl Session {
         }
     }
 
-    /// Takes a message into the author's buffer and notes all that is delivered.
+    /// Hands a message to the author's buffer and notes every delivery.
     fn accept(&mut self, author: usize, event: Event) {
         let message = self.messages[event as usize].clone();
         let Author { sender, buffer, head, .. } = &mut self.authors[author];
@@ -187,12 +187,12 @@ impl Session {
         }
     }
 
-    /// Lets an author write, upon all that she has seen.
+    /// Writes an event of an author, after all that she has seen.
     fn write(&mut self, author: usize) -> Event {
         let event = self.messages.len() as Event;
         let message = self.authors[author].sender.stamp(event).expect("fewer than 2^32 events");
-        // The author's previous event is implied in the message; in the graph it is a parent, unless another
-        // parent follows it already.
+        // The message implies the author's previous event. In the graph it is a parent, unless another parent follows
+        // it already.
         let mut parents: Vec<u64> = self.authors[author].head.into_iter().map(u64::from).collect();
         parents.extend(message.dependencies().iter().map(|dependency| {
             let events = &self.events_of[*dependency.node() as usize];
@@ -223,7 +223,7 @@ mod tests {
         let bursts = events.clone().skip(1).filter(|&event| history.parents(event) == [event - 1]).count();
         assert!(merges > 500, "{merges} merges");
         assert!(bursts > 1500, "{bursts} events just after their only parent");
-        // While she is away, Eve follows only herself.
+        // While she is offline, Eve follows only herself.
         let eve = (0..5).find(|&node| history.name(node) == "Eve").expect("five authors");
         let away: Vec<_> =
             history.events_of(eve).iter().filter(|&&event| (1000..2000).contains(&event)).collect();
@@ -233,8 +233,8 @@ mod tests {
         }
     }
 
-    /// The frontier of a sender is exact: the parents are concurrent with each other, and together with all
-    /// that happened before them they are all that the author had seen.
+    /// The frontier of a sender is exact: the parents are concurrent with each other, and together with their pasts
+    /// they are all that the author had seen.
     #[test]
     fn what_an_event_names_is_all_that_was_seen_and_no_more_than_needed() {
         let shape = Shape { events: 600, authors: 6, seed: 11 };

@@ -1,4 +1,4 @@
-//! Starts publishers and subscribers, hears what they say, and puts a successor in the place of each that dies.
+//! The conductor of a run: starts publishers and subscribers, receives their notices, and replaces each one that dies.
 
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -15,10 +15,10 @@ use super::judge::Told;
 use super::work::{PATIENCE, Until, Worker};
 use super::{Begun, Now, OrderFailure, OrderResult, OrderSettings, Payload, PublisherId};
 
-/// A run in which nobody has said anything for twice as long as an engine may fail is given up.
+/// The time without any notice after which a run is given up: twice as long as an engine may fail.
 const SILENCE: Duration = PATIENCE.saturating_mul(2);
 
-/// How often the progress is told where nothing happens.
+/// The time between calls of `progress` where nothing happens.
 const TICK: Duration = Duration::from_millis(100);
 
 /// The counts of a run.
@@ -26,41 +26,42 @@ const TICK: Duration = Duration::from_millis(100);
 pub struct OrderTally {
     /// Messages acknowledged.
     pub acknowledged: u64,
-    /// Deliveries at all subscribers together, without those of before that a successor repeats.
+    /// Deliveries at all subscribers together, without repetitions by successors.
     pub delivered: u64,
-    /// Deliveries that were repeated, since the predecessor had not saved its place after them.
+    /// Deliveries that a successor repeated, because its predecessor had not saved a place after them.
     pub delivered_again: u64,
     /// Publishers killed.
     pub killed: u64,
-    /// Of these, with a number in the hand that nobody else knew: a hole.
+    /// Publishers killed with a number that nobody else knew, which leaves a hole.
     pub killed_with_number: u64,
-    /// Of these, after a write that nobody else knew of: the log holds the message, and refuses it to the successor.
+    /// Publishers killed after a write that nobody else knew of: the log holds the message, and refuses it to the
+    /// successor.
     pub killed_after_write: u64,
     /// Subscribers killed.
     pub subscribers_killed: u64,
     /// Writes that stalled.
     pub stalled: u64,
-    /// How often the counter was set back.
+    /// Times that the counter was set back.
     pub resets: u64,
     /// Holes that subscribers filled.
     pub fills: u64,
-    /// Writes that found a fill in their slot, and took another number.
+    /// Writes that found a fill in their slot and took another number.
     pub filled_away: u64,
-    /// Writes that found another message in their slot, and took another number.
+    /// Writes that found another message in their slot and took another number.
     pub collisions: u64,
-    /// How often the counter was behind the log, and a publisher took the difference.
+    /// Times that the counter was behind the log, and a publisher took the difference.
     pub behind: u64,
-    /// The most acknowledged messages that a subscriber had still to deliver.
+    /// The greatest number of acknowledged messages that a subscriber had still to deliver.
     pub lag_at_most: u64,
 }
 
-/// Those who publish and subscribe.
+/// The publishers and subscribers of a run.
 pub(super) trait Crew {
-    /// Starts one.
+    /// Starts a publisher or a subscriber.
     fn start(&mut self, who: Who, task: Task) -> Result<(), String>;
-    /// Kills one; threads end by themselves.
+    /// Kills a publisher or a subscriber; threads end by themselves.
     fn kill(&mut self, who: Who);
-    /// Lets subscribers end at this slot; at 0, all are to end now.
+    /// Lets subscribers end at this slot. 0 ends all of them, and the publishers, at once.
     fn end(&mut self, until: u64);
 }
 
@@ -97,7 +98,7 @@ struct Threads<'scope, 'env, C, L> {
     sender: Sender<Said>,
 }
 
-/// Says that somebody has ended, also if by a panic.
+/// A guard that reports the end of a worker, also after a panic.
 pub(super) struct Leaving(pub(super) Sender<Said>, pub(super) Who);
 
 impl Drop for Leaving {
@@ -118,7 +119,7 @@ where
         let leaving = Leaving(self.sender.clone(), who);
         self.scope.spawn(move || {
             let say = |event| drop(leaving.0.send((who, event)));
-            // What is wrong was said; and who was killed has nothing to add.
+            // A failure has been reported already, and a killed worker has nothing to add.
             drop(Worker { counter, log, until, say: &say }.work(task));
         });
         Ok(())
@@ -131,7 +132,7 @@ where
     }
 }
 
-/// The state of a publisher as others know it: all that a successor needs.
+/// The state of a publisher as its notices tell it: all that a successor needs.
 struct Publisher {
     task: Publish,
     dying: bool,
@@ -143,17 +144,17 @@ impl Publisher {
     }
 }
 
-/// The state of a subscriber as others know it: the place at which a successor would go on.
+/// The state of a subscriber as its notices tell it: the place at which a successor would continue.
 struct Subscriber {
     task: Subscribe,
     dying: bool,
-    /// How many messages of the run it has delivered.
+    /// The number of messages of the run that it has delivered.
     count: u64,
-    /// How many in its best life.
+    /// The number of deliveries in its longest life.
     most: u64,
 }
 
-/// Runs to the end, and has the oracle judge.
+/// Conducts a run to its end, and has the oracle judge it.
 pub(super) fn conduct<L>(
     settings: &OrderSettings,
     begun: &Begun,
@@ -179,7 +180,7 @@ where
             Err(RecvTimeoutError::Timeout) if news.elapsed() > SILENCE => {
                 conductor.fail(OrderFailure::GaveUp(conductor.waiting()));
                 if news.elapsed() > SILENCE * 2 {
-                    break; // those who are left do not even hear that they are to end
+                    break; // the remaining workers are not told to end
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -195,7 +196,7 @@ where
                 Err(error) if news.elapsed() > PATIENCE => {
                     conductor.fail(OrderFailure::GaveUp(format!("the engine does not answer: {error}")));
                 }
-                Err(_) => {} // once more, when there is news, or after a tick
+                Err(_) => {} // try again after the next notice, or after a tick
             }
         }
     }
@@ -215,9 +216,9 @@ struct Conductor<K> {
     crew: K,
     publishers: Vec<Publisher>,
     subscribers: Vec<Subscriber>,
-    /// How many publishers and subscribers have not ended.
+    /// The number of publishers and subscribers that have not ended.
     present: usize,
-    /// True if subscribers were told where to end.
+    /// True if subscribers were told at which slot to end.
     ending: bool,
     told: Told,
     tally: OrderTally,
@@ -274,7 +275,7 @@ impl<K: Crew> Conductor<K> {
         }
     }
 
-    /// Notes why the run fails, if it has not before, and lets all end.
+    /// Notes the reason of a failure, unless there is one already, and lets all workers end.
     fn fail(&mut self, failure: OrderFailure) {
         if self.failure.is_none() {
             self.failure = Some(failure);
@@ -341,7 +342,7 @@ impl<K: Crew> Conductor<K> {
                     Notice::Dying { .. } => {
                         *dying = true;
                         tally.subscribers_killed += 1;
-                        task.deaths.remove(count); // its successor comes by here as well
+                        task.deaths.remove(count); // its successor reaches this count as well
                         self.crew.kill(who);
                     }
                     Notice::Filled => tally.fills += 1,
@@ -352,7 +353,7 @@ impl<K: Crew> Conductor<K> {
         self.tally.lag_at_most = self.tally.lag_at_most.max(self.lag());
     }
 
-    /// Somebody has ended: who was killed gets a successor.
+    /// Notes that a worker has ended. A killed one gets a successor.
     fn leave(&mut self, who: Who) {
         self.present -= 1;
         let (expected, successor) = match who {
@@ -377,11 +378,11 @@ impl<K: Crew> Conductor<K> {
         match successor {
             Some(task) => self.start(who, task),
             None if expected => {}
-            None => self.fail(OrderFailure::Refused(format!("{} ended without a word", name(who)))),
+            None => self.fail(OrderFailure::Refused(format!("{} ended without a notice", name(who)))),
         }
     }
 
-    /// How many acknowledged messages the slowest subscriber has still to deliver.
+    /// Returns the number of acknowledged messages that the slowest subscriber has still to deliver.
     fn lag(&self) -> u64 {
         let slowest = self.subscribers.iter().map(|subscriber| subscriber.most).min().unwrap_or(0);
         self.tally.acknowledged.saturating_sub(slowest)
@@ -392,7 +393,7 @@ impl<K: Crew> Conductor<K> {
         Now { acknowledged, delivered, fills, lag: self.lag() }
     }
 
-    /// Says what a run that has come to a halt is waiting for.
+    /// Describes what a halted run is waiting for.
     fn waiting(&self) -> String {
         let mut what = format!("nothing has happened for {} s", SILENCE.as_secs());
         for Publisher { task, .. } in self.publishers.iter().filter(|publisher| !publisher.is_finished()) {

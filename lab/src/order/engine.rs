@@ -1,4 +1,4 @@
-//! What a run is over: the engine as the command line names it, and counters that can be set back.
+//! The engine of a run, by its name on the command line, and counters that can be set back.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -22,7 +22,7 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// Returns its name, without what may be a secret.
+    /// Returns its name, without anything that may be secret.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Memory => "memory",
@@ -31,7 +31,7 @@ impl Engine {
         }
     }
 
-    /// Says that it cannot be used.
+    /// Returns an error that names the engine.
     pub(super) fn fails(&self, error: impl fmt::Display) -> InputError {
         match self {
             Self::Redb(path) => InputError::at(path, error),
@@ -59,21 +59,21 @@ impl FromStr for Engine {
     }
 }
 
-/// A counter that somebody can set back, as a backup that is restored would.
+/// A counter that can be set back, as by the restore of a backup.
 pub(super) trait SetBack: Counter {
-    /// Takes back the last `by` numbers, behind everyone's back: they will be given once more.
+    /// Takes back the last `by` numbers without notice: they will be given out once more.
     fn set_back(&self, by: u64) -> Result<(), Self::Error>;
 }
 
-/// A counter that is set back by putting another in its place, which goes on after a lower number.
+/// A counter that is set back by replacing it with another one, which continues after a lower number.
 pub(super) struct Replaceable<C, F> {
     counter: RwLock<C>,
-    /// Makes a counter that goes on after this number.
+    /// Makes a counter that continues after this number.
     after: Mutex<F>,
 }
 
 impl<C: Counter, F: FnMut(u64) -> Result<C, C::Error>> Replaceable<C, F> {
-    /// Makes the first one, which goes on after `last`.
+    /// Makes the first counter, which continues after `last`.
     pub(super) fn new(last: u64, mut after: F) -> Result<Self, C::Error> {
         Ok(Self { counter: RwLock::new(after(last)?), after: Mutex::new(after) })
     }
@@ -113,7 +113,7 @@ mod tests {
         for url in ["postgres://user@host/orders", "postgresql://host", "host=localhost user=me"] {
             assert_eq!(format!("postgres:{url}").parse(), Ok(Engine::Postgres(url.to_owned())));
         }
-        // The URL alone says what it is.
+        // The URL alone names the engine.
         assert_eq!("postgres://host/x".parse(), Ok(Engine::Postgres("postgres://host/x".to_owned())));
         for wrong in ["", "redb", "redb:", "postgres", "postgres:", "memory:x", "sqlite:x"] {
             assert!(wrong.parse::<Engine>().is_err(), "{wrong}");

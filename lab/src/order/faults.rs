@@ -1,7 +1,7 @@
-//! What goes wrong on purpose: which fault meets which message, or which subscriber, and where it is made.
+//! The faults of a run: the message or the subscriber that meets each, and the place at which it is made.
 //!
-//! A fault is made at the seam between a machine and its engine: where it takes a number, and where it writes. The machine
-//! does not know that it is not the engine which answers.
+//! A fault is made at the seam between a machine and its engine: where the machine takes a number, and where it writes.
+//! The machine cannot tell it from an answer of the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
@@ -15,43 +15,43 @@ use serde::{Deserialize, Serialize};
 use super::{OrderSettings, Payload, PublisherId};
 use crate::stream;
 
-/// By how many numbers the counter is set back at most.
+/// Most numbers by which the counter is set back at a time.
 const MOST_BACK: u64 = 50;
 
 /// A fault that a message meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// The publisher is killed with a number in its hand that nobody else knows: a hole.
+    /// The publisher is killed with a number that nobody else knows: a hole.
     KilledWithNumber,
-    /// The publisher is killed after it has written into a slot that it has not noted: its successor takes a new number,
-    /// and the log refuses the message, since it holds it already.
+    /// The publisher is killed after it has written into a slot that it has not noted. Its successor takes a new
+    /// number, and the log refuses the message because it holds it already.
     KilledAfterWrite,
-    /// The publisher is killed while it writes into a slot that it has noted: its successor finds out whether the message is
-    /// there by writing it once more.
+    /// The publisher is killed while it writes into a slot that it has noted. Its successor writes once more to find
+    /// out whether the message is there.
     KilledInWrite,
-    /// The publisher is killed after it has noted the slot, before it writes: its successor writes.
+    /// The publisher is killed after it has noted the slot and before it writes. Its successor writes.
     KilledBeforeWrite,
-    /// The subscriber is killed when it has delivered the message, and saved nothing since one of those before: its
-    /// successor delivers again what came after the place that was saved last.
+    /// The subscriber is killed when it has delivered the message, and before it has saved its place again. Its
+    /// successor delivers again everything after the last saved place.
     KilledSubscriber,
     /// The write stalls until a subscriber has filled its slot.
     Stalled,
-    /// The counter is set back by so many numbers, just before the publisher takes one.
+    /// The counter is set back just before the publisher takes a number.
     CounterReset {
-        /// How many.
+        /// The numbers by which it is set back.
         by: u64,
     },
 }
 
 impl Fault {
-    /// The ways to be killed, which take turns.
+    /// The ways to kill a publisher, in turn.
     const KILLS: [Self; 4] =
         [Self::KilledWithNumber, Self::KilledAfterWrite, Self::KilledInWrite, Self::KilledBeforeWrite];
 }
 
-/// Which messages meet which fault, at most one each; and after how many messages subscribers die. It follows from the
-/// seed.
+/// The faults of a run, at most one a message, and the counts of deliveries after which subscribers die. A function of
+/// the seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     messages: BTreeMap<(PublisherId, u64), Fault>,
@@ -59,13 +59,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Returns how many resets a run has room for: they fall into the first half of a publisher's messages, so that it
-    /// takes more numbers afterwards than it was set back by, in all but the shortest runs.
+    /// Returns the most resets that a run has room for. They fall into the first half of a publisher's messages. So it
+    /// takes more numbers afterwards than it was set back by, except in the shortest runs.
     pub fn room_for_resets(publishers: PublisherId, messages: u64) -> u64 {
         u64::from(publishers) * messages.div_ceil(2)
     }
 
-    /// Draws what goes wrong. There must be at least as many messages as faults of theirs, and as many deliveries as
+    /// Draws the faults. There must be at least as many messages as faults of messages, and as many deliveries as
     /// deaths of subscribers.
     pub fn new(settings: &OrderSettings) -> Self {
         let random = &mut Random::new(settings.seed, stream::FAULTS);
@@ -90,23 +90,23 @@ impl Plan {
         Self { messages: plan, deaths }
     }
 
-    /// Returns what goes wrong for one publisher, by which of its messages, from 1 on.
+    /// Returns the faults of one publisher, each with the number of its message, from 1 on.
     pub fn of(&self, node: PublisherId) -> impl Iterator<Item = (u64, Fault)> {
         self.messages.range((node, 0)..=(node, u64::MAX)).map(|(&(_, message), &fault)| (message, fault))
     }
 
-    /// Returns after how many messages of the run a subscriber dies.
+    /// Returns the counts of deliveries, over the run, after which a subscriber dies.
     pub fn deaths_of(&self, site: usize) -> impl Iterator<Item = u64> {
         self.deaths.range((site, 0)..=(site, u64::MAX)).map(|&(_, count)| count)
     }
 }
 
-/// The reason why an engine at a seam has no answer.
+/// The reason why a call through a seam has no answer.
 #[derive(Debug)]
 pub(super) enum Trouble<E> {
-    /// The caller is dead.
+    /// The calling machine was killed.
     Killed,
-    /// The engine failed by itself.
+    /// The engine itself failed.
     Engine(E),
 }
 
@@ -119,7 +119,7 @@ impl<E: fmt::Display> fmt::Display for Trouble<E> {
     }
 }
 
-/// An engine that is called through `call` where something may go wrong: to take numbers, or to write.
+/// An engine whose calls to take numbers or to write go through `call`, which may make a fault.
 pub(super) struct Seam<'a, T, F> {
     pub(super) engine: &'a T,
     pub(super) call: F,
@@ -199,7 +199,7 @@ mod tests {
             let plan = Plan::new(&settings);
             assert_eq!(plan, Plan::new(&settings));
             let faults: Vec<(u64, Fault)> = (1..=4).flat_map(|node| plan.of(node)).collect();
-            // As many as messages, so that each has one.
+            // One fault for each message.
             assert_eq!(faults.len(), 100);
             let count = |which: fn(&Fault) -> bool| faults.iter().filter(|(_, fault)| which(fault)).count();
             assert_eq!(count(|fault| *fault == Fault::KilledWithNumber), 10);
@@ -216,7 +216,7 @@ mod tests {
         assert_ne!(Plan::new(&settings(4, 25, [9, 9, 9], 1)), Plan::new(&settings(4, 25, [9, 9, 9], 2)));
     }
 
-    /// As many as there are deliveries, so that every subscriber dies after each.
+    /// One death for each delivery: every subscriber dies after each.
     #[test]
     fn subscribers_may_die_after_every_message() {
         let settings = OrderSettings { subscribers: 3, kill_subscribers: 30, ..settings(2, 5, [0; 3], 1) };

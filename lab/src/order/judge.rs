@@ -1,7 +1,7 @@
-//! The oracle at work: hears what was sent, acknowledged and delivered, and says what is wrong in words.
+//! The oracle at work: it hears of every sending, acknowledgement and delivery, and puts violations in words.
 //!
-//! A judge that always says yes is worth nothing. So there is a lie for each of its promises ([`OrderCanary`]), and then the run
-//! must fail.
+//! A judge that always agrees is worth nothing. So there is a lie for each of its promises ([`OrderCanary`]), and with
+//! it the run must fail.
 
 use happens_before::Dot;
 use happens_before::broadcast::Position;
@@ -15,33 +15,33 @@ type Message = Dot<PublisherId>;
 /// A lie about the middle of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum OrderCanary {
-    /// The last subscriber leaves a message out, as if it had skipped a hole that was only slow.
+    /// The last subscriber omits a message, as if it had skipped a hole that was only slow.
     Skip,
-    /// The last subscriber delivers two messages in the other order.
+    /// The last subscriber delivers two messages in the opposite order.
     Swap,
     /// The last subscriber delivers a message twice.
     Repeat,
-    /// A message was acknowledged, and no subscriber delivers it.
+    /// A message was acknowledged, but no subscriber delivers it.
     Lose,
-    /// Two messages of one publisher come in the other order, everywhere.
+    /// Two messages of one publisher come in the opposite order, at every subscriber.
     Overtake,
-    /// A subscriber that was killed goes on one message after the place that it had saved.
+    /// A killed subscriber continues one message after the place that it had saved.
     Resume,
 }
 
-/// All that publishers and subscribers have said.
+/// All notices of publishers and subscribers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Told {
     pub(super) sent: Vec<Message>,
     pub(super) acknowledged: Vec<Message>,
-    /// By subscriber; one life after the other.
+    /// The lives of each subscriber, in order.
     pub(super) lives: Vec<Vec<Life>>,
 }
 
-/// The deliveries of a subscriber until it died, or ended.
+/// The deliveries of a subscriber up to its death or its end.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Life {
-    /// The slot at which it began: what its predecessor had saved.
+    /// The slot at which it began, as saved by its predecessor.
     from: u64,
     delivered: Vec<(Position, Message)>,
 }
@@ -57,12 +57,12 @@ impl Told {
         life.into_iter().for_each(|life| life.delivered.extend(message.map(|message| (position, message))));
     }
 
-    /// Notes that a subscriber was killed, and goes on at the slot `from`.
+    /// Notes that a subscriber was killed and continues at the slot `from`.
     pub(super) fn resumed(&mut self, site: usize, from: u64) {
         self.lives[site].push(Life { from, delivered: Vec::new() });
     }
 
-    /// Tells a lie. Changes nothing where there is too little to lie about: no delivery, or no second one.
+    /// Tells a lie. Changes nothing if there are too few deliveries for it.
     pub(super) fn lie(&mut self, canary: OrderCanary) {
         if canary == OrderCanary::Resume {
             let successor = self.lives.iter_mut().find_map(|lives| lives.get_mut(1));
@@ -99,7 +99,7 @@ impl Told {
         }
     }
 
-    /// Says whether there is one order, with all of `messages` messages in it.
+    /// Checks that there is one order, and that it holds all of `messages` messages.
     pub(super) fn judge(&self, messages: u64) -> Result<(), String> {
         let mut run = OrderRun::new(self.lives.len());
         for &message in &self.sent {
@@ -109,7 +109,8 @@ impl Told {
             run.acknowledged(message).map_err(|violation| in_words(&violation))?;
         }
         for (site, lives) in self.lives.iter().enumerate() {
-            // The slots of what counts: what was delivered after a place that was saved is delivered once more.
+            // The slots of the deliveries that count: those after a saved place are delivered once more by the
+            // successor.
             let mut slots: Vec<u64> = Vec::new();
             for Life { from, delivered } in lives {
                 slots.truncate(slots.partition_point(|slot| slot < from));
@@ -142,7 +143,7 @@ fn message(dot: &Message) -> String {
     format!("message {} of publisher {}", thousands(dot.counter()), dot.node())
 }
 
-/// Puts a violation in words; sites are subscribers, which people count from 1.
+/// Puts a violation in words; subscribers are counted from 1.
 fn in_words(violation: &OrderViolation<PublisherId, Position>) -> String {
     let subscriber = |site: &usize| format!("subscriber {}", site + 1);
     match violation {
@@ -191,7 +192,7 @@ mod tests {
         Told { sent: messages.into(), acknowledged: messages.into(), lives }
     }
 
-    /// The same; but the first subscriber was killed after four messages, when it had saved its place after two; and
+    /// The same, but the first subscriber was killed twice: after four messages, with its place saved after two, and
     /// again after five.
     fn told_in_lives(subscribers: usize) -> Told {
         let mut told = told(subscribers);
@@ -222,7 +223,7 @@ mod tests {
             early.lives[0][1].delivered.insert(0, before);
             let words = "in slot 2: subscriber 1 delivers message 1 of publisher 2 a second time";
             assert_eq!(early.judge(6), Err(words.to_owned()));
-            // And it delivers the same again.
+            // Then it delivers the same again.
             let mut other = told.clone();
             other.lives[0][1].delivered.swap(0, 1);
             assert!(other.judge(6).is_err_and(|words| words.contains(" where others deliver ")));

@@ -1,43 +1,43 @@
-//! Total order broadcast, tried out: publishers and subscribers over a real engine, with faults on purpose, and an oracle
-//! that judges what came out.
+//! Total order broadcast on trial: publishers and subscribers over a real engine, with faults on purpose, and an oracle
+//! that judges the outcome.
 //!
 //! # The problem
 //!
 //! Chapter 9 of *Designing Data-Intensive Applications* builds total order broadcast from linearizable storage: take a
-//! number from a counter, attach it to the message, deliver by number. Three things go wrong in earnest, and here they are
-//! made to go wrong:
+//! number from a counter, attach it to the message, deliver by number. In practice three things go wrong, and here they
+//! are made to go wrong:
 //!
 //! ```text
-//!   counter    1 2 3 4 5 │ 3 4 5 6        set back behind everyone's back: numbers come twice
-//!   publisher  a 1   3 ~ ~ ~ ~ ~ ~ 6      ~ its write stalls until somebody has filled slot 3
-//!   publisher  b   2   ✝                  killed with number 4 in its hand; nobody else knows that it was taken
+//!   counter    1 2 3 4 5 │ 3 4 5 6        set back without notice: numbers come twice
+//!   publisher  a 1   3 ~ ~ ~ ~ ~ ~ 6      ~ its write stalls until a subscriber has filled slot 3
+//!   publisher  b   2   ✝                  killed after it took number 4; nobody else knows of it
 //!   publisher  c         5
-//!   deliver    1 2 ─ ─ 5 6 ...            everywhere the same, whoever waits, fills or begins again
+//!   deliver    1 2 ─ ─ 5 6 ...            the same at every subscriber, also after waits, fills and deaths
 //! ```
 //!
 //! # The run
 //!
-//! 1. **Beginning.** A run is an epoch: it seals the log, so that no write of an earlier run can still land, delivers what
-//!    is there already, and goes on above it, with the numbers of its nodes where they were.
-//! 2. **Publishing.** Each publisher publishes its messages one after the other. It says which message it has begun, which
-//!    slot it is about to write, and what was acknowledged; that is what it would write to a disk of its own.
+//! 1. **Beginning.** A run is an epoch. It seals the log, so that no write of an earlier run can land any more. Then it
+//!    delivers the existing entries, and continues after them with the next numbers of its nodes.
+//! 2. **Publishing.** Each publisher publishes its messages one after the other. It reports the message that it begins,
+//!    the slot that it is about to write, and each acknowledgement. A real publisher would write the same to its disk.
 //! 3. **Faults** ([`Fault`]) are made where the machine meets the engine, at messages drawn from the seed.
-//! 4. **Dying.** A thread that is to die stops where it is; a process says so and is killed with signal 9. Its successor knows
-//!    what the dead one had said. A publisher's [settles](happens_before::Publisher::resume) the message that was outstanding,
-//!    and goes on.
-//! 5. **Subscribing.** Each subscriber reads the log, and fills the holes that stay. Now and then it saves where it is, and
-//!    there its successor goes on: what had been delivered since is delivered again, nothing before that, and all in the one
+//! 4. **Dying.** A thread stops where it is; a process reports that it is to die, and is killed with signal 9. The
+//!    successor knows what the dead one had reported. The successor of a publisher
+//!    [settles](happens_before::Publisher::resume) the outstanding message, and continues.
+//! 5. **Subscribing.** Each subscriber reads the log, and fills the holes that remain. Now and then it saves its place,
+//!    and its successor continues there. Later deliveries are repeated, earlier ones are not, and all are in the one
 //!    order.
-//! 6. **Ending.** When all is acknowledged, subscribers deliver up to the tail and stop. Then the oracle
-//!    ([`OrderRun`](happens_before::check::OrderRun)) hears what was sent, acknowledged and delivered.
+//! 6. **Ending.** When all messages are acknowledged, subscribers deliver up to the tail and stop. Then the oracle
+//!    ([`OrderRun`](happens_before::check::OrderRun)) hears of every sending, acknowledgement and delivery.
 //!
-//! Over memory and redb publishers and subscribers are threads; over PostgreSQL they are processes, this program again,
-//! which say on their standard output what threads say in a channel. What is said is the same ([`Notice`]).
+//! Over memory and redb, publishers and subscribers are threads that send notices through a channel. Over PostgreSQL
+//! they are processes, started from this program, that print the same notices ([`Notice`]) on their standard output.
 //!
-//! # What is the same each time
+//! # Reproducibility
 //!
-//! Which message meets which fault follows from the seed. When threads run does not, so that the order itself, and the
-//! counts of fills, differ from run to run. The verdict must not.
+//! The seed determines which message meets which fault. It does not determine when threads run. So the order itself and
+//! the counts of fills differ from run to run, but the verdict must not.
 
 mod conduct;
 mod engine;
@@ -76,47 +76,47 @@ pub type PublisherId = u32;
 /// The payload of a message.
 pub type Payload = Vec<u8>;
 
-/// The log, and the beginning of the names of its counters.
+/// The name of the log, and the prefix of the names of its counters.
 const NAME: &str = "hb order";
 
-/// How many slots the log in memory keeps; more than any run needs.
+/// Slots that the log in memory keeps; more than any run needs.
 const MEMORY: usize = 1 << 26;
 
 /// The settings of a run.
 #[derive(Clone, Debug)]
 pub struct OrderSettings {
-    /// Over what.
+    /// The engine that holds counter and log.
     pub engine: Engine,
-    /// How many publish, at least 1.
+    /// The number of publishers, at least 1.
     pub publishers: PublisherId,
-    /// How many subscribe, at least 1.
+    /// The number of subscribers, at least 1.
     pub subscribers: usize,
-    /// How many messages each publishes, at least 1.
+    /// The number of messages of each publisher, at least 1.
     pub messages: u64,
-    /// How many times a publisher is killed.
+    /// Times that a publisher is killed.
     pub kill: u64,
-    /// How many times a subscriber is killed.
+    /// Times that a subscriber is killed.
     pub kill_subscribers: u64,
-    /// How many writes stall.
+    /// Writes that stall.
     pub stall: u64,
-    /// How many times the counter is set back.
+    /// Times that the counter is set back.
     pub reset_counter: u64,
     /// The seed of the faults.
     pub seed: u64,
-    /// How long a hole is waited for, at first.
+    /// The time for which a subscriber first waits before it fills a hole, in milliseconds.
     pub timeout_ms: u64,
     /// A lie to the oracle.
     pub canary: Option<OrderCanary>,
 }
 
 impl OrderSettings {
-    /// Returns how many messages there are in all.
+    /// Returns the number of messages of all publishers.
     pub fn in_all(&self) -> u64 {
         u64::from(self.publishers) * self.messages
     }
 }
 
-/// How a subscriber waits that fills a hole after so long.
+/// Returns the configuration of a subscriber that fills a hole after `timeout_ms`.
 fn subscriber_config(timeout_ms: u64) -> SubscriberConfig {
     SubscriberConfig {
         poll_ms: (timeout_ms / 10).clamp(1, 5),
@@ -132,9 +132,9 @@ fn subscriber_config(timeout_ms: u64) -> SubscriberConfig {
 pub enum OrderFailure {
     /// The oracle's first violation.
     Violation(String),
-    /// A publisher or a subscriber cannot go on, by what it has seen of the log.
+    /// A publisher or a subscriber cannot continue, because of the log as it read it.
     Refused(String),
-    /// The engine did not answer, or somebody else's run has taken the log; which says nothing about the library.
+    /// The engine did not answer, or another run has taken over the log. This is no failure of the library.
     GaveUp(String),
 }
 
@@ -147,39 +147,39 @@ impl fmt::Display for OrderFailure {
     }
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct OrderResult {
-    /// The epoch that the run was.
+    /// The epoch of the run.
     pub epoch: u64,
-    /// The highest slot that was occupied before it.
+    /// The highest slot that was occupied before the run.
     pub tail: u64,
     /// The counts.
     pub tally: OrderTally,
-    /// The verdict: `Ok` if there was one order, with everything in it.
+    /// The verdict: `Ok` if there was one order with every message in it.
     pub verdict: Result<(), OrderFailure>,
-    /// How long publishers and subscribers took.
+    /// The time that publishers and subscribers took.
     pub elapsed: Duration,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// How many messages are acknowledged.
+    /// Acknowledged messages.
     pub acknowledged: u64,
-    /// How many deliveries there were, at all subscribers.
+    /// Deliveries at all subscribers.
     pub delivered: u64,
-    /// How many holes were filled.
+    /// Filled holes.
     pub fills: u64,
-    /// How many acknowledged messages the slowest subscriber has still to deliver.
+    /// Acknowledged messages that the slowest subscriber has still to deliver.
     pub lag: u64,
 }
 
-/// Runs, and says how it went; `progress` is told now and then how far it is.
+/// Runs publishers and subscribers, and returns the result. `progress` is called now and then.
 ///
 /// # Errors
 ///
-/// The engine cannot be opened, or does not hold what this program leaves there.
+/// [`InputError`] if the engine cannot be opened, or if it holds anything that this program does not leave there.
 pub fn run(settings: &OrderSettings, progress: &mut dyn FnMut(Now)) -> Result<OrderResult, InputError> {
     match &settings.engine {
         Engine::Memory => {
@@ -216,21 +216,21 @@ pub fn run(settings: &OrderSettings, progress: &mut dyn FnMut(Now)) -> Result<Or
     }
 }
 
-/// The beginning of a run.
+/// The state of a run at its beginning.
 struct Begun {
-    /// Its epoch: nothing of an earlier one gets into the log any more.
+    /// The epoch of the run: no write of an earlier epoch gets into the log any more.
     epoch: u64,
-    /// Above all that was there.
+    /// The state after all existing entries.
     snapshot: Snapshot<PublisherId>,
 }
 
 impl Begun {
-    /// Returns the highest slot that was occupied before.
+    /// Returns the highest slot that was occupied before the run.
     fn tail(&self) -> u64 {
         self.snapshot.next - 1 // slots begin at 1
     }
 
-    /// Begins an epoch, and delivers what the log holds.
+    /// Begins an epoch, and delivers the existing entries of the log.
     fn new<L>(log: &L) -> Result<Self, String>
     where
         L: SlotLog<PublisherId, Payload>,
@@ -239,7 +239,7 @@ impl Begun {
         let words = |error: L::Error| error.to_string();
         let sealed = log.seal(log.seal(0).map_err(words)?.epoch.saturating_add(1)).map_err(words)?;
         let mut subscriber = Subscriber::new(subscriber_config(1));
-        // The time is not that of the day: where nothing can come any more, no hole needs to be waited for.
+        // Not the time of day: nothing can arrive any more, so no hole needs to be waited for.
         let mut now_ms = 0;
         while subscriber.next() <= sealed.tail {
             while subscriber.poll_delivery().map_err(|error| error.to_string())?.is_some() {}

@@ -1,11 +1,12 @@
-//! Publishers and subscribers as processes over PostgreSQL: this program again, which is given its task on the standard
-//! input and says what it does on the standard output, a line of JSON each. Who is to die is killed with signal 9.
+//! Publishers and subscribers as processes over PostgreSQL. Each is this program again: it reads its task from the
+//! standard input, and prints its notices on the standard output, one line of JSON each. A worker that is to die is
+//! killed with signal 9.
 //!
 //! ```text
 //!   parent ── task, then the slot at which to end ──► stdin   child   stdout ── events ──► parent
 //! ```
 //!
-//! A child whose parent has gone ends too.
+//! A child ends when its parent has gone.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::num::NonZeroU64;
@@ -30,7 +31,7 @@ use crate::history::InputError;
 /// The subcommand of a child.
 pub(crate) const COMMAND: &str = "order-worker";
 
-/// The orders of a child.
+/// The task of a child, with the names of counter and log.
 #[derive(Serialize, Deserialize)]
 struct Job {
     url: String,
@@ -39,7 +40,7 @@ struct Job {
     task: Task,
 }
 
-/// Runs in processes.
+/// Runs publishers and subscribers in processes.
 pub(super) fn run(
     settings: &OrderSettings,
     url: &str,
@@ -77,7 +78,7 @@ struct Running {
 
 impl Running {
     fn kill(&mut self) {
-        // It may have ended by itself, and then there is nothing to kill.
+        // It may have ended by itself; then there is nothing to kill.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -96,7 +97,7 @@ impl Processes {
         self.children.push(Running { who, child, input });
         let leaving = Leaving(self.sender.clone(), who);
         thread::spawn(move || {
-            // What was said before a kill counts, also what is read only after it. A line comes whole, or not at all.
+            // Notices from before a kill count, even if they are read after it. A line comes whole or not at all.
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 if let Ok(event) = serde_json::from_str(&line) {
                     drop(leaving.0.send((who, event)));
@@ -109,7 +110,7 @@ impl Processes {
 
 impl Crew for Processes {
     fn start(&mut self, who: Who, task: Task) -> Result<(), String> {
-        self.kill(who); // a predecessor is dead, and now also waited for
+        self.kill(who); // kills a predecessor that still runs, and collects it
         self.spawn(who, task).map_err(|error| format!("a process cannot be started: {error}"))
     }
 
@@ -122,7 +123,7 @@ impl Crew for Processes {
     fn end(&mut self, until: u64) {
         self.until = until;
         for running in &mut self.children {
-            // Who has ended needs not be told.
+            // A child that has ended needs no message.
             let _ = writeln!(running.input, "{until}");
         }
     }
@@ -134,7 +135,7 @@ impl Drop for Processes {
     }
 }
 
-/// A counter that is set back by somebody who has access to the database.
+/// A counter that is set back by direct access to the database.
 struct Exposed {
     counter: PostgresCounter,
     url: String,
@@ -164,17 +165,17 @@ impl SetBack for Exposed {
     }
 }
 
-/// The work of a child.
+/// Does the work of a child.
 ///
 /// # Errors
 ///
-/// It was not started by its parent.
+/// [`InputError`] if it was not started by its parent.
 pub(crate) fn work() -> Result<bool, InputError> {
     static UNTIL: Until = Until::new();
     let mut line = String::new();
     let job = io::stdin().read_line(&mut line).ok().and_then(|_| serde_json::from_str(&line).ok());
     let Some(Job { url, counter: name, task }) = job else {
-        let what = "is what `hb order` starts for itself; it reads its task from the standard input";
+        let what = "is started only by `hb order`; it reads its task from the standard input";
         return Err(InputError { place: COMMAND.to_owned(), what: what.to_owned() });
     };
     thread::spawn(|| {
@@ -190,7 +191,7 @@ pub(crate) fn work() -> Result<bool, InputError> {
         line.push('\n');
         let mut output = io::stdout().lock();
         if output.write_all(line.as_bytes()).and_then(|()| output.flush()).is_err() {
-            exit(1); // nobody reads it
+            exit(1); // nobody reads its notices
         }
     };
     let open = || {
@@ -214,7 +215,7 @@ pub(crate) fn work() -> Result<bool, InputError> {
     let counter = Exposed { counter, url, name };
     let worker = Worker { counter: &counter, log: &log, until: &UNTIL, say: &say };
     match worker.work(task) {
-        // Killed for real: by the parent, which was told.
+        // Waits for the kill by the parent, which was told of it.
         Err(Halt::Killed) => loop {
             thread::park();
         },

@@ -11,9 +11,9 @@ use crate::words::{counted, thousands};
 pub struct OrderReport {
     /// The options of the run.
     pub settings: OrderOptions,
-    /// Which faults were made; follows from the settings.
+    /// The faults that were made; a function of the settings.
     pub faults: FaultReport,
-    /// The counts; they differ from run to run, since threads do.
+    /// The counts; they differ from run to run, because the timing of threads does.
     pub run: OrderCounts,
     /// Real time.
     pub elapsed: OrderTime,
@@ -35,7 +35,7 @@ pub struct OrderOptions {
     pub timeout_ms: u64,
 }
 
-/// Which faults were made.
+/// The faults that were made.
 #[derive(Clone, Debug, Serialize)]
 #[expect(missing_docs, reason = "the names are those of the tally")]
 pub struct FaultReport {
@@ -66,14 +66,14 @@ pub struct OrderCounts {
 /// Real time.
 #[derive(Clone, Debug, Serialize)]
 pub struct OrderTime {
-    /// How long publishers and subscribers took.
+    /// The time that publishers and subscribers took.
     pub seconds: f64,
     /// Messages acknowledged in a second.
     pub messages_per_second: f64,
 }
 
 impl OrderReport {
-    /// Puts together what there is to say about a run.
+    /// Makes the report of a run.
     pub fn new(settings: &OrderSettings, outcome: &OrderResult) -> Report<Self> {
         let tally = outcome.tally;
         let seconds = outcome.elapsed.as_secs_f64();
@@ -126,7 +126,7 @@ impl Details for OrderReport {
     fn add_rows(&self, rows: &mut Rows) {
         let Self { settings, faults, run, elapsed } = self;
         let mut row = |name: &str, value: u64, remark: String| {
-            // There is nothing to remark on what did not happen.
+            // A remark about a count of zero would mislead.
             rows.add(name, thousands(value), if value > 0 { remark } else { String::new() });
         };
         let mut by = format!("by {}", counted(u64::from(settings.publishers), "publisher"));
@@ -145,7 +145,7 @@ impl Details for OrderReport {
         let again =
             format!("delivered {} again, after the place last saved", counted(run.delivered_again, "message"));
         row("subscribers killed", faults.subscribers_killed, again);
-        row("writes stalled", faults.stalled, "until somebody else had occupied their slot".to_owned());
+        row("writes stalled", faults.stalled, "until another write had occupied their slot".to_owned());
         row("counter set back", faults.resets, format!("found {} by publishers", counted(run.behind, "time")));
         row("holes filled", run.fills, format!("each after {} ms or more", thousands(settings.timeout_ms)));
         let taken = format!(

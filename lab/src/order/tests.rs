@@ -1,4 +1,4 @@
-//! Engines that do not keep their promises, and a log that is taken away.
+//! Tests of engines that break their promises, and of a log that is taken away.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,7 +26,7 @@ fn settings() -> OrderSettings {
     }
 }
 
-/// Runs over a log that is called through this.
+/// Runs over a log whose writes go through `write`.
 fn run_over<F>(log: &Memory, write: F) -> OrderResult
 where
     F: Fn(&Memory, u64, &Entry<PublisherId, Payload>) -> WriteAnswer<PublisherId, Payload> + Sync,
@@ -47,7 +47,7 @@ fn is(entry: &Entry<PublisherId, Payload>, node: PublisherId, n: u64) -> bool {
     entry.id().is_some_and(|id| (*id.node(), id.counter()) == (node, n))
 }
 
-/// How many messages are delivered again after a death: it is that many since the place was saved.
+/// Returns the number of messages that are delivered again after a death: those since the place was saved.
 fn again(death: u64) -> u64 {
     if death.is_multiple_of(10) { 10 } else { death % 10 }
 }
@@ -60,11 +60,11 @@ fn a_log_that_keeps_its_promises_passes() {
     let OrderTally { killed, subscribers_killed, stalled, resets, acknowledged, delivered, .. } = outcome.tally;
     assert_eq!((killed, subscribers_killed, stalled, resets), (4, 6, 2, 1));
     assert_eq!((acknowledged, delivered), (60, 120));
-    // What a subscriber repeats follows from where it dies: it saves after every tenth message.
+    // The repetitions of a subscriber follow from the places of its deaths: it saves after every tenth message.
     let again: u64 =
         (0..2).flat_map(|site| Plan::new(&settings()).deaths_of(site).collect::<Vec<_>>()).map(again).sum();
     assert_eq!(outcome.tally.delivered_again, again);
-    // A message stands in the log once: also one whose publisher was killed in the write or after it, since its successor
+    // Each message is in the log once. That includes messages of publishers killed in or after a write: the successor
     // wrote to the same slot, or was told that the number is used.
     let ReadAnswer::Entries(entries) =
         Log::read(&log, 1, ReadLimit::entries(usize::MAX)).expect("memory does not fail")

@@ -1,4 +1,4 @@
-//! What a publisher and a subscriber do, whether they are threads or processes.
+//! The work of a publisher and of a subscriber, as a thread or as a process.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -19,16 +19,16 @@ use super::event::{Notice, Publish, Subscribe, Task};
 use super::faults::{Fault, Seam, Trouble, Wrote};
 use super::{Payload, PublisherId, subscriber_config};
 
-/// How long an engine may fail before it is given up.
+/// The time for which an engine may fail before it is given up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long to wait where there is nothing to do, or an engine has failed.
+/// The wait where there is nothing to do, or after a failure of an engine.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// How many messages a subscriber delivers before it saves where it is.
+/// The number of deliveries after which a subscriber saves its place.
 const SAVE_EVERY: u64 = 10;
 
-/// Up to which slot subscribers deliver before they end: at first without an end, and 0 where all is to end at once.
+/// The slot up to which subscribers deliver before they end: no limit at first, and 0 if all are to end at once.
 #[derive(Debug)]
 pub(super) struct Until(AtomicU64);
 
@@ -49,9 +49,9 @@ impl Until {
 /// The reason why a task ends before its end.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Halt {
-    /// Somebody said so.
+    /// It was told to stop.
     Stopped,
-    /// By a fault.
+    /// It was killed by a fault.
     Killed,
     /// It cannot go on.
     Failed { what: String, refused: bool },
@@ -61,7 +61,7 @@ fn refused(error: impl fmt::Display) -> Halt {
     Halt::Failed { what: error.to_string(), refused: true }
 }
 
-/// A worker: its engine, and whom it tells.
+/// A worker: its engine, and the receiver of its notices.
 pub(super) struct Worker<'a, C, L> {
     pub(super) counter: &'a C,
     pub(super) log: &'a L,
@@ -76,7 +76,7 @@ where
     L: SlotLog<PublisherId, Payload>,
     L::Error: fmt::Display,
 {
-    /// Does the task, and says why if it cannot be done.
+    /// Does the task. An error is the reason why it ended early.
     pub(super) fn work(&self, task: Task) -> Result<(), Halt> {
         let ended = match task {
             Task::Publish(task) => self.publish(&task),
@@ -119,7 +119,7 @@ where
         let mut publisher = Publisher::resume(node, last, outstanding, config)
             .map_err(|entry| refused(format_args!("{entry:?} is not publisher {node}'s")))?;
         let mut patience = Patience::new(self.until);
-        // A log that was written before: a number far above 1 is no absurd jump.
+        // A log from earlier runs: a number far above 1 is to be expected.
         let sealed = loop {
             match self.log.seal(epoch) {
                 Ok(sealed) => break sealed,
@@ -166,7 +166,7 @@ where
         }
     }
 
-    /// Writes a publisher's entry, or does what the fault says.
+    /// Writes a publisher's entry, or makes the fault.
     fn write(&self, slot: u64, entry: &Entry<PublisherId, Payload>, fault: Option<Fault>) -> Wrote<L::Error> {
         if fault != Some(Fault::KilledAfterWrite) {
             (self.say)(Notice::Noted { slot });
@@ -179,7 +179,7 @@ where
                 return Err(Trouble::Killed);
             }
             Some(fault @ Fault::KilledInWrite) => {
-                // A process may be killed from here on at any moment.
+                // From here on a process may be killed at any moment.
                 die(fault);
                 let _nobody_is_there_to_hear_it = self.log.write(slot, entry);
                 return Err(Trouble::Killed);
@@ -203,8 +203,9 @@ where
         Ok(answer)
     }
 
-    /// Waits until the slot is occupied; or until the counter was set back below it, since then no subscriber need see that
-    /// there is anything to fill. If nobody fills it for very long it is written late, and the oracle has something to say.
+    /// Waits until the slot is occupied, or until the counter was set back below it: then no subscriber may see that
+    /// there is anything to fill. If the slot is not filled for very long, it is written late, and the oracle reports
+    /// it.
     fn stall(&self, slot: u64) {
         let occupied = || match self.log.read(slot, ReadLimit::entries(1)) {
             Ok(ReadAnswer::Entries(entries)) => entries.first().is_some_and(|(found, _)| *found == slot),
@@ -267,7 +268,7 @@ where
             }
             let due = |subscriber: &Subscriber<_, _>| subscriber.poll_timeout().unwrap_or(0) > now_ms;
             if due(&subscriber) {
-                // A hole above all that is occupied shows only by the counter.
+                // Only the counter shows a hole above all occupied slots.
                 if let Ok(current) = self.counter.current() {
                     subscriber.observe_current(current);
                 }
@@ -279,7 +280,7 @@ where
     }
 }
 
-/// The payload of a message: different from every other.
+/// Returns the payload of a message, different from every other.
 fn payload(node: PublisherId, n: u64) -> Payload {
     format!("message {n} of publisher {node}").into_bytes()
 }
@@ -289,7 +290,7 @@ fn taken_over(epoch: u64) -> Halt {
     Halt::Failed { what, refused: false }
 }
 
-/// How long an engine may still fail.
+/// The time for which an engine may still fail.
 pub(super) struct Patience<'a> {
     until: &'a Until,
     since: Instant,
@@ -300,7 +301,7 @@ impl<'a> Patience<'a> {
         Self { until, since: Instant::now() }
     }
 
-    /// Waits before the next try, unless it is no use.
+    /// Waits before the next try. Returns an error if the time is over.
     pub(super) fn fails(&self, error: impl fmt::Display) -> Result<(), Halt> {
         if self.until.get() == 0 {
             return Err(Halt::Stopped);

@@ -1,6 +1,6 @@
-//! What the metadata of a message costs in bytes, with direct dependencies and with a full version vector.
+//! The cost of a message's metadata in bytes, with direct dependencies and with a full version vector.
 //!
-//! Both in the same plain format, so that they can be compared: numbers as LEB128, seven bits a byte.
+//! Both use the same plain format, so that they can be compared: numbers are LEB128, seven bits a byte.
 //!
 //! | with direct dependencies | with a full vector |
 //! |---|---|
@@ -12,7 +12,7 @@ use happens_before::Dot;
 
 use crate::history::NodeNumber;
 
-/// Returns how many bytes a number takes in LEB128: 1 below 128, at most 10.
+/// Returns the length of a number in LEB128, in bytes: 1 below 128, at most 10.
 pub fn varint(number: u64) -> u64 {
     u64::from((64 - number.leading_zeros()).max(1).div_ceil(7))
 }

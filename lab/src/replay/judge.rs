@@ -1,30 +1,30 @@
-//! The oracle at work: hears of every sending and every delivery, and says what is wrong in words.
+//! The oracle at work: it hears of every sending and every delivery, and puts violations in words.
 //!
-//! A judge that always says yes is worth nothing, and a replay that forgets to ask it looks the same as one
-//! that is right. So the judge can be lied to on purpose ([`ReplayCanary`]): then the run must fail.
+//! A judge that always agrees is worth nothing, and a replay that forgets to ask it looks the same as a correct one. So
+//! the judge can be lied to on purpose ([`ReplayCanary`]), and with a lie the run must fail.
 
 use happens_before::Dot;
 use happens_before::check::{CausalRun, CausalViolation};
 
 use crate::history::{Event, History, NodeNumber};
 
-/// A lie told to the oracle, once, in the middle of a run.
+/// A lie told to the oracle once, in the middle of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum ReplayCanary {
-    /// A delivery is kept from it: what follows then comes before its cause.
+    /// A delivery is hidden from the oracle: a later one then comes before its cause.
     Skip,
-    /// A delivery is told twice.
+    /// The oracle hears of a delivery twice.
     Repeat,
 }
 
-/// Judges one run.
+/// The judge of one run.
 #[derive(Debug)]
 pub(super) struct Judge<'a> {
     history: &'a History,
     run: CausalRun<NodeNumber>,
     sites: usize,
     canary: Option<ReplayCanary>,
-    /// Deliveries at the last site so far; the lie comes at half of them.
+    /// Deliveries at the last site; the lie is told at half of them.
     at_last_site: usize,
 }
 
@@ -33,8 +33,8 @@ impl<'a> Judge<'a> {
         Self { history, run: CausalRun::new(sites), sites, canary, at_last_site: 0 }
     }
 
-    /// Notes that an event is sent. What it depends on is told from the recorded parents and not from the
-    /// message, so that a message with the wrong dependencies does not go unnoticed.
+    /// Notes that an event is sent. Its dependencies are the recorded parents, not those of the message, so that wrong
+    /// dependencies in a message are noticed.
     pub(super) fn sent(&mut self, event: Event) -> Result<(), String> {
         let parents = self.history.parents(event).iter().map(|&parent| *self.history.dot(parent));
         self.run.sent(*self.history.dot(event), parents).map_err(|violation| self.in_words(&violation))
@@ -60,7 +60,7 @@ impl<'a> Judge<'a> {
         Ok(())
     }
 
-    /// Says whether every site has delivered everything that the history holds.
+    /// Checks that every site has delivered the whole history.
     pub(super) fn complete(&self) -> Result<(), String> {
         self.run.complete().map_err(|violation| self.in_words(&violation))?;
         if self.run.messages() == self.history.len() {
@@ -70,7 +70,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Puts a violation in words, and the events' numbers and the authors' names beside the dots.
+    /// Puts a violation in words, with the events' numbers and the authors' names beside the dots.
     fn in_words(&self, violation: &CausalViolation<NodeNumber>) -> String {
         let dots = match violation {
             CausalViolation::BeforeCause { dot, cause, .. } | CausalViolation::UnknownCause { dot, cause } => {
@@ -91,12 +91,12 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Says what a dot names: `(3, 17), event 201 by Ada`.
+/// Describes the event of a dot: `(3, 17), event 201 by Ada`.
 pub(super) fn explain(history: &History, dot: &Dot<NodeNumber>) -> String {
     format!("{dot}, {}", event_of(history, dot))
 }
 
-/// Says which event a dot names: `event 201 by Ada`.
+/// Describes the event of a dot: `event 201 by Ada`.
 fn event_of(history: &History, dot: &Dot<NodeNumber>) -> String {
     match history.event(dot) {
         Some(event) => format!("event {event} by {}", history.name(*dot.node())),
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use crate::history::session::{self, Shape};
 
-    /// Tells the judge a run in which the order of deliveries at site 1 is `order`.
+    /// Tells the judge a run in which site 1 delivers in the order `order`.
     fn judge(history: &History, canary: Option<ReplayCanary>, order: &[Event]) -> Result<(), String> {
         let mut judge = Judge::new(history, 2, canary);
         for event in 0..history.len() as Event {

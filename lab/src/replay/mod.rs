@@ -1,39 +1,42 @@
-//! Replays a history over simulated sites whose network does everything a network may do.
+//! Replays a history over simulated sites whose network loses, repeats, delays, reorders and partitions.
 //!
 //! # The run
 //!
-//! 1. **Placing.** Node a lives at site a mod n, and keeps its own id in the dots. A site has one
-//!    [`CausalBuffer`](happens_before::CausalBuffer), through which all its nodes' messages go.
-//! 2. **Sending.** A site sends an event once it has delivered the event's recorded parents. They are its
-//!    dependencies. At most one new event a tick leaves a site; it is delivered there through the site's own
-//!    buffer and sent to every other site.
-//! 3. **Receiving.** Whatever arrives is handed to the buffer, and whatever the buffer releases is delivered.
-//! 4. **Asking.** A site that holds something back notes what is
-//!    [`missing`](happens_before::CausalBuffer::missing), and asks another site, any one, for what is still
-//!    missing a time-out later; and so on. A site answers with what it has delivered of it, in causal order, at
-//!    most [`ANSWER`] messages. Questions and answers may be lost like everything else.
-//! 5. **Announcing.** Nobody misses a message that nothing follows. So a site that has sent nothing for a while
-//!    tells another one, any one, the vector of all that it has delivered; that one asks for what it has not
-//!    heard of.
-//! 6. **Judging.** The oracle hears of every sending and every delivery, and the first violation ends the run.
-//!    A run in which nothing is delivered for very long is given up.
+//! 1. **Placing.** Node a lives at site a mod n, and keeps its id in the dots. A site has one
+//!    [`CausalBuffer`](happens_before::CausalBuffer) for the messages of all its nodes.
+//! 2. **Sending.** A site sends an event once it has delivered the event's recorded parents. They are its dependencies.
+//!    A site sends at most one new event a tick. It delivers the event through its buffer, and sends it to every other
+//!    site.
+//! 3. **Receiving.** Every arriving message is handed to the buffer, and every message that the buffer releases is
+//!    delivered.
+//! 4. **Asking.** A site that holds messages back notes which are [`missing`](happens_before::CausalBuffer::missing).
+//!    After a time-out it asks another site, drawn at random, for those still missing, and repeats this. The other site
+//!    answers with those of them that it has delivered, in causal order, at most [`ANSWER`] messages. Questions and
+//!    answers may be lost like everything else.
+//! 5. **Announcing.** A message that nothing follows is not known to be missing. So a site that has sent nothing for a
+//!    while sends the vector of its deliveries to another site, drawn at random. That site asks for the messages of
+//!    which it had not heard.
+//! 6. **Judging.** The oracle hears of every sending and every delivery, and the first violation ends the run. A run
+//!    without a delivery for very long is given up.
 //!
 //! Time is virtual: a run is a function of the history, the [`ReplaySettings`] and the seed in them.
 //!
-//! # Why it ends
+//! # Termination
 //!
-//! Of what a site has not delivered and others have, take the first in causal order. It is not held, as all its
-//! causes are delivered here. So it is missing, or unheard of; either way it is first in the answer to some
-//! question, if the right site is asked and nothing is lost; and the buffer never refuses what is deliverable at
-//! once, however full it is. If packets arrive with probability p > 0, an announcement, the question and the answer
-//! do so with p^3: not soon, where p is small, but with certainty in the end. No run can wait for that. So it waits
-//! for `FAIR` / p^3 rounds, and only if they pass without a delivery has the library [failed](ReplayFailure::Stalled).
-//! Where that is more than `MOST_ROUNDS`, it waits for these and then [gives up](ReplayFailure::GaveUp), which says
-//! nothing about the library.
+//! Of all messages that others have delivered and a site has not, take the first in causal order. The site has
+//! delivered all its causes, so it is not held: it is missing, or unheard of. Either way it is first in the answer to
+//! some question, if the right site is asked and nothing is lost. The buffer accepts it, however full it is, because it
+//! is deliverable at once.
 //!
-//! # What is simplified
+//! If packets arrive with probability p > 0, then an announcement, the question and the answer all arrive with p^3. For
+//! a small p this takes long, but it happens eventually with certainty. No run can wait for that. So a run waits for
+//! `FAIR` / p^3 rounds, and only if they pass without a delivery has the library [failed](ReplayFailure::Stalled). If
+//! that is more than `MOST_ROUNDS`, it waits for `MOST_ROUNDS` and then [gives up](ReplayFailure::GaveUp), which is no
+//! failure of the library.
 //!
-//! Sites answer from the recorded history instead of a log of their own, as all have the same messages.
+//! # Simplifications
+//!
+//! Sites answer from the recorded history instead of their own logs, because all have the same messages.
 
 mod cost;
 mod judge;
@@ -64,17 +67,17 @@ use crate::words::{counted, thousands};
 use judge::{Judge, explain};
 use site::Site;
 
-/// How many messages a site sends at most in answer to one question.
+/// Most messages that a site sends in answer to one question.
 pub const ANSWER: usize = 1024;
 
-/// How many times as long as it takes on average a run waits for a delivery. That it takes longer by chance has
-/// the probability e^-32, one in 10^13.
+/// The wait for a delivery, as a multiple of the average time. A longer delay has, by chance, the probability e^-32:
+/// one in 10^13.
 const FAIR: f64 = 32.0;
 
-/// How many rounds a run waits at least: all that is not the network's doing is small beside it.
+/// The fewest rounds that a run waits: beside them, all delays that the network does not cause are small.
 const LEAST_ROUNDS: f64 = 10_000.0;
 
-/// How many rounds a run waits at most, which is more than a fair chance up to a loss of 0.98.
+/// The most rounds that a run waits, which is more than a fair chance up to a loss of 0.98.
 const MOST_ROUNDS: f64 = 5_000_000.0;
 
 /// A packet.
@@ -86,7 +89,7 @@ enum Packet {
     Announcement(Rc<VersionVector<NodeNumber>>),
 }
 
-/// A deed that a site does at a time of its own.
+/// An action that a site does at a planned time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     Send,
@@ -94,12 +97,12 @@ enum Timer {
     Announce,
 }
 
-/// Replays `history` and says how it went; `progress` is told now and then how many deliveries are done.
+/// Replays `history` and returns the result; `progress` is called now and then with the number of deliveries.
 ///
 /// # Complexity
 ///
-/// Time is linear in events times sites on a good network, but for a logarithm in what is in flight. Memory is a
-/// message an event, and what is held and in flight.
+/// On a good network, time is linear in events times sites, except for a logarithm of the packets in flight. Memory is
+/// a message an event, plus the messages that are held or in flight.
 pub fn run(history: &History, settings: &ReplaySettings, progress: &mut dyn FnMut(u64)) -> ReplayResult {
     let start = Instant::now();
     let mut replay = Replay::new(history, settings);
@@ -114,22 +117,22 @@ pub fn run(history: &History, settings: &ReplaySettings, progress: &mut dyn FnMu
     }
 }
 
-/// Returns about how many bytes a run over `sites` sites keeps from its beginning to its end. What is in flight or held
-/// back comes on top; of the latter, the limits of the buffers say how much it may be.
+/// Estimates the bytes that a run over `sites` sites keeps from its beginning to its end. Messages in flight or held
+/// back come on top; the limits of the buffers bound the latter.
 pub fn memory(history: &History, sites: usize) -> u64 {
     let (events, nodes, sites) = (history.len() as u64, history.nodes() as u64, sites as u64);
     // An event has a message, its place in several lists, and its entry in the oracle.
     let an_event = 300;
     // A parent is a dependency of a message, a cause in the oracle, and has a child.
     let a_parent = 40;
-    // A site has several vectors, and the oracle notes what it has delivered.
+    // A site has several vectors, and the oracle notes its deliveries.
     let (a_node_at_a_site, an_event_at_a_site) = (64, 2);
     (events * an_event)
         .saturating_add(history.parents_in_all() as u64 * a_parent)
         .saturating_add(sites.saturating_mul(nodes * a_node_at_a_site + events * an_event_at_a_site))
 }
 
-/// Returns how many ticks a run of the history takes on a network that loses nothing and delays all alike.
+/// Returns the ticks that a run of the history takes on a network without loss and with equal delays.
 ///
 /// Partitions are spread over this time, so that they fall into the run.
 fn ideal_length(history: &History, sites: usize, delay: Tick) -> Tick {
@@ -153,7 +156,7 @@ fn home(history: &History, event: Event, sites: usize) -> usize {
     *history.dot(event).node() as usize % sites
 }
 
-/// For every event, those that name it as a parent.
+/// Returns, for every event, the events that name it as a parent.
 fn children(history: &History) -> Lists {
     let mut of: Vec<Vec<Event>> = vec![Vec::new(); history.len()];
     for event in 0..history.len() as Event {
@@ -170,7 +173,7 @@ struct Replay<'a> {
     /// The message of every event.
     messages: Vec<Message<NodeNumber, Event>>,
     children: Lists,
-    /// For every event, how many of its parents its own site has still to deliver.
+    /// For every event, the number of its parents that its site has still to deliver.
     waiting: Vec<u32>,
     sites: Vec<Site>,
     network: Network<Packet>,
@@ -242,7 +245,7 @@ impl<'a> Replay<'a> {
             }
             let arrival = self.network.next_at();
             let timer = self.timers.peek().map(|&Reverse((at, ..))| at);
-            // What arrives in a tick comes before what is done in it.
+            // Arrivals of a tick come before the actions in it.
             match (arrival, timer) {
                 (Some(arrival), timer) if timer.is_none_or(|timer| arrival <= timer) => self.receive()?,
                 (_, Some(_)) => self.act()?,
@@ -265,21 +268,22 @@ impl<'a> Replay<'a> {
         {
             None => Ok(()),
             Some(site) => {
-                let what =
-                    format!("the buffer of site {site} does not know what it has delivered, or holds more");
+                let what = format!(
+                    "the buffer of site {site} is not empty, or its deliveries are not those of the site"
+                );
                 Err(ReplayFailure::Violation(what))
             }
         }
     }
 
-    /// Returns when something was delivered last, or a partition ended after that.
+    /// Returns the time of the last delivery, or of the end of a later partition.
     fn last_hope(&self) -> Tick {
         let partitions = &self.network.conditions().partitions;
         let ended = partitions.iter().map(|partition| partition.until).filter(|&until| until <= self.now);
         ended.chain([self.tally.ticks]).max().unwrap_or(0)
     }
 
-    /// Receives what arrives next.
+    /// Receives the next arrival.
     fn receive(&mut self) -> Result<(), ReplayFailure> {
         let Some(Arrival { at, sent, from, to, packet }) = self.network.receive() else { return Ok(()) };
         self.now = at;
@@ -303,7 +307,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Lets a site do what it has planned.
+    /// Lets a site do its next planned action.
     fn act(&mut self) -> Result<(), ReplayFailure> {
         let Some(Reverse((at, timer, site))) = self.timers.pop() else { return Ok(()) };
         self.now = at;
@@ -337,7 +341,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Picks any other site; there is one.
+    /// Draws any other site; there is one.
     fn another(&mut self, site: usize) -> usize {
         let other = self.random.index(self.sites.len() - 1);
         other + usize::from(other >= site)
@@ -370,7 +374,7 @@ impl<'a> Replay<'a> {
             Ok(Accepted::Ready) => self.deliver(site)?,
             Ok(accepted) => {
                 let event = explain(self.history, self.history.dot(event));
-                let what = format!("site {site} takes an event of its own for {accepted:?}: {event}");
+                let what = format!("site {site} reports {accepted:?} for an event of its own: {event}");
                 return Err(ReplayFailure::Refused(what));
             }
             Err(error) => {
@@ -389,7 +393,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Takes in a message that has arrived.
+    /// Accepts a message that has arrived.
     fn accept(
         &mut self,
         site: usize,
@@ -461,8 +465,8 @@ impl<'a> Replay<'a> {
         self.network.send(self.now, site, other, Packet::Question(ranges.into()));
     }
 
-    /// Answers a question with what the site has delivered of it: the first in causal order, and no more than
-    /// fit into an answer or into the asker's buffer.
+    /// Answers a question with those of its messages that the site has delivered: the first in causal order, and no
+    /// more than fit into an answer or into the asker's buffer.
     fn answer(&mut self, site: usize, asker: usize, ranges: &[DotRange<NodeNumber>]) {
         let delivered = &self.sites[site].delivered;
         let mut events: Vec<Event> = Vec::new();
@@ -496,7 +500,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Says what a run that has come to a halt is waiting for.
+    /// Describes what a halted run is waiting for.
     fn stalled(&self) -> ReplayFailure {
         let all = self.history.len() as u64 * self.sites.len() as u64;
         let traffic = self.network.traffic();
@@ -532,17 +536,17 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// How long a run goes on without a delivery.
+/// The time for which a run waits for a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Patience {
     ticks: Tick,
-    /// True if a delivery is to be expected in this time, so that without one the library is wrong.
+    /// True if a delivery is to be expected in this time, so that its absence is a fault of the library.
     fair: bool,
 }
 
 impl Patience {
-    /// Weighs the probability that a packet arrives. A `round` is the time in which every site announces what it
-    /// has, and a question is asked and answered.
+    /// Weighs the probability that a packet arrives. A `round` is the time in which every site announces its messages,
+    /// and a question is asked and answered.
     fn new(arrives: f64, round: Tick) -> Self {
         // If nothing ever arrives, there is nothing to wait for.
         let needed = if arrives > 0.0 { (FAIR / arrives.powi(3)).max(LEAST_ROUNDS) } else { 1.0 };
@@ -551,7 +555,7 @@ impl Patience {
     }
 }
 
-/// How a message came.
+/// The way in which a message came.
 #[derive(Clone, Copy)]
 struct Way {
     from: usize,

@@ -1,4 +1,4 @@
-//! What goes into a run and what comes out of it: settings, counts, verdict.
+//! The input and the result of a run: settings, counts, verdict.
 
 use std::time::Duration;
 
@@ -7,29 +7,29 @@ use happens_before_simulation::network::{Conditions, Delay, Partition, Traffic};
 
 use super::{Recording, ReplayCanary, Tick};
 
-/// How a history is replayed.
+/// The settings of a replay.
 #[derive(Clone, Debug)]
 pub struct ReplaySettings {
-    /// How many sites, at least 1.
+    /// The number of sites, at least 1.
     pub sites: usize,
     /// The probability that a packet is lost, 0.0 to 1.0.
     pub loss: f64,
-    /// The probability that a packet that is not lost arrives twice, 0.0 to 1.0.
+    /// The probability that a packet arrives twice, if it is not lost, 0.0 to 1.0.
     pub duplicate: f64,
-    /// How many ticks every copy takes at least; 0 counts as 1.
+    /// The fewest ticks that a copy takes; 0 counts as 1.
     pub delay: Tick,
-    /// How many ticks a copy may take on top, evenly drawn.
+    /// The most ticks that a copy may take on top, evenly drawn.
     pub reorder: Tick,
-    /// How many times the network is partitioned.
+    /// The number of times that the network is partitioned.
     pub partitions: u64,
-    /// The seed of all chances.
+    /// The seed of all random choices.
     pub seed: u64,
     /// The limits of each buffer.
     pub limits: BufferLimits,
-    /// After how many ticks a site asks for what is missing; `None` for the time that a question and its answer
-    /// take at most.
+    /// The ticks after which a site asks for missing messages; `None` for the longest time that a question and its
+    /// answer take.
     pub timeout: Option<Tick>,
-    /// How often a site with nothing to send announces what it has; `None` for every fourth time-out.
+    /// The ticks after which a site with nothing to send announces its messages; `None` for four time-outs.
     pub announce: Option<Tick>,
     /// A lie to the oracle.
     pub canary: Option<ReplayCanary>,
@@ -38,7 +38,7 @@ pub struct ReplaySettings {
 }
 
 impl ReplaySettings {
-    /// Returns how bad the network is, but for its partitions, which the run draws.
+    /// Returns the conditions of the network, without its partitions, which the run draws.
     pub(super) fn conditions(&self) -> Conditions {
         let least = self.delay.max(1);
         let delay = Delay::Uniform { least, most: least.saturating_add(self.reorder) };
@@ -49,31 +49,31 @@ impl ReplaySettings {
 /// The counts of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReplayTally {
-    /// Events sent, each once.
+    /// Events sent, each counted once.
     pub sent: u64,
     /// Deliveries at all sites together, the senders' own included.
     pub deliveries: u64,
     /// The most messages that any site held back at one time.
     pub held_at_most: u64,
-    /// Messages sent again because somebody asked.
+    /// Messages sent again in answer to a question.
     pub retransmissions: u64,
     /// Questions for missing messages.
     pub questions: u64,
-    /// Announced vectors.
+    /// Vectors announced.
     pub announcements: u64,
-    /// Messages that arrived and had been accepted before.
+    /// Messages that arrived after they had been accepted already.
     pub duplicates: u64,
-    /// Messages refused for want of room.
+    /// Messages refused for lack of room.
     pub refused_full: u64,
     /// Messages refused because a counter was too far ahead.
     pub refused_horizon: u64,
     /// Messages refused for too many nodes or dependencies.
     pub refused_size: u64,
-    /// Dependencies named in messages; a sender's own previous message is implied, and not among them.
+    /// Dependencies named in messages; a sender's own previous message is implied, and not counted.
     pub dependencies: u64,
     /// Bytes of metadata in messages, each counted once.
     pub metadata_bytes: u64,
-    /// The bytes of the same with a full vector of all that the sender's site had delivered.
+    /// Bytes of metadata if each message carried a full vector of the deliveries at the sender's site.
     pub vector_bytes: u64,
     /// The virtual time of the last delivery.
     pub ticks: Tick,
@@ -81,16 +81,16 @@ pub struct ReplayTally {
     pub traffic: Traffic,
 }
 
-/// The reason why a run did not come to its end, in words.
+/// The reason why a run did not end well, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplayFailure {
     /// The oracle's first violation.
     Violation(String),
     /// A site's buffer refused an event of the site itself.
     Refused(String),
-    /// Nothing was delivered any more, though the network let enough through.
+    /// Nothing was delivered any more, although the network let enough packets through.
     Stalled(String),
-    /// Nothing was delivered any more, and the network let so little through that this is no wonder.
+    /// Nothing was delivered any more, and the network let too few packets through to blame the library.
     GaveUp(String),
 }
 
@@ -103,17 +103,17 @@ impl std::fmt::Display for ReplayFailure {
     }
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct ReplayResult {
     /// The counts up to the end.
     pub tally: ReplayTally,
     /// The verdict: `Ok` if every site delivered everything, causally and exactly once.
     pub verdict: Result<(), ReplayFailure>,
-    /// The recording, if asked for.
+    /// The recording, if requested.
     pub recording: Recording,
-    /// When the network was partitioned.
+    /// The partitions of the network.
     pub partitions: Vec<Partition>,
-    /// How long it took in real time.
+    /// The real time of the run.
     pub elapsed: Duration,
 }

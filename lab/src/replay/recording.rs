@@ -1,54 +1,54 @@
-//! What happened in a run, event by event, for the space-time diagram. Only kept for small runs.
+//! The recording of a run for the space-time diagram, event by event. Kept only for small runs.
 
 use crate::history::Event;
 
-/// Virtual time since the start of a run. A tick is what the simulation calls a millisecond.
+/// Virtual time since the start of a run. A tick is a millisecond of the simulation.
 pub type Tick = u64;
 
-/// An event is sent: delivered at its own site, and given to the network.
+/// The sending of an event: delivery at its site, and hand-over to the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SiteSending {
     /// The event.
     pub event: Event,
     /// The site.
     pub site: usize,
-    /// When.
+    /// The time.
     pub at: Tick,
 }
 
 /// A copy of a message on its way, or lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flight {
-    /// The event it carries.
+    /// The event that it carries.
     pub event: Event,
-    /// The site it comes from: where the event was sent, or one that was asked for it.
+    /// The sender: the site of the event, or a site that was asked for it.
     pub from: usize,
-    /// The site it goes to.
+    /// The destination.
     pub to: usize,
-    /// When it left.
+    /// The time at which it left.
     pub sent: Tick,
-    /// True if it was asked for.
+    /// True if it is the answer to a question.
     pub asked_for: bool,
-    /// Its end.
+    /// The end of the copy.
     pub end: FlightEnd,
 }
 
 /// The end of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlightEnd {
-    /// It arrived, and was the first to be accepted there.
+    /// It arrived, and was accepted as the first.
     Accepted {
-        /// When it arrived.
+        /// The time of arrival.
         at: Tick,
     },
-    /// It arrived, and had been accepted before.
+    /// It arrived, but another copy had been accepted before.
     Duplicate {
-        /// When it arrived.
+        /// The time of arrival.
         at: Tick,
     },
-    /// It arrived, and there was no room.
+    /// It arrived, but there was no room.
     Refused {
-        /// When it arrived.
+        /// The time of arrival.
         at: Tick,
     },
     /// It never arrived.
@@ -62,7 +62,7 @@ pub struct SiteDelivery {
     pub event: Event,
     /// The site.
     pub site: usize,
-    /// When.
+    /// The time.
     pub at: Tick,
 }
 

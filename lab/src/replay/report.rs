@@ -12,7 +12,7 @@ use crate::words::{counted, thousands};
 pub struct ReplayReport {
     /// The history.
     pub history: HistoryReport,
-    /// How it was replayed.
+    /// The settings of the replay.
     pub settings: ReplayOptions,
     /// The counts.
     pub run: ReplayCounts,
@@ -27,15 +27,15 @@ pub struct ReplayReport {
 pub struct HistoryReport {
     /// The source of the history.
     pub source: String,
-    /// How many events it has.
+    /// The number of events.
     pub events: usize,
-    /// How many nodes wrote them.
+    /// The number of nodes.
     pub nodes: usize,
-    /// Parents an event, its author's own previous event among them.
+    /// Parents an event, including the author's own previous event.
     pub parents_per_event: f64,
 }
 
-/// How it was replayed.
+/// The settings of a replay.
 #[derive(Clone, Debug, Serialize)]
 #[expect(missing_docs, reason = "the names are those of the options")]
 pub struct ReplayOptions {
@@ -76,25 +76,25 @@ pub struct ReplayCounts {
 /// The costs of messages, on average.
 #[derive(Clone, Debug, Serialize)]
 pub struct MessageReport {
-    /// Dependencies named; the sender's own previous message is implied and not counted.
+    /// Dependencies named; the sender's own previous message is implied, and not counted.
     pub dependencies: f64,
     /// Bytes of metadata: author, counter, dependencies.
     pub metadata_bytes: f64,
-    /// The same with a full version vector of what the sender's site had delivered.
+    /// Bytes with a full version vector of the deliveries at the sender's site.
     pub full_vector_bytes: f64,
 }
 
 /// Real time.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReplayTime {
-    /// How long the run took, without reading the history.
+    /// The time of the run, without the reading of the history.
     pub seconds: f64,
     /// Events of the history in a second.
     pub events_per_second: f64,
 }
 
 impl ReplayReport {
-    /// Puts together what there is to say about a run.
+    /// Makes the report of a run.
     pub fn new(history: &History, settings: &ReplaySettings, outcome: &ReplayResult) -> Report<Self> {
         let tally = outcome.tally;
         let a_message = |total: u64| total as f64 / tally.sent.max(1) as f64;
@@ -163,7 +163,7 @@ impl Details for ReplayReport {
 }
 
 impl ReplayReport {
-    /// Adds what was sent and delivered, and what it took.
+    /// Adds the rows of sendings, deliveries and questions.
     fn add_deliveries(&self, rows: &mut Rows) {
         let Self { history, settings, run, .. } = self;
         let count = |number: usize| thousands(number as u64);
@@ -196,7 +196,7 @@ impl ReplayReport {
         }
     }
 
-    /// Adds what a message costs, and a parent.
+    /// Adds the rows of the costs of a message, and of its parents.
     fn add_costs(&self, rows: &mut Rows) {
         let MessageReport { dependencies, metadata_bytes, full_vector_bytes } = self.per_message;
         rows.add(
@@ -220,7 +220,7 @@ impl ReplayReport {
         );
     }
 
-    /// Adds how long it took, and what the network did.
+    /// Adds the rows of the time and of the network.
     fn add_network(&self, rows: &mut Rows) {
         let Self { settings, run, elapsed, .. } = self;
         let real = format!("{:.2} s in real time", elapsed.seconds);

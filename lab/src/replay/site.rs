@@ -17,26 +17,26 @@ use crate::history::{Event, NodeNumber};
 pub(super) struct Site {
     /// The buffer of its messages.
     pub(super) buffer: CausalBuffer<NodeNumber, Event>,
-    /// The vector of all it has delivered, as the buffer says too; here it is looked up node by node.
+    /// The vector of all that it has delivered, equal to the buffer's; here it is looked up node by node.
     pub(super) delivered: VersionVector<NodeNumber>,
     /// Events of its nodes whose parents are delivered here, the earliest in the history first.
     pub(super) ready: BinaryHeap<Reverse<Event>>,
     /// True if a timer is set to send the next one.
     pub(super) will_send: bool,
-    /// When it last sent an event.
+    /// The time at which it last sent an event.
     pub(super) last_sent: Option<Tick>,
-    /// The events missing, or held, when the timer to ask for them was set; `None` while there is no timer.
+    /// The events that were missing or held when the timer to ask for them was set; `None` while there is no timer.
     pub(super) noticed: Option<Vec<DotRange<NodeNumber>>>,
-    /// The highest counter of each node that an accepted message had or named. What lies between it and what
-    /// is delivered is held or missing, and the buffer knows it; what lies above, only others can tell.
+    /// The highest counter of each node in any accepted message or its dependencies. Events between it and the
+    /// delivered ones are held or missing, and the buffer knows them. Events above it are known only to others.
     pub(super) known: VersionVector<NodeNumber>,
-    /// When it may next ask for what another site has announced.
+    /// The earliest time at which it may ask again for messages that another site has announced.
     pub(super) may_ask_from: Tick,
-    /// True if it has sent an event since it last announced what it has.
+    /// True if it has sent an event since its last announcement.
     pub(super) busy: bool,
-    /// The cost of a version vector of all that is delivered here.
+    /// The cost of a version vector of all deliveries here.
     pub(super) vector_cost: VectorCost,
-    /// The vector of all that is delivered here, ready to be sent; `None` if it has changed since.
+    /// The vector of all deliveries here, ready to be sent; `None` if it has changed since.
     announcement: Option<Rc<VersionVector<NodeNumber>>>,
 }
 
@@ -57,7 +57,7 @@ impl Site {
         }
     }
 
-    /// Takes out the next message that can be delivered.
+    /// Removes the next message that can be delivered, and returns it.
     pub(super) fn pop(&mut self) -> Option<Message<NodeNumber, Event>> {
         let message = self.buffer.pop()?;
         self.announcement = None;
@@ -66,8 +66,8 @@ impl Site {
         Some(message)
     }
 
-    /// Notes what a message that was just held back makes known, and returns whether a timer must be set to ask
-    /// for what it waits for.
+    /// Notes the counters in a message that was just held back. Returns whether a timer must be set to ask for its
+    /// causes.
     pub(super) fn note_held(&mut self, message: &Message<NodeNumber, Event>) -> bool {
         self.known.observe(message.dot());
         message.dependencies().iter().for_each(|dependency| self.known.observe(dependency));
@@ -78,11 +78,11 @@ impl Site {
         sets
     }
 
-    /// Returns what is missing now and was missing already when the timer was set, and sets it again, unless
-    /// nothing is missing any more.
+    /// Returns the events that were missing when the timer was set and still are. Sets the timer again if any event is
+    /// missing.
     pub(super) fn still_missing(&mut self) -> Vec<DotRange<NodeNumber>> {
         let before = self.noticed.take().unwrap_or_default();
-        // Nothing is missing where nothing is held, and that is quick to see, however many nodes there are.
+        // If nothing is held, nothing is missing: a quick check, however many nodes there are.
         if self.buffer.is_empty() {
             return Vec::new();
         }
@@ -94,7 +94,7 @@ impl Site {
         still
     }
 
-    /// Returns what another site has delivered and nothing has told this one about. O(n) for n nodes.
+    /// Returns the events that another site has delivered and of which this one has not heard. O(n) for n nodes.
     pub(super) fn unheard_of(&self, theirs: &VersionVector<NodeNumber>) -> Vec<DotRange<NodeNumber>> {
         let (mut delivered, mut known) = (forwards(&self.delivered), forwards(&self.known));
         let unheard_of = theirs.iter().filter_map(|(node, last)| {
@@ -104,13 +104,13 @@ impl Site {
         unheard_of.collect()
     }
 
-    /// Returns the vector of all that is delivered here, shared.
+    /// Returns the vector of all deliveries here, shared.
     pub(super) fn announce(&mut self) -> Rc<VersionVector<NodeNumber>> {
         Rc::clone(self.announcement.get_or_insert_with(|| Rc::new(self.delivered.clone())))
     }
 }
 
-/// Returns the look-up of a vector's counters for nodes that are asked for in order: O(n) for all of them.
+/// Returns a look-up of a vector's counters for nodes in ascending order: O(n) for all of them.
 fn forwards(vector: &VersionVector<NodeNumber>) -> impl FnMut(NodeNumber) -> u64 {
     let mut entries = vector.iter().peekable();
     move |node| {
@@ -119,7 +119,7 @@ fn forwards(vector: &VersionVector<NodeNumber>) -> impl FnMut(NodeNumber) -> u64
     }
 }
 
-/// Returns the dots that are in both lists; each is in order and its ranges do not overlap.
+/// Returns the dots that are in both lists. Each list is in order, and its ranges do not overlap.
 fn intersection(a: &[DotRange<NodeNumber>], b: &[DotRange<NodeNumber>]) -> Vec<DotRange<NodeNumber>> {
     let mut common = Vec::new();
     let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
@@ -129,7 +129,7 @@ fn intersection(a: &[DotRange<NodeNumber>], b: &[DotRange<NodeNumber>]) -> Vec<D
             let last = *x.counters().end().min(y.counters().end());
             common.extend(DotRange::new(*x.node(), first..=last));
         }
-        // The one that ends first cannot meet anything more.
+        // The range that ends first cannot meet any other.
         if (x.node(), x.counters().end()) <= (y.node(), y.counters().end()) {
             a.next();
         } else {

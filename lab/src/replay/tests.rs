@@ -53,7 +53,7 @@ fn on_a_perfect_network_nothing_is_held_asked_for_or_repeated() {
     assert_eq!(tally.ticks + 1, ideal_length(&history, 5, 7) + 7);
 }
 
-/// Many small runs, each with another mix of faults and limits: whatever the mix, nothing is lost for good.
+/// Many small runs, each with another mix of faults and limits: nothing is ever lost for good.
 #[test]
 fn a_swarm_of_networks() {
     let mut random = Random::new(2026, stream::SESSION);
@@ -95,7 +95,7 @@ fn a_run_that_halts_says_what_is_blocked_on_what() {
     let history = history(400, 6, 2);
     let settings = settings(&history);
     let mut replay = Replay::new(&history, &settings);
-    // From tick 600 on, for ever, site 4 hears nothing; what it has by then has gaps.
+    // From tick 600 on, site 4 receives nothing; its deliveries up to then have gaps.
     let group = vec![false, false, false, false, true];
     let for_ever = Partition { from: 600, until: Tick::MAX, group, one_way: false };
     let conditions = Conditions { partitions: vec![for_ever], ..settings.conditions() };
@@ -121,7 +121,7 @@ fn patience_grows_with_the_loss_up_to_where_nobody_would_wait() {
     assert_eq!(patience(1.0), (10, false));
 }
 
-/// Whatever makes a round long, a slow one is not taken for a dead one.
+/// A slow round is not mistaken for a dead one, for any cause of the slowness.
 #[test]
 fn long_ways_and_long_time_outs_are_waited_for() {
     let history = history(20, 2, 2);

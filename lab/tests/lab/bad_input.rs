@@ -1,4 +1,4 @@
-//! Bad input gets one line that says what and where, exit code 2, and leaves nothing behind.
+//! Bad input gets one line with the fault and its place, exit code 2, and leaves no file.
 
 use std::fs;
 use std::io::Write;
@@ -9,14 +9,14 @@ use flate2::write::GzEncoder;
 
 use super::helpers::{hb, text};
 
-/// Replays this content as a trace, with a picture asked for, and returns the one line.
+/// Replays this content as a trace, with a picture requested, and returns the one line.
 fn refused(name: &str, content: &[u8]) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join(name);
     fs::write(&file, content).expect("a file");
     let svg = folder.path().join("run.svg");
     let line = refused_file(&file, &svg);
-    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "something was left behind: {line}");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "a file was left: {line}");
     line
 }
 
@@ -72,7 +72,7 @@ fn a_file_that_is_broken() {
     assert_eq!(refused("a.json", b""), "the file is empty");
     let line = refused("a.json", &good[..good.len() - 9]);
     assert!(
-        line.starts_with("no concurrent editing trace: EOF while parsing") && line.contains("column"),
+        line.starts_with("not a concurrent editing trace: EOF while parsing") && line.contains("column"),
         "{line}"
     );
     let line = refused("a.json", b"{\"numAgents\": 1,\n \"txns\": [{\"agent\": 0, \"parents\": [-1]}]}");
@@ -158,7 +158,7 @@ fn what_takes_more_memory_than_it_may_is_refused_in_reading_and_before_the_run()
     let ended = within_one_mib(40_000);
     let line = format!("hb: {}: needs more than 1 MiB of memory; --memory allows more\n", text(&file));
     assert_eq!((ended.code, ended.err), (Some(2), line));
-    // Fewer of the same are enough.
+    // A shorter trace of the same kind fits.
     fs::write(&file, row(4000)).expect("a file");
     let ended = hb(&["replay", "--trace", text(&file), "--nodes", "2", "--memory", "1", "--events", "1000"]);
     assert_eq!(ended.code, Some(0), "{}", ended.err);

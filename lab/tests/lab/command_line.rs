@@ -1,4 +1,4 @@
-//! The program's manners: what it prints where, and how it ends.
+//! The output of the program, and its exit codes.
 
 use std::fs;
 
@@ -34,7 +34,7 @@ fn the_same_seed_gives_the_same_run() {
     let run = |seed: &str| {
         let (code, mut report) = replay(&["--events", "2000", "--seed", seed]);
         assert_eq!(code, Some(0));
-        report["elapsed"] = Value::Null; // real time, which nobody can repeat
+        report["elapsed"] = Value::Null; // real time differs from run to run
         report
     };
     assert_eq!(run("7"), run("7"));
@@ -136,13 +136,13 @@ fn a_small_run_is_drawn() {
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     let svg = fs::read_to_string(&file).expect("a picture");
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
-    // A mark for every sending and every delivery, and nothing beside the picture in the folder.
+    // A mark for every sending and every delivery, and no other file in the folder.
     assert_eq!(svg.matches(" is sent in tick ").count(), 24);
     assert_eq!(svg.matches(" is delivered at site ").count(), 48);
     assert!(svg.contains("is held back from tick") && svg.contains(">site 2<"));
     assert_eq!(svg.matches('<').count(), svg.matches('>').count());
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
-    // The same run gives the same picture, and takes the place of the old one.
+    // The same run gives the same picture, and replaces the old one.
     assert_eq!(hb(&arguments).code, Some(0));
     assert_eq!(fs::read_to_string(&file).expect("a picture"), svg);
 }
@@ -162,7 +162,7 @@ fn a_picture_that_cannot_be_read_or_stored_is_refused_before_the_run() {
     let nowhere = folder.path().join("nowhere/run.svg");
     let line = refused(&["--events", "9", "--svg", text(&nowhere)]);
     assert!(
-        line.ends_with("nowhere/run.svg: cannot be made in its folder: no such file or folder\n"),
+        line.ends_with("nowhere/run.svg: cannot be created in its folder: no such file or folder\n"),
         "{line}"
     );
     let line = refused(&["--events", "9", "--svg", text(folder.path())]);
@@ -185,7 +185,7 @@ fn a_picture_is_named_as_the_user_names_it_and_a_link_stays_one() {
 
     let inside = file.join("y");
     let ended = draw(&inside);
-    let line = format!("hb: {}: cannot be made in its folder: not a folder\n", text(&inside));
+    let line = format!("hb: {}: cannot be created in its folder: not a folder\n", text(&inside));
     assert_eq!((ended.code, ended.err), (Some(2), line));
     let ended = draw(&lost);
     let line = format!("hb: {}: is a link that leads nowhere: no such file or folder\n", text(&lost));
@@ -211,8 +211,8 @@ fn what_cannot_be_kept_in_memory_is_refused_before_it_is_tried() {
         (&["--authors", "1001"], "1001 is not in 1..=1000"),
         (
             &["--events", "5000000", "--authors", "1000"],
-            "hb: session: 5,000,000 events of 1,000 authors do not fit into the memory; \
-             events times authors may be 100,000,000\n",
+            "hb: session: 5,000,000 events of 1,000 authors do not fit into memory; \
+             events times authors may be at most 100,000,000\n",
         ),
     ] {
         let ended = hb(&[&["replay"], arguments].concat());
@@ -221,7 +221,7 @@ fn what_cannot_be_kept_in_memory_is_refused_before_it_is_tried() {
     }
 }
 
-/// Runs `hb` in a shell, which sends its output where the end of the line says.
+/// Runs `hb` in a shell that redirects its output as the end of the line says.
 #[cfg(unix)]
 fn redirected(arguments: &str, to: &str) -> (Option<i32>, String) {
     let script = format!("exec \"$0\" {arguments} {to}");
@@ -236,7 +236,7 @@ fn an_answer_that_does_not_arrive_is_an_error() {
     let arguments = ["replay --events 50", "replay --events 50 --json", "replay --help", "--version"];
     for arguments in arguments {
         assert_eq!(redirected(arguments, ">/dev/null"), (Some(0), String::new()), "{arguments}");
-        // As some programs open it for those that they start.
+        // Some programs open the output of their children like this.
         assert_eq!(redirected(arguments, "1<>/dev/null"), (Some(0), String::new()), "{arguments}");
         if std::path::Path::new("/dev/full").exists() {
             let (code, err) = redirected(arguments, ">/dev/full");

@@ -1,4 +1,4 @@
-//! Real histories through endpoints, every author a node: the same causes as in the recording, and what they cost.
+//! Real histories through endpoints, with every author as a node: the recorded causes, and their cost in bytes.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -9,7 +9,7 @@ use happens_before_lab::history::{Event, History, NodeNumber, trace};
 
 use super::helpers::data;
 
-/// Nothing is acknowledged in between, so that windows must hold all.
+/// Nothing is acknowledged in between, so the windows must hold all messages.
 const CONFIG: EndpointConfig = EndpointConfig {
     window: 1 << 20,
     window_bytes: 1 << 30,
@@ -24,7 +24,7 @@ const CONFIG: EndpointConfig = EndpointConfig {
 struct Group<'a> {
     history: &'a History,
     nodes: Vec<Endpoint<NodeNumber>>,
-    /// What is on its way, from one node to another, in order.
+    /// The packets on their way from one node to another, in order.
     links: Vec<VecDeque<Vec<u8>>>,
 }
 
@@ -40,7 +40,7 @@ impl Group<'_> {
         self.nodes[node].stability().acknowledged(&(node as NodeNumber), dot.node()) >= dot.counter()
     }
 
-    /// Lets the next packet on a link arrive.
+    /// Delivers the next packet of a link.
     fn step(&mut self, from: usize, to: usize) -> bool {
         let Some(packet) = self.links[from * self.history.nodes() + to].pop_front() else { return false };
         self.nodes[to].handle_packet(0, &(from as NodeNumber), &packet).expect("honest");
@@ -48,7 +48,7 @@ impl Group<'_> {
         true
     }
 
-    /// Lets everything arrive at `to` that an event builds on, and nothing else.
+    /// Delivers to `to` the events that `event` builds on, and no others.
     fn bring_causes(&mut self, event: Event, to: usize) {
         let mut lacking = BTreeSet::new();
         let mut open = self.history.parents(event).to_vec();
@@ -66,7 +66,7 @@ impl Group<'_> {
     }
 }
 
-/// Replays a history; returns the average bytes of metadata a message, and those of a full vector and a dot instead.
+/// Replays a history. Returns the average bytes of metadata a message, and those of a full vector and a dot instead.
 fn metadata(history: &History) -> (f64, f64) {
     let count = history.nodes();
     let nodes =
@@ -81,7 +81,7 @@ fn metadata(history: &History) -> (f64, f64) {
         let before = group.nodes[author].log_bytes();
         let sent = group.nodes[author].broadcast(Vec::new()).expect("a large window");
         assert_eq!(sent, *dot);
-        // Header, and one byte that says how long the message is.
+        // The header, and one byte for the length of the message.
         ours += group.nodes[author].log_bytes() - before + 1;
         let message = group.nodes[author].poll_delivery().expect("one's own");
         let mut named: Vec<_> = history.dependencies(event);
@@ -93,7 +93,7 @@ fn metadata(history: &History) -> (f64, f64) {
         full += bytes.len();
         group.send(author);
     }
-    // The rest arrives too.
+    // The remaining packets arrive too.
     for (from, to) in (0..count).flat_map(|from| (0..count).map(move |to| (from, to))) {
         while group.step(from, to) {}
     }

@@ -1,4 +1,4 @@
-//! What the tests share: running the program, finding the data, making repositories.
+//! Helpers of the tests: running the program, finding the data, making repositories.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use happens_before_lab::stream;
 use happens_before_simulation::Random;
 use serde_json::Value;
 
-/// What the program printed, and how it ended.
+/// The output and the exit code of the program.
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
@@ -33,7 +33,7 @@ pub(crate) fn replay(arguments: &[&str]) -> (Option<i32>, Value) {
     (ended.code, object.unwrap_or_else(|error| panic!("{error}: {}\n{}", ended.out, ended.err)))
 }
 
-/// Checks that a run delivered everything everywhere.
+/// Checks that a run delivered every event at every site.
 pub(crate) fn assert_complete(code: Option<i32>, report: &Value, events: u64, sites: u64) {
     assert_eq!(report["verdict"]["ok"], true, "{report:#}");
     assert_eq!(report["history"]["events"], events);
@@ -42,9 +42,9 @@ pub(crate) fn assert_complete(code: Option<i32>, report: &Value, events: u64, si
     assert_eq!(code, Some(0));
 }
 
-/// Returns the path of a file of the data folder; says so and returns `None` if it is not there.
+/// Returns the path of a file in the data folder. If the file is not there, prints so and returns `None`.
 ///
-/// The folder is the one that `HAPPENS_BEFORE_DATA` names, else `../shared/data` beside the workspace.
+/// The folder is named by `HAPPENS_BEFORE_DATA`; the default is `../shared/data` beside the workspace.
 pub(crate) fn data(file: &str) -> Option<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the lab is in the workspace");
     let folder = match std::env::var_os("HAPPENS_BEFORE_DATA") {
@@ -59,7 +59,7 @@ pub(crate) fn data(file: &str) -> Option<PathBuf> {
     None
 }
 
-/// A path as text; the paths of these tests are.
+/// Returns a path as text; the paths of these tests are UTF-8.
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
 }
@@ -68,7 +68,7 @@ pub(crate) fn text(path: &Path) -> &str {
 pub(crate) struct Shape {
     pub(crate) commits: usize,
     pub(crate) authors: u64,
-    /// How many branches may be open at the same time.
+    /// Most branches that are open at the same time.
     pub(crate) branches: usize,
     pub(crate) seed: u64,
 }
@@ -79,8 +79,8 @@ pub(crate) struct Commit {
     pub(crate) parents: Vec<usize>,
 }
 
-/// Draws commits on branches that fork and merge; authors work on any of them, so also concurrently with
-/// themselves. Some merges have three parents, and some parents are ancestors of others.
+/// Draws commits on branches that fork and merge. Authors work on any of them, so also concurrently with themselves.
+/// Some merges have three parents, and some parents are ancestors of others.
 pub(crate) fn graph(shape: &Shape) -> Vec<Commit> {
     let mut random = Random::new(shape.seed, stream::SESSION);
     let mut commits = vec![Commit { author: 0, parents: vec![] }];
@@ -91,7 +91,7 @@ pub(crate) fn graph(shape: &Shape) -> Vec<Commit> {
         let branch = random.index(heads.len());
         let mut parents = vec![heads[branch]];
         if heads.len() > 1 && random.chance(0.15) {
-            // A merge, which closes the branches that it takes in.
+            // A merge, which closes the merged branches.
             for _ in 0..if random.chance(0.1) { 2 } else { 1 } {
                 let other = random.index(heads.len());
                 if !parents.contains(&heads[other]) {
@@ -103,12 +103,12 @@ pub(crate) fn graph(shape: &Shape) -> Vec<Commit> {
         } else if heads.len() < shape.branches && random.chance(0.15) {
             heads.push(new);
         } else if random.chance(0.001) {
-            // Another beginning, as where two repositories are joined.
+            // Another beginning, as in two repositories that are joined.
             parents.clear();
             heads.push(new);
         } else {
             if random.chance(0.02) && !commits[parents[0]].parents.is_empty() {
-                // The record of a merge that could have been fast-forwarded.
+                // A merge that could have been fast-forwarded.
                 let grandparent = commits[parents[0]].parents[0];
                 parents.insert(0, grandparent);
             }
@@ -125,7 +125,7 @@ pub(crate) fn repository(folder: &Path, commits: &[Commit]) {
     let mut stream = String::new();
     let mut has_children = vec![false; commits.len()];
     for (number, Commit { author, parents }) in commits.iter().enumerate() {
-        // A branch of its own for each beginning; all others go where the parent is.
+        // Each beginning has its own branch; all other commits go onto the branch of their parent.
         let branch = if parents.is_empty() { format!("root-{number}") } else { "build".to_owned() };
         let person =
             format!("Author {author} \u{e4}\" <x{author}@example.org> {} +0000", 1_700_000_000 + number);
@@ -147,7 +147,7 @@ pub(crate) fn repository(folder: &Path, commits: &[Commit]) {
     git(folder, &["fast-import", "--quiet", "--force"], Some(&stream));
 }
 
-/// Runs git in a folder, with this on its standard input.
+/// Runs git in a folder with `input` on its standard input.
 pub(crate) fn git(folder: &Path, arguments: &[&str], input: Option<&str>) {
     let mut command = Command::new("git");
     command.arg("-C").arg(folder).args(arguments).env_remove("GIT_DIR").env_remove("GIT_WORK_TREE");

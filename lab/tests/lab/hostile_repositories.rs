@@ -1,6 +1,6 @@
-//! Repositories that want more of their reader than to be read: commands run, files opened, memory filled, time spent.
+//! Repositories that attack their reader: they run commands, make it open files, or exhaust its memory or time.
 //!
-//! A repository that runs a command does so by leaving a file, the *mark*. Each of these tests fails if there is one.
+//! A command of a repository leaves a file, the *mark*. Each of these tests fails if the mark exists.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use super::helpers::{Ended, Shape, git, graph, hb, repository, text};
 use happens_before_lab::budget::Budget;
 use happens_before_lab::history::{self, History, InputError};
 
-/// No object has this name.
+/// The name of an object that does not exist.
 const MISSING: &str = "1234567890123456789012345678901234567890";
 
-/// A repository with two commits in a working tree, the first of which has a mailmap; and a place for the mark.
+/// A repository with a working tree and two commits, the first with a mailmap; and a path for the mark.
 struct Trap {
     folder: tempfile::TempDir,
 }
@@ -60,7 +60,7 @@ impl Trap {
         self.git(&["config", name, value]);
     }
 
-    /// Makes the repository a partial clone, whose missing objects are fetched from a place that runs a command.
+    /// Makes the repository a partial clone whose missing objects are fetched by a command.
     fn promise_objects(&self) {
         self.set("core.repositoryFormatVersion", "1");
         self.set("extensions.partialClone", "origin");
@@ -69,7 +69,7 @@ impl Trap {
         self.set("remote.origin.uploadpack", &format!("touch {}; git-upload-pack", text(&self.mark())));
     }
 
-    /// Makes an object, however wrong it is, and a name for it.
+    /// Makes an object, however malformed, and a name for it.
     fn refer_to(&self, name: &str, kind: &str, object: &str) {
         let file = self.folder.path().join("object");
         fs::write(&file, object).expect("a file");
@@ -80,7 +80,7 @@ impl Trap {
         fs::write(self.path().join(".git").join(name), made.stdout).expect("a file");
     }
 
-    /// Replays it, and checks that no command was run.
+    /// Replays the repository, and checks that no command was run.
     fn replay(&self, options: &[&str]) -> Ended {
         let ended = hb(&[&["replay", "--nodes", "2", "--git", text(&self.path())], options].concat());
         assert!(!self.mark().exists(), "a command was run\n{}{}", ended.out, ended.err);
@@ -106,7 +106,7 @@ impl Trap {
     }
 }
 
-/// If this fails, the other tests show nothing: the trap does not work with this git.
+/// If this fails, the other tests prove nothing: the trap does not work with this git.
 #[test]
 fn the_trap_is_one() {
     let trap = Trap::new();
@@ -205,13 +205,13 @@ fn no_program_that_the_configuration_names_is_run() {
     trap.assert_replayed();
 }
 
-/// A commit that claims to be signed, in a repository that names the program to check it.
+/// A commit that claims to be signed, in a repository that configures the program to check signatures.
 #[test]
 fn no_signature_is_checked() {
     let trap = Trap::new();
     let person = "A <a@example.org> 1 +0000";
     let signature = "-----BEGIN PGP SIGNATURE-----\n \n none\n -----END PGP SIGNATURE-----";
-    // The tree without files.
+    // The empty tree.
     let tree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
     let signed = format!("tree {tree}\nauthor {person}\ncommitter {person}\ngpgsig {signature}\n\nsigned\n");
     trap.refer_to("refs/heads/signed", "commit", &signed);
@@ -219,7 +219,7 @@ fn no_signature_is_checked() {
     fs::write(&program, format!("#!/bin/sh\ntouch {}\n", text(&trap.mark()))).expect("a file");
     trap.set("gpg.program", text(&program));
     trap.set("log.showSignature", "true");
-    // Git alone would run it.
+    // Plain git would run it.
     #[cfg(unix)]
     {
         fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a program");
@@ -280,7 +280,7 @@ fn the_mailmap_is_that_of_the_commit() {
         let history = history.expect("a repository");
         assert_eq!((history.len(), history.name(0)), (2, "New Name <new@example.org>"), "{}", path.display());
     }
-    // Where the place of the working tree is configured, as it is for a submodule.
+    // With a configured working tree, as for a submodule.
     trap.set("core.worktree", text(trap.folder.path()));
     trap.assert_replayed();
 }
@@ -304,7 +304,7 @@ fn a_pipe_in_the_place_of_a_file_is_not_waited_for() {
     pipe(&trap.path().join(".git/refs/heads/pipe"));
     trap.assert_replayed();
 
-    // Git reads these, and is stopped: in the search for the repository, or later.
+    // Git reads these, and is stopped: during the search for the repository, or later.
     let short = Duration::from_millis(300);
     let places: [fn(&Trap) -> PathBuf; 3] = [
         |trap| trap.path().join(".git/packed-refs"),
@@ -353,7 +353,7 @@ fn names_and_graphs_that_fill_the_memory_are_refused() {
     }
     git(&trap.path(), &["fast-import", "--quiet"], Some(&stream));
     trap.assert_refused(&["--memory", "16"], "--memory allows more");
-    // Where they fit, they are shown as far as one can read.
+    // If they fit into memory, they are shown shortened.
     let history = trap.read(history::git::DEFAULT_TIME).expect("a repository");
     assert!((0..history.nodes() as u32).all(|node| history.name(node).len() < 250));
 

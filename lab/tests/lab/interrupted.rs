@@ -1,4 +1,4 @@
-//! A program that is interrupted leaves no file and no other program.
+//! An interrupted program leaves no file and no running child.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -27,12 +27,12 @@ fn a_run_that_would_be_drawn_leaves_nothing_in_the_folder() {
         let folder = tempfile::tempdir().expect("a folder");
         let svg = folder.path().join("run.svg");
         fs::write(&svg, "the last one").expect("a file");
-        // Nearly everything is lost, so it takes seconds, also in a program that is optimised.
+        // Nearly every packet is lost, so the run takes seconds even in an optimised build.
         let mut child =
             start(&["replay", "--events", "40", "--loss", "0.995", "--nodes", "4", "--svg", text(&svg)]);
         let mut progress = BufReader::new(child.stderr.take().expect("a pipe"));
         let mut line = String::new();
-        // What says how far it is comes after the picture has been prepared.
+        // The first line of progress comes after the picture has been prepared.
         progress.read_line(&mut line).expect("a line");
         assert!(line.starts_with("replaying: "), "{line}");
         let status = interrupt(child, signal);
@@ -56,7 +56,7 @@ fn a_git_that_is_waited_for_ends_too() {
         let mut writer = File::options().write(true).open(&pipe).expect("git reads");
         let status = interrupt(child, signal);
         assert_eq!(status.signal(), Some(signal.as_raw()), "{status}");
-        // Fails once nobody reads any more.
+        // Fails once the pipe has no reader.
         let refused = (0..1_000_000).any(|_| writer.write_all(b"# a comment\n").is_err());
         assert!(refused, "git reads on");
     }

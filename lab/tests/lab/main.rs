@@ -1,5 +1,5 @@
-//! The lab from the outside: real histories, generated and hostile repositories, orders over engines, bad input, and the program's
-//! manners.
+//! Tests of the lab from the outside: real histories, generated and hostile repositories, orders over engines, bad
+//! input, and the program's output.
 
 mod bad_input;
 mod command_line;

@@ -1,4 +1,4 @@
-//! `hb order`: one order over real engines, whatever goes wrong.
+//! `hb order`: one order over real engines, under every fault.
 
 use super::helpers::{hb, text};
 use serde_json::Value;
@@ -12,7 +12,7 @@ fn order(arguments: &[&str]) -> (Option<i32>, Value) {
     (ended.code, object.unwrap_or_else(|error| panic!("{error}: {}\n{}", ended.out, ended.err)))
 }
 
-/// Checks that all went well, and returns one part of the report as numbers.
+/// Checks that the run succeeded, and returns one part of the report as numbers.
 fn assert_right(arguments: &[&str], messages: u64, subscribers: u64) -> Value {
     let (code, report) = order(arguments);
     assert_eq!((code, &report["verdict"]["ok"]), (Some(0), &Value::Bool(true)), "{report:#}");
@@ -37,7 +37,7 @@ fn number(report: &Value, part: &str, field: &str) -> u64 {
 fn without_options_messages_are_ordered_in_memory() {
     let ended = hb(&["order"]);
     assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
-    // Without what depends on the width of the widest number.
+    // Without the padding, which depends on the widest number.
     let words: Vec<&str> = ended.out.split_whitespace().collect();
     let table = words.join(" ");
     for row in [
@@ -45,7 +45,7 @@ fn without_options_messages_are_ordered_in_memory() {
         "delivered 16,000 at 2 subscribers",
         "publishers killed 6 2 with a number, 2 after a write that nobody else knew of",
         "subscribers killed 4 delivered ",
-        "writes stalled 4 until somebody else had occupied their slot",
+        "writes stalled 4 until another write had occupied their slot",
         "counter set back 2 found ",
         "holes filled ",
         "slots found occupied ",
@@ -71,20 +71,20 @@ fn each_fault_by_itself_leaves_one_order() {
     let none = alone("none", "0");
     assert_eq!((number(&none, "faults", "killed"), number(&none, "faults", "resets")), (0, 0));
 
-    // Every fourth leaves a hole, below the message of the successor.
+    // Every fourth kill leaves a hole below the successor's message.
     let killed = alone("--kill", "40");
     assert_eq!(number(&killed, "faults", "killed_with_number"), 10);
     assert_eq!(number(&killed, "faults", "killed_after_write"), 10);
     assert!(number(&killed, "run", "fills") >= 10, "{killed:#}");
 
-    // It dies some 5 messages after its place was saved, on average.
+    // On average, it dies some 5 messages after its last saved place.
     let deaf = alone("--kill-subscribers", "100");
     assert!((300..=900).contains(&number(&deaf, "run", "delivered_again")), "{deaf:#}");
-    // As often as there are deliveries: it dies again and again, one message further each time.
+    // As many deaths as deliveries: each life ends one message further.
     let arguments = ["--messages", "8", "--publishers", "2", "--kill-subscribers", "32", "--timeout", "2"];
     assert_eq!(number(&assert_right(&arguments, 16, 2), "run", "delivered_again"), 2 * (55 + 21));
 
-    // Each waits until its slot is filled.
+    // Each stalled write waits until its slot is filled.
     let stalled = alone("--stall", "30");
     assert!(number(&stalled, "run", "fills") >= 30, "{stalled:#}");
     assert!(number(&stalled, "run", "filled_away") >= 30, "{stalled:#}");
@@ -212,21 +212,21 @@ fn wrong_use_takes_one_line() {
         (&["--subscribers", "101"], "101 is not in 1..=100"),
         (&["--kill", "many"], "see `hb order --help`"),
         (&["--canary", "sing"], "possible values: skip, swap, repeat, lose, overtake, resume"),
-        (&["--canary", "swap", "--messages", "1"], "--canary: there must be 2 messages a publisher"),
+        (&["--canary", "swap", "--messages", "1"], "--canary: needs at least 2 messages a publisher"),
         (&["--canary", "resume", "--kill-subscribers", "0"], "--canary: a subscriber must be killed to lie"),
         (
             &["--messages", "1", "--kill-subscribers", "9"],
-            "--kill-subscribers: at most 8: once after each delivery",
+            "--kill-subscribers: at most 8: one after each delivery",
         ),
         (
             &["--messages", "1", "--kill", "5"],
-            "--kill: 5 faults do not fit: there is one a message, and 4 messages",
+            "--kill: 5 faults do not fit: a message meets at most one, and there are only 4 messages",
         ),
         (&["--messages", "1", "--publishers", "2", "--reset-counter", "3"], "3 faults do not fit"),
         (&["--messages", "9", "--publishers", "1", "--reset-counter", "6"], "--reset-counter: at most 5"),
         (
             &["--messages", "4000000000"],
-            "--messages: 16,000,000,000 messages at 2 subscribers do not fit into the memory; 20,000,000 deliveries do",
+            "--messages: 16,000,000,000 messages at 2 subscribers do not fit into memory; at most 20,000,000 deliveries do",
         ),
     ] {
         let ended = hb(&[&["order"], arguments].concat());
@@ -266,7 +266,7 @@ fn without_postgres_hb_says_how_to_build_it() {
     );
 }
 
-/// Processes, killed with signal 9, over a server that others use meanwhile.
+/// Processes, killed with signal 9, over a server that others use at the same time.
 #[cfg(feature = "postgres")]
 #[test]
 fn processes_over_postgres_are_killed_and_leave_one_order() {

@@ -1,4 +1,4 @@
-//! Histories that real people made, over a network that loses a fifth, repeats a fifth and reorders by 64.
+//! Histories that real people made, over a network that loses a fifth, repeats a fifth, and reorders by 64 ticks.
 
 use super::helpers::{assert_complete, data, replay, text};
 
@@ -19,7 +19,7 @@ fn a_file_with_two_hundred_authors() {
     let (code, report) = replay(&[&BAD[..], &["--trace", text(&file)]].concat());
     assert_complete(code, &report, 955, 5);
     assert_eq!(report["history"]["nodes"], 204);
-    // What direct dependencies are for: two hundred authors, and a message still names about one cause.
+    // The advantage of direct dependencies: with two hundred authors, a message still names about one cause.
     let of = |field: &str| report["per_message"][field].as_f64().expect("a number");
     assert!(of("dependencies") < 1.1, "{report:#}");
     assert!(of("metadata_bytes") * 20.0 < of("full_vector_bytes"), "{report:#}");

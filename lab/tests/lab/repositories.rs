@@ -36,7 +36,7 @@ fn the_graph_that_is_read_is_the_graph_that_was_written() {
     repository(folder.path(), &commits);
     let read = history::git::read(folder.path(), history::git::DEFAULT_TIME, &Budget::default(), &mut |_| {})
         .expect("a repository");
-    // Git lists in an order of its own, so compare what does not depend on it.
+    // Git lists commits in an order of its own, so only properties independent of it are compared.
     let shape = |parents: &mut Vec<usize>| {
         parents.sort_unstable();
         parents.clone()
@@ -44,7 +44,7 @@ fn the_graph_that_is_read_is_the_graph_that_was_written() {
     let mut written: Vec<usize> = commits.iter().map(|commit| commit.parents.len()).collect();
     let mut counted: Vec<usize> = (0..read.len() as u32).map(|event| read.parents(event).len()).collect();
     assert_eq!(shape(&mut counted), shape(&mut written));
-    // Every author has all her commits, however many nodes she is.
+    // Every author has all her commits, over all her nodes.
     for author in 0..5 {
         let name = format!("Author {author} \u{e4}\" <x{author}@example.org>");
         let of_author = |node: &u32| read.name(*node).split('#').next() == Some(&name);
@@ -54,7 +54,7 @@ fn the_graph_that_is_read_is_the_graph_that_was_written() {
     }
 }
 
-/// Who makes a repository chooses what her name does to the terminal of who reads it.
+/// The names in a repository are untrusted: they must not reach a reader's terminal as commands.
 #[test]
 fn names_do_not_command_the_terminal() {
     let folder = tempfile::tempdir().expect("a folder");

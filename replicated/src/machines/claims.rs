@@ -12,6 +12,10 @@
 //! nothing, so a node that does not know the outcome of its claim simply claims again. A claim is for ever; to give
 //! something back, use a [lock](super::lock).
 //!
+//! An engine of `happens-before-engines` stores bytes. Over one, write a small [`StateMachine`] whose command is
+//! `Vec<u8>`, and whose `apply` decodes a [`Claim`] and hands it on; bytes that do not decode need an output of their
+//! own.
+//!
 //! Source: Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Timestamp ordering is not sufficient" and
 //! "Implementing linearizable storage using total order broadcast", with this example.
 
@@ -69,8 +73,7 @@ pub enum Outcome<W> {
 }
 
 impl<K: Ord, W> Claims<K, W> {
-    /// Makes a state without claims, in which at most `limit` names can be claimed. The limit must be the same at every
-    /// node.
+    /// Makes a state without claims, in which at most `limit` names can be claimed. All replicas need the same limit.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
         Self { owners: BTreeMap::new(), limit }

@@ -1,7 +1,10 @@
-//! A protocol of thirty lines, a mistake in it, and the run that shows it.
+//! A protocol of thirty lines with a mistake, and the run that shows it.
 //!
-//! `cargo run -p happens-before-simulation --example ping` runs it until the mistake shows, prints the short run, and
-//! then shows that the corrected protocol holds. `SIMULATION_SEED=7` before it tries that seed alone.
+//! Start it with `cargo run -p happens-before-simulation --example ping`. It runs the protocol until the mistake shows,
+//! and prints the shortened run. Watch the acknowledgement that arrives twice: the node counts the second one for its
+//! next ping. Then the corrected protocol runs, and holds.
+//!
+//! Next, set `SIMULATION_SEED=7` to try that seed alone, or change the faults in `swarm`.
 
 #[cfg(test)]
 mod tests;
@@ -10,11 +13,11 @@ use std::collections::{BTreeSet, VecDeque};
 
 use happens_before_simulation::{Node, Random, SEED, Scenario, Setup, Step, Swarm};
 
-/// Sends numbered pings to its neighbour, one at a time, and repeats each until it is acknowledged.
+/// A node that sends numbered pings to its neighbour, one at a time, and repeats each until it is acknowledged.
 #[derive(Debug, Default)]
 struct Pinger {
     neighbour: usize,
-    /// Whether it looks at the number of an acknowledgement: leaving that out is the mistake.
+    /// True if it compares the number of an acknowledgement. The mistake is to omit this.
     careful: bool,
     asked: u32,
     acknowledged: u32,
@@ -23,14 +26,14 @@ struct Pinger {
     out: VecDeque<(usize, Packet)>,
 }
 
-/// What travels.
+/// A packet.
 #[derive(Clone, Debug)]
 enum Packet {
     Ping(u32),
     Ack(u32),
 }
 
-/// What the application asks: one more ping.
+/// The command of the application: one more ping.
 #[derive(Clone, Debug)]
 struct SendPing;
 
@@ -82,7 +85,7 @@ impl Node for Pinger {
     }
 }
 
-/// Two nodes that ping each other. What one takes for acknowledged, the other has heard; and at last, that is all.
+/// Two nodes that ping each other. A ping that one counts as acknowledged was heard by the other; in the end, all are.
 #[derive(Debug)]
 struct Pings {
     careful: bool,

@@ -1,11 +1,11 @@
-//! The example `ping`: a protocol with a mistake, found, and shown in a dozen lines.
+//! Tests of the example `ping`: its mistake is found, and shown in a dozen lines.
 
 use happens_before_simulation::FailureKind;
 
 use super::{Pings, swarm};
 
-/// The whole report of one seed. It is the same in every version, on every machine, in debug and in release; a change
-/// here breaks every seed that anyone has noted down.
+/// The whole report of one seed. It is the same in every version, on every machine, in debug and in release. A change
+/// here breaks every seed that users have noted.
 const REPORT: &str = include_str!("report.txt");
 
 #[test]
@@ -26,7 +26,7 @@ fn without_the_mistake_it_holds() {
     assert!(total.crashes > 1000 && total.traffic.lost > 1000 && total.traffic.cut > 1000, "{found:?}");
 }
 
-/// A third of the seeds show the mistake, each in another way; nearly all of them end in a dozen lines.
+/// A third of the seeds show the mistake, each in a different way; nearly all of them end in a dozen lines.
 #[test]
 fn every_seed_that_fails_becomes_short() {
     let make = |_| Pings { careful: false };

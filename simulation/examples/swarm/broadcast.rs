@@ -1,8 +1,8 @@
-//! Total order broadcast, over a counter or, with one seed in four, over a log that appends; in the world of the test
-//! `broadcast_simulation` and of the fuzz target.
+//! The scenario `broadcast`: total order over a counter or, with one seed in four, over a log that appends. The test
+//! `broadcast_simulation` and the fuzz target use the same world.
 //!
-//! Its nodes talk to the log and the counter, not to each other, so that it has a swarm and steps of its own; what
-//! fails is made shorter by the fuzzer (`cargo fuzz tmin broadcast`), whose bytes are the choices.
+//! Its nodes talk to the log and the counter, not to each other, so it has a swarm and steps of its own. The fuzzer
+//! shortens its failures (`cargo fuzz tmin broadcast`): the bytes of an input are the choices.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -11,13 +11,13 @@ use testkit::broadcast_world::{End, run, swarm};
 
 use super::{Arguments, COMMAND};
 
-/// Runs what is asked for, up to the first seed that fails, and returns whether all hold.
+/// Runs the requested seeds, up to the first that fails. Returns whether all hold.
 pub(crate) fn simulate(arguments: &Arguments) -> bool {
     let (from, runs) = arguments.seed.map_or((arguments.from, arguments.runs), |seed| (seed, 1));
     let (start, mut acknowledged, mut delivered) = (Instant::now(), 0, 0);
     for seed in from..from + runs {
         let conduct = swarm(seed);
-        // A machine that finds itself wrong panics.
+        // A machine panics if one of its invariants is broken.
         match catch_unwind(AssertUnwindSafe(|| run(seed, conduct))) {
             Ok((End::Complete, seen)) => {
                 acknowledged += seen.acknowledged;

@@ -1,8 +1,8 @@
-//! The first scenario: `CausalSender` and `CausalBuffer`, with the simplest retransmission that does.
+//! The scenario `buffer`: `CausalSender` and `CausalBuffer` with the simplest retransmission that suffices.
 //!
-//! Every node tells its neighbours in turn what it has delivered. Who hears of something that it lacks asks for it, and
-//! gets it from the log of the other. A disk keeps the log, the sender, and in some runs the held messages; a node that
-//! has lost its disk comes back under a new name.
+//! Every node announces its deliveries to its neighbours in turn. A node that lacks one of them asks for it, and the
+//! other answers from its log. A disk keeps the log, the sender, and in some runs the held messages. A node that has
+//! lost its disk comes back under a new name.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -14,10 +14,10 @@ use happens_before_simulation::{Node, Random, Scenario, Setup, Step};
 
 use super::judge::{Id, Judge, Told, after};
 
-/// What carries a number.
+/// A message that carries a number.
 pub(crate) type Msg = Message<Id, u64>;
 
-/// What travels.
+/// A packet.
 #[derive(Clone)]
 pub(crate) enum Packet {
     Message(Msg),
@@ -38,24 +38,24 @@ impl fmt::Debug for Packet {
     }
 }
 
-/// Says numbers to all, one after the other, before the first is delivered here.
+/// A command to send numbers to all, one after the other, before the first is delivered here.
 #[derive(Clone, Debug)]
 pub(crate) struct Say(pub(crate) Vec<u64>);
 
-/// How nodes are set, the same for all nodes of a run.
+/// The settings of a run, the same for all its nodes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     nodes: usize,
     limits: BufferLimits,
     announce_ms: u64,
-    /// How many messages answer a question at most.
+    /// Most messages in the answer to a question.
     answer: usize,
     saves_held: bool,
     saves_frontier: bool,
 }
 
 impl Settings {
-    /// Draws settings, half of them with little room.
+    /// Draws settings; half of them have little room.
     fn draw(Setup { nodes, seed }: Setup) -> Self {
         let random = &mut Random::new(seed, 1);
         let mut limits = BufferLimits { nodes: nodes + CRASHES as usize, ..BufferLimits::default() };
@@ -76,7 +76,7 @@ impl Settings {
     }
 }
 
-/// How many crashes a run has at most, each of which may lose the state of a node.
+/// Most crashes of a run, each of which may lose the state of a node.
 pub(crate) const CRASHES: u64 = 4;
 
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl Replica {
         }
     }
 
-    /// Starts again from the disk.
+    /// Restarts from the disk.
     fn restored(self, now: u64) -> Self {
         let delivered: VersionVector<Id> =
             self.log.iter().map(|message| message.dot()).fold(VersionVector::new(), |mut vector, dot| {
@@ -171,7 +171,8 @@ impl Node for Replica {
         match packet {
             Packet::Message(message) => self.accept(message),
             Packet::Announcement(theirs) => {
-                // What is missing, and what nothing here has named: a message that was refused for want of room.
+                // The missing messages, and those that no message here has named: such a message was refused for lack
+                // of room.
                 let mut wanted: Vec<_> = self.buffer.missing().collect();
                 wanted.extend(theirs.difference(&self.buffer.delivered()));
                 if !wanted.is_empty() {
@@ -208,7 +209,7 @@ impl Node for Replica {
     }
 }
 
-/// Replicas and their judge.
+/// The replicas and their judge.
 #[derive(Debug)]
 pub(crate) struct Buffers {
     settings: Settings,
@@ -266,7 +267,7 @@ impl Scenario for Buffers {
     }
 }
 
-/// Compares what the buffer says is missing with what its messages say.
+/// Compares the missing messages that the buffer reports with those that its messages name.
 fn check_questions(buffer: &CausalBuffer<Id, u64>) -> Result<(), String> {
     let delivered = |dot: &Dot<Id>| dot.counter() <= buffer.delivered_up_to(dot.node());
     let held: BTreeSet<_> = buffer.undelivered().map(|message| *message.dot()).collect();

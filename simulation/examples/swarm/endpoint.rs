@@ -1,8 +1,8 @@
-//! The second scenario: `Endpoint`, with small windows, crashes, and members that come and go.
+//! The scenarios `endpoint` and `joining`: `Endpoint` with small windows, crashes, and members that come and go.
 //!
-//! A disk keeps the last snapshot, saved before the packets of a step leave, and the log of the application. A node that
-//! has lost its disk joins under a new name: it asks all others to take it in, which then put its old name out, and when
-//! all have said yes, asks one of them for a snapshot.
+//! A disk keeps the log of the application and the last snapshot, which is saved before the packets of a step leave. A
+//! node that has lost its disk joins under a new name: it asks all others to admit it, and they remove its old name.
+//! When all have agreed, it asks one of them for a snapshot.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -14,27 +14,27 @@ use happens_before_simulation::{Node, Random, Scenario, Setup, Step};
 
 use super::judge::{Id, Judge, Told};
 
-/// How many crashes a run has at most, each of which may lose the state of a node.
+/// Most crashes of a run, each of which may lose the state of a node.
 pub(crate) const CRASHES: u64 = 4;
 
-/// How often a node that joins asks again, in milliseconds.
+/// The time after which a joining node repeats its requests, in milliseconds.
 const ASK_AGAIN_MS: u64 = 100;
 
-/// Names grow by this with every state that is lost.
+/// The step by which a name grows with every lost state.
 const LIFE: Id = 100;
 
-/// What travels.
+/// A packet.
 #[derive(Clone)]
 pub(crate) enum Packet {
-    /// Of an endpoint to another.
+    /// A packet of one endpoint to another.
     Endpoint { from: Id, to: Id, bytes: Vec<u8> },
-    /// Take me in.
+    /// A request to be admitted.
     Admit(Id),
-    /// You are in.
+    /// The agreement: the name is a member.
     Admitted(Id),
-    /// Give me a snapshot.
+    /// A request for a snapshot.
     AskForSnapshot(Id),
-    /// Here is one, and what the application has seen.
+    /// A snapshot, with the deliveries of the application.
     Snapshot { to: Id, bytes: Vec<u8>, log: Rc<[Dot<Id>]> },
 }
 
@@ -42,7 +42,7 @@ impl fmt::Debug for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Endpoint { from, to, bytes } => write!(f, "{} bytes of {from} for {to}", bytes.len()),
-            Self::Admit(id) => write!(f, "\"take in {id}\""),
+            Self::Admit(id) => write!(f, "\"admit {id}\""),
             Self::Admitted(id) => write!(f, "\"{id} is in\""),
             Self::AskForSnapshot(id) => write!(f, "\"a snapshot for {id}, please\""),
             Self::Snapshot { to, log, .. } => write!(f, "a snapshot for {to}, of {} deliveries", log.len()),
@@ -50,7 +50,7 @@ impl fmt::Debug for Packet {
     }
 }
 
-/// Says a number, in so many bytes.
+/// A command to send a number, in a message of this length in bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Say {
     payload: u64,
@@ -69,7 +69,7 @@ fn number(payload: &[u8]) -> u64 {
     payload.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
-/// The same for all nodes of a run.
+/// The settings of a run, the same for all its nodes.
 #[derive(Clone, Copy, Debug)]
 struct Settings {
     nodes: usize,
@@ -77,7 +77,7 @@ struct Settings {
 }
 
 impl Settings {
-    /// Draws settings, half of them with little room.
+    /// Draws settings; half of them have little room.
     fn draw(Setup { nodes, seed }: Setup) -> Self {
         let random = &mut Random::new(seed, 1);
         let mut config =
@@ -101,10 +101,10 @@ impl Settings {
     }
 }
 
-/// What a node is.
+/// The state of a node.
 enum Life {
     Member(Box<Endpoint<Id>>),
-    /// It has no state yet; these have taken it in.
+    /// It has no state yet; these nodes have admitted it.
     Joining(BTreeSet<usize>),
 }
 
@@ -113,15 +113,15 @@ pub(crate) struct Member {
     id: Id,
     settings: Settings,
     life: Life,
-    /// The newest name of each node that it has heard of.
+    /// The newest name of each node of which it has heard.
     newest: Vec<Id>,
     /// The last snapshot, if it is a member.
     disk: Vec<u8>,
-    /// What the application has seen; on the disk too.
+    /// The deliveries of the application; they are on the disk too.
     log: Vec<Dot<Id>>,
-    /// What was said to be causally stable last.
+    /// The last vector that was reported as causally stable.
     causally_stable: VersionVector<Id>,
-    /// What could not be sent yet.
+    /// Messages that could not be sent yet.
     waiting: VecDeque<Say>,
     ask_at: u64,
     turn: usize,
@@ -159,7 +159,7 @@ impl Member {
         member
     }
 
-    /// Does what the owner of an endpoint has to do after each call: deliver, save, send.
+    /// Does what the owner of an endpoint must do after each call: deliver, save, send.
     fn after(&mut self) {
         let Life::Member(endpoint) = &mut self.life else { return };
         loop {
@@ -191,7 +191,7 @@ impl Member {
         }
     }
 
-    /// Brings the roster up to what it has heard: of each node the newest name is in, all others are out.
+    /// Updates the roster to the newest names that it has heard: these are members, and all others are removed.
     fn update_roster(&mut self) {
         let Life::Member(endpoint) = &mut self.life else { return };
         for id in endpoint.stability().members().copied().collect::<Vec<_>>() {
@@ -210,12 +210,12 @@ impl Member {
         }
     }
 
-    /// A node comes, under a name that may be new.
+    /// Admits a node, under a name that may be new.
     fn admit(&mut self, from: usize, id: Id) {
         if id > self.newest[from] {
             self.newest[from] = id;
             if let Life::Joining(admitted) = &mut self.life {
-                // Who has lost its state does not know that it has taken this node in.
+                // A node that has lost its state does not know that it has admitted this one.
                 admitted.remove(&from);
             }
             self.update_roster();
@@ -313,7 +313,7 @@ impl Node for Member {
     }
 }
 
-/// Endpoints and their judge.
+/// The endpoints and their judge.
 #[derive(Debug)]
 pub(crate) struct Endpoints {
     settings: Settings,
@@ -396,7 +396,7 @@ impl Scenario for Endpoints {
 
     fn settled(&mut self, nodes: &[Option<Member>]) -> Result<(), String> {
         if nodes.iter().flatten().all(|node| matches!(node.life, Life::Joining(_))) {
-            return Ok(()); // all have lost their state: there is no group any more
+            return Ok(()); // all have lost their state, so the group is gone
         }
         for member in nodes.iter().flatten() {
             let Life::Member(endpoint) = &member.life else {
@@ -413,7 +413,7 @@ impl Scenario for Endpoints {
         self.judge.complete()?;
         for member in nodes.iter().flatten() {
             let Life::Member(endpoint) = &member.life else { continue };
-            // Messages whose causes are gone with those who had them wait for ever.
+            // A message waits for ever if its causes are lost with all their holders.
             let held = if self.started == self.settings.nodes { endpoint.undelivered_len() } else { 0 };
             let due = endpoint.poll_timeout();
             if endpoint.log_len() + held > 0 || due.is_some() {

@@ -1,8 +1,7 @@
-//! The judge of both scenarios: order, exactly once, completeness, and whether senders name their causes.
+//! The judge of the scenarios of causal delivery: order, exactly once, completeness, and the causes that senders name.
 //!
-//! It keeps what every node has delivered, and from that alone it knows what a new message depends on. The oracle,
-//! [`CausalRun`], hears these causes and not those that the message names, so that a sender that forgets one does not
-//! go unnoticed.
+//! It keeps the deliveries of every node, and computes from them the causes of each new message. The oracle,
+//! [`CausalRun`], hears these causes, and not those that the message names. So a sender that omits a cause is noticed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,21 +9,21 @@ use std::fmt;
 use happens_before::check::CausalRun;
 use happens_before::{Dot, VersionVector};
 
-/// What names a node: its number, and 100 more for every state that it has lost.
+/// The name of a node: its number, plus 100 for every state that it has lost.
 pub(crate) type Id = u32;
 
-/// What a node tells of a step, in the order in which it happened.
+/// A report of a node about a step, in the order of its events.
 #[derive(Clone, Debug)]
 pub(crate) enum Told {
     /// It made a message.
     Sent { dot: Dot<Id>, dependencies: Vec<Dot<Id>>, payload: u64 },
     /// It made a message whose dependencies the application does not see.
     Broadcast { dot: Dot<Id>, payload: u64 },
-    /// It has joined with the state of one that has seen these.
+    /// It joined with the state of a node that had these deliveries.
     Joined { log: Vec<Dot<Id>> },
     /// It delivered a message.
     Delivered { dot: Dot<Id>, payload: u64 },
-    /// Whatever it delivers from now on follows these.
+    /// Everything that it delivers from now on follows these.
     CausallyStable { vector: VersionVector<Id> },
 }
 
@@ -40,16 +39,16 @@ impl fmt::Display for Told {
     }
 }
 
-/// Names dependencies, if there are any.
+/// Lists the dependencies, if there are any.
 pub(crate) fn after(dependencies: &[Dot<Id>]) -> String {
     let names: Vec<_> = dependencies.iter().map(ToString::to_string).collect();
     if names.is_empty() { String::new() } else { format!(" after {}", names.join(" and ")) }
 }
 
-/// The most states of nodes that a run may have, those lost included.
+/// Most states of nodes in a run, including lost ones.
 const SITES: usize = 64;
 
-/// Judges one run.
+/// The judge of one run.
 #[derive(Debug)]
 pub(crate) struct Judge {
     run: CausalRun<Id>,
@@ -57,11 +56,11 @@ pub(crate) struct Judge {
     nodes: Vec<Judged>,
     sent: Vec<Sent>,
     numbers: BTreeMap<Dot<Id>, usize>,
-    /// Whether messages, where they are seen, must name exactly their direct causes, and no more.
+    /// True if messages must name exactly their direct causes. Checked only where the dependencies are visible.
     pub(crate) exact: bool,
 }
 
-/// What a node has delivered since it last lost its state.
+/// The deliveries of a node since it last lost its state.
 #[derive(Debug, Default)]
 struct Judged {
     id: Id,
@@ -69,7 +68,7 @@ struct Judged {
     past: BTreeMap<Id, u64>,
     log: Vec<Dot<Id>>,
     causally_stable: VersionVector<Id>,
-    /// The number of the message that it made last.
+    /// The number of its latest message.
     last_sent: Option<usize>,
 }
 
@@ -77,7 +76,7 @@ struct Judged {
 struct Sent {
     dot: Dot<Id>,
     payload: u64,
-    /// Everything before it, and itself.
+    /// The past of the message, including itself.
     past: BTreeMap<Id, u64>,
 }
 
@@ -88,9 +87,9 @@ impl Judge {
         Self { run: CausalRun::new(SITES), sites: 0, nodes, sent, numbers, exact }
     }
 
-    /// A node starts with no state; returns its name. A node that has lost its state has a new one.
+    /// Notes that a node starts without state, and returns its name. A node that has lost its state gets a new name.
     pub(crate) fn starts(&mut self, node: usize) -> Id {
-        // Site 0 is nobody's, so that a first start can be told from a later one.
+        // Site 0 is never used, so that a first start can be told from a later one.
         self.sites += 1;
         let Judged { id, site, .. } = self.nodes[node];
         let id = if site == 0 { node as Id } else { id + 100 };
@@ -98,7 +97,7 @@ impl Judge {
         id
     }
 
-    /// Takes in what a node tells.
+    /// Checks a report of a node.
     pub(crate) fn hear(&mut self, node: usize, told: Told) -> Result<(), String> {
         match told {
             Told::Sent { dot, dependencies, payload } => self.sent(node, dot, Some(&dependencies), payload),
@@ -162,7 +161,7 @@ impl Judge {
             return Err(format!("node {node} delivers {dot} with {payload} instead of {}", sent.payload));
         }
         let follows = |(id, counter): (&Id, u64)| sent.past.get(id).is_some_and(|&past| past >= counter);
-        // Nothing is promised of one that was removed, before all have removed it.
+        // Nothing is promised about a removed node until all have removed it.
         if is_member && !judged.causally_stable.iter().all(follows) {
             let vector = &judged.causally_stable;
             return Err(format!(
@@ -174,13 +173,13 @@ impl Judge {
         Ok(())
     }
 
-    /// Returns what a node has delivered, the highest counter of each other one.
+    /// Returns the deliveries of a node, as the highest counter of each other one.
     pub(crate) fn past(&self, node: usize) -> &BTreeMap<Id, u64> {
         &self.nodes[node].past
     }
 
-    /// Checks that every node has delivered what any of them has, and everything where no state was lost. The oracle
-    /// hears all of it again, from those alone who still have their state.
+    /// Checks that every node has delivered each message that any of them has, and every message if no state was lost.
+    /// The oracle hears all of it again, only from nodes that still have their state.
     pub(crate) fn complete(&self) -> Result<(), String> {
         let lengths: Vec<_> = self.nodes.iter().map(|node| node.log.len()).collect();
         let lost = self.sites > self.nodes.len();

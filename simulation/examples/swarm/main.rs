@@ -1,10 +1,12 @@
-//! Many runs of causal delivery and of total order under the swarm of faults, on all cores.
+//! Many runs of causal delivery and of total order, under a swarm of faults, on all cores.
 //!
 //! ```text
 //! cargo run --release -p happens-before-simulation --example swarm -- --runs 100000
 //! ```
 //!
-//! `--help` names the flags. Ends with 0 if all runs hold, and with 1 and the shortened run of the first seed that fails if one does not.
+//! Watch the last lines: the counts if all runs hold, and the shortened run of the first failing seed if one does not.
+//! The exit code is 0 or 1. Next, choose another `--scenario`, or follow one run with `--seed`; `--help` lists the
+//! flags.
 
 use std::io::{IsTerminal, Write};
 use std::num::NonZeroUsize;
@@ -26,26 +28,26 @@ mod tests;
 
 const COMMAND: &str = "cargo run --release -p happens-before-simulation --example swarm --";
 
-/// Runs a scenario from many seeds, and judges each run. Ends with 0 if all hold, and with 1 and the shortened run of the first
-/// seed that fails if one does not.
+/// Runs a scenario from many seeds, and judges each run. Ends with 0 if all hold; else with 1 and the shortened run of
+/// the first failing seed.
 #[derive(Parser)]
 #[command(
     after_help = "Examples:\n  ... --runs 100000             all day\n  ... --scenario joining --seed 7    one run, told step by step"
 )]
 struct Arguments {
-    /// What is simulated.
+    /// The scenario.
     #[arg(long, value_enum, default_value_t)]
     scenario: Which,
-    /// How many runs.
+    /// The number of runs.
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     runs: u64,
     /// The first seed.
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     from: u64,
-    /// This run alone, and its trace.
+    /// Run only this seed, and print its trace.
     #[arg(long, value_name = "SEED", conflicts_with_all = ["runs", "from"])]
     seed: Option<u64>,
-    /// Of what fails, print the seed alone.
+    /// Of a failing run, print only the seed.
     #[arg(long)]
     find: bool,
 }
@@ -55,16 +57,16 @@ enum Which {
     /// Groups of endpoints, with crashes.
     #[default]
     Endpoint,
-    /// The same, and nodes that lose their state and join again.
+    /// The same, with nodes that lose their state and join again.
     Joining,
-    /// Causal buffers alone, which are sent everything again until they have it.
+    /// Causal buffers alone, with retransmission of all that is missing.
     Buffer,
     /// Publishers and subscribers of a total order.
     Broadcast,
 }
 
 impl Which {
-    /// Returns the name by which it is asked for.
+    /// Returns its name on the command line.
     fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
@@ -81,7 +83,7 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(!holds))
 }
 
-/// Runs what is asked for, and returns whether it holds.
+/// Runs the requested seeds. Returns whether all hold.
 fn simulate<S: Scenario>(arguments: &Arguments, swarm: &Swarm, make: impl Fn(Setup) -> S + Sync) -> bool {
     if let Some(seed) = arguments.seed {
         return match swarm.explain(seed, &make) {

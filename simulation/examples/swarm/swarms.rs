@@ -1,10 +1,10 @@
-//! How bad it may get, for each scenario.
+//! The swarm of faults of each scenario.
 
 use happens_before_simulation::{Faults, Swarm};
 
 use super::{buffer, endpoint};
 
-/// Everything that can go wrong, in runs of three to eight nodes.
+/// Every kind of fault, in runs of three to eight nodes.
 pub(crate) fn buffer() -> Swarm {
     let worst = Faults {
         loss: 0.6,
@@ -21,21 +21,21 @@ pub(crate) fn buffer() -> Swarm {
         nodes: 3..=8,
         commands: 1..=200,
         span_ms: 50..=3000,
-        // One message in each answer, and a question in 1.6 s: that takes its time.
+        // Slow: answers may hold one message each, and questions may be 1.6 s apart.
         settles_within_ms: 600_000,
         worst,
         ..Swarm::default()
     }
 }
 
-/// The same in shorter runs, where no node loses its state.
+/// The same in shorter runs, without loss of state.
 pub(crate) fn endpoint() -> Swarm {
     let joining = joining();
     let worst = Faults { lose_state: false, ..joining.worst };
     Swarm { worst, ..joining }
 }
 
-/// The same, where nodes that have lost their state join under a new name.
+/// The same, with nodes that lose their state and join under a new name.
 pub(crate) fn joining() -> Swarm {
     let buffer = buffer();
     let worst = Faults { crashes: endpoint::CRASHES, ..buffer.worst };

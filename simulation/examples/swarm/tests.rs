@@ -1,4 +1,4 @@
-//! The swarm over causal delivery: some hundreds of runs. The program itself makes more.
+//! Tests of the swarm over causal delivery with some hundreds of runs. The program itself makes more.
 
 use happens_before_simulation::Found;
 
@@ -23,7 +23,7 @@ fn endpoints_without_state_join_again() {
     assert!(found.runs < 200 || found.total.losses_of_state > 50, "{found:?}");
 }
 
-/// Checks that enough went wrong, unless only one seed was asked for.
+/// Checks that enough faults happened, unless only one seed was requested.
 fn assert_bad(found: &Found, runs: u64) {
     let total = &found.total;
     let (traffic, each) = (&total.traffic, |count: u64| count / runs);

@@ -1,11 +1,11 @@
-//! An allocator that has nothing to give: enough for a library that is built but never run.
+//! An allocator without memory: enough for a library that is built but never run.
 
 use core::alloc::{GlobalAlloc, Layout};
 
 struct NoMemory;
 
-// SAFETY: a null pointer is what `alloc` returns when there is no memory, and nothing was allocated that
-// `dealloc` could be called with. The trait is unsafe to implement; there is no safe way to declare one.
+// SAFETY: `alloc` may return a null pointer when there is no memory, and `dealloc` cannot be called, as nothing was
+// allocated. The trait is unsafe to implement; there is no safe way to declare an allocator.
 unsafe impl GlobalAlloc for NoMemory {
     unsafe fn alloc(&self, _: Layout) -> *mut u8 {
         core::ptr::null_mut()

@@ -14,7 +14,7 @@ pub(crate) fn exercise(input: u64) -> u64 {
 }
 
 fn version_vector(input: u64) -> u64 {
-    // More entries than fit inline, so that the allocator is reached.
+    // More entries than fit inline, so that the allocator is used.
     let mut ours: VersionVector<u64> = (0..9).map(|node| (node, input)).collect();
     let theirs: VersionVector<u64> = (4..40).map(|node| (node, input / 2)).collect();
     let incremented = ours.increment(input).is_ok_and(|dot| theirs.contains(&dot));
@@ -49,7 +49,7 @@ fn delivery(input: u64) -> Option<u64> {
     Some(missing ^ buffer.delivered().get(&2))
 }
 
-/// A node acquires a lock on a log in memory, and raises a fence.
+/// Acquires a lock of a node on a log in memory, and raises a fence.
 fn replica(input: u64) -> Option<u64> {
     let log = RefCell::new(MemoryLog::new(10));
     log.append(&Entry::message(0, Dot::new(1, 1)?, Command::acquire(input))).ok()?;

@@ -1,4 +1,4 @@
-//! Uses the core as a program on bare metal would. It is built, never run.
+//! Use of the core as in a program on bare metal. It is built, never run.
 
 #![no_std]
 
@@ -11,13 +11,13 @@ use happens_before::node::DotRange;
 use happens_before::scalar::LamportTimestamp;
 use happens_before::{CausalOrder, Dot, LamportClock};
 
-// With `std` in the tree there are two of these, and the build ends with E0152.
+// If `std` is in the tree, there are two panic handlers, and the build ends with E0152.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// The root from which everything below is reachable, so that none of it is thrown away.
+/// The root from which all code below is reachable, so that the linker removes none of it.
 #[unsafe(no_mangle)] // the name must reach the linker; there is no other function of this name here
 pub extern "C" fn exercise(input: u64) -> u64 {
     let result = lamport(input) ^ names(input);

@@ -1,4 +1,4 @@
-//! Readers that keep what a file may cost within bounds: how long it is, and what a parser must keep of it.
+//! Readers that bound the cost of a file: its length, and the memory of its parser.
 
 use std::fmt;
 use std::io::{self, Cursor, Read};
@@ -10,15 +10,15 @@ use crate::words::counted;
 /// The first two bytes of every gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Most lists and objects that may be inside each other.
+/// Most lists and objects that may be nested.
 const DEEPEST: usize = 128;
 
-/// Reads what a file holds, and unpacks it if it is packed. Neither the file nor what it unpacks to may be longer than
-/// `largest` bytes.
+/// Reads the content of a file, and unpacks it if it is packed. Neither the file nor its unpacked content may be longer
+/// than `largest` bytes.
 ///
 /// # Errors
 ///
-/// Those of the first reading. All later ones come with the reading, in words that can be shown.
+/// Those of the first read. Later reads of the returned reader return their own, in words that can be shown.
 pub(super) fn unpacked<'a>(file: impl Read + 'a, largest: u64) -> io::Result<Box<dyn Read + 'a>> {
     let mut file = Limited { inner: file, left: largest };
     let mut head = Vec::new();
@@ -34,7 +34,7 @@ pub(super) fn unpacked<'a>(file: impl Read + 'a, largest: u64) -> io::Result<Box
     })
 }
 
-/// An error: there is more to read than may be read.
+/// An error: the content is longer than the limit.
 #[derive(Debug)]
 struct TooLong;
 
@@ -46,7 +46,7 @@ impl fmt::Display for TooLong {
 
 impl std::error::Error for TooLong {}
 
-/// A reader that fails once there is more than it may read.
+/// A reader that fails once its content exceeds a limit.
 struct Limited<R> {
     inner: R,
     left: u64,
@@ -57,7 +57,7 @@ impl<R: Read> Read for Limited<R> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        // One byte more than is left tells whether the file ends here.
+        // One byte above the limit shows whether the file ends here.
         let most = usize::try_from(self.left.saturating_add(1)).unwrap_or(usize::MAX).min(buffer.len());
         let read = self.inner.read(&mut buffer[..most])?;
         match self.left.checked_sub(read as u64) {
@@ -70,7 +70,7 @@ impl<R: Read> Read for Limited<R> {
     }
 }
 
-/// A reader of packed content that says how far it came.
+/// A reader of packed content that names the place of an error.
 struct Unpacked<R> {
     inner: R,
     done: u64,
@@ -91,18 +91,18 @@ impl<R: Read> Read for Unpacked<R> {
     }
 }
 
-/// A reader of JSON that fails before a parser has to keep more of it than it may: it keeps a text that it reads, and
-/// one byte for each list or object that it is in.
+/// A reader of JSON that fails before its parser has to keep too much. A parser keeps the text that it reads, and one
+/// byte for each list or object around it.
 ///
-/// Only quotation marks, backslashes and brackets are looked at, so this is right for JSON; of anything else, the parser
-/// keeps no more than of JSON.
+/// Only quotation marks, backslashes and brackets are examined, which is right for JSON. Of any other content, the
+/// parser keeps no more than it would of JSON.
 pub(super) struct Bounded<R> {
     inner: R,
-    /// Most bytes that a text may have.
+    /// Most bytes of a text.
     longest: usize,
-    /// The bytes of a text that have been read; `None` outside of texts.
+    /// The bytes of the current text that have been read; `None` outside of texts.
     text: Option<usize>,
-    /// True after a backslash, which makes the next byte part of the text.
+    /// True after a backslash: the next byte belongs to the text.
     escaped: bool,
     depth: usize,
 }
@@ -166,7 +166,7 @@ mod tests {
         read.map(|_| content).map_err(|error| error.to_string())
     }
 
-    /// Gives the same bytes for ever, and fails a reader who has no end.
+    /// Returns the same bytes for ever, and fails a reader without a limit.
     struct Endless(Vec<u8>, usize);
 
     impl Read for Endless {
@@ -186,7 +186,7 @@ mod tests {
         let refused = Err("larger than 1 GiB, or unpacks to more; no more is read".to_owned());
         assert_eq!(content(Endless(vec![0], 0), most), refused);
         assert_eq!(content(&gzip(&[7; 5001])[..], most), refused);
-        // Gzip of nothing, again and again: nothing is unpacked, and yet there is no end.
+        // Gzip of nothing, repeated: nothing is unpacked, and yet there is no end.
         assert_eq!(content(Endless(gzip(b""), 0), most), refused);
 
         assert_eq!(content(repeat(7).take(most), most), Ok(vec![7; 5000]));

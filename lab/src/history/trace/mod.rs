@@ -1,24 +1,24 @@
 //! Concurrent editing traces: JSON, gzip or not.
 //!
-//! An object with `numAgents` and `txns`, a list in topological order. Each transaction has an `agent` (from 0)
-//! and `parents`, the indexes of earlier transactions. `kind`, where it is given, must be `concurrent`; all
-//! other fields, such as the edits themselves, are of no interest here and ignored.
+//! A trace is an object with `numAgents` and `txns`, a list in topological order. Each transaction has an `agent` (from
+//! 0) and `parents`, the indexes of earlier transactions. `kind`, if present, must be `concurrent`. All other fields
+//! are ignored, also the edits themselves.
 //!
 //! ```text
 //! {"kind": "concurrent", "numAgents": 2, "txns": [
 //!     {"agent": 0, "parents": []}, {"agent": 1, "parents": [0]}, {"agent": 0, "parents": [0, 1]} ]}
 //! ```
 //!
-//! # BufferLimits
+//! # Limits
 //!
-//! The file is untrusted: whatever is wrong with it becomes one line that says what and where.
+//! The file is untrusted: any fault in it becomes one line with the fault and its place.
 //!
 //! - Only a regular file is opened. A pipe could keep the program waiting for ever.
-//! - No more than 1 GiB is read of it, and no more than 1 GiB of what it unpacks to. It is parsed as it is read, so none
-//!   of that is kept.
+//! - At most 1 GiB of the file is read, and at most 1 GiB of its unpacked content. It is parsed while it is read, so
+//!   none of it is kept.
 //! - Events and parents are counted in a [`Budget`] as they come.
-//! - The parser itself keeps, or quotes in an error, one text at most, and a byte for each list that it is in. Both are
-//!   limited before the parser sees them, and a quarter of the budget is set aside for it.
+//! - The parser itself keeps, or quotes in an error, at most one text, and a byte for each list around it. Both are
+//!   limited before the parser sees them, and a quarter of the budget is reserved for them.
 
 mod bounds;
 
@@ -36,14 +36,14 @@ use super::{History, InputError, Told};
 use crate::budget::{Budget, OverBudget};
 use crate::words::shortened;
 
-/// Most bytes of a trace that are read, of the file and of what it unpacks to.
+/// Most bytes of a trace that are read, both of the file and of its unpacked content.
 const LARGEST: u64 = 1 << 30;
 
 /// Reads a trace from a file.
 ///
 /// # Errors
 ///
-/// [`InputError`] with the file's name, and the line and column, or the number of the transaction, from 0.
+/// [`InputError`] with the name of the file, and the line and column or the number of the transaction, from 0.
 pub fn read(path: &Path, budget: &Budget) -> Result<History, InputError> {
     let failed = |error: std::io::Error| InputError::at(path, describe(&error));
     let meta = fs::metadata(path).map_err(failed)?;
@@ -56,7 +56,7 @@ pub fn read(path: &Path, budget: &Budget) -> Result<History, InputError> {
     decode(path, File::open(path).map_err(failed)?, budget)
 }
 
-/// Reads a trace from what a file with this name holds.
+/// Reads a trace from the content of a file with this name.
 ///
 /// # Errors
 ///
@@ -73,9 +73,9 @@ pub fn decode(path: &Path, content: impl Read, budget: &Budget) -> Result<Histor
     History::new(source, names, &told, budget).map_err(|error| at(error.to_string()))
 }
 
-/// Numbers the agents who wrote something, in the order of their first events, and names them.
+/// Numbers the agents with events, in the order of their first events, and names them.
 ///
-/// A file can claim four thousand million agents in ten bytes, so the others do not count.
+/// Agents without events do not count: a file can claim four thousand million of them in ten bytes.
 fn name_authors(agents: u32, told: &mut [Told], budget: &Budget) -> Result<Vec<String>, String> {
     let mut authors: BTreeMap<u64, u64> = BTreeMap::new();
     let mut names = Vec::new();
@@ -88,7 +88,7 @@ fn name_authors(agents: u32, told: &mut [Told], budget: &Budget) -> Result<Vec<S
             Some(&author) => author,
             None => {
                 let name = format!("agent {agent}");
-                // Of a node of the map, half may be empty, and it has pointers too: three times the entry is enough.
+                // A node of the map may be half empty, and has pointers too: three times the entry is enough.
                 let bytes = name.capacity() + 3 * size_of::<(u64, u64)>();
                 let counted = budget.take(bytes).and_then(|()| budget.push(&mut names, name));
                 counted.map_err(|error| error.to_string())?;
@@ -100,7 +100,7 @@ fn name_authors(agents: u32, told: &mut [Told], budget: &Budget) -> Result<Vec<S
     Ok(names)
 }
 
-/// A trace as it stands in the file: an event's author is an agent's number.
+/// A trace as the file states it: an event's author is an agent's number.
 #[derive(Debug)]
 struct Trace {
     agents: u32,
@@ -119,10 +119,10 @@ fn parse(content: impl Read, budget: &Budget) -> Result<Trace, String> {
         None if error.is_eof() && error.column() == 0 && error.line() <= 1 => "the file is empty".to_owned(),
         None => {
             let (line, column, error) = (error.line(), error.column(), error.to_string());
-            // It may quote a long text.
+            // The message may quote a long text.
             match shortened(&error) {
-                whole if whole == error => format!("no concurrent editing trace: {error}"),
-                part => format!("no concurrent editing trace: {part}... at line {line} column {column}"),
+                whole if whole == error => format!("not a concurrent editing trace: {error}"),
+                part => format!("not a concurrent editing trace: {part}... at line {line} column {column}"),
             }
         }
     })
@@ -131,7 +131,7 @@ fn parse(content: impl Read, budget: &Budget) -> Result<Trace, String> {
 /// The state that all parts of the parser share.
 struct Parser<'a> {
     budget: &'a Budget,
-    /// The reason why a part of the parser gave up, if that is no mistake in the JSON.
+    /// The reason why a part of the parser stopped, if it is not a mistake in the JSON.
     refusal: RefCell<Option<String>>,
 }
 
@@ -283,7 +283,7 @@ impl<'de> Visitor<'de> for Transaction<'_> {
 
 struct Parents<'a> {
     parser: &'a Parser<'a>,
-    /// One more than there are events before this one. So many parents are enough to prove a mistake: two are the same,
+    /// One more than the number of earlier events. That number of parents is enough to prove a mistake: two are equal,
     /// or one does not come earlier. No more are kept.
     most: usize,
 }
@@ -315,14 +315,14 @@ impl<'de> Visitor<'de> for Parents<'_> {
     }
 }
 
-/// Puts an error of the file system in words, without its number.
+/// Returns the words of an error of the file system, without its number.
 pub(crate) fn describe(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "no such file or folder".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         std::io::ErrorKind::IsADirectory => "is a folder, not a file".to_owned(),
         std::io::ErrorKind::NotADirectory => "not a folder".to_owned(),
-        // After the words may come the number, and the name of a file that the user has never heard of.
+        // The system's words may be followed by the number, and by the name of a file that the user does not know.
         _ => error.to_string().split(" (os error").next().unwrap_or_default().to_owned(),
     }
 }
@@ -354,7 +354,7 @@ mod tests {
             ("[]", "expected an object with numAgents and txns"),
         ] {
             let what = decoded(json, 1 << 20).expect_err(json);
-            assert!(what.starts_with("no concurrent editing trace: ") && what.contains(expected), "{what}");
+            assert!(what.starts_with("not a concurrent editing trace: ") && what.contains(expected), "{what}");
         }
     }
 
