@@ -63,7 +63,7 @@ fn of_two_contents_for_one_id_the_first_stays() {
     {
         let (kind, words) = refused(&mut buffer, other);
         assert_eq!(kind, EventErrorKind::Equivocation);
-        assert!(words.ends_with("is held; its author has used the id twice"), "{words}");
+        assert!(words.ends_with("which has used the id twice"), "{words}");
     }
 }
 
@@ -97,7 +97,7 @@ fn a_full_buffer_refuses_what_would_wait_and_never_what_is_ready() {
     buffer.accept(event("c", ["b"]), nothing_delivered).unwrap();
     let (kind, words) = refused(&mut buffer, event("d", ["c"]));
     assert_eq!(kind, EventErrorKind::BufferFull { limit: 2 });
-    assert!(words.contains("event \"d\": no room, with a limit of 2"), "{words}");
+    assert!(words.contains("event \"d\": no room within the limit of 2 events"), "{words}");
     for id in ["x", "y", "z"] {
         assert_eq!(buffer.accept(event(id, []), nothing_delivered), Ok(Accepted::Ready));
         assert!(buffer.pop().is_some());

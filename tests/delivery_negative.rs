@@ -88,7 +88,7 @@ fn of_two_contents_for_one_dot_the_first_stays() {
             ),
         );
         assert_eq!(kind, AcceptErrorKind::Equivocation);
-        assert!(words.ends_with("is held; its node has used the number twice"), "{words}");
+        assert!(words.ends_with("which has used the number twice"), "{words}");
         let (kind, _) = refused(&mut buffer, message(*first.dot(), [dot("z", 1)], first.payload()));
         assert_eq!(kind, AcceptErrorKind::Equivocation, "other dependencies are another content");
         assert_eq!(buffer.accept(first), Ok(Accepted::Duplicate));
@@ -166,7 +166,7 @@ fn a_full_buffer_refuses_what_would_wait_and_never_what_is_ready() {
     buffer.accept(message(dot("b", 2), [], "waits")).unwrap();
     let (kind, words) = refused(&mut buffer, message(dot("c", 2), [], "would wait"));
     assert_eq!(kind, AcceptErrorKind::BufferFull { limit: 2 });
-    assert!(words.contains("has to wait and 2 messages are held"), "{words}");
+    assert!(words.contains("has to wait, and 2 messages are already held"), "{words}");
     for node in ["a", "b", "c", "d"] {
         assert_eq!(buffer.accept(message(dot(node, 1), [], "ready")), Ok(Accepted::Ready), "{node}");
     }
@@ -351,7 +351,7 @@ fn a_closing_below_what_is_delivered_is_refused_and_a_second_one_only_lowers() {
     assert_eq!(error, CloseError::Delivered { last: 1 });
     assert_eq!(
         error.to_string(),
-        "the messages of the node are delivered up to 1; agree on at least that number"
+        "messages of the node are delivered up to 1; agree on that number or a higher one"
     );
     assert_eq!(state(&buffer), before);
     assert_eq!(buffer.close(&"a", u64::MAX), Ok(Vec::new()));

@@ -117,16 +117,18 @@ pub enum AcceptErrorKind<I> {
 impl<I: fmt::Debug> fmt::Display for AcceptErrorKind<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Equivocation => f.write_str("another content is held; its node has used the number twice"),
+            Self::Equivocation => f.write_str(
+                "different content is held under this dot; distrust the node, which has used the number twice",
+            ),
             Self::TooFarAhead { dot, limit } => write!(
                 f,
-                "it names {dot:?}, beyond the horizon, which now ends at {limit}; \
+                "it names {dot:?}, which is beyond the horizon of {limit}; \
                  distrust the sender, or catch up from a snapshot"
             ),
             Self::Closed { dot, last } => write!(
                 f,
                 "it names {dot:?}, whose node was closed at {last}, and can never be delivered; \
-                 drop it, and close its own node before it"
+                 drop it, and close its node just before it"
             ),
             Self::TooManyNodes { limit } => TooManyNodes { limit: *limit }.fmt(f),
             Self::TooManyDependencies { limit } => {
@@ -134,18 +136,18 @@ impl<I: fmt::Debug> fmt::Display for AcceptErrorKind<I> {
             }
             Self::TooManySources { limit } => write!(
                 f,
-                "it has to wait, and comes from one source more than {limit}; \
-                 remove a source that has gone, or raise the limit"
+                "it has to wait, and its source is one more than the limit of {limit}; \
+                 remove a source that is gone, or raise the limit"
             ),
             Self::BufferFull { limit } => write!(
                 f,
-                "it has to wait and {limit} messages are held; \
-                 pop what is ready, ask for what is missing, and accept it again later"
+                "it has to wait, and {limit} messages are already held; \
+                 pop what is ready, request what is missing, and accept it again later"
             ),
             Self::BytesFull { limit } => write!(
                 f,
-                "it has to wait and does not fit into the {limit} bytes for those that do; \
-                 pop what is ready, ask for what is missing, and accept it again later"
+                "it has to wait, and exceeds the limit of {limit} bytes held; \
+                 pop what is ready, request what is missing, and accept it again later"
             ),
         }
     }
@@ -182,19 +184,21 @@ pub enum EventErrorKind {
 impl fmt::Display for EventErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Equivocation => f.write_str("another content is held; its author has used the id twice"),
+            Self::Equivocation => f.write_str(
+                "different content is held under this id; distrust the author, which has used the id twice",
+            ),
             Self::OwnParent => f.write_str("it names itself as a parent; distrust the sender"),
             Self::TooManyParents { limit } => {
                 write!(f, "more than {limit} parents; distrust the sender, or raise the limit")
             }
             Self::BufferFull { limit } => write!(
                 f,
-                "no room, with a limit of {limit}; \
+                "no room within the limit of {limit} events; \
                  pop what is ready, get what is missing or forget it, and accept it again later"
             ),
             Self::TooManyLinks { limit } => write!(
                 f,
-                "it waits for more parents than the limit of {limit} leaves room for; \
+                "its undelivered parents exceed the limit of {limit} links; \
                  get what is missing or forget it, and accept it again later"
             ),
         }
@@ -300,7 +304,10 @@ impl fmt::Display for CloseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Delivered { last } => {
-                write!(f, "the messages of the node are delivered up to {last}; agree on at least that number")
+                write!(
+                    f,
+                    "messages of the node are delivered up to {last}; agree on that number or a higher one"
+                )
             }
             Self::TooManyNodes { limit } => TooManyNodes { limit }.fmt(f),
         }
