@@ -122,7 +122,7 @@ impl<I: fmt::Debug> fmt::Display for AcceptErrorKind<I> {
             ),
             Self::TooFarAhead { dot, limit } => write!(
                 f,
-                "it names {dot:?}, which is beyond the horizon of {limit}; \
+                "it names {dot:?}, beyond the horizon, which now ends at {limit}; \
                  distrust the sender, or catch up from a snapshot"
             ),
             Self::Closed { dot, last } => write!(

@@ -37,7 +37,7 @@ impl fmt::Display for BroadcastError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             BroadcastErrorKind::WindowFull => f.write_str(
-                "earlier messages are not acknowledged by all; deliver what there is, try again later, or remove the member \
+                "the window is full; deliver what there is, try again later, or remove the member \
                  that holds them back",
             ),
             BroadcastErrorKind::TooLong { limit } => {
@@ -77,12 +77,12 @@ pub enum PacketErrorKind {
 impl fmt::Display for PacketError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            PacketErrorKind::NotAMember => {
-                f.write_str("the sender is not a member here: it was not admitted yet, or is removed")
-            }
+            PacketErrorKind::NotAMember => f.write_str(
+                "the sender is not a member here; admit it first, or drop the packet if it was removed",
+            ),
             PacketErrorKind::Decode(error) => write!(f, "not a packet: {error}"),
             PacketErrorKind::NeverSent => f.write_str(
-                "the sender has messages of this node that it has not sent; distrust it, \
+                "the sender claims messages that this node has not sent; distrust it, \
                  or come back under a new id if this node has lost its state",
             ),
         }
@@ -141,14 +141,17 @@ impl fmt::Display for GroupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             GroupErrorKind::TooManyNodes { limit } => {
-                write!(f, "more than {limit} nodes, with those that have left; start all with a larger limit")
+                write!(
+                    f,
+                    "more than {limit} nodes, counting those that have left; start all nodes again with a larger limit"
+                )
             }
             GroupErrorKind::IdUsed => f.write_str("the id has been used in this group; join under a new one"),
             GroupErrorKind::NotAdmitted => {
-                f.write_str("the snapshot's group does not know the node; admit it, then take a new snapshot")
+                f.write_str("the node is no member in the snapshot; admit it, then take a new snapshot")
             }
             GroupErrorKind::WindowTooSmall => {
-                f.write_str("the snapshot was made with a larger window; use the same")
+                f.write_str("the snapshot was made with a larger window; use the same window")
             }
             GroupErrorKind::Decode(error) => write!(f, "not a snapshot: {error}"),
         }

@@ -139,8 +139,8 @@ impl<I: DecodeId> Endpoint<I> {
         if node == snapshot.node || has_spoken {
             return Err(GroupError { kind: GroupErrorKind::IdUsed });
         }
-        // The sender follows everything delivered, not the frontier of the giver. The giver may have sent messages that follow
-// the frontier and are not delivered yet.
+        // The sender follows everything delivered, and not the giver's frontier. The giver may have sent messages that
+        // follow the frontier and are not delivered yet.
         let mut sender = CausalSender::new(node);
         sender.advance_to(&snapshot.delivered);
         snapshot.start(sender, config)
