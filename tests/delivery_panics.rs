@@ -313,7 +313,7 @@ fn a_buffer_for_a_graph_outlives_every_panic() {
 
 #[test]
 fn a_sender_outlives_every_panic_and_no_message_names_too_little() {
-    // A few heads, the most that fit into the array, and more, which are kept in a tree.
+    // There are a few heads, then as many as fit into the array, then more, which are kept in a tree.
     for heads in [3, 32, 40] {
         let sender = || {
             let mut sender = CausalSender::new(Fused(0)).with_dependencies(1_000);

@@ -40,8 +40,9 @@ pub struct EndpointConfig {
     pub packet: usize,
     /// Limit on the bytes of answers to one member in `retry_ms`; the default is 64 KiB.
     pub answer_bytes: usize,
-    /// The time, in milliseconds, that an acknowledgement waits for others to go with it, and that a missing message is
-    /// not yet requested; the default is 20. With 0 each delivery is acknowledged at once, in a packet of its own.
+    /// The wait before an acknowledgement is sent, and before a missing message is requested, in milliseconds; the
+    /// default is 20. It lets acknowledgements go together, and messages overtake each other. With 0 each delivery is
+    /// acknowledged at once, in a packet of its own.
     pub delay_ms: u64,
     /// The time to wait for an answer before a packet is repeated, in milliseconds; the default is 200. It doubles each
     /// time that no answer comes.

@@ -110,7 +110,7 @@ pub struct GroupError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GroupErrorKind {
-    /// The group has, or would have, more nodes than the configuration allows, counting those that have left. Start all
+    /// The group has or would have more nodes than the configuration allows, counting those that have left. Start all
     /// nodes again with a larger [`EndpointConfig::nodes`](super::EndpointConfig::nodes). If a single vector in a
     /// snapshot names too many, the kind is `Decode`.
     TooManyNodes {

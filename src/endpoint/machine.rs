@@ -1,7 +1,7 @@
 //! The machine: the state of an endpoint, its inner steps and its invariants.
 //!
-//! Other files have the packets that arrive (`receiving`) and leave (`sending`), the requests for missing messages
-//! (`asking`), the members that come and go (`membership`), and the saved state (`snapshot`).
+//! The other files are `receiving` (packets that arrive), `sending` (packets that leave), `asking` (requests for
+//! missing messages), `membership` (members that come and go) and `snapshot` (the saved state).
 
 use crate::codec::DecodeId;
 use crate::compat::{BTreeMap, Vec};

@@ -52,9 +52,9 @@ impl<I: DecodeId> Endpoint<I> {
     /// Nothing waits for it any longer, and packets from it are refused. Its messages stay: if one live member has
     /// delivered a message, all will. To take part again, it [joins](Self::join) under a new id.
     ///
-    /// A node does not remove itself. To leave, it waits until [`held_back_by`](Self::held_back_by) is empty, so that
-    /// no message of it is lost, and falls silent. Each other node removes it when it learns of that. The removed node
-    /// is not told.
+    /// A node does not remove itself. To leave without losing a message, it waits until
+    /// [`held_back_by`](Self::held_back_by) is empty, and falls silent. Each other node removes it when it learns of
+    /// that. The removed node is not told.
     ///
     /// Held messages of the node are dropped, and requested again if a member has delivered them. They may build on
     /// messages that only gone nodes have delivered, and would then wait for ever. If the node was hostile, they may

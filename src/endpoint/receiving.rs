@@ -22,8 +22,8 @@ pub struct Received<I> {
     pub new: usize,
     /// The number of messages that were here before.
     pub duplicates: usize,
-    /// The number of messages that were dropped, because the author is not known here, the message is beyond the
-    /// window, or it was not verified. Messages that exist are requested again when there is room.
+    /// The number of messages that were dropped: from authors that are not known here, beyond the window, or not
+    /// verified. Messages that exist are requested again when there is room.
     pub refused: usize,
     /// The dot of a message that is held here with different content. Its author has used a number twice, or a member
     /// forges. The first message is kept.

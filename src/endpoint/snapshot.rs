@@ -40,8 +40,8 @@ struct SavedState<'a, I> {
 impl<I: DecodeId> Endpoint<I> {
     /// Returns the state that this node must save, as bytes. O(n²), and a copy of the logged messages.
     ///
-    /// It serves two purposes: this node goes on from it with [`resume`](Self::resume), and a new member, admitted
-    /// before, starts from it with [`join`](Self::join). Held messages are not in it, because others have them.
+    /// It serves two purposes. This node goes on from it with [`resume`](Self::resume). A new member that was admitted
+    /// before starts from it with [`join`](Self::join). Held messages are not in it, because others have them.
     ///
     /// Store it together with the state of the application that has seen exactly what was delivered. Send both to a new
     /// member only after that. Otherwise a crash makes this node forget what the new member has.

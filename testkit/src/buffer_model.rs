@@ -31,7 +31,7 @@ pub const OUTCOMES: usize = 11;
 #[derive(Clone, Debug)]
 struct Here {
     message: Msg,
-    /// Whether the message could be delivered when it was last checked. Nothing is charged for it then.
+    /// True if the message could be delivered when it was last checked. Nothing is charged for it then.
     ready: bool,
     /// The source that is charged, `None` for a message without one; and another source that has brought it.
     announced: [Option<Node>; 2],
@@ -63,7 +63,7 @@ pub struct BufferModel {
     named: BTreeMap<Node, u64>,
     closed: BTreeMap<Node, u64>,
     sources: BTreeSet<Node>,
-    /// Whether a source was ever named, so that a full buffer evicts.
+    /// True if a source was ever named, so that a full buffer evicts.
     evicts: bool,
 }
 

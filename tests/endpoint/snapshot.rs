@@ -24,8 +24,9 @@ fn exchange(nodes: &mut [Endpoint<u8>; 2]) {
     }
 }
 
-/// Makes endpoints of different kinds: a node alone, a node that has sent messages it has not delivered, a node of a
-/// group with a silent member, and a node of the same group after that member was removed and another has joined.
+/// Makes endpoints of different kinds. The first is alone. The second has sent messages that it has not delivered. The
+/// third is in a group with a silent member. The fourth is in the same group, after that member was removed and another
+/// has joined.
 fn endpoints() -> Vec<Endpoint<u8>> {
     let alone = Endpoint::new(7, [], CONFIG).unwrap();
     let mut undelivered = Endpoint::new(7, [8], CONFIG).unwrap();

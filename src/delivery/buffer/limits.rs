@@ -16,9 +16,9 @@
 /// The arrays keep their largest size until the buffer is dropped or [advanced](crate::CausalBuffer::advance_to). The
 /// window of a node shrinks when messages leave it.
 ///
-/// With ids of 8 bytes this makes at most 96 bytes in addition to each of 10,000 messages with three dependencies.
-/// Measured are 33 to 50 bytes with 8 and with 64 nodes, in order, reversed, shuffled, or with every second message
-/// missing; and 69 to 87 from several sources. `tests/allocations.rs` measures it at every fill.
+/// With ids of 8 bytes this makes at most 96 bytes in addition to each of 10,000 messages with three dependencies. It
+/// is 33 to 50 bytes with 8 and with 64 nodes, whether they come in order, reversed, shuffled or with every second one
+/// missing. From several sources it is 69 to 87 bytes. `tests/allocations.rs` measures it at every fill.
 ///
 /// # Examples
 ///

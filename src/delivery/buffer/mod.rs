@@ -49,8 +49,8 @@ pub use snapshot::{decode_snapshot, encode_snapshot};
 /// go the same way.
 ///
 /// There is no need to poll [`missing`](Self::missing) and [`blocked_on`](Self::blocked_on). They change only when
-/// `accept` returns [`Ready`](Accepted::Ready) or [`Held`](Accepted::Held), when `pop` returns a message, and in
-/// `advance_to`, `close` and `remove_source`.
+/// `accept` returns [`Ready`](Accepted::Ready) or [`Held`](Accepted::Held), and when `pop` returns a message. The only
+/// other calls that change them are `advance_to`, `close`, `remove_source` and `drain_undelivered`.
 ///
 /// In the costs below, d is the number of dependencies of a message, and n is the number of known nodes.
 ///

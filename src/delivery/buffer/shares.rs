@@ -86,7 +86,7 @@ type Rank = (SourceId, u32, HeldId);
 /// The charges for all held messages.
 #[derive(Clone, Debug)]
 pub(super) struct Shares<I> {
-    /// Whether held messages are charged. If not, their bytes are not counted.
+    /// True if held messages are charged. If not, their bytes are not counted.
     is_charging: bool,
     /// Number of bytes held, if held messages are charged.
     bytes: usize,

@@ -89,8 +89,8 @@ pub fn encode_snapshot<I: EncodeId, P: AsRef<[u8]>>(
 /// [`DecodeError`], with one of these kinds, or that of a part that cannot be read:
 ///
 /// - [`Contradiction`](DecodeErrorKind::Contradiction) if the parts contradict each other. A held message is delivered
-///   or closed, a node is delivered beyond its closing number, own messages are delivered beyond the own counter, or
-///   the frontier is not delivered.
+///   or closed, or a node is delivered beyond its closing number. Or own messages are delivered beyond the own counter,
+///   or the frontier is not delivered.
 /// - [`BeyondLimits`](DecodeErrorKind::BeyondLimits) if the buffer's limits are narrower than the saved state.
 /// - [`InvalidPayload`](DecodeErrorKind::InvalidPayload) if `payload` returns `None`.
 pub fn decode_snapshot<I: DecodeId, P: PartialEq>(

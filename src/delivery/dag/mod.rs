@@ -12,7 +12,7 @@
 //!   ready one arrives. There are at most `links` links.
 //!
 //! The caller's code may panic: `clone`, `cmp` and `drop` of ids, the question to the store, `==` and `drop` of
-//! payloads. After a panic that was caught, all invariants hold, no event is lost, and the interrupted call has changed
+//! payloads. After a panic that was caught, all invariants hold and no event is lost. The interrupted call has changed
 //! nothing. Only `advance_to` may have done its work for some of its ids. This is why unused ids stay for a while: the
 //! caller's code is not called after the first change.
 

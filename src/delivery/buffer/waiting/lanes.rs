@@ -1,4 +1,4 @@
-//! Lanes: for each node, its delivered counter, its highest known counter, and its messages.
+//! Lanes: the delivered counter, the highest known counter and the messages of each node.
 //!
 //! If the next message of a node could be delivered when it arrived, it stands in the lane itself. Other messages have
 //! slots: the lane has a *window* of slots for the next counters, and an *overflow* for counters far ahead.

@@ -66,8 +66,8 @@ impl Slot {
 /// Number of messages in a block.
 const BLOCK: usize = 32;
 
-/// A cause that was not delivered when it was checked: its index among the causes of its message, its counter, and the
-/// lane of its node, if that was known.
+/// A cause that was not delivered when it was checked. It has its index among the causes of the message, its counter,
+/// and the lane of its node if that was known.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cause {
     index: u32,
@@ -187,8 +187,8 @@ impl<M> Links<M> {
         &mut self.blocks[id.index() / BLOCK][id.index() % BLOCK]
     }
 
-    /// Holds `message`, from the node of `lane`, until its cause `first`, with the slot `on`, is delivered. Returns the
-    /// number of the message, for its own slot.
+    /// Holds `message`, from the node of `lane`, until its cause `first` is delivered. `on` is the slot of the cause.
+    /// Returns the number of the message, for its own slot.
     #[inline]
     pub(super) fn park(&mut self, message: M, lane: LaneId, first: Cause, on: &mut Slot) -> HeldId {
         let id = self.free.pop().unwrap_or_else(|| self.new_number());
@@ -209,7 +209,7 @@ impl<M> Links<M> {
         HeldId(NonZeroU32::MIN.saturating_add(before))
     }
 
-    /// Parks the next released message again, until `cause`, with the slot `on`, is delivered.
+    /// Parks the next released message again, until `cause` is delivered. `on` is the slot of the cause.
     #[inline]
     pub(super) fn park_released(&mut self, cause: Cause, on: &mut Slot) {
         let Some(id) = self.pop_released() else { return };

@@ -1,7 +1,8 @@
 //! The messages in the buffer, each with the cause that it waits for.
 //!
-//! [`Waiting`] combines the state of each node, in [`lanes`], with the held messages and their lists, in [`links`]. Its
-//! methods are whole steps: all invariants hold after each of them, and after a panic in one that was caught.
+//! [`Waiting`] combines two parts: [`lanes`] have the state of each node, and [`links`] have the held messages and
+//! their lists. Its methods are whole steps: all invariants hold after each of them, and after a panic in one that was
+//! caught.
 //!
 //! | step | what it does |
 //! |---|---|
