@@ -89,7 +89,7 @@ use crate::version::VersionVector;
 /// assert_eq!(stability.stable(), VersionVector::new());
 /// assert!(stability.held_back_by(&Dot::new("a", 1).unwrap()).eq(&["c"]));
 ///
-/// // What has become stable, and may be forgotten:
+/// // These have become stable, and may be forgotten:
 /// assert_eq!(stability.observe(&"c", &vector(6, 2))?, vector(5, 2));
 /// assert!(stability.held_back_by(&Dot::new("a", 7).unwrap()).eq(&["b", "c"]));
 ///
