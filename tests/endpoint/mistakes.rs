@@ -194,7 +194,7 @@ fn a_packet_that_is_brought_to_another_member_misleads_it() {
     assert_eq!(log_lens(&nodes), [0, 0, 0], "and the same entry with all before it");
 }
 
-/// Two groups with the same ids, whose packets are brought to members of the other group and to wrong receivers.
+/// Groups with the same ids, whose packets are brought to members of other groups and to wrong receivers.
 #[test]
 fn packets_that_are_brought_to_the_wrong_one_break_no_bound() {
     let mut random = Random(seed());
