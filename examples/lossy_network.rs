@@ -1,4 +1,8 @@
-//! Three replicas over a network that loses, repeats and reorders: what the buffer does, and what is left to you.
+//! Three replicas over a network that loses, repeats and reorders messages.
+//!
+//! The example shows the work of the buffer, which delivers in causal order, and the work left to you: a log, and
+//! requests for missing messages. Watch the last loop of `main`, which repairs all losses. Then leave
+//! `theirs.difference(&ours)` out of it. The loop never ends, because no message names a lost one that was the last.
 //!
 //! `cargo run --example lossy_network`
 
@@ -14,7 +18,8 @@ type Msg = Message<usize, &'static str>;
 struct Replica {
     sender: CausalSender<usize>,
     buffer: CausalBuffer<usize, &'static str>,
-    /// What was delivered here, for those who lack it. On a disk, in earnest, together with its effects.
+    /// The delivered messages, kept for replicas that lack them. A real program stores them on disk, with their
+    /// effects.
     log: BTreeMap<Dot<usize>, Msg>,
 }
 
@@ -24,7 +29,7 @@ impl Replica {
         Self { sender, buffer, log: BTreeMap::new() }
     }
 
-    /// Takes in a message, one's own too, and delivers what can be delivered.
+    /// Accepts a message, also one of this replica, and delivers all that can be delivered.
     fn receive(&mut self, message: Msg, run: &mut CausalRun<usize>) -> Result<(), Box<dyn std::error::Error>> {
         self.buffer.accept(message)?;
         while let Some(message) = self.buffer.pop() {
@@ -35,13 +40,13 @@ impl Replica {
         Ok(())
     }
 
-    /// Returns what this replica has of a range that another one asks for.
+    /// Returns the messages of a requested range that this replica has.
     fn answer(&self, asked: &DotRange<usize>) -> Vec<Msg> {
         asked.dots().filter_map(|dot| self.log.get(&dot).cloned()).collect()
     }
 }
 
-/// A number below `bound`, the same ones in every run.
+/// Returns a number below `bound`. The numbers are the same in every run.
 fn random(state: &mut u64, bound: usize) -> usize {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*state >> 33) as usize % bound
@@ -59,7 +64,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         run.sent(*message.dot(), message.dependencies().iter().copied())?;
         replicas[speaker].receive(message.clone(), &mut run)?;
         for other in (0..replicas.len()).filter(|&other| other != speaker) {
-            // No copy, one, or two of them.
+            // The network carries no copy, one or two.
             for _ in 0..random(&mut state, 3) {
                 network.push((other, message.clone()));
             }
@@ -71,8 +76,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
 
-    // Afterwards every replica asks its neighbour for what it knows to be missing, and for what it can only learn
-    // from the neighbour's vector. The answers may be lost as well; ask until nothing is left.
+    // Afterwards every replica asks its neighbour for the messages that it knows to be missing, and for those that only
+    // the neighbour's vector shows. The answers may be lost too, so the replicas ask until nothing is missing.
     let mut asked = 0;
     while run.complete().is_err() {
         let asking = random(&mut state, replicas.len());

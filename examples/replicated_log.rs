@@ -1,8 +1,12 @@
-//! A replicated log in some fifty lines: everyone writes, and everyone ends with the same lines in the same order.
+//! A replicated log in some fifty lines: every replica writes, and all end with the same lines in the same order.
 //!
-//! Causal delivery sees to it that no line is ever shown before the lines that its author had read. Lines written at the
-//! same time may arrive in different orders; the Lamport timestamp that each carries puts them in one. It respects
-//! causality too, so a new line never moves above one that its author had read.
+//! The example shows causal delivery and Lamport timestamps together. Watch Carol: the answer reaches her before the
+//! question, and is held back. Then remove the line `self.clock.observe(...)`: timestamps no longer follow causality,
+//! the order changes, and an assertion fails.
+//!
+//! Causal delivery shows no line before the lines that its author had read. Lines written at the same time may arrive
+//! in different orders, and the Lamport timestamp of each puts them in one order. Timestamps respect causality too, so
+//! a new line never moves above a line that its author had read.
 //!
 //! `cargo run --example replicated_log`
 
@@ -29,14 +33,14 @@ impl Replica {
         Self { clock, sender, buffer: CausalBuffer::new(BufferLimits::default()), log: Log::new() }
     }
 
-    /// Appends a line here, and returns what to send to the others.
+    /// Appends a line here, and returns the message for the others.
     fn append(&mut self, text: &'static str) -> Result<Message<&'static str, Line>, Box<dyn Error>> {
         let message = self.sender.stamp((self.clock.tick()?, text))?;
         self.receive(message.clone())?;
         Ok(message)
     }
 
-    /// Takes in a line, in any order and however often, and shows what may be shown.
+    /// Accepts a line, in any order and also repeatedly, and shows all lines that can be shown.
     fn receive(&mut self, message: Message<&'static str, Line>) -> Result<(), Box<dyn Error>> {
         self.buffer.accept(message)?;
         while let Some(message) = self.buffer.pop() {
@@ -58,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let question = alice.append("alice: tea?")?;
     bob.receive(question.clone())?;
     let answer = bob.append("bob: yes, please")?;
-    let aside = carol.append("carol: it rains")?; // she has heard nothing yet
+    let aside = carol.append("carol: it rains")?; // she has read nothing yet
 
     // The answer overtakes the question on its way to Carol: it is held back.
     carol.receive(answer.clone())?;
@@ -68,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     carol.receive(question.clone())?;
     for message in [aside, answer, question] {
         for replica in [&mut alice, &mut bob] {
-            replica.receive(message.clone())?; // some for the second time
+            replica.receive(message.clone())?; // some arrive for the second time
         }
     }
     println!("{}", carol.lines().join("\n"));

@@ -1,11 +1,15 @@
-//! Reliable causal broadcast over real sockets: two processes on this machine talk over UDP, and drop every fourth packet
-//! on purpose. Each prints what it has delivered; the program fails if anything is missing.
+//! Reliable causal broadcast over real sockets: two processes on this machine talk over UDP.
+//!
+//! The example shows the loop around an endpoint, with sockets and a clock. Watch `settle` and `wait`: they are all
+//! that a program adds. Every fourth packet is dropped on purpose, and still each process delivers all messages; the
+//! program fails if one is missing. Then change `% 4` in `settle` to `% 2`, and compare the time and the numbers of
+//! packets.
 //!
 //! `cargo run --example udp_endpoint`
 //!
-//! The endpoint knows neither sockets nor clocks; the loop that hands in packets and time, and sends what comes out, is
-//! here. On a network where others can send too, something must authenticate the sender of a packet; here it is the
-//! port. A node that is to survive a crash stores a snapshot before it sends.
+//! The endpoint knows neither sockets nor clocks. The loop here passes packets and the time to it, and sends its
+//! packets. On a network where others can send too, the sender of a packet must be authenticated. Here the port stands
+//! for that. A node that is to survive a crash stores a snapshot before it sends.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -21,7 +25,7 @@ type Error = Box<dyn std::error::Error>;
 /// The number of messages that each process sends.
 const MESSAGES: u64 = 20;
 const GROUP: [u8; 2] = [1, 2];
-/// The longest time to try; it takes a fraction of a second.
+/// The longest time to try. Usually a fraction of a second is enough.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The longest time to wait for a packet.
@@ -50,8 +54,8 @@ impl Process {
         self.start.elapsed().as_millis() as u64
     }
 
-    /// Takes deliveries, and sends what there is to send; a node that is to survive a crash saves its snapshot between the
-    /// two.
+    /// Takes deliveries, and sends the packets that are ready. A node that is to survive a crash saves its snapshot
+    /// between the two.
     fn settle(&mut self) -> Result<(), Error> {
         while let Some(message) = self.endpoint.poll_delivery() {
             let text = String::from_utf8_lossy(message.payload()).into_owned();
@@ -60,11 +64,11 @@ impl Process {
         while let Some((_, packet)) = self.endpoint.poll_packet() {
             self.sent += 1;
             if self.sent % 4 == 1 {
-                self.dropped += 1; // the first one, too
+                self.dropped += 1; // also the first packet
             } else {
                 match self.socket.send_to(&packet, self.other) {
                     Ok(_) => {}
-                    // The other one has gone, or not come yet: a lost packet like any other.
+                    // The other process has ended, or not started yet: the packet is lost like any other.
                     Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
                     Err(error) => return Err(error.into()),
                 }
@@ -73,7 +77,7 @@ impl Process {
         Ok(())
     }
 
-    /// Waits for a packet or until the endpoint wants to be called, but no longer than `most`.
+    /// Waits for a packet or until the endpoint's time-out, but no longer than `most`.
     fn wait(&mut self, most: Duration) -> Result<(), Error> {
         let due =
             self.endpoint.poll_timeout().map(|at| Duration::from_millis(at.saturating_sub(self.now_ms())));
@@ -84,7 +88,7 @@ impl Process {
             Ok((len, sender)) if sender == self.other => {
                 let other = if *self.endpoint.node() == GROUP[0] { GROUP[1] } else { GROUP[0] };
                 let now = self.now_ms();
-                // What is not a packet is as good as lost: anyone can send from that address.
+                // Bytes that are no packet count as lost: another program may send from that address.
                 if let Err(error) = self.endpoint.handle_packet(now, &other, &buffer[..len]) {
                     eprintln!("{}: {error}", self.endpoint.node());
                 }
@@ -106,7 +110,7 @@ impl Process {
         self.settle()
     }
 
-    /// Says something now and then, until all has arrived at both and both know that; returns whether it has.
+    /// Sends messages from time to time, until all have arrived at both and both know that. Returns whether they have.
     fn run(&mut self) -> Result<bool, Error> {
         let mut said = 0;
         while self.start.elapsed() < PATIENCE {
@@ -150,7 +154,7 @@ fn child(port: u16) -> Result<bool, Error> {
     let mut process = Process::new(GROUP[1], socket, (Ipv4Addr::LOCALHOST, port).into())?;
     let complete = process.run()?;
     process.report();
-    // The first one may lack the last acknowledgement: it closes our input when it has it.
+    // The first process may lack the last acknowledgement. It closes our input when it has it.
     let (closed, is_closed) = mpsc::channel();
     std::thread::spawn(move || {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
@@ -180,7 +184,7 @@ fn parent() -> Result<bool, Error> {
     println!("in {} ms", process.start.elapsed().as_millis());
     drop(child.stdin.take()); // we have all that we need
     let status = loop {
-        // And the other one may still lack something of ours.
+        // The other process may still lack a message of ours.
         if let Some(status) = child.try_wait()? {
             break status;
         }

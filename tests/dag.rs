@@ -1,5 +1,5 @@
-//! The buffer for a graph where it could go wrong: forged and oversized input, stores that know more than they say,
-//! deep and wide graphs, and what all of it costs.
+//! The buffer for a graph in hard cases: forged and oversized input, stores with events that were not reported, deep
+//! and wide graphs, and the cost of all this.
 #![cfg(feature = "alloc")]
 
 use std::cell::Cell;
@@ -27,7 +27,7 @@ fn state(buffer: &Buffer) -> impl PartialEq + std::fmt::Debug + use<> {
     (held, missing, buffer.peek().cloned(), buffer.internal_validate())
 }
 
-/// Accepts an event that must be refused, and returns why, in both forms.
+/// Accepts an event that must be refused, and returns the reason, as a kind and in words.
 fn refused(buffer: &mut Buffer, event: Event) -> (EventErrorKind, String) {
     let before = state(buffer);
     let error = buffer.accept(event.clone(), nothing_delivered).unwrap_err();
@@ -63,7 +63,7 @@ fn of_two_contents_for_one_id_the_first_stays() {
     {
         let (kind, words) = refused(&mut buffer, other);
         assert_eq!(kind, EventErrorKind::Equivocation);
-        assert!(words.ends_with("is held; its author has used the id twice"), "{words}");
+        assert!(words.ends_with("which has used the id twice"), "{words}");
     }
 }
 
@@ -97,12 +97,12 @@ fn a_full_buffer_refuses_what_would_wait_and_never_what_is_ready() {
     buffer.accept(event("c", ["b"]), nothing_delivered).unwrap();
     let (kind, words) = refused(&mut buffer, event("d", ["c"]));
     assert_eq!(kind, EventErrorKind::BufferFull { limit: 2 });
-    assert!(words.contains("event \"d\": no room, with a limit of 2"), "{words}");
+    assert!(words.contains("event \"d\": no room within the limit of 2 events"), "{words}");
     for id in ["x", "y", "z"] {
         assert_eq!(buffer.accept(event(id, []), nothing_delivered), Ok(Accepted::Ready));
         assert!(buffer.pop().is_some());
     }
-    // Not popped, they are refused at the limit, so that no one makes the buffer grow between two pops.
+    // Ready events that are not popped are refused at the limit, so the buffer cannot grow between two pops.
     buffer.accept(event("v", []), nothing_delivered).unwrap();
     buffer.accept(event("w", []), nothing_delivered).unwrap();
     assert_eq!(refused(&mut buffer, event("a", [])).0, EventErrorKind::BufferFull { limit: 2 });
@@ -150,7 +150,7 @@ fn an_event_that_came_into_the_store_unseen_releases_what_waited_for_it_when_it_
     let mut buffer = Buffer::new(DagLimits::default());
     buffer.accept(event("c", ["b"]), nothing_delivered).unwrap();
     buffer.accept(event("b", ["a"]), nothing_delivered).unwrap();
-    // The store gets a and b from elsewhere, and nobody says so.
+    // The store gets a and b in another way, which is not reported.
     let store = ["a", "b"];
     assert_eq!(buffer.accept(event("b", ["a"]), |id| store.contains(id)), Ok(Accepted::Duplicate));
     assert_eq!(buffer.internal_validate(), Ok(()));
@@ -214,7 +214,7 @@ impl PartialOrd for Counting {
     }
 }
 
-/// Delivers events, and returns how many comparisons it took for each event and each parent that it names.
+/// Delivers events, and returns the number of comparisons for each event and each parent that it names.
 fn comparisons(events: Vec<DagEvent<Counting, ()>>) -> f64 {
     let names: usize = events.iter().map(|event| 1 + event.parents.len()).sum();
     let (count, mut questions) = (events.len(), 0);
@@ -246,7 +246,7 @@ fn random(state: &mut u64, bound: u64) -> u64 {
 /// A graph in which every event builds on one to three of the ten before it.
 fn graph(count: u64) -> Vec<DagEvent<Counting, ()>> {
     let mut state = 5;
-    // As unordered as hashes are.
+    // The ids are as unordered as hashes.
     let id = |number: u64| Counting(number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let event = |number: u64| {
         let parents = (0..1 + random(&mut state, 3).min(number)).map(|_| random(&mut state, 10) + 1);
@@ -277,7 +277,7 @@ fn work_is_linear_but_for_the_depth_of_the_trees_in_every_order_of_arrival() {
             }
             cost.push(comparisons(events));
         }
-        // A search compares a constant number of times for every doubling, and there are a few for every name.
+        // For each doubling, a search makes a constant number of comparisons more. There are a few searches for each name.
         assert!(cost.windows(2).all(|pair| pair[1] - pair[0] < 2.0 * 7.0), "{order}: {cost:?}");
         let most = if order == "in order" { 1.0 } else { 100.0 };
         assert!(cost[3] < most, "{order}: {cost:?}");
@@ -291,7 +291,7 @@ fn thousands_that_wait_for_one_are_released_or_forgotten_one_by_one_at_the_cost_
     let limits = DagLimits { links: 1 << 20, ..DagLimits::default() };
     let mut full = DagBuffer::new(limits);
     for child in 1..=CHILDREN {
-        // All wait for 0, and each for another one besides.
+        // All wait for 0, and each waits for one more event.
         let parents = vec![Counting(0), Counting(CHILDREN + child)];
         full.accept(DagEvent { id: Counting(child), parents, payload: () }, nothing_delivered).unwrap();
     }

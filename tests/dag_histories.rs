@@ -1,5 +1,5 @@
-//! Real graphs through the buffer: the changes of one file of a large project, and the commits of this repository.
-//! Left out, with a word, where they are not to be had.
+//! Real graphs in the buffer: the changes of one file of a large project, and the commits of this repository. A graph
+//! that is not available is skipped, and the test says so.
 #![cfg(feature = "std")]
 
 use std::collections::HashSet;
@@ -10,7 +10,7 @@ use std::process::Command;
 use happens_before::DagBuffer;
 use happens_before::delivery::{DagEvent, DagLimits};
 
-/// What a program prints, if it is there and succeeds.
+/// Returns the output of a program, if it exists and succeeds.
 fn output(command: &mut Command) -> Option<String> {
     let output = command.output().ok().filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok()
@@ -21,7 +21,7 @@ fn random(state: &mut u64, bound: usize) -> usize {
     (*state >> 33) as usize % bound
 }
 
-/// Lets a graph arrive in several orders, some events more than once and some late, when they are asked for.
+/// Accepts a graph in several orders: some events more than once, and some only when they are requested.
 fn deliver<I: Clone + Ord + Hash + std::fmt::Debug>(graph: &[DagEvent<I, ()>]) {
     let mut state = 9;
     for order in ["reversed", "shuffled", "lossy"] {
@@ -55,7 +55,7 @@ fn deliver<I: Clone + Ord + Hash + std::fmt::Debug>(graph: &[DagEvent<I, ()>]) {
         let mut delivered = take_in(&arriving, &mut buffer);
         while delivered < graph.len() {
             let missing: HashSet<I> = buffer.missing().cloned().collect();
-            // A head that was lost is named by nobody: it comes when all others are there.
+            // No event names a lost head, so it comes when all others are here.
             let answer = lost.extract_if(.., |event| missing.is_empty() || missing.contains(&event.id));
             let answer: Vec<_> = answer.collect();
             assert!(!answer.is_empty(), "what is missing was asked for before");
@@ -104,7 +104,7 @@ fn the_commits_of_this_repository() {
         DagEvent { id: ids.next().unwrap(), parents: ids.collect(), payload: () }
     });
     let mut graph: Vec<_> = commits.collect();
-    // A shallow clone names parents that it has not got.
+    // A shallow clone names parents that it does not have.
     let ids: HashSet<_> = graph.iter().map(|event| event.id.clone()).collect();
     graph.iter_mut().for_each(|event| event.parents.retain(|parent| ids.contains(parent)));
     deliver(&graph);

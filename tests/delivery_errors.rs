@@ -1,4 +1,4 @@
-//! An error changes nothing: what is held, missing and closed, and in which order what is here is delivered.
+//! Errors change nothing: neither the held, missing and closed messages, nor the order of delivery.
 #![cfg(feature = "alloc")]
 
 use happens_before::delivery::{AcceptErrorKind, Accepted, BufferLimits};
@@ -17,8 +17,8 @@ fn buffer(limits: BufferLimits) -> Buffer {
     CausalBuffer::measured(limits, |payload| *payload as usize)
 }
 
-/// Everything that can be seen of a buffer, and what comes next. Not who is charged for what two have brought: that may
-/// change with a refusal.
+/// Everything that can be seen of a buffer, and the order of delivery. The source that is charged for a message of two
+/// sources is left out: a refusal may change it.
 fn state(buffer: &Buffer) -> impl PartialEq + std::fmt::Debug + use<> {
     let mut copy = buffer.clone();
     let order: Vec<_> = std::iter::from_fn(|| copy.pop()).collect();

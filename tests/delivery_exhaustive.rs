@@ -31,8 +31,8 @@ impl History {
         (0..self.len()).all(|at| set >> at & 1 == 0 || self.past[at] & !set == 0)
     }
 
-    /// Visits this history, and every one that begins with it and has up to `length` messages. Nodes come into
-    /// play in their order, so that no two histories differ only in the names of the nodes.
+    /// Visits this history, and every history that begins with it and has up to `length` messages. Nodes appear in
+    /// their order, so no two histories differ only in the names of the nodes.
     fn visit(&self, length: usize, visitor: &mut impl FnMut(&Self)) {
         visitor(self);
         if self.len() == length {
@@ -69,8 +69,8 @@ impl History {
         messages
     }
 
-    /// The direct dependencies, from the graph: the messages of the past that no other of the past follows,
-    /// without the node's own.
+    /// The direct dependencies in the graph: the messages of the past that no other message of the past follows,
+    /// without those of the node itself.
     fn direct_dependencies(&self, at: usize) -> Set {
         let past = self.past[at];
         let followed =
@@ -91,7 +91,7 @@ fn permutations(items: &mut Vec<usize>, from: usize, visitor: &mut impl FnMut(&[
     }
 }
 
-/// Lets the messages arrive in the given order, and compares every step with the graph.
+/// Accepts the messages in the given order, and compares every step with the graph.
 fn arrive(history: &History, messages: &[Message<usize, usize>], order: &[usize]) {
     let mut buffer = CausalBuffer::new(BufferLimits::default());
     let (mut arrived, mut delivered): (Set, Set) = (0, 0);
@@ -104,11 +104,11 @@ fn arrive(history: &History, messages: &[Message<usize, usize>], order: &[usize]
             assert_eq!(history.past[popped] & !delivered, 0, "before its cause");
             delivered |= 1 << popped;
         }
-        // Delivered is exactly what has all of its past here.
+        // Exactly the messages with all of their past here are delivered.
         let expected = (0..messages.len()).filter(|&m| (history.past[m] | 1 << m) & !arrived == 0);
         assert_eq!(delivered, expected.fold(0, |set, m| set | 1 << m));
 
-        // Missing is exactly what those that are held name, or imply by their numbers.
+        // Exactly the messages that held ones name, or imply by their numbers, are missing.
         let held = arrived & !delivered;
         let held_or_named = (0..messages.len()).filter(|m| held >> m & 1 == 1);
         let named = held_or_named.fold(held, |set, m| set | history.direct_dependencies(m));
@@ -191,7 +191,7 @@ fn closing_a_node_before_a_lost_message_dooms_exactly_what_came_after_it() {
                 }
                 for at in arriving {
                     buffer.accept(messages[at].clone()).unwrap();
-                    // One that is late to pop, in one of the orders.
+                    // In one of the orders, messages are popped only at the end.
                     if reversed {
                         buffer.pop();
                     }

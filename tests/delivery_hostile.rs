@@ -1,5 +1,6 @@
-//! A hostile neighbour: it forges under ids of its own, replays, repeats numbers, names what will never come, and
-//! floods. Nothing panics, every bound holds, and what an honest neighbour brings gets through as if it were not there.
+//! A hostile neighbour, which forges under ids of its own, replays, repeats numbers, names messages that never come,
+//! and floods. Nothing panics, every bound holds, and the messages of an honest neighbour get through as if the hostile
+//! one were not there.
 #![cfg(feature = "alloc")]
 
 use happens_before::check::CausalRun;
@@ -9,7 +10,7 @@ use happens_before::{CausalBuffer, CausalSender, Dot, Message};
 use quickcheck::Gen;
 use testkit::below;
 
-/// Ids below 100 are honest nodes; from there on they are Mallory's.
+/// A node. Ids below 100 are honest nodes, all others are Mallory's.
 type Node = u64;
 type Msg = Message<Node, u32>;
 
@@ -22,7 +23,7 @@ fn measure(payload: &u32) -> usize {
     *payload as usize
 }
 
-/// What honest nodes send: each has delivered all but the last few messages.
+/// Makes the messages of honest nodes. Each has delivered all but the last few messages.
 fn honest_messages(random: &mut Gen, count: usize) -> Vec<Msg> {
     let mut senders: Vec<_> = (0..HONEST).map(|node| (CausalSender::new(node), 0)).collect();
     let mut sent: Vec<Msg> = Vec::new();
@@ -36,7 +37,7 @@ fn honest_messages(random: &mut Gen, count: usize) -> Vec<Msg> {
     sent
 }
 
-/// One of Mallory's tricks.
+/// Makes a message by one of Mallory's tricks.
 fn forged(random: &mut Gen, seen: &[Msg]) -> Msg {
     let own = MALLORY + below(random, 200);
     let counter = 1 + below(random, 50);
@@ -44,20 +45,20 @@ fn forged(random: &mut Gen, seen: &[Msg]) -> Msg {
     let forged =
         |own, dependencies: &[Dot<Node>], payload| Message::new(own, dependencies.to_vec(), payload).unwrap();
     match below(random, 8) {
-        // Waits for its own past, which never comes.
+        // It waits for its own past, which never comes.
         0 => forged(dot(own, 2 + counter), &[], 7),
-        // Waits for an honest node's future.
+        // It waits for an honest node's future.
         1 => forged(dot(own, counter), &[dot(below(random, HONEST), 900 + counter)], 7),
-        // Waits in a cycle.
+        // It waits in a cycle.
         2 => forged(dot(MALLORY, 1), &[dot(MALLORY + 1, 1)], 7),
         3 => forged(dot(MALLORY + 1, 1), &[dot(MALLORY, 1)], 7),
-        // Numbers from the end of the range.
+        // Its number is from the end of the range.
         4 => forged(dot(own, u64::MAX - counter), &[dot(below(random, HONEST), u64::MAX)], 7),
-        // Two contents for one number, some as large as everything else.
+        // There are two contents for one number, some as large as everything else.
         5 => forged(dot(MALLORY, 9), &[], below(random, 7_000) as u32),
-        // More dependencies than allowed.
+        // It has more dependencies than allowed.
         6 => forged(dot(own, counter), &(0..12).map(|n| dot(own + 1 + n, 1)).collect::<Vec<_>>(), 7),
-        // Replays.
+        // It is a replay.
         _ => match seen.len() {
             0 => forged(dot(own, 1), &[], 7),
             len => seen[below(random, len as u64) as usize].clone(),
@@ -75,7 +76,7 @@ fn honest_traffic_gets_through_a_flood() {
         for message in &messages {
             run.sent(*message.dot(), message.dependencies().iter().copied()).unwrap();
         }
-        // The honest neighbour brings them out of order, but not by more than its share.
+        // The honest neighbour brings messages out of order, but not by more than its share.
         let mut arriving = messages.clone();
         for window in arriving[HONEST as usize..].chunks_mut(8) {
             for at in (1..window.len()).rev() {
@@ -94,7 +95,7 @@ fn honest_traffic_gets_through_a_flood() {
             let accepted = buffer.accept_from(&0, message.clone());
             assert!(matches!(accepted, Ok(Accepted::Ready | Accepted::Held)), "{accepted:?}");
             waited += usize::from(accepted == Ok(Accepted::Held));
-            // The first messages make the honest nodes known; those of nodes that are not have no such right.
+            // The first messages make the honest nodes known. Messages of unknown nodes have no reserved room.
             for _ in 0..if at < HONEST as usize { 0 } else { below(&mut random, 40) } {
                 let before = buffer.len();
                 match buffer.accept_from(&MALLORY, forged(&mut random, &arriving[..at])) {
@@ -112,7 +113,7 @@ fn honest_traffic_gets_through_a_flood() {
             deliver(&mut buffer);
         }
         assert_eq!(run.complete(), Ok(()));
-        // When Mallory is cut off, what only Mallory brought goes.
+        // When Mallory is cut off, the messages that only Mallory has brought go.
         buffer.remove_source(&MALLORY);
         assert!(buffer.is_empty());
     }
@@ -127,16 +128,16 @@ fn a_source_within_its_share_is_neither_evicted_nor_refused() {
     let share = 10;
     let later = |node: Node, counter| Message::new(Dot::new(node, counter).unwrap(), [], 0_u32).unwrap();
     let mut buffer = CausalBuffer::new(limits);
-    // Mallory fills all there is.
+    // Mallory fills the buffer.
     for counter in 0..30 {
         assert_eq!(buffer.accept_from(&MALLORY, later(MALLORY, 2 + counter)), Ok(Accepted::Held));
     }
     let refused = buffer.accept_from(&MALLORY, later(MALLORY, 99)).unwrap_err();
     assert_eq!(refused.kind, AcceptErrorKind::BufferFull { limit: 30 });
-    // What is nearer takes the place of what is furthest.
+    // A nearer message takes the place of the furthest one.
     assert_eq!(buffer.accept_from(&MALLORY, later(MALLORY + 1, 2)), Ok(Accepted::Held));
     assert!(buffer.undelivered().all(|message| message.dot().counter() < 31));
-    // An honest neighbour gets its share, and so does what comes without a source.
+    // An honest neighbour gets its share, and so do messages without a source.
     for counter in 0..share {
         assert_eq!(buffer.accept_from(&0, later(0, 500 + counter)), Ok(Accepted::Held));
         assert_eq!(buffer.accept(later(1, 500 + counter)), Ok(Accepted::Held));
@@ -149,14 +150,14 @@ fn a_source_within_its_share_is_neither_evicted_nor_refused() {
     }
     assert_eq!(buffer.undelivered().filter(|message| *message.dot().node() < HONEST).count(), 20);
     assert_eq!(buffer.undelivered().filter(|message| *message.dot().node() >= MALLORY).count(), 10);
-    // A third source has no place until one has gone.
+    // A third source has no place until one is removed.
     let refused = buffer.accept_from(&2, later(2, 9)).unwrap_err();
     assert_eq!(refused.kind, AcceptErrorKind::TooManySources { limit: 2 });
-    assert!(refused.to_string().contains("remove a source that has gone, or raise the limit"));
+    assert!(refused.to_string().contains("remove a source that is gone, or raise the limit"));
     assert_eq!(buffer.accept_from(&2, later(2, 1)), Ok(Accepted::Ready), "what is ready needs no place");
     assert_eq!(buffer.remove_source(&MALLORY), 10);
     assert_eq!(buffer.accept_from(&2, refused.refused), Ok(Accepted::Held));
-    // What was evicted is missing, and is accepted again.
+    // Evicted messages are missing, and are accepted again.
     assert_eq!(
         buffer.missing().filter(|gap| *gap.node() == MALLORY).map(|gap| *gap.counters().end()).max(),
         Some(31)
@@ -173,7 +174,7 @@ fn what_can_be_delivered_is_not_evicted_although_nobody_has_popped_it() {
     buffer.accept_from(&MALLORY, message(2, 9)).unwrap();
     buffer.accept(message(1, 1)).unwrap();
     assert_eq!(buffer.pop(), Some(message(1, 1)));
-    // (1, 2) is released now, and counts no longer: there is room without an eviction.
+    // (1, 2) is released now, and no longer counts: there is room without an eviction.
     assert_eq!(buffer.accept(message(3, 2)), Ok(Accepted::Held));
     assert_eq!(buffer.len(), 3);
     assert_eq!(buffer.remove_source(&MALLORY), 1);
@@ -191,18 +192,18 @@ fn bytes_are_shared_too_and_a_refusal_evicts_nothing() {
     for counter in 0..10 {
         buffer.accept_from(&MALLORY, message(MALLORY, 50 + counter, 100 - size as u32)).unwrap();
     }
-    // One byte too much; five times as much; everything. The furthest ahead is the message itself.
+    // The sizes are one byte too much, five times as much, and the largest of all. The message itself is furthest ahead.
     for payload in [1, 500, 1_000, u32::MAX] {
         let refused = buffer.accept_from(&MALLORY, message(MALLORY + 1, 70, payload)).unwrap_err();
         assert_eq!(refused.kind, AcceptErrorKind::BytesFull { limit: 1_000 });
-        assert!(refused.to_string().contains("does not fit into the 1000 bytes"), "{refused}");
+        assert!(refused.to_string().contains("exceeds the limit of 1000 bytes held"), "{refused}");
     }
     assert_eq!(buffer.len(), 10);
-    // Nearer than some, but too large to fit even then: those that had to go stay.
+    // The message is nearer than some, but too large even without them. So they stay.
     buffer.accept_from(&MALLORY, message(MALLORY, 55, 1_000)).unwrap_err();
     buffer.accept_from(&MALLORY, message(MALLORY + 1, 56, 900 - size as u32)).unwrap_err();
     assert_eq!((buffer.len(), buffer.internal_validate()), (10, Ok(())));
-    // Within the share of another: five of the ten go, those furthest ahead.
+    // The message is within the share of another source. The five furthest of the ten messages go.
     assert_eq!(buffer.accept(message(0, 99, 500 - size as u32)), Ok(Accepted::Held));
     assert!(buffer.undelivered().map(|message| message.dot().counter()).eq([99, 50, 51, 52, 53, 54]));
     assert_eq!(buffer.internal_validate(), Ok(()));
@@ -218,7 +219,7 @@ fn a_message_that_two_have_brought_survives_either_of_them() {
         }
         assert_eq!(buffer.remove_source(&first), 0);
         assert_eq!(buffer.internal_validate(), Ok(()));
-        // The third was not remembered.
+        // The third source was not noted.
         assert_eq!(buffer.remove_source(&second), 1);
         assert!(buffer.is_empty());
         assert!(buffer.missing().eq([DotRange::new(0, 1..=5).unwrap()]));
@@ -232,7 +233,7 @@ fn a_message_that_two_have_brought_survives_either_of_them() {
 fn who_brings_first_what_another_brings_too_cannot_have_it_evicted() {
     let message = |node: Node, counter| Message::new(Dot::new(node, counter).unwrap(), [], 0_u32).unwrap();
     let mut buffer = CausalBuffer::new(BufferLimits { messages: 6, sources: 2, ..BufferLimits::default() });
-    // The furthest ahead of all that Mallory holds, and the honest neighbour's only one.
+    // This is the furthest of Mallory's messages, and the only one of the honest neighbour.
     assert_eq!(buffer.accept_from(&MALLORY, message(0, 90)), Ok(Accepted::Held));
     assert_eq!(buffer.accept_from(&0, message(0, 90)), Ok(Accepted::Duplicate));
     for counter in 0..5 {
@@ -243,7 +244,7 @@ fn who_brings_first_what_another_brings_too_cannot_have_it_evicted() {
         assert!(buffer.undelivered().any(|held| *held == message(0, 90)));
         assert_eq!((buffer.len(), buffer.internal_validate()), (6, Ok(())));
     }
-    // It is the honest neighbour's now.
+    // It is charged to the honest neighbour now.
     assert_eq!(buffer.internal_charged(message(0, 90).dot()), Some(&0));
     assert_eq!(buffer.remove_source(&MALLORY), 5);
     assert_eq!(buffer.remove_source(&0), 1);
@@ -273,7 +274,7 @@ fn a_measure_that_lies_makes_the_bytes_wrong_and_nothing_else() {
         for _ in 0..200 {
             let limits = BufferLimits { messages: 6, bytes, sources: 2, ..BufferLimits::default() };
             let mut buffer = CausalBuffer::measured(limits, |_: &u32| {
-                // Another number each time, too.
+                // The measure may return a different number each time, too.
                 let says = SAYS.get();
                 SAYS.set(says.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
                 match says >> 61 {

@@ -1,5 +1,4 @@
-//! Forged, repeated and oversized input: an error that hands the message back, says what to do, and changes
-//! nothing.
+//! Forged, repeated and oversized input: each error hands the message back, says what to do, and changes nothing.
 #![cfg(feature = "alloc")]
 
 use happens_before::delivery::{
@@ -34,7 +33,7 @@ fn state(buffer: &Buffer) -> impl PartialEq + std::fmt::Debug + use<> {
     (buffer.delivered(), held, buffer.missing().collect::<Vec<_>>(), buffer.internal_validate())
 }
 
-/// Accepts a message that must be refused, and returns why, in both forms.
+/// Accepts a message that must be refused, and returns the reason, as a kind and in words.
 fn refused(
     buffer: &mut Buffer,
     message: Message<&'static str, &'static str>,
@@ -88,7 +87,7 @@ fn of_two_contents_for_one_dot_the_first_stays() {
             ),
         );
         assert_eq!(kind, AcceptErrorKind::Equivocation);
-        assert!(words.ends_with("is held; its node has used the number twice"), "{words}");
+        assert!(words.ends_with("which has used the number twice"), "{words}");
         let (kind, _) = refused(&mut buffer, message(*first.dot(), [dot("z", 1)], first.payload()));
         assert_eq!(kind, AcceptErrorKind::Equivocation, "other dependencies are another content");
         assert_eq!(buffer.accept(first), Ok(Accepted::Duplicate));
@@ -166,7 +165,7 @@ fn a_full_buffer_refuses_what_would_wait_and_never_what_is_ready() {
     buffer.accept(message(dot("b", 2), [], "waits")).unwrap();
     let (kind, words) = refused(&mut buffer, message(dot("c", 2), [], "would wait"));
     assert_eq!(kind, AcceptErrorKind::BufferFull { limit: 2 });
-    assert!(words.contains("has to wait and 2 messages are held"), "{words}");
+    assert!(words.contains("has to wait, and 2 messages are already held"), "{words}");
     for node in ["a", "b", "c", "d"] {
         assert_eq!(buffer.accept(message(dot(node, 1), [], "ready")), Ok(Accepted::Ready), "{node}");
     }
@@ -198,7 +197,7 @@ fn a_vector_that_is_not_causally_closed_confuses_the_application_but_not_the_buf
     let mut buffer = Buffer::new(BufferLimits::default());
     buffer.accept(message(dot("a", 1), [dot("b", 1)], "waits for b")).unwrap();
     buffer.accept(message(dot("c", 1), [dot("a", 1)], "waits for a")).unwrap();
-    // Covers (a, 1) but not its cause.
+    // The vector covers (a, 1), but not its cause.
     buffer.advance_to(&VersionVector::from_iter([("a", 1)])).unwrap();
     assert_eq!(buffer.internal_validate(), Ok(()));
     assert_eq!(buffer.pop().map(Message::into_payload), Some("waits for a"));
@@ -263,7 +262,7 @@ fn a_sender_makes_no_message_that_a_buffer_with_the_same_limit_refuses() {
     assert!(refused.to_string().contains("made by `stamp_part`, or raise the limit"), "{refused}");
     assert_eq!((sender.counter(), sender.frontier().len() as u64), (0, heads), "an error changes nothing");
 
-    // A message without content names what there is room for. The next one implies that, and names the rest.
+    // A message without content names as much as it may. The next one implies that, and names the rest.
     let part = sender.stamp_part("").unwrap();
     let welcome = sender.stamp(refused.payload).unwrap();
     assert_eq!((part.dependencies().len(), welcome.dependencies().len()), (limit, 1));
@@ -277,7 +276,7 @@ fn a_sender_makes_no_message_that_a_buffer_with_the_same_limit_refuses() {
     assert_eq!(receiver.pop().map(Message::into_payload), Some(""));
     assert_eq!(receiver.pop().map(Message::into_payload), Some("welcome"));
 
-    // With wider limits on both sides, it is one message.
+    // With wider limits on both sides, one message is enough.
     let wide = limits(|limits| limits.dependencies = 2 * limit);
     let mut sender = CausalSender::new(0).with_dependencies(wide.dependencies);
     sender.advance_to(&receiver.delivered());
@@ -307,7 +306,7 @@ fn a_number_is_never_used_twice_after_a_restart_with_an_old_counter() {
     let mut lost = CausalSender::new("a");
     let sent: Vec<_> = (0..3).map(|n| lost.stamp(n).unwrap()).collect();
     let mut restored = CausalSender::resume("a", 1, VersionVector::new());
-    restored.observe(&sent[2]); // it comes back from a neighbour
+    restored.observe(&sent[2]); // the message comes back from a neighbour
     assert_eq!(restored.stamp(3).unwrap().dot(), &dot("a", 4));
     let mut from_snapshot = CausalSender::new("a");
     from_snapshot.advance_to(&VersionVector::from_iter([("a", 3), ("b", 1)]));
@@ -325,8 +324,8 @@ fn what_is_closed_is_refused_and_the_error_says_what_to_close_next() {
     assert!(words.contains("whose node was closed at 0, and can never be delivered"), "{words}");
     let (kind, words) = refused(&mut buffer, message(dot("q", 1), [dot("p", 1)], "doomed"));
     assert_eq!(kind, AcceptErrorKind::Closed { dot: dot("p", 1), last: 0 });
-    assert!(words.contains("close its own node before it"), "{words}");
-    // The advice: what followed the doomed message is doomed too.
+    assert!(words.contains("close its node just before it"), "{words}");
+    // Following the advice shows that the later messages of the node are doomed too.
     let doomed = buffer.close(&"q", 0).unwrap();
     assert_eq!(
         doomed.into_iter().map(Message::into_payload).collect::<Vec<_>>(),
@@ -351,7 +350,7 @@ fn a_closing_below_what_is_delivered_is_refused_and_a_second_one_only_lowers() {
     assert_eq!(error, CloseError::Delivered { last: 1 });
     assert_eq!(
         error.to_string(),
-        "the messages of the node are delivered up to 1; agree on at least that number"
+        "messages of the node are delivered up to 1; agree on that number or a higher one"
     );
     assert_eq!(state(&buffer), before);
     assert_eq!(buffer.close(&"a", u64::MAX), Ok(Vec::new()));
@@ -359,14 +358,14 @@ fn a_closing_below_what_is_delivered_is_refused_and_a_second_one_only_lowers() {
     assert_eq!(buffer.close(&"a", 2).unwrap().len(), 1);
     assert_eq!(buffer.close(&"a", 9), Ok(Vec::new()));
     assert!(buffer.closed().eq([(&"a", 2)]), "closed stays closed");
-    // What is ready and not popped goes too.
+    // A ready message that is not popped goes too.
     assert_eq!(buffer.close(&"a", 1).unwrap().len(), 1);
     assert_eq!((buffer.pop(), buffer.len()), (None, 0));
     buffer.close(&"b", 0).unwrap();
     let error = buffer.close(&"c", 0).unwrap_err();
     assert!(matches!(error, CloseError::TooManyNodes { .. }));
     assert!(error.to_string().contains("more than 2 nodes"));
-    // A snapshot knows better than a closing: what is delivered is delivered.
+    // A snapshot outranks a closing: a delivered message stays delivered.
     buffer.advance_to(&VersionVector::from_iter([("a", 5)])).unwrap();
     assert!(buffer.closed().eq([(&"a", 5), (&"b", 0)]));
     assert_eq!(buffer.internal_validate(), Ok(()));
@@ -374,8 +373,7 @@ fn a_closing_below_what_is_delivered_is_refused_and_a_second_one_only_lowers() {
 
 #[test]
 fn a_long_chain_is_doomed_in_one_go() {
-    // Each message depends on the one before, of another node: with a search of all held ones for each, this would
-    // take hours.
+    // Each message depends on the one before, of another node. A search of all held messages for each would take hours.
     let count = 60_000_u64;
     let mut buffer = CausalBuffer::new(BufferLimits::default());
     for at in (1..=count).rev() {

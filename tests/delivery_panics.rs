@@ -1,6 +1,6 @@
-//! Ids, payloads, stores and measures that panic, at every call of theirs, in every call that changes something. When the
-//! panic is caught, every invariant holds, nothing runs for ever, and whatever was asked for can be asked for again: in
-//! the end everything is delivered, once, after its causes.
+//! Panics of ids, payloads, stores and measures: at every call of theirs, within every call that changes a buffer or a
+//! sender. After a panic that was caught, every invariant holds, nothing runs for ever, and the interrupted call can be
+//! repeated. In the end everything is delivered, once, after its causes.
 #![cfg(feature = "std")]
 
 use std::cell::Cell;
@@ -12,16 +12,16 @@ use happens_before::delivery::{BufferLimits, DagEvent, DagLimits, Stability};
 use happens_before::{CausalBuffer, CausalSender, DagBuffer, Dot, Message, VersionVector};
 
 thread_local! {
-    /// How many more calls go well; `None` if all do.
+    /// The number of calls until one panics; `None` if none does.
     static FUSE: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
-/// One call of the caller's code.
+/// Counts one call of the caller's code, and panics if it is the last.
 fn tick() {
     match FUSE.get() {
         Some(0) if !std::thread::panicking() => {
             FUSE.set(None);
-            // Without a word: there are thousands of them.
+            // No message is printed, because there are thousands of panics.
             std::panic::resume_unwind(Box::new("the caller's code panics"));
         }
         Some(left) if left > 0 => FUSE.set(Some(left - 1)),
@@ -29,7 +29,7 @@ fn tick() {
     }
 }
 
-/// An id, or a payload, each call of which may panic.
+/// An id or a payload whose every call may panic.
 #[derive(Debug)]
 struct Fused(u64);
 
@@ -74,8 +74,8 @@ impl std::hash::Hash for Fused {
     }
 }
 
-/// Does `call` to a new `subject`, again and again, each time with a panic one call of the caller's code later, until it
-/// comes to its end; looks at what is left with `after`. Returns how often it panicked.
+/// Runs `call` on a new `subject` repeatedly, each time with a panic one call of the caller's code later, until it ends
+/// without one. Checks each result by `after`. Returns the number of panics.
 fn with_every_panic<S>(subject: impl Fn() -> S, call: impl Fn(&mut S), after: impl Fn(S)) -> u32 {
     for calls in 0..10_000 {
         let mut subject = subject();
@@ -103,7 +103,7 @@ fn message(node: u64, counter: u64, dependencies: &[(u64, u64)]) -> Msg {
     Message::new(dot(node, counter), dependencies, Fused(10 * node + counter)).unwrap()
 }
 
-/// All that was ever sent; each after its causes.
+/// All messages that were sent, each after its causes.
 fn sent() -> Vec<Msg> {
     vec![
         message(1, 1, &[]),
@@ -125,7 +125,7 @@ fn measure(payload: &Fused) -> usize {
     payload.0 as usize
 }
 
-/// A buffer in which some messages are ready, some released, and some held, of two sources.
+/// A buffer with ready, released and held messages from two sources.
 fn buffer() -> Buffer {
     let mut buffer = CausalBuffer::measured(LIMITS, measure);
     let mut sent = sent();
@@ -137,7 +137,8 @@ fn buffer() -> Buffer {
     buffer
 }
 
-/// Brings everything as often as it takes, and checks that it comes once, after its causes, but for what was delivered.
+/// Accepts everything as often as needed. Checks that each message that was not delivered before comes once, after its
+/// causes.
 fn deliver_all(mut buffer: Buffer) {
     assert_eq!(buffer.internal_validate(), Ok(()));
     let mut delivered = buffer.delivered();
@@ -163,7 +164,7 @@ fn a_causal_buffer_outlives_every_panic() {
     let brought = |source: Option<u64>, node, counter, dependencies: &[(u64, u64)]| {
         let parts = (dot(node, counter), dependencies.to_vec());
         move |buffer: &mut Buffer| {
-            // Made anew in each run, and the panic may come in here, too.
+            // The message is made in each run, because making it may panic too.
             let (own, dependencies) = &parts;
             let message = message(own.node().0, own.counter(), dependencies);
             let accepted = match source {
@@ -197,13 +198,13 @@ fn a_causal_buffer_outlives_every_panic() {
             (0..pops).for_each(|_| drop(buffer.pop()));
             buffer
         };
-        // Nothing is popped and lost: what is returned is looked at.
+        // No message is popped and lost: the returned one is checked afterwards.
         let pop = |buffer: &mut Buffer| std::mem::forget(buffer.pop());
         with_every_panic(popped, pop, deliver_all);
         with_every_panic(popped, |buffer| assert!(buffer.remove_source(&Fused(71)) < 9), deliver_all);
         with_every_panic(popped, |buffer| drop(buffer.drain_undelivered()), deliver_all);
         let advance = |buffer: &mut Buffer| {
-            // Causally closed: 2's first message follows 1's.
+            // The vector is causally closed: the first message of 2 follows that of 1.
             let vector = VersionVector::from_iter([(Fused(1), 1), (Fused(2), 1), (Fused(8), 1)]);
             buffer.advance_to(&vector).unwrap();
         };
@@ -212,7 +213,7 @@ fn a_causal_buffer_outlives_every_panic() {
         let close = |buffer: &mut Buffer| drop(buffer.close(&Fused(3), 1));
         let closed = |mut buffer: Buffer| {
             assert_eq!(buffer.internal_validate(), Ok(()));
-            // All or nothing: what is closed is not missing, and nothing that is here waits for it.
+            // All or nothing: a closed message is not missing, and no message here waits for it.
             if buffer.closed().any(|(node, _)| node.0 == 3) {
                 assert!(buffer.undelivered().all(|held| !held.dependencies().contains(&dot(3, 2))));
             }
@@ -232,7 +233,7 @@ fn event(id: u64) -> DagEvent<Fused, Fused> {
     DagEvent { id: Fused(id), parents: parents.iter().map(|&id| Fused(id)).collect(), payload: Fused(id) }
 }
 
-/// What was delivered. Its answers may panic.
+/// A store of the delivered events, whose answers may panic.
 #[derive(Default)]
 struct Store(BTreeSet<u64>);
 
@@ -285,7 +286,7 @@ fn a_buffer_for_a_graph_outlives_every_panic() {
             panics += with_every_panic(state, accept, deliver_all_events);
             let forget = |(buffer, _): &mut (Dag, Store)| drop(buffer.forget(&Fused(id)));
             panics += with_every_panic(state, forget, deliver_all_events);
-            // The caller's store has it, whether the buffer has heard of it or not.
+            // The caller's store has the event, whether the buffer was told or not.
             let report = |(buffer, store): &mut (Dag, Store)| {
                 store.0.extend([0, 2]);
                 buffer.advance_to(&[Fused(0), Fused(2)]);
@@ -312,7 +313,7 @@ fn a_buffer_for_a_graph_outlives_every_panic() {
 
 #[test]
 fn a_sender_outlives_every_panic_and_no_message_names_too_little() {
-    // Few heads, and so many that they are kept in another way.
+    // There are a few heads, then as many as fit into the array, then more, which are kept in a tree.
     for heads in [3, 32, 40] {
         let sender = || {
             let mut sender = CausalSender::new(Fused(0)).with_dependencies(1_000);
@@ -336,7 +337,7 @@ fn a_sender_outlives_every_panic_and_no_message_names_too_little() {
             sender,
             |sender| sender.observe(&observed),
             |mut sender| {
-                // Every old head is still followed by what the next message names.
+                // The names of the next message still follow every old head.
                 sender.observe(&observed);
                 next(sender, &covered);
             },

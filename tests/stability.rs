@@ -7,7 +7,7 @@ use happens_before::delivery::{ObserveError, Stability};
 use happens_before::{Dot, VersionVector};
 use testkit::{below, random};
 
-/// What is known of each member, and what was ever said to be stable.
+/// A naive record: the vector of each member, and everything that was reported stable.
 #[derive(Default)]
 struct Model {
     rows: BTreeMap<u8, BTreeMap<u8, u64>>,
@@ -17,7 +17,7 @@ struct Model {
 const AUTHORS: u8 = 5;
 
 impl Model {
-    /// The minimum, over all members, of everything; returns what has grown.
+    /// Takes the minimum over all members for every author, and returns the counters that have grown.
     fn rescan(&mut self) -> VersionVector<u8> {
         let mut grown = VersionVector::new();
         for author in 0..AUTHORS {
@@ -48,7 +48,7 @@ fn whatever_happens_the_minimum_is_the_naive_one_and_never_falls() {
         let mut stability = Stability::new(0..members, 16).unwrap();
         for _ in 0..60 {
             let member = below(&mut random, 6) as u8;
-            // Half of the authors are not named.
+            // Half of the authors are left out.
             let vector: VersionVector<u8> =
                 (0..AUTHORS).map(|author| (author, below(&mut random, 12).saturating_sub(6))).collect();
             let is_member = model.rows.contains_key(&member);
@@ -131,11 +131,12 @@ fn counters_to_the_end_of_the_range() {
     assert_eq!(stability.stable_up_to(&"a"), u64::MAX, "what was stable stays so, without members too");
 }
 
-/// What a node has sent: its name, and everything that it follows, itself too.
+/// A sent message: its dot, and everything that it follows, itself too.
 type Sent = (Dot<u8>, VersionVector<u8>);
 
-/// Three nodes send, deliver in causal order, and acknowledge, all of it late and in any order. Counts the deliveries,
-/// and those of messages that do not follow what their receiver held for stable, and for causally stable.
+/// Runs three nodes that send, deliver in causal order and acknowledge, all of it late and in any order. Counts three
+/// things: deliveries, deliveries of messages that do not follow what was stable at their receiver, and deliveries of
+/// messages that do not follow what was causally stable there.
 fn deliveries_that_surprise(random: &mut quickcheck::Gen) -> [usize; 3] {
     const NODES: u8 = 3;
     let mut delivered = [(); 3].map(|()| VersionVector::new());
@@ -188,7 +189,7 @@ fn deliveries_that_surprise(random: &mut quickcheck::Gen) -> [usize; 3] {
             causally_stable[at] = now;
         }
     }
-    // It gets as far as what is stable, when all has arrived.
+    // Once all has arrived, everything stable is causally stable.
     let all = VersionVector::from_iter(sent.iter().map(|(dot, _)| (*dot.node(), dot.counter())));
     for mut stability in stability {
         let stable = stability.stable();
@@ -198,7 +199,7 @@ fn deliveries_that_surprise(random: &mut quickcheck::Gen) -> [usize; 3] {
     counts
 }
 
-/// The definition of causal stability, in the paper's words turned round: nothing is delivered later that does not follow it.
+/// The definition of causal stability in the paper, negated: no message that is delivered later fails to follow it.
 #[test]
 fn what_is_delivered_follows_what_is_causally_stable_and_not_all_that_is_stable() {
     let mut random = random();

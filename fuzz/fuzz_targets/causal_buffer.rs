@@ -1,4 +1,4 @@
-//! A buffer under arbitrary operations, against the naive one, refusals included; the oracle judges each run.
+//! A buffer under arbitrary operations, compared with the naive one, refusals included. The oracle judges each run.
 #![no_main]
 
 use testkit::buffer_model;
@@ -44,7 +44,7 @@ enum Operation {
     SaveAndRestore,
 }
 
-/// Few nodes and counters, so that messages meet: at the start, and beyond the shortest row of cells.
+/// Makes a dot of few nodes and counters, so that messages meet: at the start, and beyond the shortest window.
 fn dot(node: Node, counter: u8) -> Dot<Node> {
     let start = if counter < 192 { 1 } else { 60 };
     Dot::new(node % 5, start + u64::from(counter % 12)).unwrap()
@@ -88,7 +88,7 @@ fuzz_target!(|input: Input| {
                 assert_eq!(buffer.close(&node, last).ok(), model.close(node, last));
             }
             Operation::SaveAndRestore => {
-                // The same buffer with payloads in bytes, by the same way.
+                // The same buffer, with payloads as bytes.
                 let mut saved = happens_before::CausalBuffer::new(limits);
                 saved.advance_to(&buffer.delivered()).unwrap();
                 for (node, last) in buffer.closed() {

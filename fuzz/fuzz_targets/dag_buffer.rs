@@ -1,4 +1,4 @@
-//! A buffer for a graph under arbitrary operations, against the naive one, refusals included.
+//! A buffer for a graph under arbitrary operations, compared with the naive one, refusals included.
 #![no_main]
 
 use testkit::dag_model;

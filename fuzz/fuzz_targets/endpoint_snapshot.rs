@@ -1,5 +1,5 @@
-//! Any bytes, and honest snapshots that were changed, read as the snapshot of an endpoint: an error, or an endpoint that is
-//! sound, writes these bytes again, and goes on working; and a node that joins from it.
+//! Arbitrary bytes, and changed honest snapshots, read as the snapshot of an endpoint. The result is an error, or a
+//! sound endpoint that writes the same bytes again and goes on working. A node may also join from the bytes.
 
 #![no_main]
 
@@ -29,7 +29,7 @@ fn work<I: DecodeId + std::fmt::Debug>(mut node: Endpoint<I>) {
         node.handle_timeout(now);
         while node.poll_delivery().is_some() {}
         for packet in std::iter::from_fn(|| node.poll_packet()).collect::<Vec<_>>() {
-            // Sent to itself in the name of another one: it has at most what this one has.
+            // The packet is handed back in the name of another member, which has at most what this node has.
             for member in members.iter().filter(|member| **member != *node.node()).cloned().collect::<Vec<_>>()
             {
                 let _ = node.handle_packet(now, &member, &packet.1);
@@ -91,7 +91,7 @@ fuzz_target!(|bytes: &[u8]| {
     resume::<u8>(bytes, 4);
     resume::<u64>(bytes, 4);
     resume::<String>(bytes, String::from("d"));
-    // The first byte chooses an honest one, and each three that follow change it.
+    // The first byte chooses an honest snapshot. Each three further bytes change it.
     let Some((&which, changes)) = bytes.split_first() else { return };
     let mut snapshot = honest()[usize::from(which) % honest().len()].clone();
     for change in changes.chunks_exact(3) {

@@ -1,5 +1,5 @@
-//! Any bytes into two endpoints that also talk to each other: no panic, all bounds hold, and once the hostile member is
-//! removed, all that the honest two have sent arrives at both, and both fall silent.
+//! Arbitrary bytes for two endpoints that also talk to each other. Nothing panics, and all bounds hold. Once the
+//! hostile member is removed, all messages of the two honest ones arrive at both, and both fall silent.
 
 #![no_main]
 
@@ -24,9 +24,9 @@ const CONFIG: EndpointConfig = EndpointConfig {
 /// A step of the hostile third member, the owners or the network.
 #[derive(Arbitrary, Debug)]
 enum Step<'a> {
-    /// Bytes of its own.
+    /// Bytes that the hostile member makes.
     Bytes(bool, &'a [u8]),
-    /// A packet that one has sent to the other or to it, changed at a place.
+    /// A packet that an honest member has sent, changed at one place.
     Changed(bool, u8, u8, u8),
     Broadcast(bool, u8),
     Time(u8),
@@ -34,14 +34,14 @@ enum Step<'a> {
     Resume(&'a [u8]),
 }
 
-/// The messages that the honest two have sent; one who signs messages knows which those are.
+/// The messages that the two honest members have sent. They stand for signatures.
 type Sent = BTreeMap<Dot<u8>, Message<u8, Vec<u8>>>;
 
 struct Pair {
     nodes: [Endpoint<u8>; 2],
     now: u64,
     sent: Sent,
-    /// Packets for the hostile third to change.
+    /// Packets that the hostile member can change.
     material: Vec<Vec<u8>>,
 }
 
@@ -139,7 +139,7 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
         }
         pair.settle();
     }
-    // What the hostile one has forged may differ, and wait for ever, until it is removed.
+    // Forged messages may differ between members, and wait for ever, until the hostile member is removed.
     for node in &mut pair.nodes {
         assert!(node.remove(&2));
     }

@@ -1,5 +1,5 @@
-//! Any bytes, read as the snapshot of a node: an error within them, or a buffer and a sender that are sound, and that
-//! write these bytes again.
+//! Arbitrary bytes, read as the snapshot of a node. The result is an error with a position within them, or a sound
+//! buffer and sender that write the same bytes again.
 
 #![no_main]
 
@@ -22,7 +22,7 @@ fn restore<I: DecodeId + std::fmt::Debug>(bytes: &[u8]) {
     encode_snapshot(&buffer, &sender, &mut again);
     assert_eq!(again, bytes);
 
-    // It goes on working.
+    // The buffer goes on working.
     let held = buffer.len();
     let mut delivered = 0;
     while let Some(message) = buffer.pop() {

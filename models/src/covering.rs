@@ -1,9 +1,10 @@
-//! A search that leaves out the states that others cover.
+//! A search of the states of a model that skips states covered by others.
 //!
-//! # The idea
+//! # The problem
 //!
-//! Every packet that was ever sent stays on the network, so most states differ only in what may still come. One with more packets
-//! can do all that one with fewer can:
+//! In a model of a network where every packet that was ever sent may still arrive, most states differ only in the
+//! packets. To explore them all takes too long. But a state with more packets can do all that the same state with fewer
+//! packets can:
 //!
 //! ```text
 //!   nodes a b, packets p q r      covers   nodes a b, packets p r
@@ -12,22 +13,22 @@
 //!   nodes c b, packets p q r s    covers   nodes c b, packets p r s
 //! ```
 //!
-//! So a state is left out if another that was met before it, or while it waited for its turn, covers it. As long as the
-//! properties look at the nodes alone, that is exact: every combination of nodes that can be reached is met, and none
-//! that cannot. For of all states that were met those that no other covers have been explored; and if one of them
-//! covers the first state of a way, step by step there is one that covers the next.
+//! So the search skips a state if another one covers it, which was met before it or while it waited for its turn. This
+//! is exact if the properties look only at the nodes: the search meets every reachable combination of nodes, and no
+//! other. The reason is that of all states that were met, those that no other covers are explored. If an explored state
+//! covers the first state of a path, then step by step an explored state covers each later one.
 //!
-//! # What must hold of a model
+//! # Requirements on a model
 //!
-//! 1. The properties give the same for states with the same [`core`](Covering::core).
-//! 2. If one covers another, each action of the other is also one of its own, and leads to a state that covers where it
-//!    leads from the other; so both lead to the same core.
+//! 1. The properties are the same for states with the same [`core`](Covering::core).
+//! 2. If a state covers another, it has all actions of the other. Each of these leads to a state that covers the one to
+//!    which it leads from the other. So both have the same core.
 //! 3. Covering is reflexive and transitive.
 //!
 //! # Cost
 //!
-//! O(steps × states of one core that do not cover each other); one state in memory for each that was not covered when
-//! it was met.
+//! O(steps × states of one core that do not cover each other). In memory is every state that was not covered when it
+//! was met.
 //!
 //! # Sources
 //!
@@ -45,7 +46,7 @@ pub trait Covering: Model {
     /// The part of a state that the properties look at.
     type Core: Eq + Hash;
 
-    /// Returns that part of a state.
+    /// Returns the core of a state.
     fn core(&self, state: &Self::State) -> Self::Core;
 
     /// Returns whether all that can happen from `less` can happen from `more`. Both have the same core.
@@ -55,20 +56,20 @@ pub trait Covering: Model {
 /// The size of what was explored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Explored {
-    /// Cores that can be reached: all that there are.
+    /// The number of reachable cores.
     pub cores: usize,
-    /// States whose actions were tried.
+    /// The number of states whose actions were tried.
     pub states: usize,
-    /// Actions that were tried.
+    /// The number of actions that were tried.
     pub steps: usize,
 }
 
-/// Explores all that can be reached, nearest first.
+/// Explores all reachable states, nearest first.
 ///
 /// # Errors
 ///
-/// The property that does not hold, and actions that lead there: few, though perhaps not the fewest, since a state is also
-/// left out for one that lies a step further.
+/// The property that does not hold, and the actions that lead there. They are few, but perhaps not the fewest: a state
+/// is also skipped for one that is a step further.
 pub fn explore<M: Covering>(model: &M) -> Result<Explored, String>
 where
     M::State: PartialEq,
@@ -82,7 +83,7 @@ where
     );
     let (mut states, mut steps) = (0, 0);
     let mut met = Met { states: Vec::new() };
-    // Of each core, the states that no other covers.
+    // For each core, the states that no other covers.
     let mut greatest: HashMap<M::Core, Vec<usize>> = HashMap::new();
     let mut waiting = VecDeque::new();
     let mut next: Vec<_> = model.init_states().into_iter().map(|state| (None, state)).collect();
@@ -105,7 +106,7 @@ where
         let Some(at) = waiting.pop_front() else { break };
         let state = met.state(at);
         if !greatest[&model.core(state)].contains(&at) {
-            continue; // covered since
+            continue; // it was covered after it was met
         }
         let mut actions = Vec::new();
         model.actions(state, &mut actions);
@@ -155,8 +156,8 @@ mod tests {
 
     use super::*;
 
-    /// A walk from a hall, 0, through three rooms. In rooms 1 to `keys` lies a key each, which is never lost; the door
-    /// of room 3 takes two.
+    /// A walk from a hall, 0, through three rooms. Each of the rooms 1 to `keys` has a key, which is never lost. The
+    /// door of room 3 needs two keys.
     struct Rooms {
         keys: u8,
         forbidden: u8,
@@ -165,7 +166,7 @@ mod tests {
     const ROOMS: Rooms = Rooms { keys: 2, forbidden: 4 };
 
     impl Model for Rooms {
-        /// The room, and the rooms whose keys one has.
+        /// The current room, and the rooms whose keys were found.
         type State = (u8, Vec<u8>);
         type Action = u8;
 
@@ -212,8 +213,8 @@ mod tests {
 
     #[test]
     fn all_rooms_are_found_with_the_keys_that_cover_others() {
-        // Without keys the hall, with two actions. With one of the keys its room and the hall, one and two, for each. With
-        // both all four, one each and three in the hall.
+        // Without keys: the hall, with two actions. With one key, for each of the two: its room with one action, and
+        // the hall with two. With both keys: three rooms with one action each, and the hall with three.
         let explored = explore(&ROOMS).unwrap();
         assert_eq!(explored, Explored { cores: 4, states: 9, steps: 14 });
     }

@@ -3,9 +3,9 @@
 //! # The model
 //!
 //! Every packet that was ever sent stays on the network, and may be delivered at any later moment, again and again or
-//! never: that is all that loss, duplication and reordering can do. A time-out may fire whenever one is set; how long it
-//! takes is left out. A node that crashes comes back from what it had last saved. After every step a node takes its
-//! deliveries, saves a snapshot, and only then sends, as its documentation demands.
+//! never. That covers loss, duplication and reordering. A time-out may fire whenever one is set: its length is not
+//! modelled. A node that crashes comes back from its last snapshot. After every step a node takes its deliveries, saves
+//! a snapshot, and only then sends, as the documentation of the endpoint demands.
 //!
 //! ```text
 //!   broadcast(n)     while messages are left
@@ -14,20 +14,20 @@
 //!   crash(n)         while crashes are left
 //! ```
 //!
-//! # What must hold in every state
+//! # Properties
 //!
-//! - *causal*: every node has delivered in causal order and nothing twice, as `check::CausalRun` judges;
+//! In every state these must hold:¶- *causal*: every node has delivered in causal order, and no message twice, as `check::CausalRun` judges;
 //! - *valid*: the invariants of the endpoint hold;
-//! - *recoverable*: if from here on nothing is lost any more, all nodes deliver everything and then fall silent. All
-//!   packets that are on the network are lost first.
+//! - *recoverable*: if all packets on the network are lost now, and none after that, all nodes deliver everything and
+//!   then fall silent.
 //!
-//! Each of them is about the nodes alone. So a state with the same nodes and more packets, after fewer time-outs and
-//! crashes, *covers* the other: all that may still happen there may happen here, with the same properties of
-//! the nodes. [`covering`](crate::covering) makes use of that.
+//! Each property is about the nodes alone. So a state with the same nodes and more packets, after fewer time-outs and
+//! crashes, *covers* the other state: all that can still happen in the other can happen in it, with the same
+//! properties. [`covering`](crate::covering) uses that.
 //!
-//! # What there is
+//! # Results
 //!
-//! | messages a node | time-outs each | crashes | states of the nodes | states explored | steps |
+//! | messages of each node | time-outs of each node | crashes | states of the nodes | states explored | steps |
 //! |---|---:|---:|---:|---:|---:|
 //! | 2, 2 | 1 | 0 | 29,424 | 56,596 | 406,712 |
 //! | 2, 2 | 1 | 1 | 271,719 | 1,028,041 | 8,633,385 |
@@ -36,14 +36,14 @@
 //! | 1, 1, 0 | 1 | 1 | 1,391,962 | 2,115,960 | 24,212,484 |
 //! | 2, 1, 1 | 0 | 1 | 502,932 | 533,876 | 4,940,814 |
 //!
-//! All properties hold in all of them. `cargo test --release -p happens-before-models --test endpoint -- --nocapture
+//! All properties hold in all states. `cargo test --release -p happens-before-models --test endpoint -- --nocapture
 //! --include-ignored` counts again, in some minutes.
 //!
-//! # How a state is kept
+//! # The states in memory
 //!
-//! An endpoint cannot be copied, on purpose; see [`replay`](crate::replay). But there are far fewer states of one node
-//! than of all, and fewer still packets. So both are numbered, a state of the model is a few numbers, and what an event
-//! does to a node is found out once.
+//! An endpoint cannot be copied, on purpose: see [`replay`](crate::replay). But one node has far fewer states than all
+//! nodes together, and there are even fewer packets. So both are numbered, and a state of the model is a few numbers.
+//! The effect of an event on a node is computed once.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -88,12 +88,12 @@ struct Packet {
     bytes: Vec<u8>,
 }
 
-/// A node: its endpoint, and what its application knows of it.
+/// A node: its endpoint, and the knowledge of its application.
 #[derive(Debug)]
 struct Site {
     endpoint: Endpoint<Node>,
     delivered: Vec<Dot<Node>>,
-    /// The messages that it has sent, each with its dependencies.
+    /// The messages that the node has sent, each with its dependencies.
     sent: Vec<(Dot<Node>, Vec<Dot<Node>>)>,
 }
 
@@ -102,7 +102,7 @@ struct Site {
 struct Start {
     node: Node,
     members: Node,
-    /// The state that it resumes from; `None` at first.
+    /// The state that the node resumes from; `None` at first.
     saved: Option<Arc<Saved>>,
 }
 
@@ -114,7 +114,7 @@ struct Saved {
     sent: Vec<(Dot<Node>, Vec<Dot<Node>>)>,
 }
 
-/// A node as others see it.
+/// The visible state of a node.
 #[derive(Clone, Debug)]
 struct View {
     node: Node,
@@ -126,7 +126,7 @@ struct View {
 impl Machine for Site {
     type Start = Start;
     type Input = Event;
-    /// The packets that it sends.
+    /// The packets that the node sends.
     type Output = Vec<Packet>;
     type View = View;
 
@@ -179,7 +179,7 @@ impl Site {
                 let at = self.endpoint.poll_timeout().unwrap_or(0);
                 self.endpoint.handle_timeout(at);
             }
-            Event::Crash => {} // it has resumed already
+            Event::Crash => {} // the node has already resumed
         }
     }
 
@@ -201,7 +201,7 @@ impl Site {
     }
 }
 
-/// A number for each value: equal values have the same one.
+/// A number for each value. Equal values have the same number.
 #[derive(Debug)]
 struct Numbered<T> {
     values: Vec<T>,
@@ -228,34 +228,34 @@ impl<T: Clone + Eq + Hash> Numbered<T> {
     }
 }
 
-/// All that was met, and where each event leads.
+/// The known sites and packets, and the result of each event.
 #[derive(Debug, Default)]
 struct Known {
     sites: Numbered<Resting<Site>>,
     packets: Numbered<Packet>,
-    /// From a site, by an action, to a site; and the packets that it sends.
+    /// For a site and an action: the next site, and the packets sent.
     steps: HashMap<(u32, Action), (u32, Vec<u32>)>,
 }
 
-/// One thing that happens to a node.
+/// An event at a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// It sends its next message.
+    /// The node sends its next message.
     Broadcast,
-    /// The packet of this number arrives.
+    /// The packet with this number arrives.
     Receive(u32),
     /// A time-out fires.
     TimeOut,
-    /// It crashes, and comes back from what it has saved.
+    /// The node crashes, and comes back from its last snapshot.
     Crash,
 }
 
 /// All nodes, and all packets ever sent, each by its number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    /// Each with how many time-outs have fired there.
+    /// The sites, each with the number of time-outs that have fired there.
     sites: Vec<(u32, u8)>,
-    /// Sorted.
+    /// The packets, sorted.
     packets: Vec<u32>,
     crashes: u8,
 }
@@ -322,10 +322,10 @@ impl Endpoints {
     }
 }
 
-/// Returns whether every node has delivered causally, and nothing twice.
+/// Returns whether every node has delivered in causal order, and no message twice.
 fn is_causal(sites: &[Resting<Site>]) -> bool {
     let mut run = CausalRun::new(sites.len());
-    // A message was sent after those that it names: one round for each message that a chain can have.
+    // A message was sent after those that it names, so one round for each message of a chain is enough.
     let known = || sites.iter().map(|site| &site.view().saved);
     let mut unsent: Vec<_> = known().flat_map(|known| &known.sent).collect();
     while !unsent.is_empty() {

@@ -1,6 +1,6 @@
-//! The result of an accepted message, and the errors of the room.
+//! The result of an accepted message, and the errors of this module.
 //!
-//! An `Err` means that nothing has changed. What was refused comes back in the error.
+//! An `Err` means that nothing has changed. The refused value comes back in the error.
 
 use core::fmt;
 
@@ -9,18 +9,18 @@ use crate::node::{CounterExhausted, Dot};
 /// The result of accepting a message or an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Accepted {
-    /// All its causes are delivered: `pop` returns it.
+    /// All its causes are delivered, so `pop` will return it.
     Ready,
-    /// It waits for a cause; `missing` may name more than before.
+    /// It waits for a cause. `missing` may name more than before.
     Held,
-    /// It was delivered or held already, and is dropped.
+    /// It was already delivered or held, and is dropped.
     Duplicate,
 }
 
-/// A message or an event that a buffer has not accepted. The buffer is as before.
+/// A message or an event that a buffer has refused. The buffer is unchanged.
 ///
-/// `T` is what was refused, a [`Message`](crate::Message) or a [`DagEvent`](crate::delivery::DagEvent); `K` is
-/// [`AcceptErrorKind`] or [`EventErrorKind`], whose variants say whose fault it is and what to do.
+/// `T` is the refused [`Message`](crate::Message) or [`DagEvent`](crate::delivery::DagEvent). `K` is
+/// [`AcceptErrorKind`] or [`EventErrorKind`]. Its variants say whose fault it is and what to do.
 ///
 /// ```
 /// use happens_before::{CausalBuffer, Dot, Message};
@@ -42,9 +42,9 @@ pub struct AcceptError<T, K> {
     pub kind: K,
 }
 
-/// A value that arrives, and is named in an error.
+/// A value that arrives, and can be named in an error.
 pub(in crate::delivery) trait Arrival {
-    /// Writes what it is and how it is called.
+    /// Writes its type and its name.
     fn write_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
@@ -61,27 +61,29 @@ impl<T: Arrival + fmt::Debug, K: fmt::Debug + fmt::Display> core::error::Error f
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AcceptErrorKind<I> {
-    /// A message with this dot and another content is held: its node has used a number twice, or a neighbour forges.
-    /// The first is kept. Distrust both, and keep this one as proof.
+    /// A message with this dot and different content is held. Its node has used a number twice, or a neighbour forges.
+    /// The first message is kept. Distrust both, and keep this one as proof.
     Equivocation,
-    /// The dot of the message, or one that it depends on, is beyond the horizon. Its sender is broken or hostile;
-    /// or this node lags far behind, and should catch up from a snapshot.
+    /// The dot of the message, or of a dependency, is beyond the horizon. The sender is broken or hostile, or this node
+    /// lags far behind and should catch up from a snapshot.
     TooFarAhead {
         /// The dot.
         dot: Dot<I>,
         /// The highest counter of that node that would have been accepted.
         limit: u64,
     },
-    /// The dot of the message, or one that it depends on, lies beyond the number at which its node was
-    /// [closed](crate::CausalBuffer::close): the message can never be delivered anywhere. Drop it. If it is a
-    /// dependency, nothing that follows the message can be delivered either: close the message's node just before it.
+    /// The dot of the message, or of a dependency, is beyond the number at which its node was
+    /// [closed](crate::CausalBuffer::close). The message can never be delivered anywhere: drop it. If the dot is that
+    /// of a dependency, no later message of its sender can be delivered either: close the sender just before this
+    /// message.
     Closed {
         /// The dot.
         dot: Dot<I>,
         /// The counter of the last message of its node.
         last: u64,
     },
-    /// The message names nodes beyond the limit. Distrust its sender, or raise the limit.
+    /// With the nodes that the message names, more would be known than the limit. Distrust its sender, or raise the
+    /// limit.
     TooManyNodes {
         /// [`BufferLimits::nodes`](crate::delivery::BufferLimits::nodes).
         limit: usize,
@@ -91,21 +93,21 @@ pub enum AcceptErrorKind<I> {
         /// [`BufferLimits::dependencies`](crate::delivery::BufferLimits::dependencies).
         limit: usize,
     },
-    /// The message has to wait, and came from a source beyond the limit.
-    /// [Remove](crate::CausalBuffer::remove_source) one that has gone, or have fewer neighbours.
+    /// The message has to wait, and came from one source more than the limit.
+    /// [Remove](crate::CausalBuffer::remove_source) a source that is gone, or have fewer neighbours.
     TooManySources {
         /// [`BufferLimits::sources`](crate::delivery::BufferLimits::sources).
         limit: usize,
     },
-    /// No room to hold the message back: it is nobody's fault, or that of its source. Pop what is ready, ask for what
-    /// is missing, and accept this one again later: nothing remembers it, and `missing` names it only if a held message
-    /// does. [`CausalBuffer::undelivered_causes`](crate::CausalBuffer::undelivered_causes) says what must come before
-    /// it.
+    /// The message has to wait, and there is no room. It is nobody's fault, or that of its source. Pop what is ready,
+    /// request what is missing, and accept this message again later. Nothing remembers it, and `missing` names it only
+    /// if a held message does. [`CausalBuffer::undelivered_causes`](crate::CausalBuffer::undelivered_causes) returns
+    /// what must come before it.
     BufferFull {
         /// [`BufferLimits::messages`](crate::delivery::BufferLimits::messages).
         limit: usize,
     },
-    /// As [`BufferFull`](Self::BufferFull), but there is no room for the bytes.
+    /// Like [`BufferFull`](Self::BufferFull), but the bytes have no room.
     BytesFull {
         /// [`BufferLimits::bytes`](crate::delivery::BufferLimits::bytes).
         limit: usize,
@@ -115,7 +117,9 @@ pub enum AcceptErrorKind<I> {
 impl<I: fmt::Debug> fmt::Display for AcceptErrorKind<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Equivocation => f.write_str("another content is held; its node has used the number twice"),
+            Self::Equivocation => f.write_str(
+                "different content is held under this dot; distrust the node, which has used the number twice",
+            ),
             Self::TooFarAhead { dot, limit } => write!(
                 f,
                 "it names {dot:?}, beyond the horizon, which now ends at {limit}; \
@@ -124,7 +128,7 @@ impl<I: fmt::Debug> fmt::Display for AcceptErrorKind<I> {
             Self::Closed { dot, last } => write!(
                 f,
                 "it names {dot:?}, whose node was closed at {last}, and can never be delivered; \
-                 drop it, and close its own node before it"
+                 drop it, and close its node just before it"
             ),
             Self::TooManyNodes { limit } => TooManyNodes { limit: *limit }.fmt(f),
             Self::TooManyDependencies { limit } => {
@@ -132,18 +136,18 @@ impl<I: fmt::Debug> fmt::Display for AcceptErrorKind<I> {
             }
             Self::TooManySources { limit } => write!(
                 f,
-                "it has to wait, and comes from one source more than {limit}; \
-                 remove a source that has gone, or raise the limit"
+                "it has to wait, and its source is one more than the limit of {limit}; \
+                 remove a source that is gone, or raise the limit"
             ),
             Self::BufferFull { limit } => write!(
                 f,
-                "it has to wait and {limit} messages are held; \
-                 pop what is ready, ask for what is missing, and accept it again later"
+                "it has to wait, and {limit} messages are already held; \
+                 pop what is ready, request what is missing, and accept it again later"
             ),
             Self::BytesFull { limit } => write!(
                 f,
-                "it has to wait and does not fit into the {limit} bytes for those that do; \
-                 pop what is ready, ask for what is missing, and accept it again later"
+                "it has to wait, and exceeds the limit of {limit} bytes held; \
+                 pop what is ready, request what is missing, and accept it again later"
             ),
         }
     }
@@ -153,24 +157,24 @@ impl<I: fmt::Debug> fmt::Display for AcceptErrorKind<I> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventErrorKind {
-    /// An event with this id and another content is held: its author has used the id twice, or a neighbour forges. The
-    /// first is kept. Distrust both, and keep this one as proof.
+    /// An event with this id and different content is held. Its author has used the id twice, or a neighbour forges.
+    /// The first event is kept. Distrust both, and keep this one as proof.
     Equivocation,
-    /// The event names itself as a parent, and could never be delivered. Distrust its sender.
+    /// The event names itself as a parent, so it could never be delivered. Distrust its sender.
     OwnParent,
     /// The event has more parents than the limit. Distrust its sender, or raise the limit.
     TooManyParents {
         /// [`DagLimits::parents`](crate::delivery::DagLimits::parents).
         limit: usize,
     },
-    /// No room for the event, which is nobody's fault. Pop what is ready, get what is missing or forget it, and accept
-    /// this one again later: nothing remembers it.
+    /// There is no room for the event, which is nobody's fault. Pop what is ready, get what is missing or forget it.
+    /// Then accept this event again: nothing remembers it.
     BufferFull {
         /// [`DagLimits::events`](crate::delivery::DagLimits::events).
         limit: usize,
     },
-    /// No room for the parents of the event that are not delivered, which is nobody's fault. Get what is missing or
-    /// forget it, and accept this one again later: nothing remembers it.
+    /// There is no room for links to the undelivered parents of the event, which is nobody's fault. Get what is missing
+    /// or forget it. Then accept this event again: nothing remembers it.
     TooManyLinks {
         /// [`DagLimits::links`](crate::delivery::DagLimits::links).
         limit: usize,
@@ -180,29 +184,31 @@ pub enum EventErrorKind {
 impl fmt::Display for EventErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Equivocation => f.write_str("another content is held; its author has used the id twice"),
+            Self::Equivocation => f.write_str(
+                "different content is held under this id; distrust the author, which has used the id twice",
+            ),
             Self::OwnParent => f.write_str("it names itself as a parent; distrust the sender"),
             Self::TooManyParents { limit } => {
                 write!(f, "more than {limit} parents; distrust the sender, or raise the limit")
             }
             Self::BufferFull { limit } => write!(
                 f,
-                "no room, with a limit of {limit}; \
+                "no room within the limit of {limit} events; \
                  pop what is ready, get what is missing or forget it, and accept it again later"
             ),
             Self::TooManyLinks { limit } => write!(
                 f,
-                "it waits for more parents than the limit of {limit} leaves room for; \
+                "its undelivered parents exceed the limit of {limit} links; \
                  get what is missing or forget it, and accept it again later"
             ),
         }
     }
 }
 
-/// A message that was not made. A sender is as before; the payload comes back.
+/// A message that was not made. The sender is unchanged, and the payload comes back.
 ///
-/// It is the caller's fault if [`Message::new`](crate::Message::new) says it: the causes that were given contradict
-/// each other. It is nobody's if a [`CausalSender`](crate::CausalSender) does.
+/// From [`Message::new`](crate::Message::new) it is the caller's fault: the dependencies contradict each other. From a
+/// [`CausalSender`](crate::CausalSender) it is nobody's fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MessageError<I, P> {
@@ -216,21 +222,21 @@ pub struct MessageError<I, P> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MessageErrorKind<I> {
-    /// A dependency is the message itself, or a later event of its node. Leave it out. Only from `Message::new`.
+    /// A dependency is the message itself, or a later event of its node. Leave it out. Raised only by `Message::new`.
     OwnFuture {
         /// The dependency.
         dependency: Dot<I>,
     },
-    /// Two dependencies are on one node. Name the later one alone. Only from `Message::new`.
+    /// Two dependencies are on one node. Name only the later one. Raised only by `Message::new`.
     Repeated {
         /// The node.
         node: I,
     },
-    /// The node has used its last counter. Continue under a new id. Only from a sender.
+    /// The node has used its last counter. Continue under a new id. Raised only by a sender.
     CounterExhausted,
-    /// More nodes than a message may name have written concurrently. First send messages without content, made by
-    /// [`CausalSender::stamp_part`](crate::CausalSender::stamp_part); or raise the limit here and in the buffers of all
-    /// nodes. Only from a sender.
+    /// More nodes have written concurrently than a message may name. First send messages without content, made by
+    /// [`CausalSender::stamp_part`](crate::CausalSender::stamp_part), or raise the limit here and in the buffers of all
+    /// nodes. Raised only by a sender.
     TooManyDependencies {
         /// The limit, see [`CausalSender::with_dependencies`](crate::CausalSender::with_dependencies).
         limit: usize,
@@ -258,9 +264,9 @@ impl<I: fmt::Debug, P> fmt::Display for MessageError<I, P> {
 
 impl<I: fmt::Debug, P: fmt::Debug> core::error::Error for MessageError<I, P> {}
 
-/// More nodes than a buffer or a roster may know. It is as before.
+/// An excess of nodes over the limit of a buffer or a roster, which is unchanged.
 ///
-/// The limit is too low, or the node that names them is broken or hostile: raise the limit, or distrust that node.
+/// The limit is too low, or the sender that names them is broken or hostile. Raise the limit, or distrust the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TooManyNodes {
@@ -277,17 +283,17 @@ impl fmt::Display for TooManyNodes {
 
 impl core::error::Error for TooManyNodes {}
 
-/// The reason why a [`CausalBuffer`](crate::CausalBuffer) has not closed a node. The buffer is as before.
+/// The reason why a [`CausalBuffer`](crate::CausalBuffer) has not closed a node. The buffer is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseError {
-    /// More of the node is delivered here, so the number is not one that all could have agreed on. It is the fault of
-    /// those that agreed. Agree again: on at least this one.
+    /// A later message of the node is delivered here, so the nodes have agreed on a number that is too low. Agree
+    /// again, on `last` or a higher number.
     Delivered {
-        /// The counter of its last message that is delivered.
+        /// The counter of its last delivered message.
         last: u64,
     },
-    /// The node is not known, and would be one beyond the limit. Raise the limit.
+    /// The node is not known, and would be one more than the limit. Raise the limit.
     TooManyNodes {
         /// [`BufferLimits::nodes`](crate::delivery::BufferLimits::nodes).
         limit: usize,
@@ -298,7 +304,10 @@ impl fmt::Display for CloseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Delivered { last } => {
-                write!(f, "the messages of the node are delivered up to {last}; agree on at least that number")
+                write!(
+                    f,
+                    "messages of the node are delivered up to {last}; agree on that number or a higher one"
+                )
             }
             Self::TooManyNodes { limit } => TooManyNodes { limit }.fmt(f),
         }
@@ -307,16 +316,16 @@ impl fmt::Display for CloseError {
 
 impl core::error::Error for CloseError {}
 
-/// The reason why an acknowledgement was not noted by a [`Stability`](crate::delivery::Stability), which is as before.
+/// The reason why a [`Stability`](crate::delivery::Stability) refused an acknowledgement. The record is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ObserveError<I> {
-    /// It is from a node that is not in the roster. Let it join first, or distrust it.
+    /// The node is not in the roster. Let it join first, or distrust it.
     NotAMember {
         /// The node.
         node: I,
     },
-    /// It names more authors than the limit allows. Distrust the member, or raise the limit.
+    /// The vector names more authors than the limit allows. Distrust the member, or raise the limit.
     TooManyNodes {
         /// The limit of the roster.
         limit: usize,

@@ -1,20 +1,20 @@
-//! The delivered messages that no other delivered or sent one follows: at most one of each node, by node.
+//! The delivered messages that no other delivered or sent message follows: at most one for each node, sorted by node.
 //!
 //! # The problem
 //!
-//! Usually there are few, and then nothing is faster than a short sorted array. But others choose which names enter and
-//! leave, and how many: in a long array each would move all that come after it.
+//! Usually there are few entries, and then nothing is faster than a short sorted array. But others choose which names
+//! enter and leave, and their number. In a long array each change would move all entries after it.
 //!
 //! # The structure
 //!
-//! A sorted array for up to [`FEW`] entries. More are in a tree, until all have gone.
+//! A sorted array for up to [`FEW`] entries. When there are more, all are in a tree until the last one is removed.
 //!
 //! # Invariants
 //!
 //! - FR1: nodes are strictly increasing, and no counter is 0.
 //! - FR2: the array has at most [`FEW`] entries, and none if the tree has any.
 //!
-//! A panic of a caller's `clone`, `cmp` or `drop` loses no entry but one that was to be removed.
+//! A panic of a caller's `clone`, `cmp` or `drop` loses at most the entry that was being removed.
 
 use core::{iter, mem};
 
@@ -23,10 +23,10 @@ use smallvec::SmallVec;
 use crate::compat::BTreeMap;
 use crate::node::NodeId;
 
-/// The most entries that are in the array.
+/// The largest number of entries in the array.
 const FEW: usize = 32;
 
-/// For each node, the counter of its message.
+/// The frontier: for each node, the counter of its message.
 #[derive(Clone, Debug)]
 pub(super) struct Frontier<I> {
     few: SmallVec<[(I, u64); 4]>,
@@ -38,7 +38,7 @@ impl<I> Frontier<I> {
         Self { few: SmallVec::new(), many: BTreeMap::new() }
     }
 
-    /// Returns how many entries there are.
+    /// Returns the number of entries.
     pub(super) fn len(&self) -> usize {
         self.few.len() + self.many.len()
     }
@@ -51,7 +51,7 @@ impl<I> Frontier<I> {
 }
 
 impl<I: NodeId> Frontier<I> {
-    /// Takes out the first entries, at most `count`, in the order of the nodes. Calls nothing of the caller's.
+    /// Removes the first entries, at most `count`, in the order of the nodes. Does not call the caller's code.
     pub(super) fn take_first(&mut self, count: usize) -> impl Iterator<Item = (I, u64)> {
         let few = self.few.drain(..count.min(self.few.len()));
         few.chain(iter::from_fn(|| self.many.pop_first()).take(count))
@@ -62,7 +62,7 @@ impl<I: NodeId> Frontier<I> {
         self.few.binary_search_by(|(known, _)| known.cmp(node))
     }
 
-    /// Adds a message of `node`, or raises the counter of the one that is there. O(log f) for f entries.
+    /// Adds an entry for `node`, or raises the counter of its entry. O(log f) for f entries.
     pub(super) fn raise(&mut self, node: &I, counter: u64) {
         if !self.many.is_empty() {
             return self.raise_in_tree(node, counter);
@@ -71,7 +71,7 @@ impl<I: NodeId> Frontier<I> {
             Ok(index) => self.few[index].1 = counter.max(self.few[index].1),
             Err(index) if self.few.len() < FEW => self.few.insert(index, (node.clone(), counter)),
             Err(_) => {
-                // Copied, not moved: a comparison that panics would lose what is on its way.
+                // Copied, not moved: a comparison that panics would lose the entries being moved.
                 let mut many: BTreeMap<I, u64> = self.few.iter().cloned().collect();
                 many.insert(node.clone(), counter);
                 self.many = many;
@@ -88,7 +88,7 @@ impl<I: NodeId> Frontier<I> {
         }
     }
 
-    /// Takes out the message of `node`, unless its counter is above `counter`. O(log f) for f entries.
+    /// Removes the entry of `node`, unless its counter is above `counter`. O(log f) for f entries.
     #[inline]
     pub(super) fn remove_up_to(&mut self, node: &I, counter: u64) {
         if !self.many.is_empty() {

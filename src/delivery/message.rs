@@ -1,9 +1,9 @@
-//! Messages: what travels between a sender and a buffer.
+//! Messages, which travel from a sender to buffers.
 //!
 //! # Invariants
 //!
-//! - MS1: dependencies are sorted by node, at most one a node.
-//! - MS2: none is on the message's own node.
+//! - MS1: dependencies are sorted by node, with at most one for each node.
+//! - MS2: no dependency is on the node of the message.
 
 use core::fmt;
 
@@ -20,8 +20,8 @@ use crate::version::VersionVector;
 ///                └ and (c, 3), which is implied
 /// ```
 ///
-/// Dependencies are sorted by node, at most one a node and none on the message's own. So a message that cannot ever be
-/// delivered because it depends on itself cannot be made, and equal messages have one representation.
+/// Dependencies are sorted by node. There is at most one for each node, and none on the node of the message. So no
+/// message can depend on itself, and equal messages have one representation.
 ///
 /// # Examples
 ///
@@ -41,18 +41,19 @@ pub struct Message<I, P> {
 }
 
 impl<I: NodeId, P> Message<I, P> {
-    /// Makes a message from its causes, given in any order. O(d log d) for d dependencies.
+    /// Makes a message from its dependencies, given in any order. O(d log d) for d dependencies.
     ///
-    /// Most programs let a [`CausalSender`](crate::CausalSender) do this. Call it where the causes are known already:
-    /// the parents of a commit, the fields of a decoded packet.
+    /// Most programs let a [`CausalSender`](crate::CausalSender) do this. Call it where the dependencies are already
+    /// known: the parents of a commit, the fields of a decoded packet.
     ///
-    /// An earlier event of the message's own node is implied in any case, and is left out.
+    /// A dependency on an earlier event of the message's node is implied, and is left out.
     ///
     /// # Errors
     ///
-    /// The error hands the payload back. [`OwnFuture`](MessageErrorKind::OwnFuture): a dependency is the message
-    /// itself or a later event of its node. [`Repeated`](MessageErrorKind::Repeated): two dependencies on one
-    /// node, of which only the later could be direct.
+    /// The error hands the payload back.
+    ///
+    /// - [`OwnFuture`](MessageErrorKind::OwnFuture): a dependency is the message itself or a later event of its node.
+    /// - [`Repeated`](MessageErrorKind::Repeated): two dependencies are on one node. Only the later could be direct.
     ///
     /// ```
     /// use happens_before::{Dot, Message};
@@ -92,7 +93,7 @@ impl<I: NodeId, P> Message<I, P> {
         Self::naming(dot, frontier.iter().map(|(node, counter)| (node.clone(), counter)), payload)
     }
 
-    /// The same for entries in increasing order of the nodes.
+    /// Makes the message that depends on these entries, which come in increasing order of the nodes.
     pub(super) fn naming(dot: Dot<I>, names: impl Iterator<Item = (I, u64)>, payload: P) -> Self {
         let dependencies = names.filter_map(|(node, counter)| Dot::new(node, counter)).collect();
         Self { dot, dependencies, payload }
@@ -100,7 +101,7 @@ impl<I: NodeId, P> Message<I, P> {
 }
 
 impl<I, P> Message<I, P> {
-    /// Returns the name of the message.
+    /// Returns the dot that names the message.
     pub fn dot(&self) -> &Dot<I> {
         &self.dot
     }
@@ -110,12 +111,12 @@ impl<I, P> Message<I, P> {
         &self.dependencies
     }
 
-    /// Returns what the message carries.
+    /// Returns the payload.
     pub fn payload(&self) -> &P {
         &self.payload
     }
 
-    /// Takes out what the message carries.
+    /// Returns the payload, and drops the rest of the message.
     pub fn into_payload(self) -> P {
         self.payload
     }
@@ -126,13 +127,13 @@ impl<I, P> Message<I, P> {
         Message { dot: self.dot, dependencies: self.dependencies, payload }
     }
 
-    /// Returns the message with a payload made of its own.
+    /// Returns the message with a payload made from the payload it had.
     pub(crate) fn map_payload<Q>(self, make: impl FnOnce(P) -> Q) -> Message<I, Q> {
         Message { dot: self.dot, dependencies: self.dependencies, payload: make(self.payload) }
     }
 
-    /// Returns the cause of this index, as node and counter: first the dependencies, then the sender's previous
-    /// message, whose counter is 0 if there is none.
+    /// Returns the cause with this index, as node and counter. The dependencies come first, then the sender's previous
+    /// message, with counter 0 if there is none.
     pub(super) fn cause(&self, index: usize) -> Option<(&I, u64)> {
         match self.dependencies.get(index) {
             Some(dependency) => Some((dependency.node(), dependency.counter())),
@@ -140,7 +141,7 @@ impl<I, P> Message<I, P> {
         }
     }
 
-    /// Returns the sender's previous message, whose counter is 0 if there is none.
+    /// Returns the sender's previous message, with counter 0 if there is none.
     pub(super) fn previous(&self) -> (&I, u64) {
         (self.dot.node(), self.dot.counter() - 1)
     }

@@ -2,10 +2,10 @@
 //!
 //! # Invariants
 //!
-//! - CS1: the frontier holds no dot of the own node.
+//! - CS1: the frontier holds no dot of the sender's node.
 //!
-//! A panic of an id's `clone`, `cmp` or `drop` never makes a later message name too little: names enter the frontier
-//! before others leave it, and a number is used only when its message is complete.
+//! The `clone`, `cmp` and `drop` of an id may panic. No later message names too little because of that: names enter the
+//! frontier before others leave it, and a number is used only when its message is complete.
 
 use crate::delivery::BufferLimits;
 use crate::delivery::error::{MessageError, MessageErrorKind};
@@ -14,40 +14,41 @@ use crate::delivery::message::Message;
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
-/// The sender of a node: numbers its messages, and names what each depends on.
+/// The sender of a node: numbers its messages, and names the dependencies of each.
 ///
-/// Hand every message that the node's [`CausalBuffer`](crate::CausalBuffer) delivers to
-/// [`observe`](Self::observe), the node's own messages too. They go through the node's own buffer like all
-/// others.
+/// Hand every message that the node's [`CausalBuffer`](crate::CausalBuffer) delivers to [`observe`](Self::observe), the
+/// node's own messages too: they go through its buffer like all others.
 ///
 /// There is no `Clone`: two copies would give the same dot to different messages.
 ///
 /// # The algorithm
 ///
-/// The sender keeps the *frontier*: the delivered messages that no other delivered or sent one follows.
+/// The sender keeps the *frontier*: the delivered messages that no other delivered or sent message follows.
 ///
-/// 1. A message m is delivered here ([`observe`](Self::observe)): what m names leaves the frontier, and so does the
-///    previous message of m's sender; m enters.
-/// 2. A message is sent ([`stamp`](Self::stamp)): it names the whole frontier. It now follows all of that, so the
-///    frontier is empty; the message itself is implied in the node's next one.
+/// 1. When a message m is delivered ([`observe`](Self::observe)), all that m names leaves the frontier, and so does the
+///    previous message of m's sender. Then m enters.
+/// 2. A message that is sent ([`stamp`](Self::stamp)) names the whole frontier. It follows all of it, so the frontier
+///    is empty then. The message itself is implied by the node's next one.
 ///
-/// Delivery is causal, so everything that m follows was delivered before m, and the frontier is exact: no name that a
-/// message carries follows from another one (Prakash, Raynal, Singhal 1997, sections 4 and 5).
+/// Delivery is causal, so everything that m follows was delivered before m. Therefore the frontier is exact: no name in
+/// a message is implied by another one (Prakash, Raynal, Singhal 1997, sections 4 and 5).
 ///
 /// The frontier is as wide as the number of nodes that have written concurrently. Receivers refuse a message with more
-/// names than [`BufferLimits::dependencies`], so the sender has the same limit and does not make one. No name can be
-/// left out, but names can be spread: a node's own earlier message is implied, so a message without content can name a
-/// part of the frontier first ([`stamp_part`](Self::stamp_part)).
+/// names than [`BufferLimits::dependencies`], so the sender has the same limit and makes no such message. No name can
+/// be left out, but names can be spread over messages: a node's previous message is implied. So a message without
+/// content can name a part of the frontier first ([`stamp_part`](Self::stamp_part)).
 ///
 /// # What must survive a restart
 ///
-/// Every message stamped, **stored as a whole before it leaves the node**, until someone else has it: its number
-/// is used, so if it were lost, all later messages of this node would be held back everywhere, waiting for it. With it
-/// the [`counter`](Self::counter) and the [`frontier`](Self::frontier). After a restart, accept the stored messages
-/// that the node's own buffer has not delivered, and send them again; that does no harm.
+/// - Every message stamped, **stored whole before it leaves the node**, until another node has it. Its number is used:
+/// if it were lost, all later messages of this node would be held back everywhere.
+/// - With it the [`counter`](Self::counter) and the [`frontier`](Self::frontier).
 ///
-/// A node that has lost its counter comes back under a new id: a number used twice is taken for a duplicate
-/// elsewhere, and lost. The old id is [closed](crate::CausalBuffer::close).
+/// After a restart, accept the stored messages that the node's buffer has not delivered, and send them again. Sending
+/// twice does no harm.
+///
+/// A node that has lost its counter comes back under a new id. If it used a number twice, others would drop the second
+/// message as a duplicate. The old id is [closed](crate::CausalBuffer::close).
 ///
 /// # Examples
 ///
@@ -85,8 +86,8 @@ impl<I: NodeId> CausalSender<I> {
 
     /// Continues the work of an earlier sender of `node` from what it has saved.
     ///
-    /// If the frontier was not saved, the vector of all that is delivered serves as well: it names more than
-    /// is needed, once.
+    /// If the frontier was not saved, pass the vector of all delivered messages: the next message then names more than
+    /// it needs to, once.
     #[must_use]
     pub fn resume(node: I, counter: u64, frontier: VersionVector<I>) -> Self {
         let mut sender = Self::new(node);
@@ -95,11 +96,11 @@ impl<I: NodeId> CausalSender<I> {
         sender
     }
 
-    /// Sets how many dependencies a message may have; 0 counts as 1. The default is that of
+    /// Sets the limit on the dependencies of a message; 0 counts as 1. The default is that of
     /// [`BufferLimits::dependencies`].
     ///
-    /// It must not be larger than the limit of any buffer in the group: a message with more dependencies is refused
-    /// there for ever, and everything later from this node waits for it.
+    /// It must not be larger than the limit of any buffer in the group. A message with more dependencies is refused
+    /// there for ever, and every later message of this node waits for it.
     #[must_use]
     pub fn with_dependencies(mut self, limit: usize) -> Self {
         self.dependencies = limit.max(1);
@@ -116,7 +117,7 @@ impl<I: NodeId> CausalSender<I> {
         self.counter
     }
 
-    /// Returns the dependencies of the next message: a copy. O(f) for f concurrent heads.
+    /// Returns a copy of the dependencies of the next message. O(f) for f concurrent heads.
     pub fn frontier(&self) -> VersionVector<I> {
         self.frontier.iter().map(|(node, counter)| (node.clone(), counter)).collect()
     }
@@ -124,13 +125,13 @@ impl<I: NodeId> CausalSender<I> {
     /// Makes the node's next message, which depends on everything delivered here so far. O(f) for f concurrent
     /// heads.
     ///
-    /// The number is used from now on, whether the message is sent or not: a message that is dropped holds back
-    /// everything later from this node, everywhere.
+    /// The number counts as used, whether the message is sent or not. A message that is dropped holds back every later
+    /// message of this node, everywhere.
     ///
     /// # Errors
     ///
-    /// [`MessageError`], with the payload in it; the sender is unchanged, and its [`kind`](MessageErrorKind) says what
-    /// to do.
+    /// [`MessageError`], with the payload in it. The sender is unchanged. The [`kind`](MessageErrorKind) of the error
+    /// says what to do.
     pub fn stamp<P>(&mut self, payload: P) -> Result<Message<I, P>, MessageError<I, P>> {
         if self.frontier.len() > self.dependencies {
             let kind = MessageErrorKind::TooManyDependencies { limit: self.dependencies };
@@ -139,11 +140,12 @@ impl<I: NodeId> CausalSender<I> {
         self.stamp_part(payload)
     }
 
-    /// Makes the node's next message, which depends on as much of what was delivered here as its limit of dependencies
-    /// allows; the rest is left to the messages after it. O(d log f) for d dependencies and f concurrent heads.
+    /// Makes the node's next message, which names as much of the frontier as the limit of dependencies allows. The rest
+    /// is left to later messages. O(d log f) for d dependencies and f concurrent heads.
     ///
-    /// For a message *without content*, where [`stamp`](Self::stamp) refuses one because more nodes than the limit have
-    /// written concurrently. The message after it implies what this one names, so repeat it until `stamp` succeeds:
+    /// Use it for messages *without content*, when [`stamp`](Self::stamp) refuses because more nodes than the limit
+    /// have written concurrently. The next message implies all that this one names, so repeat it until `stamp`
+    /// succeeds:
     ///
     /// ```
     /// use happens_before::{CausalSender, Dot, Message};
@@ -171,7 +173,7 @@ impl<I: NodeId> CausalSender<I> {
         let Some(dot) = dot else {
             return Err(MessageError { payload, kind: MessageErrorKind::CounterExhausted });
         };
-        // No code of the caller's from here on.
+        // From here on the caller's code is not called.
         self.counter = dot.counter();
         let names = self.frontier.take_first(self.dependencies);
         Ok(Message::naming(dot, names, payload))
@@ -181,7 +183,7 @@ impl<I: NodeId> CausalSender<I> {
     pub fn observe<P>(&mut self, message: &Message<I, P>) {
         let dot = message.dot();
         if *dot.node() == self.node {
-            // Counted when it was stamped; or now, after a restart with an old counter.
+            // It was counted when it was stamped. After a restart with an old counter it is counted now.
             self.counter = self.counter.max(dot.counter());
         } else {
             self.frontier.raise(dot.node(), dot.counter());
@@ -191,8 +193,8 @@ impl<I: NodeId> CausalSender<I> {
         }
     }
 
-    /// Notes that the node has everything that `vector` names, from a snapshot: the next message depends on it.
-    /// O(n log f) for n entries.
+    /// Notes that the node has received everything up to `vector` in a snapshot. The next message depends on it. O(n
+    /// log f) for n entries.
     ///
     /// Call it together with [`CausalBuffer::advance_to`](crate::CausalBuffer::advance_to).
     pub fn advance_to(&mut self, vector: &VersionVector<I>) {
@@ -205,7 +207,7 @@ impl<I: NodeId> CausalSender<I> {
         }
     }
 
-    /// Makes the message that [`stamp`](Self::stamp) would make, without using its number.
+    /// Makes the message that [`stamp`](Self::stamp) would make, without using up a number.
     pub(crate) fn preview<P>(&self, dot: Dot<I>, payload: P) -> Message<I, P> {
         Message::naming(dot, self.frontier.iter().map(|(node, counter)| (node.clone(), counter)), payload)
     }
@@ -214,7 +216,7 @@ impl<I: NodeId> CausalSender<I> {
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         if self.frontier.iter().any(|(node, _)| *node == self.node) {
-            return Err("CS1: the frontier holds no dot of the own node");
+            return Err("CS1: the frontier holds no dot of the sender's node");
         }
         self.frontier.validate()
     }

@@ -1,14 +1,14 @@
-//! Stability: what every member of a group is known to have.
+//! Stability: the events that every member of a group is known to have.
 //!
 //! # Invariants
 //!
-//! - ST1: members are strictly increasing, and every column has one counter for each.
-//! - ST2: if there are members, what is stable is the lowest counter of the column, and it is counted how many are
-//!   there.
+//! - ST1: members are strictly increasing, and every column has one counter for each member.
+//! - ST2: if there are members, the stable counter of a column is its lowest one, and the members at that counter are
+//!   counted.
 //!
-//! The ids' `clone`, `cmp` and `drop` may panic. Both invariants hold after a panic that was caught. A vector may have
-//! been noted in part then, as if it had been a part, and what has become stable by that is not returned:
-//! [`stable`](Stability::stable) tells it.
+//! The `clone`, `cmp` and `drop` of an id may panic. Both invariants hold after a panic that was caught. Then a vector
+//! may have been noted in part, and what became stable by that is not returned; [`stable`](Stability::stable) includes
+//! it.
 
 use core::{iter, mem};
 
@@ -17,26 +17,29 @@ use crate::delivery::error::{ObserveError, TooManyNodes};
 use crate::node::{Dot, NodeId};
 use crate::version::VersionVector;
 
-/// A record of what every member of an explicit roster is known to have.
+/// A record of the events that each member of a group is known to have.
 ///
 /// # The problem
 ///
-/// A node keeps what it has delivered for members that may still lack it, and marks what is deleted instead of
-/// forgetting it, because a concurrent change may still name it. When may it forget?
+/// A node keeps delivered messages for members that may still lack them. It keeps a mark for each deleted item, because
+/// a concurrent change may still name the item. Without a rule for when they may go, both grow for ever. A time-out is
+/// no such rule: a member may be silent for longer.
 ///
-/// | | when | what may be forgotten |
+/// There are two rules, for two moments:
+///
+/// | the event is | when | and the node may forget |
 /// |---|---|---|
 /// | *stable* | every member has the event | its message: nobody will ask for it |
-/// | *causally stable*, at a node | and all that is still to be delivered there follows the event | its mark: nothing concurrent will come |
+/// | *causally stable*, at a node | also, every event still to be delivered there follows it | its mark: nothing concurrent will come |
 ///
-/// The second comes later. Before a member had the event, it may have sent something concurrent, which may still be on
-/// its way. But that is among what it had sent when it acknowledged the event; so once all is delivered that members
-/// were known to have when the event was found to be stable, the event is causally stable.
+/// The second moment comes later. Before a member had the event, it may have sent a concurrent one, which may still be
+/// on its way. But it had sent that one before it acknowledged the event. So take all that members are known to have
+/// when the event is found to be stable. Once all of that is delivered, the event is causally stable.
 ///
 /// # The structure
 ///
-/// For every author there is a column: the counter up to which each member has acknowledged the author's events. The
-/// lowest counter of the column is *stable*.
+/// Every author has a column. It gives, for each member, the counter up to which the member has acknowledged the
+/// author's events. The lowest counter of the column is *stable*.
 ///
 /// ```text
 ///              author a   b   c
@@ -46,20 +49,21 @@ use crate::version::VersionVector;
 ///   stable            5   2   4        held back: a by b; b by a and c
 /// ```
 ///
-/// Each column knows its lowest counter and how many members are there. Only when the last of them moves up, the column
-/// is searched for the next one.
+/// Each column stores its lowest counter and the number of members at it. The column is searched for the next lowest
+/// counter only when the last of these members moves up.
 ///
-/// For causal stability a *mark* is set: what is stable, and the highest counters of all columns, at one moment. When
-/// those are delivered, what is in the mark is causally stable, and the next mark is set.
+/// For causal stability the record takes a *mark*: the stable counters and the highest counters of all columns at one
+/// moment. When the highest counters are delivered, the stable counters of the mark are causally stable, and the next
+/// mark is taken.
 ///
 /// # Rules
 ///
-/// 1. The roster is explicit: a vector from anyone else is refused. Otherwise a node that nobody waits for could be
-///    waited for, or one that must be waited for be forgotten.
-/// 2. An author whom a member has not named counts as 0 there.
+/// 1. The roster is explicit: a vector from any other node is refused. A roster guessed from traffic would wait for
+///    strangers, or not wait for silent members.
+/// 2. An author that a member has not named counts as 0 for that member.
 /// 3. A vector that goes back changes nothing: acknowledgements overtake each other on a network.
-/// 4. What is stable stays so. A member that joins starts with everything that is stable, because that may be
-///    forgotten already: it gets it from a snapshot, which must be taken after it has joined.
+/// 4. What is stable stays stable. A member that joins counts as having everything that is stable, because others may
+///    have forgotten it. The member gets it from a snapshot, which must be taken after the join.
 /// 5. A silent member holds everything back until it speaks or is removed.
 ///
 /// # Sources
@@ -69,7 +73,8 @@ use crate::version::VersionVector;
 ///
 /// # Cost
 ///
-/// In the costs below n is the number of members, m the number of authors that were ever named. Memory: 8 n m bytes.
+/// In the costs below, n is the number of members, and m is the number of authors that were ever named. Memory: 8 n m
+/// bytes.
 ///
 /// # Examples
 ///
@@ -84,7 +89,7 @@ use crate::version::VersionVector;
 /// assert_eq!(stability.stable(), VersionVector::new());
 /// assert!(stability.held_back_by(&Dot::new("a", 1).unwrap()).eq(&["c"]));
 ///
-/// // What has become stable, and may be forgotten:
+/// // These have become stable, and may be forgotten:
 /// assert_eq!(stability.observe(&"c", &vector(6, 2))?, vector(5, 2));
 /// assert!(stability.held_back_by(&Dot::new("a", 7).unwrap()).eq(&["b", "c"]));
 ///
@@ -97,12 +102,12 @@ pub struct Stability<I> {
     members: Vec<I>,
     columns: BTreeMap<I, Column>,
     limit: usize,
-    /// The vector that will be causally stable when all that members were known to have is delivered.
+    /// The vector that becomes causally stable next.
     mark: Option<Mark<I>>,
     causally_stable: VersionVector<I>,
 }
 
-/// The knowledge of one moment.
+/// The counters of one moment: `stable` is causally stable once `highest` is delivered.
 #[derive(Clone, Debug)]
 struct Mark<I> {
     stable: VersionVector<I>,
@@ -112,34 +117,34 @@ struct Mark<I> {
 /// The acknowledgements of the events of one author.
 #[derive(Clone, Debug)]
 struct Column {
-    /// By each member, in their order.
+    /// The counter of each member, in their order.
     counters: Vec<u64>,
     stable: u64,
-    /// Number of members that have acknowledged no more than what is stable.
+    /// Number of members whose counter is `stable`.
     lowest: usize,
 }
 
 impl Column {
-    /// Finds the lowest counter, if no member is where the lowest was. Returns it if it has moved. O(n) then.
+    /// Finds the lowest counter again if no member is at the old one, and returns it if it has moved. O(n) then.
     fn find_lowest(&mut self) -> Option<u64> {
         if self.lowest > 0 {
             return None;
         }
         let stable = *self.counters.iter().min()?;
         self.lowest = self.counters.iter().filter(|&&counter| counter == stable).count();
-        // Without members, and then with one, the lowest may be where it was.
+        // After a time without members, the first one may be at the old counter.
         (mem::replace(&mut self.stable, stable) < stable).then_some(stable)
     }
 }
 
 impl<I: NodeId> Stability<I> {
-    /// Starts with these members, who have acknowledged nothing.
+    /// Makes a record for these members, which have acknowledged nothing.
     ///
-    /// `limit` bounds the authors that members may name, and the members.
+    /// `limit` is the limit on the members, and also on the authors that they may name.
     ///
     /// # Errors
     ///
-    /// [`TooManyNodes`] if there are more members than that.
+    /// [`TooManyNodes`] if there are more members than `limit`.
     pub fn new(members: impl IntoIterator<Item = I>, limit: usize) -> Result<Self, TooManyNodes> {
         let mut members: Vec<I> = members.into_iter().collect();
         members.sort_unstable();
@@ -166,7 +171,7 @@ impl<I: NodeId> Stability<I> {
         self.members.binary_search(node).is_ok()
     }
 
-    /// Returns what every member has: a copy. O(m).
+    /// Returns a copy of the vector of what every member has. O(m).
     pub fn stable(&self) -> VersionVector<I> {
         self.columns.iter().map(|(author, column)| (author.clone(), column.stable)).collect()
     }
@@ -187,17 +192,17 @@ impl<I: NodeId> Stability<I> {
         self.columns.get(author).and_then(|column| column.counters.iter().max().copied()).unwrap_or(0)
     }
 
-    /// Returns what is causally stable at a node that has delivered `delivered`: whatever is delivered there from now
-    /// on follows it. The marks of what is deleted may be forgotten up to here, and the metadata that only tells what
-    /// is concurrent (Baquero et al.).
+    /// Returns what is causally stable at a node that has delivered `delivered`: every event delivered there from now
+    /// on follows it. Deletion marks at or below it may go, and so may metadata that only tells which events are
+    /// concurrent (Baquero et al.).
     ///
-    /// It grows with the calls, one after every delivery, say; a call now and then is enough, but it always lags one
-    /// call behind at least. O(m), and O(n m) for those calls that find it grown. After a restart it starts again from
-    /// nothing.
+    /// The vector grows only with calls, and always lags at least one call. Call it after every delivery, or from time
+    /// to time. O(m), and O(n m) for calls that find it grown. After a restart it starts empty.
     ///
-    /// A member that claims to have what was never sent stops it until it is removed. One that is
-    /// [removed](Self::remove) is not waited for any longer, and what it had sent may still be accepted by members that
-    /// have not removed it, and come from them. So after a removal do not call this before all have removed it, and
+    /// A member that claims events that were never sent stops the vector until it is removed.
+    ///
+    /// A [removed](Self::remove) member is no longer waited for. But members that have not removed it yet may still
+    /// accept its events and pass them on. So after a removal, do not call this before all members have removed it and
     /// have acknowledged something since.
     ///
     /// ```
@@ -206,7 +211,7 @@ impl<I: NodeId> Stability<I> {
     ///
     /// let vector = |a, b| VersionVector::from_iter([("a", a), ("b", b)]);
     /// let mut stability = Stability::new(["a", "b"], 16)?;
-    /// // Node a has sent a deletion, which b has. Before b had it, b has sent something, which a has not.
+    /// // Node a has sent a deletion, which b has. Before b had it, b sent an event that a lacks.
     /// stability.observe(&"a", &vector(1, 0))?;
     /// stability.observe(&"b", &vector(1, 1))?;
     /// assert_eq!(stability.stable(), vector(1, 0));
@@ -228,7 +233,7 @@ impl<I: NodeId> Stability<I> {
         &self.causally_stable
     }
 
-    /// Names the members that have not acknowledged `dot`, in their order; none if it is stable. O(n).
+    /// Visits the members that have not acknowledged `dot`, in their order; none if it is stable. O(n).
     pub fn held_back_by(&self, dot: &Dot<I>) -> impl Iterator<Item = &I> + use<'_, I> {
         let column = self.columns.get(dot.node());
         let needed = dot.counter();
@@ -238,16 +243,16 @@ impl<I: NodeId> Stability<I> {
         })
     }
 
-    /// Notes that `member` has everything that `vector` names, and returns what has become stable by that: the new
-    /// counters, of those authors alone where there is a change.
+    /// Notes that `member` has everything up to `vector`, and returns what has become stable by that: the new counters
+    /// of the authors with a change.
     ///
-    /// The vector may be a part, such as what has changed since the last one. O(log m) for each of its entries, and
-    /// O(n) for each that moves what is stable, or is the first of its author. Entries that are not in the vector cost
-    /// nothing.
+    /// The vector may contain only the entries that have changed since the last one. O(log m) for each of its entries,
+    /// and O(n) for each that moves a stable counter or is the first of its author. Entries that are not in the vector
+    /// cost nothing.
     ///
     /// # Errors
     ///
-    /// [`ObserveError`]; nothing is noted then.
+    /// [`ObserveError`]. Nothing is noted then.
     pub fn observe(
         &mut self,
         member: &I,
@@ -263,15 +268,15 @@ impl<I: NodeId> Stability<I> {
             .collect())
     }
 
-    /// Adds a new member, which has everything that `vector` names and everything that is stable.
+    /// Adds a new member, which has everything up to `vector` and everything that is stable.
     ///
-    /// **Only then take the snapshot that it starts from**: it lacks nothing, because what is stable now is in there,
-    /// and what becomes stable later has waited for it. Nothing is lowered. A node that is a member already is
-    /// observed. O(n m).
+    /// **Take the snapshot that it starts from after this call.** Then it lacks nothing: the snapshot contains what is
+    /// stable now, and what becomes stable later waits for the new member. No counter goes down. For a node that is
+    /// already a member, this is like [`observe`](Self::observe). O(n m).
     ///
     /// # Errors
     ///
-    /// [`TooManyNodes`] beyond the limit; nothing is changed then.
+    /// [`TooManyNodes`] beyond the limit. The record is unchanged.
     ///
     /// ```
     /// use happens_before::VersionVector;
@@ -305,13 +310,13 @@ impl<I: NodeId> Stability<I> {
         Ok(())
     }
 
-    /// Forgets a member, for good or until it joins again, and returns what has become stable by that. O(n m).
+    /// Removes a member, for good or until it joins again, and returns what has become stable by that. O(n m).
     ///
-    /// Nothing if it was no member. After the last member, all stays as stable as it was.
+    /// Returns an empty vector if the node was no member. When the last member is removed, no stable counter changes.
     pub fn remove(&mut self, member: &I) -> VersionVector<I> {
         let Ok(at) = self.members.binary_search(member) else { return VersionVector::new() };
-        self.mark = None; // what it alone has claimed may never come
-        // It is dropped at the end, and the authors are cloned after the change: both may panic.
+        self.mark = None; // events that only this member has claimed may never come
+        // The member is dropped at the end, and the authors are cloned after the change: both may panic.
         let _gone = self.members.remove(at);
         let moved = self.columns.values_mut().map(|column| {
             if column.counters.remove(at) == column.stable {
@@ -333,8 +338,8 @@ impl<I: NodeId> Stability<I> {
         Ok(())
     }
 
-    /// Notes that the member at `at` has the events of `author` up to `counter`; returns how far they are stable, if
-    /// that has moved.
+    /// Notes that the member with the index `at` has the events of `author` up to `counter`. Returns the stable counter
+    /// of the author if it has moved.
     fn raise(&mut self, at: usize, author: &I, counter: u64) -> Option<u64> {
         if !self.columns.contains_key(author) {
             let counters: Vec<u64> = self.members.iter().map(|_| 0).collect();
@@ -353,7 +358,7 @@ impl<I: NodeId> Stability<I> {
         column.find_lowest()
     }
 
-    /// Checks the invariants of the module's opening comment and says which one is broken. O(n m).
+    /// Checks the invariants of the module's opening comment, and names a broken one. O(n m).
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         if !self.members.is_sorted_by(|a, b| a < b)

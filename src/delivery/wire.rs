@@ -1,11 +1,11 @@
-//! The header of a message in bytes: what it depends on and its dot, in the format of [`codec`](crate::codec).
+//! The header of a message in bytes: its dependencies and its dot, in the format of [`codec`](crate::codec).
 //!
 //! | part | form |
 //! |---|---|
 //! | dependencies | a version vector with an entry for each |
 //! | dot | a dot |
 //!
-//! The payload is the application's own; it usually follows the header up to the end of the packet.
+//! The payload belongs to the application. Usually it follows the header, up to the end of the packet.
 
 use crate::codec::{Decode, DecodeError, DecodeErrorKind, DecodeId, EncodeId, Reader, Writer, put_entries};
 use crate::node::Dot;
@@ -14,7 +14,7 @@ use crate::version::VersionVector;
 use super::Message;
 
 impl<I: EncodeId, P> Message<I, P> {
-    /// Writes all but the payload. O(d) for d dependencies.
+    /// Writes the header: everything but the payload. O(d) for d dependencies.
     ///
     /// # Examples
     ///
@@ -43,13 +43,13 @@ impl<I: EncodeId, P> Message<I, P> {
 }
 
 impl<I: DecodeId> Message<I, ()> {
-    /// Reads what [`encode_header`](Self::encode_header) writes; the payload, with
-    /// [`with_payload`](Self::with_payload), is up to the caller. O(d) for d dependencies.
+    /// Reads a header written by [`encode_header`](Self::encode_header). The caller adds the payload by
+    /// [`with_payload`](Self::with_payload). O(d) for d dependencies.
     ///
     /// # Errors
     ///
-    /// [`DecodeError`]; [`OwnDependency`](DecodeErrorKind::OwnDependency) if the message depends on its own node,
-    /// which it never says, since its own previous message is implied.
+    /// [`DecodeError`]. Its kind is [`OwnDependency`](DecodeErrorKind::OwnDependency) if the message names a dependency
+    /// on its own node, which no encoder writes because the previous message is implied.
     pub fn decode_header(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let dependencies = VersionVector::decode(reader)?;
         let dot_at = reader.at();

@@ -1,4 +1,4 @@
-//! Asking for missing messages: the ranges, the member, and the time of the next request.
+//! Requests for missing messages: the ranges, the member to ask, and the time of the next request.
 
 use core::iter;
 
@@ -18,14 +18,14 @@ struct Missing<'a, I> {
     last: u64,
     /// The highest counter for which there is room.
     room_up_to: u64,
-    /// The counters of those that are held back, in order.
+    /// The counters of the messages that are held back, in order.
     held: &'a [u64],
 }
 
 impl<I: DecodeId> Endpoint<I> {
-    /// Asks for what is missing of those authors for whom it is time.
+    /// Requests the missing messages of each author whose inquiry is due.
     ///
-    /// One member is asked at a time for the messages of an author, and an inquiry in which nobody can help ends: it begins
+    /// One member at a time is asked for the messages of an author. An inquiry ends when no member can help. It begins
     /// again when a member claims more, or when there is room for more.
     pub(super) fn ask_for_missing(&mut self) {
         let stopwatch = self.stopwatch;
@@ -67,11 +67,12 @@ impl<I: DecodeId> Endpoint<I> {
 }
 
 impl<I: DecodeId> Missing<'_, I> {
-    /// Chooses the member to ask, of those that can help, of whose messages `claimed` says how many they have:
+    /// Chooses the member to ask among those that can help. `claimed` returns the counter up to which a member claims
+    /// to have messages.
     ///
     /// | asked last | asked next |
     /// |---|---|
-    /// | nobody | the author, else the first member |
+    /// | none | the author, else the first member |
     /// | a member | the first after it in the order of ids, else the first of all |
     fn member_to_ask<'m>(
         &self,
@@ -90,14 +91,14 @@ impl<I: DecodeId> Missing<'_, I> {
         preferred.or_else(|| able().next())
     }
 
-    /// Returns whether one who has the messages up to `claimed` has some that are missing.
+    /// Returns whether a member with the messages up to `claimed` has some that are missing here.
     fn has_some(&self, claimed: u64) -> bool {
         let end = claimed.min(self.room_up_to);
         let held = self.held.partition_point(|&counter| counter <= end);
         end.saturating_sub(self.last) > held as u64
     }
 
-    /// Returns the ranges that are missing, in order, of one who has the messages up to `claimed`.
+    /// Returns the missing ranges, in order, that a member with the messages up to `claimed` has.
     fn ranges(&self, claimed: u64) -> Vec<DotRange<I>> {
         let end = claimed.min(self.room_up_to);
         let mut before = self.last;

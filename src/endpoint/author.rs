@@ -1,5 +1,5 @@
-//! The state that an endpoint keeps of each node that is or was a member: its messages, and the inquiry about those
-//! that are missing.
+//! The state that an endpoint keeps for each node that is or was a member: its messages, and the inquiry about missing
+//! ones.
 
 use crate::compat::Vec;
 
@@ -8,14 +8,14 @@ use super::frame::Frame;
 use super::retransmission_log::RetransmissionLog;
 use super::timer::{BackOff, Stopwatch};
 
-/// The state kept of the messages of one node.
+/// The state kept for the messages of one node.
 #[derive(Debug)]
 pub(super) struct Author<I> {
-    /// The messages that others may still need. Its end is the node's entry in the own vector.
+    /// The messages that others may still need. The end of this log is the author's entry in our vector.
     pub(super) log: RetransmissionLog,
-    /// How many bytes of its messages are in the buffer.
+    /// The bytes of the author's messages that are in the buffer.
     pub(super) held_bytes: usize,
-    /// The revision of the own vector with which the node's entry has last changed.
+    /// The revision of our vector at which the author's entry last changed.
     pub(super) changed_at: u64,
     /// The highest counter that a member claims to have.
     pub(super) claimed: u64,
@@ -26,12 +26,12 @@ pub(super) struct Author<I> {
 /// An inquiry about the missing messages of one author.
 #[derive(Debug)]
 pub(super) struct Inquiry<I> {
-    /// When to ask next.
+    /// The time of the next request.
     pub(super) at: u64,
     pub(super) back_off: BackOff,
     /// The member that was asked last.
     pub(super) asked: Option<I>,
-    /// The highest counter that it was asked for.
+    /// The highest counter that this member was asked for.
     pub(super) up_to: u64,
 }
 
@@ -40,7 +40,7 @@ impl<I> Author<I> {
         Self { log, held_bytes: 0, changed_at, claimed: 0, inquiry: None }
     }
 
-    /// Starts an inquiry, if others have messages of the author for which there is room here.
+    /// Starts an inquiry if others have messages of the author for which there is room here.
     pub(super) fn look_for(&mut self, stopwatch: &Stopwatch, config: &EndpointConfig) {
         let has_room = (self.log.len() as u64) < config.window;
         if self.inquiry.is_none() && self.claimed > self.log.last() && has_room {
@@ -49,7 +49,8 @@ impl<I> Author<I> {
         }
     }
 
-    /// Notes that the message with this counter has come. If it was asked for, the rest may be on its way.
+    /// Notes that the message with this counter has arrived. If it was requested, the other requested ones may be on
+    /// their way, so the next request waits.
     pub(super) fn found(&mut self, counter: u64, stopwatch: &Stopwatch, config: &EndpointConfig) {
         if let Some(inquiry) = self.inquiry.as_mut().filter(|inquiry| counter <= inquiry.up_to) {
             inquiry.back_off = BackOff::default();
@@ -57,8 +58,8 @@ impl<I> Author<I> {
         }
     }
 
-    /// Moves the frame of the next message into the log, unless it is the node's own and there already, and returns a copy
-    /// of its payload.
+    /// Moves the frame of the next message into the log, and returns a copy of its payload. A frame of this node is in
+    /// the log already.
     pub(super) fn deliver(&mut self, counter: u64, frame: Option<Frame>) -> Vec<u8> {
         if let Some(frame) = frame {
             self.held_bytes = self.held_bytes.saturating_sub(frame.bytes().len());

@@ -1,17 +1,21 @@
-//! The sizes and times that the owner of an endpoint chooses.
+//! Sizes and times that the owner of an endpoint chooses.
 
 use crate::delivery::BufferLimits;
 
 /// Sizes and times of an [`Endpoint`](crate::Endpoint).
 ///
-/// All nodes of a group take the same `window`, `window_bytes` and `nodes`; the rest may differ. A node with a larger window
-/// than others is slowed down by theirs. A message longer than the `window_bytes` of another node, and a vector that names
-/// more than its `nodes`, are refused there for ever, and nothing tells the sender.
+/// All nodes of a group use the same `window`, `window_bytes` and `nodes`. The rest may differ. The smaller windows of
+/// others slow a node down. A message longer than the `window_bytes` of a receiver is refused there for ever, and so is
+/// a vector that names more than its `nodes`. The sender is not told.
 ///
 /// # Memory
 ///
-/// For each node, at most `window` messages, delivered or held back, that take `window_bytes` and one longest message
-/// as they travel, each kept once; a few hundred bytes; and 8 bytes for each pair of an author and a member.
+/// For each node, an endpoint keeps:
+///
+/// - at most `window` messages, delivered or held back, each once; in the bytes of packets they take at most
+///   `window_bytes` and one longest message;
+/// - a few hundred bytes;
+/// - 8 bytes for each pair of an author and a member.
 ///
 /// # Examples
 ///
@@ -22,29 +26,29 @@ use crate::delivery::BufferLimits;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndpointConfig {
-    /// The number of messages of one author that may be on their way: not yet known to be delivered everywhere. 0 counts
-    /// as 1; the default is 1,024.
+    /// Limit on the messages of one author that are on their way: not yet known to be delivered everywhere. 0 counts as
+    /// 1; the default is 1,024.
     pub window: u64,
-    /// The bytes that those may take, and so the greatest length of one; the default is 1 MiB. A message names up to all
-    /// other nodes, each with a counter, beside its payload.
+    /// Limit on the bytes of the messages of one author that are on their way, and so on the length of one; the default
+    /// is 1 MiB. In addition to its payload, a message may name all other nodes, each with a counter.
     pub window_bytes: usize,
-    /// The number of nodes that may ever be in the group, with those that have left; one that comes back under a new id
-    /// counts again. The default is 256. A group that needs more restarts all its nodes with a larger number before the
-    /// next one is admitted.
+    /// Limit on the nodes that are or were in the group; the default is 256. A node that comes back under a new id
+    /// counts again. A group that needs more restarts all its nodes with a larger number before it admits the next one.
     pub nodes: usize,
-    /// The length that a packet should not exceed, in bytes; the default is 1,200. One message, or one vector, that is
-    /// longer goes alone.
+    /// The length that a packet should not exceed, in bytes; the default is 1,200. A longer message, or a longer
+    /// vector, goes alone.
     pub packet: usize,
-    /// The bytes of answers that one node is sent in `retry_ms`, whatever it asks for; the default is 64 KiB.
+    /// Limit on the bytes of answers to one member in `retry_ms`; the default is 64 KiB.
     pub answer_bytes: usize,
-    /// The time that an acknowledgement waits for others to go with it, and a message for those that it has overtaken, in
-    /// milliseconds; the default is 20. With 0 each delivery is acknowledged at once, in a packet of its own.
+    /// The wait before an acknowledgement is sent, and before a missing message is requested, in milliseconds; the
+    /// default is 20. It lets acknowledgements go together, and messages overtake each other. With 0 each delivery is
+    /// acknowledged at once, in a packet of its own.
     pub delay_ms: u64,
-    /// The time to wait for an answer before asking or telling again, in milliseconds; the default is 200. It doubles
-    /// each time that no answer comes.
+    /// The time to wait for an answer before a packet is repeated, in milliseconds; the default is 200. It doubles each
+    /// time that no answer comes.
     pub retry_ms: u64,
-    /// The longest that this wait becomes, in milliseconds; the default is 10,000. On a network that loses much, a message
-    /// may be late by several such waits: choose less there, at the price of more packets while members are silent.
+    /// Limit on the wait for an answer, in milliseconds; the default is 10,000. On a network that loses many packets, a
+    /// message may be late by several such waits. A lower limit there costs more packets while members are silent.
     pub retry_max_ms: u64,
 }
 
@@ -64,7 +68,7 @@ impl Default for EndpointConfig {
 }
 
 impl EndpointConfig {
-    /// Returns the limits of the buffer. Windows are narrower.
+    /// Returns the limits of the buffer. The windows are narrower than these.
     pub(super) fn buffer_limits(&self) -> BufferLimits {
         let window = usize::try_from(self.window).unwrap_or(usize::MAX);
         BufferLimits {

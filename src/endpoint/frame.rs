@@ -1,7 +1,8 @@
-//! One message as the bytes in which it travels.
+//! Messages as the bytes in which they travel.
 //!
-//! A frame is made once: by its author, when it is broadcast, or from the bytes of a packet, when it is accepted. Then it
-//! moves, from the buffer into the retransmission log, and from there it is copied into packets and snapshots.
+//! A frame is made once: by the author when the message is broadcast, or from the bytes of a packet when it is
+//! accepted. Then it moves from the buffer into the retransmission log. From there it is copied into packets and
+//! snapshots.
 //!
 //! ```text
 //!   | header: dependencies, dot | payload |
@@ -33,17 +34,17 @@ impl Frame {
         Self { bytes: header.into_boxed_slice(), header_len }
     }
 
-    /// Copies a frame out of a packet; its payload is the last `payload_len` bytes.
+    /// Copies a frame from a packet. Its payload is the last `payload_len` bytes.
     pub(super) fn copied(bytes: &[u8], payload_len: usize) -> Self {
         Self { bytes: bytes.into(), header_len: bytes.len().saturating_sub(payload_len) }
     }
 
-    /// Returns all of it.
+    /// Returns header and payload.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Returns the payload alone.
+    /// Returns the payload.
     pub(super) fn payload(&self) -> &[u8] {
         self.bytes.get(self.header_len..).unwrap_or_default()
     }

@@ -1,7 +1,7 @@
-//! The machine: the state of an endpoint, what changes it from within, and its invariants.
+//! The machine: the state of an endpoint, its inner steps and its invariants.
 //!
-//! In other files are the packets that arrive (`receiving`) and leave (`sending`), the requests for what is missing
-//! (`asking`), the members that come and go (`membership`), and what is saved (`snapshot`).
+//! The other files are `receiving` (packets that arrive), `sending` (packets that leave), `asking` (requests for
+//! missing messages), `membership` (members that come and go) and `snapshot` (the saved state).
 
 use crate::codec::DecodeId;
 use crate::compat::{BTreeMap, Vec};
@@ -23,35 +23,36 @@ use super::timer::Stopwatch;
 
 /// Reliable causal broadcast to the members of a group, over any transport.
 ///
-/// The [module](crate::endpoint) says what it guarantees, how it works and whom it trusts. Payloads are bytes. Times are
-/// milliseconds of any clock that the owner has; one that goes back does no harm.
+/// The [module](crate::endpoint) describes the guarantees, the algorithm and the trust. Payloads are bytes. Times are
+/// milliseconds of any clock of the owner. A clock that goes back does no harm.
 ///
-/// In the costs below n is the number of nodes, d that of the dependencies of a message.
+/// In the costs below, n is the number of nodes, and d is the number of dependencies of a message.
 ///
 /// There is no `Clone`: two copies would give the same dot to different messages.
 ///
 /// # What must survive a restart
 ///
-/// Save a [`snapshot`](Self::snapshot) durably **before sending any packet** polled after the last change, together with
-/// the effects of what was delivered. Members rely on every packet: they discard what it acknowledges, build on what it
-/// sends, and no longer tell what it confirms. That holds also for packets after which nothing was delivered or broadcast.
+/// Save a [`snapshot`](Self::snapshot) durably **before sending any packet** polled after the last change, together
+/// with the effects of what was delivered. Members rely on every packet: they discard what it acknowledges, build on
+/// what it sends, and stop repeating what it confirms. This also holds for packets without a delivery or a broadcast
+/// before them.
 ///
-/// Packets may wait, so that one snapshot serves many of them. Polling packets changes nothing in a snapshot, and one that
-/// equals the last need not be stored again. A snapshot contains all logged messages: at most a window of each author, and
-/// hardly any in a group that keeps up.
+/// Packets may wait, so one snapshot can serve many of them. Polling packets does not change the snapshot, and a
+/// snapshot that equals the last one need not be stored again. A snapshot contains all logged messages: at most a
+/// window of each author, and few in a group that keeps up.
 ///
 /// The example `durable_endpoint` stores effects and snapshots in one transaction, and crashes at every step.
 ///
-/// A node that has lost its snapshot, or resumes from an older one, must [`join`](Self::join) under a new id. Of two nodes
-/// that resume from the same snapshot, one must. If they go on under their id:
+/// A node that has lost its snapshot, or has only an older one, must [`join`](Self::join) under a new id. So must one
+/// of two nodes that would resume from the same snapshot. If they go on under the old id:
 ///
-/// | what happens | what is noticed |
+/// | effect | noticed by |
 /// |---|---|
-/// | it uses numbers twice, and nodes hold different messages under one name | nothing where the first was delivered, it drops the second as a duplicate; [`equivocation`](crate::endpoint::Received::equivocation) where it is held; [`NeverSent`](crate::endpoint::PacketErrorKind::NeverSent) at the node itself, if it hears of what it has sent before it has sent as much again |
-/// | it lacks what it has acknowledged, and others have forgotten | [`lost`](Self::lost), once it hears of later messages |
+/// | the node uses numbers twice, and nodes hold different messages under one dot | nodes that have delivered the first message: nothing, they drop the second as a duplicate; nodes that hold the first: [`equivocation`](crate::endpoint::Received::equivocation); the node itself: [`NeverSent`](crate::endpoint::PacketErrorKind::NeverSent), if it hears of its earlier messages before it has sent as many again |
+/// | the node lacks messages that it has acknowledged and others have forgotten | the node itself: [`lost`](Self::lost), once it hears of later messages |
 ///
-/// Neither snapshots nor packets have a checksum: storage and transport must notice damage, as files with checksums, TCP
-/// or authenticated datagrams do.
+/// Neither snapshots nor packets have a checksum. Storage and transport must notice damage, as files with checksums,
+/// TCP and authenticated datagrams do.
 ///
 /// # Examples
 ///
@@ -82,7 +83,7 @@ use super::timer::Stopwatch;
 ///     }
 /// }
 /// assert_eq!(heard, [[b"tea?"]; 3]);
-/// // All know that all have it: nothing is kept, and nobody has anything to say.
+/// // All members know that all have it: no message is kept, and no packet is due.
 /// assert!(nodes.iter().all(|node| node.log_len() == 0 && node.poll_timeout().is_none()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -91,28 +92,27 @@ pub struct Endpoint<I> {
     pub(super) config: EndpointConfig,
     pub(super) stopwatch: Stopwatch,
     pub(super) sender: CausalSender<I>,
-    /// The messages that are not delivered. A frame moves from here into the log of its author; the node's own are there
-    /// already, and `None` here.
+    /// The messages that are not delivered. On delivery a frame moves from here into the log of its author. Frames of
+    /// the node itself are in the log already, and `None` here.
     pub(super) buffer: CausalBuffer<I, Option<Frame>>,
     pub(super) stability: Stability<I>,
     /// All nodes that are or were members.
     pub(super) authors: BTreeMap<I, Author<I>>,
-    /// The members but this one.
+    /// All other members.
     pub(super) members: BTreeMap<I, Member<I>>,
-    /// The sum of the own vector.
+    /// The sum of the counters in this node's vector.
     pub(super) revision: u64,
 }
 
 impl<I: DecodeId> Endpoint<I> {
-    /// Starts a node of a new group, in which nothing has been sent, or of a group in which no message is stable yet.
+    /// Starts a node of a new group, or of a group in which no message is stable yet.
     ///
-    /// `members` are all nodes of the group; whether `node` is among them makes no difference. All start with the same
-    /// ones.
+    /// `members` are all nodes of the group, with or without `node`. All nodes start with the same members.
     ///
     /// # Errors
     ///
-    /// [`TooManyNodes`](GroupErrorKind::TooManyNodes) if they are more than [`EndpointConfig::nodes`]: the caller's
-    /// configuration is too small.
+    /// [`TooManyNodes`](GroupErrorKind::TooManyNodes) if there are more members than [`EndpointConfig::nodes`]: the
+    /// caller's configuration is too small.
     pub fn new(
         node: I,
         members: impl IntoIterator<Item = I>,
@@ -134,7 +134,7 @@ impl<I: DecodeId> Endpoint<I> {
     ) -> Self {
         config.window = config.window.max(1);
         let limits = config.buffer_limits();
-        // As many as there are nodes: so no message has too many.
+        // The limit is the number of nodes, so no message has too many dependencies.
         let sender = sender.with_dependencies(limits.dependencies);
         let buffer = CausalBuffer::new(limits);
         let (stopwatch, node) = (Stopwatch::default(), sender.node());
@@ -156,25 +156,26 @@ impl<I: DecodeId> Endpoint<I> {
         self.buffer.delivered()
     }
 
-    /// Returns the members, and what all of them are known to have.
+    /// Returns the record of the members and of what each is known to have.
     ///
-    /// The endpoint forgets what is stable. The application may not yet: something concurrent may still be delivered. See
-    /// [`causally_stable`](Self::causally_stable).
+    /// The endpoint forgets stable messages. The application must keep their marks, because a concurrent message may
+    /// still be delivered: see [`causally_stable`](Self::causally_stable).
     pub fn stability(&self) -> &Stability<I> {
         &self.stability
     }
 
-    /// Returns a vector. Every message delivered here from now on was written by a node that had already delivered all of
-    /// it. So the application may forget deletion marks at or below it, and what it keeps to tell concurrent changes apart.
+    /// Returns a vector. Every message delivered here from now on was written by a node that had already delivered all
+    /// of it. So the application may forget deletion marks at or below it, and metadata that only tells which changes
+    /// are concurrent.
     ///
-    /// The vector grows with the calls: see [`Stability::causally_stable`], also for what to mind when a member is removed.
-    /// O(n), and O(n²) for those calls that find it grown.
+    /// The vector grows only with calls: see [`Stability::causally_stable`], also for the caution after a member is
+    /// removed. O(n), and O(n²) for calls that find it grown.
     pub fn causally_stable(&mut self) -> &VersionVector<I> {
         self.stability.causally_stable(&self.buffer.delivered())
     }
 
-    /// Returns the members that lack the oldest message of this node that is not stable, in the order of their ids; none if
-    /// all are stable. This node is among them until it has delivered the message itself. O(n).
+    /// Returns the members that lack this node's oldest unstable message, in the order of their ids; none if all
+    /// messages are stable. This node is among them until it has delivered the message itself. O(n).
     pub fn held_back_by(&self) -> impl Iterator<Item = &I> {
         let log = self.authors.get(self.node()).map(|author| &author.log);
         let oldest = log.filter(|log| log.len() > 0).and_then(|log| log.forgotten().checked_add(1));
@@ -182,24 +183,25 @@ impl<I: DecodeId> Endpoint<I> {
         oldest.into_iter().flat_map(|dot| self.stability.held_back_by(&dot))
     }
 
-    /// Returns how many messages are logged for others. O(n).
+    /// Returns the number of messages logged for others. O(n).
     pub fn log_len(&self) -> usize {
         self.authors.values().map(|author| author.log.len()).sum()
     }
 
-    /// Returns how many bytes the logged messages take. O(n).
+    /// Returns the number of bytes that the logged messages take. O(n).
     pub fn log_bytes(&self) -> usize {
         self.authors.values().map(|author| author.log.bytes()).sum()
     }
 
-    /// Returns how many messages are here and not delivered, ready ones too.
+    /// Returns the number of messages that have arrived and are not delivered, ready ones too.
     pub fn undelivered_len(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Returns the ranges of messages that members have had, and none of them can give any more. If there are any, this
-    /// node came too late, or back from an old snapshot, and must [`join`](Self::join) from a newer one. A member that lies
-    /// can claim to have, and to have forgotten, what nobody has sent. O(n²), and none in a group that works.
+    /// Returns the ranges of messages that this node lacks, that members had, and that no member can send any more.
+    /// There are none in a group that works. If there are any, this node came too late or back from an old snapshot,
+    /// and must [`join`](Self::join) from a newer one. A member that lies can claim to have had, and to have forgotten,
+    /// messages that were never sent. O(n²).
     pub fn lost(&self) -> impl Iterator<Item = DotRange<I>> {
         self.authors.iter().filter_map(|(node, author)| {
             let last = author.log.last();
@@ -210,15 +212,15 @@ impl<I: DecodeId> Endpoint<I> {
         })
     }
 
-    /// Sends `payload` to all members, this one too, and names the message. O(d + n), and a copy of the payload, which is
-    /// kept for others.
+    /// Sends `payload` to all members, this one too, and returns the dot of the message. O(d + n), and a copy of the
+    /// payload, which is kept for others.
     ///
-    /// The message depends on everything delivered here. It is logged at once; here, too, it is delivered by
-    /// [`poll_delivery`](Self::poll_delivery).
+    /// The message depends on everything delivered here. It is logged at once. This node delivers it by
+    /// [`poll_delivery`](Self::poll_delivery), like all others.
     ///
     /// # Errors
     ///
-    /// [`BroadcastError`] hands the payload back, and its kind says what to do; the endpoint is unchanged.
+    /// [`BroadcastError`], with the payload in it. The endpoint is unchanged. The kind of the error says what to do.
     pub fn broadcast(&mut self, payload: Vec<u8>) -> Result<Dot<I>, BroadcastError> {
         let node = self.node().clone();
         let refuse = |payload, kind| Err(BroadcastError { payload, kind });
@@ -237,7 +239,7 @@ impl<I: DecodeId> Endpoint<I> {
             return refuse(payload, BroadcastErrorKind::WindowFull);
         }
         let Ok(message) = self.sender.stamp(None) else {
-            // Only for this: there are no more dependencies than nodes.
+            // The only cause of this error: there are no more dependencies than nodes.
             return refuse(payload, BroadcastErrorKind::CounterExhausted);
         };
         own.log.push(Frame::new(header, &payload));
@@ -248,11 +250,11 @@ impl<I: DecodeId> Endpoint<I> {
         Ok(dot)
     }
 
-    /// Delivers the next message all of whose causes are delivered; `None` if there is none now.
+    /// Delivers the next message whose causes are all delivered; `None` if there is none now.
     ///
-    /// From now on it counts as acknowledged, and the next broadcast depends on it. Call it after
-    /// [`handle_packet`](Self::handle_packet), [`broadcast`](Self::broadcast) and the constructors, until it says `None`.
-    /// O(d log n + n), and a copy of the payload, which is kept for others.
+    /// From now on the message counts as acknowledged, and the next broadcast depends on it. Call this after
+    /// [`handle_packet`](Self::handle_packet), [`broadcast`](Self::broadcast) and the constructors, until it returns
+    /// `None`. O(d log n + n), and a copy of the payload, which is kept for others.
     pub fn poll_delivery(&mut self) -> Option<Message<I, Vec<u8>>> {
         let message = self.buffer.pop()?;
         self.sender.observe(&message);
@@ -272,7 +274,7 @@ impl<I: DecodeId> Endpoint<I> {
         Some(message)
     }
 
-    /// Notes that an entry of the own vector has grown by one, and that others are to be told.
+    /// Notes that an entry of this node's vector has grown by one, and that others are to be told.
     fn note_growth(&mut self, node: &I) {
         self.revision = self.revision.saturating_add(1);
         if let Some(author) = self.authors.get_mut(node) {
@@ -283,7 +285,7 @@ impl<I: DecodeId> Endpoint<I> {
         }
     }
 
-    /// Notes anew the highest counters that members claim to have, and looks for those messages. O(n²).
+    /// Finds again the highest counters that members claim to have, and looks for those messages. O(n²).
     pub(super) fn note_claims(&mut self) {
         for (node, author) in &mut self.authors {
             author.claimed = self.stability.highest(node);
@@ -301,7 +303,7 @@ impl<I: DecodeId> Endpoint<I> {
         }
     }
 
-    /// Checks the invariants of this module and of those below it, and says which one is broken. O(everything).
+    /// Checks the invariants of this module and of those below it, and names a broken one. O(everything).
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         self.buffer.internal_validate()?;
@@ -329,7 +331,7 @@ impl<I: DecodeId> Endpoint<I> {
             }
         }
         let claimed = |node: &I, author: &Author<I>| {
-            // Apart from what is here: nobody looks for that.
+            // Messages that are here do not count: the endpoint does not look for them.
             author.claimed.max(author.log.last()) == self.stability.highest(node).max(author.log.last())
         };
         if !self.authors.iter().all(|(node, author)| claimed(node, author)) {

@@ -1,4 +1,4 @@
-//! The state that an endpoint keeps of each other member: what to tell it, what it has asked for, and when to speak.
+//! The state that an endpoint keeps for each other member: the news for it, its requests, and the time to speak.
 
 use crate::codec::{EncodeId, Writer};
 use crate::compat::{BTreeMap, Vec, VecDeque};
@@ -12,40 +12,41 @@ use super::packet::{MAX_RANGES, put_head};
 use super::retransmission_log::RetransmissionLog;
 use super::timer::{BackOff, Stopwatch};
 
-/// The state kept of another member.
+/// The state kept for another member.
 #[derive(Debug)]
 pub(super) struct Member<I> {
-    /// The revision of our vector that the member says it knows.
+    /// The revision of our vector that the member has confirmed.
     pub(super) confirmed: u64,
-    /// The revision of the member's vector that we know.
+    /// The revision of the member's vector that is known here.
     pub(super) known: u64,
-    /// The revision of our vector that was last sent to it.
+    /// The revision of our vector that was last sent to the member.
     told: u64,
-    /// The revision of its own vector that it was last told we know.
+    /// The revision of the member's vector that we last told it we know.
     said: u64,
-    /// When it was last spoken to.
+    /// The time when we last spoke to the member.
     spoke_at: u64,
-    /// Up to which counter our own messages were sent to it once.
+    /// The counter up to which our own messages were sent to the member once.
     pub(super) sent: u64,
-    /// When to tell it our vector, if nothing is sent before; none if it knows it, and knows that we know its own.
+    /// The time to tell the member our vector, if nothing is sent before. `None` if the member knows our vector, and
+    /// knows that we know its own.
     pub(super) speak_at: Option<u64>,
-    /// How often it was spoken to since it was heard.
+    /// The number of times we spoke to the member since it was heard.
     back_off: BackOff,
-    /// The ranges to ask it for with the next packet.
+    /// The ranges to request from the member in the next packet.
     pub(super) requests: Vec<DotRange<I>>,
-    /// The ranges that it has asked for.
+    /// The ranges that the member has requested.
     pub(super) answers: VecDeque<DotRange<I>>,
-    /// How many bytes of answers may still be sent before `refill_at`.
+    /// The bytes of answers that may still be sent before `refill_at`.
     budget: usize,
     pub(super) refill_at: u64,
-    /// Up to where it no longer has the messages of each author, as it says.
+    /// The counters up to which the member says that it no longer has messages, for each author.
     pub(super) has_forgotten: VersionVector<I>,
-    /// Up to where we no longer have what it has asked for.
+    /// The counters up to which we no longer have messages that the member has requested.
     pub(super) we_have_forgotten: VersionVector<I>,
 }
 
 impl<I: EncodeId> Member<I> {
-    /// Starts with a member that is known to have our own messages up to `sent`.
+    /// Makes the state for a member that is known to have our own messages up to `sent`.
     pub(super) fn new(sent: u64, speak_at: u64) -> Self {
         Self {
             confirmed: 0,
@@ -65,7 +66,7 @@ impl<I: EncodeId> Member<I> {
         }
     }
 
-    /// Notes that the member knows our vector up to the revision `confirmed`; ours has the revision `revision` now.
+    /// Notes that the member knows our vector up to the revision `confirmed`. Our vector is at `revision` now.
     pub(super) fn confirm(&mut self, confirmed: u64, revision: u64) {
         if confirmed > self.confirmed && confirmed <= revision {
             self.confirmed = confirmed;
@@ -81,15 +82,15 @@ impl<I: EncodeId> Member<I> {
         }
     }
 
-    /// Decides when to speak after a packet of the member, which was relative to the revision `base` of its vector; ours
-    /// has the revision `revision` now. The first row that applies counts:
+    /// Decides when to speak after a packet from the member. The packet was relative to the revision `base` of the
+    /// member's vector. Our vector is at `revision` now. The first row that applies counts:
     ///
-    /// | the member | so we speak |
+    /// | the member | we speak |
     /// |---|---|
-    /// | was not told all: our vector has changed since, or we know more of its own than we have said | in `delay_ms`, or before |
-    /// | counts from less of its own vector than we have said that we know: it has not heard us | as soon as [`again`](Self::again) allows, or before |
+    /// | was not told all: our vector has changed since, or we know more of its vector than we have said | in `delay_ms`, or before |
+    /// | has not heard us: its packet is relative to less of its vector than we have said that we know | as soon as [`again`](Self::again) allows, or before |
     /// | has heard us, and has not confirmed all of our vector | when the back-off ends, or before |
-    /// | has confirmed all, and asked for what is forgotten here | when we were going to |
+    /// | has confirmed all, and requested messages that are forgotten here | when it was already planned |
     /// | has confirmed all | not at all |
     pub(super) fn plan(&mut self, base: u64, revision: u64, stopwatch: &Stopwatch, config: &EndpointConfig) {
         let has_heard_us = base == self.known;
@@ -105,26 +106,26 @@ impl<I: EncodeId> Member<I> {
         }
     }
 
-    /// Plans to tell the member of a change: soon, and one that does not answer when its time comes.
+    /// Plans to tell the member of a change: soon, or when the back-off ends if the member does not answer.
     pub(super) fn plan_to_tell(&mut self, stopwatch: &Stopwatch, config: &EndpointConfig) {
         let is_silent = self.back_off.is_backing_off();
         let wait = if is_silent { self.back_off.wait(config) } else { config.delay_ms };
         self.speak_by(stopwatch.after(wait));
     }
 
-    /// Returns when to say again what was said: soon, and at a pace. What calls for it may be an old packet, or a copy; if
-    /// each of them were answered at once, a network that repeats packets would multiply them.
+    /// Returns the time to repeat what was said: soon, but at a limited pace. The reason to repeat may be an old
+    /// packet, or a copy. If each of these were answered at once, a network that repeats packets would multiply them.
     pub(super) fn again(&self, stopwatch: &Stopwatch, config: &EndpointConfig) -> u64 {
         stopwatch.after(config.delay_ms).max(self.spoke_at.saturating_add(config.retry_ms.max(1)))
     }
 
-    /// Sees to it that the member is spoken to at `deadline`, or before.
+    /// Plans to speak to the member at `deadline` or before.
     pub(super) fn speak_by(&mut self, deadline: u64) {
         self.speak_at = Some(self.speak_at.map_or(deadline, |at| at.min(deadline)));
     }
 
-    /// Notes that the member was told our vector up to `revision`, and plans the next time: when the back-off ends if it
-    /// has not confirmed that much, and else not at all.
+    /// Notes that the member was told our vector up to `revision`, and plans the next time. That is when the back-off
+    /// ends, or never if the member has confirmed this revision.
     pub(super) fn spoke(&mut self, revision: u64, stopwatch: &Stopwatch, config: &EndpointConfig) {
         let was_due = self.is_due(stopwatch);
         self.told = revision;
@@ -140,14 +141,14 @@ impl<I: EncodeId> Member<I> {
         }
     }
 
-    /// Returns whether a packet is to go to the member now: one of these has to be in it.
+    /// Returns whether a packet is to go to the member now, because it would have one of these parts:
     ///
     /// | part | if |
     /// |---|---|
-    /// | own messages | the last one, `own_last`, was not sent to it |
-    /// | answers | it has asked, and the budget allows some |
+    /// | own messages | the last one, `own_last`, was not sent to the member |
+    /// | answers | the member has requested some, and the budget allows it |
     /// | requests | there are any |
-    /// | our vector | it is time to tell it |
+    /// | our vector | it is time to tell the member |
     pub(super) fn wants_packet(&self, own_last: u64, stopwatch: &Stopwatch) -> bool {
         self.sent < own_last
             || self.may_be_answered(stopwatch)
@@ -155,7 +156,7 @@ impl<I: EncodeId> Member<I> {
             || self.is_due(stopwatch)
     }
 
-    /// Returns whether it is time to tell it our vector.
+    /// Returns whether it is time to tell the member our vector.
     fn is_due(&self, stopwatch: &Stopwatch) -> bool {
         self.speak_at.is_some_and(|at| stopwatch.is_due(at))
     }
@@ -165,8 +166,8 @@ impl<I: EncodeId> Member<I> {
         !self.answers.is_empty() && (self.budget > 0 || stopwatch.is_due(self.refill_at))
     }
 
-    /// Puts `ranges` of one author in the place of what the member was to be asked for of that author, and returns the
-    /// highest counter among those for which there is room.
+    /// Replaces the planned requests for messages of one author by `ranges`, up to the room for requests. Returns the
+    /// highest counter among them.
     pub(super) fn request(&mut self, node: &I, mut ranges: Vec<DotRange<I>>) -> u64 {
         self.requests.retain(|range| range.node() != node);
         ranges.truncate(MAX_RANGES.saturating_sub(self.requests.len()));
@@ -175,8 +176,8 @@ impl<I: EncodeId> Member<I> {
         up_to
     }
 
-    /// Notes what the member asks for, in the place of what it has asked for before of the same authors. What is
-    /// too much is dropped; it asks again.
+    /// Notes the member's requests, which replace its earlier ones for the same authors. Requests beyond the limit are
+    /// dropped, and the member repeats them.
     pub(super) fn queue_answers(&mut self, requests: &[DotRange<I>]) {
         let requests = requests.get(..MAX_RANGES).unwrap_or(requests);
         let named = |range: &DotRange<I>| requests.iter().any(|request| request.node() == range.node());
@@ -185,8 +186,8 @@ impl<I: EncodeId> Member<I> {
         self.answers.extend(requests.iter().take(room).cloned());
     }
 
-    /// Writes all of a packet but the messages: what has changed in our vector since the revision that the member has
-    /// confirmed, what we ask it for, and what it has asked for and is forgotten.
+    /// Writes all of a packet but the messages: the changes of our vector since the revision that the member has
+    /// confirmed, our requests, and the counters up to which its requests cannot be answered.
     pub(super) fn put_head(&mut self, authors: &BTreeMap<I, Author<I>>, revision: u64, out: &mut Writer<'_>) {
         let base = self.confirmed;
         let changed = authors.iter().filter(|(_, author)| author.changed_at > base);
@@ -200,7 +201,7 @@ impl<I: EncodeId> Member<I> {
         self.we_have_forgotten.clear();
     }
 
-    /// Hands our own messages that were not sent to the member to `put`, until that says no.
+    /// Passes our own messages that were not sent to the member to `put`, until it returns `false`.
     pub(super) fn send(&mut self, own: &RetransmissionLog, mut put: impl FnMut(&Frame) -> bool) {
         self.sent = self.sent.max(own.forgotten());
         while let Some(frame) = self.sent.checked_add(1).and_then(|next| own.get(next)) {
@@ -211,7 +212,7 @@ impl<I: EncodeId> Member<I> {
         }
     }
 
-    /// Hands messages that the member has asked for to `put`, until that says no or the budget is used up.
+    /// Passes requested messages to `put`, until it returns `false` or the budget is used up.
     pub(super) fn answer(
         &mut self,
         authors: &BTreeMap<I, Author<I>>,
@@ -229,7 +230,7 @@ impl<I: EncodeId> Member<I> {
         while let Some(range) = self.answers.pop_front() {
             let Some(log) = authors.get(range.node()).map(|author| &author.log) else { continue };
             let (mut next, last) = range.counters().into_inner();
-            // Everyone has what was forgotten meanwhile.
+            // All members have the messages that were forgotten meanwhile.
             next = next.max(log.forgotten().saturating_add(1));
             while let Some(frame) = log.get(next).filter(|_| next <= last) {
                 if self.budget == 0 || !put(frame) {

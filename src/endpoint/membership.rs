@@ -1,4 +1,4 @@
-//! The members that come and go.
+//! Members that come and go.
 
 use core::mem;
 
@@ -15,14 +15,14 @@ use super::retransmission_log::RetransmissionLog;
 impl<I: DecodeId> Endpoint<I> {
     /// Admits a new node to the group. O(n²).
     ///
-    /// From now on messages that it lacks are kept for it. It starts with [`Endpoint::join`] from a snapshot that a member
-    /// has taken **after this**; or with [`Endpoint::new`], as long as nothing is stable.
+    /// From now on messages that the node lacks are kept for it. It starts with [`Endpoint::join`] from a snapshot that
+    /// a member has taken **after this call**, or with [`Endpoint::new`] as long as nothing is stable.
     ///
-    /// Admit it at all members before the snapshot is taken. A member that admits it later may have forgotten what it
-    /// lacks, and then only the member that has given the snapshot can help it. Until a member has admitted the node, it
-    /// refuses the node's messages, and those that build on them.
+    /// Admit it at all members before the snapshot is taken. A member that admits it later may have forgotten messages
+    /// that it lacks. Then only the member that gave the snapshot can send them. Until a member has admitted the node,
+    /// it refuses the node's messages, and all that build on them.
     ///
-    /// A node that is a member already is left as it is.
+    /// A node that is already a member is unchanged.
     ///
     /// # Errors
     ///
@@ -47,19 +47,19 @@ impl<I: DecodeId> Endpoint<I> {
         Ok(())
     }
 
-    /// Removes a member from the group, for good; returns whether it was one. O(n²).
+    /// Removes a member from the group for good, and returns whether it was one. O(n²).
     ///
-    /// Nothing waits for it any longer, and packets from it are refused. Its messages stay: those that one live member has
-    /// delivered, all will. If it is to take part again, it [joins](Self::join) under a new id.
+    /// Nothing waits for it any longer, and packets from it are refused. Its messages stay: if one live member has
+    /// delivered a message, all will. To take part again, it [joins](Self::join) under a new id.
     ///
-    /// A node does not remove itself. It waits until [`held_back_by`](Self::held_back_by) is empty, so that nothing that it
-    /// has sent is lost, and falls silent. Each of the others removes it when it learns of that; nobody tells the node that
-    /// is removed.
+    /// A node does not remove itself. To leave without losing a message, it waits until
+    /// [`held_back_by`](Self::held_back_by) is empty, and falls silent. Each other node removes it when it learns of
+    /// that. The removed node is not told.
     ///
-    /// Messages of the node that are held back are dropped, and asked for again if a member has delivered them. They may
-    /// build on messages that only nodes that are gone have delivered, and so wait for ever; or differ from what others
-    /// hold, if the node was hostile. A message held back of a member builds on what that member has delivered. So once all
-    /// that are gone are removed, nothing waits for ever.
+    /// Held messages of the node are dropped, and requested again if a member has delivered them. They may build on
+    /// messages that only gone nodes have delivered, and would then wait for ever. If the node was hostile, they may
+    /// also differ from what others hold. A held message of a live member builds only on what that member has
+    /// delivered. So once all gone nodes are removed, nothing waits for ever.
     pub fn remove(&mut self, node: &I) -> bool {
         if self.members.remove(node).is_none() {
             return false;
@@ -71,7 +71,7 @@ impl<I: DecodeId> Endpoint<I> {
         true
     }
 
-    /// Drops what is held back of one author. O(n + h).
+    /// Drops the held messages of one author. O(n + h).
     fn drop_held(&mut self, node: &I) {
         let empty = CausalBuffer::new(self.config.buffer_limits());
         let mut before = mem::replace(&mut self.buffer, empty);

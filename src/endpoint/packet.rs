@@ -14,7 +14,7 @@ use super::frame::Frame;
 
 const VERSION: u8 = 1;
 
-/// The most ranges that one packet asks for, and that wait of one member's requests.
+/// The largest number of ranges in the requests of one packet, and in the waiting requests of one member.
 pub(super) const MAX_RANGES: usize = 64;
 
 /// A message that was read, and the bytes of its frame.
@@ -30,18 +30,18 @@ pub(super) struct Packet<'a, I> {
     pub(super) base: u64,
     /// The revision of the sender's vector.
     pub(super) revision: u64,
-    /// The changes between the two.
+    /// The changes between `base` and `revision`.
     pub(super) news: VersionVector<I>,
-    /// Up to where the sender no longer has what the receiver has asked for.
+    /// The counters up to which the sender no longer has the messages that the receiver has requested.
     pub(super) forgotten: VersionVector<I>,
-    /// The ranges that the sender asks for.
+    /// The ranges that the sender requests.
     pub(super) requests: Vec<DotRange<I>>,
-    /// The messages that it carries.
+    /// The messages in the packet.
     pub(super) messages: Messages<'a, I>,
 }
 
-/// Messages that were checked, up to the end of the input. They are read once more, one by one, so that no more than one
-/// takes memory at a time: what a message depends on may take very few bytes.
+/// Messages that were checked, up to the end of the input. They are read again one by one, so only one at a time takes
+/// memory: dependencies may take far more memory than bytes in the packet.
 #[derive(Clone, Debug)]
 pub(super) struct Messages<'a, I> {
     reader: Reader<'a>,
@@ -91,12 +91,12 @@ impl<'a, I: DecodeId> Iterator for Messages<'a, I> {
     type Item = Taken<'a, I>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // They were read before, without an error.
+        // The messages were read before, without an error.
         take_message(&mut self.reader).ok()
     }
 }
 
-/// Reads what [`put_message`] has written, within the limit of the reader.
+/// Reads a message written by [`put_message`], within the limit of the reader.
 fn take_message<'a, I: DecodeId>(reader: &mut Reader<'a>) -> Result<Taken<'a, I>, DecodeError> {
     let len = usize::try_from(reader.take_number()?).unwrap_or(usize::MAX);
     let start = reader.at();
@@ -108,7 +108,7 @@ fn take_message<'a, I: DecodeId>(reader: &mut Reader<'a>) -> Result<Taken<'a, I>
 }
 
 impl<'a, I: DecodeId> Packet<'a, I> {
-    /// Reads a packet, no part of which, and no message, has more than `limit` entries.
+    /// Reads a packet. Each part and each message may have at most `limit` entries.
     pub(super) fn decode(bytes: &'a [u8], limit: usize) -> Result<Self, DecodeError> {
         let mut reader = Reader::with_limit(bytes, limit);
         if reader.take(1)? != [VERSION] {
@@ -139,7 +139,7 @@ impl<'a, I: DecodeId> Packet<'a, I> {
 fn take_requests<I: DecodeId>(reader: &mut Reader<'_>) -> Result<Vec<DotRange<I>>, DecodeError> {
     let at = reader.at();
     let count = reader.take_number()?;
-    // Gaps, which do not become fewer with the nodes.
+    // Ranges are gaps: their number has nothing to do with that of nodes.
     if count > MAX_RANGES as u64 {
         return reader.refuse(at, DecodeErrorKind::TooManyEntries { limit: MAX_RANGES });
     }
@@ -263,7 +263,7 @@ mod tests {
         for packet in packets() {
             let bytes = encode(&packet);
             assert_eq!(Packet::decode(&bytes, 256), Ok(packet));
-            // Every change of one or two bits, every cut, every byte put in.
+            // Every change of one or two bits, every cut, every inserted byte.
             let mut variants = vec![];
             let bits = bytes.len() * 8;
             for (first, second) in (0..bits).flat_map(|first| (first..bits).map(move |second| (first, second)))

@@ -1,7 +1,6 @@
-//! A packet that arrives: what its sender confirms, has, asks for and brings.
+//! Packets that arrive: the sender's confirmations, claims, requests and messages.
 //!
-//! The parts of a packet touch different things and are handled one after another; nothing is touched before the whole
-//! packet was read.
+//! The parts of a packet are handled one after another. Nothing changes before the whole packet was read.
 
 use crate::codec::DecodeId;
 use crate::compat::Vec;
@@ -23,11 +22,11 @@ pub struct Received<I> {
     pub new: usize,
     /// The number of messages that were here before.
     pub duplicates: usize,
-    /// The number of messages that were dropped: of authors that are not known here, beyond the window, or not
-    /// verified. Those that exist are asked for again when there is room.
+    /// The number of messages that were dropped: from authors that are not known here, beyond the window, or not
+    /// verified. Messages that exist are requested again when there is room.
     pub refused: usize,
-    /// A message of which another content is held here: its author has used a number twice, or someone forges. The first
-    /// is kept.
+    /// The dot of a message that is held here with different content. Its author has used a number twice, or a member
+    /// forges. The first message is kept.
     pub equivocation: Option<Dot<I>>,
 }
 
@@ -40,29 +39,31 @@ pub(super) enum Admission<I> {
 }
 
 impl<I: DecodeId> Endpoint<I> {
-    /// Handles a packet that the member `from` has sent, as the transport has authenticated it, and returns what it has
-    /// brought. Messages in it may be of any author, and are taken to be what they say. A packet names neither its
-    /// receiver nor its group: the transport brings it to the one that it was meant for.
+    /// Handles a packet from the member `from`, and counts the messages in it.
     ///
-    /// O(n) for the packet, and as [`CausalBuffer::accept`](crate::CausalBuffer::accept) for each message, whose bytes are
-    /// copied once.
+    /// The transport must authenticate `from`, and bring the packet to the receiver and the group that it was meant
+    /// for: a packet names neither. Messages in the packet may be of any author, and their authors are not verified.
+    ///
+    /// O(n) for the packet, and the cost of [`CausalBuffer::accept`](crate::CausalBuffer::accept) for each message. The
+    /// bytes of a message are copied once.
     ///
     /// # Errors
     ///
-    /// [`PacketError`]; the endpoint is unchanged.
+    /// [`PacketError`]. The endpoint is unchanged.
     pub fn handle_packet(&mut self, now_ms: u64, from: &I, packet: &[u8]) -> Result<Received<I>, PacketError> {
         self.handle_packet_verified(now_ms, from, packet, |_| true)
     }
 
-    /// Like [`handle_packet`](Self::handle_packet), but drops every message for which `is_authentic` returns `false`: it
-    /// says that the author has written the message, by a signature in the payload, say, over dot, dependencies and
-    /// content.
+    /// Like [`handle_packet`](Self::handle_packet), but drops every message for which `is_authentic` returns `false`.
     ///
-    /// It is asked once for each message that is not delivered already.
+    /// `is_authentic` checks that the author has written the message: for example by a signature in the payload, over
+    /// dot, dependencies and content.
+    ///
+    /// It is called at most once for each message in the packet, and not for messages that are already delivered.
     ///
     /// # Errors
     ///
-    /// As `handle_packet`.
+    /// Those of `handle_packet`.
     pub fn handle_packet_verified(
         &mut self,
         now_ms: u64,
@@ -81,7 +82,7 @@ impl<I: DecodeId> Endpoint<I> {
 
         self.stopwatch.advance(now_ms);
         member.confirm(packet.confirmed, self.revision);
-        // What it says of nodes that are not known here is lost; it shall go on until they are.
+        // Claims about nodes that are not known here are lost, so the member must repeat them until the nodes are known.
         let is_understood = packet.news.iter().all(|(node, _)| self.authors.contains_key(node));
         if is_understood {
             member.learn(packet.base, packet.revision);
@@ -109,7 +110,7 @@ impl<I: DecodeId> Endpoint<I> {
         Ok(received)
     }
 
-    /// Notes what a member says that it has; all authors are known.
+    /// Notes the messages that a member claims to have. All authors are known.
     fn acknowledge(&mut self, from: &I, news: &VersionVector<I>) {
         if let Some(member) = self.members.get_mut(from) {
             member.sent = member.sent.max(news.get(self.sender.node()));
@@ -124,7 +125,7 @@ impl<I: DecodeId> Endpoint<I> {
         }
     }
 
-    /// Queues what a member asks for and is here, and notes what it says that it has forgotten.
+    /// Queues the requested messages that are here, and notes those that the member says it has forgotten.
     fn handle_requests(&mut self, from: &I, forgotten: &VersionVector<I>, requests: &[DotRange<I>]) {
         let Some(member) = self.members.get_mut(from) else { return };
         if !forgotten.is_empty() {
@@ -165,7 +166,7 @@ impl<I: DecodeId> Endpoint<I> {
         {
             return Admission::Refused;
         }
-        // The next one needs room among the delivered ones only: what is held waits for it.
+        // The next message needs room only among the delivered ones, because all held messages wait for it.
         let held_bytes = if counter - 1 == last { 0 } else { author.held_bytes };
         let used = author.log.bytes().saturating_add(held_bytes);
         if used.saturating_add(bytes.len()) > self.config.window_bytes {

@@ -1,7 +1,7 @@
-//! The messages of one author that others may still need, as the frames in which they travel.
+//! The messages of one author that others may still need, as frames.
 //!
-//! A message enters when it is delivered here, which is in the order of its author, and leaves when it is stable; the
-//! node's own enters when it is broadcast. So those that are here are consecutive:
+//! A message enters when it is delivered here, which happens in the order of its author. A message of this node enters
+//! when it is broadcast. Messages leave when they are stable. So the messages in the log are consecutive:
 //!
 //! ```text
 //!   1 ... forgotten | forgotten + 1 ... last | not delivered
@@ -10,7 +10,7 @@
 //!
 //! # Invariants
 //!
-//! - RL1: `bytes` is the sum of the lengths of the frames that are here.
+//! - RL1: `bytes` is the sum of the lengths of the frames in the log.
 
 use crate::compat::VecDeque;
 
@@ -25,28 +25,28 @@ pub(super) struct RetransmissionLog {
 }
 
 impl RetransmissionLog {
-    /// Starts after `forgotten`.
+    /// Makes an empty log that begins after `forgotten`.
     pub(super) fn after(forgotten: u64) -> Self {
         Self { forgotten, ..Self::default() }
     }
 
-    /// Returns the counter up to which messages are no longer here.
+    /// Returns the counter up to which messages are forgotten.
     pub(super) fn forgotten(&self) -> u64 {
         self.forgotten
     }
 
     /// Returns the counter of the last message.
     pub(super) fn last(&self) -> u64 {
-        // No overflow: messages have counters.
+        // No overflow: every message has a counter.
         self.forgotten + self.frames.len() as u64
     }
 
-    /// Returns how many messages are here.
+    /// Returns the number of messages in the log.
     pub(super) fn len(&self) -> usize {
         self.frames.len()
     }
 
-    /// Returns how many bytes the messages take.
+    /// Returns the number of bytes that the messages take.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -57,7 +57,7 @@ impl RetransmissionLog {
         self.frames.push_back(frame);
     }
 
-    /// Returns the message with this counter, if it is here.
+    /// Returns the message with this counter, if it is in the log.
     pub(super) fn get(&self, counter: u64) -> Option<&Frame> {
         let index = counter.checked_sub(self.forgotten)?.checked_sub(1)?;
         self.frames.get(usize::try_from(index).ok()?)
@@ -68,7 +68,7 @@ impl RetransmissionLog {
         self.frames.iter()
     }
 
-    /// Forgets those of the messages here that have a counter of at most `counter`.
+    /// Forgets the messages with counters up to `counter`.
     pub(super) fn forget(&mut self, counter: u64) {
         while self.forgotten < counter {
             let Some(frame) = self.frames.pop_front() else { return };
@@ -76,7 +76,7 @@ impl RetransmissionLog {
             self.forgotten += 1;
         }
         if self.frames.is_empty() {
-            self.frames = VecDeque::new(); // a group that has fallen silent holds no memory
+            self.frames = VecDeque::new(); // a silent group uses no memory
         }
     }
 

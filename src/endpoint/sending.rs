@@ -1,4 +1,4 @@
-//! The packets that leave: to whom the next one goes, and what it carries.
+//! Packets that leave: the receiver and the content of the next one.
 
 use crate::codec::{DecodeId, Writer};
 use crate::compat::Vec;
@@ -8,16 +8,16 @@ use super::machine::Endpoint;
 use super::packet::put_message;
 
 impl<I: DecodeId> Endpoint<I> {
-    /// Notes the time. Call it when [`poll_timeout`](Self::poll_timeout) says so; at any other time it does no
-    /// harm. O(n + h) for h messages that are held.
+    /// Notes the time, by which packets become due. Call it at the time from [`poll_timeout`](Self::poll_timeout). At
+    /// any other time it does no harm. O(n + h) for h held messages.
     pub fn handle_timeout(&mut self, now_ms: u64) {
         self.stopwatch.advance(now_ms);
         self.ask_for_missing();
     }
 
-    /// Returns when to call [`handle_timeout`](Self::handle_timeout), by the owner's clock; `None` while there is nothing
-    /// to wait for. It changes with every other call; call `handle_timeout` also after the clock was set back, for this
-    /// goes by what it showed last. O(n).
+    /// Returns the time, by the owner's clock, to call [`handle_timeout`](Self::handle_timeout); `None` while nothing
+    /// is due. Ask again after every other call. After the clock was set back, call `handle_timeout` too, because the
+    /// returned time counts from the last time passed in. O(n).
     pub fn poll_timeout(&self) -> Option<u64> {
         let speak = self.members.values().filter_map(|member| member.speak_at);
         let answer = self.members.values().filter(|member| !member.answers.is_empty());
@@ -26,12 +26,12 @@ impl<I: DecodeId> Endpoint<I> {
         speak.chain(answer).chain(ask).min().map(|deadline| self.stopwatch.owners_time(deadline))
     }
 
-    /// Returns the next packet, and the member to send it to; `None` if there is none now.
+    /// Returns the next packet and the member to send it to; `None` if there is none now.
     ///
-    /// Call it after every other call that changes the endpoint, until it says `None`; before that, save what must
-    /// survive. Packets may get lost, be repeated and overtake each other. None may be brought to another member: what
-    /// it says of how far the two know each other would be wrong there, and stay so. O(n), and a copy of the messages
-    /// in it.
+    /// Call it after every other call that changes the endpoint, until it returns `None`. Before that, save the state
+    /// that must survive. Packets may get lost, be repeated and overtake each other. A packet must not be brought to a
+    /// different member: it says how far these two know each other, and the other member would keep a wrong value for
+    /// good. O(n), and a copy of the messages in the packet.
     #[must_use = "a packet that is polled counts as sent"]
     pub fn poll_packet(&mut self) -> Option<(I, Vec<u8>)> {
         let own_last = self.sender.counter();
@@ -50,7 +50,7 @@ impl<I: DecodeId> Endpoint<I> {
     }
 }
 
-/// The messages of one packet: the first one goes in whatever its length, further ones while there is room.
+/// The messages of one packet: the first may have any length, further ones go in while there is room.
 struct PacketBody<'a> {
     out: Writer<'a>,
     limit: usize,
@@ -58,7 +58,7 @@ struct PacketBody<'a> {
 }
 
 impl PacketBody<'_> {
-    /// Writes a message if it has room; says whether it had.
+    /// Writes a message if there is room, and returns whether there was.
     fn put(&mut self, frame: &Frame) -> bool {
         let fits = self.is_empty || self.out.len().saturating_add(frame.bytes().len()) < self.limit;
         if fits {

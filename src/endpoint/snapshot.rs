@@ -1,7 +1,7 @@
 //! The snapshot of an endpoint, in bytes: see `FORMAT.md`.
 //!
-//! A snapshot is outside input. Everything in it is checked as if a stranger had sent it. Two things are left to trust: it
-//! is the last one, and the messages that it counts as delivered have taken effect.
+//! A snapshot is outside input, and is checked as if a stranger had sent it. Two things cannot be checked: that it is
+//! the last one, and that the messages it counts as delivered have taken effect.
 
 use crate::codec::{Decode, DecodeError, DecodeErrorKind, DecodeId, Encode, Reader, Writer, put_id, take_id};
 use crate::compat::{BTreeMap, Vec};
@@ -20,7 +20,7 @@ use super::retransmission_log::RetransmissionLog;
 
 const VERSION: u8 = 1;
 
-/// The most events that a snapshot may have seen: half of what can be counted, so that nothing ever counts to the end.
+/// Limit on the events in a snapshot: half of what can be counted, so that no count ever overflows.
 const MAX_EVENTS: u64 = u64::MAX / 2;
 
 /// The content of a snapshot.
@@ -30,7 +30,7 @@ struct SavedState<'a, I> {
     delivered: VersionVector<I>,
     frontier: VersionVector<I>,
     stability: Stability<I>,
-    /// The revision of each member's vector that is known.
+    /// The known revision of each member's vector.
     known: Vec<(I, u64)>,
     /// Nodes that have left.
     left: Vec<I>,
@@ -38,12 +38,13 @@ struct SavedState<'a, I> {
 }
 
 impl<I: DecodeId> Endpoint<I> {
-    /// Returns everything that this node must remember, as bytes. O(n²), and a copy of the logged messages.
+    /// Returns the state that this node must save, as bytes. O(n²), and a copy of the logged messages.
     ///
-    /// Messages that are held back are not in it: others have them. It serves two purposes: this node goes on from
-    /// it with [`resume`](Self::resume), and a new member, admitted before, starts from it with [`join`](Self::join).
-    /// Store it together with the state of the application that has seen exactly what was delivered. Only then send both
-    /// to a new member, or a crash makes this node forget what the other one has.
+    /// It serves two purposes. This node goes on from it with [`resume`](Self::resume). A new member that was admitted
+    /// before starts from it with [`join`](Self::join). Held messages are not in it, because others have them.
+    ///
+    /// Store it together with the state of the application that has seen exactly what was delivered. Send both to a new
+    /// member only after that. Otherwise a crash makes this node forget what the new member has.
     ///
     /// ```
     /// use happens_before::Endpoint;
@@ -51,7 +52,7 @@ impl<I: DecodeId> Endpoint<I> {
     ///
     /// let mut node = Endpoint::new(1_u32, [1, 2], EndpointConfig::default())?;
     /// node.broadcast(b"tea?".to_vec())?;
-    /// let saved = node.snapshot(); // not delivered yet, not sent yet, and not lost
+    /// let saved = node.snapshot(); // contains the message, which is neither sent nor delivered yet
     ///
     /// let mut back = Endpoint::<u32>::resume(&saved, EndpointConfig::default())?;
     /// assert_eq!(back.snapshot(), saved);
@@ -86,31 +87,31 @@ impl<I: DecodeId> Endpoint<I> {
         bytes
     }
 
-    /// Goes on from the snapshot that this node has stored last.
+    /// Resumes a node from the snapshot that it has stored last.
     ///
-    /// From an older one, the node would use numbers again, and members would hold different messages under one name,
-    /// silently: see [what must survive a restart](Endpoint#what-must-survive-a-restart).
+    /// From an older one, the node would use numbers twice, and members would hold different messages under one dot.
+    /// This may go unnoticed: see [what must survive a restart](Endpoint#what-must-survive-a-restart).
     ///
     /// # Errors
     ///
-    /// [`Decode`](GroupErrorKind::Decode) if the bytes are not what [`snapshot`](Self::snapshot) writes;
-    /// [`TooManyNodes`](GroupErrorKind::TooManyNodes) or [`WindowTooSmall`](GroupErrorKind::WindowTooSmall) if they do not
-    /// fit the configuration.
+    /// [`Decode`](GroupErrorKind::Decode) if the bytes were not written by [`snapshot`](Self::snapshot).
+    /// [`TooManyNodes`](GroupErrorKind::TooManyNodes) or [`WindowTooSmall`](GroupErrorKind::WindowTooSmall) if the
+    /// snapshot does not fit the configuration.
     pub fn resume(snapshot: &[u8], config: EndpointConfig) -> Result<Self, GroupError> {
         let snapshot = SavedState::<I>::decode(snapshot, config.nodes)?;
         let sender = CausalSender::resume(snapshot.node.clone(), snapshot.sent, snapshot.frontier.clone());
         snapshot.start(sender, config)
     }
 
-    /// Starts `node` as a new member from the snapshot of another one, which has [admitted](Self::admit) it before.
+    /// Starts `node` as a new member from the snapshot of another member, which has [admitted](Self::admit) it before.
     ///
-    /// Save a snapshot of the new endpoint before it sends anything, and never join from the same bytes again: that would be
-    /// a second node under the same id.
+    /// Save a snapshot of the new endpoint before it sends anything. Never join from the same bytes again: that would
+    /// be a second node under the same id.
     ///
     /// # Errors
     ///
-    /// [`NotAdmitted`](GroupErrorKind::NotAdmitted) if it was not admitted before;
-    /// [`IdUsed`](GroupErrorKind::IdUsed) if messages of that id exist; and as [`resume`](Self::resume).
+    /// [`NotAdmitted`](GroupErrorKind::NotAdmitted) if the node was not admitted before.
+    /// [`IdUsed`](GroupErrorKind::IdUsed) if messages of the id exist. Also the errors of [`resume`](Self::resume).
     ///
     /// ```
     /// use happens_before::Endpoint;
@@ -138,7 +139,8 @@ impl<I: DecodeId> Endpoint<I> {
         if node == snapshot.node || has_spoken {
             return Err(GroupError { kind: GroupErrorKind::IdUsed });
         }
-        // Everything delivered, and not the frontier: the giver may have sent what follows it and is not delivered yet.
+        // The sender follows everything delivered, and not the giver's frontier. The giver may have sent messages that
+        // follow the frontier and are not delivered yet.
         let mut sender = CausalSender::new(node);
         sender.advance_to(&snapshot.delivered);
         snapshot.start(sender, config)
@@ -178,14 +180,14 @@ impl<'a, I: DecodeId> SavedState<'a, I> {
         Ok(snapshot)
     }
 
-    /// Makes, for all nodes that are or were members, a log that begins after what is stable.
+    /// Makes, for each node that is or was a member, a log that begins after what is stable.
     fn empty_logs(&self) -> BTreeMap<&I, RetransmissionLog> {
         let authors = self.stability.members().chain(&self.left);
         authors.map(|author| (author, RetransmissionLog::after(self.stability.stable_up_to(author)))).collect()
     }
 
-    /// Checks that exactly those messages are there that are not stable, in order, that they build on what is delivered,
-    /// and that nobody has more of the node's own than it has sent.
+    /// Checks three things: the messages are exactly those that are not stable, in order; they build on what is
+    /// delivered; and no member has more of the node's messages than it has sent.
     fn check_messages(&self, at: usize) -> Result<(), GroupError> {
         let is_delivered = |cause: &Dot<I>| self.delivered.contains(cause);
         let mut count = 0;
@@ -200,7 +202,7 @@ impl<'a, I: DecodeId> SavedState<'a, I> {
             let is_own = *author == self.node;
             let last = if is_own { self.sent } else { self.delivered.get(author) };
             let stable = self.stability.stable_up_to(author);
-            // Own entries were checked before, so that what is stable is at most what is delivered.
+            // The node's own row was checked before, so what is stable is at most what is delivered.
             let expected = usize::try_from(last - stable.min(last)).unwrap_or(usize::MAX);
             if expected > count || (is_own && self.stability.highest(author) > last) {
                 return Err(refuse(at, DecodeErrorKind::Contradiction));
@@ -219,7 +221,7 @@ impl<'a, I: DecodeId> SavedState<'a, I> {
         let revision = of_others.fold(sender.counter(), |events, (_, counter)| events.saturating_add(counter));
         let logs = self.logs(sender.node());
         let fits = |log: &RetransmissionLog| {
-            // See EP3: the next message may come on top.
+            // See EP3: there may be one message more.
             log.len() as u64 <= config.window.max(1) && log.bytes() / 2 <= config.window_bytes
         };
         if !logs.values().all(fits) {
@@ -242,7 +244,7 @@ impl<'a, I: DecodeId> SavedState<'a, I> {
                 return Err(GroupError { kind: GroupErrorKind::WindowTooSmall });
             }
         }
-        // One that joins has what was delivered where it comes from.
+        // A node that joins has everything that the giver has delivered.
         let own = endpoint.node().clone();
         let stable = endpoint.stability.observe(&own, &self.delivered);
         endpoint.forget(&stable.unwrap_or_default());
@@ -266,10 +268,10 @@ impl<'a, I: DecodeId> SavedState<'a, I> {
     }
 }
 
-/// The members with their rows, the revision of each member's vector that is known, and the nodes that have left.
+/// The members with their rows, the known revision of each member's vector, and the nodes that have left.
 type Group<I> = (Stability<I>, Vec<(I, u64)>, Vec<I>);
 
-/// Reads the members and those that have left, of a snapshot of `node`, which has `delivered`.
+/// Reads the members and the nodes that have left, from a snapshot of `node`, which has delivered `delivered`.
 fn take_group<I: DecodeId>(
     reader: &mut Reader<'_>,
     node: &I,
@@ -298,7 +300,7 @@ fn take_group<I: DecodeId>(
         return Err(refuse(at, DecodeErrorKind::Contradiction));
     }
     for (member, (row, _)) in &rows {
-        // All authors are known, and few.
+        // All authors are known, and within the limit.
         let observed = stability.observe(member, row);
         observed.map_err(|_| too_many_nodes(limit))?;
     }
@@ -306,7 +308,7 @@ fn take_group<I: DecodeId>(
     Ok((stability, known, left))
 }
 
-/// Reads a number and as many entries, sorted by their ids.
+/// Reads a number, and that many entries, sorted by their ids.
 fn take_sorted<I: DecodeId, T>(
     reader: &mut Reader<'_>,
     mut take: impl FnMut(&mut Reader<'_>) -> Result<(I, T), DecodeError>,

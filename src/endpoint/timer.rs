@@ -1,20 +1,19 @@
-//! Time that has passed, and pauses that grow.
+//! Elapsed time, and pauses that grow.
 
 use super::config::EndpointConfig;
 
-/// The time that has passed, by what the owner has told.
+/// A stopwatch that advances by the times that the owner passes in.
 ///
-/// A clock that goes back only loses what would have been the next step: deadlines are reached by time that passes,
-/// not by a time of day.
+/// Deadlines are reached by elapsed time, not by a time of day. So a clock that goes back only loses one step.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Stopwatch {
-    /// The last time that the owner has named, by its own clock.
+    /// The last time that the owner passed in, by the owner's clock.
     last_ms: u64,
     elapsed_ms: u64,
     started: bool,
 }
 
-/// The longest step, 34 years, so that no clock brings the time that has passed to its end.
+/// The longest step, 34 years, so that no clock makes the elapsed time overflow.
 const MAX_STEP_MS: u64 = 1 << 40;
 
 impl Stopwatch {
@@ -27,7 +26,7 @@ impl Stopwatch {
         self.started = true;
     }
 
-    /// Returns the deadline that is reached when `after_ms` more milliseconds have passed.
+    /// Returns the deadline `after_ms` milliseconds from now.
     pub(super) fn after(&self, after_ms: u64) -> u64 {
         self.elapsed_ms.saturating_add(after_ms)
     }
@@ -36,7 +35,7 @@ impl Stopwatch {
         deadline_ms <= self.elapsed_ms
     }
 
-    /// Returns a deadline by the owner's clock.
+    /// Converts a deadline to the owner's clock.
     pub(super) fn owners_time(&self, deadline_ms: u64) -> u64 {
         self.last_ms.saturating_add(deadline_ms.saturating_sub(self.elapsed_ms))
     }
@@ -47,7 +46,7 @@ impl Stopwatch {
 pub(super) struct BackOff(u32);
 
 impl BackOff {
-    /// Returns how long to wait for an answer, at least 1 ms.
+    /// Returns the time to wait for an answer, at least 1 ms.
     pub(super) fn wait(self, config: &EndpointConfig) -> u64 {
         let doubled = config.retry_ms.max(1).saturating_mul(1 << self.0.min(32));
         doubled.min(config.retry_max_ms.max(config.retry_ms).max(1))
@@ -58,7 +57,7 @@ impl BackOff {
         self.0 = self.0.saturating_add(1);
     }
 
-    /// Returns whether more than one wait has begun since there was an answer.
+    /// Returns whether more than one wait has begun since the last answer.
     pub(super) fn is_backing_off(self) -> bool {
         self.0 > 1
     }

@@ -1,4 +1,4 @@
-//! The naive causal buffer: sets, and a rescan of everything at every step. Shared with the fuzz target.
+//! The naive causal buffer: sets, and a scan of everything at every step. The fuzz target shares it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use happens_before::{CausalBuffer, Dot, Message, VersionVector};
 pub type Node = u8;
 pub type Msg = Message<Node, u8>;
 
-/// What the outcome of `accept` must be.
+/// The outcome of `accept` in the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Ready,
@@ -24,24 +24,24 @@ pub enum Outcome {
     BytesFull,
 }
 
-/// How many outcomes there are.
+/// The number of outcomes.
 pub const OUTCOMES: usize = 11;
 
-/// A message that is here.
+/// A message in the buffer.
 #[derive(Clone, Debug)]
 struct Here {
     message: Msg,
-    /// It could be delivered when it was last looked at: nothing is charged for it.
+    /// True if the message could be delivered when it was last checked. Nothing is charged for it then.
     ready: bool,
-    /// The source that is charged, `None` for what came without one; and another one that has brought it.
+    /// The source that is charged, `None` for a message without one; and another source that has brought it.
     announced: [Option<Node>; 2],
 }
 
-/// What gives way to a new message.
+/// The messages that give way to a new one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct GaveWay {
     evicted: BTreeSet<Dot<Node>>,
-    /// What is charged to the other one that has brought it.
+    /// The messages that are handed over to the other source that has brought them.
     taken_over: BTreeSet<Dot<Node>>,
 }
 
@@ -51,11 +51,11 @@ impl GaveWay {
     }
 }
 
-/// What a buffer must do, written without any index.
+/// A model of the buffer, written without any index.
 #[derive(Clone, Debug)]
 pub struct BufferModel {
     limits: BufferLimits,
-    /// Up to here everything counts as delivered from the start.
+    /// The counter up to which everything counts as delivered from the start.
     first: u64,
     delivered: BTreeMap<Node, u64>,
     here: BTreeMap<Dot<Node>, Here>,
@@ -63,16 +63,16 @@ pub struct BufferModel {
     named: BTreeMap<Node, u64>,
     closed: BTreeMap<Node, u64>,
     sources: BTreeSet<Node>,
-    /// There has been a source, so that a full buffer evicts.
+    /// True if a source was ever named, so that a full buffer evicts.
     evicts: bool,
 }
 
-/// How a payload is measured: some are much larger than others.
+/// The measure of a payload: some are much larger than others.
 pub fn measure(payload: &u8) -> usize {
     usize::from(*payload) * 50
 }
 
-/// How many bytes a message takes up.
+/// Returns the bytes that a message counts for.
 pub fn size(message: &Msg) -> usize {
     size_of::<Dot<Node>>() * (1 + message.dependencies().len()) + measure(message.payload())
 }
@@ -90,7 +90,7 @@ impl BufferModel {
         Self::starting_at(limits, 0)
     }
 
-    /// Makes one that will be advanced at once, at every node, to `first`, so that nothing up to there is missing.
+    /// Makes a model in which every node counts as delivered up to `first`.
     pub fn starting_at(limits: BufferLimits, first: u64) -> Self {
         Self {
             limits,
@@ -125,7 +125,7 @@ impl BufferModel {
         self.closed.get(&node).copied().unwrap_or(u64::MAX)
     }
 
-    /// Looks at everything again.
+    /// Checks every message again.
     fn wake(&mut self) {
         let mut here = std::mem::take(&mut self.here);
         for held in here.values_mut() {
@@ -134,14 +134,14 @@ impl BufferModel {
         self.here = here;
     }
 
-    /// Whether a source is known or there is room for it.
+    /// Returns whether a source is known, or there is room for it.
     fn has_room_for(&self, source: Option<Node>) -> bool {
         let full = self.sources.len() >= self.limits.sources;
         source.is_none_or(|source| self.sources.contains(&source) || !full)
     }
 
-    /// Accepts a message, which `source` has brought. `outcome` and `evicted` are what the buffer did: which one of
-    /// several that are as far ahead is evicted is its choice.
+    /// Accepts a message that `source` has brought. The model is told the outcome and the evictions of the buffer,
+    /// because the buffer may choose between messages that are equally far ahead.
     pub fn accept(
         &mut self,
         message: &Msg,
@@ -176,7 +176,7 @@ impl BufferModel {
         evicted: &BTreeSet<Dot<Node>>,
         charged: impl Fn(&Dot<Node>) -> Option<Node>,
     ) -> Outcome {
-        // What was released is looked at first, whatever comes of the message.
+        // Released messages are checked first, whatever the outcome.
         self.wake();
         let dot = *message.dot();
         if self.has(&dot) {
@@ -237,12 +237,12 @@ impl BufferModel {
         outcome
     }
 
-    /// What has to wait, but for what is evicted.
+    /// Visits the messages that have to wait, without the evicted ones.
     fn waiting<'a>(&'a self, evicted: &'a BTreeSet<Dot<Node>>) -> impl Iterator<Item = &'a Here> {
         self.here.values().filter(|held| !held.ready && !evicted.contains(held.message.dot()))
     }
 
-    /// Why there is no room for a message, if there is none.
+    /// Returns the reason why there is no room for a message, if there is none.
     fn full(&self, evicted: &BTreeSet<Dot<Node>>, message: &Msg) -> Option<Outcome> {
         if self.waiting(evicted).count() >= self.limits.messages {
             return Some(Outcome::BufferFull);
@@ -251,7 +251,8 @@ impl BufferModel {
         (bytes + size(message) > self.limits.bytes).then_some(Outcome::BytesFull)
     }
 
-    /// All that may be done to make room for a message: what gives way, and why it is refused for all that.
+    /// Returns all allowed ways to make room for a message: for each the messages that give way, or the reason of the
+    /// refusal.
     fn make_room(&self, message: &Msg, source: Option<Node>) -> Vec<(Result<(), Outcome>, GaveWay)> {
         let evicts = self.evicts || source.is_some();
         let ahead = |message: &Msg| message.dot().counter() - self.delivered(*message.dot().node());
@@ -293,7 +294,7 @@ impl BufferModel {
         possible
     }
 
-    /// Forgets a source, and returns how many messages are dropped.
+    /// Removes a source, and returns the number of dropped messages.
     pub fn remove_source(&mut self, source: Node) -> usize {
         self.wake();
         self.sources.remove(&source);
@@ -309,7 +310,7 @@ impl BufferModel {
         before - self.here.len()
     }
 
-    /// Closes a node, and returns what is doomed; `None` if it is refused.
+    /// Closes a node, and returns the doomed messages; `None` if it is refused.
     pub fn close(&mut self, node: Node, last: u64) -> Option<Vec<Msg>> {
         let unknown = !self.named.contains_key(&node);
         if self.delivered(node) > last || (unknown && self.named.len() >= self.limits.nodes) {

@@ -1,5 +1,5 @@
-//! The naive buffer for a graph: a list in the order of arrival, and a rescan of everything at every step. Shared with
-//! the fuzz target.
+//! The naive buffer for a graph: a list in the order of arrival, and a scan of everything at every step. The fuzz
+//! target shares it.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use happens_before::delivery::{Accepted, DagEvent, DagLimits, EventErrorKind};
 pub type Id = u8;
 pub type Event = DagEvent<Id, u8>;
 
-/// What a buffer must do, written without any index; with the store that belongs to it.
+/// A model of the buffer and its store, written without any index.
 #[derive(Clone, Debug)]
 pub struct DagModel {
     limits: DagLimits,
@@ -70,7 +70,7 @@ impl DagModel {
         awaited.filter(|id| self.here.iter().all(|event| event.id != *id)).collect()
     }
 
-    /// Everything here that is `id` or has it as an ancestor through what is here.
+    /// Returns the event `id`, and the events here that descend from it through events that are here.
     fn descendants(&self, id: Id) -> BTreeSet<Id> {
         let mut found = BTreeSet::from([id]);
         loop {
@@ -127,7 +127,7 @@ impl Both {
         popped
     }
 
-    /// Puts ids into the store on another way.
+    /// Puts ids into the store in another way.
     pub fn advance_to(&mut self, ids: &[Id]) {
         self.model.store.extend(ids);
         let store = &self.model.store;

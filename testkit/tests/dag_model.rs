@@ -1,4 +1,4 @@
-//! The buffer for a graph against the naive model: random events, sensible and not, and every small graph in every
+//! The buffer for a graph against the naive model: random events, valid and invalid, and every small graph in every
 //! order of arrival.
 
 use testkit::dag_model;
@@ -12,7 +12,7 @@ use testkit::below;
 
 fn random_event(random: &mut Gen, ids: u64) -> Event {
     let id = below(random, ids) as Id;
-    // Mostly earlier ids, which make a graph without cycles; sometimes any, its own too.
+    // Most parents are earlier ids, which make no cycle. Some are any id, also that of the event itself.
     let bound = if below(random, 8) == 0 { ids } else { u64::from(id).max(1) };
     let parents = (0..below(random, 4)).map(|_| below(random, bound) as Id).collect();
     DagEvent { id, parents, payload: u8::from(below(random, 8) == 0) }
@@ -81,7 +81,7 @@ fn permutations(items: &mut Vec<Id>, from: usize, visitor: &mut impl FnMut(&[Id]
     }
 }
 
-/// The graph with the edges of `edges`, a bit for each of `possible` (parent, child).
+/// Makes a graph. `edges` has a bit for each pair (parent, child) in `possible`.
 fn graph(nodes: Id, possible: &[(Id, Id)], edges: usize) -> Vec<Event> {
     let chosen = |child| {
         let edges =
@@ -91,7 +91,7 @@ fn graph(nodes: Id, possible: &[(Id, Id)], edges: usize) -> Vec<Event> {
     (0..nodes).map(|id| DagEvent { id, parents: chosen(id), payload: 0 }).collect()
 }
 
-/// Lets the events arrive; delivers what can be as they come, or at the end.
+/// Accepts the events, and delivers those that can be, either as they come or at the end.
 fn arrive(graph: &[Event], order: &[Id], as_they_come: bool) -> Both {
     let mut both = Both::new(DagLimits::default());
     for &id in order {
@@ -118,7 +118,7 @@ fn every_graph_of_five_events_is_delivered_in_every_order_of_arrival() {
     assert_eq!(runs, 1_024 * 120 * 2);
 }
 
-/// The events that are their own ancestors, or have one that is: those left when all others are taken away.
+/// Returns the events that are in a cycle or descend from one: those that remain when all others are removed.
 fn never_delivered(graph: &[Event]) -> Vec<Id> {
     let mut left: Vec<_> = graph.iter().collect();
     loop {
@@ -171,7 +171,7 @@ fn whatever_is_forgotten_at_whatever_moment_all_else_is_delivered() {
                     both.forget(victim);
                 }
                 while both.pop().is_some() {}
-                // The forgotten ones come again, and the others are duplicates.
+                // The forgotten events come again, and the others are duplicates.
                 for event in &graph {
                     both.accept(event.clone()).unwrap();
                 }

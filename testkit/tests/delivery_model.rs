@@ -1,4 +1,4 @@
-//! The buffer against the naive model: random messages, sensible and not, in random order.
+//! The buffer against the naive model: random messages, valid and invalid, in random order.
 
 use testkit::buffer_model;
 
@@ -11,7 +11,7 @@ use happens_before::{CausalSender, Dot, Message, VersionVector};
 use quickcheck::Gen;
 use testkit::below;
 
-/// A message with a few causes; often one that can never be delivered.
+/// Makes a message with a few causes. Often it can never be delivered.
 fn message(random: &mut Gen, nodes: u64, counters: u64) -> Msg {
     let dot = |random: &mut Gen| Dot::new(below(random, nodes) as Node, 1 + below(random, counters)).unwrap();
     let own = dot(random);
@@ -24,7 +24,7 @@ fn message(random: &mut Gen, nodes: u64, counters: u64) -> Msg {
     Message::new(own, dependencies, below(random, 2) as u8).unwrap()
 }
 
-/// What was seen in random runs.
+/// Counts of the events in random runs.
 #[derive(Default)]
 struct Seen {
     outcomes: HashSet<Discriminant<buffer_model::Outcome>>,
@@ -35,7 +35,7 @@ struct Seen {
     closings_refused: usize,
 }
 
-/// One random run of the buffer beside the model; half of them with sources.
+/// Runs the buffer beside the model at random. Half of the runs have sources.
 fn run(random: &mut Gen, limits: BufferLimits, steps: usize, seen: &mut Seen) {
     let (nodes, counters, sources) = (1 + below(random, 5), 1 + below(random, 9), below(random, 4));
     let mut buffer = buffer_model::buffer(limits);
@@ -89,7 +89,7 @@ fn tight_limits(random: &mut Gen) -> BufferLimits {
     }
 }
 
-/// Room for a few messages, and otherwise wide.
+/// Makes limits with room for a few messages, and otherwise wide.
 fn crowded(random: &mut Gen) -> BufferLimits {
     let bytes = if below(random, 2) == 0 { 100 + below(random, 300) as usize } else { usize::MAX };
     BufferLimits { messages: 1 + below(random, 6) as usize, bytes, sources: 3, ..BufferLimits::default() }
@@ -118,7 +118,7 @@ fn the_buffer_does_what_the_naive_one_does() {
     assert!(closings_refused > 100, "only {closings_refused} closings refused");
 }
 
-/// Counters so far apart that some lie behind the row of cells, at the start and at the end of their range.
+/// Counters so far apart that some lie beyond the window of slots, at the start and at the end of their range.
 #[test]
 fn what_lies_far_apart_is_held_as_the_naive_one_holds_it() {
     let mut random = testkit::random();
@@ -133,7 +133,7 @@ fn what_lies_far_apart_is_held_as_the_naive_one_holds_it() {
         assert!(buffer.advance_to(&start).is_ok() && model.advance_to(&start));
         for _ in 0..240 {
             let node = below(&mut random, 3) as Node;
-            // Mostly the next few; else anywhere.
+            // Most counters are the next few, the others are anywhere.
             let counter = |random: &mut Gen, node: Node| {
                 let delivered = buffer.delivered_up_to(&node);
                 let spread = [3, 3, 40, 300][below(random, 4) as usize];
@@ -165,7 +165,7 @@ fn what_lies_far_apart_is_held_as_the_naive_one_holds_it() {
                 _ => {
                     let own = Dot::new(node, counter(&mut random, node)).unwrap();
                     let other = (node + 1) % 3;
-                    // Mostly what is delivered or comes soon, so that messages get through.
+                    // Most names are delivered or come soon, so that messages get through.
                     let named = match below(&mut random, 8) {
                         0 => counter(&mut random, other),
                         1..4 => buffer.delivered_up_to(&other).saturating_add(below(&mut random, 2)),
@@ -198,7 +198,7 @@ fn what_was_saved_can_be_restored_at_every_step() {
             if below(&mut random, 2) == 0 {
                 model.pop(buffer.pop().as_ref());
             }
-            // The crash: everything is forgotten but what the docs say must be stored.
+            // The crash: everything is lost but the state that must be stored, by the docs.
             let (delivered, held): (_, Vec<_>) = (buffer.delivered(), buffer.undelivered().cloned().collect());
             let mut restored = buffer_model::buffer(limits);
             restored.advance_to(&delivered).unwrap();
@@ -209,7 +209,7 @@ fn what_was_saved_can_be_restored_at_every_step() {
             assert!(restored.undelivered().eq(buffer.undelivered()));
             assert_eq!(restored.delivered(), buffer.delivered());
             assert_eq!(restored.internal_validate(), Ok(()));
-            // What nobody names any more is not asked for; all else is.
+            // Messages that are no longer named are not missing. All others are.
             let missing: Vec<_> = buffer.missing().flat_map(|range| range.dots().collect::<Vec<_>>()).collect();
             assert!(
                 restored
@@ -232,7 +232,7 @@ fn what_was_saved_can_be_restored_at_every_step() {
 fn long_runs_are_delivered_and_leave_nothing_behind() {
     let mut random = testkit::random();
     for nodes in [1, 2, 5] {
-        // Everyone has delivered everything but the last few messages, so that they depend on each other.
+        // Every node has delivered all but the last few messages, so messages depend on each other.
         let mut senders: Vec<_> = (0..nodes).map(|node| (CausalSender::new(node), 0)).collect();
         let mut sent: Vec<Msg> = Vec::new();
         for number in 0..500_usize {

@@ -1,4 +1,4 @@
-//! Asking for what is missing and answering, telling what is here, and when: case by case.
+//! Requests for missing messages, answers and vectors, and the time of each: case by case.
 
 use happens_before::Endpoint;
 use happens_before::endpoint::EndpointConfig;
@@ -6,14 +6,14 @@ use happens_before::endpoint::EndpointConfig;
 use crate::forged::{Forged, Request, head, message};
 use crate::support::{CONFIG, deliveries, dot, packets};
 
-/// What the endpoint asks for at this time: of whom, for what.
+/// The requests of the endpoint at a time: for each member asked, the ranges.
 fn asks(endpoint: &mut Endpoint<u8>, now: u64) -> Vec<(u8, Vec<Request>)> {
     endpoint.handle_timeout(now);
     let asked = packets(endpoint).into_iter().map(|(to, packet)| (to, head(&packet).requests));
     asked.filter(|(_, requests)| !requests.is_empty()).collect()
 }
 
-/// An endpoint of node 0 in a group of four, where these members claim to have the first message of node 3.
+/// Makes an endpoint of node 0 in a group of four, where these members claim to have the first message of node 3.
 fn where_some_claim(claimants: &[u8]) -> Endpoint<u8> {
     let mut endpoint = Endpoint::new(0, [0, 1, 2, 3], CONFIG).unwrap();
     for from in claimants {
@@ -64,7 +64,7 @@ fn no_more_is_asked_for_than_there_is_room_for() {
     let first = Forged { messages: vec![message(dot(1, 1), &[], 3)], ..Forged::new() };
     endpoint.handle_packet(10, &1, &first.bytes()).unwrap();
     deliveries(&mut endpoint);
-    // It is kept for 2, and takes room. When 2 has it, there is room again.
+    // The message is kept for 2, and takes room. When 2 has it, there is room again.
     assert_eq!(asks(&mut endpoint, 1_000), [(1, vec![(1, 2, CONFIG.window)])]);
     for from in [1, 2] {
         let has = Forged { news: vec![(1, 1)], ..Forged::new() };
@@ -80,10 +80,10 @@ fn what_is_forgotten_while_a_request_waits_does_not_keep_back_the_rest() {
         endpoint.broadcast(vec![5; 9]).unwrap();
     }
     deliveries(&mut endpoint);
-    packets(&mut endpoint); // once to each, and lost
+    packets(&mut endpoint); // one packet to each member, and all are lost
     let asks = Forged { requests: vec![(0, 1, 4)], ..Forged::new() };
     endpoint.handle_packet(0, &1, &asks.bytes()).unwrap();
-    // Before it is answered, the first two become stable.
+    // Before the request is answered, the first two messages become stable.
     for from in [1, 2] {
         let has = Forged { news: vec![(0, 2)], ..Forged::new() };
         endpoint.handle_packet(0, &from, &has.bytes()).unwrap();
@@ -101,7 +101,7 @@ fn that_something_is_forgotten_is_said_even_if_nothing_else_is_left_to_say() {
     endpoint.broadcast(vec![]).unwrap();
     deliveries(&mut endpoint);
     packets(&mut endpoint);
-    // It has the message, and knows our vector; we know its own, and that is said.
+    // The member has the message and knows our vector. We know its vector, and have said so.
     let has = Forged { confirmed: 1, news: vec![(0, 1)], ..Forged::new() };
     endpoint.handle_packet(0, &1, &has.bytes()).unwrap();
     endpoint.handle_timeout(10);
@@ -152,7 +152,7 @@ fn a_claim_to_have_what_nobody_sent_costs_little_and_forgets_nothing() {
         assert_eq!(endpoint.internal_validate(), Ok(()));
     }
     assert!(asked < 100 * 2 * 3 * 15, "{asked} bytes in 100 s");
-    // Honest traffic gets through.
+    // Honest packets get through.
     let honest =
         Forged { news: vec![(2, 1)], messages: vec![message(dot(2, 1), &[dot(0, 1)], 3)], ..Forged::new() };
     assert_eq!(endpoint.handle_packet(now, &2, &honest.bytes()).unwrap().new, 1);
@@ -162,7 +162,7 @@ fn a_claim_to_have_what_nobody_sent_costs_little_and_forgets_nothing() {
 #[test]
 fn later_messages_do_not_put_off_the_search_for_a_lost_one() {
     let mut endpoint = Endpoint::new(0, [0, 1], CONFIG).unwrap();
-    // The first message is lost, the others come one after another.
+    // The first message is lost, the others arrive one after another.
     let mut asked = None;
     for (now, counter) in (0..).step_by(5).zip(2..=8) {
         let packet = Forged {
@@ -176,7 +176,7 @@ fn later_messages_do_not_put_off_the_search_for_a_lost_one() {
         }
     }
     assert_eq!(asked, Some(CONFIG.delay_ms));
-    // But what was asked for does: the rest is on its way.
+    // But a requested message puts it off: the others are on their way.
     let came = Forged { messages: vec![message(dot(1, 1), &[], 3)], ..Forged::new() };
     endpoint.handle_packet(100, &1, &came.bytes()).unwrap();
     assert_eq!(deliveries(&mut endpoint).len(), 8);
@@ -232,7 +232,7 @@ fn huge_requests_are_answered_at_a_pace() {
         endpoint.broadcast(vec![0; 45]).unwrap();
     }
     deliveries(&mut endpoint);
-    packets(&mut endpoint); // once to each
+    packets(&mut endpoint); // one packet to each member
     let greedy = Forged { requests: vec![(0, 1, u64::MAX), (1, 1, u64::MAX), (99, 1, 5)], ..Forged::new() };
     let mut sent = 0;
     for now in 0..1_000 {
@@ -287,7 +287,7 @@ fn a_stale_or_repeated_packet_calls_for_no_reply_at_once() {
             in_flight.extend(packets(node));
         }
     }
-    // Each packet arrives, in no time.
+    // Each packet arrives at once.
     while let Some((to, packet)) = in_flight.pop() {
         all.push((to, packet.clone()));
         let node = &mut nodes[usize::from(to)];
@@ -297,7 +297,7 @@ fn a_stale_or_repeated_packet_calls_for_no_reply_at_once() {
         assert!(all.len() < 50, "they answer each other for ever");
     }
     assert!(nodes.iter().all(|node| node.delivered().iter().eq([(&0, 3), (&1, 3)])));
-    // And then all of them again, some time later.
+    // Then all of them arrive again, some time later.
     for now in 10..30 {
         for (to, packet) in &all {
             nodes[usize::from(*to)].handle_packet(now, &(1 - to), packet).unwrap();
@@ -305,7 +305,7 @@ fn a_stale_or_repeated_packet_calls_for_no_reply_at_once() {
             assert_eq!(replies, [], "at {now} ms");
         }
     }
-    // It is repeated at a pace, for it may be that the answer to it was lost.
+    // The packet is repeated at a limited pace, because the answer to it may have been lost.
     let mut replies = 0;
     for now in 30..1_030 {
         for (to, packet) in &all {
@@ -321,7 +321,7 @@ fn what_a_member_says_that_it_has_is_not_sent_to_it() {
     let mut endpoint = Endpoint::new(0, [0, 1, 2], CONFIG).unwrap();
     endpoint.broadcast(b"tea?".to_vec()).unwrap();
     deliveries(&mut endpoint);
-    // It was sent, and the node comes back before it has heard that it has arrived.
+    // The message was sent, and the node comes back before it has heard that it arrived.
     let mut back = Endpoint::resume(&endpoint.snapshot(), CONFIG).unwrap();
     let has = Forged { news: vec![(0, 1)], ..Forged::new() };
     back.handle_packet(0, &1, &has.bytes()).unwrap();
@@ -339,7 +339,7 @@ fn one_that_is_heard_again_is_spoken_to_as_often_as_before() {
         let mut spoken = vec![];
         for now in (0..60_000).step_by(10) {
             if now == 30_000 {
-                // It has something new to say, or knows what it was told, and nothing that is sent to it arrives.
+                // The member has news, or has confirmed what it was told. No packet to it arrives.
                 let news = if confirmed == 0 { vec![(1, 1)] } else { vec![] };
                 let messages = news.iter().map(|_| message(dot(1, 1), &[], 3)).collect();
                 let heard = Forged { confirmed, news, messages, ..Forged::new() };
@@ -391,7 +391,7 @@ fn many_messages_in_a_short_time_do_not_make_a_member_count_as_silent() {
         deliveries(&mut endpoint);
         spoken += packets(&mut endpoint).len();
     }
-    // Eight, and again 100, 200, 400 and 800 ms after the last.
+    // There are eight packets, and four more: 100, 200, 400 and 800 ms after the last.
     assert_eq!(spoken, 8 + 4);
 }
 

@@ -1,5 +1,5 @@
-//! The ends of every range: sizes and times of the configuration, the clock, the number of members; and members that
-//! come and go at the same time.
+//! Extremes: the ends of the range of each size and time in the configuration, of the clock, and of the number of
+//! members; and members that come and go at the same time.
 
 use happens_before::Endpoint;
 use happens_before::endpoint::{BroadcastErrorKind, EndpointConfig, GroupErrorKind};
@@ -98,7 +98,7 @@ fn a_group_without_room_for_anything_says_so() {
     assert_eq!(error.kind, BroadcastErrorKind::TooLong { limit: 0 });
 }
 
-/// Ids of one byte end at 256; these have two.
+/// Makes a large group. Ids of one byte end at 256, so these have two.
 fn large(members: u16) -> Vec<Endpoint<u16>> {
     let config = EndpointConfig::default();
     (0..members).map(|node| Endpoint::new(node, 0..members, config).unwrap()).collect()
@@ -113,7 +113,7 @@ fn groups_of_255_to_257_members_are_as_large_as_the_configuration_says() {
     );
     for members in [255, 256] {
         let mut nodes = large(members);
-        // All speak at once, and one hears them all; what it says then follows them all.
+        // All speak at once, and one hears them all. Its next message follows all of theirs.
         for from in 0..members {
             let packet = {
                 let node = &mut nodes[usize::from(from)];
@@ -136,7 +136,7 @@ fn groups_of_255_to_257_members_are_as_large_as_the_configuration_says() {
                 .is_err()
         );
         assert_eq!(nodes[usize::from(to)].handle_packet(0, &7, &packet).unwrap().new, 1);
-        // It lacks what all others have sent, in more ranges than one packet asks for, and seven alone can give it.
+        // It lacks the messages of all others, in more ranges than one packet can request. Only seven can send them.
         let mut asked = 0;
         for now in (0..2_000).step_by(20) {
             for (from, to) in [(9, 7), (7, 9)] {
@@ -153,7 +153,7 @@ fn groups_of_255_to_257_members_are_as_large_as_the_configuration_says() {
         }
         assert_eq!((nodes[9].delivered(), nodes[9].undelivered_len()), (nodes[7].delivered(), 0));
         assert!(asked >= 3, "{asked} packets");
-        // One more is too many, or not.
+        // One more may be too many.
         assert_eq!(nodes[7].admit(900).is_ok(), members == 255);
         assert_eq!(Endpoint::<u16>::join(900, &nodes[7].snapshot(), config).is_ok(), members == 255);
     }
@@ -175,11 +175,11 @@ fn a_group_of_256_falls_silent() {
         }
     }
     assert!(nodes.iter().all(|node| node.log_len() == 0 && node.poll_timeout().is_none()));
-    // Each tells each, and hears that it was heard.
+    // Each member tells each other one, and hears the confirmation.
     assert!(delivered == 256 && sent <= 3 * 256 * 256, "{sent} packets");
 }
 
-/// Over many seeds: two join by snapshots of different members, one of which is behind, while a third leaves with
+/// Over many seeds: two nodes join by snapshots of different members, one of which lags. Meanwhile a third leaves, with
 /// messages of its own still on their way.
 #[test]
 fn two_joins_and_a_leave_at_once() {
@@ -187,7 +187,7 @@ fn two_joins_and_a_leave_at_once() {
     for seed in 0..60 {
         let mut network = Network::new(4, 6, CONFIG, seed);
         network.faults = Faults { loss: 30, duplicate: 20, delay_ms: 40 };
-        network.side[3] = 1; // behind
+        network.side[3] = 1; // it lags
         for round in 0..4 {
             for node in [0, 1, 2] {
                 network.broadcast(node, round);
@@ -204,7 +204,7 @@ fn two_joins_and_a_leave_at_once() {
         }
         network.join(4, 3);
         network.run_until(network.now_ms + network.random.0 % 100, 0);
-        // Some have what node 1 has sent last, some do not; it is gone, and each notices at a time of its own.
+        // Some have the last messages of node 1, some do not. It is gone, and each member notices at another time.
         network.sites[1].is_down = true;
         for node in [0, 2, 3] {
             network.broadcast(node, 7);
@@ -218,7 +218,7 @@ fn two_joins_and_a_leave_at_once() {
         network.endpoint(4).remove(&1);
         network.settle(4, false);
         network.heal();
-        // All that are left have the same; and of each all that it has sent.
+        // All remaining members have the same messages, and all messages of each other.
         let delivered = network.endpoint(0).delivered();
         let sent: Vec<u64> = [0, 2, 3, 5].iter().map(|node| delivered.get(node)).collect();
         assert_eq!(sent, [5, 5, 1, 1], "seed {seed}");

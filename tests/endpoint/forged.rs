@@ -1,13 +1,13 @@
-//! Packets made by hand, and what stands in those of an endpoint, in the words of its `FORMAT.md`.
+//! Packets made by hand, and the parts of an endpoint's packets, in the terms of `FORMAT.md`.
 
 use happens_before::codec::{Decode, Encode, Reader, Writer};
 use happens_before::node::DotRange;
 use happens_before::{Dot, Message, VersionVector};
 
-/// A node, and its first and last counter that are asked for.
+/// A request: a node, and the first and the last counter.
 pub(crate) type Request = (u8, u64, u64);
 
-/// A packet, part by part.
+/// A packet, by parts.
 #[derive(Default)]
 pub(crate) struct Forged {
     pub(crate) confirmed: u64,
@@ -58,7 +58,7 @@ pub(crate) struct Head {
     pub(crate) requests: Vec<Request>,
 }
 
-/// Reads what an endpoint says in a packet.
+/// Reads the parts of a packet before its messages.
 pub(crate) fn head(packet: &[u8]) -> Head {
     let mut reader = Reader::new(packet);
     let vector = |reader: &mut Reader<'_>| -> Vec<(u8, u64)> {

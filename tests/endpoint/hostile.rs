@@ -1,6 +1,6 @@
-//! One member of a group does what it likes. Nothing panics, all bounds hold at each step, and the honest members
-//! deliver all that they have sent, in causal order: at once if it does not send different messages under one number to
-//! different members, and as soon as it is removed if it does.
+//! Hostile members: one member of a group does as it likes. Nothing panics, all bounds hold at each step, and the
+//! honest members deliver all that they have sent, in causal order. If the hostile one sends different messages under
+//! one number, they may do so only after it is removed.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -29,16 +29,16 @@ const CONFIG: EndpointConfig = EndpointConfig {
 
 type Bytes = Vec<u8>;
 
-/// The honest members, what is on its way to them, and what they have sent.
+/// The honest members, the packets on their way to them, and the messages they have sent.
 struct Group {
     nodes: Vec<Endpoint<u8>>,
     links: VecDeque<(u8, usize, Bytes)>,
     sent: BTreeMap<Dot<u8>, Message<u8, Bytes>>,
-    /// What the hostile one has signed, if it signs one message a number.
+    /// The messages that the hostile member has signed, if it signs only one for each number.
     signed: Option<BTreeMap<Dot<u8>, Message<u8, Bytes>>>,
     run: CausalRun<u8>,
     now: u64,
-    /// Packets that were seen: what a hostile member can repeat and change.
+    /// Packets that the hostile member has seen, and can repeat and change.
     seen: Vec<Bytes>,
     equivocations: usize,
     refused: usize,
@@ -61,7 +61,7 @@ impl Group {
         }
     }
 
-    /// Lets a node deliver and send, and checks what is promised of it. Returns how many packets it has sent.
+    /// Lets a node deliver and send, and checks its promises. Returns the number of packets that it has sent.
     fn settle(&mut self, at: usize) -> usize {
         let node = &mut self.nodes[at];
         assert_eq!(node.internal_validate(), Ok(()));
@@ -95,7 +95,7 @@ impl Group {
         let payload = vec![len; usize::from(len)];
         match self.nodes[at].broadcast(payload.clone()) {
             Ok(dot) => {
-                // Its own is delivered at once, and says what it depends on.
+                // The node's own message is delivered at once, and shows its dependencies.
                 let own = std::iter::from_fn(|| self.nodes[at].poll_delivery()).collect::<Vec<_>>();
                 let message = own.iter().find(|message| *message.dot() == dot).unwrap().clone();
                 assert_eq!(*message.payload(), payload);
@@ -113,7 +113,8 @@ impl Group {
         self.settle(at);
     }
 
-    /// A packet arrives; returns how many the receiver sends then. Authorship is checked.
+    /// Hands a packet to its receiver, with a check of authorship. Returns the number of packets that the receiver
+    /// sends then.
     fn receive(&mut self, from: u8, at: usize, packet: &[u8]) -> usize {
         let (sent, signed) = (&self.sent, &mut self.signed);
         let before = (from == HOSTILE).then(|| self.nodes[at].snapshot());
@@ -137,7 +138,7 @@ impl Group {
         self.settle(at)
     }
 
-    /// Lets time pass and honest packets arrive, some of them never.
+    /// Lets time pass, and honest packets arrive or get lost.
     fn pass(&mut self, ms: u64, loss: u64, random: &mut Random) {
         for _ in 0..ms {
             self.now += 1;
@@ -172,7 +173,7 @@ impl Hostile {
         .max(1)
     }
 
-    /// A message: of its own most often, or under another's name, or an invented one.
+    /// Makes a message: most often its own, otherwise one under the id of another member, or an invented one.
     fn message(&mut self, group: &Group) -> Bytes {
         let node = [HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0, 1, 4, 77][self.random.below(8) as usize];
         let counter = self.counter(group, node);
@@ -205,7 +206,7 @@ impl Hostile {
         let mut news = VersionVector::new();
         for node in [0, 1, 2, HOSTILE, 4, 88] {
             if self.random.percent(30) {
-                // Of what it was sent, or what nobody has sent.
+                // It claims messages that it was sent, or messages that were never sent.
                 let claim = match self.random.below(3) {
                     0 => group.nodes[0].delivered().get(&node),
                     _ => self.counter(group, node).min(u64::MAX / 4),
@@ -247,14 +248,14 @@ impl Hostile {
                 changed[at] ^= 1 << self.random.below(8);
                 changed
             }
-            // What was seen, and what it makes itself, in one.
+            // It joins a packet that it has seen and bytes of its own.
             (4, _) => [self.packet(group), vec![0xFF; 3]].concat(),
             _ => self.packet(group),
         }
     }
 }
 
-/// Attacks a group for a while; returns how many packets were refused and how many equivocations were seen.
+/// Attacks a group for a while. Returns the numbers of refused packets, noticed equivocations and honest messages.
 fn attack(seed: u64, equivocates: bool) -> (usize, usize, usize) {
     let mut random = Random(seed);
     let mut hostile = Hostile { random: Random(!seed) };
@@ -268,7 +269,7 @@ fn attack(seed: u64, equivocates: bool) -> (usize, usize, usize) {
                 let (ms, loss) = (random.below(60), [0, 20, 60][random.below(3) as usize]);
                 group.pass(ms, loss, &mut random);
             }
-            // A flood, in which the clock stands still or creeps.
+            // This is a flood, in which the clock stands still or creeps.
             _ => {
                 let (before, start) = (group.now, group.links.len());
                 let flood = 1 + random.below(20);
@@ -282,7 +283,7 @@ fn attack(seed: u64, equivocates: bool) -> (usize, usize, usize) {
             }
         }
     }
-    // The others heal; one that does not equivocate goes on, and keeps nothing from anyone.
+    // The others heal. A hostile member that does not equivocate goes on, and stops no one.
     if equivocates {
         for at in 0..HONEST {
             assert!(group.nodes[at].remove(&HOSTILE));
@@ -304,7 +305,7 @@ fn attack(seed: u64, equivocates: bool) -> (usize, usize, usize) {
     }
     group.run.complete().unwrap_or_else(|violation| panic!("seed {seed}: {violation}"));
     if equivocates {
-        // And what it has sent is the same everywhere, or nowhere: all keep nothing, and are silent.
+        // Its messages are the same everywhere, or nowhere. All logs are empty, and all members are silent.
         for node in &group.nodes {
             assert_eq!((node.log_len(), node.poll_timeout()), (0, None), "seed {seed}: {node:?}");
             assert_eq!(node.delivered(), group.nodes[0].delivered());
@@ -341,7 +342,7 @@ fn one_that_equivocates_keeps_nobody_from_delivering_once_it_is_removed() {
     assert!(refused > 5_000 && sent > 400 && equivocations > 50);
 }
 
-/// Only what is delivered or held takes room, and an invented cause would never come.
+/// Only delivered and held messages take room. A message with an invented cause would wait for ever, and is refused.
 #[test]
 fn messages_that_build_on_invented_nodes_are_left_lying_and_take_no_place() {
     let mut endpoint = Endpoint::new(0, [0, 1, HOSTILE], CONFIG).unwrap();
@@ -351,7 +352,7 @@ fn messages_that_build_on_invented_nodes_are_left_lying_and_take_no_place() {
         let received = endpoint.handle_packet(0, &HOSTILE, &packet.bytes()).unwrap();
         assert_eq!((received.new, received.refused, endpoint.undelivered_len()), (0, 1, 0));
     }
-    // There is a place for each that comes.
+    // There is a place for each newcomer.
     for newcomer in [2, 4] {
         endpoint.admit(newcomer).unwrap();
         let first = message(dot(newcomer, 1), &[], 3);

@@ -1,4 +1,4 @@
-//! What an owner can do wrong, and what comes of it: what is noticed, what is not, and that nothing panics.
+//! Mistakes of an owner: the effects of each, those that are noticed and those that are not. Nothing panics.
 
 use happens_before::endpoint::{GroupErrorKind, PacketErrorKind};
 use happens_before::node::DotRange;
@@ -21,7 +21,7 @@ fn group<const N: usize>() -> [Endpoint<u8>; N] {
     std::array::from_fn(|node| Endpoint::new(node as u8, 0..N as u8, CONFIG).unwrap())
 }
 
-/// Lets time pass from `from_ms` on, for 5 s, without losses; returns what was delivered, by node.
+/// Lets 5 s pass from `from_ms` on, without losses. Returns the delivered messages, by node.
 fn exchange<const N: usize>(nodes: &mut [Endpoint<u8>; N], from_ms: u64) -> [Vec<Message<u8, Vec<u8>>>; N] {
     let mut delivered = std::array::from_fn(|_| vec![]);
     for now in (from_ms..from_ms + 5_000).step_by(10) {
@@ -30,7 +30,7 @@ fn exchange<const N: usize>(nodes: &mut [Endpoint<u8>; N], from_ms: u64) -> [Vec
             delivered[from].extend(std::iter::from_fn(|| nodes[from].poll_delivery()));
             for (to, packet) in packets(&mut nodes[from]) {
                 if let Some(node) = nodes.get_mut(usize::from(to)) {
-                    // What is refused is as good as lost.
+                    // A refused packet counts as lost.
                     let _ = node.handle_packet(now, &(from as u8), &packet);
                 }
             }
@@ -57,7 +57,8 @@ fn one_that_comes_back_from_an_older_snapshot_is_told_if_it_hears_of_its_own_fir
     assert_eq!((to, refused(&mut nodes[0], 1, &packet)), (0, PacketErrorKind::NeverSent));
 }
 
-/// It has confirmed to know what the other has, so the other does not say it again.
+/// A node that goes back to an older snapshot has confirmed vectors that it no longer knows, and others do not repeat
+/// them.
 #[test]
 fn one_that_comes_back_from_an_older_snapshot_and_speaks_uses_a_number_twice_and_nobody_notices() {
     let mut nodes = group::<2>();
@@ -100,12 +101,12 @@ fn of_two_that_come_back_from_one_snapshot_each_is_told_when_it_hears_of_the_oth
     let said = twins.each_mut().map(|twin| packets(twin).pop().unwrap().1);
     assert_eq!(one.handle_packet(0, &0, &said[0]).unwrap().new, 2);
     assert_eq!(two.handle_packet(0, &0, &said[1]).unwrap().new, 2);
-    // While the first content is held, the second shows; once it is delivered, it is a duplicate whatever it is.
+    // While the first content is held, the second is noticed. Once the first is delivered, the second is a duplicate.
     assert_eq!(one.handle_packet(0, &0, &said[1]).unwrap().equivocation, Some(dot(0, 1)));
     deliveries(&mut one);
     let again = one.handle_packet(0, &0, &said[1]).unwrap();
     assert_eq!((again.duplicates, again.equivocation), (2, None));
-    // A twin that has sent less than it hears of itself is told.
+    // A twin notices when others have more of its messages than it has sent.
     one.handle_timeout(CONFIG.delay_ms);
     let to_zero = packets(&mut one).into_iter().find(|(to, _)| *to == 0).unwrap().1;
     let mut third = resume(&saved);
@@ -113,7 +114,7 @@ fn of_two_that_come_back_from_one_snapshot_each_is_told_when_it_hears_of_the_oth
     assert!(twins[1].handle_packet(0, &1, &to_zero).is_ok(), "one that has sent as much is not");
 }
 
-/// The newcomer has what the giver has sent and forgotten.
+/// A giver that sends its snapshot before saving it forgets, in a crash, messages that the newcomer has.
 #[test]
 fn a_snapshot_that_was_given_away_and_not_saved_shows_when_its_giver_comes_back() {
     let mut nodes = group::<2>();
@@ -161,12 +162,12 @@ fn its_own_packet_is_refused_unless_the_transport_says_it_came_from_another() {
     let before = endpoint.snapshot();
     assert_eq!(refused(&mut endpoint, 0, &packet), PacketErrorKind::NotAMember);
     assert_eq!((endpoint.snapshot(), endpoint.log_len()), (before, 1));
-    // And if it does, the packet says that the other has the message.
+    // If it does, the packet claims that the other member has the message.
     let reflected = endpoint.handle_packet(0, &1, &packet).unwrap();
     assert_eq!((reflected.new, reflected.duplicates, endpoint.log_len()), (0, 1, 0));
 }
 
-/// What a packet confirms is of its receiver's vector; to another one it confirms what was never told.
+/// A packet confirms the vector of its receiver. At a different receiver it would confirm news that it was never told.
 #[test]
 fn a_packet_that_is_brought_to_another_member_misleads_it() {
     let mut nodes = group::<3>();
@@ -184,7 +185,7 @@ fn a_packet_that_is_brought_to_another_member_misleads_it() {
     let log_lens = |nodes: &[Endpoint<u8>; 3]| [0, 1, 2].map(|node: usize| nodes[node].log_len());
     exchange(&mut nodes, 100);
     assert_eq!(log_lens(&nodes), [1, 0, 0], "2 does not tell 0 that it has the message");
-    // What changes later is told, without what has changed before.
+    // Later changes are told, without the earlier ones.
     nodes[0].broadcast(vec![]).unwrap();
     exchange(&mut nodes, 6_000);
     assert_eq!(log_lens(&nodes), [1, 0, 0]);
@@ -193,11 +194,11 @@ fn a_packet_that_is_brought_to_another_member_misleads_it() {
     assert_eq!(log_lens(&nodes), [0, 0, 0], "and the same entry with all before it");
 }
 
-/// Groups with the same ids, whose packets are brought to members of another group, and to another receiver.
+/// Groups with the same ids, whose packets are brought to members of other groups and to wrong receivers.
 #[test]
 fn packets_that_are_brought_to_the_wrong_one_break_no_bound() {
     let mut random = Random(seed());
-    // How many are refused before all windows are full differs from group to group, so there are several.
+    // The number of refusals before all windows are full differs between groups, so there are several.
     let (mut taken, mut refused) = (0, 0);
     for _ in 0..3 {
         let mut nodes: [_; 6] =
@@ -227,8 +228,8 @@ fn packets_that_are_brought_to_the_wrong_one_break_no_bound() {
     assert!(taken > 300 && refused > 300, "{taken} taken, {refused} refused");
 }
 
-/// What a member claims to have of one that is about to join keeps that id from joining: it would look as if it had
-/// been there before.
+/// A member that claims messages of a node that has not joined yet keeps that id from joining, because the id looks
+/// used.
 #[test]
 fn a_lie_about_an_id_keeps_it_from_joining_and_no_other() {
     let [mut zero, _] = group::<2>();

@@ -1,12 +1,12 @@
-//! Groups of endpoints over bad networks: order, exactly-once and completeness, judged by the oracle; bounds, checked at
-//! every step.
+//! Groups of endpoints over bad networks. The oracle judges order, exactly-once delivery and completeness. Bounds are
+//! checked at every step.
 
 use happens_before::endpoint::EndpointConfig;
 
 use crate::support::{Faults, Network, Random};
 use testkit::seed;
 
-/// Small enough that windows, packets and budgets fill.
+/// Makes a configuration so small that windows, packets and budgets fill.
 fn small(random: &mut Random) -> EndpointConfig {
     EndpointConfig {
         window: 1 + random.below(12),
@@ -20,7 +20,7 @@ fn small(random: &mut Random) -> EndpointConfig {
     }
 }
 
-/// One run of a random group, under random faults, one phase after another; then everything heals.
+/// Runs a random group under random faults, one phase after another, and then heals everything.
 fn one_run(seed: u64) -> Network {
     let mut random = Random(seed);
     let nodes = 2 + random.below(7) as u8;

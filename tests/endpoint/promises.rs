@@ -1,4 +1,4 @@
-//! What an endpoint promises, case by case: full windows, joining, leaving, coming back, and hostile members.
+//! The promises of an endpoint, case by case: full windows, joining, leaving, coming back, and hostile members.
 
 use happens_before::Endpoint;
 use happens_before::codec::DecodeErrorKind;
@@ -17,7 +17,7 @@ fn a_silent_member_fills_the_window_and_a_removal_empties_it() {
         assert_eq!((own, other), (round < 8, round < 8));
         network.run_until(network.now_ms + 300, 0);
     }
-    // The others have all of it, acknowledge it, and wait for the silent one alone.
+    // The others have all messages, acknowledge them, and wait only for the silent member.
     let expected = [(0, 8), (1, 8)].into_iter().collect();
     for node in [0, 1] {
         assert_eq!(network.endpoint(node).delivered(), expected);
@@ -48,7 +48,7 @@ fn a_silent_member_that_speaks_again_gets_all_and_lets_all_go_on() {
     assert_eq!(network.endpoint(2).delivered().len(), 0);
     let packets = network.packets;
     network.run_until(120_000, 0);
-    // Two nodes tell one, each once in 2 s.
+    // Two nodes speak to one, each once in 2 s.
     assert!((10..=120).contains(&(network.packets - packets)), "{}", network.packets - packets);
     network.heal();
     network.run.complete().unwrap();
@@ -65,7 +65,7 @@ fn a_window_is_counted_in_bytes_too() {
     assert!(endpoint.broadcast(vec![0; 397]).is_ok());
     assert_eq!(endpoint.log_bytes(), 400);
     assert_eq!(endpoint.broadcast(vec![]).unwrap_err().kind, BroadcastErrorKind::WindowFull);
-    // Longer than a packet should be, so it goes alone.
+    // The message is longer than a packet should be, so it goes alone.
     let mut lengths = packets(&mut endpoint).into_iter().map(|(_, packet)| packet.len());
     assert!(lengths.next().unwrap() > 400);
 }
@@ -110,7 +110,7 @@ fn one_that_joins_starts_from_a_snapshot_or_from_the_beginning() {
             let dots: Vec<_> =
                 delivered.iter().flat_map(|(&node, last)| (1..=last).map(move |c| dot(node, c))).collect();
             let mut left = dots;
-            // In an order that the oracle accepts.
+            // Messages come in an order that the oracle accepts.
             while !left.is_empty() {
                 let before = left.len();
                 left.retain(|dot| network.run.delivered(2, dot).is_err());
@@ -207,7 +207,7 @@ fn bad_packets_are_refused_and_change_nothing() {
     let never_sent = Forged { news: vec![(0, 2)], ..Forged::new() };
     let refused = endpoint.handle_packet(5, &1, &never_sent.bytes()).unwrap_err();
     assert_eq!(refused.kind, PacketErrorKind::NeverSent);
-    // Without its message, of 9 bytes, it is a packet too.
+    // Without the message of 9 bytes at its end, it is a packet too.
     for cut in (0..honest.len()).filter(|&cut| cut != honest.len() - 9) {
         let error = endpoint.handle_packet(5, &1, &honest[..cut]).unwrap_err();
         assert!(
@@ -244,7 +244,7 @@ fn a_flood_fills_the_share_of_its_author_alone() {
     }
     assert!(endpoint.undelivered_len() > 0);
     assert_eq!(deliveries(&mut endpoint), []);
-    // The author's own next message, and others', get in.
+    // The next message of the author is accepted, and so are those of others.
     for honest in [message(dot(1, 1), &[], 20), message(dot(2, 1), &[], 20)] {
         let packet = Forged { messages: vec![honest], ..Forged::new() };
         assert_eq!(endpoint.handle_packet(0, &2, &packet.bytes()).unwrap().new, 1);
@@ -358,7 +358,7 @@ fn what_is_held_of_one_that_is_removed_is_dropped_and_asked_for_again() {
         let packet = Forged { news, messages, ..Forged::new() };
         endpoint.handle_packet(now, &from, &packet.bytes()).unwrap().new
     };
-    // The first message of 1 is the same for nobody; what 2 has sent builds on that which 2 has.
+    // Each member has a different first message of 1. The message of 2 builds on the one that 2 has.
     let own = vec![message(dot(1, 1), &[dot(2, 7)], 9), message(dot(2, 1), &[dot(1, 1)], 3)];
     assert_eq!(take(&mut endpoint, 0, 1, own, vec![]), 2);
     let other = message(dot(1, 1), &[], 4);
@@ -379,7 +379,7 @@ fn what_is_held_of_one_that_is_removed_is_dropped_and_asked_for_again() {
     assert_eq!(endpoint.internal_validate(), Ok(()));
 }
 
-/// Whichever packet is lost while one joins, everyone learns what everyone has, and all fall silent.
+/// For each packet that is lost while a node joins: every member learns what every other has, and all fall silent.
 #[test]
 fn any_one_packet_may_be_lost_while_one_joins() {
     let mut lost = 0;
@@ -390,7 +390,7 @@ fn any_one_packet_may_be_lost_while_one_joins() {
     assert!(lost > 15, "{lost} packets");
 }
 
-/// One joins, and the packet with this number is lost; `None` if there were fewer.
+/// Lets a node join while the packet with this number is lost. `None` if there were fewer packets.
 fn joins_without(lost: u64) -> Option<u64> {
     let mut network = Network::new(3, 4, CONFIG, 12);
     for node in [0, 1, 2] {
@@ -416,8 +416,8 @@ fn joins_without(lost: u64) -> Option<u64> {
     (network.packets > before + lost).then_some(network.packets)
 }
 
-/// One sends something and the packet is lost; the other deletes something meanwhile. Both have the deletion before
-/// both have what is concurrent to it.
+/// One node sends a message, and the packet is lost. Meanwhile the other sends a deletion. Both have the deletion
+/// before both have the concurrent message.
 #[test]
 fn something_concurrent_may_come_after_a_message_is_stable_and_not_after_it_is_causally_stable() {
     let mut nodes = [0, 1].map(|node| Endpoint::new(node, [0, 1], CONFIG).unwrap());
@@ -450,7 +450,8 @@ fn something_concurrent_may_come_after_a_message_is_stable_and_not_after_it_is_c
     assert_eq!(last, (1, 1));
 }
 
-/// The giver has sent what follows everything and has not delivered it: its next message would depend on that alone.
+/// The giver has sent a message that follows everything, and has not delivered it. Its next message would depend on
+/// that one alone.
 #[test]
 fn the_first_message_of_one_that_joins_follows_all_that_is_delivered_there() {
     let mut giver = Endpoint::new(0, [0, 1], CONFIG).unwrap();

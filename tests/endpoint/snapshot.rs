@@ -1,4 +1,5 @@
-//! Snapshots of endpoints in bytes: as they always were, one form for each, and nothing in them is believed.
+//! Snapshots of endpoints in bytes: the format does not change, each snapshot has one form, and everything in it is
+//! checked.
 
 use happens_before::codec::DecodeErrorKind;
 use happens_before::endpoint::{EndpointConfig, GroupErrorKind};
@@ -8,7 +9,7 @@ use crate::support::CONFIG;
 
 const GOLDEN: &str = include_str!("../golden/endpoint.txt");
 
-/// Brings to 1, from 0, what there is for it, and back, until there is nothing.
+/// Exchanges all packets between nodes 0 and 1, until there are none.
 fn exchange(nodes: &mut [Endpoint<u8>; 2]) {
     for now in (0..).step_by(10).take(5) {
         for from in [0, 1] {
@@ -23,8 +24,9 @@ fn exchange(nodes: &mut [Endpoint<u8>; 2]) {
     }
 }
 
-/// A node that knows nobody; one that has sent what it has not delivered; one of a group with a silent member; and one
-/// of the same group without that, where another has joined.
+/// Makes endpoints of different kinds. The first is alone. The second has sent messages that it has not delivered. The
+/// third is in a group with a silent member. The fourth is in the same group, after that member was removed and another
+/// has joined.
 fn endpoints() -> Vec<Endpoint<u8>> {
     let alone = Endpoint::new(7, [], CONFIG).unwrap();
     let mut undelivered = Endpoint::new(7, [8], CONFIG).unwrap();
@@ -71,7 +73,7 @@ fn what_was_saved_long_ago_goes_on() {
     assert_eq!(with_silent.log_len(), 3);
     assert!(without.stability().members().eq(&[0, 1, 200]));
     assert_eq!(without.stability().stable().iter().collect::<Vec<_>>(), [(&0, 1), (&1, 1)]);
-    // And what is in one is there for the other.
+    // Messages in one snapshot are there for the other node.
     let mut nodes = [with_silent, without];
     exchange(&mut nodes);
     assert_eq!(nodes[0].delivered(), nodes[1].delivered());
@@ -84,7 +86,7 @@ fn snapshots_have_one_form_each() {
     for endpoint in endpoints() {
         let bytes = endpoint.snapshot();
         let mut variants = vec![bytes.clone()];
-        // Every change of one or two bits, every cut, every byte put in and taken out.
+        // Every change of one or two bits, every cut, every byte inserted and removed.
         let bits = bytes.len() * 8;
         for (first, second) in (0..bits).flat_map(|first| (first..bits).map(move |second| (first, second))) {
             let mut variant = bytes.clone();
@@ -132,7 +134,7 @@ fn snapshots_that_contradict_themselves_or_the_configuration_are_refused() {
         bytes
     };
     let none = vector(&[]);
-    // Node 7 has sent one message, of 4 bytes, and delivered nothing; 7 and 8 are members, nobody has left.
+    // Node 7 has sent one message of 4 bytes, and delivered none. 7 and 8 are members, and no node has left.
     let message = |causes: &[(u8, u64)]| {
         let message = [&vector(causes)[..], &[7, 0, b'!', b'!']].concat();
         [&[message.len() as u8][..], &message].concat()
@@ -151,7 +153,7 @@ fn snapshots_that_contradict_themselves_or_the_configuration_are_refused() {
             &[8], // 9: the second one
             &none,
             &[0],
-            &[0], // 12: who has left
+            &[0], // 12: nodes that have left
             &message(&[]),
         ];
         changes.iter().for_each(|&(at, part)| parts[at] = part);
@@ -168,7 +170,7 @@ fn snapshots_that_contradict_themselves_or_the_configuration_are_refused() {
         &[(4, &vector(&[(8, 1)]))],  // would depend on what is not delivered
         &[(10, &vector(&[(7, 2)]))], // another has more than was sent
         &[(10, &vector(&[(7, u64::MAX)]))],
-        &[(10, &vector(&[(9, 1)]))],  // of one who is not known
+        &[(10, &vector(&[(9, 1)]))],  // of a node that is not known
         &[(12, &[1, 8])],             // a member that has left
         &[(13, &message(&[(8, 1)]))], // builds on what is not delivered, and would wait for ever
     ];
@@ -182,7 +184,7 @@ fn snapshots_that_contradict_themselves_or_the_configuration_are_refused() {
     assert_eq!(kind(&with(&[(12, &[2, 4, 4])])), DecodeErrorKind::Unsorted);
     assert_eq!(kind(&with(&[(5, &[7])])), DecodeErrorKind::TooManyEntries { limit: 6 });
     assert_eq!(kind(&with(&[(13, &[9, 0])])), DecodeErrorKind::Truncated);
-    // What another has acknowledged, and which revision that is, may be.
+    // Acknowledgements of another member, and their revision, are not contradictions.
     assert!(Endpoint::<u8>::resume(&with(&[(10, &vector(&[(7, 1)])), (11, &[5])]), CONFIG).is_ok());
 
     let busy = endpoints().remove(2).snapshot();
@@ -194,7 +196,7 @@ fn snapshots_that_contradict_themselves_or_the_configuration_are_refused() {
     assert!(Endpoint::<u8>::resume(&busy, few).is_err());
 }
 
-/// Whoever has acknowledged more than the snapshot holds has been here before.
+/// A node that has acknowledged more than the snapshot holds was in the group before.
 #[test]
 fn an_id_that_has_acknowledged_something_cannot_join_again() {
     let [mut zero, mut one] = [0_u8, 1].map(|node| Endpoint::new(node, [0, 1], CONFIG).unwrap());
@@ -202,7 +204,7 @@ fn an_id_that_has_acknowledged_something_cannot_join_again() {
     one.admit(200).unwrap();
     let mut joined = Endpoint::<u8>::join(200, &zero.snapshot(), CONFIG).unwrap();
     assert!(Endpoint::<u8>::join(200, &one.snapshot(), CONFIG).is_ok());
-    // 200 has a message that 1 lacks, and says so to 1.
+    // 200 has a message that 1 lacks, and tells 1.
     zero.broadcast(b"tea?".to_vec()).unwrap();
     while let Some((to, packet)) = zero.poll_packet() {
         if to == 200 {

@@ -1,4 +1,4 @@
-//! Endpoints in virtual time, over a network that loses, repeats, delays and parts; judged as they run.
+//! Endpoints in virtual time, over a network that loses, repeats, delays and partitions. They are judged as they run.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,7 +9,7 @@ use happens_before::{Dot, Endpoint, Message};
 
 pub(crate) type Node = u8;
 
-/// Small windows, so that they fill.
+/// A configuration with small windows, so that they fill.
 pub(crate) const CONFIG: EndpointConfig = EndpointConfig {
     window: 8,
     window_bytes: 400,
@@ -39,7 +39,7 @@ impl Random {
     }
 }
 
-/// What a network does to packets, in percent and milliseconds.
+/// Faults of a network, in percent and milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Faults {
     pub(crate) loss: u64,
@@ -49,7 +49,7 @@ pub(crate) struct Faults {
 
 pub(crate) const NONE: Faults = Faults { loss: 0, duplicate: 0, delay_ms: 1 };
 
-/// A node, and what it would find on its disk after a crash.
+/// A node, and the state on its disk.
 pub(crate) struct Site {
     pub(crate) endpoint: Endpoint<Node>,
     pub(crate) saved: Vec<u8>,
@@ -74,21 +74,21 @@ pub(crate) struct Network {
     pub(crate) sites: Vec<Site>,
     pub(crate) run: CausalRun<Node>,
     pub(crate) now_ms: u64,
-    /// Which side of a partition each node is on.
+    /// The side of a partition that each node is on.
     pub(crate) side: Vec<u8>,
     flights: BinaryHeap<Reverse<Flight>>,
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
     pub(crate) crashes: u64,
     pub(crate) refused: u64,
-    /// The number of a packet that is lost, whatever the faults.
+    /// The number of a packet that is lost in any case.
     pub(crate) lost: Option<u64>,
-    /// How much the nodes' clocks go wrong: added to the time that each is told.
+    /// The error of each node's clock, which is added to the time that it is told.
     pub(crate) skew_ms: Vec<u64>,
 }
 
 impl Network {
-    /// A group of `nodes`; `sites` is how many there may ever be.
+    /// Makes a group of `nodes`. `sites` is the limit on all nodes that ever join.
     pub(crate) fn new(nodes: u8, sites: usize, config: EndpointConfig, seed: u64) -> Self {
         let mut network = Self {
             config,
@@ -121,7 +121,7 @@ impl Network {
     pub(crate) fn join(&mut self, node: Node, giver: Node) {
         let snapshot = &self.sites[usize::from(giver)].saved;
         let endpoint = Endpoint::join(node, snapshot, self.config).unwrap();
-        // To the oracle it has delivered what is in there, in an order that the oracle accepts.
+        // For the oracle the node has delivered everything in the snapshot, in an order that the oracle accepts.
         let delivered = endpoint.delivered();
         let mut left: Vec<_> = delivered
             .iter()
@@ -140,7 +140,7 @@ impl Network {
         &mut self.sites[usize::from(node)].endpoint
     }
 
-    /// Takes deliveries, then saves, then sends: unless the node crashes before it has saved.
+    /// Takes deliveries, then saves, then sends. With `crash`, the node crashes before it has saved.
     pub(crate) fn settle(&mut self, node: Node, crash: bool) {
         let site = &mut self.sites[usize::from(node)];
         while let Some(message) = site.endpoint.poll_delivery() {
@@ -181,7 +181,7 @@ impl Network {
         assert_eq!(self.sites[usize::from(node)].endpoint.internal_validate(), Ok(()));
     }
 
-    /// Loses all that was not saved.
+    /// Crashes a node: all that was not saved is lost.
     pub(crate) fn crash(&mut self, node: Node) {
         self.crashes += 1;
         let site = &mut self.sites[usize::from(node)];
@@ -214,7 +214,7 @@ impl Network {
         self.now_ms + self.skew_ms[usize::from(node)]
     }
 
-    /// When something happens next: a packet arrives, or a node wants to be called.
+    /// Returns the time of the next event: a packet arrives, or a node's time-out is due.
     fn next(&self) -> Option<u64> {
         let flight = self.flights.peek().map(|Reverse(flight)| flight.at_ms);
         let sites = self.sites.iter().zip(&self.skew_ms).filter(|(site, _)| !site.is_down);
@@ -223,8 +223,8 @@ impl Network {
         timeouts.chain(flight).min().map(|at| at.max(self.now_ms))
     }
 
-    /// Lets everything happen up to a time; returns false if nothing is left to happen. `crash` is the chance, in
-    /// thousandths, that a node crashes after an input.
+    /// Runs all events up to a time, and returns false if there are no more. `crash` is the chance, in thousandths,
+    /// that a node crashes after an input.
     pub(crate) fn run_until(&mut self, end_ms: u64, crash: u64) -> bool {
         while let Some(at) = self.next() {
             if at > end_ms {
@@ -240,7 +240,7 @@ impl Network {
                 }
                 let told = self.told(flight.to);
                 let received = self.endpoint(flight.to).handle_packet(told, &flight.from, &flight.packet);
-                // From one that was removed, or not yet admitted.
+                // The sender was removed, or is not admitted yet.
                 let refused = received.err().map(|error| error.kind);
                 assert!(matches!(refused, None | Some(PacketErrorKind::NotAMember)), "{refused:?}");
                 let crash = self.random.below(1_000) < crash;
@@ -261,7 +261,7 @@ impl Network {
         false
     }
 
-    /// Heals the network and lets it run until all is silent; everything must be everywhere then, and nothing kept.
+    /// Heals the network, and runs it until all is silent. Then every message must be everywhere, and all logs empty.
     pub(crate) fn heal(&mut self) {
         self.side.fill(0);
         let live: Vec<usize> = (0..self.sites.len()).filter(|&at| !self.sites[at].is_down).collect();

@@ -1,33 +1,35 @@
-//! Closing: the end of a node that has gone for good, and of what can never be delivered because of that.
+//! Closing: the end of a node that is gone for good, and of the messages that can never be delivered because of that.
 //!
 //! # The problem
 //!
-//! A node crashes and does not come back. It had sent a message that reached one other node, which crashed too; what
-//! that one sent afterwards names the lost message. A node that holds it waits for ever, and asks for the lost message
-//! for ever.
+//! A node crashes and does not come back. It had sent a message that reached only one other node. That node sent a
+//! message which depends on the lost one, and then crashed too. A node that holds the second message waits for ever,
+//! and requests the lost message for ever.
+//!
+//! A time-out would not help. Nodes that gave up at different times would deliver different messages.
 //!
 //! # The rule
 //!
-//! The others agree on the number of the last message of the node that any of them has delivered, and
-//! [close](CausalBuffer::close) it there.
+//! The others agree on the number of the node's last message that any of them has delivered, and
+//! [close](CausalBuffer::close) the node there.
 //!
-//! 1. What is closed does not exist: messages beyond the number are refused, and never missing.
-//! 2. A held message that is closed, or depends on what is closed, is *doomed*: it is returned.
-//! 3. A node delivers its own messages in order. So if its message k is doomed, everything after it is: dooming (q, k)
-//!    closes q at k - 1. Repeat until nothing changes.
+//! 1. Messages beyond the number are *closed*. They are refused, and never missing.
+//! 2. A held message that is closed, or depends on a closed one, is *doomed*. It is removed and returned.
+//! 3. The messages of a node are delivered in order. So if message k of a node q is doomed, all later ones are too, and
+//!    q is closed at k - 1. Repeat until nothing changes.
 //!
 //! ```text
 //!   close(p, 4)    (q,7) depends on (p,5): doomed    q is closed at 6    (r,2) depends on (q,8): doomed   ...
 //! ```
 //!
-//! The sender of a doomed message had delivered what no one else has, and has gone as well; or it is hostile, and harms
-//! itself. A doomed message that arrives later is refused, with the advice to close its node.
+//! The sender of a doomed message had delivered a message that no other node has, and is gone too. Or it is hostile,
+//! and harms only itself. A doomed message that arrives later is refused, with the advice to close its node.
 //!
 //! # Cost
 //!
-//! O(n + h d log(h d)) for n nodes and h held messages with d dependencies: all that any of them names is sorted once,
-//! and then taken from the end. There is no standing index of it: nodes leave seldom, messages come all the time. While
-//! it lasts, it takes 16 bytes for each name. With nothing held only a node that was not known costs more than O(log
+//! O(n + h d log(h d)) for n nodes and h held messages with d dependencies. All names in held messages are sorted once,
+//! and then taken from the end. There is no permanent index of them, because nodes leave rarely and messages come all
+//! the time. During the call it takes 16 bytes for each name. When nothing is held, closing a known node costs O(log
 //! n).
 
 use crate::compat::{BTreeMap, BTreeSet, Vec};
@@ -38,32 +40,34 @@ use crate::delivery::error::CloseError;
 use crate::delivery::message::Message;
 use crate::node::NodeId;
 
-/// For each node the counters that held messages have or name, in order, each with the message.
+/// For each node, the counters that held messages have or name, in order, each with the message.
 type Named = BTreeMap<LaneId, Vec<(u64, HeldId)>>;
 
 impl<I: NodeId, P> CausalBuffer<I, P> {
-    /// Takes note that `node` will send nothing beyond its message `last`, 0 for none; returns what can therefore never
-    /// be delivered, sorted by dot: messages of the node beyond `last`, and everything that depends on those.
+    /// Closes `node` after its message `last`, 0 for none. Returns, sorted by dot, the messages that can therefore
+    /// never be delivered: messages of the node beyond `last`, and all that depend on those.
     ///
-    /// `last` must be a number that all nodes have agreed on, and at least what any live node has delivered of `node`.
-    /// Nodes with another number would refuse what others have delivered.
+    /// All nodes must have agreed on `last`, and no live node may have delivered a later message of `node`. Nodes with
+    /// different numbers would refuse messages that others have delivered.
     ///
-    /// A node of which a message is returned is closed just before that message. A node that is closed already stays
-    /// closed where it is, or is closed at the lower number. O(n + h d log(h d)) for n nodes and h held messages with d
-    /// dependencies.
+    /// Other nodes with a returned message are closed just before it. A node that is already closed keeps the lower of
+    /// the two numbers. O(n + h d log(h d)) for n nodes and h held messages with d dependencies.
     ///
     /// # A node that comes back
     ///
-    /// A node that has lost its state must not use its id again: it does not know which numbers it has used. It
-    /// comes back under a new one, such as the old id with the number of the *incarnation* beside it; starts from a
-    /// snapshot of another node, with [`advance_to`](Self::advance_to); and announces itself by its first message. The
-    /// membership lets all agree on the last message of the old incarnation and close it. Both count
-    /// towards [`BufferLimits::nodes`](crate::delivery::BufferLimits::nodes): that the old one is delivered up to its
-    /// end must be known as long as its messages may be repeated.
+    /// A node that has lost its state must not use its id again, because it does not know which numbers it has used:
+    ///
+    /// 1. It comes back under a new id, such as the old one with the number of the *incarnation* beside it.
+    /// 2. It starts from a snapshot of another node, with [`advance_to`](Self::advance_to).
+    /// 3. It announces itself by its first message.
+    /// 4. The members agree on the last message of the old incarnation, and close it.
+    ///
+    /// Both ids count towards [`BufferLimits::nodes`](crate::delivery::BufferLimits::nodes). The end of the old one
+    /// must be known as long as its messages may be repeated.
     ///
     /// # Errors
     ///
-    /// [`CloseError`]; the buffer is unchanged.
+    /// [`CloseError`]. The buffer is unchanged.
     ///
     /// ```
     /// use happens_before::{CausalBuffer, Dot, Message};
@@ -98,7 +102,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
             _ => {}
         }
         self.wake();
-        // All that calls the caller's code comes first. At most it makes the node known.
+        // All calls of the caller's code come first. Their only effect may be that the node is known.
         let lane = self.waiting.find_or_add(node);
         let (lasts, ids) = self.doomed(lane, last);
         let leaving: Vec<Leaving> = ids.into_iter().filter_map(|id| self.leaving(id)).collect();
@@ -107,8 +111,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         Ok(self.waiting.close(lasts, doomed))
     }
 
-    /// Finds what is doomed if the node of `lane` is closed at `last`: the lanes to be closed, each with the number, and
-    /// the held messages.
+    /// Finds the effects of closing the node of `lane` at `last`: the lanes to close, each with its number, and the
+    /// doomed messages that are held.
     fn doomed(&self, lane: LaneId, last: u64) -> (BTreeMap<LaneId, u64>, BTreeSet<HeldId>) {
         let mut named = self.named();
         let mut lasts = BTreeMap::new();
@@ -128,7 +132,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         (lasts, ids)
     }
 
-    /// Sorts by dot what is doomed: the ready messages of lanes that are closed before them, and the held ones.
+    /// Sorts the doomed messages by dot: ready messages of lanes that are closed before them, and held ones.
     fn by_dot(&self, lasts: &BTreeMap<LaneId, u64>, leaving: &[Leaving]) -> Vec<Doomed> {
         let ready = lasts.iter().filter_map(|(&lane, &last)| {
             let dot = self.waiting.ready(lane)?.dot();
@@ -149,11 +153,11 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         closed.map(|(node, lane)| (node, lane.last()))
     }
 
-    /// Collects what the held messages are and depend on, less what is delivered.
+    /// Collects the dots of held messages and of their dependencies, without those that are delivered.
     fn named(&self) -> Named {
         let mut named = Named::new();
         if self.waiting.parked_len() == 0 {
-            return named; // without a look at every node: a snapshot closes one after another
+            return named; // without a look at every node: a snapshot closes many nodes, one by one
         }
         for (id, held) in self.waiting.iter_parked() {
             let message = held.message();

@@ -1,31 +1,31 @@
-//! Eviction: a held message goes, so that one from another source has room.
+//! Eviction: a held message is dropped to make room for a message from another source.
 //!
 //! # The rule
 //!
-//! When a message has to wait and there is no room, the source that holds most gives way, with the new message counted
-//! to its own (see [`shares`](crate::delivery::shares)). Of its messages, the one that is furthest ahead of what is
-//! delivered is evicted. If that is the new message, it is refused. So
+//! When a message has to wait and there is no room, the source that holds most gives way (see
+//! [`shares`](crate::delivery::shares)). The new message counts as one of its source's. The source's message that is
+//! furthest ahead of what is delivered is evicted. If that is the new message, it is refused. So:
 //!
-//! - what is evicted is what would have been needed last, and it is [missing](CausalBuffer::missing) again;
-//! - what can be delivered now is never evicted: it does not count as held.
+//! - The evicted message is the one that would have been needed last. It is [missing](CausalBuffer::missing) again.
+//! - A message that can be delivered now is never evicted: it does not count as held.
 //!
-//! If another source has brought the furthest message too, it is charged to that one instead, and the search goes on.
-//! Each message takes this way out only once.
+//! If another source has brought the furthest message too, the message is charged to that source instead, and the
+//! search goes on. Each message is handed over like this only once.
 //!
-//! A refusal leaves all that is held, and makes no source known. Only the source that is charged for a message that two
-//! have brought may have changed.
+//! A refusal drops nothing, and makes no source known. It may only change which of two sources is charged for a message
+//! that both have brought.
 //!
 //! # Cost
 //!
-//! O(s + log² h) for each message evicted, with s sources and h held messages. The messages of a source are kept in the
-//! order of their distance when they came, which can only have become shorter since. Eviction takes the furthest entry,
-//! re-inserts it if its distance has shrunk, and repeats. An entry that was j below the top when it was corrected is
-//! met again only when the top has come down by j. So each delivery or eviction causes O(log h) corrections, amortised,
-//! at O(log h) each. Where 64,000 messages are held it is two corrections.
+//! O(s + log² h) for each evicted message, with s sources and h held messages. The messages of a source are kept in the
+//! order of their distance on arrival. Distances only shrink, so a recorded distance may be stale, but never too small.
+//! Eviction takes the top entry, re-inserts it if its distance has shrunk, and repeats. An entry that was re-inserted j
+//! below the top comes up again only when the top has come down by j. So each delivery or eviction causes O(log h)
+//! re-insertions, amortised, at O(log h) each. With 64,000 held messages it is two.
 //!
 //! # Sources
 //!
-//! As [`shares`](crate::delivery::shares). Deviation: the furthest ahead is evicted, not the oldest.
+//! Those of [`shares`](crate::delivery::shares). Deviation: the message furthest ahead is evicted, not the oldest.
 
 use core::mem;
 
@@ -37,7 +37,8 @@ use crate::delivery::error::AcceptErrorKind;
 use crate::delivery::message::Message;
 use crate::node::{Dot, NodeId};
 
-/// A held message that is about to be taken out, with its size: all that calls the caller's code.
+/// A held message that is about to be removed, with its size. The caller's code was called to find them, and is not
+/// needed again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leaving {
     pub(super) withdrawal: Withdrawal,
@@ -45,11 +46,12 @@ pub(super) struct Leaving {
 }
 
 impl<I: NodeId, P> CausalBuffer<I, P> {
-    /// Forgets a source, a neighbour that has gone, and drops what only it had brought; returns how many messages.
+    /// Removes a source, such as a neighbour that is gone, and drops the messages that only it had brought. Returns
+    /// their number.
     ///
-    /// A message that another source has brought too stays, and is charged to that one. A dropped message is
-    /// [`missing`](Self::missing) again. One that can be delivered now stays. O(log h) for each of the held messages
-    /// that it has brought.
+    /// A message that another source has brought too stays, and is charged to that source. A message that can be
+    /// delivered now stays. A dropped message is [`missing`](Self::missing) again. O(log h) for each held message of
+    /// the source.
     ///
     /// ```
     /// use happens_before::{CausalBuffer, Dot, Message};
@@ -123,7 +125,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         Ok(Charge { announced: [id; 2], size })
     }
 
-    /// Finds the source of a message that has to wait; from the first one on, what is held is charged.
+    /// Finds the number of the source of a message that has to wait. From the first named source on, held messages are
+    /// charged.
     fn source(&mut self, source: Option<&I>) -> Result<SourceId, AcceptErrorKind<I>> {
         let Some(source) = source else { return Ok(SourceId::UNNAMED) };
         let limit = self.limits.sources;
@@ -155,12 +158,12 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         self.limits.bytes < usize::MAX
     }
 
-    /// Returns how many bytes of the limit a held message takes up.
+    /// Returns the bytes that a held message counts for.
     pub(super) fn size(&self, message: &Message<I, P>) -> usize {
         size_of_message(message, self.measure)
     }
 
-    /// Charges a held message to the first of those that announced it.
+    /// Charges a held message to the first source that announced it.
     #[inline]
     pub(super) fn charge(&mut self, id: HeldId, charge: Charge) {
         if self.shares.is_charging()
@@ -170,12 +173,12 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         }
     }
 
-    /// Returns whether there is room for this many bytes more.
+    /// Returns whether there is room for `size` more bytes.
     fn has_bytes(&self, size: usize) -> bool {
         size <= self.limits.bytes.saturating_sub(self.shares.bytes())
     }
 
-    /// Makes room for a message that has to wait, of this size and this far ahead; or drops nothing.
+    /// Makes room for a message that has to wait, of this size and at this distance. Drops nothing if it cannot.
     #[cold]
     fn make_room(&mut self, source: SourceId, distance: u64, size: usize) -> Result<(), AcceptErrorKind<I>> {
         let limits = self.limits;
@@ -198,7 +201,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
             if other == charged {
                 evicted.push((leaving, charged));
             } else {
-                // And stays so: each takes over once only.
+                // It stays so: each message is handed over only once.
                 buffer.charge(id, Charge { announced: [other; 2], size: leaving.size });
             }
         }
@@ -206,8 +209,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         Ok(())
     }
 
-    /// Finds what must give way to a new message: of the source that holds most, the one furthest ahead. `None` if
-    /// that is the new message itself, or there are no sources.
+    /// Finds the message that must give way to a new one: the furthest ahead of the source that holds most. `None` if
+    /// that is the new message itself, or if there are no sources.
     fn victim(
         &mut self,
         source: SourceId,
@@ -220,14 +223,14 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         (most != source || furthest > distance).then_some(id)
     }
 
-    /// Finds out what is needed to take out a held message.
+    /// Finds all that is needed to remove a held message.
     pub(super) fn leaving(&self, id: HeldId) -> Option<Leaving> {
         let message = self.waiting.held(id)?.message();
         let withdrawal = self.waiting.withdrawal(id)?;
         Some(Leaving { withdrawal, size: if self.shares.is_charging() { self.size(message) } else { 0 } })
     }
 
-    /// Takes a message that is about to be taken out off what its source is charged for.
+    /// Ends the charge for a message that is about to be removed.
     pub(super) fn discharge(&mut self, leaving: &Leaving) {
         if self.shares.is_charging() {
             self.shares.discharge(leaving.withdrawal.id(), leaving.size);
@@ -235,8 +238,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     }
 }
 
-/// Messages that are to give way and are discharged already. Unless it is carried out, they are charged again: also if
-/// the caller's code panics.
+/// Messages that are to give way, and are no longer charged. Unless the eviction is carried out, they are charged
+/// again, also if the caller's code panics.
 struct Eviction<'a, I: NodeId, P> {
     buffer: &'a mut CausalBuffer<I, P>,
     evicted: Vec<(Leaving, SourceId)>,
@@ -245,7 +248,7 @@ struct Eviction<'a, I: NodeId, P> {
 impl<I: NodeId, P> Eviction<'_, I, P> {
     /// Drops the messages.
     fn carry_out(mut self) {
-        // All are taken out before the first is dropped.
+        // All are removed before the first is dropped.
         let evicted = mem::take(&mut self.evicted).into_iter();
         let _messages: Vec<_> =
             evicted.map(|(leaving, _)| self.buffer.waiting.withdraw(leaving.withdrawal)).collect();

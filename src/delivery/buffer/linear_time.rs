@@ -1,5 +1,5 @@
-//! Counts how often the buffer looks at how far a node is delivered: at most 2(d + 1) times a message with d
-//! dependencies, in every order of arrival, whatever the size.
+//! A count of the buffer's checks, each of which looks up the delivered counter of a node. There are at most 2(d + 1)
+//! checks for a message with d dependencies, in every order of arrival and for every size.
 
 use std::vec::Vec;
 
@@ -36,7 +36,7 @@ fn history(nodes: usize, count: usize) -> Vec<Msg> {
     sent
 }
 
-/// Lets the messages arrive, delivers them all, and returns the number of checks and the number allowed.
+/// Accepts the messages, delivers them all, and returns the number of checks and the number allowed.
 fn checks(messages: &[Msg]) -> (u64, u64) {
     let limits = BufferLimits { nodes: 1 << 20, ..BufferLimits::default() };
     let mut buffer = CausalBuffer::new(limits);
@@ -83,18 +83,18 @@ fn thousands_that_wait_for_one_are_looked_at_once_each() {
         (1..=5_000).map(|node| Message::new(Dot::new(node, 1).unwrap(), [*cause.dot()], ()).unwrap()).collect();
     messages.push(cause);
     let (checks, allowed) = checks(&messages);
-    // Each of them twice when it comes, and once, at its own previous message, when it is released; the cause once.
+    // Each has two checks when it arrives, and one of its previous message when it is released. The cause has one.
     assert_eq!((checks, allowed), (15_001, 20_002));
 }
 
 #[test]
 fn a_message_goes_on_after_the_dependency_that_it_waited_for() {
-    // It waits for each of its thousand dependencies in turn, as they come in their order.
+    // The message waits for each of its thousand dependencies in turn, because they arrive in its order.
     let dependencies: Vec<_> = (1..=1_000).map(|node| Dot::new(node, 1).unwrap()).collect();
     let last = Message::new(Dot::new(0, 1).unwrap(), dependencies.clone(), ()).unwrap();
     let mut messages = [last].to_vec();
     messages.extend(dependencies.into_iter().map(|dot| Message::new(dot, [], ()).unwrap()));
     let (checks, allowed) = checks(&messages);
-    // It 1,001 times when it comes, then once for each cause but the first; each dependency once.
+    // The message has 1,001 checks when it arrives, then one for each cause but the first. Each dependency has one.
     assert_eq!((checks, allowed), (1_001 + 1_000 + 1_000, 2 * 1_001 + 2 * 1_000));
 }

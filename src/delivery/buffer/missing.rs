@@ -1,7 +1,7 @@
-//! The messages to ask others for, and the causes that a message waits for.
+//! The messages to request, and the causes that a message waits for.
 //!
-//! A node's counters leave no gaps: what lies between what is delivered and the highest counter that is known to exist,
-//! and is not held, is missing.
+//! The counters of a node have no gaps. So every counter between the last delivered one and the highest known one
+//! exists, and is missing unless it is held.
 //!
 //! ```text
 //!   delivered 3     held 5 and 6     a held message depends on 9     missing 4..=4 and 7..=9
@@ -14,19 +14,19 @@ use crate::delivery::message::Message;
 use crate::node::{Dot, DotRange, NodeId};
 
 impl<I: NodeId, P> CausalBuffer<I, P> {
-    /// Names everything to ask for: what a held message is or depends on, and all before it at the same node,
-    /// less what is delivered or held.
+    /// Visits the ranges of messages to request: all that held messages show to exist, without what is delivered or
+    /// held. A held message shows its dependencies, and everything before them and before itself at the same nodes.
     ///
-    /// Also what was held and is not any more: evicted, or dropped with its source. Never what is
-    /// [closed](Self::close).
+    /// Messages that were held and then evicted, or dropped with their source, are included. [Closed](Self::close)
+    /// messages are not.
     ///
-    /// In order, as ranges that do not touch. O(n + h) for h messages held or waited for; the length of the gaps
-    /// does not matter.
+    /// The ranges are in order and do not touch. O(n + h) for h messages held or waited for, whatever the length of the
+    /// gaps.
     pub fn missing(&self) -> impl Iterator<Item = DotRange<I>> {
         let lagging = self.waiting.lanes().filter(|(_, lane)| lane.delivered() < lane.highest());
         lagging.flat_map(move |(node, lane)| {
             let here = lane.counters_here();
-            // Each gap ends just below a counter that is here, and the last one at the highest counter known to exist.
+            // Each gap ends just below a counter that is here. The last one ends at the highest counter known to exist.
             let ends = here.map(|counter| (counter - 1, counter)).chain([(lane.highest(), lane.highest())]);
             let gaps = ends.scan(lane.delivered(), |before, (last, here)| {
                 let gap = before.checked_add(1).map(|first| first..=last);
@@ -37,11 +37,11 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         })
     }
 
-    /// Names the causes for which the held message `dot` still waits: the sender's previous message, and
-    /// dependencies.
+    /// Visits the causes for which the held message `dot` still waits: the sender's previous message, and dependencies.
     ///
-    /// Nothing if it is not held, or ready. To learn why a message does not come, follow these: what is held
-    /// waits in its turn, what is not is [`missing`](Self::missing). O(d log n).
+    /// There are none if the message is not held, or is ready. To learn why a message is not delivered, follow these
+    /// causes. A cause that is held waits in its turn. A cause that is not held is [`missing`](Self::missing). O(d log
+    /// n).
     ///
     /// ```
     /// use happens_before::{CausalBuffer, Dot, Message};
@@ -59,11 +59,11 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         held.into_iter().flat_map(|held| self.undelivered_causes(held.message()))
     }
 
-    /// Names the causes of `message` that are not delivered, of one that was refused for want of room: all that has to
-    /// come before it. O(d log n).
+    /// Visits the undelivered causes of `message`, which was refused for lack of room: all that has to come before it.
+    /// O(d log n).
     ///
     /// With [`BufferLimits::messages`](crate::delivery::BufferLimits::messages) 0 the buffer is *strict*. It holds
-    /// nothing back, and a neighbour that sends out of order is told what is missing:
+    /// nothing back, and the caller can tell a neighbour that sends out of order what is missing:
     ///
     /// ```
     /// use happens_before::{CausalBuffer, Dot, Message};

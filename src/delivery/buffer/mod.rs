@@ -1,21 +1,25 @@
 //! The receiving side: holds messages back until all their causes are delivered.
 //!
-//! Here is the protocol of `accept`, `pop` and `advance_to`, over [`waiting`], which has the messages and what each
-//! waits for. Beside it stand `missing` (what to ask for), `limits`, `shares` (a ledger of what each source has
-//! brought), `eviction` (what goes when there is no room), `closing` (what a node that has gone will never send) and
-//! `snapshot` (what is saved).
+//! This file has the protocol of `accept`, `pop` and `advance_to`. The other files are:
+//!
+//! - [`waiting`]: the messages, each with the cause that it waits for;
+//! - `missing`: the messages to request;
+//! - `limits`, and `shares`, a ledger of the messages of each source;
+//! - `eviction`: the messages that go when there is no room;
+//! - `closing`: the messages that a node that is gone will never send;
+//! - `snapshot`: the state that is saved.
 //!
 //! # Invariants
 //!
-//! - CB1: at most [`BufferLimits::messages`] messages and [`BufferLimits::bytes`] bytes are held back, and besides them
-//!   one message a known node is ready.
+//! - CB1: at most [`BufferLimits::messages`] messages and [`BufferLimits::bytes`] bytes are held back. In addition, at
+//!   most one message of each known node is ready.
 //! - CB2: at most [`BufferLimits::nodes`] nodes are known.
 //!
-//! The caller's code may panic: `clone`, `cmp` and `drop` of ids, `==` and `drop` of payloads, and their measure. Every
-//! call does what needs that code first, and changes the buffer afterwards, step by step. So all invariants hold after
-//! a panic that was caught, and the call may be made again.
+//! The caller's code may panic: `clone`, `cmp` and `drop` of ids, `==` and `drop` of payloads, and the measure of
+//! payloads. Every call runs that code first, and changes the buffer afterwards, step by step. So all invariants hold
+//! after a panic that was caught, and the call may be repeated.
 //!
-//! The algorithm and its sources are described where the module [`delivery`](crate::delivery) begins.
+//! The module [`delivery`](crate::delivery) describes the algorithm and its sources.
 
 pub mod closing;
 pub mod eviction;
@@ -40,40 +44,46 @@ pub use snapshot::{decode_snapshot, encode_snapshot};
 
 /// A buffer that holds messages back until all their causes are delivered, then releases them.
 ///
-/// Hand in what arrives with [`accept`](Self::accept), in any order, however often; then take out what can be
-/// delivered with [`pop`](Self::pop) until it says `None`. The node's own messages go the same way.
+/// Pass every message that arrives to [`accept`](Self::accept), in any order, also repeatedly. Then call
+/// [`pop`](Self::pop) until it returns `None`: it returns the messages that can be delivered. The node's own messages
+/// go the same way.
 ///
-/// [`missing`](Self::missing) and [`blocked_on`](Self::blocked_on) change only when `accept` says
-/// [`Ready`](Accepted::Ready) or [`Held`](Accepted::Held), when `pop` returns a message, and in `advance_to`,
-/// `close` and `remove_source`: there is no need to poll them.
+/// There is no need to poll [`missing`](Self::missing) and [`blocked_on`](Self::blocked_on). They change only when
+/// `accept` returns [`Ready`](Accepted::Ready) or [`Held`](Accepted::Held), and when `pop` returns a message. The only
+/// other calls that change them are `advance_to`, `close`, `remove_source` and `drain_undelivered`.
 ///
-/// In the costs below d is the number of dependencies of a message, n that of known nodes.
+/// In the costs below, d is the number of dependencies of a message, and n is the number of known nodes.
 ///
-/// # Who is trusted
+/// # Trust
 ///
-/// The caller verifies who wrote a message before it is accepted. A neighbour that can forge only under its own ids
-/// can then never make a message come too early, twice, or with another content. Nor can it take the room of others
-/// with messages that wait for ever, if each neighbour's messages come by [`accept_from`](Self::accept_from). But with
-/// invented nodes it can use up the room for nodes, after which no message of a new node is accepted: where that is a
-/// danger, accept messages of known members only.
+/// The caller verifies the author of a message before it is accepted. Then a neighbour can forge only under its own
+/// ids:
+///
+/// - It cannot make a message of another node come too early, twice, or with different content.
+/// - It cannot fill the buffer with messages that wait for ever, if each neighbour's messages come by
+///   [`accept_from`](Self::accept_from).
+/// - It can use up the room for nodes with invented ones. After that, no message of a new node is accepted. Where that
+///   is a danger, accept only messages of known members.
 ///
 /// # What must survive a restart
 ///
-/// For effects that happen exactly once, **one transaction** of a database stores together
+/// For effects that happen exactly once, store all of this in **one transaction** of a database:
 ///
-/// 1. the effects of the messages that were delivered,
-/// 2. [`delivered`](Self::delivered), and what is [`closed`](Self::closed),
-/// 3. counter and frontier of the [`CausalSender`](crate::CausalSender), and every message of the node's own, whole.
+/// 1. the effects of the delivered messages;
+/// 2. [`delivered`](Self::delivered) and [`closed`](Self::closed);
+/// 3. the counter and the frontier of the [`CausalSender`](crate::CausalSender), and every message of this node, whole.
 ///
-/// Only when it is committed is a message acknowledged to the neighbour that brought it, and the node's own sent. A
-/// crash before the commit leaves nothing, and the message comes again; a crash after it loses the acknowledgement at
-/// most, and the message comes again as a duplicate. The [`undelivered`](Self::undelivered) messages may be stored, to
-/// save asking for them again, and must be if they are acknowledged. The example `exactly_once` does this on an
-/// embedded database; [`encode_snapshot`](crate::delivery::encode_snapshot) writes all but the effects and the node's
-/// own messages.
+/// Acknowledge a message to the neighbour that brought it, and send the node's own messages, only after the commit. A
+/// crash before the commit leaves nothing, and the message comes again. A crash after it loses at most the
+/// acknowledgement, and the message comes again as a duplicate.
 ///
-/// To restore, advance an empty buffer to what was delivered, close what was closed, and accept what was held: all of
-/// it is checked as if it came from outside. [`decode_snapshot`](crate::delivery::decode_snapshot) does just that:
+/// The [`undelivered`](Self::undelivered) messages must be stored if they are acknowledged. Otherwise storing them only
+/// saves requesting them again. The example `exactly_once` does this on an embedded database.
+/// [`encode_snapshot`](crate::delivery::encode_snapshot) writes all but the effects and the node's own messages.
+///
+/// To restore, advance an empty buffer to the delivered vector, close the closed nodes, and accept the held messages.
+/// All of it is checked like input from outside. [`decode_snapshot`](crate::delivery::decode_snapshot) does the same as
+/// this:
 ///
 /// ```
 /// use happens_before::{CausalBuffer, Dot, Message, VersionVector};
@@ -131,12 +141,12 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         Self { limits, waiting: Waiting::new(), shares, measure: |_| 0 }
     }
 
-    /// Makes an empty buffer that counts, towards [`BufferLimits::bytes`], for each payload the bytes that `measure`
-    /// says.
+    /// Makes an empty buffer that counts payloads towards [`BufferLimits::bytes`], with the number of bytes that
+    /// `measure` returns.
     ///
-    /// `measure` must always say the same of a payload; it is asked when a message is held and when it goes. One that
-    /// does not makes the bytes count for too much or too little, and no more than that. Without it payloads count for
-    /// nothing.
+    /// `measure` is called when a message is held and when it goes, and must return the same number for the same
+    /// payload. Otherwise the count of bytes is too high or too low, with no other effect. In a buffer without a
+    /// measure, payloads count as 0 bytes.
     ///
     /// ```
     /// use happens_before::{CausalBuffer, Dot, Message};
@@ -154,33 +164,33 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         Self { measure, ..Self::new(limits) }
     }
 
-    /// Returns what is delivered, that is, popped: a copy. O(n).
+    /// Returns a copy of the vector of what is delivered, that is, popped. O(n).
     pub fn delivered(&self) -> VersionVector<I> {
         self.waiting.lanes().map(|(node, lane)| (node.clone(), lane.delivered())).collect()
     }
 
-    /// Returns the counter of the last message of `node` that is delivered, 0 for none. O(log n).
+    /// Returns the counter of the last delivered message of `node`, 0 for none. O(log n).
     pub fn delivered_up_to(&self, node: &I) -> u64 {
         self.waiting.lane_of(node).map_or(0, Lane::delivered)
     }
 
-    /// Returns how many messages are here: held back, or ready and not popped.
+    /// Returns the number of messages in the buffer: held back, or ready and not popped.
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Returns whether no message is here.
+    /// Returns whether the buffer contains no message.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Visits all messages that are here, ready ones too, sorted by dot. O(n) for all, and O(1) a message.
+    /// Visits all messages in the buffer, ready ones too, sorted by dot. O(n) for all, and O(1) for each message.
     pub fn undelivered(&self) -> impl Iterator<Item = &Message<I, P>> {
         self.waiting.iter()
     }
 
-    /// Visits the messages that wait for a cause, sorted by dot: all that are here but the
-    /// ready ones. O(n) for all, and O(log n) a message, or O(d log n) for one whose cause was the last delivered.
+    /// Visits the messages that wait for a cause, sorted by dot: all but the ready ones. O(n) for all, and O(log n) for
+    /// each message; O(d log n) for one whose cause was the last delivered.
     ///
     /// ```
     /// use happens_before::{CausalBuffer, Dot, Message};
@@ -198,16 +208,16 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         self.waiting.iter_waiting()
     }
 
-    /// Accepts a message that has arrived. O(d log n), amortised over the nodes that were not known.
+    /// Accepts a message that has arrived. O(d log n), amortised over new nodes.
     ///
-    /// A message that is delivered already is a [`Duplicate`](Accepted::Duplicate) whatever its content; one that
-    /// is held already is one if its content is equal. Give the payload an `==` that compares a fingerprint, if
-    /// the whole is too long to compare; a payload that is not equal to itself never is a duplicate.
+    /// A message that is already delivered is a [`Duplicate`](Accepted::Duplicate), whatever its content. A message
+    /// that is already held is a duplicate if its content is equal. If payloads are too long to compare, give them an
+    /// `==` that compares a fingerprint. A payload that is not equal to itself is never a duplicate.
     ///
     /// # Errors
     ///
-    /// [`AcceptError`], with the message in it and the buffer unchanged; its [`kind`](AcceptErrorKind) says whose
-    /// fault it is. A message that can be delivered at once is never refused because too many are held.
+    /// [`AcceptError`], with the message in it. The buffer is unchanged. The [`kind`](AcceptErrorKind) of the error
+    /// says whose fault it is. A message that can be delivered at once is never refused because too many are held.
     pub fn accept(
         &mut self,
         message: Message<I, P>,
@@ -218,21 +228,21 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         self.accept_by(message, None)
     }
 
-    /// Accepts a message that the neighbour `source` has brought, who need not be its author. O(d log n), and, when
-    /// there is no room, O(s + log² h) for s sources and h held messages, for each message evicted.
+    /// Accepts a message that the neighbour `source` has brought, which need not be its author. O(d log n). When there
+    /// is no room, each evicted message costs O(s + log² h) more, for s sources and h held messages.
     ///
-    /// A message that has to wait is charged to its source. When there is no room, the source that holds most gives
-    /// way. Its message that is furthest ahead is charged to another source that has brought it too. If there is none,
-    /// it is dropped and [`missing`](Self::missing) again; or, if it is `message` itself, refused. So no neighbour can
-    /// take from another what that one has in reserve, see [`BufferLimits::sources`]. What comes by
-    /// [`accept`](Self::accept) is charged to one more source, without a name.
+    /// A message that has to wait is charged to its source. When there is no room, the source that holds most gives way
+    /// with its message that is furthest ahead. If another source has brought that message too, it is charged to the
+    /// other one. If not, it is dropped and is [`missing`](Self::missing) again, or refused if it is `message` itself.
+    /// So no neighbour can use the share that is reserved for another: see [`BufferLimits::sources`]. Messages that
+    /// come by [`accept`](Self::accept) are charged to one more source, without a name.
     ///
-    /// A source is known from its first message that has to wait, held or refused, until it is
+    /// A source is known from its first message that has to wait, whether held or refused, until it is
     /// [removed](Self::remove_source).
     ///
     /// # Errors
     ///
-    /// As [`accept`](Self::accept); and [`TooManySources`](AcceptErrorKind::TooManySources).
+    /// Those of [`accept`](Self::accept), and [`TooManySources`](AcceptErrorKind::TooManySources).
     ///
     /// ```
     /// use happens_before::{CausalBuffer, Dot, Message};
@@ -302,7 +312,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         }
     }
 
-    /// Checks what a new message claims against the limits, and finds what it waits for.
+    /// Checks a new message against the limits, and finds the cause that it waits for.
     fn check(&self, message: &Message<I, P>, own: Option<LaneId>) -> Result<Option<Wait>, AcceptErrorKind<I>> {
         let limits = &self.limits;
         let dependencies = message.dependencies();
@@ -310,7 +320,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
             return Err(AcceptErrorKind::TooManyDependencies { limit: limits.dependencies });
         }
         let mut nodes = self.waiting.nodes();
-        // Returns the counter up to which the node is delivered, and the highest one of it that is known to exist.
+        // Returns the counter up to which the node is delivered, and the node's highest counter that is known to exist.
         let mut claim = |claimed: &Dot<I>, lane: Option<LaneId>| {
             let (delivered, highest, last) = lane.map_or((0, 0, u64::MAX), |lane| {
                 let known = self.waiting.lane(lane);
@@ -342,26 +352,26 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
 
     /// Delivers the next message all of whose causes are delivered; `None` if there is none now.
     ///
-    /// They come in the order in which they became so; those that became so at once, in the order in which they came.
-    /// The same calls give the same order everywhere, and a call that returns an error changes nothing in it. O(d log
-    /// n) for each message, counted over its whole life.
+    /// Messages come in the order in which they became deliverable. Those that were deliverable on arrival come in the
+    /// order of arrival. The same calls give the same order everywhere, and a call that returns an error does not
+    /// change the order. O(d log n) for each message, counted over its whole life.
     pub fn pop(&mut self) -> Option<Message<I, P>> {
         let Self { waiting, shares, measure, .. } = self;
         waiting.deliver(|id, message| shares.discharge_with(id, || size_of_message(message, *measure)))
     }
 
-    /// Lets everything that was released look at its next causes. Every call that changes the buffer begins with it.
+    /// Lets every released message check its next causes. Every call that changes the buffer begins with this.
     #[inline]
     fn wake(&mut self) {
         let Self { waiting, shares, measure, .. } = self;
         waiting.wake(|id, message| shares.discharge_with(id, || size_of_message(message, *measure)));
     }
 
-    /// Takes out every message that is here, ready ones too, sorted by dot. O(n + h) for h messages.
+    /// Removes and returns all messages, ready ones too, sorted by dot. O(n + h) for h messages.
     ///
     /// The buffer goes on as if none of them had come: they are [`missing`](Self::missing) and may be accepted again.
-    /// The counters that they named stay known, and so do [sources](Self::accept_from), which are charged for nothing
-    /// then.
+    /// The counters that they named stay known. [Sources](Self::accept_from) stay known too, and are charged for
+    /// nothing.
     ///
     /// ```
     /// use happens_before::{CausalBuffer, Dot, Message};
@@ -387,20 +397,19 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         drained
     }
 
-    /// Takes everything that `vector` names as delivered: a late joiner installs a snapshot, or a node catches up
+    /// Marks everything up to `vector` as delivered: when a late joiner installs a snapshot, or a node catches up
     /// beyond the horizon.
     ///
-    /// Held messages that the vector covers are dropped, the others look at their causes again.
-    /// O((n + h d) log n) for h held messages. Call
-    /// [`CausalSender::advance_to`](crate::CausalSender::advance_to) with the same vector.
+    /// Held messages that the vector covers are dropped. The others check their causes again. O((n + h d) log n) for h
+    /// held messages. Call [`CausalSender::advance_to`](crate::CausalSender::advance_to) with the same vector.
     ///
-    /// The vector must be causally closed, as every [`delivered`](Self::delivered) is: with an event it names all
-    /// that happened before it. One that is not makes the application see an effect without its cause, and
-    /// `missing` ask for what only dropped messages had named.
+    /// The vector must be causally closed, as every [`delivered`](Self::delivered) is: with each event it covers all
+    /// that happened before it. Otherwise the application sees an effect without its cause, and `missing` names what
+    /// only dropped messages had named.
     ///
     /// # Errors
     ///
-    /// [`TooManyNodes`] if more nodes would be known than the limit; the buffer is unchanged.
+    /// [`TooManyNodes`] if more nodes would be known than the limit. The buffer is unchanged.
     ///
     /// ```
     /// use happens_before::{CausalBuffer, Dot, Message, VersionVector};
@@ -426,7 +435,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
             }));
         }
         let Advanced { covered, moved } = self.waiting.advance_to(vector);
-        // Calls nothing of the caller's from here on, until what is covered is dropped.
+        // From here on the caller's code is not called, until covered messages are dropped.
         self.shares.discharge_all();
         let mut moved = moved.into_iter().peekable();
         for (before, charge) in charges {
@@ -438,7 +447,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         Ok(())
     }
 
-    /// Checks the invariants of this module and of those below it, and says which one is broken. O(everything).
+    /// Checks the invariants of this module and of those below it, and names a broken one. O(everything).
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         self.waiting.internal_validate()?;
@@ -456,7 +465,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     }
 }
 
-/// Returns how many bytes of the limit a held message takes up: its dot and its dependencies, and what `measure` says.
+/// Returns the bytes that a held message counts for: its dot, its dependencies, and the `measure` of its payload.
 fn size_of_message<I, P>(message: &Message<I, P>, measure: fn(&P) -> usize) -> usize {
     let names = (1 + message.dependencies().len()).saturating_mul(size_of::<Dot<I>>());
     names.saturating_add(measure(message.payload()))

@@ -1,37 +1,40 @@
-//! Shares: the part of a [`CausalBuffer`](crate::CausalBuffer) that each source can fill, whatever the others do.
+//! Shares: the part of a [`CausalBuffer`](crate::CausalBuffer) that is reserved for each source.
 //!
 //! # The problem
 //!
-//! A neighbour sends messages that wait for ever, until the buffer is full. From then on nothing that an honest
-//! neighbour brings out of order has room.
+//! A hostile neighbour sends messages that wait for ever, until the buffer is full. From then on, no message that an
+//! honest neighbour brings out of order has room. Dropping the oldest message does not help: the hostile neighbour
+//! sends faster. A fixed part for each neighbour would waste the room of silent ones. So all may use free room, and
+//! when there is none, the neighbour that uses most gives way.
 //!
 //! # The rule
 //!
-//! A *source* is the neighbour that brought a message, not its author. It is the one that can be blamed. What a source
-//! brings, by [`accept_from`](crate::CausalBuffer::accept_from), is charged to it. As long as there is room, every
-//! source may use it. When there is none, the source that holds most gives way: one of its messages is
-//! [evicted](crate::delivery::eviction), or the new message is refused. So
+//! A *source* is the neighbour that brought a message, not its author: only the neighbour can be blamed. Messages that
+//! a source brings by [`accept_from`](crate::CausalBuffer::accept_from) are charged to it. As long as there is room,
+//! every source may use it. When there is none, the source that holds most gives way: one of its messages is
+//! [evicted](crate::delivery::eviction), or the new message is refused. So:
 //!
-//! - a source that has brought no more than a share, `limit / (sources + 1)`, loses nothing, and is never refused;
-//! - what comes by [`accept`](crate::CausalBuffer::accept) is charged to one more source, without a name.
+//! - A source that holds no more than a share, `limit / (sources + 1)`, loses nothing and is never refused.
+//! - Messages that come by [`accept`](crate::CausalBuffer::accept) are charged to one more source, without a name.
 //!
-//! A message that two have brought is charged to the first, and the second is noted. When the first is
-//! [removed](crate::CausalBuffer::remove_source) or has to give way, the other takes over. Without that, a neighbour
-//! that hurries could bring what others will bring, and then have it evicted. No third one is noted.
+//! A message that two sources have brought is charged to the first, and the second is noted. When the first is
+//! [removed](crate::CausalBuffer::remove_source) or has to give way, the second takes over. Otherwise a fast neighbour
+//! could bring the messages of others first, and then have them evicted. No third source is noted.
 //!
 //! # Cost
 //!
-//! Nothing until a source is named. Then up to 37 bytes for each held message, and O(log h) for each of h held messages
+//! Nothing until a source is named. Then up to 37 bytes for each held message. Each of h held messages costs O(log h)
 //! when it comes and when it goes.
 //!
 //! # Invariants
 //!
-//! The shares are a ledger. It knows the numbers of held messages, and neither their content nor the buffer.
+//! The shares are a ledger. It knows the numbers of held messages, but neither their content nor the buffer.
 //!
-//! - SH1: what is charged to the sources is what is held, in messages and in bytes.
+//! - SH1: the charges of all sources add up to what is held, in messages and in bytes.
 //! - SH2: a tree has one entry for every held message, under the source that is charged, at its noted distance.
 //! - SH3: no noted distance is shorter than the true one.
-//! - SH4: a second tree has one entry for every held message that two have brought, under the one that is not charged.
+//! - SH4: a second tree has one entry for every held message that two sources have brought, under the one that is not
+//!   charged.
 //!
 //! # Sources
 //!
@@ -46,9 +49,9 @@ use crate::node::NodeId;
 pub(super) struct SourceId(u16);
 
 impl SourceId {
-    /// All that comes without a source.
+    /// The source of all messages that come without one.
     pub(super) const UNNAMED: Self = Self(0);
-    /// The most sources that can be known, so that they can be numbered in 16 bits.
+    /// The largest number of sources, so that they can be numbered in 16 bits.
     pub(super) const MAX: usize = u16::MAX as usize;
 }
 
@@ -57,7 +60,7 @@ impl SourceId {
 pub(super) struct Charge {
     /// The source that is charged, and another one that has brought the message too; twice the same if none has.
     pub(super) announced: [SourceId; 2],
-    /// Bytes of the limit that it takes up.
+    /// The bytes that the message counts for.
     pub(super) size: usize,
 }
 
@@ -66,7 +69,7 @@ pub(super) struct Charge {
 struct Note {
     /// The source that is charged, and another one that has brought the message too; twice the same if none has.
     announced: [SourceId; 2],
-    /// Its distance from what is delivered of its node, now or when it was last noted.
+    /// The distance from the last delivered counter of its node, when it was last noted.
     distance: u32,
 }
 
@@ -77,17 +80,17 @@ pub(super) struct Used {
     pub(super) bytes: usize,
 }
 
-/// The rank of a held message in the order of eviction: the last of a source goes first.
+/// The rank of a held message in the order of eviction: the highest rank of a source goes first.
 type Rank = (SourceId, u32, HeldId);
 
 /// The charges for all held messages.
 #[derive(Clone, Debug)]
 pub(super) struct Shares<I> {
-    /// True if held messages are charged: else the number of their bytes need not be known.
+    /// True if held messages are charged. If not, their bytes are not counted.
     is_charging: bool,
-    /// Number of bytes held, if they are charged.
+    /// Number of bytes held, if held messages are charged.
     bytes: usize,
-    /// From the first named source on.
+    /// The sources; `None` until the first one is named.
     sources: Option<Box<Sources<I>>>,
 }
 
@@ -95,13 +98,13 @@ pub(super) struct Shares<I> {
 #[derive(Clone, Debug)]
 struct Sources<I> {
     ids: BTreeMap<I, SourceId>,
-    /// By number; of what is not in use, the numbers are in `free`.
+    /// The charges of each source, by number. Numbers that are not in use are in `free`.
     used: Vec<Used>,
     free: Vec<SourceId>,
-    /// By the number of the message; without meaning for numbers that are not in use.
+    /// The notes, by number of the message. Notes of numbers that are not in use have no meaning.
     notes: Vec<Note>,
     order: BTreeSet<Rank>,
-    /// The messages that two have brought, by the one that is not charged.
+    /// The messages that two sources have brought, by the source that is not charged.
     seconds: BTreeSet<(SourceId, HeldId)>,
 }
 
@@ -117,7 +120,7 @@ impl<I> Sources<I> {
         }
     }
 
-    /// Notes who has brought a held message, instead of what was noted.
+    /// Replaces the note of the sources that have brought a held message.
     fn announce(&mut self, id: HeldId, announced: [SourceId; 2]) {
         let [charged, other] = self.notes[id.index()].announced;
         if charged != other {
@@ -154,7 +157,7 @@ impl<I> Sources<I> {
 }
 
 impl<I: NodeId> Sources<I> {
-    /// Finds the number of a source, which is known from now on; `None` if it is one beyond the limit.
+    /// Finds the number of a source, or makes the source known. `None` if it would be one more than the limit.
     fn find_or_add(&mut self, source: &I, limit: usize) -> Option<SourceId> {
         if let Some(&id) = self.ids.get(source) {
             return Some(id);
@@ -175,8 +178,7 @@ impl<I: NodeId> Sources<I> {
 }
 
 impl<I: NodeId> Shares<I> {
-    /// Starts without sources. The bytes of what is held are counted if `counts_bytes` says so, or once there are
-    /// sources.
+    /// Starts without sources. The bytes of held messages are counted if `counts_bytes`, or once there are sources.
     pub(super) const fn new(counts_bytes: bool) -> Self {
         Self { is_charging: counts_bytes, bytes: 0, sources: None }
     }
@@ -187,7 +189,7 @@ impl<I: NodeId> Shares<I> {
         self.is_charging
     }
 
-    /// Returns how many bytes are held, if held messages are charged.
+    /// Returns the number of bytes held, if held messages are charged.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -197,12 +199,12 @@ impl<I: NodeId> Shares<I> {
         self.sources.is_some()
     }
 
-    /// Returns how many sources are known.
+    /// Returns the number of known sources.
     pub(super) fn sources(&self) -> usize {
         self.sources.as_ref().map_or(0, |sources| sources.ids.len())
     }
 
-    /// Charges all that is held to the source without a name. O(h log h).
+    /// Charges all held messages to the source without a name. O(h log h).
     #[cold]
     pub(super) fn start(&mut self, held: impl Iterator<Item = (HeldId, u64, usize)>) {
         let (mut sources, mut bytes) = (Sources::new(), 0_usize);
@@ -223,17 +225,18 @@ impl<I: NodeId> Shares<I> {
         self.sources = None;
     }
 
-    /// Finds the number of a source. It is known from now on, if there are any and it is not one beyond the limit.
+    /// Finds the number of a source, or makes the source known. `None` before [`start`](Self::start), and if it would
+    /// be one more than the limit.
     pub(super) fn find_or_add(&mut self, source: &I, limit: usize) -> Option<SourceId> {
         self.sources.as_mut()?.find_or_add(source, limit)
     }
 
-    /// Finds the number of a source that is known.
+    /// Finds the number of a known source.
     pub(super) fn find(&self, source: &I) -> Option<SourceId> {
         self.sources.as_ref()?.ids.get(source).copied()
     }
 
-    /// Forgets a source that is charged for nothing.
+    /// Removes a source that is charged for nothing.
     pub(super) fn remove(&mut self, source: &I) {
         let Some(sources) = &mut self.sources else { return };
         let Some(&gone) = sources.ids.get(source) else { return };
@@ -243,7 +246,7 @@ impl<I: NodeId> Shares<I> {
             let [charged, _] = sources.notes[id.index()].announced;
             sources.announce(id, [charged; 2]);
         }
-        // The id goes at the end: its `drop` may panic.
+        // The id is dropped at the end: its `drop` may panic.
         if let Some((_id, number)) = sources.ids.remove_entry(source) {
             sources.free.push(number);
         }
@@ -259,7 +262,7 @@ impl<I: NodeId> Shares<I> {
         }
     }
 
-    /// Returns who has brought a held message.
+    /// Returns the sources that have brought a held message.
     pub(super) fn announced(&self, id: HeldId) -> [SourceId; 2] {
         self.sources.as_ref().map_or([SourceId::UNNAMED; 2], |sources| sources.notes[id.index()].announced)
     }
@@ -278,7 +281,7 @@ impl<I: NodeId> Shares<I> {
         sources.flat_map(|sources| sources.order.range(all.clone())).map(|&(.., id)| id).collect()
     }
 
-    /// Charges a held message, this far ahead, to the first of those that announced it.
+    /// Charges a held message at this distance to the first source that announced it.
     #[cold]
     pub(super) fn charge(&mut self, id: HeldId, charge: Charge, distance: u64) {
         self.bytes = self.bytes.saturating_add(charge.size);
@@ -287,7 +290,7 @@ impl<I: NodeId> Shares<I> {
         }
     }
 
-    /// Takes a held message of this size off what its source is charged for.
+    /// Ends the charge for a held message of this size.
     #[cold]
     pub(super) fn discharge(&mut self, id: HeldId, size: usize) {
         self.bytes = self.bytes.saturating_sub(size);
@@ -296,7 +299,7 @@ impl<I: NodeId> Shares<I> {
         }
     }
 
-    /// The same for a message whose size has to be asked for, if held messages are charged.
+    /// Ends the charge for a held message. `size` is called only if held messages are charged.
     #[inline]
     pub(super) fn discharge_with(&mut self, id: HeldId, size: impl FnOnce() -> usize) {
         if self.is_charging {
@@ -315,8 +318,8 @@ impl<I: NodeId> Shares<I> {
         }
     }
 
-    /// Returns the source that holds most, if `newcomer` held `more` than it does; in doubt the newcomer. `None` if
-    /// there are no sources.
+    /// Returns the source that would hold most if `newcomer` held `more` than it does. Of equals, it is the newcomer.
+    /// `None` if there are no sources.
     pub(super) fn most(
         &self,
         newcomer: SourceId,
@@ -332,10 +335,10 @@ impl<I: NodeId> Shares<I> {
         Some(amounts.max().map_or(newcomer, |(.., source)| source))
     }
 
-    /// Finds the message of a source that is furthest ahead, and its distance; `distance` tells that of each.
+    /// Finds the message of a source that is furthest ahead, and its distance. `distance` returns that of each message.
     ///
-    /// A noted distance may be longer than the true one, but never shorter. So the first entry whose distance is true
-    /// is that of the furthest; those before it are corrected.
+    /// A noted distance may be longer than the true one, but never shorter. So the first entry whose noted distance is
+    /// true belongs to the furthest message. The entries before it are corrected.
     pub(super) fn furthest(
         &mut self,
         source: SourceId,
@@ -403,7 +406,7 @@ impl<I: NodeId> Shares<I> {
     }
 }
 
-/// Returns a distance, up to 2^32 - 1.
+/// Returns a distance, capped at 2^32 - 1.
 fn saturated(distance: u64) -> u32 {
     u32::try_from(distance).unwrap_or(u32::MAX)
 }

@@ -1,15 +1,17 @@
-//! The snapshot of a node: all that it saves, as one string of bytes, which is read as if it came from outside.
+//! The snapshot of a node: all that it saves, as bytes. They are checked like input from outside.
 //!
 //! ```text
 //!   delivered | closed | own id, counter | frontier | how many are held | (header, length, payload) each
 //! ```
 //!
-//! The form of each part is described in [`codec`](crate::codec). What is not saved: what was only named, which is
-//! named again by its senders; which source brought what, since neighbours connect anew; the limits, which are the
-//! owner's.
+//! The module [`codec`](crate::codec) describes the form of each part. These are not saved:
+//!
+//! - counters that were only named, because senders name them again;
+//! - the sources of messages, because neighbours connect anew;
+//! - the limits, which the owner sets.
 //!
 //! Reading goes through [`CausalBuffer::advance_to`], [`close`](CausalBuffer::close) and
-//! [`accept`](CausalBuffer::accept), with all their checks: the index is built anew, and there is no second way in.
+//! [`accept`](CausalBuffer::accept), with all their checks. They build the index anew, so there is no second way in.
 
 use crate::codec::{Decode, DecodeError, DecodeErrorKind, DecodeId, Encode, EncodeId, Reader, Writer};
 use crate::codec::{put_entries, put_id, take_id};
@@ -20,12 +22,13 @@ use crate::delivery::message::Message;
 use crate::delivery::sender::CausalSender;
 use crate::version::VersionVector;
 
-/// Writes what a node must save to the end of `out`: what it has delivered and closed, what it holds, and its sender.
+/// Appends to `out` the state that a node must save: the vectors of delivered and closed messages, the held messages,
+/// and the sender.
 ///
-/// Store it in the transaction that stores the effects of what was delivered; see
-/// [`CausalBuffer`](CausalBuffer#what-must-survive-a-restart). What `buffer` has delivered, and nothing else, must have
-/// been [observed](CausalSender::observe) by `sender`: else the one that is read names too little, or is refused. O(n +
-/// h d) for n nodes and h held messages with d dependencies.
+/// Store it in the transaction that stores the effects of the delivered messages: see
+/// [`CausalBuffer`](CausalBuffer#what-must-survive-a-restart). `sender` must have [observed](CausalSender::observe)
+/// exactly the messages that `buffer` has delivered. Otherwise the sender that is read names too little, or the
+/// snapshot is refused. O(n + h d) for n nodes and h held messages with d dependencies.
 ///
 /// # Examples
 ///
@@ -60,7 +63,7 @@ pub fn encode_snapshot<I: EncodeId, P: AsRef<[u8]>>(
 ) {
     let mut out = Writer::growing(out);
     buffer.delivered().encode(&mut out);
-    // As a counter, which cannot be 0; `last` is below the highest number.
+    // Written as a counter, which cannot be 0. No overflow: `last` is below the highest number.
     let closed: Vec<_> = buffer.closed().map(|(node, last)| (node, last + 1)).collect();
     put_entries(closed.len(), closed.iter().copied(), &mut out);
     put_id(sender.node(), &mut out);
@@ -75,25 +78,28 @@ pub fn encode_snapshot<I: EncodeId, P: AsRef<[u8]>>(
     }
 }
 
-/// Reads what [`encode_snapshot`] writes into an empty buffer, which has the limits; `payload` makes payloads of their
-/// bytes, or refuses them with `None`.
+/// Reads a snapshot written by [`encode_snapshot`] into an empty buffer, which brings the limits. `payload` makes a
+/// payload from its bytes, or refuses it with `None`.
 ///
-/// Memory follows the bytes that are there, up to the limits of the buffer. With the limits that the saved buffer had,
-/// or wider ones, what it wrote is never refused.
+/// Memory is proportional to the length of the input, up to the limits of the buffer. A snapshot is never refused by a
+/// buffer with the limits of the saved one, or wider ones.
 ///
 /// # Errors
 ///
-/// [`DecodeError`]. [`Contradiction`](DecodeErrorKind::Contradiction) if the parts do not fit together: a message held
-/// that is delivered or closed, a node delivered beyond where it is closed, own messages delivered beyond the own
-/// counter, a frontier of what is not delivered. [`BeyondLimits`](DecodeErrorKind::BeyondLimits) if the buffer's limits
-/// are narrower than what was saved. [`InvalidPayload`](DecodeErrorKind::InvalidPayload) if `payload` says so.
+/// [`DecodeError`], with one of these kinds, or that of a part that cannot be read:
+///
+/// - [`Contradiction`](DecodeErrorKind::Contradiction) if the parts contradict each other. A held message is delivered
+///   or closed, or a node is delivered beyond its closing number. Or own messages are delivered beyond the own counter,
+///   or the frontier is not delivered.
+/// - [`BeyondLimits`](DecodeErrorKind::BeyondLimits) if the buffer's limits are narrower than the saved state.
+/// - [`InvalidPayload`](DecodeErrorKind::InvalidPayload) if `payload` returns `None`.
 pub fn decode_snapshot<I: DecodeId, P: PartialEq>(
     bytes: &[u8],
     empty: CausalBuffer<I, P>,
     mut payload: impl FnMut(&[u8]) -> Option<P>,
 ) -> Result<(CausalBuffer<I, P>, CausalSender<I>), DecodeError> {
     let mut buffer = empty;
-    // No part has more entries than there may be nodes, and of the messages only one is here that the buffer has not.
+    // No part has more entries than there may be nodes. At most one message is in memory and not yet in the buffer.
     let nodes = buffer.limits.nodes;
     let mut reader = Reader::with_limit(bytes, nodes);
 
@@ -105,7 +111,7 @@ pub fn decode_snapshot<I: DecodeId, P: PartialEq>(
     let at = reader.at();
     for (node, last) in &reader.part(nodes, VersionVector::<I>::decode)? {
         match buffer.close(node, last - 1) {
-            Ok(_) => {} // nothing is held yet, so nothing is doomed
+            Ok(_) => {} // no message is held yet, so none is doomed
             Err(CloseError::Delivered { .. }) => return reader.refuse(at, DecodeErrorKind::Contradiction),
             Err(CloseError::TooManyNodes { .. }) => return reader.refuse(at, DecodeErrorKind::BeyondLimits),
         }
@@ -130,7 +136,7 @@ pub fn decode_snapshot<I: DecodeId, P: PartialEq>(
     for _ in 0..reader.take_number()? {
         let at = reader.at();
         let header = reader.part(nodes, Message::<I, ()>::decode_header)?;
-        // A length that is no `usize` is more than there is.
+        // A length that is no `usize` is longer than the input.
         let len = usize::try_from(reader.take_number()?).unwrap_or(usize::MAX);
         let payload_at = reader.at();
         let Some(payload) = payload(reader.take(len)?) else {

@@ -5,7 +5,7 @@ use core::fmt;
 use crate::compat::Vec;
 use crate::delivery::error::Arrival;
 
-/// An event with the ids of those that it directly builds on.
+/// An event, with the ids of the events that it directly builds on.
 ///
 /// # Examples
 ///
@@ -16,9 +16,9 @@ use crate::delivery::error::Arrival;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DagEvent<I, P> {
-    /// The name by which others depend on it.
+    /// The name by which other events depend on this one.
     pub id: I,
-    /// The ids of its direct causes, in the order that the application wants them in.
+    /// The ids of the direct causes, in the order that the application chooses.
     pub parents: Vec<I>,
     /// The payload.
     pub payload: P,

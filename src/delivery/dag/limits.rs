@@ -1,9 +1,9 @@
-//! Limits on what others can make a buffer of events remember.
+//! Limits on the memory that others can make a buffer of events use.
 
-/// Limits on what others can make a [`DagBuffer`](crate::DagBuffer) remember.
+/// Limits on the memory that others can make a [`DagBuffer`](crate::DagBuffer) use.
 ///
-/// Others can make the buffer hold twice as many events as `events`, and for each of them an id and two numbers;
-/// and for each link an id and a number.
+/// Others can make the buffer hold up to twice `events` events. For each event it keeps an id and two numbers beside
+/// it, and for each link an id and a number.
 ///
 /// # Examples
 ///
@@ -14,17 +14,16 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DagLimits {
-    /// Limit on the events that are here when one comes that has to wait; the default is 65,536.
+    /// Limit on the events that the buffer may contain when an event arrives that has to wait; the default is 65,536.
     ///
-    /// One that can be delivered is refused only while this many can be, or one if this is 0: never, if they are
-    /// popped as they come.
+    /// An event that can be delivered is refused only while this many events are ready; 0 counts as 1. It is never
+    /// refused if ready events are popped at once.
     pub events: usize,
     /// Limit on the parents of an event; the default is 1,024.
     pub parents: usize,
-    /// Limit on the times that the events that are here, in all, name a parent that is not delivered; the default is
-    /// 2^18.
+    /// Limit on the links from undelivered parents to the events in the buffer that name them; the default is 2^18.
     ///
-    /// This bounds what is [`missing`](crate::DagBuffer::missing), too.
+    /// It also bounds the number of [`missing`](crate::DagBuffer::missing) parents.
     pub links: usize,
 }
 

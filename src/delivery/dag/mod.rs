@@ -1,21 +1,20 @@
 //! Causal delivery of events that name their parents by id.
 //!
-//! [`names`] numbers the ids that are here or waited for, and links join numbers: so what an id's `clone` and `cmp` do
-//! is done before anything changes.
+//! [`names`] gives numbers to the ids that are here or waited for, and links join numbers. So all calls of an id's
+//! `clone` and `cmp` come before the first change.
 //!
 //! # Invariants
 //!
 //! - DB1: every event that is here has an id of its own, which has a number of its own.
-//! - DB2: a link leads from a parent that is not delivered to an event that is here and names it; every event
-//!   counts its links.
-//! - DB3: ready are exactly the events without links.
-//! - DB4: at most `events` events are here when one comes that has to wait, at most that many are ready when one
-//!   comes that is ready, and there are at most `links` links.
+//! - DB2: a link leads from an undelivered parent to an event that is here and names it. Every event counts its links.
+//! - DB3: exactly the events without links are ready.
+//! - DB4: at most `events` events are here when an event arrives that has to wait. At most that many are ready when a
+//!   ready one arrives. There are at most `links` links.
 //!
-//! The caller's code, `clone`, `cmp` and `drop` of ids, the question to the store, `==` and `drop` of payloads, may
-//! panic. All invariants hold after a panic that was caught, no event is lost, and a call that was cut short has
-//! changed nothing. Only `advance_to` may have done its work for some of its ids. That is why unused ids stay for a
-//! while: nothing of the caller's is called after the first change.
+//! The caller's code may panic: `clone`, `cmp` and `drop` of ids, the question to the store, `==` and `drop` of
+//! payloads. After a panic that was caught, all invariants hold and no event is lost. The interrupted call has changed
+//! nothing. Only `advance_to` may have done its work for some of its ids. This is why unused ids stay for a while: the
+//! caller's code is not called after the first change.
 
 mod event;
 mod limits;
@@ -33,14 +32,17 @@ pub use limits::DagLimits;
 /// A buffer that holds events back until their parents are delivered, then releases them: commits, content-addressed
 /// changes, the events of a room.
 ///
-/// Ids are of any type that can be cloned and has a total order: hashes, UUIDs, strings. One that is here or waited for
-/// is cloned once.
+/// Ids are of any type that can be cloned and has a total order: hashes, UUIDs, strings. The buffer clones each id
+/// once.
 ///
 /// # The problem
 ///
-/// A dot says that the nine events before it exist as well; the hash of a commit says nothing about any other.
-/// Only the caller's store can tell if a parent is there, and to ask it may cost an access to the disk.
-/// Missing events form no ranges, and an event may turn out to be invalid, and with it all that build on it.
+/// The dot (a, 10) says that nine earlier events of node a exist. The hash of a commit says nothing about other
+/// commits. Only the caller's store can tell whether a parent is there, and a look into it may cost an access to the
+/// disk. Missing events form no ranges. An event may turn out to be invalid, and with it all events that build on it.
+///
+/// So the buffer asks the store once for each parent, and remembers the answer as a link from the parent to the event
+/// that waits for it.
 ///
 /// ```text
 ///   store: a b        here: d (parents b, c)      waits:  c ◄── d        missing: c
@@ -49,45 +51,45 @@ pub use limits::DagLimits;
 ///
 /// # The algorithm
 ///
-/// 1. [`accept`](Self::accept) asks the store once for the event, and once for each parent. For each parent
-///    that is not delivered it keeps a link, from the parent to the event, and counts the event's links.
-/// 2. [`pop`](Self::pop) delivers an event without links, and takes away the links that lead from it. An
-///    event that loses its last one is ready.
-/// 3. [`forget`](Self::forget) follows the links from an event, and takes out all that it reaches.
+/// 1. [`accept`](Self::accept) asks the store once for the event, and once for each parent. For each undelivered parent
+///    it keeps a link from the parent to the event. It counts the links of each event.
+/// 2. [`pop`](Self::pop) delivers an event without links, and removes the links that lead from it. An event that loses
+///    its last link is ready.
+/// 3. [`forget`](Self::forget) follows the links from an event, and removes every event that it reaches.
 ///
-/// Every link is made once and removed once, whatever the order of arrival. The buffer for dots
-/// ([`CausalBuffer`](crate::CausalBuffer)) does with one link a message, because it can look up at no cost how far
-/// a node is delivered. Here the links are the memory of what the store has answered; and they say what is missing,
-/// and what depends on an event, without a search.
+/// Every link is made once and removed once, in every order of arrival. The buffer for dots
+/// ([`CausalBuffer`](crate::CausalBuffer)) needs only one link for each message, because it can look up at no cost how
+/// far a node is delivered. Here the links remember the answers of the store. They also give the missing parents, and
+/// the events that depend on an event, without a search.
 ///
-/// Everything is kept in the order of ids or of arrival, nothing under a hash: a sender that chooses the ids cannot
-/// make it slow, and the same calls give the same answers in the same order everywhere.
+/// Everything is kept in the order of ids or of arrival, and nothing under a hash. So a sender that chooses the ids
+/// cannot make the buffer slow. The same calls give the same answers in the same order everywhere.
 ///
 /// # Guarantees
 ///
-/// Every event is delivered after its parents, and none twice, as long as the store has all that was delivered.
-/// An event whose id is no hash may be its own ancestor; it is never delivered, and nor is what depends on it.
+/// Every event is delivered after its parents, and no event twice, as long as the store has every delivered event. If
+/// ids are not hashes, events can form a cycle. They are never delivered, nor is any event that depends on them.
 ///
 /// # The set of delivered events
 ///
-/// It is the caller's: it grows for ever, and a program that replicates a graph keeps its events anyway.
-/// [`accept`](Self::accept) is told how to look into it. Two rules:
+/// The caller keeps this set: it grows for ever, and a program that replicates a graph keeps the events anyway.
+/// [`accept`](Self::accept) gets a function that looks into it. There are two rules:
 ///
-/// - what was popped is in the store when the next event is accepted;
-/// - an event that comes into the store on another way is reported with [`advance_to`](Self::advance_to).
+/// - a popped event is in the store before the next event is accepted;
+/// - an event that enters the store in another way is reported by [`advance_to`](Self::advance_to).
 ///
 /// A program without a store keeps a `HashSet` of ids.
 ///
-/// # Who is trusted
+/// # Trust
 ///
-/// The caller checks before `accept` that an id belongs to its event, by hashing the content or verifying the
-/// signature. Without that, others can occupy ids. What can be judged only once the parents are there, such as
-/// whether the author had the right to write, has its place between [`peek`](Self::peek) and `pop`; an event that
-/// fails goes with [`forget`](Self::forget), and with it all that builds on it.
+/// Before `accept`, the caller checks that an id belongs to its event, by a hash of the content or by a signature.
+/// Without this check, others can occupy ids. Some checks need the parents, such as the author's right to write. Make
+/// them between [`peek`](Self::peek) and `pop`. [`forget`](Self::forget) removes an event that fails, and all that
+/// builds on it.
 ///
-/// Others can always send events that wait for ever, until no more of those are accepted. Those that are ready still
-/// are. The caller bounds what each neighbour may bring, or drops the oldest: [`waiting`](Self::waiting) begins with
-/// it.
+/// Others can always send events that wait for ever, until the buffer accepts no more of these. It still accepts events
+/// that are ready. The caller bounds the events of each neighbour, or drops the oldest: [`waiting`](Self::waiting)
+/// begins with it.
 ///
 /// # Examples
 ///
@@ -115,16 +117,16 @@ pub use limits::DagLimits;
 ///
 /// # Cost
 ///
-/// In the costs below h is the number of events that are here and of links, p that of an event's parents.
+/// In the costs below, h is the number of events and links in the buffer, and p is the number of an event's parents.
 #[derive(Clone, Debug)]
 pub struct DagBuffer<I, P> {
     limits: DagLimits,
-    /// Number of events accepted; the arrival of the next one.
+    /// Number of events accepted, which is the arrival of the next one.
     arrivals: u64,
     names: Names<I>,
     /// The events by arrival.
     events: BTreeMap<u64, Held<I, P>>,
-    /// From a parent that is not delivered, to the arrivals of the events that name it.
+    /// From an undelivered parent to the arrival of an event that names it.
     links: BTreeSet<(Number, u64)>,
     ready: BTreeSet<u64>,
 }
@@ -133,9 +135,9 @@ pub struct DagBuffer<I, P> {
 struct Held<I, P> {
     event: DagEvent<I, P>,
     number: Number,
-    /// The parents for which it had to wait when it came, each once.
+    /// The parents that were undelivered when the event arrived, each once.
     parents: Vec<Number>,
-    /// Number of links that lead to it.
+    /// Number of links that lead to the event.
     links: usize,
 }
 
@@ -153,39 +155,39 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         }
     }
 
-    /// Returns how many events are here: held back, or ready and not popped.
+    /// Returns the number of events in the buffer: held back, or ready and not popped.
     pub fn len(&self) -> usize {
         self.events.len()
     }
 
-    /// Returns whether no event is here.
+    /// Returns whether the buffer contains no event.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
-    /// Visits all events that are here, ready ones too, those that came first first. O(1) an event.
+    /// Visits all events in the buffer, ready ones too, in the order of arrival. O(1) for each event.
     pub fn undelivered(&self) -> impl Iterator<Item = &DagEvent<I, P>> {
         self.events.values().map(|held| &held.event)
     }
 
-    /// Visits the events that wait for a parent, those that came first first. O(h) for all.
+    /// Visits the events that wait for a parent, in the order of arrival. O(h) for all.
     pub fn waiting(&self) -> impl Iterator<Item = &DagEvent<I, P>> {
         self.events.values().filter(|held| held.links > 0).map(|held| &held.event)
     }
 
-    /// Accepts an event that has arrived; `delivered` says whether an id is in the store. O(p log h), and p + 1
-    /// questions to the store at most.
+    /// Accepts an event that has arrived. `delivered` returns whether an id is in the store. O(p log h), and at most p
+    /// + 1 questions to the store.
     ///
-    /// An event that the store has is a [`Duplicate`](Accepted::Duplicate) whatever its content; one that is held
-    /// already is one if its content is equal. Give the payload an `==` that always says yes, if the id is a hash
-    /// of the content and has been checked.
+    /// An event that is in the store is a [`Duplicate`](Accepted::Duplicate), whatever its content. An event that is
+    /// already held is a duplicate if its content is equal. If the id is a hash of the content and was checked, give
+    /// the payload an `==` that is always true.
     ///
-    /// To look into a store that can fail, ask it for the id and the parents beforehand, and pass on the answers.
+    /// If a look into the store can fail, ask it for the id and the parents before this call, and pass on the answers.
     ///
     /// # Errors
     ///
-    /// [`AcceptError`], with the event in it and the buffer unchanged; its [`kind`](EventErrorKind) says whose
-    /// fault it is.
+    /// [`AcceptError`], with the event in it. The buffer is unchanged. The [`kind`](EventErrorKind) of the error says
+    /// whose fault it is.
     pub fn accept(
         &mut self,
         event: DagEvent<I, P>,
@@ -195,7 +197,7 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         P: PartialEq,
     {
         if delivered(&event.id) {
-            // By another way, perhaps, while something waited for it.
+            // It may have entered the store in another way, while an event here waited for it.
             self.advance_to([&event.id]);
             return Ok(Accepted::Duplicate);
         }
@@ -210,7 +212,7 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         }
     }
 
-    /// Checks a new event against the limits, and finds which of its parents are not delivered.
+    /// Checks a new event against the limits, and finds its undelivered parents.
     fn check(
         &self,
         event: &DagEvent<I, P>,
@@ -239,7 +241,7 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         }
     }
 
-    /// Holds an event that has passed every check, and of whose parents these are not delivered.
+    /// Holds an event that has passed every check, and whose parents with the indices `undelivered` are not delivered.
     fn hold(&mut self, event: DagEvent<I, P>, undelivered: Vec<usize>) -> Accepted {
         self.names.tidy();
         let number = self.names.find_or_add(&event.id);
@@ -248,7 +250,7 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         // A parent that is named twice has one link.
         parents.sort_unstable();
         parents.dedup();
-        // Calls nothing of the caller's from here on.
+        // From here on the caller's code is not called.
         let arrival = self.arrivals;
         self.arrivals += 1; // at one a nanosecond, it lasts for five centuries
         for &parent in &parents {
@@ -265,9 +267,9 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         Accepted::Ready
     }
 
-    /// Takes out every event that is here, ready ones too, in the order in which they came. O(h).
+    /// Removes and returns all events, ready ones too, in the order of arrival. O(h).
     ///
-    /// Nothing remembers them: nothing is [`missing`](Self::missing) then, and any of them may be accepted again.
+    /// The buffer forgets them: nothing is [`missing`](Self::missing) then, and each of them may be accepted again.
     ///
     /// ```
     /// use happens_before::DagBuffer;
@@ -288,8 +290,8 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         mem::take(&mut self.events).into_values().map(|held| held.event).collect()
     }
 
-    /// Returns the event that [`pop`](Self::pop) would deliver, all of whose parents are delivered: the moment to
-    /// judge whether it is valid. O(log h).
+    /// Returns the event that [`pop`](Self::pop) would deliver. All its parents are delivered, so now its validity can
+    /// be checked. O(log h).
     ///
     /// ```
     /// use happens_before::DagBuffer;
@@ -314,10 +316,10 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         self.events.get(arrival).map(|held| &held.event)
     }
 
-    /// Delivers an event all of whose parents are delivered, of those the one that came first; `None` if there is
-    /// none now. O(log h) for itself, and O(log h) for each event that names it.
+    /// Delivers the event that came first among those whose parents are all delivered; `None` if there is none now.
+    /// O(log h) for the event, and O(log h) for each event that names it.
     ///
-    /// Put it into the store before the next [`accept`](Self::accept).
+    /// Put the event into the store before the next [`accept`](Self::accept).
     pub fn pop(&mut self) -> Option<DagEvent<I, P>> {
         self.names.tidy();
         let arrival = *self.ready.first()?;
@@ -327,18 +329,19 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         Some(event)
     }
 
-    /// Visits everything to ask for: the parents that an event here waits for and that are not here themselves,
-    /// in order. O(h log h) for all.
+    /// Visits the ids to request, in order: parents that an event here waits for and that are not here themselves. O(h
+    /// log h) for all.
     ///
-    /// It changes only with `accept`, `advance_to` and `forget`, not with `pop`.
+    /// They change only in `accept`, `advance_to` and `forget`, not in `pop`.
     pub fn missing(&self) -> impl Iterator<Item = &I> {
         self.names.missing()
     }
 
-    /// Visits the parents for which the event `id` still waits, in its order. O(p log h).
+    /// Visits the parents for which the event `id` still waits, in the event's order. O(p log h).
     ///
-    /// Nothing if it is not here, or ready. To learn why an event does not come, follow these: what is here waits
-    /// in its turn, what is not is [`missing`](Self::missing), and who comes back to where she was has found a cycle.
+    /// There are none if the event is not here, or is ready. To learn why an event is not delivered, follow these
+    /// parents. A parent that is here waits in its turn. A parent that is not here is [`missing`](Self::missing). A
+    /// path that returns to its start is a cycle.
     pub fn blocked_on(&self, id: &I) -> impl Iterator<Item = &I> {
         let arrival = self.names.arrival_of(id);
         let held = arrival.and_then(|arrival| Some((arrival, self.events.get(&arrival)?)));
@@ -350,11 +353,11 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         })
     }
 
-    /// Takes events as delivered that have come into the store on another way: a snapshot, a bulk transfer.
+    /// Marks as delivered the events that have entered the store in another way: by a snapshot or a bulk transfer.
     ///
-    /// Those that are held are dropped, and what waited for them is released. It is enough to name those that are
-    /// [`missing`](Self::missing) or [`undelivered`](Self::undelivered); the store must have the ancestors of all that
-    /// it has. O(p log h) for each that is held, O(log h) for each other id and for each event that names it.
+    /// Held events among them are dropped, and events that waited for them are released. It is enough to pass the ids
+    /// that are [`missing`](Self::missing) or [`undelivered`](Self::undelivered). The store must have the ancestors of
+    /// each of its events. O(p log h) for each held event, O(log h) for each other id and for each event that names it.
     ///
     /// ```
     /// use happens_before::DagBuffer;
@@ -382,14 +385,13 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         }
     }
 
-    /// Takes out the event `id`, if it is here, and every event here that descends from it through events that are
-    /// here.
+    /// Removes the event `id`, if it is here, and every event here that descends from it through events that are here.
     ///
-    /// For an event that is invalid, or cannot be had; for a cycle, of which any id will do; for room. No parent is
-    /// asked for any longer that only these have named. Nothing remembers them: the caller refuses what must not
-    /// come again before it is accepted, and where `missing` names such an id, forgets it again.
+    /// Use it for an event that is invalid or cannot be had, for any event of a cycle, or to make room. A parent that
+    /// only removed events have named is no longer missing. The buffer does not remember them. To keep an event out,
+    /// the caller refuses it before `accept`, and forgets its id again whenever `missing` names it.
     ///
-    /// The event itself comes first, then the others in the order in which they are found. O(p log h) for each.
+    /// Returns the event first, then the others in the order in which they are found. O(p log h) for each.
     ///
     /// ```
     /// use happens_before::DagBuffer;
@@ -406,7 +408,7 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
     pub fn forget(&mut self, id: &I) -> Vec<DagEvent<I, P>> {
         self.names.tidy();
         let Some(number) = self.names.find(id) else { return Vec::new() };
-        // Calls nothing of the caller's from here on.
+        // From here on the caller's code is not called.
         let itself = self.names.arrival(number).and_then(|arrival| self.remove(arrival));
         let mut forgotten: Vec<_> = itself.into_iter().collect();
         let mut numbers: Vec<_> = [number].into();
@@ -414,7 +416,7 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         while let Some(&parent) = numbers.get(followed) {
             while let Some(child) = self.first_child(parent) {
                 numbers.extend(self.events.get(&child).map(|held| held.number));
-                forgotten.extend(self.remove(child)); // with the link that led to it
+                forgotten.extend(self.remove(child)); // and the link that led to it
             }
             followed += 1;
         }
@@ -433,7 +435,7 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         self.links.range((parent, 0)..=(parent, u64::MAX)).next().map(|&(_, child)| child)
     }
 
-    /// Takes an event out, and the links that lead to it. Calls nothing of the caller's.
+    /// Removes an event, and the links that lead to it. Does not call the caller's code.
     fn remove(&mut self, arrival: u64) -> Option<DagEvent<I, P>> {
         let Held { event, number, parents, links } = self.events.remove(&arrival)?;
         self.names.leave(number);
@@ -447,14 +449,14 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         Some(event)
     }
 
-    /// Takes away the link from a parent to an event, if there is one.
+    /// Removes the link from a parent to an event, if there is one.
     fn remove_link(&mut self, parent: Number, child: u64) {
         if self.links.remove(&(parent, child)) {
             self.names.remove_link(parent);
         }
     }
 
-    /// Takes away the links that lead from an id, which is delivered and not here. Calls nothing of the caller's.
+    /// Removes the links that lead from an id, which is delivered and not here. Does not call the caller's code.
     fn release(&mut self, parent: Number) {
         while let Some(child) = self.first_child(parent) {
             self.remove_link(parent, child);
@@ -466,7 +468,7 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         }
     }
 
-    /// Checks the invariants, and says which one is broken. O(everything).
+    /// Checks the invariants, and names a broken one. O(everything).
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         self.names.validate()?;

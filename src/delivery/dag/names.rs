@@ -1,12 +1,12 @@
-//! The ids that are here or waited for, by number.
+//! Numbers for the ids that are here or waited for.
 //!
 //! # Invariants
 //!
-//! - DN1: every id has a number of its own, and every number is that of an id, or free.
-//! - DN2: an id without event and without links is *unused*. It is counted how many are; they are dropped when they are
-//!   more than half of all.
+//! - DN1: every id has a number of its own. Every number belongs to an id or is free.
+//! - DN2: an id without event and without links is *unused*. Unused ids are counted, and dropped when they are more
+//!   than half of all.
 //!
-//! The ids' `clone`, `cmp` and `drop` may panic. They are called before anything changes, and when unused ids are
+//! The `clone`, `cmp` and `drop` of an id may panic. They are called before anything changes, and when unused ids are
 //! dropped.
 
 use crate::compat::{BTreeMap, Vec};
@@ -17,9 +17,9 @@ pub(super) type Number = usize;
 /// The use of an id.
 #[derive(Clone, Copy, Debug, Default)]
 struct Use {
-    /// When the event has arrived, if it is here.
+    /// The arrival of the event, if it is here.
     arrival: Option<u64>,
-    /// Number of links that lead from it.
+    /// Number of links that lead from the id.
     links: usize,
 }
 
@@ -37,9 +37,9 @@ impl Use {
 #[derive(Clone, Debug)]
 pub(super) struct Names<I> {
     ids: BTreeMap<I, Number>,
-    /// By number.
+    /// The use of each number.
     uses: Vec<Use>,
-    /// The numbers that no id has.
+    /// The free numbers.
     free: Vec<Number>,
     /// Number of unused ids.
     unused: usize,
@@ -55,7 +55,7 @@ impl<I: Clone + Ord> Names<I> {
         self.ids.get(id).copied()
     }
 
-    /// Finds the number of an id, which has one from now on. O(log h).
+    /// Finds the number of an id, or gives it one. O(log h).
     pub(super) fn find_or_add(&mut self, id: &I) -> Number {
         if let Some(&number) = self.ids.get(id) {
             return number;
@@ -70,7 +70,7 @@ impl<I: Clone + Ord> Names<I> {
         number
     }
 
-    /// Drops the unused ids, if they are more than half of all. O(1) for each, amortised.
+    /// Drops the unused ids if they are more than half of all. O(1) for each, amortised.
     pub(super) fn tidy(&mut self) {
         if self.unused > self.ids.len() / 2 {
             let Self { ids, uses, free, unused } = self;
@@ -85,17 +85,17 @@ impl<I: Clone + Ord> Names<I> {
         }
     }
 
-    /// Returns when the event of a number has arrived, if it is here.
+    /// Returns the arrival of the event with a number, if it is here.
     pub(super) fn arrival(&self, number: Number) -> Option<u64> {
         self.uses[number].arrival
     }
 
-    /// Returns when the event `id` has arrived, if it is here. O(log h).
+    /// Returns the arrival of the event `id`, if it is here. O(log h).
     pub(super) fn arrival_of(&self, id: &I) -> Option<u64> {
         self.arrival(self.find(id)?)
     }
 
-    /// Returns how many links lead from a number.
+    /// Returns the number of links that lead from a number.
     pub(super) fn links(&self, number: Number) -> usize {
         self.uses[number].links
     }
@@ -105,12 +105,12 @@ impl<I: Clone + Ord> Names<I> {
         self.ids.iter().filter(|&(_, &number)| self.uses[number].is_missing()).map(|(id, _)| id)
     }
 
-    /// Notes when the event of a number has arrived.
+    /// Notes the arrival of the event with a number.
     pub(super) fn arrive(&mut self, number: Number, arrival: u64) {
         self.change(number, |used| used.arrival = Some(arrival));
     }
 
-    /// Notes that the event of a number is not here any more.
+    /// Notes that the event with a number is no longer here.
     pub(super) fn leave(&mut self, number: Number) {
         self.change(number, |used| used.arrival = None);
     }
@@ -120,7 +120,7 @@ impl<I: Clone + Ord> Names<I> {
         self.change(number, |used| used.links += 1);
     }
 
-    /// Notes that one link less leads from a number.
+    /// Notes that one link fewer leads from a number.
     pub(super) fn remove_link(&mut self, number: Number) {
         self.change(number, |used| used.links -= 1);
     }
@@ -138,7 +138,7 @@ impl<I: Clone + Ord> Names<I> {
         self.unused = self.ids.len();
     }
 
-    /// Returns how many events are here.
+    /// Returns the number of events that are here.
     pub(super) fn here(&self) -> usize {
         self.uses.iter().filter(|used| used.arrival.is_some()).count()
     }

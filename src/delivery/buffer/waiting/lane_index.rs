@@ -1,22 +1,22 @@
-//! From a node to the number of its lane.
+//! The index of nodes: for each, the number of its lane.
 //!
 //! # The problem
 //!
-//! Every message looks up each node that it names, so a look-up must be fast: a sorted array is searched by halves. But
-//! the one that names new nodes chooses their order. A sorted array that takes them in descending order moves all its
-//! entries for each.
+//! Every message looks up each node that it names, so a look-up must be fast. A binary search in a sorted array is
+//! fast. But a sender that names new nodes chooses their order: in descending order, each new node moves all entries of
+//! the array.
 //!
 //! # The structure
 //!
-//! A sorted array, and beside it a tree. A small index has everything in the array. A large one takes new nodes into
-//! the tree, and moves them all into the array when there is one for every [`RECENT`] in the array. So each new node
-//! pays for at most [`RECENT`] moves, amortised, and a look-up of a known one rarely goes beyond the array.
+//! A sorted array, and a tree beside it. A small index has all nodes in the array. A large index adds new nodes to the
+//! tree, and moves them all into the array when the tree has one node for every [`RECENT`] in the array. So each new
+//! node pays for at most [`RECENT`] moves, amortised. A look-up of a known node rarely goes beyond the array.
 //!
 //! # Invariants
 //!
-//! - LI1: nodes are strictly increasing, and none is there twice.
-//! - LI2: as many lanes as nodes.
-//! - LI3: the tree has at most one entry for [`RECENT`] in the array, and none while the array is small.
+//! - LI1: nodes are strictly increasing, in the array and the tree together.
+//! - LI2: the array has one lane for each of its nodes.
+//! - LI3: the tree has at most one node for every [`RECENT`] in the array, and none while the array is small.
 //!
 //! A panic of a caller's `clone` or `cmp` leaves the index as it was: both are called before anything changes.
 
@@ -26,34 +26,34 @@ use core::{iter, mem};
 use crate::compat::{BTreeMap, Vec};
 use crate::node::NodeId;
 
-/// The number of a node's lane, for good.
+/// The number of a node's lane, which never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LaneId(NonZeroU32);
 
 impl LaneId {
-    /// Names the lane that is the `number`-th, from 1 on.
+    /// Makes the id of the lane `number`, counted from 1.
     pub(super) const fn new(number: NonZeroU32) -> Self {
         Self(number)
     }
 
-    /// Returns the number of the lane, from 0 on.
+    /// Returns the number of the lane, counted from 0.
     pub(super) fn index(self) -> usize {
         self.0.get() as usize - 1
     }
 }
 
-/// The size from which on an index takes new nodes into the tree. Below, moving up the entries after a new one is as
-/// fast.
+/// The number of nodes from which on an index adds new nodes to the tree. Below it, moving the entries after a new one
+/// is as fast.
 const LARGE: usize = 1024;
 
-/// The array must have this many times as many entries as the tree.
+/// The least ratio of the lengths of the array and the tree.
 const RECENT: usize = 16;
 
-/// The lane of every node known.
+/// The lane of every known node.
 #[derive(Clone, Debug)]
 pub(super) struct LaneIndex<I> {
     nodes: Vec<I>,
-    /// The lanes of `nodes`, one each.
+    /// The lane of each of the `nodes`.
     lanes: Vec<LaneId>,
     /// New nodes of a large index.
     recent: BTreeMap<I, LaneId>,
@@ -77,7 +77,7 @@ impl<I: NodeId> LaneIndex<I> {
 
     #[inline]
     fn get_recent(&self, node: &I) -> Option<LaneId> {
-        // Not inlined: what is nearly always skipped should not be in the way.
+        // Not inlined, because it is nearly always skipped.
         #[inline(never)]
         fn search<I: Ord>(recent: &BTreeMap<I, LaneId>, node: &I) -> Option<LaneId> {
             recent.get(node).copied()
@@ -101,7 +101,7 @@ impl<I: NodeId> LaneIndex<I> {
         self.recent.insert(node, lane);
     }
 
-    /// Moves the nodes of the tree into the array. O(n + r log n) for r of them.
+    /// Moves the nodes of the tree into the array. O(n + r log n) for r nodes in the tree.
     fn move_recent(&mut self) {
         let indices = self.recent.keys().map(|node| self.nodes.partition_point(|known| known < node));
         let indices: Vec<usize> = indices.collect();
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
     use crate::delivery::buffer::waiting::lanes::Lanes;
 
-    /// Numbers below a prime, in an order that looks random.
+    /// Numbers below a prime, in scattered order.
     fn scattered(count: u64) -> impl Iterator<Item = u64> {
         (0..count).map(|number| number * 7_919 % 104_729)
     }
@@ -171,7 +171,7 @@ mod tests {
             let mut lanes: Lanes<u64, ()> = Lanes::new();
             let (mut index, mut tree, mut most) = (LaneIndex::new(), BTreeMap::new(), 0);
             for node in order {
-                // A number that is not used yet.
+                // This gives a number that is not used yet.
                 let lane = lanes.find_or_add(&node);
                 assert_eq!(index.get(&node), None);
                 index.insert(&node, lane);

@@ -1,35 +1,38 @@
-//! Lanes: for each node the counter up to which it is delivered, the highest known, and its messages.
+//! Lanes: the delivered counter, the highest known counter and the messages of each node.
 //!
-//! If the next message of a node could be delivered when it came, it stands in the lane itself. For the others the lane
-//! has slots: a *window* of those of the next counters, and an *overflow* of those far ahead.
+//! If the next message of a node could be delivered when it arrived, it stands in the lane itself. Other messages have
+//! slots: the lane has a *window* of slots for the next counters, and an *overflow* for counters far ahead.
 //!
 //! ```text
 //!   node a   delivered 3, highest 900    window: 4 ·  5 ■  6 ·  7 ■    overflow: 900 ■
 //!   node b   delivered 0, highest 1      window: 1 ■                   overflow: nothing
 //! ```
 //!
-//! The messages that are held at one time lie close together, so nearly every slot is found by its counter alone. The
-//! window is a ring, indexed by the low bits of a counter. A slot that is delivered becomes the slot of the counter
-//! after the end, and no slot moves unless the window grows or shrinks. Its length follows from the number of slots in
-//! use: so it is never much longer than what is held, and a counter far ahead costs one entry of a tree. When the
-//! window grows it takes over what it reaches. Slots come out in order, so that
-//! [`missing`](crate::CausalBuffer::missing) walks what is held and not all numbers. Nothing depends on a hash, so no
-//! sender can make it slow.
+//! Messages that are held at the same time usually have counters close together, so nearly every slot is found by its
+//! counter alone. The window is a ring, indexed by the low bits of a counter. The slot of a delivered counter becomes
+//! that of the counter after the end. No slot moves unless the window grows or shrinks.
+//!
+//! The number of slots in use bounds the length of the window. So the window is never much longer than what is held,
+//! and a counter far ahead costs one entry of a tree. A window that grows takes over from the overflow what it then
+//! reaches.
+//!
+//! Slots can be visited in order, so [`missing`](crate::CausalBuffer::missing) visits held messages and not all
+//! numbers. Nothing depends on a hash, so no sender can make a lane slow.
 //!
 //! # Cost
 //!
-//! O(1) in the window, O(log f) for f slots in the overflow. A slot moves from the overflow to the window when as many
-//! slots have come as the window grows by, up to a factor. It moves back when half of them have gone. Both are O(log f)
-//! for each, amortised.
+//! O(1) in the window, O(log f) for f slots in the overflow. The window grows by a number of slots only after about as
+//! many have come into use. It shrinks when half of them are gone. So moves between window and overflow cost O(log f)
+//! for each slot, amortised.
 //!
 //! # Invariants
 //!
-//! - LN1: every node has a lane of its own, and every lane a node.
+//! - LN1: every node has a lane of its own, and every lane belongs to a node.
 //! - LN2: no slot has a counter above `highest`, and `delivered` is at most `highest`.
-//! - LN3: the window has the slots from `delivered + 1` to `end`, and nothing else. All in the overflow come after it,
-//!   and none is empty.
+//! - LN3: the window has exactly the slots from `delivered + 1` to `end`. All slots in the overflow come after it, and
+//!   none is empty.
 //! - LN4: at most [`Lanes::MAX`] nodes are known.
-//! - LN5: `highest` is at most `last`, where the node was closed.
+//! - LN5: `highest` is at most `last`, the counter at which the node was closed.
 //! - LN6: `used` slots are not empty, and the window is at most twice [`reach`]`(used)` slots long.
 
 use core::iter;
@@ -42,55 +45,56 @@ use crate::delivery::buffer::waiting::lane_index::{LaneId, LaneIndex};
 use crate::delivery::buffer::waiting::links::Slot;
 use crate::node::NodeId;
 
-/// Limit on the length of a window that grows, with this many slots in use. At most two are in use for each held
-/// message, which is much larger: so there is no arithmetic overflow.
+/// Limit on the length of a window that grows, with `used` slots in use. No overflow: at most two slots are in use for
+/// each held message, which is much larger than they are.
 const fn reach(used: usize) -> usize {
     16 * used + 32
 }
 
-/// A lane for every node known.
+/// The lanes of all known nodes.
 #[derive(Clone, Debug)]
 pub(super) struct Lanes<I, M> {
     index: LaneIndex<I>,
     lanes: Vec<Lane<M>>,
 }
 
-/// The knowledge of one node.
+/// The state kept for one node.
 #[derive(Clone, Debug)]
 pub(crate) struct Lane<M> {
     delivered: u64,
     highest: u64,
     last: u64,
-    /// Its next message, if it could be delivered when it came.
+    /// The next message, if it could be delivered when it arrived.
     ready: Option<M>,
-    /// The slots of later ones: none before the first one comes, so that a lane is small where all come in order.
+    /// The slots of later messages. They are allocated when the first is needed, so a lane is small while all messages
+    /// come in order.
     slots: Option<Box<Slots>>,
 }
 
-/// The slots of a node, of counters that are not delivered.
+/// The slots of a node, for counters that are not delivered.
 #[derive(Clone, Debug, Default)]
 struct Slots {
     delivered: u64,
     /// The last counter whose slot is in the window.
     end: u64,
-    /// The slots of the counters from `delivered + 1` to `end`, as a ring, indexed by the low bits of the counter. Its
-    /// length is a power of two, or 0 at first; the slots of other counters are empty.
+    /// The slots of the counters from `delivered + 1` to `end`: a ring, indexed by the low bits of the counter. Its
+    /// length is a power of two, or 0 at first. Slots in it that belong to no counter of the window are empty.
     window: Vec<Slot>,
-    /// Those after the window that are not empty.
+    /// The slots after the window that are not empty.
     overflow: BTreeMap<u64, Slot>,
     /// Number of slots that are not empty.
     used: usize,
 }
 
 impl<I: NodeId, M> Lanes<I, M> {
-    /// The most nodes that can be known, so that lanes can be numbered in 32 bits.
+    /// The largest number of nodes, so that lanes can be numbered in 32 bits.
     pub(super) const MAX: usize = 1 << 30;
 
     pub(super) const fn new() -> Self {
         Self { index: LaneIndex::new(), lanes: Vec::new() }
     }
 
-    /// Returns how many nodes are known.
+    /// Returns the number of known nodes.
     pub(super) fn len(&self) -> usize {
         self.lanes.len()
     }
@@ -101,7 +105,7 @@ impl<I: NodeId, M> Lanes<I, M> {
         self.index.get(node)
     }
 
-    /// Finds the lane of `node`, which is known from now on. O(log n), amortised for a new node.
+    /// Finds the lane of `node`, or makes the node known. O(log n), amortised for a new node.
     pub(super) fn find_or_add(&mut self, node: &I) -> LaneId {
         if let Some(id) = self.find(node) {
             return id;
@@ -115,7 +119,7 @@ impl<I: NodeId, M> Lanes<I, M> {
         id
     }
 
-    /// Visits the nodes in their order, with what is known of each.
+    /// Visits the nodes in their order, each with its lane.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&I, &Lane<M>)> {
         self.index.iter().map(|(node, id)| (node, &self[id]))
     }
@@ -130,7 +134,7 @@ impl<I: NodeId, M> Lanes<I, M> {
         self.lanes.iter()
     }
 
-    /// Takes everything up to these counters as delivered, and forgets all slots.
+    /// Marks everything up to these counters as delivered, and drops all slots.
     pub(super) fn advance_to(&mut self, counters: impl IntoIterator<Item = (LaneId, u64)>) {
         self.lanes.iter_mut().for_each(|lane| lane.slots = None);
         for (id, counter) in counters {
@@ -170,7 +174,7 @@ impl<I, M> Index<LaneId> for Lanes<I, M> {
 
     #[inline]
     fn index(&self, id: LaneId) -> &Lane<M> {
-        &self.lanes[id.index()] // lanes are never taken out
+        &self.lanes[id.index()] // lanes are never removed
     }
 }
 
@@ -186,7 +190,7 @@ impl<M> Lane<M> {
         Self { delivered: 0, highest: 0, last: u64::MAX, ready: None, slots: None }
     }
 
-    /// Returns the counter of its last message delivered.
+    /// Returns the counter of the last delivered message.
     #[inline]
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered
@@ -204,20 +208,20 @@ impl<M> Lane<M> {
         self.last
     }
 
-    /// Returns the next message, if it could be delivered when it came.
+    /// Returns the next message, if it could be delivered when it arrived.
     #[inline]
     pub(super) fn ready(&self) -> Option<&M> {
         self.ready.as_ref()
     }
 
-    /// Notes the next message, whose counter is `counter`, and which can be delivered.
+    /// Stores the next message, which has the counter `counter` and can be delivered.
     #[inline]
     pub(super) fn set_ready(&mut self, counter: u64, message: M) {
         self.learn(counter);
         self.ready = Some(message);
     }
 
-    /// Takes out the next message, if it could be delivered when it came.
+    /// Removes the next message, if it could be delivered when it arrived.
     #[inline]
     pub(super) fn take_ready(&mut self) -> Option<M> {
         self.ready.take()
@@ -229,7 +233,7 @@ impl<M> Lane<M> {
         self.slots.as_ref().map_or(Slot::default(), |slots| slots.get(counter))
     }
 
-    /// Puts something into the slot of a counter that is not delivered, which thereby is known to exist.
+    /// Fills the slot of a counter that is not delivered, which is known to exist from then on.
     #[inline]
     pub(super) fn fill<R>(&mut self, counter: u64, fill: impl FnOnce(&mut Slot) -> R) -> R {
         self.learn(counter);
@@ -245,7 +249,7 @@ impl<M> Lane<M> {
         self.slots.as_mut()?.change(counter, change)
     }
 
-    /// Delivers the next message, which is here, and takes out its slot. No overflow: `delivered` is below its counter.
+    /// Delivers the next message, which is here, and removes its slot. No overflow: `delivered` is below its counter.
     #[inline]
     pub(super) fn deliver(&mut self) -> Slot {
         self.delivered += 1;
@@ -263,7 +267,7 @@ impl<M> Lane<M> {
         self.slots.iter().flat_map(|slots| slots.iter())
     }
 
-    /// Forgets all slots, whose messages are taken out.
+    /// Drops all slots. Their messages must be removed before.
     pub(super) fn clear_slots(&mut self) {
         self.slots = None;
     }
@@ -274,14 +278,14 @@ impl<M> Lane<M> {
         self.highest = self.highest.max(counter);
     }
 
-    /// Takes everything up to `counter` as delivered. There must be no slots.
+    /// Marks everything up to `counter` as delivered. There must be no slots.
     fn advance_to(&mut self, counter: u64) {
         self.delivered = self.delivered.max(counter);
         self.last = self.last.max(counter);
         self.learn(counter);
     }
 
-    /// Notes that nothing above `last`, at least `delivered`, will ever come.
+    /// Notes that no counter above `last` will ever come. `last` is at least `delivered`.
     pub(super) fn close(&mut self, last: u64) {
         self.last = self.last.min(last);
         self.highest = self.highest.min(last);
@@ -289,7 +293,7 @@ impl<M> Lane<M> {
 }
 
 impl Slots {
-    /// Makes no slots yet, of a node that is delivered up to this counter.
+    /// Makes an empty set of slots, for a node that is delivered up to this counter.
     #[cold]
     fn after(delivered: u64) -> Box<Self> {
         Box::new(Self { delivered, end: delivered, ..Self::default() })
@@ -305,7 +309,7 @@ impl Slots {
         }
     }
 
-    /// Returns the slot of a counter that is not delivered, counted as used from now on.
+    /// Returns the slot of a counter that is not delivered, and counts it as used.
     #[inline]
     fn slot_to_fill(&mut self, counter: u64) -> &mut Slot {
         if counter > self.end {
@@ -317,7 +321,8 @@ impl Slots {
         slot
     }
 
-    /// The same for a counter after the window, which reaches it from now on, unless it is too far ahead.
+    /// Returns the slot of a counter after the window. The window grows to reach the counter, unless it is too far
+    /// ahead.
     #[inline(never)]
     fn slot_after_the_end(&mut self, counter: u64) -> &mut Slot {
         let ahead = usize::try_from(counter - self.delivered).unwrap_or(usize::MAX);
@@ -333,7 +338,7 @@ impl Slots {
         self.slot_to_fill(counter)
     }
 
-    /// Makes the window reach as many counters as it is long, and take over from the overflow what it reaches then.
+    /// Extends the reach of the window to its length, and takes over the slots in the overflow that it then reaches.
     fn take_over(&mut self) {
         self.end = self.delivered.saturating_add(self.window.len() as u64);
         while let Some(first) = self.overflow.first_entry().filter(|first| *first.key() <= self.end) {
@@ -343,7 +348,7 @@ impl Slots {
         }
     }
 
-    /// Makes the window `len` slots long, a power of two, and puts into the overflow what it reaches no more.
+    /// Makes the window `len` slots long, a power of two. Slots that it no longer reaches move into the overflow.
     fn resize(&mut self, len: usize) {
         let (window, end) = (mem::take(&mut self.window), self.end);
         self.window = iter::repeat_n(Slot::default(), len).collect();
@@ -358,7 +363,7 @@ impl Slots {
         }
     }
 
-    /// Makes the window shorter, if it is too long after slots have gone.
+    /// Shortens the window if it is too long for the slots in use.
     #[inline]
     fn shrink(&mut self) {
         let reach = reach(self.used);
@@ -367,7 +372,7 @@ impl Slots {
         }
     }
 
-    /// Delivers the next message, whose counter is `counter`, and takes out its slot.
+    /// Delivers the next message, whose counter is `counter`, and removes its slot.
     #[inline]
     fn deliver(&mut self, counter: u64) -> Slot {
         let slot = if counter <= self.end {
@@ -428,8 +433,8 @@ impl Slots {
     }
 }
 
-/// Returns the index of a counter's slot in a window of `len` slots, a power of two. The window reaches the counter, so
-/// it is not empty.
+/// Returns the index of a counter's slot in a window of `len` slots, a power of two. `len` is not 0, because the window
+/// reaches the counter.
 #[inline]
 fn index(counter: u64, len: usize) -> usize {
     #[expect(clippy::cast_possible_truncation, reason = "the low bits are wanted")]
@@ -447,7 +452,7 @@ mod tests {
         (*state >> 33) % bound
     }
 
-    /// Puts something into slots near and far, empties some, delivers; a plain tree does the same.
+    /// Compares a lane with a plain tree: fills slots near and far, empties some, and delivers.
     #[test]
     fn a_lane_has_the_slots_that_a_tree_has() {
         let (mut grown, mut shrunk, mut taken_over) = (0, 0, 0);
@@ -487,7 +492,7 @@ mod tests {
                         lane.learn(next);
                     }
                     _ if random(&mut state, 20) == 0 => {
-                        // All but the last go: the window must not stay as long as it was.
+                        // All messages but the last go. The window must become shorter.
                         while tree.len() > 1 {
                             let (counter, _) = tree.pop_first().unwrap();
                             lane.change(counter, |slot| slot.held = None);

@@ -1,28 +1,29 @@
-//! The held messages, and what each waits for: links, and nothing else.
+//! The held messages, linked to the events that they wait for.
 //!
-//! Every event that is *held* here, or *waited for* by a held message, has one slot. A slot knows the message, if it is
-//! held, and the first of those that wait for the event. A held message waits for one event at a time, so the list runs
-//! through the messages themselves. It is linked both ways, so that a message can be taken out of the middle.
+//! Every event that is *held*, or *waited for* by a held message, has one slot. A slot has the message of the event, if
+//! it is held, and the first message that waits for the event. A held message waits for one event at a time, so the
+//! list of waiting messages runs through the messages themselves. It is linked both ways, so that a message can be
+//! removed from the middle.
 //!
 //! ```text
 //!   slot of (b,2), not held          (b,2) is delivered: its list moves to `released`,
-//!     waiters ──► (a,4)              and each of the two searches on after (b,2)
+//!     waiters ──► (a,4)              and each of the two resumes its search after (b,2)
 //!                   next ──► (c,7)
 //! ```
 //!
-//! A slot takes 8 bytes, so that an event that is only waited for costs no room for a message. Held messages lie in
-//! blocks: one stays where it is while it is held, and what is set aside for those to come is less than a block.
+//! A slot takes 8 bytes: an event that is only waited for needs no room for a message. Held messages are stored in
+//! blocks. A message does not move while it is held, and less than one block is set aside for messages to come.
 //!
-//! Nothing here knows how an event is called, or when it counts as delivered: the slots are those of
-//! [`lanes`](super::lanes), and the next cause is found by [`Waiting`](super::Waiting).
+//! This file knows neither the names of events nor which are delivered. The slots belong to [`lanes`](super::lanes),
+//! and [`Waiting`](super::Waiting) finds the next cause.
 //!
 //! # Invariants
 //!
-//! - LK1: a held message that is not ready is in exactly one list: the waiters of one slot, or `released`; linked the
-//!   same both ways. One that is ready is in none, and it is counted how many are.
+//! - LK1: a held message that is not ready is in exactly one list: the waiters of one slot, or `released`. Lists are
+//!   linked the same both ways. A ready message is in no list, and ready messages are counted.
 //! - LK2: a slot that is kept holds a message or has waiters.
-//! - LK3: at most [`Links::MAX`] messages wait, and as many are ready.
-//! - LK4: every number is free or that of one slot.
+//! - LK3: at most [`Links::MAX`] messages wait, and at most that many are ready.
+//! - LK4: every number is free or belongs to one slot.
 
 use core::iter;
 use core::mem;
@@ -39,18 +40,18 @@ impl HeldId {
     pub(crate) const MIN: Self = Self(NonZeroU32::MIN);
     pub(crate) const MAX: Self = Self(NonZeroU32::MAX);
 
-    /// Returns the number, from 0 on.
+    /// Returns the number, counted from 0.
     pub(crate) fn index(self) -> usize {
         self.0.get() as usize - 1
     }
 }
 
-/// The entry of one event.
+/// The slot of one event.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Slot {
-    /// The message, if it is held.
+    /// The message of the event, if it is held.
     pub(super) held: Option<HeldId>,
-    /// The first of those that wait for this event.
+    /// The first message that waits for this event.
     waiters: Option<HeldId>,
 }
 
@@ -62,11 +63,11 @@ impl Slot {
     }
 }
 
-/// Messages a block.
+/// Number of messages in a block.
 const BLOCK: usize = 32;
 
-/// A cause of a message that was not delivered when it was looked at: its index among the causes, its counter, and the
-/// lane of its node, if that was known.
+/// A cause that was not delivered when it was checked. It has its index among the causes of the message, its counter,
+/// and the lane of its node if that was known.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cause {
     index: u32,
@@ -82,7 +83,7 @@ impl Cause {
         Self { index, lane, counter }
     }
 
-    /// Returns its index among the message's causes.
+    /// Returns the index among the causes of the message.
     #[inline]
     pub(crate) fn index(&self) -> usize {
         self.index as usize
@@ -99,7 +100,7 @@ impl Cause {
     }
 }
 
-/// Instead of the index of a cause: the message waits for none.
+/// The mark of a ready message, in place of the index of a cause.
 const READY: u32 = u32::MAX;
 
 /// A held message.
@@ -108,7 +109,7 @@ pub(crate) struct Held<M> {
     message: M,
     lane: LaneId,
     cause: u32,
-    /// The next of those that wait for the same event, or are released; and the one before, if it waits.
+    /// The next message in the same list; `previous` is the one before, in a list of waiters.
     next: Option<HeldId>,
     previous: Option<HeldId>,
 }
@@ -125,52 +126,52 @@ impl<M> Held<M> {
         self.lane
     }
 
-    /// Returns the index of the cause that it waits for, or has waited for if it is released. The causes before are
-    /// delivered.
+    /// Returns the index of the cause that the message waits for; if it is released, of the cause that it waited for.
+    /// All earlier causes are delivered.
     #[inline]
     pub(super) fn cause(&self) -> usize {
         self.cause as usize
     }
 
-    /// Returns whether it has become ready: all its causes are delivered.
+    /// Returns whether the message is ready: all its causes are delivered.
     #[inline]
     pub(super) fn is_ready(&self) -> bool {
         self.cause == READY
     }
 }
 
-/// The held messages and their links. Every operation is O(1), amortised over the lists that it moves.
+/// The held messages and their links. Every operation is O(1), amortised over the lists that move.
 #[derive(Clone, Debug)]
 pub(super) struct Links<M> {
     blocks: Vec<Box<[Option<Held<M>>; BLOCK]>>,
-    /// Numbers that were used before and are free now. Higher ones than these and those in use were never used.
+    /// Numbers that were used before and are free now. Numbers above all of these and those in use were never used.
     free: Vec<HeldId>,
     len: usize,
     /// Number of held messages that are ready.
     ready: usize,
-    /// The list of the messages whose cause was delivered, in that order: its first, and its last. They search on: not
-    /// yet ready, and parked no more.
+    /// The first and the last of the released messages: their cause was delivered, in this order. They are no longer
+    /// parked and not yet ready.
     released: Option<(HeldId, HeldId)>,
 }
 
 impl<M> Links<M> {
-    /// The most messages that can be held, so that they can be numbered in 32 bits.
+    /// The largest number of held messages, so that they can be numbered in 32 bits.
     pub(super) const MAX: usize = 1 << 30;
 
-    /// The most causes of a message, so that they too can be numbered in 32 bits.
+    /// The largest number of causes of a message, so that they too can be numbered in 32 bits.
     pub(super) const MAX_CAUSES: usize = 1 << 30;
 
     pub(super) const fn new() -> Self {
         Self { blocks: Vec::new(), free: Vec::new(), len: 0, ready: 0, released: None }
     }
 
-    /// Returns how many held messages are not ready.
+    /// Returns the number of held messages that are not ready.
     #[inline]
     pub(super) fn waiting(&self) -> usize {
         self.len - self.ready
     }
 
-    /// Returns how many held messages are ready.
+    /// Returns the number of held messages that are ready.
     pub(super) fn ready(&self) -> usize {
         self.ready
     }
@@ -186,8 +187,8 @@ impl<M> Links<M> {
         &mut self.blocks[id.index() / BLOCK][id.index() % BLOCK]
     }
 
-    /// Holds `message`, of the node of `lane`, until its cause `first` is delivered, whose slot is `on`. Returns its
-    /// number, for its own slot.
+    /// Holds `message`, from the node of `lane`, until its cause `first` is delivered. `on` is the slot of the cause.
+    /// Returns the number of the message, for its own slot.
     #[inline]
     pub(super) fn park(&mut self, message: M, lane: LaneId, first: Cause, on: &mut Slot) -> HeldId {
         let id = self.free.pop().unwrap_or_else(|| self.new_number());
@@ -197,7 +198,7 @@ impl<M> Links<M> {
         id
     }
 
-    /// Makes another number, if none is free: there are as many as messages are held.
+    /// Makes a new number. None is free, so there are as many numbers as held messages.
     fn new_number(&mut self) -> HeldId {
         if self.len == self.blocks.len() * BLOCK {
             let block: Vec<_> = iter::repeat_with(|| None).take(BLOCK).collect();
@@ -208,7 +209,7 @@ impl<M> Links<M> {
         HeldId(NonZeroU32::MIN.saturating_add(before))
     }
 
-    /// Parks the next released message again, until `cause`, whose slot is `on`, is delivered.
+    /// Parks the next released message again, until `cause` is delivered. `on` is the slot of the cause.
     #[inline]
     pub(super) fn park_released(&mut self, cause: Cause, on: &mut Slot) {
         let Some(id) = self.pop_released() else { return };
@@ -218,7 +219,7 @@ impl<M> Links<M> {
         }
     }
 
-    /// Puts a message before those that wait for `on`, and returns the first of these.
+    /// Puts a message at the front of the list of waiters of `on`, and returns the old front.
     #[inline]
     fn link(&mut self, id: HeldId, on: &mut Slot) -> Option<HeldId> {
         let next = on.waiters.replace(id)?;
@@ -228,7 +229,7 @@ impl<M> Links<M> {
         Some(next)
     }
 
-    /// Takes out a message that waits for `on`.
+    /// Removes a message that waits for `on`.
     pub(super) fn take_parked(&mut self, id: HeldId, on: &mut Slot) -> Option<M> {
         let &Held { next, previous, .. } = self.get(id)?;
         match previous {
@@ -245,7 +246,7 @@ impl<M> Links<M> {
         self.take(id)
     }
 
-    /// Takes out a message that is in no list: it is ready, or all is taken out.
+    /// Removes a message that is in no list, because it is ready, or because all messages are being removed.
     #[inline]
     pub(super) fn take(&mut self, id: HeldId) -> Option<M> {
         let held = self.get_mut(id).take()?;
@@ -261,8 +262,8 @@ impl<M> Links<M> {
         self.released.map(|(first, _)| first)
     }
 
-    /// Takes a released message out of its list if no other is released; says whether it did. It is to be delivered
-    /// then.
+    /// Removes a released message from its list if no other is released, and returns whether it did. Then the caller
+    /// must deliver the message.
     #[inline]
     pub(super) fn pop_last_released(&mut self, id: HeldId) -> bool {
         let is_last = self.released == Some((id, id));
@@ -272,7 +273,7 @@ impl<M> Links<M> {
         is_last
     }
 
-    /// Takes the next released message out of its list.
+    /// Removes the next released message from its list.
     #[inline]
     pub(super) fn pop_released(&mut self) -> Option<HeldId> {
         let (first, last) = self.released?;
@@ -293,7 +294,7 @@ impl<M> Links<M> {
         self.released = next.map(|next| (next, last));
     }
 
-    /// Releases all that waited for the event of `slot`, which is delivered.
+    /// Releases all messages that waited for the event of `slot`, which is delivered.
     #[inline]
     pub(super) fn release(&mut self, slot: Slot) {
         let Some(first) = slot.waiters else { return };
@@ -310,7 +311,7 @@ impl<M> Links<M> {
         self.released = Some((before.unwrap_or(first), last));
     }
 
-    /// Visits those that wait for the event of `slot`.
+    /// Visits the messages that wait for the event of `slot`.
     pub(super) fn waiters(&self, slot: Slot) -> impl Iterator<Item = HeldId> {
         self.list(slot.waiters)
     }

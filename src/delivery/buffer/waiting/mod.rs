@@ -1,31 +1,32 @@
-//! The messages that are here, each with the cause that it waits for.
+//! The messages in the buffer, each with the cause that it waits for.
 //!
-//! One type over what is known of each node, in [`lanes`], and what waits for what, in [`links`]. Its methods are whole
-//! steps: after each of them, and after a panic in one that was caught, all invariants hold.
+//! [`Waiting`] combines two parts: [`lanes`] have the state of each node, and [`links`] have the held messages and
+//! their lists. Its methods are whole steps: all invariants hold after each of them, and after a panic in one that was
+//! caught.
 //!
 //! | step | what it does |
 //! |---|---|
 //! | [`insert_ready`](Waiting::insert_ready) | a new message that can be delivered is queued |
 //! | [`park`](Waiting::park) | a new message is held, and waits for its first cause that is not delivered |
-//! | [`deliver`](Waiting::deliver) | the first in the queue goes, and releases those that waited for it |
-//! | [`wake`](Waiting::wake) | what was released looks at its next causes: it is queued, or parked again |
-//! | [`withdraw`](Waiting::withdraw) | a held message is taken out, as if it had not come |
-//! | [`close`](Waiting::close) | lanes end early, and doomed messages are taken out |
-//! | [`drain`](Waiting::drain) | all messages are taken out |
-//! | [`advance_to`](Waiting::advance_to) | a snapshot counts as delivered, and all look at their causes again |
+//! | [`deliver`](Waiting::deliver) | the first message in the queue goes, and releases those that waited for it |
+//! | [`wake`](Waiting::wake) | released messages check their next causes, and are queued or parked again |
+//! | [`withdraw`](Waiting::withdraw) | a held message is removed, as if it had not come |
+//! | [`close`](Waiting::close) | lanes end early, and doomed messages are removed |
+//! | [`drain`](Waiting::drain) | all messages are removed |
+//! | [`advance_to`](Waiting::advance_to) | a snapshot counts as delivered, and all messages check their causes again |
 //!
-//! It knows no limits and no sources, and refuses nothing: [`CausalBuffer`](crate::CausalBuffer) does that.
+//! It knows no limits and no sources, and refuses nothing: that is the work of [`CausalBuffer`](crate::CausalBuffer).
 //!
 //! # Invariants
 //!
-//! - WT1: no message that is here is delivered, and none is here twice. One that stands in its lane is its node's next.
+//! - WT1: no message that is here is delivered, and none is here twice. A message that stands in its lane is the next of its node.
 //! - WT2: a parked message waits under its first cause that is not delivered.
 //! - WT3: the slot of an event has the message of that name.
-//! - WT4: each lane with a ready message is queued once, and no other.
-//! - WT5: no message that is here is closed, nor names what is.
+//! - WT4: each lane with a ready message is queued once, and no other lane is.
+//! - WT5: no message that is here is closed or names a closed one.
 //!
-//! The caller's code may panic: `clone`, `cmp` and `drop` of ids, and what is called for a message that gets ready.
-//! Each step does what needs that code first, and changes something afterwards.
+//! The caller's code may panic: `clone`, `cmp` and `drop` of ids, and the function that is called for a message that
+//! becomes ready. Each step runs that code first, and makes its changes afterwards.
 
 mod lane_index;
 mod lanes;
@@ -44,14 +45,15 @@ use lanes::Lanes;
 use links::Links;
 pub(super) use links::{Cause, Held, HeldId};
 
-/// The messages that are here.
+/// The messages in the buffer.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting<I, P> {
     lanes: Lanes<I, Message<I, P>>,
     links: Links<Message<I, P>>,
-    /// The lanes with a ready message, standing there or among the held ones, in the order in which they became so.
+    /// The lanes with a ready message, in the lane itself or among the held ones, in the order in which they became
+    /// ready.
     ready: VecDeque<LaneId>,
-    /// Number of look-ups of the counter up to which a node is delivered.
+    /// Number of look-ups of the delivered counter of a node.
     #[cfg(test)]
     checks: core::cell::Cell<u64>,
 }
@@ -59,15 +61,15 @@ pub(super) struct Waiting<I, P> {
 /// The cause that a new message waits for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wait {
-    /// The first of its causes that is not delivered.
+    /// The first cause of the message that is not delivered.
     first: Cause,
-    /// Index of the first cause after `first` whose counter is higher than any that is known of its node; `usize::MAX`
-    /// if there is none.
+    /// Index of the first cause after `first` whose counter is higher than the highest known one of its node;
+    /// `usize::MAX` if there is none.
     news: usize,
 }
 
 impl Wait {
-    /// Looks at the next cause of a message: its node is delivered up to the first counter, and known up to the second.
+    /// Notes the next cause of a message, whose node is delivered up to the first counter and known up to the second.
     #[inline]
     pub(super) fn look(wait: &mut Option<Self>, cause: Cause, (delivered, highest): (u64, u64)) {
         match wait {
@@ -78,7 +80,8 @@ impl Wait {
     }
 }
 
-/// A held message that is about to be taken out, with the event that it waits for: all that calls the caller's code.
+/// A held message that is about to be removed, with the event that it waits for. The caller's code was called to find
+/// them, and is not needed again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Withdrawal {
     id: HeldId,
@@ -100,21 +103,21 @@ pub(super) enum Doomed {
     Held(Withdrawal),
 }
 
-/// The changes made by [`Waiting::advance_to`].
+/// The messages that [`Waiting::advance_to`] has removed or renumbered.
 #[derive(Debug)]
 pub(super) struct Advanced<I, P> {
     /// The messages that count as delivered.
     pub(super) covered: Vec<Message<I, P>>,
-    /// The messages that still wait, by dot: their numbers before and now.
+    /// The old and the new numbers of the messages that still wait, by dot.
     pub(super) moved: Vec<(HeldId, HeldId)>,
 }
 
 impl<I: NodeId, P> Waiting<I, P> {
-    /// The most nodes that can be known.
+    /// The largest number of nodes.
     pub(super) const MAX_NODES: usize = Lanes::<I, P>::MAX;
-    /// The most messages that can wait.
+    /// The largest number of waiting messages.
     pub(super) const MAX: usize = Links::<P>::MAX;
-    /// The most causes that a message can have.
+    /// The largest number of causes of a message.
     pub(super) const MAX_CAUSES: usize = Links::<P>::MAX_CAUSES;
 
     pub(super) const fn new() -> Self {
@@ -127,36 +130,36 @@ impl<I: NodeId, P> Waiting<I, P> {
         }
     }
 
-    /// Returns how many nodes are known.
+    /// Returns the number of known nodes.
     #[inline]
     pub(super) fn nodes(&self) -> usize {
         self.lanes.len()
     }
 
-    /// Returns how many messages are here.
+    /// Returns the number of messages in the buffer.
     pub(super) fn len(&self) -> usize {
         self.links.waiting() + self.ready.len()
     }
 
-    /// Returns how many messages wait, those included that were released and have not been looked at.
+    /// Returns the number of waiting messages, with those that were released and not yet checked.
     #[inline]
     pub(super) fn parked_len(&self) -> usize {
         self.links.waiting()
     }
 
-    /// Looks up the lane of a node, to see up to where it is delivered. O(log n).
+    /// Looks up the lane of a node in a check of its delivered counter. O(log n).
     #[inline]
     pub(super) fn find(&self, node: &I) -> Option<LaneId> {
         self.note_check();
         self.lanes.find(node)
     }
 
-    /// The same for another purpose. O(log n).
+    /// Looks up the lane of a node for another purpose. O(log n).
     pub(super) fn lane_id(&self, node: &I) -> Option<LaneId> {
         self.lanes.find(node)
     }
 
-    /// Counts, for tests, a look-up of the counter up to which a node is delivered.
+    /// Counts, for tests, a look-up of the delivered counter of a node.
     #[inline]
     fn note_check(&self) {
         #[cfg(test)]
@@ -168,7 +171,7 @@ impl<I: NodeId, P> Waiting<I, P> {
         self.checks.get()
     }
 
-    /// Finds the lane of a node, which is known from now on. O(log n), amortised for a new node.
+    /// Finds the lane of a node, or makes the node known. O(log n), amortised for a new node.
     pub(super) fn find_or_add(&mut self, node: &I) -> LaneId {
         self.lanes.find_or_add(node)
     }
@@ -206,19 +209,19 @@ impl<I: NodeId, P> Waiting<I, P> {
         lane.slot(dot.counter()).held
     }
 
-    /// Returns the message of a counter that is not delivered, if it is here, and its number if it is held.
+    /// Returns the message with a counter that is not delivered, if it is here, and its number if it is held.
     #[inline]
     pub(super) fn here(&self, lane: LaneId, counter: u64) -> Option<(&Message<I, P>, Option<HeldId>)> {
         let lane = &self.lanes[lane];
         if let Some(ready) = lane.ready().filter(|ready| ready.dot().counter() == counter) {
             return Some((ready, None));
         }
-        // Nothing is held above the highest counter known, where a message that comes in order lies.
+        // Nothing is held above the highest known counter. A message that comes in order is above it.
         let id = (counter <= lane.highest()).then(|| lane.slot(counter).held).flatten()?;
         Some((self.links.get(id)?.message(), Some(id)))
     }
 
-    /// Visits the messages that are here, sorted by dot. O(n) for all, and O(1) a message.
+    /// Visits all messages, sorted by dot. O(n) for all, and O(1) for each message.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Message<I, P>> {
         self.lanes.iter().flat_map(|(_, lane)| {
             let held = lane.slots().filter_map(|(_, slot)| Some(self.links.get(slot.held?)?.message()));
@@ -226,14 +229,14 @@ impl<I: NodeId, P> Waiting<I, P> {
         })
     }
 
-    /// Visits what is held and not ready, by dot.
+    /// Visits the held messages that are not ready, sorted by dot.
     pub(super) fn iter_parked(&self) -> impl Iterator<Item = (HeldId, &Held<Message<I, P>>)> {
         let ids = self.lanes.iter().flat_map(|(_, lane)| lane.slots()).filter_map(|(_, slot)| slot.held);
         ids.filter_map(|id| Some((id, self.parked(id)?)))
     }
 
-    /// Visits what waits for a cause, by dot: all that is held and not ready, without what was released and will find
-    /// all its causes delivered. O(log n) a message, and O(d log n) for one that was released.
+    /// Visits the messages that wait for a cause, sorted by dot. Held messages that are ready are left out, and so are
+    /// released ones with all causes delivered. O(log n) for each message, and O(d log n) for one that was released.
     pub(super) fn iter_waiting(&self) -> impl Iterator<Item = &Message<I, P>> {
         let parked = self.iter_parked().map(|(_, held)| held);
         let waits =
@@ -241,7 +244,7 @@ impl<I: NodeId, P> Waiting<I, P> {
         parked.filter(waits).map(Held::message)
     }
 
-    /// Returns the distance of a held message from what is delivered of its node.
+    /// Returns the distance of a held message from the last delivered counter of its node.
     pub(super) fn distance(&self, id: HeldId) -> Option<u64> {
         let held = self.links.get(id)?;
         Some(held.message().dot().counter() - self.lanes[held.lane()].delivered())
@@ -260,7 +263,7 @@ impl<I: NodeId, P> Waiting<I, P> {
         lane.ready().or_else(held)
     }
 
-    /// Takes out the ready message of a node. The caller takes the lane out of the queue.
+    /// Removes the ready message of a node. The caller removes the lane from the queue.
     fn take_ready(&mut self, id: LaneId) -> Option<Message<I, P>> {
         if let Some(ready) = self.lanes[id].take_ready() {
             return Some(ready);
@@ -271,14 +274,15 @@ impl<I: NodeId, P> Waiting<I, P> {
         Some(message)
     }
 
-    /// Finds the first of the causes of a message that is not delivered, from the cause with index `from` on; `own` is
-    /// the lane of its node.
+    /// Finds the first undelivered cause of a message, starting at index `from`. `own` is the lane of the message's
+    /// node.
     #[inline]
     fn first_undelivered(&self, message: &Message<I, P>, own: LaneId, from: usize) -> Option<Cause> {
         self.first_beyond(message, own, from, |lane| self.lanes[lane].delivered())
     }
 
-    /// The same if `delivered` says up to where the node of a lane is delivered.
+    /// Finds the first cause of a message beyond the counters that `delivered` returns for lanes, starting at index
+    /// `from`.
     #[inline(always)]
     fn first_beyond(
         &self,
@@ -299,7 +303,7 @@ impl<I: NodeId, P> Waiting<I, P> {
         (previous > delivered(own)).then(|| Cause::new(dependencies.len(), Some(own), previous))
     }
 
-    /// Queues a new message that can be delivered; `own` is the lane of its node, if that is known.
+    /// Queues a new message that can be delivered. `own` is the lane of its node, if the node is known.
     #[inline]
     pub(super) fn insert_ready(&mut self, message: Message<I, P>, own: Option<LaneId>) {
         let own = own.unwrap_or_else(|| self.lanes.find_or_add(message.dot().node()));
@@ -307,12 +311,12 @@ impl<I: NodeId, P> Waiting<I, P> {
         self.ready.push_back(own);
     }
 
-    /// Holds a new message that has to wait; `own` is the lane of its node, if that is known.
+    /// Holds a new message that has to wait. `own` is the lane of its node, if the node is known.
     #[inline]
     pub(super) fn park(&mut self, message: Message<I, P>, own: Option<LaneId>, wait: Wait) -> HeldId {
         let own = own.unwrap_or_else(|| self.lanes.find_or_add(message.dot().node()));
         let Wait { first, news } = wait;
-        // The dependencies from there on; the cause that it waits for is learnt where it is parked.
+        // Earlier dependencies are known already. The cause that it waits for becomes known when it is parked.
         for named in message.dependencies().get(news..).unwrap_or_default() {
             let lane = self.lanes.find_or_add(named.node());
             self.lanes[lane].learn(named.counter());
@@ -322,7 +326,7 @@ impl<I: NodeId, P> Waiting<I, P> {
         self.park_on(message, own, first, on)
     }
 
-    /// Holds a message that has to wait for a cause of the lane `on`. Calls nothing of the caller's.
+    /// Holds a message that has to wait for a cause in the lane `on`. Does not call the caller's code.
     #[inline]
     fn park_on(&mut self, message: Message<I, P>, own: LaneId, first: Cause, on: LaneId) -> HeldId {
         let counter = message.dot().counter();
@@ -332,11 +336,11 @@ impl<I: NodeId, P> Waiting<I, P> {
         id
     }
 
-    /// Delivers the next message all of whose causes are delivered; `None` if there is none now. Calls `on_ready` for
-    /// each held message that gets ready, first.
+    /// Delivers the next message whose causes are all delivered; `None` if there is none now. Before that, calls
+    /// `on_ready` for each held message that becomes ready.
     ///
-    /// The released ones look at their causes first. Nothing of the caller's is called after that: what counts as
-    /// delivered is returned.
+    /// Released messages check their causes first. After that the caller's code is not called: a message that counts as
+    /// delivered is always returned.
     #[inline]
     pub(super) fn deliver(
         &mut self,
@@ -358,10 +362,10 @@ impl<I: NodeId, P> Waiting<I, P> {
         }
     }
 
-    /// Lets everything that was released look at its next causes: what can be delivered is queued, after a call of
-    /// `on_ready`, and the rest is parked again.
+    /// Lets every released message check its next causes. A message that can be delivered is queued, after a call of
+    /// `on_ready`. The others are parked again.
     ///
-    /// Every call that changes the buffer begins with it. So the order of delivery is that of the releases, whatever
+    /// Every call that changes the buffer begins with this. So the order of delivery is the order of release, whatever
     /// is called in between.
     #[inline]
     pub(super) fn wake(&mut self, on_ready: impl FnMut(HeldId, &Message<I, P>)) {
@@ -377,11 +381,11 @@ impl<I: NodeId, P> Waiting<I, P> {
         }
     }
 
-    /// Lets the first that was released look at its next causes. All that calls the caller's code comes first, and
-    /// changes nothing.
+    /// Lets the first released message check its next causes. All calls of the caller's code come before the first
+    /// change.
     ///
-    /// If `takes` says so and nothing else is ready or released, a message that can be delivered does not go through
-    /// the queue: returns its lane, and [`deliver`](Self::deliver) delivers it at once.
+    /// If `takes` is true and nothing else is ready or released, a message that can be delivered skips the queue. Then
+    /// its lane is returned, and [`deliver`](Self::deliver) delivers it at once.
     #[inline(always)]
     fn wake_first(
         &mut self,
@@ -394,10 +398,10 @@ impl<I: NodeId, P> Waiting<I, P> {
             return None;
         };
         let own = held.lane();
-        // The key to linear time: what it waited for is delivered, so it goes on after it.
+        // The key to linear time: the cause that it waited for is delivered, so the search goes on after that.
         match self.first_undelivered(held.message(), own, held.cause() + 1) {
             Some(cause) => {
-                // Its lane is known: what it names was learnt when it came.
+                // The lane is known: all names in a message became known when it arrived.
                 let links = &mut self.links;
                 self.lanes[cause.lane().unwrap_or(own)]
                     .fill(cause.counter(), |slot| links.park_released(cause, slot));
@@ -408,7 +412,7 @@ impl<I: NodeId, P> Waiting<I, P> {
                 if takes && self.ready.is_empty() && self.links.pop_last_released(id) {
                     return Some(own);
                 }
-                // It stays where it is, and does not count as waiting.
+                // The message stays where it is, and no longer counts as waiting.
                 self.links.make_released_ready();
                 self.ready.push_back(own);
                 None
@@ -416,15 +420,15 @@ impl<I: NodeId, P> Waiting<I, P> {
         }
     }
 
-    /// Finds out what is needed to take out a held message that waits. Nothing may be released: [`wake`](Self::wake)
-    /// first.
+    /// Finds all that is needed to remove a held message that waits. Call [`wake`](Self::wake) before: no message may
+    /// be released.
     pub(super) fn withdrawal(&self, id: HeldId) -> Option<Withdrawal> {
         let held = self.parked(id)?;
         let (node, counter) = held.message().cause(held.cause())?;
         Some(Withdrawal { id, on: (self.lanes.find(node)?, counter) })
     }
 
-    /// Takes out a held message as if it had not come. Calls nothing of the caller's.
+    /// Removes a held message as if it had not come. Does not call the caller's code.
     pub(super) fn withdraw(&mut self, withdrawal: Withdrawal) -> Option<Message<I, P>> {
         debug_assert!(self.links.first_released().is_none(), "WT2: what is withdrawn is parked");
         let Withdrawal { id, on: (on, counter) } = withdrawal;
@@ -435,8 +439,8 @@ impl<I: NodeId, P> Waiting<I, P> {
         Some(message)
     }
 
-    /// Ends lanes at these counters, and takes out what is doomed by that, in the same order. Calls nothing of the
-    /// caller's.
+    /// Ends lanes at these counters, and removes the doomed messages, in the given order. Does not call the caller's
+    /// code.
     pub(super) fn close(
         &mut self,
         lasts: BTreeMap<LaneId, u64>,
@@ -455,10 +459,10 @@ impl<I: NodeId, P> Waiting<I, P> {
         doomed
     }
 
-    /// Takes out every message that is here, sorted by dot. O(n + h).
+    /// Removes and returns all messages, sorted by dot. O(n + h).
     pub(super) fn drain(&mut self) -> Vec<Message<I, P>> {
         let ids: Vec<LaneId> = self.lanes.ids().collect();
-        // Calls nothing of the caller's from here on.
+        // From here on the caller's code is not called.
         let mut drained = Vec::with_capacity(self.len());
         for id in ids {
             let lane = &mut self.lanes[id];
@@ -471,11 +475,11 @@ impl<I: NodeId, P> Waiting<I, P> {
         drained
     }
 
-    /// Takes everything that `vector` names as delivered. Nothing may be released: [`wake`](Self::wake) first.
+    /// Marks everything up to `vector` as delivered. Call [`wake`](Self::wake) before: no message may be released.
     ///
-    /// Covered messages are taken out, and the rest look at all their causes again. Those that were ready stay so.
+    /// Covered messages are removed. The others check all their causes again. Ready messages stay ready.
     pub(super) fn advance_to(&mut self, vector: &VersionVector<I>) -> Advanced<I, P> {
-        // All that calls the caller's code comes first. At most it makes nodes known.
+        // All calls of the caller's code come first. Their only effect may be that nodes are known.
         let news = vector.iter().map(|(node, counter)| (self.lanes.find_or_add(node), counter));
         let news: Vec<(LaneId, u64)> = news.collect();
         let mut delivered: Vec<u64> = self.lanes.by_number().map(Lane::delivered).collect();
@@ -489,7 +493,7 @@ impl<I: NodeId, P> Waiting<I, P> {
         });
         let parked: Vec<_> = parked.collect();
 
-        // Calls nothing of the caller's from here on.
+        // From here on the caller's code is not called.
         let ready: Vec<_> =
             mem::take(&mut self.ready).into_iter().map(|own| (own, self.take_ready(own))).collect();
         let mut links = mem::replace(&mut self.links, Links::new());
@@ -506,7 +510,7 @@ impl<I: NodeId, P> Waiting<I, P> {
             if message.dot().counter() <= delivered(own) {
                 covered.push(message);
             } else if let Some(first) = first {
-                // What it names was learnt when it came.
+                // All names in a message became known when it arrived.
                 moved.push((id, self.park_on(message, own, first, first.lane().unwrap_or(own))));
             } else {
                 self.insert_ready(message, Some(own));
@@ -539,7 +543,7 @@ impl<I: NodeId, P> Waiting<I, P> {
                 {
                     return Err("WT1: nothing that is here is delivered, or here twice");
                 }
-                // That no slot lies above where its node was closed is LN2 with LN5.
+                // LN2 and LN5 imply that no slot lies above the counter at which its node was closed.
                 let closed = |named: &Dot<I>| {
                     self.lane_of(named.node()).is_some_and(|lane| lane.last() < named.counter())
                 };
