@@ -37,8 +37,8 @@ impl fmt::Display for BroadcastError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             BroadcastErrorKind::WindowFull => f.write_str(
-                "the window is full; deliver what there is, try again later, or remove the member \
-                 that holds them back",
+                "the window is full of messages that some members lack; deliver what there is, try again later, \
+                 or remove the member that holds them back",
             ),
             BroadcastErrorKind::TooLong { limit } => {
                 write!(f, "the message is longer than the {limit} bytes of a window; send it in parts")
