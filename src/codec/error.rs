@@ -1,22 +1,22 @@
-//! Errors of decoding: the byte at which it ended, and the fault that was found there.
+//! Errors of decoding and encoding.
 
 use core::fmt;
 
-/// The input is not the encoding of a value; says at which byte and why.
+/// The input is not the encoding of a value; the error names the byte and the fault.
 ///
-/// There is no value, not even a part of one, and nothing else has changed. The sender of the bytes made the mistake, or
-/// the network did, unless the [`kind`](Self::kind) says otherwise. Drop the bytes and ask for others.
+/// There is no value, not even a part of one, and nothing else has changed. The fault is that of the sender or of the
+/// network, unless the [`kind`](Self::kind) says otherwise. Drop the bytes and ask for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DecodeError {
-    /// The first byte of what could not be accepted, counted from the start of the input; for
+    /// The first byte of the refused part, counted from the start of the input; for
     /// [`Truncated`](DecodeErrorKind::Truncated) the length of the input.
     pub at: usize,
-    /// The fault that was found there.
+    /// The fault found there.
     pub kind: DecodeErrorKind,
 }
 
-/// A fault of bytes that are no value.
+/// A fault of bytes that do not encode a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeErrorKind {
@@ -26,9 +26,9 @@ pub enum DecodeErrorKind {
     TrailingBytes,
     /// The value was written by a later version of the format.
     UnknownVersion,
-    /// The value can be written in another way, and that is the right one.
+    /// The value is written in another way than its one form.
     NotCanonical,
-    /// A counter, or an id that is a number, lies beyond the range.
+    /// A counter, or an id that is a number, is beyond the range.
     OutOfRange,
     /// The bytes are not an id of the type asked for, such as text that is not UTF-8.
     InvalidId,
@@ -39,7 +39,7 @@ pub enum DecodeErrorKind {
         /// The limit of the reader.
         limit: usize,
     },
-    /// A delta was made against another vector than the one given.
+    /// The delta is relative to another vector than the given base.
     WrongBase,
     /// A message depends on its own node.
     OwnDependency,
@@ -98,9 +98,9 @@ impl fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-/// The buffer does not have room for the encoding.
+/// The buffer is too small for the encoding.
 ///
-/// Its content is unspecified; the value is unchanged. It is the caller who chose the length: hand in a buffer of
+/// Its content is unspecified; the value is unchanged. The caller chose the length: pass a buffer of
 /// [`needed`](Self::needed) bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! The counter of one process: linearizable because a single atomic is.
+//! The counter of one process.
 
 use core::num::NonZeroU64;
 
@@ -7,9 +7,10 @@ use crate::atomic::{AtomicU64, Ordering};
 
 /// A counter in memory, shared by the threads of one process.
 ///
-/// Taking numbers is a compare-and-swap loop, not one `fetch_add`, so that a refusal changes nothing and the
-/// limit holds exactly, whatever the contention. Threads also see each other's memory in the order of the
-/// numbers: the taker of a higher number sees everything that the taker of a lower one did before taking it.
+/// It is linearizable because a single atomic is. Taking numbers is a compare-and-swap loop, not one `fetch_add`: so a
+/// refusal changes nothing, and the limit holds exactly under any contention. Threads also see each other's memory in
+/// the order of the numbers: the taker of a higher number sees everything that the taker of a lower one did before
+/// taking it.
 ///
 /// Targets without 64-bit atomics have this type only with the feature `portable-atomic`.
 ///
@@ -48,11 +49,11 @@ pub struct AtomicCounter {
 }
 
 impl AtomicCounter {
-    /// The highest number there is: 2^63 - 1, which also fits a signed column.
+    /// The highest possible number: 2^63 - 1, which also fits a signed column.
     pub const MAX: u64 = i64::MAX as u64;
 
     const_unless_loom! {
-        /// Makes a counter whose first number is 1 and whose last is [`MAX`](Self::MAX).
+        /// Makes a counter that issues 1 to [`MAX`](Self::MAX).
         #[must_use]
         pub const fn new() -> Self {
             Self { last: AtomicU64::new(0), limit: Self::MAX }
@@ -74,7 +75,7 @@ impl AtomicCounter {
         }
     }
 
-    /// Returns how many numbers are left to take, at this moment.
+    /// Returns the count of numbers that are left at this moment.
     pub fn remaining(&self) -> u64 {
         // No underflow: `last` starts at or below `limit` and never passes it.
         self.limit - self.last.load(Ordering::Acquire)
@@ -99,11 +100,11 @@ impl Counter for AtomicCounter {
     ///
     /// # Errors
     ///
-    /// [`TooFewNumbers`] if fewer than `n` are left; nothing was taken. Fewer may still be had.
+    /// [`TooFewNumbers`] if fewer than `n` are left. None is taken; a smaller `n` may still succeed.
     ///
     /// # Complexity
     ///
-    /// One compare-and-swap; another for each thread that got in between. Some thread always succeeds.
+    /// One compare-and-swap, and another for each thread that got in between. Some thread always succeeds.
     #[inline]
     fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, TooFewNumbers> {
         let mut last = self.last.load(Ordering::Acquire);
