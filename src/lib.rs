@@ -104,6 +104,7 @@
 //! `alloc` needs an allocator, and atomic loads and stores of a word. It needs no compare-and-swap and no `Arc`: a
 //! Cortex-M0 is enough for causal delivery and total order.
 //!
+//!
 //! The types that threads share, such as [`AtomicLamportClock`](scalar::AtomicLamportClock), are left out on targets
 //! without 64-bit atomics, unless `portable-atomic` is on. On a target without compare-and-swap the binary must also
 //! choose an implementation for that crate, for example with its feature `critical-section`.

@@ -66,7 +66,7 @@ impl Draft {
     /// Writes the lowest `len` bytes of a word, the lowest first.
     #[inline]
     pub(super) fn put_lowest(&mut self, word: u64, len: usize) {
-        // A copy of a fixed length is an instruction, one of unknown length a call.
+        // A copy of a fixed length is an instruction; a copy of unknown length is a call.
         if let Some(room) = self.bytes.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut) {
             *room = word.to_le_bytes();
         }
@@ -168,7 +168,7 @@ impl<'a> Writer<'a> {
         put_number(number, |word, len| match &mut self.0 {
             #[cfg(feature = "alloc")]
             Target::Growing { bytes: all, .. } => {
-                // A copy of a fixed length is an instruction, one of unknown length a call.
+                // A copy of a fixed length is an instruction; a copy of unknown length is a call.
                 let end = all.len() + len;
                 all.extend_from_slice(&word.to_le_bytes());
                 all.truncate(end);

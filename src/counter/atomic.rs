@@ -17,11 +17,12 @@ use crate::atomic::{AtomicU64, Ordering};
 /// # What must survive a restart
 ///
 /// A bound of all numbers that left the process. Save it *before* a number leaves, never replace it by a lower one, and
-/// give it to [`resume`](Self::resume). With threads that is more than "the last number": the thread that took 7 may save
-/// before the one that took 6, whose 6 must then not replace it.
+/// pass it to [`resume`](Self::resume). With threads, saving the last number is not enough: the thread that took 7 may
+/// save before the one that took 6, and the 6 must not replace it.
 ///
-/// [`ReserveAhead::observe`](crate::sequence::ReserveAhead::observe), under a lock and before the use of each number, does that,
-/// with one write every few thousand; after a restart, resume at its [`bound`](crate::sequence::ReserveAhead::bound).
+/// [`ReserveAhead::observe`](crate::sequence::ReserveAhead::observe), called under a lock before the use of each
+/// number, does this with one write every few thousand numbers. After a restart, resume at its
+/// [`bound`](crate::sequence::ReserveAhead::bound).
 ///
 /// # Examples
 ///
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn threads_take_every_number_up_to_the_limit_once_and_none_above_it() {
-        const LIMIT: usize = 30_001; // not a multiple of what is taken at a time
+        const LIMIT: usize = 30_001; // not a multiple of the numbers taken at a time
         let counter = AtomicCounter::resume(0, LIMIT as u64).unwrap();
         let taken = std::sync::Mutex::new(std::vec![0_u8; LIMIT + 1]);
         std::thread::scope(|scope| {

@@ -120,10 +120,10 @@ pub struct Ticket {
 
 /// The request for all numbers of one batch: call `increment_and_get(n)` on the counter.
 ///
-/// It belongs to the [`Coalescing`] that gave it: nothing tells it from a request of another one for as many.
+/// It belongs to the [`Coalescing`] that issued it; another one cannot tell it from a request of its own.
 ///
-/// It may be sent more than once, for instance after a time-out: the first answer is used, whichever request it
-/// answers, and what the others took is spent.
+/// It may be sent more than once, for instance after a time-out. The first answer to arrive is used; the numbers of the
+/// others are spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BatchRequest {
     batch: u64,
