@@ -167,7 +167,7 @@ impl<I: fmt::Debug, Q: fmt::Debug> fmt::Display for OrderViolation<I, Q> {
             Self::NeverSent { dot } => write!(f, "{dot:?} was never sent"),
             Self::NoSuchSite { site } => write!(f, "there is no site {site} in this run"),
             Self::NoSuchPlace { site, delivered } => {
-                write!(f, "site {site} goes on after {delivered} deliveries, which nobody has made")
+                write!(f, "site {site} resumes after {delivered} deliveries, but no site has made that many")
             }
             Self::DeliveredTwice { site, dot } => write!(f, "site {site} delivers {dot:?} a second time"),
             Self::Disagreement { site, here, there } => {

@@ -22,7 +22,7 @@ pub struct DecodeError {
 pub enum DecodeErrorKind {
     /// The input ends within the value.
     Truncated,
-    /// The input goes on after the value.
+    /// The input continues after the value.
     TrailingBytes,
     /// The value was written by a later version of the format.
     UnknownVersion,
@@ -55,9 +55,9 @@ impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "byte {}: ", self.at)?;
         match self.kind {
-            DecodeErrorKind::Truncated => f.write_str("the input ends within the value; hand in all of it"),
+            DecodeErrorKind::Truncated => f.write_str("the input ends within the value; pass all of it"),
             DecodeErrorKind::TrailingBytes => {
-                f.write_str("the input goes on after the value; cut it, or read value by value with a reader")
+                f.write_str("the input continues after the value; cut it, or read value by value with a reader")
             }
             DecodeErrorKind::UnknownVersion => {
                 f.write_str("written by a later version of the format; update this side")
@@ -87,7 +87,7 @@ impl fmt::Display for DecodeError {
                 f.write_str("the parts of the snapshot do not fit together; restore from another one")
             }
             DecodeErrorKind::BeyondLimits => f.write_str(
-                "more than the limits of the buffer allow; raise them, or restore from another snapshot",
+                "the snapshot holds more than the limits of the buffer allow; raise them, or restore from another one",
             ),
             DecodeErrorKind::InvalidPayload => {
                 f.write_str("a payload is not what the application writes; restore from another snapshot")
@@ -111,7 +111,7 @@ pub struct BufferTooSmall {
 
 impl fmt::Display for BufferTooSmall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the encoding takes {} bytes; hand in a buffer of that length", self.needed)
+        write!(f, "the encoding takes {} bytes; pass a buffer of that length", self.needed)
     }
 }
 

@@ -28,7 +28,7 @@ impl fmt::Display for TooFewNumbers {
         let Self { wanted, available } = self;
         write!(
             f,
-            "too few numbers, {available} of {wanted} wanted can be had at once; ask for fewer, or go on with another \
+            "too few numbers: {wanted} wanted, {available} available at once; ask for fewer, or continue with another \
              class, block or batch"
         )
     }
@@ -54,7 +54,7 @@ impl fmt::Display for NotAboveLast {
         let Self { first, last } = self;
         write!(
             f,
-            "numbers from {first} that do not lie above {last} and up to 2^63 - 1; \
+            "the numbers from {first} on do not lie above {last} and up to 2^63 - 1; \
              the counter is not linearizable, stop using it"
         )
     }
@@ -72,12 +72,12 @@ mod tests {
     fn the_errors_say_what_to_do() {
         assert_eq!(
             TooFewNumbers { wanted: 1, available: 0 }.to_string(),
-            "too few numbers, 0 of 1 wanted can be had at once; ask for fewer, or go on with another class, block or \
+            "too few numbers: 1 wanted, 0 available at once; ask for fewer, or continue with another class, block or \
              batch"
         );
         assert_eq!(
             NotAboveLast { first: 4, last: 5 }.to_string(),
-            "numbers from 4 that do not lie above 5 and up to 2^63 - 1; the counter is not linearizable, stop using it"
+            "the numbers from 4 on do not lie above 5 and up to 2^63 - 1; the counter is not linearizable, stop using it"
         );
     }
 }

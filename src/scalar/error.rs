@@ -62,7 +62,7 @@ impl fmt::Display for TimeExhausted {
         write!(
             f,
             "no time above {} with a wall clock at {} ms, since {} ms are the most; set the wall clock right, \
-             and if it is, continue under a new node id with a new clock",
+             or, if it is right, continue under a new node id with a new clock",
             self.clock,
             self.now_ms,
             HybridTime::MAX_MS
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(
             TimeExhausted { clock: time(9, 1), now_ms: 1 << 50 }.to_string(),
             "no time above 9+1 with a wall clock at 1125899906842624 ms, since 140737488355327 ms are the most; \
-             set the wall clock right, and if it is, continue under a new node id with a new clock"
+             set the wall clock right, or, if it is right, continue under a new node id with a new clock"
         );
     }
 }

@@ -63,7 +63,8 @@ impl fmt::Display for BlockRefused {
             }
             BlockRefusedKind::NotAbove { highest } => write!(
                 f,
-                "block {block} is not above {highest}, which is taken; the counter went back or counts otherwise"
+                "block {block} is not above {highest}, which is taken; stop using the counter, it went back or counts \
+                 differently"
             ),
             BlockRefusedKind::AboveLimit { limit } => {
                 write!(f, "block {block} begins above the limit of {limit}; stop asking, or raise the limit")
@@ -105,7 +106,7 @@ pub enum RefillError<E> {
 impl<E: fmt::Display> fmt::Display for RefillError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Counter(_) => f.write_str("the counter gave no block; what is held can still be issued"),
+            Self::Counter(_) => f.write_str("the counter gave no block; the numbers held can still be issued"),
             Self::WrongSize { first, asked, current } => write!(
                 f,
                 "the counter gave {first} as the first of {asked} but stands at {current}; make both sides agree on \
@@ -145,7 +146,7 @@ impl fmt::Display for NotSiblings {
         write!(
             f,
             "the classes {left_next} by {left_step} up to {left_last} and {right_next} by {right_step} up to \
-             {right_last} are not siblings; merge each with its own, or keep both"
+             {right_last} are not siblings; merge each with its own sibling, or keep both"
         )
     }
 }
@@ -201,8 +202,8 @@ impl<E: fmt::Display> fmt::Display for ReserveError<E> {
             }
             Self::TooFewNumbers(TooFewNumbers { wanted, available }) => write!(
                 f,
-                "too few numbers are left up to the limit, {available} of {wanted} wanted; raise it if every reader can \
-                 take that"
+                "too few numbers are left up to the limit: {wanted} wanted, {available} left; raise it if every reader \
+                 can handle higher numbers"
             ),
         }
     }
@@ -280,13 +281,13 @@ impl fmt::Display for SnowflakeError {
             ),
             Self::AfterEnd { ms, last_ms } => write!(
                 f,
-                "{ms} ms is after {last_ms} ms, the layout's last; set the clock right, or, if it is, take a new layout \
-                 or a later origin"
+                "{ms} ms is after {last_ms} ms, the layout's last; set the clock right or, if it is right, choose a \
+                 new layout or a later origin"
             ),
             Self::TooFewNumbers(TooFewNumbers { wanted, available }) => write!(
                 f,
-                "the layout's last millisecond has {available} of {wanted} ids wanted; take a new layout or a later \
-                 origin"
+                "the layout's last millisecond has only {available} of the {wanted} ids wanted; choose a new layout or \
+                 a later origin"
             ),
             Self::RangeTooLong { longest } => {
                 write!(f, "a millisecond has only {longest} ids; ask for shorter ranges")

@@ -49,7 +49,7 @@ pub struct TooManyRanges {
 #[cfg(feature = "alloc")]
 impl fmt::Display for TooManyRanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "more than {} ranges; ask for what is missing before accepting more", self.limit)
+        write!(f, "more than {} ranges; ask for the missing dots before accepting more", self.limit)
     }
 }
 

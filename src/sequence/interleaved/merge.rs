@@ -23,9 +23,9 @@ impl Interleaved {
     /// let mut b = a.split()?;
     /// assert!(b.by_ref().take(2).eq([2, 4]));
     ///
-    /// let (mut merged, behind) = a.merge(b)?;
+    /// let (mut merged, remainder) = a.merge(b)?;
     /// assert!(merged.by_ref().take(3).eq([5, 6, 7]));
-    /// assert!(behind.unwrap().eq([1, 3]));
+    /// assert!(remainder.unwrap().eq([1, 3]));
     ///
     /// let odd = Interleaved::new(1, 3).unwrap();
     /// assert_eq!(merged.merge(odd).unwrap_err().left.peek(), Some(8));
