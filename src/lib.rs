@@ -104,10 +104,10 @@
 //! `alloc` needs an allocator, and atomic loads and stores of a word. It needs no compare-and-swap and no `Arc`: a
 //! Cortex-M0 is enough for causal delivery and total order.
 //!
-//!
-//! The types that threads share, such as [`AtomicLamportClock`](scalar::AtomicLamportClock), are left out on targets
-//! without 64-bit atomics, unless `portable-atomic` is on. On a target without compare-and-swap the binary must also
-//! choose an implementation for that crate, for example with its feature `critical-section`.
+//! Targets without 64-bit atomics lack the types that threads share, such as
+//! [`AtomicLamportClock`](scalar::AtomicLamportClock), unless `portable-atomic` is on. On a target without
+//! compare-and-swap the binary must also choose an implementation for that crate, for example with its feature
+//! `critical-section`.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -331,7 +331,7 @@ fn every_pair_of_small_vectors_agrees_with_the_model() {
 
 #[test]
 fn every_pair_of_id_sets_agrees_with_the_model() {
-    // Seven ids: fewer than fit inline, just as many, and more, with every way in which ids interleave.
+    // Seven ids, with every way in which ids interleave: the results are below, at and above the inline length.
     let models = every_model(7, 1);
     let mut pairs = 0;
     for x in &models {

@@ -12,7 +12,7 @@ use happens_before::node::DotRange;
 use happens_before::scalar::LamportTimestamp;
 use libfuzzer_sys::fuzz_target;
 
-/// Entries: the distance of each id from the one before, shifted down, and a counter, shifted down.
+/// Entries, each as two numbers to be shifted down: the distance of the id from the one before, and the counter.
 #[derive(Arbitrary, Debug)]
 struct Entries(Vec<(u64, u8, u64, u8)>);
 

@@ -10,9 +10,7 @@
 //! # Use
 //!
 //! - [`encode`] and [`decode`] are for whole values.
-//!
 //! - [`Encode`] and [`Decode`], with a [`Writer`] and a [`Reader`], are for values inside a packet.
-//!
 //! - [`encode_delta`] is for a vector if the receiver has an older one.
 //!
 //! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`HybridTimestamp`], [`VersionVector`] and
@@ -136,8 +134,8 @@ pub fn encode_to_slice<T: Encode + ?Sized>(value: &T, buffer: &mut [u8]) -> Resu
     if needed <= room { Ok(needed) } else { Err(BufferTooSmall { needed }) }
 }
 
-/// Reads a value that fills the whole input. The input is bytes, with the limit of [`Reader::new`], or the rest of a
-/// reader, with that reader's limit.
+/// Reads a value that fills the whole input. The input is bytes or the rest of a reader. For bytes the limit is that of
+/// [`Reader::new`].
 ///
 /// # Errors
 ///

@@ -45,7 +45,7 @@ const REMEMBERED: usize = 8;
 /// # Use
 ///
 /// A driver guards it with a lock. Callers `join`, then wait. The caller that gets a request from `poll_request` sends
-/// it, passes the outcome to `handle_response` or `handle_failure`, and wakes the others, which then `redeem`. Call
+/// it, and passes the outcome to `handle_response` or `handle_failure`. Then it wakes the others, which `redeem`. Call
 /// `poll_request` after `join`, `handle_response` and `handle_failure`.
 ///
 /// Save nothing of it. After a restart, begin with a new one and ignore answers to requests of the old one; their

@@ -21,7 +21,8 @@ pub struct BlocksConfig {
     /// larger gaps after a crash; a lower one makes callers wait. At or above the size of a block, a block is always in
     /// reserve.
     pub low_water: u64,
-    /// The highest number to issue. The part of a block above it is not issued; a block that begins above it is refused.
+    /// The highest number to issue. If a block crosses it, the part above is not issued; a block that begins above it is
+    /// refused.
     pub limit: Limit,
     /// The epoch of the lease under which blocks are taken; leave it at 0 where there are no leases.
     pub epoch: u64,

@@ -31,8 +31,8 @@
 //!
 //! Each allocator needs something else to make a number: nothing, a block, a store that may fail, the time. A trait for
 //! all would either hide the possible errors or need three type parameters. Code that should accept any of them takes a
-//! closure, `impl FnMut() -> Result<u64, E>`, which wraps each of the four in one line. They share plain data,
-//! [`Limit`], [`NumberRange`] and [`TooFewNumbers`](crate::counter::TooFewNumbers), and the names `issue`,
+//! closure, `impl FnMut() -> Result<u64, E>`, which wraps each of the four in one line. All four share plain data:
+//! [`Limit`], [`NumberRange`] and [`TooFewNumbers`](crate::counter::TooFewNumbers). They also share the names `issue`,
 //! `issue_range` and `remaining`.
 //!
 //! # Sources

@@ -11,12 +11,11 @@ use crate::counter::TooFewNumbers;
 /// # Duties of an implementation
 ///
 /// After [`write`](Self::write) has returned `Ok`, every later [`read`](Self::read) returns that number, even after a
-/// crash at any moment. After an error, or a crash during the write, a later read returns the old number or the new
-/// one, never a mixture. Once a read has returned the new one, no later read returns the old. The store has one owner
-/// at a time.
+/// crash at any moment. After a failed or interrupted write, a later read returns the old number or the new one, never
+/// a mixture. Once a read has returned the new one, no later read returns the old. The store has one owner at a time.
 ///
-/// For a file, this takes two slots or a rename, and `fsync` on file and directory, even before the first read is
-/// answered. A plain overwrite is not enough.
+/// For a file, this takes two slots or a rename, with `fsync` on file and directory. The first read needs that `fsync`
+/// too. A plain overwrite is not enough.
 ///
 /// # Examples
 ///

@@ -97,8 +97,8 @@ pub struct SnowflakeConfig {
     pub node: u64,
     /// The time that counts as millisecond 0, on the caller's clock. It must be the same for all nodes, for ever.
     ///
-    /// With Unix time and 41 bits, an origin of 0 lasts until 2039, and the start of 2025,
-    /// `1_735_689_600_000`, until 2094.
+    /// With Unix time and 41 bits, an origin of 0 lasts until 2039; `1_735_689_600_000`, the start of 2025,
+    /// lasts until 2094.
     pub origin_ms: u64,
     /// The most milliseconds by which ids may be ahead of the clock.
     ///
@@ -111,19 +111,16 @@ pub struct SnowflakeConfig {
 /// One node's allocator of time-of-day ids.
 ///
 /// There is no `Clone`: two copies would issue the same ids. Unlike the other allocators it is no iterator: each id
-/// needs the time of its call, and an error names the time of the next try. If neither matters, use `iter::from_fn(||
-/// clock.issue(&source).ok())`.
+/// needs the time of its call, and an error names the time of the next try. If neither matters, use
+/// `iter::from_fn(|| clock.issue(&source).ok())`.
 ///
 /// # The problem
 ///
 /// Ids shall need no coordination and sort roughly by time. Generators of such ids fail in four ways:
 ///
 /// - The clock goes back: a repeated millisecond gives repeated ids, or the generator stops for the length of the step.
-///
 /// - A burst uses up a millisecond: some generators spin, others wrap around.
-///
 /// - After a restart, the clock may stand before the last id.
-///
 /// - JavaScript cannot read 63-bit numbers.
 ///
 /// # The algorithm

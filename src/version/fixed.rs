@@ -14,8 +14,8 @@ use crate::order::CausalOrder;
 /// takes `8 * N` bytes. No operation allocates.
 ///
 /// If all nodes are known when the program is compiled, a node is an index from 0 to N-1. No id is looked up. A vector
-/// is N numbers, and lives on the stack, in a `static`, or in a packet's buffer. The operations mean the same as those
-/// of [`VersionVector`](crate::VersionVector).
+/// is N numbers on the stack, in a `static` or in a packet's buffer. The operations mean the same as those of
+/// [`VersionVector`](crate::VersionVector).
 ///
 /// | | `VersionVector<I>` | `FixedVector<N>` |
 /// |---|---|---|

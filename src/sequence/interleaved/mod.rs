@@ -20,8 +20,8 @@ use crate::counter::TooFewNumbers;
 ///   node 2, by 3:  2  5  8 11        node 4, by 4:  4  8 12        8 twice
 /// ```
 ///
-/// To change the step of a running system, all nodes must stop, agree on the highest number ever issued, and start
-/// above it. If any of these steps is left out, numbers repeat. So no operation here changes a step that way.
+/// A change of the step needs all nodes to stop, to agree on the highest number ever issued, and to start above it. If
+/// any of these steps is left out, numbers repeat. So no operation here changes a step that way.
 ///
 /// # The algorithm
 ///
@@ -60,8 +60,8 @@ use crate::counter::TooFewNumbers;
 /// - after a **merge**, before the acknowledgement of the class. The giver of a class forgets it, durably, before
 ///   sending it;
 /// - after a number was **issued**, before it is used. To write less often, keep a durable bound ahead with
-///   [`ReserveAhead::observe`](super::ReserveAhead::observe) and, after a restart,
-///   [`skip_past`](Interleaved::skip_past) it.
+///   [`ReserveAhead::observe`](super::ReserveAhead::observe), and [`skip_past`](Interleaved::skip_past) it after a
+///   restart.
 ///
 /// One bound guards one class. The remainder of a merge lies below the bound, so after a restart `skip_past` would give
 /// all of it up. Save the remainder separately and restore it without skipping, or give up its numbers.
@@ -72,9 +72,9 @@ use crate::counter::TooFewNumbers;
 ///
 /// The sender cannot see whether the half has arrived. So the hand-over takes three steps:
 ///
-/// 1. The sender saves in one write: its own class, the half, *the receiver's id*, and a number for this hand-over, one
-///    more than the last. Then it sends the half with the number, repeatedly if needed, **to that node only**: a half
-///    that was sent once may have arrived, even if the node stays silent.
+/// 1. The sender numbers its hand-overs 1, 2, 3, ... It saves in one write: its own class, the half, *the receiver's
+///    id*, and the number of this hand-over. Then it sends the half with the number, repeatedly if needed, **to that
+///    node only**: a half that was sent once may have arrived, even if the node stays silent.
 /// 2. The receiver saves in one write: the half, and the number as the highest accepted from this sender. Only then
 ///    does it acknowledge. If a half that it already has arrives again, it only acknowledges, since its own copy has
 ///    moved on.

@@ -8,7 +8,7 @@ use crate::compat::{BTreeMap, btree_map};
 
 /// Ranges of consecutive counters, each as its first and its last counter; at least one range.
 ///
-/// The lowest range has its own field, so that a node with one range, the usual case, takes no further memory.
+/// The lowest range has its own field, so that the usual node with one range takes no further memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CounterRanges {
     lowest: (u64, u64),

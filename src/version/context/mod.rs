@@ -63,7 +63,7 @@ pub(crate) type Above<I> = BTreeMap<I, CounterRanges>;
 ///
 /// An inserted dot adds at most one range, and [`merge`](CausalContext::merge) at most the ranges of the other side. So
 /// the context grows with the data received, never with a number that was claimed. Still, a remote that sends every
-/// second dot makes it grow for ever.
+/// second dot makes it grow without end.
 ///
 /// The limit is therefore an argument of the two operations for input from outside:
 /// [`insert_within`](CausalContext::insert_within) and [`merge_within`](CausalContext::merge_within). They accept
@@ -256,7 +256,8 @@ impl<I: NodeId> CausalContext<I> {
 
     /// Adds `dot`; returns whether it is new.
     ///
-    /// For dots from outside use [`insert_within`](Self::insert_within): a sender might send dots with gaps for ever.
+    /// For dots from outside use [`insert_within`](Self::insert_within): a sender might send dots with gaps without
+    /// end.
     ///
     /// # Complexity
     ///

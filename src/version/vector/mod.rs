@@ -89,7 +89,7 @@ const FEW: usize = 4;
 ///
 /// `==` and `Hash` see all entries, in the arrays or not. Only a vector of more than a thousand entries can have recent
 /// ones, after new nodes were added one by one. Then comparing takes a step for each entry, until an operation that
-/// visits all of them, such as [`shrink_to_fit`](VersionVector::shrink_to_fit), moves them into the arrays.
+/// visits all of them moves them into the arrays. [`shrink_to_fit`](VersionVector::shrink_to_fit) is such an operation.
 ///
 /// # Panics
 ///
