@@ -194,8 +194,8 @@ impl<I: NodeId + Hash, Q: Ord + Clone> OrderRun<I, Q> {
         Ok(())
     }
 
-    /// Checks that every acknowledged message is in the order, and that every site has delivered all of it. O(messages +
-    /// sites).
+    /// Checks that every acknowledged message is in the order, and that every site has delivered all of it.
+    /// O(messages + sites).
     ///
     /// # Errors
     ///

@@ -14,7 +14,7 @@ pub enum FixedVectorError {
     NotAMember {
         /// The node that was named.
         node: usize,
-        /// How many members there are: nodes 0 to `members - 1`.
+        /// The number of members: nodes 0 to `members - 1`.
         members: usize,
     },
     /// The node has used its last counter. Only `increment` returns this error. Continue under a new node.

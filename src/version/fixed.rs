@@ -8,7 +8,7 @@ use super::simd::{self, NO_IDS};
 use crate::node::{CounterExhausted, Dot, DotRange};
 use crate::order::CausalOrder;
 
-/// For each of `N` nodes, the counter of its latest event seen, 0 for none; a partial order, and a lattice.
+/// A version vector of `N` known nodes: the counter of the latest event seen of each, 0 for none.
 ///
 /// `PartialOrd` is causality: `a < b` if `a` happens before `b`; of two concurrent vectors neither is less. A vector
 /// takes `8 * N` bytes. No operation allocates.

@@ -189,8 +189,8 @@ impl<I: NodeId> CausalContext<I> {
         })
     }
 
-    /// Names the dots that `self` has seen and `other` has not, in order, in as few ranges as possible. O(n + m + r +
-    /// s) for all of them.
+    /// Names the dots that `self` has seen and `other` has not, in order, in as few ranges as possible.
+    /// O(n + m + r + s) for all of them.
     ///
     /// Send these dots to a replica that reports `other`. If the replica reports a vector, make that a context with
     /// [`From`].

@@ -32,7 +32,8 @@ pub(crate) type Above<I> = BTreeMap<I, CounterRanges>;
 ///
 /// # The structure
 ///
-/// A set of dots, for each node as ranges of consecutive counters: the *prefix*, which starts at 1, and the ranges above it.
+/// A context is a set of dots. For each node it is stored as ranges of consecutive counters: the *prefix*, which starts
+/// at 1, and the ranges above it.
 ///
 /// ```text
 ///             1 2 3 4 5 6 7 8 9     prefix   above    missing
@@ -105,7 +106,7 @@ pub(crate) type Above<I> = BTreeMap<I, CounterRanges>;
 ///         Ok(Self { elements: BTreeMap::from([(dot, element)]), seen: CausalContext::from_iter([dot]) })
 ///     }
 ///
-///     /// Removes what has been seen of an element, and returns the change for the others.
+///     /// Removes the dots seen of an element, and returns the change for the others.
 ///     fn remove(&mut self, element: &str) -> Self {
 ///         let dots = self.elements.iter().filter(|(_, added)| **added == element).map(|(dot, _)| *dot);
 ///         let seen = CausalContext::from_iter(dots);
@@ -117,7 +118,7 @@ pub(crate) type Above<I> = BTreeMap<I, CounterRanges>;
 ///     fn merge(&mut self, other: &Self) {
 ///         // Ours stays if the other side has it too, or has not seen it.
 ///         self.elements.retain(|dot, _| other.elements.contains_key(dot) || !other.seen.contains(dot));
-///         // Theirs comes if we have not seen it. What we have seen is here already, or removed.
+///         // Theirs is added if we have not seen it. Otherwise it is here already, or removed.
 ///         let new = other.elements.iter().filter(|(dot, _)| !self.seen.contains(dot));
 ///         self.elements.extend(new);
 ///         self.seen.merge(&other.seen);
@@ -140,12 +141,12 @@ pub(crate) type Above<I> = BTreeMap<I, CounterRanges>;
 /// bob.merge(&tea);
 /// assert_eq!(bob.elements(), ["milk", "tea"]);
 ///
-/// // What is removed does not come back, although an old state still has it.
+/// // A removed element does not return, although an old state still has it.
 /// let removal = alice.remove("tea");
 /// alice.merge(&old);
 /// assert_eq!(alice.elements(), ["milk"]);
 ///
-/// // What was added concurrently survives: the removal has not seen its dot.
+/// // A concurrent addition survives: the removal has not seen its dot.
 /// bob.add("bob", "tea")?;
 /// bob.merge(&removal);
 /// alice.merge(&bob);
@@ -358,8 +359,8 @@ impl<I: NodeId> CausalContext<I> {
         self.touching(dot.node(), dot.counter(), dot.counter()) > 0
     }
 
-    /// Returns the number of ranges that have a dot of `node` from `first` to `last`, or one next to these. O(log n +
-    /// log r), and O(1) for each.
+    /// Returns the number of ranges that have a dot of `node` from `first` to `last`, or one next to these.
+    /// O(log n + log r), and O(1) for each.
     fn touching(&self, node: &I, first: u64, last: u64) -> usize {
         let prefix = self.prefix.get(node);
         let above = self.above(node).map_or(0, |ranges| ranges.touching(first, last));

@@ -27,7 +27,7 @@ const RECENT: usize = 16;
 /// The highest number of new entries that are inserted into the arrays one by one; more are worth a pass over all.
 const FEW: usize = 4;
 
-/// For every node, the counter of its latest event seen; a partial order, and a lattice.
+/// A version vector: the counter of the latest event seen, for every node. Vectors are a partial order, and a lattice.
 ///
 /// `PartialOrd` is causality: `a < b` if `a` happens before `b`; of two concurrent vectors neither is less.
 ///
@@ -252,8 +252,8 @@ impl<I: NodeId> VersionVector<I> {
         }
     }
 
-    /// Adds everything that `other` has seen. The result is the least vector that is at least both. O(n + m), or O(m
-    /// log n) for a few entries into a large vector.
+    /// Adds everything that `other` has seen. The result is the least vector that is at least both. O(n + m), or
+    /// O(m log n) for a few entries into a large vector.
     pub fn merge(&mut self, other: &Self) {
         if !other.recent.is_empty() {
             self.merge_entries(0, other.iter());
