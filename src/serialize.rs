@@ -16,7 +16,7 @@
 //! | `Message` | (dot, dependencies sorted by node, payload) |
 //!
 //! No memory is reserved for a length that the input claims: memory is in proportion to the elements present. Limit the
-//! number of entries in the format, which has the bytes.
+//! number of entries in the serde format, which sees the bytes.
 //!
 //! Serde promises no order of the bytes, so no form is a sort key. Serialize an `Interleaved` only to save it or to
 //! hand it over; using both the value and its serialized form issues numbers twice.
