@@ -156,7 +156,8 @@ impl Coalescing {
 
     /// Makes a front that asks for at most `max` numbers in one request.
     ///
-    /// A higher bound gives more throughput, but loses more numbers with a failed request.
+    /// A higher bound gives more throughput. It takes more memory for waiting callers, and loses more numbers with a
+    /// failed request.
     #[must_use]
     pub const fn new(max: NonZeroU64) -> Self {
         // Batches are numbered from 1; these answers name batch 0, which no ticket has.

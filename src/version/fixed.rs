@@ -10,8 +10,8 @@ use crate::order::CausalOrder;
 
 /// A version vector of `N` known nodes: the counter of the latest event seen of each, 0 for none.
 ///
-/// `PartialOrd` is causality: `a < b` if `a` happens before `b`; of two concurrent vectors neither is less. A vector
-/// takes `8 * N` bytes. No operation allocates.
+/// `PartialOrd` is causality: `a < b` if `a` happens before `b`; of two concurrent vectors neither is less. The vectors
+/// are also a lattice. A vector takes `8 * N` bytes. No operation allocates.
 ///
 /// If all nodes are known when the program is compiled, a node is an index from 0 to N-1. No id is looked up. A vector
 /// is N numbers on the stack, in a `static` or in a packet's buffer. The operations mean the same as those of
