@@ -1,17 +1,17 @@
-//! The 64-bit atomics, by name; the one module that knows where they come from.
+//! The 64-bit atomics by name; the only module that knows their source.
 //!
 //! | build | atomics of |
 //! |---|---|
 //! | our own tests with `--cfg loom` | loom, which explores every interleaving: see `src/loom.rs` |
 //! | the target has 64-bit atomics | core |
-//! | it has not, with feature `portable-atomic` | portable-atomic |
-//! | it has not, without the feature | none: what is shared by threads is left out |
+//! | the target has none, with feature `portable-atomic` | portable-atomic |
+//! | the target has none, without the feature | none: types that threads share are left out |
 //!
-//! CI builds for a target without them, but runs none: its tests are built with `--cfg happens_before_without_atomics`,
-//! which is for them only, as if the target had none.
+//! CI builds for a target without 64-bit atomics, but cannot run tests there. So it also runs the tests elsewhere with
+//! `--cfg happens_before_without_atomics`, which pretends that the target has none and serves nothing else.
 //!
-//! What is left out stands in `where_atomics!`. Only the two files that are left out as a whole, `scalar/atomic.rs` and
-//! `counter/atomic.rs`, spell the condition out beside their `mod`, since rustfmt does not look for files in a macro.
+//! Items that may be left out stand in `where_atomics!`. Two whole files, `scalar/atomic.rs` and `counter/atomic.rs`,
+//! have the condition spelled out beside their `mod`, because rustfmt does not look for files in a macro.
 
 #[cfg(all(not(all(loom, test)), target_has_atomic = "64", not(happens_before_without_atomics)))]
 pub(crate) use core::sync::atomic::{AtomicU64, Ordering};

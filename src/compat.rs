@@ -1,7 +1,7 @@
-//! The allocating types, by name; the one module that names `no_std_compat`.
+//! The allocating types by name; the only module that names `no_std_compat`.
 //!
-//! It re-exports all of `alloc`, with `alloc::sync`, which a target without compare-and-swap has not got. There the
-//! same types come from `alloc` itself, under its name.
+//! `no_std_compat` re-exports all of `alloc`, including `alloc::sync`, which does not exist on a target without
+//! compare-and-swap. There the same types come from `alloc` itself, under its name.
 
 #[cfg(not(target_has_atomic = "ptr"))]
 extern crate alloc as no_std_compat;

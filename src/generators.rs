@@ -1,7 +1,7 @@
 //! Random values for users' own tests: `arbitrary` for fuzzing, `quickcheck` for properties.
 //!
-//! Counters and times are small as a rule, so that values meet, and now and then anywhere in the range. Let the ids be few
-//! for the same reason: wrap a `u8` and take it modulo 3.
+//! Most counters and times are small, so that values collide; a few lie anywhere in the range. Use few ids for the same
+//! reason: wrap a `u8` and take it modulo 3.
 
 #[cfg(feature = "arbitrary")]
 mod fuzzing {

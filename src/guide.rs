@@ -1,6 +1,6 @@
 //! The guide: one page for each task, read in five to ten minutes, with a program that runs.
 //!
-//! | page | for whom |
+//! | page | reader |
 //! |---|---|
 //! | [`first_value`] | you have never used the crate: one title on two devices |
 //! | [`replication`] | you write replication code: a to-do list over a network that loses packets |

@@ -1,10 +1,11 @@
-//! Every interleaving of the shared clocks and the counter, at small bounds, under the rules of the memory model.
+//! Models of the shared clocks and the counter: every interleaving, within small bounds, under the rules of the memory
+//! model.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test -p happens-before --target-dir target/loom --lib loom
 //! ```
 //!
-//! In `src/`, so that only our own tests are built with loom's atomics, and no user's lock file names loom.
+//! This file is in `src/`, so that only our own tests are built with loom's atomics and no user's lock file names loom.
 
 use std::num::NonZeroU64;
 use std::println;
@@ -21,7 +22,7 @@ use crate::scalar::{AtomicHybridClock, AtomicLamportClock, HybridTime};
 
 const MAX: u64 = LamportClock::<u8>::MAX;
 
-/// Runs the model in every interleaving and insists that there was more than one.
+/// Runs the model in every interleaving and asserts that there was more than one.
 fn explore(model: impl Fn() + Sync + Send + 'static) {
     let runs = std::sync::Arc::new(AtomicUsize::new(0));
     let counted = runs.clone();

@@ -1,4 +1,4 @@
-//! How two events, or two states, stand to each other causally.
+//! The causal relation between two events, or between two states.
 
 use core::cmp::Ordering;
 

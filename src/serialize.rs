@@ -1,25 +1,25 @@
-//! Serde, checked: what cannot be made through the constructors cannot be deserialized either, and every value has
-//! one form.
+//! Serde implementations, checked: deserializing refuses every value that the constructors refuse, and each value has
+//! exactly one form.
 //!
 //! | value | form |
 //! |---|---|
 //! | `Dot` | (node, counter) |
 //! | `DotRange` | (node, first, last) |
 //! | `LamportTimestamp` | (counter, node) |
-//! | `HybridTime` | (milliseconds, logical), which a reader of JSON with 53-bit numbers can take |
+//! | `HybridTime` | (milliseconds, logical), readable as JSON with 53-bit numbers |
 //! | `HybridTimestamp` | (time, node) |
 //! | `Limit` | the number |
 //! | `NumberRange` | (first, last) |
 //! | `Interleaved` | (next, step, last), as saved |
 //! | `VersionVector` | a sequence of (node, counter), sorted by node |
-//! | `CausalContext` | a sequence of (node, first, last), sorted by node, then by counter; as few as there can be |
+//! | `CausalContext` | the shortest sequence of (node, first, last), sorted by node, then by counter |
 //! | `Message` | (dot, dependencies sorted by node, payload) |
 //!
-//! Nothing is reserved for a length that the input claims: memory is in proportion to the elements that are there. A
-//! limit of entries is up to the format, which has the bytes.
+//! No memory is reserved for a length that the input claims: memory is in proportion to the elements present. Limit the
+//! number of entries in the serde format, which sees the bytes.
 //!
-//! Serde promises no order of the bytes, so none of this is a sort key. A class is written to save it or to hand it
-//! over; using both the class and its form issues numbers twice.
+//! Serde promises no order of the bytes, so no form is a sort key. Serialize an `Interleaved` only to save it or to
+//! hand it over; using both the value and its serialized form issues numbers twice.
 
 use core::fmt;
 
@@ -151,7 +151,8 @@ mod growing {
     use crate::version::INLINE;
     use crate::{CausalContext, Message, NodeId, VersionVector};
 
-    /// Hands over the elements of a sequence one by one, whatever length it claims; an error says why one is refused.
+    /// Passes the elements of a sequence on one by one, ignoring the length that it claims. An error names the reason
+    /// for a refusal.
     fn for_each<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
         deserializer: D,
         take: impl FnMut(T) -> Result<(), &'static str>,
@@ -176,7 +177,7 @@ mod growing {
         deserializer.deserialize_seq(Each(take, PhantomData))
     }
 
-    /// A sequence for which nothing is reserved before its elements are there.
+    /// A sequence that reserves no memory before its elements arrive.
     struct Unreserved<T>(Vec<T>);
 
     impl<'de, T: Deserialize<'de>> Deserialize<'de> for Unreserved<T> {
@@ -230,7 +231,7 @@ mod growing {
                 {
                     let (first, last) = before.counters().into_inner();
                     let (next, next_last) = range.counters().into_inner();
-                    // What a context would say in other ranges, or in another order, is not its one form.
+                    // Ranges that could be joined, or stand in another order, are not the one form of a context.
                     if before.node() > range.node() || (first, last) >= (next, next_last) {
                         return Err("causal context ranges that are not sorted");
                     }

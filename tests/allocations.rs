@@ -1,4 +1,4 @@
-//! What allocates, and what does not; and how much.
+//! Tests of memory: the operations that allocate, the operations that do not, and the bytes that they take.
 
 #![cfg(feature = "alloc")]
 
@@ -20,7 +20,7 @@ fn count(allocations: usize, bytes: isize) {
     COUNTS.with(|counts| counts.set((counts.get().0 + allocations, counts.get().1 + bytes)));
 }
 
-// Safe: everything is passed on to the system's allocator as it is.
+// Safe: every call is passed on unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(1, layout.size() as isize);
@@ -41,7 +41,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Runs `work`, and returns its result with the allocations that it made and the bytes that it left.
+/// Runs `work`; returns its result, the allocations that it made, and the bytes still allocated afterwards.
 fn measure<T>(work: impl FnOnce() -> T) -> (T, usize, isize) {
     let before = COUNTS.get();
     let result = black_box(work());
@@ -56,7 +56,7 @@ fn allocations<T>(expected: usize, work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// How many entries live inside the vector itself.
+/// The number of entries that live inside the vector itself.
 const INLINE: u64 = 8;
 
 fn vector(entries: impl IntoIterator<Item = u64>) -> VersionVector<u64> {
@@ -76,7 +76,7 @@ fn small_vectors_never_allocate() {
             allocations(0, || x.increment(n - 1).unwrap());
         }
     }
-    // Other ids, as long as the result is small.
+    // Other ids do not allocate either if the result is small.
     let (mut evens, odds) = (vector([0, 2, 4, 6]), vector([1, 3, 5, 7]));
     allocations(0, || evens.merge(&odds));
     assert_eq!(evens.len(), 8);
@@ -136,13 +136,13 @@ fn shuffle(messages: &mut [Msg]) {
     }
 }
 
-/// Holds the messages, and returns how many bytes there were at most for each beyond itself, from half of them on: every
-/// growth of an array in between is seen.
+/// Holds the messages. Returns the most bytes a message in addition to the message itself, counted from half of the
+/// messages on, which includes every growth of an array in between.
 fn bytes_a_message(messages: &[Msg], sources: u64) -> f64 {
     let mut buffer = CausalBuffer::new(BufferLimits::default());
     let (mut held, mut most) = (0, 0.0);
     for (count, message) in (1..).zip(messages) {
-        // Three dependencies do not fit into a message: they have a block of their own.
+        // Three dependencies do not fit into a message: they have a separate allocation.
         let (message, _, dependencies) = measure(|| message.clone());
         let ((), _, bytes) = measure(|| {
             let source = count % (sources + 1);
@@ -167,7 +167,7 @@ fn a_held_message_takes_at_most_96_bytes_beyond_itself() {
         reversed.reverse();
         let mut shuffled = in_order.clone();
         shuffle(&mut shuffled);
-        // Each waits for one that is not here, which is the worst case but for counters that lie far apart.
+        // Each message waits for one that is not here. Only counters that lie far apart would be worse.
         let gaps: Vec<_> = held_messages(nodes, 20_000);
         let gaps: Vec<_> = gaps.into_iter().filter(|message| message.dot().counter() % 2 == 1).collect();
         for (name, messages) in

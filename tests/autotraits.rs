@@ -1,5 +1,5 @@
-//! What the compiler derives, and what a change must not lose unseen: threads may send and share every public type, and
-//! the small ones stay small.
+//! Auto traits and sizes, which a change must not lose unseen: threads may send and share every public type, and the
+//! small types stay small.
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
@@ -15,10 +15,10 @@ use happens_before::{check, delivery, endpoint};
 
 fn assert_auto_traits<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + 'static>() {}
 
-/// A panic may leave what is borrowed exclusively half-changed, so the compiler calls none of it unwind-safe.
+/// A panic may leave exclusively borrowed data half changed, so the compiler calls such types not unwind-safe.
 fn assert_auto_traits_but_unwinding<T: Send + Sync + Unpin + 'static>() {}
 
-/// Asserts the auto traits of each type, and its size in bytes where it is given.
+/// Asserts the auto traits of each type, and its size in bytes if given.
 macro_rules! assert_types {
     (exclusive: $($type:ty),+ $(,)?) => {$(
         assert_auto_traits_but_unwinding::<$type>();
@@ -227,10 +227,10 @@ fn no_public_type_is_left_out() {
     assert!(missing.is_empty(), "add a line for each of {missing:#?}");
 }
 
-/// Two of these would issue the same timestamps or numbers.
+/// Two copies of such a value would issue the same timestamps or numbers.
 #[test]
 fn what_issues_cannot_be_cloned() {
-    /// Has one implementation, which is found, for a type that is not `Clone`; two, which is an error, for one that is.
+    /// A type that is not `Clone` has one implementation, which is found. A type that is has two, which is an error.
     trait NotClone<A> {
         fn check() {}
     }

@@ -1,4 +1,4 @@
-//! The oracle finds every kind of violation, says it in words, and does not note what it refuses.
+//! Tests of the causal oracle: it finds every kind of violation, says it in words, and does not record a refused event.
 #![cfg(feature = "alloc")]
 
 use happens_before::Dot;

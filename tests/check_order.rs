@@ -1,4 +1,5 @@
-//! The oracle for order finds every kind of violation, says it in words, and does not note what it refuses.
+//! Tests of the oracle of order: it finds every kind of violation, says it in words, and does not record a refused
+//! event.
 #![cfg(feature = "alloc")]
 
 use happens_before::Dot;
@@ -173,7 +174,7 @@ fn a_site_goes_on_from_a_snapshot_and_repeats_only_what_the_snapshot_does_not_ha
     deliver(&mut run, 1, "a2 a5").unwrap();
     run.resumed(2, 4).unwrap(); // joins late
     assert_eq!(run.complete(), Ok(()));
-    assert_eq!(words(run.resumed(2, 5)), "site 2 goes on after 5 deliveries, which nobody has made");
+    assert_eq!(words(run.resumed(2, 5)), "site 2 resumes after 5 deliveries, but no site has made that many");
     assert_eq!(words(run.resumed(3, 0)), "there is no site 3 in this run");
     assert_eq!(words(run.delivered(3, 1, &dot("a1"))), "there is no site 3 in this run");
 }

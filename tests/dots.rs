@@ -1,4 +1,4 @@
-//! Dots, ranges of dots and causal orders: the names of things, and where their ranges end.
+//! Tests of dots, ranges of dots and causal orders, with the ends of their ranges.
 
 use std::cmp::Ordering;
 

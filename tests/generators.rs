@@ -1,4 +1,4 @@
-//! The generators for users' own tests give valid values, of every kind, and shrink to valid ones.
+//! Tests of the generators for users' tests: they give valid values of every kind, and shrink to valid ones.
 #![cfg(all(feature = "arbitrary", feature = "quickcheck"))]
 
 use arbitrary::Unstructured;

@@ -1,4 +1,4 @@
-//! What is linearizable and what is not: callers coalesced into one request are, a block fetched ahead is not.
+//! Tests of linearizability: callers coalesced into one request are linearizable, a block fetched ahead is not.
 #![cfg(any(all(target_has_atomic = "64", not(happens_before_without_atomics)), feature = "portable-atomic"))]
 
 use std::collections::VecDeque;
@@ -36,8 +36,8 @@ struct Call {
     number: u64,
 }
 
-/// Counts the pairs of calls of which one ended before the other began and yet has the higher number. Numbers that
-/// are unique are linearizable as a counter's if and only if there is none.
+/// Counts the contradictions: pairs in which one call ended before the other began, yet has the higher number. Unique
+/// numbers are linearizable as those of a counter if and only if there is no such pair.
 fn contradictions(calls: &[Call]) -> usize {
     let after = |x: &Call| calls.iter().filter(|y| x.end < y.begin && x.number > y.number).count();
     calls.iter().map(after).sum()
@@ -60,7 +60,7 @@ fn in_the_same_run_an_answer_from_coalesced_callers_is_numbered_above_its_questi
     let counter = AtomicCounter::new();
     let (mut a, mut b) = (Coalescing::new(NonZeroU64::MAX), Coalescing::new(NonZeroU64::MAX));
 
-    // A has a request under way whose numbers are taken but not yet here: the closest it comes to holding some.
+    // A has a request under way: its numbers are taken but have not arrived. A comes no closer to holding numbers.
     let _earlier = a.join(ONE).unwrap();
     let slow = a.poll_request().unwrap();
     let first_of_slow = counter.increment_and_get(slow.n()).unwrap();
@@ -93,7 +93,7 @@ impl Random {
     }
 }
 
-/// One node of the simulation: its front, its callers, and what it has on the wire.
+/// One node of the simulation: its front, its callers, and its requests on the wire.
 struct Node {
     front: Coalescing,
     callers: Vec<(u64, u64, Ticket)>,
@@ -112,7 +112,7 @@ struct Seen {
     refused: u64,
 }
 
-/// Three nodes whose callers come and go, on a network that delays, loses and reorders requests and answers.
+/// Runs three nodes with callers that come and go, on a network that delays, loses and reorders requests and answers.
 fn coalesced_run(seed: u64) -> Seen {
     let random = &mut Random(seed);
     let counter = AtomicCounter::new();
@@ -172,7 +172,7 @@ fn coalesced_run(seed: u64) -> Seen {
                 }
             }
         }
-        // Some callers look whether their numbers have come.
+        // Some callers check for their numbers.
         for (begin, n, ticket) in std::mem::take(&mut node.callers) {
             match node.front.redeem(ticket) {
                 Redeemed::Waiting(ticket) => node.callers.push((begin, n, ticket)),
@@ -228,7 +228,7 @@ fn the_same_check_finds_contradictions_in_blocks_fetched_ahead() {
 
 #[test]
 fn threads_on_one_counter_are_linearizable() {
-    // Time is what the threads can agree on: a counter of their own, read before and after each call.
+    // The threads share a clock: another counter, read before and after each call.
     let time = std::sync::atomic::AtomicUsize::new(0);
     let counter = AtomicCounter::new();
     let calls: Vec<Call> = std::thread::scope(|scope| {

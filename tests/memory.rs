@@ -1,5 +1,5 @@
-//! How much memory the decoders take: in proportion to the bytes that came in and to the entries that the reader
-//! accepted, whatever the bytes are. The table in the docs of `codec` has these figures.
+//! Tests of the memory that decoders take: for any bytes, it is in proportion to the bytes received and to the entries
+//! that the reader accepted. The table in the docs of `codec` has these figures.
 
 #![cfg(feature = "alloc")]
 
@@ -26,7 +26,7 @@ fn count(bytes: isize) {
     HELD.set((held, HELD.get().1.max(held)));
 }
 
-// Safe: everything is passed on to the system's allocator as it is.
+// Safe: every call is passed on unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
@@ -39,7 +39,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // As if the bytes were always moved: for a moment there are both.
+        // Counts as if the bytes were always moved: for a moment both copies exist.
         count(size as isize);
         count(-(layout.size() as isize));
         unsafe { System.realloc(pointer, layout, size) }
@@ -49,7 +49,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Runs `work`; returns its result, the bytes that it left, and the most that there were meanwhile.
+/// Runs `work`; returns its result, the bytes still allocated afterwards, and the most that were allocated meanwhile.
 fn measure<T>(work: impl FnOnce() -> T) -> (T, usize, usize) {
     let before = HELD.get().0;
     HELD.set((before, before));
@@ -58,7 +58,7 @@ fn measure<T>(work: impl FnOnce() -> T) -> (T, usize, usize) {
     (result, usize::try_from(held - before).unwrap(), usize::try_from(most - before).unwrap())
 }
 
-/// The most bytes held, and at the peak, for each byte that came in and each entry drawn from the budget.
+/// The most bytes for each byte of input and each entry taken from the budget: held afterwards, and at the peak.
 #[derive(Debug, Default)]
 struct Factors {
     held: f64,
@@ -72,11 +72,11 @@ impl Factors {
         for limit in [0, 10, 1_000, Reader::DEFAULT_ENTRIES + bytes.len(), usize::MAX] {
             let mut reader = Reader::with_limit(bytes, limit);
             let (value, held, peak) = measure(|| decode(&mut reader));
-            // What is refused leaves nothing.
+            // A refused input leaves nothing allocated.
             assert!(value.is_some() || held == 0, "{held} bytes after an error");
-            // More than 64 entries for each byte are no more than a claim.
+            // More than 64 entries for each byte are a mere claim.
             let drawn = (limit - reader.entries_left()).min(64 * bytes.len());
-            // Few entries, or what is claimed for a moment, is not what fills the memory.
+            // A few entries, or a short-lived claim, do not fill the memory.
             let allowance = 1_024;
             let units = (bytes.len() + drawn).max(1) as f64;
             self.held = self.held.max(held.saturating_sub(allowance) as f64 / units);
@@ -99,7 +99,7 @@ fn encoded(value: &impl Encode) -> Vec<u8> {
     bytes
 }
 
-/// Bytes, cut at several places, and with others in places of a few.
+/// Returns the bytes, cut at several places, and with some bytes changed.
 fn damaged(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut all = vec![bytes.to_vec()];
     for part in 1..=3 {
@@ -116,7 +116,7 @@ fn damaged(bytes: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
-/// A number that claims so many of something, and then little or nothing of it.
+/// Returns inputs that claim a number of items, followed by few of them or none.
 fn claims() -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for exponent in [7, 16, 20, 54] {
@@ -132,7 +132,7 @@ fn claims() -> Vec<Vec<u8>> {
     all
 }
 
-/// Vectors whose entries take as few bytes as can be, or as much memory.
+/// Returns vectors with entries that take the fewest bytes, or the most memory.
 fn vectors<I: DecodeId>(id: impl Fn(u64) -> I) -> Vec<Vec<u8>> {
     let vector = |count: u64, counter: fn(u64) -> u64| -> VersionVector<I> {
         (0..count).map(|n| (id(n), counter(n))).collect()
@@ -165,7 +165,7 @@ fn vectors_take_memory_in_proportion() {
     texts.assert("vector, String", 32.0, 48.0);
 }
 
-/// Contexts with holes of two bytes: all of one node, one of each node, and some of each.
+/// Returns contexts with holes of two bytes: all of one node, one of each node, and some of each.
 fn contexts<I: DecodeId>(id: impl Fn(u64) -> I) -> Vec<Vec<u8>> {
     let mut all = claims();
     // Without holes.
@@ -258,7 +258,7 @@ fn deltas_take_memory_in_proportion() {
         codec::encode_delta(&now, &base, &mut delta);
         for bytes in damaged(&delta).iter().chain(&claims()) {
             for limit in [0, 10, 1_000, Reader::DEFAULT_ENTRIES + bytes.len(), 1 << 18] {
-                // The result has a copy of the base, which the caller chose; what is raised may cost as much again.
+                // The result has a copy of the base, which the caller chose. Raising entries may cost as much again.
                 let read = measure(|| codec::decode_delta(Reader::with_limit(bytes, limit), &base).ok());
                 let (value, held, peak) = read;
                 let units = bytes.len() + limit.min(200_000) + base.len();
@@ -273,7 +273,7 @@ fn deltas_take_memory_in_proportion() {
 
 #[test]
 fn what_a_buffer_is_read_from_takes_no_more_than_its_limits_allow() {
-    // Messages that wait for one another, with as many dependencies as few bytes can name.
+    // Messages that wait for one another, with the most dependencies that few bytes can name.
     for (nodes, count) in [(64_u64, 1_000_u64), (1_024, 200)] {
         let mut bytes = vec![0, 0, 7, 0, 0];
         let mut writer = Writer::growing(&mut bytes);
@@ -309,7 +309,7 @@ fn what_a_buffer_is_read_from_takes_no_more_than_its_limits_allow() {
 
 #[test]
 fn a_packet_takes_the_memory_of_one_message_at_a_time() {
-    // Messages that none of the nodes is known to write, with as many dependencies as few bytes can name.
+    // Messages of unknown nodes, with the most dependencies that few bytes can name.
     let mut message = Vec::new();
     let dependencies = (0..250).map(|node| Dot::new(1_000 + node, 1).unwrap());
     let header = Message::new(Dot::new(9_u64, 2).unwrap(), dependencies, ()).unwrap();
@@ -374,7 +374,7 @@ fn serde_reserves_nothing_for_a_length_that_is_claimed() {
     use serde::Deserialize;
     use serde::de::value::{Error, SeqDeserializer};
 
-    /// Claims that very many follow.
+    /// A sequence that claims to be very long.
     struct Claiming<T>(T);
 
     impl<T: Iterator> Iterator for Claiming<T> {
@@ -389,7 +389,7 @@ fn serde_reserves_nothing_for_a_length_that_is_claimed() {
         }
     }
 
-    // Elements that are no pairs: the first of them is refused, after the length was believed or not.
+    // Elements that are not pairs. The first is refused, after the length was either believed or not.
     fn refused<T: for<'de> Deserialize<'de>>() -> usize {
         let claiming = SeqDeserializer::<_, Error>::new(Claiming([7_u64].into_iter()));
         let (read, held, peak) = measure(|| T::deserialize(claiming).is_err());

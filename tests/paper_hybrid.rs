@@ -1,8 +1,8 @@
 //! Kulkarni, Demirbas, Madappa, Avva, Leone, *Logical Physical Clocks and Consistent Snapshots in Globally
 //! Distributed Databases* (2014): its theorems as properties, in simulated time with drifting clocks.
 //!
-//! The paper numbers receiving as an event of its own; here that is `observe` followed by `tick`. Time is in
-//! milliseconds, as the clocks have it. A failing run prints its seed.
+//! The paper counts a receipt as a separate event; here that is `observe` followed by `tick`. Time is in milliseconds,
+//! as in the clocks. A failing run prints its seed.
 
 use happens_before::HybridClock;
 use happens_before::scalar::HybridTime;
@@ -20,7 +20,7 @@ impl Random {
     }
 }
 
-/// One event of a run: what the clock said, what the wall clock said, and every event that happened before it.
+/// One event of a run: its timestamp, its reading of the wall clock, and the events that happened before it.
 struct Event {
     node: usize,
     time: HybridTime,
@@ -31,7 +31,7 @@ struct Event {
 
 struct Simulation {
     nodes: u64,
-    /// The wall clocks of any two nodes differ by at most this, at any moment.
+    /// The bound of the difference between the wall clocks of any two nodes, at any moment.
     epsilon_ms: u64,
     /// At most one event at a node in each of its milliseconds, as the paper assumes for its last bound.
     one_event_a_ms: bool,
@@ -39,7 +39,7 @@ struct Simulation {
 }
 
 impl Simulation {
-    /// Runs 300 events: each local or the receipt of a message sent earlier, at a random node.
+    /// Runs 300 events at random nodes: each is local, or the receipt of a message sent earlier.
     fn run(&self) -> Vec<Event> {
         let random = &mut Random(self.seed);
         let mut clocks: Vec<_> = (0..self.nodes).map(|node| HybridClock::new(node, self.epsilon_ms)).collect();
@@ -50,11 +50,11 @@ impl Simulation {
         let mut events: Vec<Event> = Vec::new();
         let mut true_ms = 1_000_000;
         while events.len() < 300 {
-            // In every second run, bursts: about 30 events fall into a millisecond.
+            // Every second run has bursts: about 30 events fall into a millisecond.
             let pause = if self.seed.is_multiple_of(2) { 2 } else { 30 };
             true_ms += u64::from(random.below(pause) == 0);
             let node = random.below(self.nodes) as usize;
-            // Drift: a step in either direction, so that a wall clock runs fast, slow, stands, or goes back.
+            // Drift is a step in either direction: a wall clock runs fast, runs slow, stands still, or goes back.
             offset[node] = (offset[node] + random.below(3)).saturating_sub(1).min(self.epsilon_ms);
             let wall_ms = true_ms + offset[node];
             if self.one_event_a_ms && wall_ms <= last_wall[node] {
@@ -71,7 +71,7 @@ impl Simulation {
             if let Some(previous) = latest[node] {
                 learn(previous);
             }
-            // Every second event receives a recent message: those are the ones that are ahead.
+            // Every second event receives a recent message, since only recent messages are ahead.
             if !events.is_empty() && random.below(2) == 0 {
                 let back = 1 + random.below(events.len().min(20) as u64) as usize;
                 let source = events.len() - back;
@@ -156,7 +156,7 @@ fn theorem_3_the_time_is_the_highest_wall_clock_among_the_event_and_its_causes()
 fn corollary_1_the_time_is_within_epsilon_of_the_wall_clock() {
     let mut at_the_bound = 0;
     for (simulation, events) in Simulation::all() {
-        // A wall clock that went back is a second source of distance: the highest one of the node itself counts.
+        // A wall clock that went back is a second source of distance: the highest reading of the node itself counts.
         for (index, f) in events.iter().enumerate() {
             let own = events[..=index].iter().filter(|e| e.node == f.node).map(|e| e.wall_ms).max();
             let distance = f.time.ms() - own.unwrap();
@@ -171,7 +171,7 @@ fn corollary_1_the_time_is_within_epsilon_of_the_wall_clock() {
 fn theorem_4_a_logical_part_of_k_has_k_causes_of_the_same_millisecond_in_a_row() {
     let mut highest = 0;
     for (simulation, events) in Simulation::all() {
-        // The longest chain of events of one millisecond that ends before each event.
+        // For each event, the longest chain of events of one millisecond that ends before it.
         let mut chain: Vec<u16> = Vec::new();
         for f in &events {
             let same_ms = events.iter().zip(&f.past).zip(&chain);
@@ -203,7 +203,7 @@ fn corollary_3_the_logical_part_is_below_n_times_epsilon_plus_one() {
 
 #[test]
 fn a_node_beyond_epsilon_is_refused_and_takes_nobody_along() {
-    // The paper's section on faults: what is too far off is not let in.
+    // The paper's section on faults: a time that is too far ahead is refused.
     let mut honest = HybridClock::new(1, 25);
     let mut fast = HybridClock::new(2, 25);
     let mut refused = 0;

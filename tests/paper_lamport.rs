@@ -1,4 +1,4 @@
-//! Lamport clocks, claim by claim.
+//! Tests of Lamport clocks, one for each claim of the sources.
 //!
 //! Lamport, *Time, Clocks, and the Ordering of Events in a Distributed System* (1978); Kleppmann, *Designing
 //! Data-Intensive Applications* (2017), chapter 9, "Lamport timestamps".
@@ -9,7 +9,7 @@ use testkit::below;
 
 const MAX: u64 = LamportClock::<u8>::MAX;
 
-/// Someone who writes to nodes: it has a clock of its own that never ticks, only passes on what it has seen.
+/// A client that writes to nodes. Its clock never ticks; it only passes on the highest counter seen.
 struct Client(LamportClock<&'static str>);
 
 impl Client {
@@ -108,7 +108,7 @@ fn clock_condition_on_random_runs() {
         }
     }
 
-    // The runs are worth something, and the converse does not hold.
+    // Both cases are frequent enough, and the converse does not hold.
     let pairs = before + concurrent;
     assert_eq!(pairs, 44_950);
     assert!(before > pairs / 10 && concurrent > pairs / 10, "{before} before, {concurrent} concurrent");

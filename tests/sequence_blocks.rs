@@ -1,4 +1,4 @@
-//! Blocks: fed from a counter, issued one by one, and every number accounted for.
+//! Tests of blocks: they are fed from a counter and issued one by one, and every number is accounted for.
 
 mod sequence_support;
 
@@ -24,7 +24,7 @@ fn blocks(low_water: u64) -> Blocks {
     Blocks::new(BlocksConfig { low_water, ..BlocksConfig::default() })
 }
 
-/// The block that a refill could not use, and why.
+/// Returns the block that a refill could not use, with the kind of the refusal.
 fn refused(error: RefillError<NoAnswer>) -> (NumberRange, BlockRefusedKind) {
     match error {
         RefillError::Refused(BlockRefused { block, kind, .. }) => (block, kind),
@@ -47,7 +47,7 @@ impl std::error::Error for NoAnswer {}
 /// A counter whose faults are set by the test.
 struct Faulty {
     current: Cell<u64>,
-    /// What it really adds where n is asked for.
+    /// The amount that the counter really adds when n is asked for.
     adds: fn(u64) -> u64,
     fails: Cell<bool>,
 }
@@ -72,7 +72,7 @@ impl Counter for Faulty {
     }
 }
 
-/// What `Blocks` does, said as plainly as possible: two queues of numbers.
+/// A plain model of `Blocks`: two queues of numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Model {
     in_use: VecDeque<u64>,
@@ -229,7 +229,7 @@ fn blocks_do_what_two_queues_of_numbers_do_and_refuse_what_they_refuse() {
 
 #[test]
 fn a_block_that_is_asked_for_at_the_low_water_mark_arrives_before_this_one_is_dry() {
-    // The answer takes as long as it takes to issue 40 numbers.
+    // The answer arrives after 40 numbers were issued.
     let dry = |low_water: u64| {
         let (mut blocks, mut highest, mut due) = (blocks(low_water), 1_000, None);
         blocks.feed(0, range(1, 1_000)).expect("the first block");
@@ -309,15 +309,15 @@ fn a_clean_stop_leaves_no_gap() {
 
 #[test]
 fn a_primary_that_comes_back_after_a_failover_does_not_go_on_with_its_old_block() {
-    // Vitess: tablet A caches a block, B becomes primary and serves, A becomes primary again. In between, an
-    // operator raised the sequence, to skip numbers that were loaded from elsewhere. A's cache knows nothing of it.
+    // Vitess: tablet A caches a block, B becomes primary and serves, A becomes primary again. In between, an operator
+    // raised the sequence to skip numbers that were loaded from elsewhere. A's cache still has numbers below.
     let counter = Faulty::new(|n| n);
     let mut a = blocks(0);
     a.refill(&counter, nonzero(1_000)).expect("a sound counter");
     assert_eq!(a.issue().expect("held"), 1);
     counter.current.set(50_000); // loaded rows have the numbers up to 50,000
 
-    // Without the epoch, A would go on with 2, which a loaded row has.
+    // Without the epoch, A would continue with 2, which a loaded row has.
     assert_eq!(a.held()[0].expect("held").first(), 2);
 
     let discarded = a.start_epoch(2).expect("the lease of the second failover");
@@ -356,7 +356,7 @@ fn a_counter_that_went_back_is_caught_by_its_first_block() {
     let error = failed_over.refill(&counter, nonzero(100)).expect_err("41 was taken before");
     assert_eq!(refused(error), (range(41, 140), BlockRefusedKind::NotAbove { highest: 100 }));
 
-    // After a restart, the highest number in use is what the application knows.
+    // After a restart, the application knows the highest number in use.
     counter.current.set(40);
     let mut restarted = Blocks::new(BlocksConfig { highest: 77, ..BlocksConfig::default() });
     let error = restarted.refill(&counter, nonzero(100)).expect_err("41 is in use");
@@ -382,7 +382,7 @@ fn a_counter_that_ignores_the_size_of_a_block_is_found_out_while_nobody_else_tak
     );
     assert_eq!((blocks.remaining(), blocks.highest()), (0, 0));
 
-    // Where others take 49 numbers before it is asked where it stands, it looks like a sound one.
+    // If others take 49 numbers before its current number is read, it looks sound.
     let busy = Faulty::new(|_| 1 + 49);
     assert_eq!(
         Blocks::new(BlocksConfig::default()).refill(&busy, nonzero(50)),
@@ -390,7 +390,7 @@ fn a_counter_that_ignores_the_size_of_a_block_is_found_out_while_nobody_else_tak
         "a claim that is not made"
     );
 
-    // The other way round, a counter that adds more than was asked, only leaves gaps.
+    // In contrast, a counter that adds more than was asked only leaves gaps.
     let generous = Faulty::new(|_| 50);
     blocks.refill(&generous, nonzero(1)).expect("harmless");
     blocks.refill(&generous, nonzero(1)).expect("not low");
@@ -407,7 +407,7 @@ fn a_counter_that_fails_changes_nothing_and_numbers_at_hand_are_still_issued() {
     counter.fails.set(true);
     let error = blocks.refill(&counter, nonzero(10)).expect_err("it fails");
     assert_eq!(error, RefillError::Counter(NoAnswer));
-    assert_eq!(error.to_string(), "the counter gave no block; what is held can still be issued");
+    assert_eq!(error.to_string(), "the counter gave no block; the numbers held can still be issued");
     assert_eq!(std::error::Error::source(&error).expect("why").to_string(), "no answer");
     assert_eq!((blocks.issue().expect("held"), blocks.remaining()), (7, 3));
 
@@ -416,7 +416,7 @@ fn a_counter_that_fails_changes_nothing_and_numbers_at_hand_are_still_issued() {
     assert!(blocks.by_ref().take(5).eq([8, 9, 10, 21, 22]), "11 to 20 were spent, and are not guessed");
     assert_eq!(blocks.refill(&counter, nonzero(10)), Ok(false), "8 are left");
 
-    // A counter whose numbers go beyond all limits.
+    // A counter with numbers beyond all limits.
     counter.current.set(u64::MAX - 20);
     blocks.by_ref().for_each(drop);
     assert!(matches!(blocks.refill(&counter, nonzero(10)), Err(RefillError::WrongSize { .. })));
@@ -428,7 +428,7 @@ fn a_run_longer_than_what_is_held_leaves_everything_in_place() {
     let error = blocks.issue().expect_err("nothing yet");
     assert_eq!(
         error.to_string(),
-        "too few numbers, 0 of 1 wanted can be had at once; ask for fewer, or go on with another class, block or batch"
+        "too few numbers: 1 wanted, 0 available at once; ask for fewer, or continue with another class, block or batch"
     );
 
     blocks.feed(0, range(1, 3)).expect("empty");
@@ -480,7 +480,7 @@ fn every_number_up_to_the_limit_is_issued_and_then_the_counter_is_left_alone() {
     assert!(blocks.issue().is_err());
     assert_eq!(counter.current.get(), 12, "numbers that others may use are not spent");
 
-    // Where somebody else took the last ones, the block that shows it comes back, and its advice works.
+    // Another allocator took the last numbers. The next block is refused and returned, and the error's advice works.
     let mut late = Blocks::new(BlocksConfig { limit, ..BlocksConfig::default() });
     let error = late.refill(&counter, nonzero(4)).expect_err("13 is above 10");
     assert_eq!(

@@ -1,7 +1,7 @@
-//! For each allocator, a run in which x happened before y and yet x has the higher number.
+//! Contradictions of causality: for each allocator, a run in which x happened before y and yet x has the higher number.
 //!
-//! Causality is judged by version vectors, which see only events and messages, never the numbers; and the oracle judges
-//! what becomes of those who apply the operations in the order of their numbers.
+//! Version vectors judge causality: they see only events and messages, never the numbers. The oracle judges a site that
+//! applies the operations in the order of their numbers.
 #![cfg(feature = "alloc")]
 
 use std::convert::Infallible;
@@ -14,14 +14,14 @@ use happens_before::sequence::{
 };
 use happens_before::{CausalOrder, Dot, LamportClock, VersionVector};
 
-/// A node that numbers its operations with whatever it is given, and passes on what it has seen.
+/// A node that numbers its operations with a given allocator, and passes on the events that it has seen.
 struct Node<F> {
     name: &'static str,
     seen: VersionVector<&'static str>,
     issue: F,
 }
 
-/// An operation: its number, and what was known where it was made, itself included.
+/// An operation: its number, and the events known to its node, itself included.
 struct Operation {
     number: u64,
     past: VersionVector<&'static str>,
@@ -42,7 +42,7 @@ impl<F: FnMut() -> u64> Node<F> {
     }
 }
 
-/// Lets `busy` make some operations and `idle` answer the last one; returns that and the answer.
+/// Lets `busy` make some operations and `idle` answer the last one. Returns the last operation and the answer.
 fn answer(busy: impl FnMut() -> u64, idle: impl FnMut() -> u64) -> (Operation, Operation) {
     let (mut busy, mut idle) = (Node::new("busy", busy), Node::new("idle", idle));
     for _ in 0..999 {
@@ -54,7 +54,7 @@ fn answer(busy: impl FnMut() -> u64, idle: impl FnMut() -> u64) -> (Operation, O
     (x, y)
 }
 
-/// The two operations, applied in the order of their numbers, before the eyes of the oracle.
+/// Applies the two operations in the order of their numbers; the oracle judges.
 fn apply_by_number(x: &Operation, y: &Operation) -> Result<(), CausalViolation<&'static str>> {
     let [x_dot, y_dot] = ["busy", "idle"].map(|node| Dot::new(node, 1).expect("not 0"));
     let mut run = CausalRun::new(1);
@@ -65,7 +65,7 @@ fn apply_by_number(x: &Operation, y: &Operation) -> Result<(), CausalViolation<&
     applied.iter().try_for_each(|(_, dot)| run.delivered(0, dot))
 }
 
-/// The point of this file: x happened before y, and the numbers say the contrary.
+/// The point of this file: x happened before y, but the numbers say the contrary.
 fn assert_contradiction((x, y): (Operation, Operation)) {
     assert_eq!(x.past.compare(&y.past), CausalOrder::Before, "y was made by who had seen x");
     assert!(x.number > y.number, "x has {}, y has {}", x.number, y.number);
@@ -132,7 +132,7 @@ fn time_of_day_ids_contradict_causality_where_one_clock_is_behind() {
         let config = SnowflakeConfig { layout: SnowflakeLayout::SNOWFLAKE, node, origin_ms: 0, ahead_ms: 0 };
         Snowflake::new(config).expect("a valid configuration")
     });
-    // The message takes 4 ms, and the answering node's clock is 5 ms behind.
+    // The message takes 4 ms, and the answering node's clock is 5 ms slow.
     let (x, y) =
         answer(|| busy.issue(1_000).expect("the clock stands"), || idle.issue(999).expect("the first"));
     assert_contradiction((x, y));

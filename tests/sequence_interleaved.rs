@@ -1,4 +1,4 @@
-//! Interleaved numbers: what is live always partitions the numbers not yet issued.
+//! Tests of interleaved numbers: the live classes always partition the numbers not yet issued.
 
 mod sequence_support;
 
@@ -23,7 +23,7 @@ fn restore(saved: [u64; 3]) -> Interleaved {
     Interleaved::resume(saved).expect("a state that was saved")
 }
 
-/// The numbers of a class, by the definition of a class and nothing else.
+/// The numbers of a class, by its definition alone.
 fn numbers([next, step, last]: [u64; 3]) -> impl Iterator<Item = u64> {
     (next..=last).step_by(step as usize)
 }
@@ -108,7 +108,7 @@ fn every_reachable_deal_of_small_ranges_partitions_what_is_not_issued() {
                             assert_eq!(merged.internal_validate(), Ok(()));
                             assert_eq!(merged.step() * 2, class[1]);
                             rest.push(merged.save());
-                            // Above everything that either has issued, which is at most its next minus its step.
+                            // Above everything that either has issued: at most its next number minus its step.
                             assert!(merged.save()[0] + class[1] > class[0].max(other[0]));
                             if let Some(behind) = behind {
                                 remainders += 1;
@@ -184,14 +184,14 @@ fn random_splits_and_merges_over_64_nodes_neither_repeat_nor_lose_a_number() {
         let at = random.below(nodes.len());
         let class = random.below(nodes[at].len());
         match random.below(40) {
-            // A node joins, at another's cost.
+            // A node joins by splitting another's class.
             0 | 5..=7 if nodes.len() < 64 => {
                 if let Ok(given) = nodes[at][class].split() {
                     nodes.push(vec![given]);
                     splits += 1;
                 }
             }
-            // A node leaves: what has a sibling somewhere is merged with it, the rest is taken over as it is.
+            // A node leaves: a class with a sibling elsewhere is merged with it; another node takes over the rest.
             1 if nodes.len() > 1 => {
                 let heir = random.below(nodes.len() - 1);
                 for mut leaving in nodes.swap_remove(at) {
@@ -215,7 +215,7 @@ fn random_splits_and_merges_over_64_nodes_neither_repeat_nor_lose_a_number() {
                     }
                     nodes[heir].push(leaving);
                 }
-                // Whoever lost its class to a merge has left too, or splits again.
+                // A node that lost its class to a merge has left too, or splits again.
                 nodes.retain(|owned| !owned.is_empty());
             }
             // A restart.
@@ -228,7 +228,7 @@ fn random_splits_and_merges_over_64_nodes_neither_repeat_nor_lose_a_number() {
                     });
                 }
             }
-            // A restart behind a durable bound: those skipped count as issued.
+            // A restart with a durable bound: the skipped numbers count as issued.
             4 => {
                 let before = nodes[at][class].save();
                 let bound = before[0] + random.below(20) as u64;
@@ -279,7 +279,7 @@ fn sixty_four_nodes_that_join_one_by_one_each_cost_one_split() {
 
 #[test]
 fn who_goes_on_with_another_class_where_one_ends_repeats_nothing() {
-    // What a merge leaves behind, and a range, end below numbers of the class that they come from: with a higher limit
+    // The remainder of a merge, and a range, end below numbers of the class that they come from. With a higher limit
     // they would issue those too.
     let mut a = Interleaved::new(1, 1).expect("all");
     let mut b = a.split().expect("far from the end");
@@ -301,7 +301,7 @@ fn who_goes_on_with_another_class_where_one_ends_repeats_nothing() {
 
 #[test]
 fn changing_the_step_of_a_running_cluster_repeats_numbers_where_a_split_does_not() {
-    // As Galera does it: every node goes on from the next number of its new class above its own last one.
+    // Galera's way: every node continues with the next number of its new class above its own last number.
     let mut by_three: Vec<u64> = Vec::new();
     let progress = [4, 1, 2]; // nodes progress unevenly
     for (k, count) in (1..).zip(progress) {
@@ -410,7 +410,7 @@ fn the_last_number_is_the_highest_of_the_class_within_the_limit() {
     let error = top.split().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "too few numbers, 0 of 3 wanted can be had at once; ask for fewer, or go on with another class, block or batch"
+        "too few numbers: 3 wanted, 0 available at once; ask for fewer, or continue with another class, block or batch"
     );
     assert!(matches!(error, TooFewNumbers { wanted: 3, available: 0, .. }));
 
@@ -428,14 +428,15 @@ fn classes_that_are_not_siblings_come_back_with_the_reason() {
     assert_eq!(
         error.to_string(),
         format!(
-            "the classes 1 by 3 up to {} and 2 by 3 up to {} are not siblings; merge each with its own, or keep both",
+            "the classes 1 by 3 up to {} and 2 by 3 up to {} are not siblings; merge each with its own \
+             sibling, or keep both",
             last + 1,
             last - 1
         )
     );
     assert_eq!((error.left.save()[0], error.right.save()[0]), (1, 2));
 
-    // Siblings but for the limit: merged, they would claim numbers that somebody else may hold.
+    // Siblings except for the limit: the merged class would claim numbers that another owner may hold.
     let short = restore([1, 2, 7]);
     let long = restore([2, 2, 1_000]);
     assert!(short.merge(long).is_err());

@@ -1,4 +1,4 @@
-//! The limit of every allocator is respected, and numbers up to it arrive whole.
+//! Tests of limits: every allocator respects its limit, and numbers up to it arrive whole.
 
 use std::convert::Infallible;
 use std::num::NonZeroU64;
@@ -23,13 +23,13 @@ impl Store for InMemory {
     }
 }
 
-/// What is left of a number after a reader whose numbers are 64-bit floats has passed it on, as JavaScript does.
+/// Returns a number after a reader has passed it on as a 64-bit float, as JavaScript does.
 fn through_javascript(number: u64) -> u64 {
     let text = serde_json::to_string(&number).expect("a number");
     serde_json::from_str::<f64>(&text).expect("a number") as u64
 }
 
-/// The last numbers below `limit` that each allocator issues until it says that it is exhausted.
+/// The last numbers up to `limit` that each allocator issues before it is exhausted.
 fn last_numbers(limit: Limit) -> [Vec<u64>; 3] {
     let start = limit.get() - 3;
     let mut class = Interleaved::with_limit(1, 1, limit).expect("1 of 1");
@@ -67,7 +67,7 @@ fn numbers_within_the_json_limit_pass_through_javascript_and_those_above_do_not(
     for issued in last_numbers(Limit::JSON) {
         assert!(issued.iter().all(|&number| through_javascript(number) == number));
     }
-    // What happens without the limit: two rows, one key.
+    // Without the limit, two rows get one key.
     let mut class = Interleaved::new(1, 1).expect("1 of 1");
     class.skip_past(Limit::JSON.get());
     let (x, y) = (class.issue().expect("far from the end"), class.issue().expect("far from the end"));

@@ -1,4 +1,4 @@
-//! A durable bound ahead of use: restarts, failing stores, and stores that are not what they were.
+//! Tests of a durable bound ahead of use: restarts, failing stores, and stores that were changed by others.
 
 use std::num::NonZeroU64;
 
@@ -9,7 +9,7 @@ fn nonzero(n: u64) -> NonZeroU64 {
     NonZeroU64::new(n).expect("not zero")
 }
 
-/// What a store that fails says.
+/// The error of a store that fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct DiskFull;
 
@@ -21,14 +21,14 @@ impl std::fmt::Display for DiskFull {
 
 impl std::error::Error for DiskFull {}
 
-/// How the next operation goes.
+/// The fate of the next operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Fate {
     #[default]
     Good,
     ReadFails,
     WriteFails,
-    /// The number arrives, and the answer does not.
+    /// The number arrives, but the answer does not.
     WriteFailsButLands,
 }
 
@@ -55,7 +55,7 @@ impl Store for Memory {
     }
 }
 
-/// Opens over a store of which the test keeps hold, so as to tamper with it.
+/// A store that the test keeps, to tamper with it.
 struct Shared<'a>(&'a std::cell::RefCell<Memory>);
 
 impl Store for Shared<'_> {
@@ -88,7 +88,7 @@ fn a_write_covers_as_many_numbers_as_are_reserved_ahead() {
 
 #[test]
 fn every_mix_of_failing_stores_and_restarts_issues_no_number_twice() {
-    // Every word of six letters over eight things that can happen, each with bounds of 1 and of 2.
+    // Every word of six letters over eight possible events, each with bounds of 1 and of 2.
     let fates = [Fate::Good, Fate::ReadFails, Fate::WriteFails, Fate::WriteFailsButLands];
     let (mut issued, mut refused, mut restarts) = (0, 0, 0);
     for ahead in [1, 2] {
@@ -100,7 +100,7 @@ fn every_mix_of_failing_stores_and_restarts_issues_no_number_twice() {
                 store.borrow_mut().fate = fates[letter as usize % 4];
                 if letter >= 4 {
                     restarts += 1;
-                    // Also while the store fails: then the old process goes on.
+                    // A restart may also meet a failing store: then the old process continues.
                     if let Ok(restarted) = ReserveAhead::resume(Shared(&store), nonzero(ahead)) {
                         numbers = restarted;
                     }
@@ -151,7 +151,7 @@ fn a_failed_write_changes_nothing_and_the_next_call_tries_again() {
     assert_eq!(error.to_string(), "the store failed, so no number was issued; call again later");
     assert_eq!(std::error::Error::source(&error).expect("why").to_string(), "disk full");
 
-    // The last writes have landed all the same: as after a restart, the numbers go on above them.
+    // The last writes have landed after all: as after a restart, the numbers continue above them.
     store.borrow_mut().fate = Fate::Good;
     let landed = store.borrow().number;
     assert_eq!(numbers.issue(), Ok(landed + 1));
@@ -178,7 +178,7 @@ fn a_store_that_went_back_or_that_somebody_else_uses_stops_the_numbers() {
     assert!(std::error::Error::source(&error).is_none());
     assert_eq!((numbers.bound(), numbers.remaining(), store.borrow().number), (2, Limit::MAX.get() - 2, 0));
 
-    // Two processes over one file: the first to find out stops.
+    // Two processes over one file: the first to notice stops.
     store.borrow_mut().number = 2;
     let mut second = ReserveAhead::resume(Shared(&store), nonzero(2)).expect("nothing tells that it is shared");
     assert_eq!(second.issue(), Ok(3));
@@ -193,7 +193,7 @@ fn two_owners_by_mistake_repeat_nothing_whichever_writes_fail() {
     let fates = [Fate::Good, Fate::WriteFails, Fate::WriteFailsButLands];
     let (mut issued, mut moved) = (0, 0);
     for ahead in [1, 2] {
-        // Each letter: how the store fares, who goes on, and whether it issues, observes or restarts.
+        // Each letter: the fate of the store, the process that acts, and its action: issue, observe or restart.
         for word in 0..18_u32.pow(4) {
             let store = std::cell::RefCell::new(Memory::default());
             let resume = || ReserveAhead::resume(Shared(&store), nonzero(ahead)).expect("readable");
@@ -233,7 +233,7 @@ fn at_the_limit_a_write_that_failed_and_arrived_leaves_nothing() {
         let error = numbers.issue_range(nonzero(n)).expect_err("as a restart would");
         assert!(matches!(error, ReserveError::TooFewNumbers(TooFewNumbers { available: 0, .. })), "{error}");
     }
-    // The advice.
+    // The error's advice works.
     let mut raised = ReserveAhead::resume(Shared(&store), nonzero(10)).expect("readable");
     assert_eq!(raised.issue(), Ok(11));
 }
@@ -294,14 +294,15 @@ fn nothing_is_issued_observed_or_reserved_above_the_limit() {
         assert!(matches!(error, ReserveError::TooFewNumbers(TooFewNumbers { wanted: 1, available: 0, .. })));
         assert_eq!(
             error.to_string(),
-            "too few numbers are left up to the limit, 0 of 1 wanted; raise it if every reader can take that"
+            "too few numbers are left up to the limit: 1 wanted, 0 left; raise it if every reader can handle \
+             higher numbers"
         );
     }
     numbers.observe(25).expect("issued long ago");
     assert!(numbers.issue_range(nonzero(1)).is_err());
     assert_eq!(store.writes, [10, 20, 25]);
 
-    // A restart at the end issues nothing; a bound from under a higher limit is refused.
+    // A restart at the end issues nothing; a bound made with a higher limit is refused.
     let mut numbers = ReserveAhead::resume_with_limit(&mut store, nonzero(10), limit).expect("readable");
     assert!(matches!(numbers.issue(), Err(ReserveError::TooFewNumbers(_))));
     let lower = Limit::new(24).expect("a limit");

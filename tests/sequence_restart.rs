@@ -1,8 +1,8 @@
-//! Crashes at every step, and at every step of the restart: no number is used twice.
+//! Tests with a crash at every step, and at every step of the restart: no number is used twice.
 //!
-//! A program runs in a world with a disk. Every write and every use of a number is two steps, before and after it
-//! takes effect, and the world can end at each. The program then starts again with what is on the disk. Programs
-//! that break one rule each show that the worlds are harsh enough to find it out.
+//! A program runs in a world with a disk. Every write and every use of a number is two steps, before and after it takes
+//! effect, and the world can end at each. The program then starts again with the contents of the disk. Other programs
+//! break one rule each, and show that the worlds are harsh enough to expose that.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,13 +20,13 @@ struct Crash;
 
 #[derive(Default)]
 struct World {
-    /// How many steps until the power is cut.
+    /// The number of steps until the power is cut.
     steps_left: Cell<usize>,
     disk: RefCell<BTreeMap<&'static str, Vec<u64>>>,
     used: RefCell<Vec<u64>>,
     /// A counter elsewhere, which does not crash.
     counter: Cell<u64>,
-    /// The clock, which no crash stops, and which programs may set.
+    /// The clock, which runs through crashes, and which programs may set.
     now_ms: Cell<u64>,
 }
 
@@ -69,11 +69,11 @@ impl Store for Bound<'_> {
     }
 }
 
-/// A program, which finds on the disk how far it came.
+/// A program, which reads its progress from the disk.
 type Program = fn(&World) -> Result<(), Crash>;
 
 /// Cuts the power at every step of the first life and at every step of the second one; the third runs to its end.
-/// Returns how many worlds there were, in how many of them a number was used twice, and the fewest numbers used.
+/// Returns the number of worlds, the number of those in which a number was used twice, and the fewest numbers used.
 fn worlds(program: Program) -> (usize, usize, usize) {
     let (mut worlds, mut repeats, mut fewest) = (0, 0, usize::MAX);
     for first in 0.. {
@@ -121,7 +121,7 @@ fn nonzero(n: u64) -> NonZeroU64 {
     NonZeroU64::new(n).expect("not zero")
 }
 
-/// What a store that ends with its world says.
+/// Turns an error of a store, which ends with its world, into a crash.
 fn crash<E>(_: E) -> Crash {
     Crash
 }
@@ -195,7 +195,7 @@ fn restore(saved: &[u64]) -> Result<Interleaved, Crash> {
     Interleaved::resume(saved.try_into().map_err(crash)?).ok_or(Crash)
 }
 
-/// Three numbers of the first class in `file`, each saved before it is used.
+/// Uses three numbers of the first class in `file`, each saved before its use.
 fn use_three(world: &World, file: &'static str) -> Result<(), Crash> {
     let mut record = world.read(file).ok_or(Crash)?;
     let mut class = restore(&record[..3])?;
@@ -209,7 +209,7 @@ fn use_three(world: &World, file: &'static str) -> Result<(), Crash> {
 
 #[test]
 fn a_split_that_is_saved_before_its_half_is_given_away() {
-    // The other node, which has a file of its own here, asks until it has got a class.
+    // The other node, which has a separate file here, asks until it has a class.
     fn program<const SAVE_FIRST: bool>(world: &World) -> Result<(), Crash> {
         let record = world.read("ours").unwrap_or_else(|| vec![1, 1, 1_000]);
         if world.read("theirs").is_none() {
@@ -237,16 +237,16 @@ fn a_split_that_is_saved_before_its_half_is_given_away() {
     assert_found_out(program::<false>);
 }
 
-/// What the two nodes of a hand-over have on their disks, and what is on its way between them.
+/// The state of a hand-over: the disks of its nodes, and the messages on their way.
 ///
-/// Each step below reads and writes one node's disk, in one write, and the network; so a crash between any two steps
-/// changes nothing, and one within a step is a message that was not sent.
+/// Each step below uses one node's disk, with one write, and the network. So a crash between two steps changes nothing,
+/// and a crash within a step is a message that was not sent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct HandOver {
     /// The sender's class, and the half that it has not forgotten yet.
     sender: [u64; 3],
     half: Option<[u64; 3]>,
-    /// What each of two receivers owns, and whether it remembers that it has taken hand-over 1.
+    /// For each of two receivers, the class that it owns, and its record of having accepted hand-over 1.
     receivers: [(Option<[u64; 3]>, bool); 2],
     /// Halves sent to each, and acknowledgements. A message once sent may arrive any number of times, or never.
     sent: [bool; 2],
@@ -254,7 +254,7 @@ struct HandOver {
     used: Vec<u64>,
 }
 
-/// Which rule is broken.
+/// The rule that a program breaks.
 #[derive(Clone, Copy, PartialEq)]
 enum Breaks {
     Nothing,
@@ -279,7 +279,7 @@ impl HandOver {
         }
     }
 
-    /// All that can happen next.
+    /// Returns all possible next states.
     fn next(&self, breaks: Breaks) -> Vec<Self> {
         let mut all = Vec::new();
         let mut then = |step: &dyn Fn(&mut Self)| {
@@ -287,7 +287,7 @@ impl HandOver {
             step(&mut next);
             all.push(next);
         };
-        // The sender sends what it has not forgotten: it cannot see whether it has arrived.
+        // The sender sends a half that it has not forgotten, since it cannot see whether that has arrived.
         for to in if breaks == Breaks::SendsToAnother { 0..2 } else { 0..1 } {
             then(&|next| {
                 next.sent[to] |= next.half.is_some();
@@ -322,7 +322,7 @@ impl HandOver {
         all
     }
 
-    /// Whether a number is lost to everyone: used by nobody, and on nobody's disk.
+    /// Returns whether a number is lost for good: unused, and on no disk.
     fn has_lost(&self) -> bool {
         let disks = [Some(self.sender), self.half, self.receivers[0].0, self.receivers[1].0];
         let live = disks.into_iter().flatten().flat_map(|class| Interleaved::resume(class).expect("saved"));
@@ -340,7 +340,7 @@ fn issue_saved(class: &mut [u64; 3]) -> Option<u64> {
 
 #[test]
 fn a_half_is_handed_over_by_a_sender_that_cannot_see_whether_it_arrived() {
-    // Every state that can be reached, however often messages are lost or repeated and nodes restart.
+    // Every reachable state, with any number of lost or repeated messages and of restarts.
     let explore = |breaks| {
         let (mut todo, mut seen) = (vec![HandOver::begin()], BTreeSet::new());
         let (mut repeats, mut losses, mut complete) = (0, 0, 0);
@@ -371,7 +371,7 @@ fn a_half_is_handed_over_by_a_sender_that_cannot_see_whether_it_arrived() {
 #[test]
 fn what_a_merge_left_behind_is_below_the_bound_and_is_saved_by_itself() {
     fn program<const SAVES_REMAINDER: bool>(world: &World) -> Result<(), Crash> {
-        // Merged before the first life: 7, 8, ... and what lagged behind, 1, 3 and 5.
+        // Merged before the first life: 7, 8, ... and the remainder 1, 3 and 5.
         let mut guard = ReserveAhead::resume(Bound(world), nonzero(10)).map_err(crash)?;
         let mut merged = restore(&[7, 1, 1_000])?;
         merged.skip_past(guard.bound());
@@ -393,7 +393,7 @@ fn what_a_merge_left_behind_is_below_the_bound_and_is_saved_by_itself() {
         Ok(())
     }
     assert_never_twice(program::<true>, 3);
-    // Skipped like the rest, nothing repeats either, but what was left is given up.
+    // If the remainder is skipped like the rest, nothing repeats either, but its numbers are given up.
     assert_eq!(worlds(program::<false>).1, 0);
     let used = |program: Program| {
         let world = World::default();
@@ -431,11 +431,11 @@ fn a_class_that_is_forgotten_before_it_is_handed_over_and_merged() {
                         world.write("theirs", &[])?;
                     }
                 }
-                // It was merged already, and is not forgotten yet.
+                // The class was merged already, but is not forgotten yet.
                 Err(_) => world.write("theirs", &[])?,
             }
         }
-        // After the merge, `ours` has two classes: first what lagged behind, if anything, then the merged one.
+        // After the merge, `ours` has two classes: first the remainder, if there is one, then the merged class.
         let record = world.read("ours").ok_or(Crash)?;
         match record[..] {
             [next, _, last, ..] if next <= last => use_three(world, "ours"),
@@ -446,12 +446,12 @@ fn a_class_that_is_forgotten_before_it_is_handed_over_and_merged() {
             _ => use_three(world, "ours"),
         }
     }
-    // Between the two writes, the class that is handed over is lost.
+    // Between the two writes, the class in transit is lost.
     assert_never_twice(program::<true>, 6);
     assert_found_out(program::<false>);
 }
 
-/// The counter of a world, whose answer may get lost.
+/// The counter of a world; its answers may get lost.
 struct Remote<'a>(&'a World);
 
 impl Counter for Remote<'_> {
@@ -504,7 +504,7 @@ fn an_atomic_counter_behind_a_bound_whose_takers_overtake_each_other() {
         for _ in 0..2 {
             let early = counter.increment_and_get(NonZeroU64::MIN).map_err(crash)?;
             let late = counter.increment_and_get(nonzero(2)).map_err(crash)?;
-            // The thread that took the later ones comes first.
+            // The thread that took the later numbers comes first.
             for last in [late + 1, early] {
                 if OBSERVES {
                     guard.observe(last).map_err(crash)?;
@@ -520,7 +520,7 @@ fn an_atomic_counter_behind_a_bound_whose_takers_overtake_each_other() {
     assert_found_out(program::<false>);
 }
 
-/// Issues 6 ids a life, a millisecond apart; at each start somebody has set the clock back by 4 ms.
+/// Issues 6 ids a life, a millisecond apart. Before each start the clock was set back by 4 ms.
 fn use_six_ids(
     world: &World,
     mut clock: Snowflake,
@@ -569,7 +569,7 @@ fn a_wall_clock_without_a_store_that_waits_at_its_start() {
         clock.skip_past(world.now_ms.get() + WAITS_FOR).map_err(crash)?;
         use_six_ids(world, clock, |_| Ok(()))
     }
-    // `ahead_ms`, and by how much the clock may go back.
+    // `ahead_ms`, and the most that the clock may go back.
     assert_never_twice(program::<{ 2 + 4 }>, 6);
     assert_found_out(program::<0>);
 }

@@ -1,4 +1,4 @@
-//! Time-of-day ids: clocks that go back, bursts, restarts, and the end of time.
+//! Tests of time-of-day ids: clocks that go back, bursts, restarts, and the end of the layout.
 
 mod sequence_support;
 
@@ -20,7 +20,7 @@ fn clock(layout: SnowflakeLayout, node: u64, origin_ms: u64, ahead_ms: u64) -> S
     Snowflake::new(SnowflakeConfig { layout, node, origin_ms, ahead_ms }).expect("a valid configuration")
 }
 
-/// What `Snowflake` does, said as plainly as possible: try each id after the last one, in order.
+/// A plain model of `Snowflake`: it tries each id after the last one, in order.
 struct Model {
     /// (millisecond since the origin, sequence) of the last id.
     last: (u64, u64),
@@ -30,7 +30,8 @@ struct Model {
 }
 
 impl Model {
-    /// The first `n` ids in a row, from the clock's millisecond on and after the last id; or why not.
+    /// Issues the first `n` ids in a row that lie after the last id, from the clock's millisecond on; or returns the
+    /// reason for a refusal.
     fn issue(&mut self, now_ms: u64, n: u64) -> Result<(u64, u64), &'static str> {
         if n > self.layout.highest_sequence() + 1 {
             return Err("range too long");
@@ -69,7 +70,7 @@ fn every_short_history_of_a_tiny_clock_is_what_the_plain_rules_say() {
         [(0, 0, 0, 2), (0, 3, 2, 2), (1, 0, 0, 3), (1, 0, 1, 2), (1, 2, 1, 2), (2, 1, 3, 3), (1, 2, 100, 2)]
     {
         let layout = layout(3, 1, sequence_bits);
-        // Each letter: what the clock reads, and one id or a range is wanted.
+        // Each letter: the reading of the clock, and whether one id or a range is wanted.
         let readings = [0, 1, 2, 4, 5, 9, 10];
         for word in 0..14_usize.pow(4) {
             let mut clock = clock(layout, 1, origin_ms, ahead_ms);
@@ -96,7 +97,7 @@ fn every_short_history_of_a_tiny_clock_is_what_the_plain_rules_say() {
                         let (at, expected) = match error {
                             SnowflakeError::ClockBehind { now_ms: now, retry_at_ms } => {
                                 assert!(now == now_ms && retry_at_ms > now);
-                                // Exactly then it works: not a millisecond earlier.
+                                // It works exactly at that time, and not a millisecond earlier.
                                 let mut probe = Model { last: model.last, layout, origin_ms, ahead_ms };
                                 assert!(probe.issue(retry_at_ms - 1, n).is_err());
                                 assert!(probe.issue(retry_at_ms, n).is_ok());
@@ -138,7 +139,7 @@ fn every_short_history_of_a_tiny_clock_is_what_the_plain_rules_say() {
 
 #[test]
 fn a_clock_that_goes_back_repeats_no_id_where_a_plain_generator_does() {
-    // What many generators do: the sequence starts at 0 whenever the millisecond is another one.
+    // The way of many generators: the sequence starts at 0 whenever the millisecond has changed.
     let layout = SnowflakeLayout::SNOWFLAKE;
     let mut plain_last = None;
     let mut sequence = 0;
@@ -277,12 +278,18 @@ fn no_id_is_0_and_none_is_above_the_layout() {
     let mut first = clock(tiny, 0, 0, 0);
     assert_eq!((first.issue(0), first.issue(1), first.issue(1)), (Ok(1), Ok(2), Ok(3)));
     for (now_ms, advice) in [
-        (0, "the layout's last millisecond has 0 of 1 ids wanted; take a new layout or a later origin"),
-        (1, "the layout's last millisecond has 0 of 1 ids wanted; take a new layout or a later origin"),
+        (
+            0,
+            "the layout's last millisecond has only 0 of the 1 ids wanted; choose a new layout or a later origin",
+        ),
+        (
+            1,
+            "the layout's last millisecond has only 0 of the 1 ids wanted; choose a new layout or a later origin",
+        ),
         (
             2,
-            "2 ms is after 1 ms, the layout's last; set the clock right, or, if it is, take a new layout or a later \
-             origin",
+            "2 ms is after 1 ms, the layout's last; set the clock right or, if it is right, choose a new layout or a \
+             later origin",
         ),
     ] {
         let error = first.issue(now_ms).expect_err("exhausted");
@@ -293,7 +300,7 @@ fn no_id_is_0_and_none_is_above_the_layout() {
     assert_eq!(error.to_string(), "a millisecond has only 2 ids; ask for shorter ranges");
     assert_eq!(first.issue_range(1, nonzero(u64::MAX)), Err(error));
 
-    // All the 63 bits there are, in three ways.
+    // All 63 bits in one part, in three ways.
     for (ms_bits, node_bits, sequence_bits) in [(63, 0, 0), (1, 62, 0), (1, 0, 62)] {
         let widest = layout(ms_bits, node_bits, sequence_bits);
         assert_eq!(widest.highest_id(), Limit::MAX.get());

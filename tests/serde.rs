@@ -1,4 +1,4 @@
-//! Serde: every value has one form, and comes back from it; every other form is refused.
+//! Tests of serde: every value has one form and is read back from it; every other form is refused.
 #![cfg(all(feature = "serde", feature = "alloc"))]
 
 use happens_before::node::DotRange;

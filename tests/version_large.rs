@@ -1,5 +1,5 @@
-//! Large version vectors: entries that are added one by one wait outside the arrays; nothing of that must show, except
-//! in the time that it takes.
+//! Tests of large version vectors. Entries that are added one by one wait outside the arrays, which must not show
+//! except in the time.
 
 #![cfg(feature = "alloc")]
 
@@ -67,7 +67,7 @@ fn every_operation_sees_recent_entries() {
             assert_eq!(x.get(&node), get_x(&node));
         }
 
-        // Vectors that share nearly everything, so that they are not always concurrent.
+        // These vectors share nearly everything, so that they are not always concurrent.
         let mut z = x.clone();
         let mut model_z = model_x.clone();
         for _ in 0..1 + round % 3 {
@@ -115,11 +115,11 @@ fn every_operation_sees_recent_entries() {
 }
 
 thread_local! {
-    /// How many ids have been looked at.
+    /// The number of ids read.
     static READ: Cell<usize> = const { Cell::new(0) };
 }
 
-/// An id that counts how often one is compared.
+/// An id that counts comparisons.
 #[derive(Clone, Debug)]
 struct Read(u32);
 
@@ -144,7 +144,7 @@ impl Ord for Read {
     }
 }
 
-/// Runs something; returns how many ids it looked at.
+/// Runs something; returns the number of ids that it read.
 fn reads(run: impl FnOnce()) -> usize {
     let before = READ.get();
     run();
@@ -167,9 +167,9 @@ fn ids_that_were_found_to_be_the_same_are_not_read_again() {
         assert_eq!(reads(|| copy.meet(&y)), 0);
         assert_eq!(reads(|| assert_eq!(copy, y)), 0);
 
-        // What one has found out, the others have.
+        // Once one vector knows that the ids are the same, the others do.
         assert!(reads(|| z.meet(&y)) >= all);
-        // Fewer, and not none: debug builds check that they are sorted.
+        // Fewer but not none, because debug builds check that ids are sorted.
         assert!(reads(|| z.merge(&x)) < all);
         assert_eq!(z.get(&Read(3)), 2);
 
@@ -182,7 +182,7 @@ fn ids_that_were_found_to_be_the_same_are_not_read_again() {
     }
 }
 
-/// Ids that are the beginning of others are not the same.
+/// A vector whose ids are a prefix of another's does not have the same ids.
 #[test]
 fn a_beginning_is_not_the_whole() {
     let make = |n: u32| (0..n).map(|node| (node, 1)).collect::<Vector>();
@@ -225,7 +225,7 @@ fn vectors_grow_entry_by_entry_in_any_order() {
     }
 }
 
-/// If it took time in the square of the entries, this would take minutes.
+/// With time in the square of the entries, this would take minutes.
 #[test]
 fn a_million_entries_in_the_worst_order() {
     let n = 1_000_000_u64;
@@ -248,7 +248,7 @@ fn a_million_entries_in_the_worst_order() {
     }
     assert!(descending.iter().eq((0..n).collect::<Vec<_>>().iter().map(|node| (node, 1))));
 
-    // Fewer where every merge is checked as a whole.
+    // Fewer in debug builds, which check the whole vector after every merge.
     let n = if cfg!(debug_assertions) { 3_000 } else { n };
     let mut merged = VersionVector::new();
     for node in (0..n).rev() {

@@ -1,5 +1,5 @@
-//! Version vectors, sparse and fixed, short and long: the laws of a partial order and of a lattice, and every operation
-//! against a naive model.
+//! Tests of version vectors, sparse and fixed, short and long: the laws of a partial order and of a lattice, and every
+//! operation against a naive model.
 
 #![cfg(feature = "alloc")]
 
@@ -18,7 +18,7 @@ fn vector(model: &Model) -> Vector {
     model.0.iter().map(|(&node, &counter)| (node, counter)).collect()
 }
 
-/// The entries of a vector as a model, read by iteration alone.
+/// The model of a vector, made by iteration alone.
 fn model(vector: &Vector) -> Model {
     assert_eq!(vector.internal_validate(), Ok(()));
     let entries: Vec<_> = vector.iter().map(|(&node, counter)| (node, counter)).collect();
@@ -47,11 +47,10 @@ fn hash(value: &impl Hash) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
 }
 
-// ---------------------------------------------------------------------------------------------------------
-// The laws, each tried on every vector (or pair, or triple) of 3 nodes with counters up to 2, then on random
-// ones.
+// --------------------------------------------------------------------------------------------------------- The laws.
+// Each is tried on every vector (or pair, or triple) of 3 nodes with counters up to 2, then on random ones.
 
-/// A nested loop over `$all` for each variable.
+/// Makes a nested loop over `$all` for each variable.
 macro_rules! for_each {
     ($all:expr; $x:ident => $body:expr) => { for $x in $all { $body } };
     ($all:expr; $x:ident, $($rest:ident),+ => $body:expr) => {
@@ -89,7 +88,7 @@ macro_rules! implies {
     };
 }
 
-/// The laws, of one kind of vector, made from a model.
+/// The laws for one kind of vector, made from a model.
 macro_rules! laws {
     ($kind:ident, $vector:ty, $make:expr) => {
         mod $kind {
@@ -143,7 +142,7 @@ macro_rules! laws {
             law!(meet_absorbs_merge, |x, y| meet(x, &join(x, y)) == *x);
             law!(meet_distributes_over_merge, |x, y, z| meet(x, &join(y, z)) == join(&meet(x, y), &meet(x, z)));
 
-            // What equality and difference mean.
+            // The meaning of equality and difference.
             law!(equal_vectors_have_equal_hashes, |x, y| implies!(x == y, crate::hash(x) == crate::hash(y)));
             law!(difference_is_empty_exactly_if_at_most, |x, y| (x.difference(y).count() == 0) == (x <= y));
         }
@@ -157,7 +156,8 @@ laws!(fixed_and_long, happens_before::version::FixedVector<40>, |model: &testkit
     model, 4
 ));
 
-/// The model's entries, between the same ones in every such vector: more than a block of the wide loops takes.
+/// The vector of the model's entries between further ones, the same in every such vector: longer than a block of the
+/// wide loops.
 fn long_vector(model: &Model) -> Vector {
     let padding = (0..2 * 40).map(|at| (if at % 2 == 0 { at + 100 } else { at / 2 + 20 }, 5));
     padding
@@ -165,12 +165,12 @@ fn long_vector(model: &Model) -> Vector {
         .collect()
 }
 
-/// The model's entries, the node's number being its place.
+/// The fixed vector of the model's entries; a node's number is its index.
 fn fixed(model: &Model) -> FixedVector<9> {
     spread(model, 1)
 }
 
-/// The model's entries, each at `step` times the node's number.
+/// The fixed vector of the model's entries, each at `step` times the node's number.
 fn spread<const N: usize>(model: &Model, step: usize) -> FixedVector<N> {
     let mut counters = [0; N];
     for (&node, &counter) in &model.0 {
@@ -219,7 +219,7 @@ fn assert_pair(x: &Model, y: &Model) {
     kept.0.retain(|&node, &mut counter| keeps(node, counter));
     assert_eq!(model(&retained), kept);
 
-    // However it was made, an equal vector is equal in every way: from the back, with repetitions and zeroes.
+    // Equal vectors are equal in every way, even if made from the back, with repetitions or with zeroes.
     let entries = x.0.iter().chain(&y.0).map(|(&node, &counter)| (node, counter));
     let zeroes = (0..9).map(|node| (node, 0));
     let made: Vector = entries.clone().rev().chain(zeroes).chain(entries).collect();
@@ -331,12 +331,12 @@ fn every_pair_of_small_vectors_agrees_with_the_model() {
 
 #[test]
 fn every_pair_of_id_sets_agrees_with_the_model() {
-    // Seven ids: below, at and above what lives inline, and every way in which ids interleave.
+    // Seven ids, with every way in which ids interleave: the results are below, at and above the inline length.
     let models = every_model(7, 1);
     let mut pairs = 0;
     for x in &models {
         for y in &models {
-            // Its own counter where both have the node, so that a mix-up shows.
+            // A different counter if both have the node, so that a mix-up shows.
             let y = Model(y.0.keys().map(|&node| (node, 1 + u64::from(node) % 3)).collect());
             let x = Model(x.0.keys().map(|&node| (node, 2 + u64::from(node) / 3)).collect());
             assert_pair(&x, &y);
@@ -370,8 +370,8 @@ fn random_pairs_agree_with_the_model() {
     check(property as fn(Model, Model));
 }
 
-/// Vectors with a past: what has been on the heap and is short again, what came to the end of its counters, copies of
-/// each other that went their own ways. Around as many nodes as live inline, and as the wide loops take at once.
+/// Vectors with a past: some were on the heap and are short again, some reached the highest counter, some are copies
+/// that diverged. Their lengths are around the inline length and around a block of the wide loops.
 #[test]
 fn sequences_of_operations_agree_with_the_model() {
     const COUNTERS: [u64; 6] = [1, 1, 2, u64::MAX / 2, u64::MAX - 1, u64::MAX];

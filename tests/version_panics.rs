@@ -1,5 +1,5 @@
-//! A panic of the caller's code, in the middle of an operation and caught: what is left is sound. Every call of the
-//! caller's code panics in turn: comparisons, clones and drops of ids, and closures.
+//! Tests of panics: the caller's code panics in the middle of an operation, the panic is caught, and the value is still
+//! sound. Every call of the caller's code panics in turn: comparisons, clones and drops of ids, and closures.
 
 #![cfg(feature = "alloc")]
 
@@ -13,19 +13,19 @@ use happens_before::node::DotRange;
 use happens_before::{CausalContext, CausalOrder, Dot, VersionVector};
 
 thread_local! {
-    /// How many calls of the caller's code go well before one panics; none does if there is no number.
+    /// The number of calls of the caller's code that succeed before one panics; with `None`, no call panics.
     static FUSE: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
-/// What the caller's code panics with.
+/// The payload of a panic of the caller's code.
 struct Blown;
 
-/// Called by the caller's code, wherever it is called.
+/// Counts a call of the caller's code, and panics if its turn has come.
 fn burn() {
     match FUSE.get() {
         Some(0) => {
             FUSE.set(None);
-            // Not `panic!`, which would print a message for each of very many.
+            // Not `panic!`, which would print a message for each of very many panics.
             resume_unwind(Box::new(Blown));
         }
         left => FUSE.set(left.map(|left| left - 1)),
@@ -109,7 +109,7 @@ impl Subject for CausalContext<Id> {
     }
 }
 
-/// How much of an operation may have happened when it panics.
+/// The part of an operation that may have happened when it panics.
 #[derive(Clone, Copy)]
 enum Changes {
     /// All or nothing.
@@ -118,8 +118,8 @@ enum Changes {
     Any,
 }
 
-/// Runs an operation with a panic at every `step`-th call of the caller's code, and checks what is left each time.
-/// Returns how often it panicked.
+/// Runs an operation with a panic at every `step`-th call of the caller's code, and checks the value each time. Returns
+/// the number of panics.
 fn run<S: Subject>(before: &S, step: usize, changes: Changes, operation: impl Fn(&mut S)) -> usize {
     let old = before.dots();
     let mut whole = before.clone();
@@ -145,7 +145,7 @@ fn run<S: Subject>(before: &S, step: usize, changes: Changes, operation: impl Fn
             Changes::AllOrNothing => assert!(now == old || now == new, "{subject:?} after {calls} calls"),
             Changes::Any => assert!(both.is_subset(&now) && now.is_subset(&either), "after {calls} calls"),
         }
-        // It goes on as if nothing had happened.
+        // The value works as if nothing had happened.
         operation(&mut subject);
         subject.check();
         assert!(subject.dots() == new, "{subject:?} after {calls} calls, and again");
@@ -157,7 +157,8 @@ fn vector(entries: impl IntoIterator<Item = (u32, u64)>) -> VersionVector<Id> {
     entries.into_iter().map(|(node, counter)| (Id(node), counter)).collect()
 }
 
-/// Vectors inline, on the heap, and with entries that wait outside the arrays; and how many calls lie between two panics.
+/// Vectors inline, on the heap, and with entries that wait outside the arrays; each with the number of calls between
+/// two panics.
 fn vectors() -> [(VersionVector<Id>, usize); 3] {
     let mut large = vector((0..1_100).map(|node| (2 * node, 2)));
     for node in (1..120).step_by(2) {
@@ -176,7 +177,7 @@ fn vectors_are_sound_after_a_panic_in_any_operation() {
             panics += run(&x, step, Changes::AllOrNothing, |x| {
                 x.remove(&Id(node));
             });
-            // Once more is one more, unlike all others.
+            // A further increment adds one; any other operation changes nothing when repeated.
             let next = dot(x.get(&Id(node)) + 1);
             panics += run(&x, step, Changes::AllOrNothing, |x| {
                 if !x.contains(&next) {

@@ -1,4 +1,4 @@
-//! Any bytes, handed to every decoder: an error within them, or the one value that has these bytes.
+//! Any bytes, passed to every decoder: the result is an error within them, or the one value that has these bytes.
 
 #![no_main]
 
@@ -37,7 +37,7 @@ fn decode_all<I: DecodeId>(bytes: &[u8]) {
         Err(error) => assert!(error.at <= bytes.len()),
     }
 
-    // A delta to what the bytes begin with.
+    // The bytes begin with a vector; the rest is a delta to it.
     let mut reader = Reader::new(bytes);
     if let Ok(base) = VersionVector::<I>::decode(&mut reader) {
         assert_eq!(base.internal_validate(), Ok(()));

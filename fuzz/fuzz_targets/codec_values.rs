@@ -1,4 +1,5 @@
-//! Any values, written and read back: the same value, all bytes used, and nothing shorter is a value.
+//! Any values, written and read back: the result is the same value, uses all bytes, and no shorter part of them is a
+//! value.
 
 #![no_main]
 
@@ -11,7 +12,7 @@ use happens_before::node::DotRange;
 use happens_before::scalar::LamportTimestamp;
 use libfuzzer_sys::fuzz_target;
 
-/// Entries: by how much each id is above the one before, shifted down, and a counter, shifted down.
+/// Entries, each as two numbers to be shifted down: the distance of the id from the one before, and the counter.
 #[derive(Arbitrary, Debug)]
 struct Entries(Vec<(u64, u8, u64, u8)>);
 

@@ -1,5 +1,5 @@
-//! Any bytes, read as an editing trace, as they are and packed: a history, or an error of one line; and never more memory
-//! than the budget, but for what the readers always take.
+//! Any bytes, read as an editing trace, plain and compressed: the result is a history, or an error of one line. Memory
+//! stays within the budget, plus a constant that the readers always take.
 
 #![no_main]
 
@@ -13,13 +13,13 @@ use happens_before_lab::budget::Budget;
 use happens_before_lab::history::trace;
 use libfuzzer_sys::fuzz_target;
 
-/// The bytes that are held, and the most that were.
+/// The bytes allocated now, and the most so far.
 static HELD: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
-// Safe: everything is passed on to the system's allocator as it is. `realloc` is made of these two.
+// Safe: every call is passed on unchanged to the system's allocator. `realloc` is made of these two.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         MOST.fetch_max(HELD.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
@@ -35,14 +35,14 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Buffers, and what gzip needs.
+/// The memory of buffers and of gzip.
 const ALWAYS: usize = 256 << 10;
 
 fn read(content: &[u8], limit: usize) -> Result<usize, String> {
     let before = HELD.load(Relaxed);
     MOST.store(before, Relaxed);
     let read = trace::decode(Path::new("trace"), content, &Budget::new(limit));
-    // A list that grows is there twice for a moment.
+    // A growing list exists twice for a moment.
     assert!(MOST.load(Relaxed) - before <= 2 * limit + ALWAYS);
     match read {
         Ok(history) => {
@@ -66,9 +66,9 @@ fuzz_target!(|bytes: &[u8]| {
     let packed = packed.finish().expect("memory");
     for limit in [1 << 10, 1 << 14, 1 << 24] {
         let plain = read(bytes, limit);
-        // What is packed already is unpacked once.
+        // Input that is compressed already is decompressed only once.
         if !bytes.starts_with(&[0x1f, 0x8b]) {
-            // Which of several mistakes is found first may differ, as they are looked for in other pieces.
+            // The first of several mistakes may differ, since the input is read in other pieces.
             assert_eq!(read(&packed, limit).ok(), plain.ok());
         }
     }

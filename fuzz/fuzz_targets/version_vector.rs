@@ -10,13 +10,13 @@ use arbitrary::{Arbitrary, Unstructured};
 use happens_before::{CausalOrder, Dot, VersionVector};
 use libfuzzer_sys::fuzz_target;
 
-/// How many vectors there are to combine.
+/// The number of vectors to combine.
 const VECTORS: u8 = 3;
 
-/// How many nodes operations name one by one: few, so that vectors share some; more than live inline.
+/// The number of nodes that operations name one by one: few, so that vectors share some; more than fit inline.
 const NODES: u16 = 9;
 
-/// The naive version vector: what is not in the map has counter 0, and no counter in it is 0.
+/// The naive version vector: a node that is not in the map has counter 0, and no counter in the map is 0.
 type Model = BTreeMap<u16, u64>;
 
 /// One of the vectors.
@@ -38,7 +38,7 @@ impl<'a> Arbitrary<'a> for Node {
     }
 }
 
-/// A counter: mostly small or close to the end of the range.
+/// A counter: usually small or close to the end of the range.
 #[derive(Clone, Copy, Debug)]
 struct Counter(u64);
 
@@ -60,7 +60,8 @@ enum Operation {
     Meet(Which, Which),
     Retain(Which, Which),
     Remove(Which, Node),
-    /// Many entries at once, so that vectors are longer than a block, and than what is moved up in one go.
+    /// Many entries at once, so that vectors are longer than a block, and have more new entries than are inserted one
+    /// by one.
     Fill(Which, u16, u8, u16, Counter),
     /// Many new entries one by one, from the highest node down.
     Insert(Which, u16, u8, u8),
@@ -94,7 +95,7 @@ fn hash(value: &impl Hash) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
 }
 
-/// Carries out one operation on vectors and models alike, and compares what it answers.
+/// Applies one operation to vectors and models alike, and compares the results.
 fn apply(operation: Operation, vectors: &mut [VersionVector<u16>], models: &mut [Model]) {
     match operation {
         Operation::Increment(Which(x), Node(node)) => {
@@ -104,7 +105,7 @@ fn apply(operation: Operation, vectors: &mut [VersionVector<u16>], models: &mut 
                     assert_eq!((*dot.node(), dot.counter()), (node, seen + 1));
                     set(&mut models[x], node, seen + 1);
                 }
-                // That the vector is unchanged shows in the comparison with the model, which is.
+                // The comparison with the unchanged model shows that the vector is unchanged.
                 Err(error) => assert_eq!((seen, error.limit), (u64::MAX, u64::MAX)),
             }
         }

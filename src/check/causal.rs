@@ -8,25 +8,25 @@ use super::CausalViolation;
 use crate::compat::{Box, Vec};
 use crate::node::{Dot, NodeId};
 
-/// Judges whether messages are delivered causally, exactly once, and everywhere.
+/// A run of messages, judged as it happens: are they delivered causally, exactly once and everywhere?
 ///
-/// Memory: for a message its dot twice and one number a cause, and one byte for each site.
+/// Memory for each message: its dot twice, a number for each cause, and a byte for each site.
 ///
 /// # Use
 ///
 /// 1. [`CausalRun::sent`] for every message, when it is sent: its dot, and the dots that it depends on.
-/// 2. [`CausalRun::delivered`] for every delivery, in the order of each site: "site 2 delivers (b, 1) before its
-///    cause (a, 7)".
-/// 3. [`CausalRun::complete`] when everything should have arrived everywhere.
+/// 2. [`CausalRun::delivered`] for every delivery, in the order of each site. An error reads "site 2 delivers (b, 1)
+///    before its cause (a, 7)".
+/// 3. [`CausalRun::complete`] when every message should have arrived everywhere.
 ///
-/// The dependencies that messages declare are taken as the truth; whether a sender has declared all that it had delivered
-/// is not for this to see.
+/// The oracle trusts the dependencies that messages declare. It cannot see whether a sender has declared everything
+/// that it had delivered.
 ///
-/// # Why it is enough to look at direct causes
+/// # Direct causes are enough
 ///
-/// If at a site every message comes after the messages that it names, and after its sender's previous one, then
-/// by induction it comes after everything that happened before it. So one look at each named cause suffices, and
-/// a run is judged in time linear in its size.
+/// Suppose that at a site every message comes after the messages that it names, and after its sender's previous one.
+/// Then by induction it comes after everything that happened before it. So one look at each named cause suffices, and a
+/// run is judged in time linear in its size.
 ///
 /// # Examples
 ///
@@ -63,13 +63,13 @@ pub struct CausalRun<I> {
 #[derive(Clone, Debug)]
 struct Sent<I> {
     dot: Dot<I>,
-    /// The numbers of the messages that must be delivered before.
+    /// The numbers of the messages that must be delivered before this one.
     causes: Box<[usize]>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Site {
-    /// By number; what is beyond the end is not delivered.
+    /// By number; messages beyond the end are not delivered.
     delivered: Vec<bool>,
     count: usize,
 }
@@ -81,7 +81,7 @@ impl Site {
 }
 
 impl<I: NodeId + Hash> CausalRun<I> {
-    /// Starts a run over `sites` sites, at which nothing is delivered.
+    /// Starts a run over `sites` sites, without any deliveries.
     #[must_use]
     pub fn new(sites: usize) -> Self {
         Self {
@@ -91,24 +91,23 @@ impl<I: NodeId + Hash> CausalRun<I> {
         }
     }
 
-    /// Returns how many messages were sent.
+    /// Returns the number of messages sent.
     pub fn messages(&self) -> usize {
         self.messages.len()
     }
 
-    /// Returns how many deliveries there were, at all sites together.
+    /// Returns the number of deliveries at all sites together.
     pub fn deliveries(&self) -> usize {
         self.sites.iter().map(|site| site.count).sum()
     }
 
-    /// Notes that a message is sent. Causes are sent before their effects, so its dependencies are known. O(d) for
-    /// d dependencies.
+    /// Records that a message is sent. Causes are sent before their effects, so its dependencies are known. O(d) for d
+    /// dependencies.
     ///
     /// # Errors
     ///
-    /// [`SentTwice`](CausalViolation::SentTwice) if the dot is used;
-    /// [`UnknownCause`](CausalViolation::UnknownCause) if a dependency, or the sender's previous message, was not sent.
-    /// The message is not noted then.
+    /// [`SentTwice`](CausalViolation::SentTwice) if the dot is used; [`UnknownCause`](CausalViolation::UnknownCause) if
+    /// a dependency, or the sender's previous message, was not sent. The message is not recorded.
     pub fn sent(
         &mut self,
         dot: Dot<I>,
@@ -129,13 +128,13 @@ impl<I: NodeId + Hash> CausalRun<I> {
         }
     }
 
-    /// Notes that `site` delivers the message `dot`. O(d) for d dependencies.
+    /// Records that `site` delivers the message `dot`. O(d) for d dependencies.
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong about it: [`NoSuchSite`](CausalViolation::NoSuchSite),
+    /// The first violation that applies: [`NoSuchSite`](CausalViolation::NoSuchSite),
     /// [`NeverSent`](CausalViolation::NeverSent), [`DeliveredTwice`](CausalViolation::DeliveredTwice) or
-    /// [`BeforeCause`](CausalViolation::BeforeCause). The delivery is not noted then.
+    /// [`BeforeCause`](CausalViolation::BeforeCause). The delivery is not recorded.
     pub fn delivered(&mut self, site: usize, dot: &Dot<I>) -> Result<(), CausalViolation<I>> {
         let Some(at) = self.sites.get_mut(site) else {
             return Err(CausalViolation::NoSuchSite { site });
@@ -158,11 +157,13 @@ impl<I: NodeId + Hash> CausalRun<I> {
         Ok(())
     }
 
-    /// Checks that every site has delivered every message sent. O(sites), plus O(messages) to name what is lacking.
+    /// Checks that every site has delivered every message sent. O(sites), plus O(messages) to name a message that is
+    /// lacking.
     ///
     /// # Errors
     ///
-    /// [`NotDelivered`](CausalViolation::NotDelivered) with the earliest message that the first such site lacks.
+    /// [`NotDelivered`](CausalViolation::NotDelivered) with the first site that lacks a message, and the earliest
+    /// message that it lacks.
     pub fn complete(&self) -> Result<(), CausalViolation<I>> {
         let lacking = self.sites.iter().enumerate().find(|(_, at)| at.count < self.messages.len());
         let Some((site, at)) = lacking else { return Ok(()) };

@@ -4,30 +4,31 @@ use core::fmt;
 
 use crate::node::Dot;
 
-/// A violation of causal delivery, as [`CausalRun`](super::CausalRun) finds it; in words by `Display`.
+/// A violation of causal delivery, found by [`CausalRun`](super::CausalRun).
 ///
-/// The event is not noted, and the run is unchanged. The judged protocol is at fault, or the harness that feeds the run.
+/// The event is not recorded, and the run is unchanged. The fault is in the judged protocol, or in the harness that
+/// feeds the run. `Display` says it in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CausalViolation<I> {
-    /// Two messages were sent under one dot.
+    /// Two messages were sent with the same dot.
     SentTwice {
         /// The dot.
         dot: Dot<I>,
     },
-    /// A message was sent whose cause was not.
+    /// A message was sent, but one of its causes was not.
     UnknownCause {
         /// The message.
         dot: Dot<I>,
         /// The dependency that was never sent, or the sender's own previous message.
         cause: Dot<I>,
     },
-    /// There was a delivery at a site beyond those of the run.
+    /// The site is not one of the run.
     NoSuchSite {
         /// The site.
         site: usize,
     },
-    /// A site delivered what nobody sent.
+    /// A site delivered a message that no node sent.
     NeverSent {
         /// The site.
         site: usize,
@@ -41,7 +42,7 @@ pub enum CausalViolation<I> {
         /// The message.
         dot: Dot<I>,
     },
-    /// A site delivered a message before one that had happened before it.
+    /// A site delivered a message before one of its causes.
     BeforeCause {
         /// The site.
         site: usize,
@@ -79,9 +80,10 @@ impl<I: fmt::Debug> fmt::Display for CausalViolation<I> {
 
 impl<I: fmt::Debug> core::error::Error for CausalViolation<I> {}
 
-/// A violation of total order, as [`OrderRun`](super::OrderRun) finds it; in words by `Display`.
+/// A violation of total order, found by [`OrderRun`](super::OrderRun).
 ///
-/// The event is not noted, and the run is unchanged. The judged protocol is at fault, or the harness that feeds the run.
+/// The event is not recorded, and the run is unchanged. The fault is in the judged protocol, or in the harness that
+/// feeds the run. `Display` says it in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OrderViolation<I, Q> {
@@ -90,21 +92,21 @@ pub enum OrderViolation<I, Q> {
         /// The message.
         dot: Dot<I>,
     },
-    /// Something was delivered or acknowledged that nobody sent.
+    /// A message was delivered or acknowledged that no node sent.
     NeverSent {
         /// The message.
         dot: Dot<I>,
     },
-    /// There was a delivery at a site beyond those of the run.
+    /// The site is not one of the run.
     NoSuchSite {
         /// The site.
         site: usize,
     },
-    /// A site goes on from a place that nobody has come to.
+    /// A site resumes from a place that no site has reached.
     NoSuchPlace {
         /// The site.
         site: usize,
-        /// How many deliveries its snapshot has.
+        /// The number of deliveries in its snapshot.
         delivered: usize,
     },
     /// A site delivered a message a second time.
@@ -114,7 +116,8 @@ pub enum OrderViolation<I, Q> {
         /// The message.
         dot: Dot<I>,
     },
-    /// Two sites deliver different things at the same place: another message, another position, or one was left out.
+    /// Two sites disagree about a place: they deliver different messages, give different positions, or one left a
+    /// message out.
     Disagreement {
         /// The site that comes second.
         site: usize,
@@ -141,12 +144,12 @@ pub enum OrderViolation<I, Q> {
         /// The position before.
         last: Q,
     },
-    /// A message was acknowledged, and nobody has delivered it.
+    /// A message was acknowledged, but no site has delivered it.
     Lost {
         /// The message.
         dot: Dot<I>,
     },
-    /// A site has not delivered what others have.
+    /// A site has not delivered a message that others have.
     NotDelivered {
         /// The site.
         site: usize,
@@ -164,7 +167,7 @@ impl<I: fmt::Debug, Q: fmt::Debug> fmt::Display for OrderViolation<I, Q> {
             Self::NeverSent { dot } => write!(f, "{dot:?} was never sent"),
             Self::NoSuchSite { site } => write!(f, "there is no site {site} in this run"),
             Self::NoSuchPlace { site, delivered } => {
-                write!(f, "site {site} goes on after {delivered} deliveries, which nobody has made")
+                write!(f, "site {site} resumes after {delivered} deliveries, but no site has made that many")
             }
             Self::DeliveredTwice { site, dot } => write!(f, "site {site} delivers {dot:?} a second time"),
             Self::Disagreement { site, here, there } => {

@@ -1,16 +1,16 @@
-//! Oracles: was this run causal? was this order total? They judge from the outside, and share no code with what they
-//! judge.
+//! Oracles that judge a recorded run: is its delivery causal, is its order total? They share no code with the protocols
+//! that they judge.
 //!
-//! A test, a simulation or a fuzzing harness records what happens as it happens, and learns of the first violation at
-//! the moment at which it occurs. What is refused is not noted. Both take time linear in the run.
+//! A test, a simulation or a fuzzing harness reports each event as it happens, and learns of the first violation as it
+//! occurs. An event that is refused is not recorded. Both oracles take time linear in the length of the run.
 //!
 //! | oracle | judges |
 //! |---|---|
 //! | [`CausalRun`] | causal delivery: causes first, exactly once, everywhere |
 //! | [`OrderRun`] | total order broadcast: one order everywhere, without gaps, nothing twice, nothing acknowledged lost, each node's own order |
 //!
-//! A *site* is where messages are delivered, numbered from 0. Usually it is one node; a replay may let many
-//! nodes live at one site.
+//! A *site* is a place where messages are delivered; sites are numbered from 0. Usually a site is one node; a replay
+//! may put many nodes at one site.
 
 mod causal;
 mod error;

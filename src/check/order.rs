@@ -8,10 +8,12 @@ use super::OrderViolation;
 use crate::compat::Vec;
 use crate::node::{Dot, NodeId};
 
-/// Judges whether all sites deliver one order: the same messages at the same positions, nothing left out, nothing twice,
-/// each node's messages in its own order, and everything that was acknowledged.
+/// A run of total order broadcast, judged as it happens: do all sites deliver one order?
 ///
-/// `Q` is whatever a position is, with the order that positions have.
+/// It requires the same messages at the same positions, none left out and none twice. Each node's messages must come in
+/// that node's order, and every acknowledged message must be delivered.
+///
+/// `Q` is the type of a position; its order is that of the positions.
 ///
 /// # The algorithm
 ///
@@ -22,17 +24,17 @@ use crate::node::{Dot, NodeId};
 ///   site 2                       a2  c1              restarted from a snapshot after b1
 /// ```
 ///
-/// The first site that comes to a place decides what stands there; every other site must deliver the same there. That
-/// leaves no room for another order, for a gap, or for a place left out. What extends the order must have been sent, be new,
-/// be above its node's last, and stand at a higher position. So each delivery is one look at one place.
+/// The first site that reaches a place decides its message; every other site must deliver the same message there. So no
+/// site can have another order or leave a place out. A message that extends the order must have been sent, must be new
+/// and above its node's last, and must stand at a higher position. So each delivery is one look at one place.
 ///
 /// # Use
 ///
-/// 1. [`sent`](Self::sent) for every message, before it is handed to the broadcast.
+/// 1. [`sent`](Self::sent) for every message, before it is passed to the broadcast.
 /// 2. [`acknowledged`](Self::acknowledged) when its sender is told that it is in the order.
-/// 3. [`delivered`](Self::delivered) for every delivery, in the order of each site. When a site begins again from a
-///    snapshot, its own or another's, say so first: [`resumed`](Self::resumed).
-/// 4. [`complete`](Self::complete) when everything should have arrived everywhere.
+/// 3. [`delivered`](Self::delivered) for every delivery, in the order of each site. When a site resumes from a
+///    snapshot, its own or another's, call [`resumed`](Self::resumed) first.
+/// 4. [`complete`](Self::complete) when every message should have arrived everywhere.
 ///
 /// # Examples
 ///
@@ -68,12 +70,12 @@ pub struct OrderRun<I, Q> {
     places: HashMap<Dot<I>, usize>,
     /// The number of the last message of each node in the order.
     last_delivered: HashMap<I, u64>,
-    /// How far each site is.
+    /// The number of places that each site has delivered.
     sites: Vec<usize>,
 }
 
 impl<I: NodeId + Hash, Q: Ord + Clone> OrderRun<I, Q> {
-    /// Starts a run over `sites` sites, at which nothing is delivered.
+    /// Starts a run over `sites` sites, without any deliveries.
     #[must_use]
     pub fn new(sites: usize) -> Self {
         Self {
@@ -87,22 +89,23 @@ impl<I: NodeId + Hash, Q: Ord + Clone> OrderRun<I, Q> {
         }
     }
 
-    /// Returns how many messages were sent.
+    /// Returns the number of messages sent.
     pub fn messages(&self) -> usize {
         self.sent.len()
     }
 
-    /// Returns how many messages are in the order.
+    /// Returns the number of messages in the order.
     pub fn ordered(&self) -> usize {
         self.order.len()
     }
 
-    /// Returns how many places of the order a site has delivered, or has in the snapshot that it began from.
+    /// Returns the number of places of the order that a site has delivered, with those of the snapshot from which it
+    /// resumed.
     pub fn delivered_at(&self, site: usize) -> usize {
         self.sites.get(site).copied().unwrap_or(0)
     }
 
-    /// Notes that a message is sent. Numbers of a node go up; they may skip. O(1).
+    /// Records that a message is sent. The numbers of a node increase; they may skip. O(1).
     ///
     /// # Errors
     ///
@@ -117,11 +120,11 @@ impl<I: NodeId + Hash, Q: Ord + Clone> OrderRun<I, Q> {
         Ok(())
     }
 
-    /// Notes that the sender was told that the message is in the order; a second time changes nothing. O(1).
+    /// Records that the sender was told that the message is in the order. A second time changes nothing. O(1).
     ///
     /// # Errors
     ///
-    /// [`NeverSent`](OrderViolation::NeverSent).
+    /// [`NeverSent`](OrderViolation::NeverSent) if no node has sent the message.
     pub fn acknowledged(&mut self, dot: &Dot<I>) -> Result<(), OrderViolation<I, Q>> {
         if !self.sent.contains(dot) {
             return Err(OrderViolation::NeverSent { dot: dot.clone() });
@@ -130,11 +133,11 @@ impl<I: NodeId + Hash, Q: Ord + Clone> OrderRun<I, Q> {
         Ok(())
     }
 
-    /// Notes that `site` delivers the message `dot` at `position`. O(1).
+    /// Records that `site` delivers the message `dot` at `position`. O(1).
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong about it: [`NoSuchSite`](OrderViolation::NoSuchSite),
+    /// The first violation that applies: [`NoSuchSite`](OrderViolation::NoSuchSite),
     /// [`NeverSent`](OrderViolation::NeverSent), [`DeliveredTwice`](OrderViolation::DeliveredTwice),
     /// [`Disagreement`](OrderViolation::Disagreement), [`AgainstNodeOrder`](OrderViolation::AgainstNodeOrder) or
     /// [`PositionNotHigher`](OrderViolation::PositionNotHigher).
@@ -173,13 +176,13 @@ impl<I: NodeId + Hash, Q: Ord + Clone> OrderRun<I, Q> {
         Ok(())
     }
 
-    /// Notes that `site` goes on from a snapshot with the first `delivered` places of the order: it was restarted, or joins
-    /// late. O(1).
+    /// Records that `site` resumes from a snapshot with the first `delivered` places of the order, after a restart or
+    /// when it joins late. O(1).
     ///
     /// # Errors
     ///
     /// [`NoSuchSite`](OrderViolation::NoSuchSite), or [`NoSuchPlace`](OrderViolation::NoSuchPlace) if no site has
-    /// delivered that many.
+    /// delivered that many places.
     pub fn resumed(&mut self, site: usize, delivered: usize) -> Result<(), OrderViolation<I, Q>> {
         let Some(at) = self.sites.get_mut(site) else {
             return Err(OrderViolation::NoSuchSite { site });
@@ -191,15 +194,15 @@ impl<I: NodeId + Hash, Q: Ord + Clone> OrderRun<I, Q> {
         Ok(())
     }
 
-    /// Checks that every acknowledged message is in the order, and that every site has delivered all of it. O(messages +
-    /// sites).
+    /// Checks that every acknowledged message is in the order, and that every site has delivered all of it.
+    /// O(messages + sites).
     ///
     /// # Errors
     ///
-    /// [`Lost`](OrderViolation::Lost) with the lowest such message, or
-    /// [`NotDelivered`](OrderViolation::NotDelivered) with the first message that the first such site lacks.
+    /// [`Lost`](OrderViolation::Lost) with the lowest lost message, or [`NotDelivered`](OrderViolation::NotDelivered)
+    /// with the first site that lacks a message, and the first message that it lacks.
     pub fn complete(&self) -> Result<(), OrderViolation<I, Q>> {
-        // The lowest of all, so that the order of the set does not show.
+        // The lowest of all, so that the order of the set does not reach the output.
         let lost = self.acknowledged.iter().filter(|dot| !self.places.contains_key(*dot)).min();
         if let Some(dot) = lost {
             return Err(OrderViolation::Lost { dot: dot.clone() });

@@ -1,4 +1,4 @@
-//! Bytes out and bytes in: a writer, a reader, and the number that both know.
+//! The writer and the reader of bytes, and the encoding of a number.
 
 #[cfg(feature = "alloc")]
 use core::mem;
@@ -10,14 +10,14 @@ use crate::compat::Vec;
 /// The length of the longest number.
 pub(super) const LONGEST: usize = 9;
 
-/// Returns how many bytes a number takes: one for every 7 bits, and 9 above 56 bits.
+/// Returns the number of bytes that a number takes: one for every 7 bits, and 9 above 56 bits.
 #[cfg(feature = "alloc")]
 pub(super) const fn number_len(number: u64) -> usize {
     LENGTHS[number.leading_zeros() as usize].0
 }
 
-/// For each number of leading zeros how many bytes a number takes, and the mark of that length, as bits above those of the
-/// number: len - 1 ones, then a zero. Nothing for 9 bytes, whose mark is a byte of its own.
+/// For each number of leading zeros: the length in bytes, and the mark of that length as bits above those of the
+/// number, len - 1 ones and a zero. The mark is 0 for 9 bytes, where a separate byte has it.
 const LENGTHS: [(usize, u64); 65] = {
     let mut lengths = [(1, 0); 65];
     let mut bits = 1;
@@ -31,7 +31,7 @@ const LENGTHS: [(usize, u64); 65] = {
     lengths
 };
 
-/// Writes a number by `put`, which is told a word and how many of its bytes count, the lowest first.
+/// Writes a number by `put`, which gets a word and the number of its bytes to write, the lowest first.
 #[inline]
 fn put_number(number: u64, mut put: impl FnMut(u64, usize)) {
     let (len, mark) = LENGTHS[number.leading_zeros() as usize];
@@ -43,10 +43,10 @@ fn put_number(number: u64, mut put: impl FnMut(u64, usize)) {
     }
 }
 
-/// A few bytes in the making: numbers end to end, faster than with a [`Writer`], which looks for room each time.
+/// A short buffer for numbers end to end, faster than a [`Writer`], which checks for room each time.
 #[cfg(feature = "alloc")]
 pub(super) struct Draft {
-    /// Room for what there can be of 8 entries before it is taken: the head, an id of 128 bits, gaps and counters.
+    /// Room for everything that 8 entries can take: the head, an id of 128 bits, gaps and counters.
     bytes: [u8; 2 + 2 * LONGEST + 7 * 16 + 8 * LONGEST + 8],
     len: usize,
 }
@@ -66,14 +66,14 @@ impl Draft {
     /// Writes the lowest `len` bytes of a word, the lowest first.
     #[inline]
     pub(super) fn put_lowest(&mut self, word: u64, len: usize) {
-        // A copy of a fixed length is an instruction, one of unknown length a call.
+        // A copy of a fixed length is an instruction; a copy of unknown length is a call.
         if let Some(room) = self.bytes.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut) {
             *room = word.to_le_bytes();
         }
         self.len += len;
     }
 
-    /// Returns what was written, and starts again.
+    /// Returns the bytes written, and starts again.
     pub(super) fn take(&mut self) -> &[u8] {
         self.bytes.get(..mem::take(&mut self.len)).unwrap_or_default()
     }
@@ -89,7 +89,7 @@ impl Draft {
 ///
 /// let mut packet = [0; 16];
 /// let mut writer = Writer::fixed(&mut packet);
-/// writer.put(b"HB"); // whatever a protocol puts around it
+/// writer.put(b"HB"); // a protocol's own bytes
 /// Dot::new(7_u32, 3).unwrap().encode(&mut writer);
 /// assert_eq!(writer.len(), 4);
 /// assert_eq!(packet[..4], [b'H', b'B', 7, 2]);
@@ -117,12 +117,12 @@ impl<'a> Writer<'a> {
         Self(Target::Growing { start: bytes.len(), bytes })
     }
 
-    /// Writes to the start of `buffer`. What has no room in it is dropped, but counted by [`len`](Self::len).
+    /// Writes to the start of `buffer`. Bytes beyond its end are dropped, but counted by [`len`](Self::len).
     pub fn fixed(buffer: &'a mut [u8]) -> Self {
         Self(Target::Fixed { buffer, len: 0 })
     }
 
-    /// Returns how many bytes were written through this writer, with those that had no room.
+    /// Returns the number of bytes written through this writer, with those that were dropped for lack of room.
     pub fn len(&self) -> usize {
         match &self.0 {
             #[cfg(feature = "alloc")]
@@ -136,12 +136,12 @@ impl<'a> Writer<'a> {
         self.len() == 0
     }
 
-    /// Makes room for `len` more bytes, where the target can grow.
+    /// Makes room for `len` more bytes, if the target can grow.
     #[cfg(feature = "alloc")]
     pub(super) fn reserve(&mut self, len: usize) {
         if let Target::Growing { bytes, .. } = &mut self.0 {
             if bytes.capacity() == 0 {
-                // In less time than growing takes.
+                // This takes less time than growing.
                 **bytes = Vec::with_capacity(len);
             } else {
                 bytes.reserve(len);
@@ -168,7 +168,7 @@ impl<'a> Writer<'a> {
         put_number(number, |word, len| match &mut self.0 {
             #[cfg(feature = "alloc")]
             Target::Growing { bytes: all, .. } => {
-                // A copy of a fixed length is an instruction, one of unknown length a call.
+                // A copy of a fixed length is an instruction; a copy of unknown length is a call.
                 let end = all.len() + len;
                 all.extend_from_slice(&word.to_le_bytes());
                 all.truncate(end);
@@ -180,9 +180,10 @@ impl<'a> Writer<'a> {
 
 /// A reader of values, one after another, from the front of some bytes.
 ///
-/// It has one budget of entries for everything that it reads, which bounds the memory: entries of adjacent nodes with
-/// equal counters take next to no bytes, so that a short input can name many. What is beyond the budget is refused
-/// before it is allocated. See [the table](crate::codec#limits) for what a value draws from the budget.
+/// It has one budget of entries for everything that it reads, which bounds the memory. The bytes alone would not bound
+/// it: entries of adjacent nodes with equal counters take next to no bytes, so a short input can name many. Entries
+/// beyond the budget are refused before memory is allocated for them. [A table](crate::codec#limits) shows the entries
+/// that each value takes from the budget.
 ///
 /// # Examples
 ///
@@ -201,20 +202,21 @@ pub struct Reader<'a> {
     input: &'a [u8],
     at: usize,
     limit: usize,
-    /// How many entries are left of the limit.
+    /// The number of entries left of the limit.
     entries: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// The entries that a reader made by [`new`](Self::new) accepts beyond one for each byte of its input: 4,096.
+    /// The entries that a reader made by [`new`](Self::new) accepts in addition to one for each byte of its input:
+    /// 4,096.
     pub const DEFAULT_ENTRIES: usize = 1 << 12;
 
     /// Makes a reader that accepts one entry for each byte of `input`, and
     /// [`DEFAULT_ENTRIES`](Self::DEFAULT_ENTRIES) more, so that memory is in proportion to the bytes.
     ///
-    /// A vector of up to 4,096 nodes is always within that. A larger one is, if its entries take a byte each on average,
-    /// as they do unless ids are adjacent and counters nearly equal. Where there may be more nodes, say how many with
-    /// [`with_limit`](Self::with_limit).
+    /// A vector of up to 4,096 nodes is always within this limit. A larger one is within it if its entries take at
+    /// least a byte each on average, as they do unless ids are adjacent and counters nearly equal. For larger vectors,
+    /// set the limit with [`with_limit`](Self::with_limit).
     pub const fn new(input: &'a [u8]) -> Self {
         // No overflow: a slice has at most `isize::MAX` bytes.
         Self::with_limit(input, Self::DEFAULT_ENTRIES + input.len())
@@ -239,22 +241,22 @@ impl<'a> Reader<'a> {
         Self { input, at: 0, limit, entries: limit }
     }
 
-    /// Returns how many entries the reader accepts in all.
+    /// Returns the number of entries that the reader accepts in all.
     pub const fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Returns how many entries are left of the [`limit`](Self::limit).
+    /// Returns the number of entries left of the [`limit`](Self::limit).
     pub const fn entries_left(&self) -> usize {
         self.entries
     }
 
-    /// Returns how many bytes were read.
+    /// Returns the number of bytes read.
     pub const fn at(&self) -> usize {
         self.at
     }
 
-    /// Returns what is still to be read.
+    /// Returns the bytes still to be read.
     pub fn rest(&self) -> &'a [u8] {
         self.input.get(self.at..).unwrap_or_default()
     }
@@ -263,7 +265,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     ///
-    /// [`Truncated`](DecodeErrorKind::Truncated) if there are fewer.
+    /// [`Truncated`](DecodeErrorKind::Truncated) if fewer are left.
     pub fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
         let bytes = self.rest().get(..len).ok_or_else(|| self.truncated())?;
         self.at += len;
@@ -293,14 +295,14 @@ impl<'a> Reader<'a> {
         let low = self.take_lowest(more)?.swap_bytes() >> (64 - 8 * more);
         let high = if more < 7 { u64::from(first & (0x7F >> more)) << (8 * more) } else { 0 };
         let number = high | low;
-        // With one byte less there would be room for 7 bits a byte.
+        // One byte less would have room for 7 bits a byte.
         if number >> (7 * more) == 0 {
             return self.refuse(start, DecodeErrorKind::NotCanonical);
         }
         Ok(number)
     }
 
-    /// Reads a number of `len` bytes, at most 8, the lowest first.
+    /// Reads a number of `len` bytes, at most 8, the lowest byte first.
     pub(super) fn take_lowest(&mut self, len: usize) -> Result<u64, DecodeError> {
         let rest = self.rest();
         let number = match rest.first_chunk() {
@@ -318,10 +320,10 @@ impl<'a> Reader<'a> {
         Ok(number)
     }
 
-    /// Takes entries, which the bytes from `at` on claim, from the budget.
+    /// Takes from the budget the entries that the bytes from `at` on claim.
     #[cfg(feature = "alloc")]
     pub(crate) fn draw(&mut self, at: usize, entries: u64) -> Result<(), DecodeError> {
-        // A number that is no `usize` is more than the budget.
+        // A number that does not fit a `usize` is more than the budget.
         match self.entries.checked_sub(usize::try_from(entries).unwrap_or(usize::MAX)) {
             Some(left) => self.entries = left,
             None => return self.refuse(at, DecodeErrorKind::TooManyEntries { limit: self.limit }),
@@ -329,7 +331,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads a part with a budget of its own, of at most `limit` entries.
+    /// Reads a part with a separate budget of at most `limit` entries.
     #[cfg(feature = "alloc")]
     pub(crate) fn part<T, E>(
         &mut self,
@@ -346,7 +348,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     ///
-    /// [`TrailingBytes`](DecodeErrorKind::TrailingBytes) if there is something left.
+    /// [`TrailingBytes`](DecodeErrorKind::TrailingBytes) if bytes are left.
     pub fn finish(self) -> Result<(), DecodeError> {
         if self.rest().is_empty() { Ok(()) } else { self.refuse(self.at, DecodeErrorKind::TrailingBytes) }
     }
@@ -355,14 +357,14 @@ impl<'a> Reader<'a> {
         DecodeError { at: self.input.len(), kind: DecodeErrorKind::Truncated }
     }
 
-    /// Makes the error for what begins at byte `at`.
+    /// Makes the error of a fault at byte `at`.
     #[expect(clippy::unused_self, reason = "an error is about the input of a reader")]
     pub(crate) fn refuse<T>(&self, at: usize, kind: DecodeErrorKind) -> Result<T, DecodeError> {
         Err(DecodeError { at, kind })
     }
 }
 
-/// A reader made by [`Reader::new`].
+/// Makes the reader with [`Reader::new`].
 impl<'a, B: AsRef<[u8]> + ?Sized> From<&'a B> for Reader<'a> {
     fn from(input: &'a B) -> Self {
         Self::new(input.as_ref())

@@ -1,9 +1,9 @@
-//! Up to 64 numbers at once: packed to the width of the widest, or one by one, whichever is shorter.
+//! Columns of up to 64 numbers: packed to the width of the widest, or one by one, whichever is shorter.
 
 use super::bytes::{Reader, Writer, number_len};
 use super::error::{DecodeError, DecodeErrorKind};
 
-/// The most numbers in a column. That many numbers of w bits are exactly w words of 64 bits.
+/// The most numbers in a column. 64 numbers of w bits are exactly w words of 64 bits.
 pub(super) const BLOCK: usize = 64;
 
 /// The code of a column that is written number by number; lower codes are widths.
@@ -15,9 +15,9 @@ pub(super) type Words<const N: usize> = [[u8; 8]; N];
 /// The shorter way to write a column.
 #[derive(Clone, Copy)]
 pub(super) struct Plan {
-    /// The name of the way: the bits of the widest number for packed, or [`ONE_BY_ONE`].
+    /// The code of the way: the bits of the widest number if packed, or [`ONE_BY_ONE`].
     pub(super) code: u8,
-    /// How many bytes it takes.
+    /// The number of bytes that it takes.
     pub(super) len: usize,
 }
 
@@ -25,7 +25,7 @@ impl Plan {
     /// The plan of a column without numbers.
     pub(super) const EMPTY: Self = Self { code: 0, len: 0 };
 
-    /// Makes the plan of numbers of which one or another has each of `bits`.
+    /// Makes the plan of numbers; `bits` is the bitwise or of them all.
     pub(super) fn of(numbers: &[u64], bits: u64) -> Self {
         let width = u64::BITS - bits.leading_zeros();
         let packed = (numbers.len() * width as usize).div_ceil(8);
@@ -45,21 +45,21 @@ impl Plan {
     }
 }
 
-/// Returns how many bytes the numbers take one by one.
+/// Returns the number of bytes that the numbers take one by one.
 fn one_by_one_len(numbers: &[u64]) -> usize {
     numbers.iter().map(|&number| number_len(number)).sum()
 }
 
 /// Returns whether numbers one by one surely take at least as many bytes as packed, at a quarter of the cost of
-/// [`one_by_one_len`]; `false` where it needs a closer look.
+/// [`one_by_one_len`]. `false` means that only an exact count can tell.
 ///
-/// A number takes a byte, and one more for every k at which it has more than 7k bits. Those who do at one k do at
-/// every lower one, so counting them at the k around the bytes of a packed number is enough as a rule.
+/// A number takes a byte, and one more for every k for which it has more than 7k bits. If it does for one k, it does
+/// for every lower k. So it is nearly always enough to count at the k around the bytes of a packed number.
 fn is_surely_longer(numbers: &[u64], width: u32, packed: usize) -> bool {
     let mut least = numbers.len();
     let enough = |k: u32| {
-        // 1 for each that is 0 once shifted, which leaves the highest bit free; cheaper in a wide register than
-        // comparing.
+        // 1 for each number that is 0 once shifted. Shifting leaves the highest bit free, and is cheaper than comparing
+        // in a wide register.
         let shorts: u64 = numbers.iter().map(|&number| (number >> (7 * k)).wrapping_sub(1) >> 63).sum();
         let longs = numbers.len() - usize::try_from(shorts).unwrap_or(numbers.len());
         let at_lower = longs * (k as usize - 1);
@@ -70,7 +70,7 @@ fn is_surely_longer(numbers: &[u64], width: u32, packed: usize) -> bool {
     packed <= numbers.len() || (1..=width / 8).rev().take(2).any(enough)
 }
 
-/// Writes a column in the way that the code names.
+/// Writes a column in the way given by `code`.
 pub(super) fn put(numbers: &[u64], code: u8, out: &mut Writer<'_>) {
     if code == ONE_BY_ONE {
         numbers.iter().for_each(|&number| out.put_number(number));
@@ -83,7 +83,7 @@ pub(super) fn put(numbers: &[u64], code: u8, out: &mut Writer<'_>) {
 fn pack(numbers: &[u64], width: usize, out: &mut Writer<'_>) {
     let mut packer = Packer { word: 0, filled: 0, out };
     if width <= 21 {
-        // Three at a time, or two: each takes a step of the packer.
+        // Three numbers at a time, or two: each group takes one step of the packer.
         let (threes, rest) = numbers.as_chunks::<3>();
         threes.iter().for_each(|three| {
             packer.put(three[0] | three[1] << width | three[2] << (2 * width), 3 * width);
@@ -101,7 +101,7 @@ fn pack(numbers: &[u64], width: usize, out: &mut Writer<'_>) {
 }
 
 struct Packer<'a, 'b> {
-    /// The word in the making, of which the lower `filled` bits are made; fewer than 64.
+    /// The unfinished word; its lower `filled` bits are final, fewer than 64.
     word: u64,
     filled: usize,
     out: &'a mut Writer<'b>,
@@ -121,7 +121,7 @@ impl Packer<'_, '_> {
     }
 }
 
-/// Reads a column that is written as `code` says, and stands at byte `coded_at`.
+/// Reads a column written in the way given by `code`, which stands at byte `coded_at`.
 pub(super) fn take<const N: usize>(
     numbers: &mut [u64],
     code: u8,
@@ -144,7 +144,7 @@ pub(super) fn take<const N: usize>(
     }
 }
 
-/// Reads packed numbers; what does not fill the last byte is 0.
+/// Reads packed numbers; unused bits of the last byte are 0.
 fn unpack<const N: usize>(
     numbers: &mut [u64],
     width: u8,
@@ -157,7 +157,7 @@ fn unpack<const N: usize>(
     if packed.last().is_some_and(|last| (last.leading_zeros() as usize) < unused) {
         return reader.refuse(reader.at() - 1, DecodeErrorKind::NotCanonical);
     }
-    // At most N numbers of at most 64 bits. Whatever is in the scratch after them is shifted or masked out.
+    // At most N numbers of at most 64 bits. Other bytes of the scratch are shifted or masked out.
     scratch.as_flattened_mut()[..packed.len()].copy_from_slice(packed);
     let mask = u64::MAX.checked_shr(64 - u32::from(width)).unwrap_or(0);
     let mut from = 0_usize;

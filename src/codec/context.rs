@@ -1,4 +1,4 @@
-//! A causal context: the highest counters as entries, then the holes below them.
+//! The encoding of a causal context: the highest counters as entries, then the holes below them.
 
 use core::mem;
 use core::ops::Range;
@@ -14,7 +14,7 @@ use crate::version::{CausalContext, VersionVector, context};
 impl<I: EncodeId> Encode for CausalContext<I> {
     fn encode(&self, out: &mut Writer<'_>) {
         let (mut highest, mut holes) = (Vec::<(&I, u64)>::new(), Vec::new());
-        // For each node with holes, its place and how many it has.
+        // For each node with holes, its place and the number of holes.
         let mut holed = Vec::<(u64, u64)>::new();
         for range in self {
             let (first, last) = range.counters().into_inner();
@@ -26,7 +26,7 @@ impl<I: EncodeId> Encode for CausalContext<I> {
                     (place, 0)
                 }
             };
-            // A range begins above what was seen, by CC2 and CC3, and at 1 if nothing was.
+            // By CC2 and CC3 a range leaves a hole below it, unless it is the first and starts at 1.
             if first - 1 > seen {
                 match holed.last_mut() {
                     Some((at, count)) if *at == place => *count += 1,
@@ -56,7 +56,7 @@ impl<I: DecodeId> Decode for CausalContext<I> {
         let (mut nodes, mut counters) = take_entries::<I>(reader)?;
         let holed_at = reader.at();
         let (places, counts) = take_entries::<u64>(reader)?;
-        // Before any of them is read.
+        // The budget is checked before any hole is read.
         let holes = counts.iter().fold(0, |all: u64, &holes| all.saturating_add(holes));
         reader.draw(reader.at(), holes)?;
         let mut above = BTreeMap::new();
@@ -84,7 +84,7 @@ impl<I: DecodeId> Decode for CausalContext<I> {
     }
 }
 
-/// The ranges of counters that have been seen of one node, between its holes, which are read one by one.
+/// The ranges of counters seen of one node, which lie between its holes. The holes are read one by one.
 struct BetweenHoles<'r, 'a> {
     reader: &'r mut Reader<'a>,
     /// The numbers of the holes that are still to be read.
@@ -93,16 +93,16 @@ struct BetweenHoles<'r, 'a> {
     first: u64,
     /// The highest counter seen; 0 at the end.
     highest: u64,
-    /// The error that a hole has met with; nothing comes after it.
+    /// The error of a refused hole, which ends the iteration.
     refused: &'r mut Option<DecodeError>,
 }
 
 impl BetweenHoles<'_, '_> {
-    /// Reads the next hole; returns what was seen before it.
+    /// Reads the next hole; returns the range seen before it.
     fn take_hole(&mut self, number: u64) -> Result<Range<u64>, DecodeError> {
         let at = self.reader.at();
         let [before, missing] = [self.reader.take_number()?, self.reader.take_number()?];
-        // The counters from `first` on that are there, then those that are not: one, and `missing` more.
+        // First the counters from `first` on that were seen, then those that were not: one, and `missing` more.
         let hole = self.first.checked_add(before).and_then(|hole| hole.checked_add(u64::from(number > 0)));
         let next = hole.and_then(|hole| hole.checked_add(missing)?.checked_add(1));
         match (hole, next) {

@@ -1,4 +1,4 @@
-//! A vector, relative to one that the receiver has.
+//! The encoding of a vector relative to one that the receiver has.
 
 use smallvec::SmallVec;
 
@@ -9,13 +9,13 @@ use super::id::{DecodeId, EncodeId, Form};
 use crate::compat::Vec;
 use crate::version::VersionVector;
 
-/// Writes what `vector` has seen and `base` has not. O(n + m).
+/// Writes the difference from `base` to `vector`: the events that `vector` has seen and `base` has not. O(n + m).
 ///
-/// [`decode_delta`] makes of it and of `base` the merge of both: `vector` itself, if it has seen all that `base`
-/// has. An entry that has grown takes its place in `base` and by how much, two bytes as a rule, and no id. Eight bytes more say
-/// which vector the base is.
+/// From these bytes and `base`, [`decode_delta`] makes the merge of both vectors. That is `vector` itself if it has
+/// seen everything that `base` has. An entry that has grown takes its place in `base` and the difference, usually two
+/// bytes, and no id. Eight more bytes identify the base.
 ///
-/// `base` is something that the receiver is *known* to have, such as the last vector that it has acknowledged.
+/// The receiver must be *known* to have `base`: use, for example, the last vector that it acknowledged.
 ///
 /// # Examples
 ///
@@ -49,17 +49,17 @@ pub fn encode_delta<I: EncodeId>(vector: &VersionVector<I>, base: &VersionVector
     writer.put(&digest(base).to_be_bytes());
 }
 
-/// Merges into `base` what [`encode_delta`] has written relative to it. O(n + m).
+/// Merges `base` with a delta that [`encode_delta`] has written relative to it. O(n + m).
 ///
-/// The input is bytes or a reader, as that of [`decode`](super::decode). What the delta names is drawn from its budget;
-/// the entries of `base`, which are there already, are not. So the vector that is returned may have as many entries as
-/// `base` and the budget together: look at its length before it becomes the base of the next delta.
+/// The input is bytes or a reader, as for [`decode`](super::decode). The entries of the delta count against its budget;
+/// those of `base`, which exist already, do not. So the returned vector may have as many entries as `base` and the
+/// budget together. Check its length before it becomes the base of the next delta.
 ///
 /// # Errors
 ///
-/// [`DecodeError`] if the bytes are not a delta, or are one to another vector
-/// ([`WrongBase`](DecodeErrorKind::WrongBase)): ask the sender for the whole vector then. Every other base is noticed,
-/// but for a chance of one in 2^64. This guards against mistakes, not against malice: a sender can claim anything of
+/// [`DecodeError`] if the bytes are not a delta, or are a delta to another vector
+/// ([`WrongBase`](DecodeErrorKind::WrongBase)). Then ask the sender for the whole vector. A wrong base stays unnoticed
+/// with a chance of one in 2^64. This guards against mistakes, not against malice: a sender can claim anything about
 /// itself in any case.
 pub fn decode_delta<'a, I: DecodeId>(
     input: impl Into<Reader<'a>>,
@@ -80,7 +80,7 @@ pub fn decode_delta<'a, I: DecodeId>(
     let mut entries = base.iter().zip(0_u64..);
     let (mut ids, mut raised) = (SmallVec::new(), SmallVec::new());
     for (place, by) in places.into_iter().zip(grown) {
-        // Of the right base, so the bytes are wrong and not the base.
+        // The base is right, so the bytes are wrong.
         let Some(((node, seen), _)) = entries.find(|entry| entry.1 == place) else {
             return reader.refuse(0, DecodeErrorKind::OutOfRange);
         };
@@ -96,9 +96,9 @@ pub fn decode_delta<'a, I: DecodeId>(
     Ok(vector)
 }
 
-/// Returns a number that tells a vector from every other, but for a chance of one in 2^64. O(n).
+/// Returns a number that identifies a vector, except for a chance of one in 2^64. O(n).
 ///
-/// The sum over the entries, so that each is mixed while the one before still is.
+/// It is a sum over the entries, so that the processor can mix several of them at once.
 fn digest<I: EncodeId>(vector: &VersionVector<I>) -> u64 {
     vector.iter().fold(0, |sum: u64, (node, counter)| {
         sum.wrapping_add(mix(id_digest::<I::Form>(node.to_form()), counter))

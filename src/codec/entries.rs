@@ -1,4 +1,5 @@
-//! Nodes, each with a counter, in the order of the ids: what vectors, contexts and dependencies are made of.
+//! The encoding of entries: nodes with counters, in the order of the ids. Vectors, contexts and dependencies consist of
+//! them.
 
 use core::iter;
 
@@ -11,17 +12,17 @@ use super::id::{DecodeId, Form, take_id, whole};
 use super::take_counter;
 use crate::version::INLINE;
 
-/// The most entries that are written without blocks, every gap in as many bytes as the largest one takes.
+/// The most entries that are written without blocks. There every gap takes as many bytes as the largest one.
 const FEW: usize = 8;
 
-/// The most entries that are handled in a small [`Block`]: clearing a large one would be much of the work.
+/// The most entries that use a small [`Block`], because clearing a large one would be much of the work.
 const SMALL: usize = 16;
 
-/// Added to a block's code if columns of gaps follow; without it, every id is the one after the one before.
+/// Added to a block's code if columns of gaps follow. Without it, every id directly follows the one before.
 const GAPS: u8 = 0x80;
 
-/// Added to the number of entries if there are more than [`FEW`]: below are as many numbers as few entries
-/// have of gaps of different length.
+/// Added to the number of entries if there are more than [`FEW`]. The numbers below it are the heads of few entries
+/// with gaps of each length.
 const fn many<F: Form>() -> usize {
     FEW * 8 * F::COLUMNS
 }
@@ -70,21 +71,21 @@ fn put_few<'a, F: Form + 'a>(
     out.put(bytes);
 }
 
-/// Returns how many bytes a number takes.
+/// Returns the number of bytes that a number takes.
 const fn bytes_of(number: u128) -> usize {
     16 - number.leading_zeros() as usize / 8
 }
 
-/// Up to N entries, as columns of numbers; N is 64, or [`SMALL`] where there are no more.
+/// Up to N entries, as columns of numbers; N is 64, or [`SMALL`] if there are no more.
 struct Block<const N: usize> {
     /// The counters less 1.
     counters: [u64; N],
-    /// How many ids lie between each entry's and the one's before, in an upper and a lower half, of which only the
-    /// last [`COLUMNS`](Form::COLUMNS) are used.
+    /// The number of ids between each entry's id and the one before, in an upper and a lower half. Only the last
+    /// [`COLUMNS`](Form::COLUMNS) of these are used.
     gaps: [[u64; N]; 2],
-    /// How many entries there are.
+    /// The number of entries.
     len: usize,
-    /// The first one that has a gap: 1 where the first entry of all is in the block.
+    /// The first entry that has a gap: 1 in the first block, otherwise 0.
     first_gap: usize,
     scratch: Words<N>,
 }
@@ -99,8 +100,8 @@ impl<const N: usize> Block<N> {
         self.gaps[2 - F::COLUMNS..].iter().map(|column| &column[self.first_gap..self.len])
     }
 
-    /// Accepts the next N entries, or what is left. Returns the bits that a number has in each column: of gaps, the
-    /// upper and the lower halves, and of counters.
+    /// Fills the block with the next N entries, or with the rest. Returns the bitwise or of each column: of the gaps,
+    /// upper and lower halves, and of the counters.
     fn fill<'a, F: Form + 'a>(
         &mut self,
         before: &mut F::Ref<'a>,
@@ -151,7 +152,7 @@ fn put_blocks<'a, F: Form + 'a, const N: usize>(
         let has_gaps = gaps.iter().any(|plan| !plan.is_zero());
 
         if at == 0 {
-            // As much as if all blocks were like the first.
+            // An estimate: all blocks are as long as the first.
             let block_len = 3 + counters.len + gaps[0].len + gaps[1].len;
             out.reserve(3 * LONGEST + block_len * len.div_ceil(BLOCK));
             // No overflow: an entry takes memory.
@@ -185,7 +186,7 @@ pub(super) fn take_entries<I: DecodeId>(reader: &mut Reader<'_>) -> Result<Array
     if reader.rest().first() == Some(&0xFF) {
         return reader.refuse(head_at, DecodeErrorKind::UnknownVersion);
     }
-    // A number that is no `usize` is more than there can be.
+    // A number that does not fit a `usize` is more than there can be.
     let head = usize::try_from(reader.take_number()?).unwrap_or(usize::MAX);
     if head > many + FEW {
         let len = head - many;
@@ -243,7 +244,7 @@ fn take_blocks<I: DecodeId, const N: usize>(
     len: usize,
     reader: &mut Reader<'_>,
 ) -> Result<(), DecodeError> {
-    // `len` is a claim: more than the bytes that are there is reserved only when the entries are.
+    // `len` is a claim. At first no more is reserved than one entry for each byte of the input.
     let likely = len.min(reader.rest().len());
     let mut block = Block::<N>::new();
     let mut before = if I::Form::COLUMNS > 0 { Some(take_first(ids, reader)?) } else { None };
@@ -251,7 +252,7 @@ fn take_blocks<I: DecodeId, const N: usize>(
         let at = reader.at();
         block.len = (len - counters.len()).min(N);
         block.first_gap = usize::from(counters.is_empty());
-        // A block takes a byte at least.
+        // A block takes at least a byte.
         let possible = len.min(counters.len().saturating_add(BLOCK.saturating_mul(reader.rest().len())));
         reserve(ids, possible, likely);
         reserve(counters, possible, likely);
@@ -264,8 +265,8 @@ fn take_blocks<I: DecodeId, const N: usize>(
     Ok(())
 }
 
-/// Makes room for the next block, of `possible` items in all, of which at first `likely` are believed: at most twice what
-/// has been read, and never more than there can be in the end.
+/// Makes room for the next block. `possible` is the highest number of items in the end, `likely` the number that is
+/// reserved at first. Later room is at most twice the items read, and never more than `possible`.
 fn reserve<T>(items: &mut SmallVec<[T; INLINE]>, possible: usize, likely: usize) {
     if items.capacity() - items.len() < BLOCK {
         let room = (2 * items.len()).max(likely).max(items.len() + BLOCK).min(possible);
@@ -300,14 +301,14 @@ fn take_block<I: DecodeId, const N: usize>(
     }
     let counters = &mut block.counters[..block.len];
     column::take(counters, code & !GAPS, at, &mut block.scratch, reader)?;
-    // Narrower ones are not that large.
+    // Numbers of fewer bits are not that large.
     if code & !GAPS >= 64 && counters.contains(&u64::MAX) {
         return reader.refuse(at, DecodeErrorKind::OutOfRange);
     }
     Ok(())
 }
 
-/// Reads the first id, where they are integers.
+/// Reads the first id, if ids are integers.
 fn take_first<I: DecodeId>(
     ids: &mut SmallVec<[I; INLINE]>,
     reader: &mut Reader<'_>,
@@ -338,7 +339,7 @@ fn take_ids<I: DecodeId>(
     Ok(())
 }
 
-/// Makes ids of the gaps of a block, which begins at byte `at`.
+/// Makes ids from the gaps of a block that begins at byte `at`.
 fn take_gaps<I: DecodeId, const N: usize>(
     block: &Block<N>,
     before: &mut I::Form,

@@ -1,34 +1,34 @@
-//! Errors of decoding: the byte at which it ended, and the fault that was found there.
+//! Errors of decoding and encoding.
 
 use core::fmt;
 
-/// The input is not the encoding of a value; says at which byte and why.
+/// The input is not the encoding of a value; the error names the byte and the fault.
 ///
-/// There is no value, not even a part of one, and nothing else has changed. The sender of the bytes made the mistake, or
-/// the network did, unless the [`kind`](Self::kind) says otherwise. Drop the bytes and ask for others.
+/// There is no value, not even a part of one, and nothing else has changed. The fault is that of the sender or of the
+/// network, unless the [`kind`](Self::kind) says otherwise. Drop the bytes and ask for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DecodeError {
-    /// The first byte of what could not be accepted, counted from the start of the input; for
+    /// The first byte of the refused part, counted from the start of the input; for
     /// [`Truncated`](DecodeErrorKind::Truncated) the length of the input.
     pub at: usize,
-    /// The fault that was found there.
+    /// The fault found there.
     pub kind: DecodeErrorKind,
 }
 
-/// A fault of bytes that are no value.
+/// A fault of bytes that do not encode a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeErrorKind {
     /// The input ends within the value.
     Truncated,
-    /// The input goes on after the value.
+    /// The input continues after the value.
     TrailingBytes,
     /// The value was written by a later version of the format.
     UnknownVersion,
-    /// The value can be written in another way, and that is the right one.
+    /// The value is written in another way than its one form.
     NotCanonical,
-    /// A counter, or an id that is a number, lies beyond the range.
+    /// A counter, or an id that is a number, is beyond the range.
     OutOfRange,
     /// The bytes are not an id of the type asked for, such as text that is not UTF-8.
     InvalidId,
@@ -39,7 +39,7 @@ pub enum DecodeErrorKind {
         /// The limit of the reader.
         limit: usize,
     },
-    /// A delta was made against another vector than the one given.
+    /// The delta is relative to another vector than the given base.
     WrongBase,
     /// A message depends on its own node.
     OwnDependency,
@@ -55,9 +55,9 @@ impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "byte {}: ", self.at)?;
         match self.kind {
-            DecodeErrorKind::Truncated => f.write_str("the input ends within the value; hand in all of it"),
+            DecodeErrorKind::Truncated => f.write_str("the input ends within the value; pass all of it"),
             DecodeErrorKind::TrailingBytes => {
-                f.write_str("the input goes on after the value; cut it, or read value by value with a reader")
+                f.write_str("the input continues after the value; cut it, or read value by value with a reader")
             }
             DecodeErrorKind::UnknownVersion => {
                 f.write_str("written by a later version of the format; update this side")
@@ -87,7 +87,7 @@ impl fmt::Display for DecodeError {
                 f.write_str("the parts of the snapshot do not fit together; restore from another one")
             }
             DecodeErrorKind::BeyondLimits => f.write_str(
-                "more than the limits of the buffer allow; raise them, or restore from another snapshot",
+                "the snapshot holds more than the limits of the buffer allow; raise them, or restore from another one",
             ),
             DecodeErrorKind::InvalidPayload => {
                 f.write_str("a payload is not what the application writes; restore from another snapshot")
@@ -98,9 +98,9 @@ impl fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-/// The buffer does not have room for the encoding.
+/// The buffer is too small for the encoding.
 ///
-/// Its content is unspecified; the value is unchanged. It is the caller who chose the length: hand in a buffer of
+/// Its content is unspecified; the value is unchanged. The caller chose the length: pass a buffer of
 /// [`needed`](Self::needed) bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -111,7 +111,7 @@ pub struct BufferTooSmall {
 
 impl fmt::Display for BufferTooSmall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the encoding takes {} bytes; hand in a buffer of that length", self.needed)
+        write!(f, "the encoding takes {} bytes; pass a buffer of that length", self.needed)
     }
 }
 

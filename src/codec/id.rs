@@ -1,4 +1,4 @@
-//! Ids of nodes in the format.
+//! The encoding of node ids.
 
 use super::bytes::{Reader, Writer};
 use super::error::{DecodeError, DecodeErrorKind};
@@ -8,8 +8,8 @@ use crate::node::NodeId;
 
 /// A node id that the format can write.
 ///
-/// Implemented for `u8` to `u128`, `[u8; N]`, byte strings and text. For a type of your own, say as which of the
-/// [forms](Form) it is written:
+/// Implemented for `u8` to `u128`, `[u8; N]`, byte strings and text. For your own type, choose one of the
+/// [forms](Form):
 ///
 /// ```
 /// use happens_before::{codec, Dot};
@@ -38,30 +38,30 @@ use crate::node::NodeId;
 /// # Ok::<(), codec::BufferTooSmall>(())
 /// ```
 pub trait EncodeId: NodeId {
-    /// As what the id is written: `u64`, `u128`, `[u8; N]` or `Vec<u8>`.
+    /// The form of the id in bytes: `u64`, `u128`, `[u8; N]` or `Vec<u8>`.
     type Form: Form;
 
-    /// Returns what is written. Different ids have different forms, **in the same order**.
+    /// Returns the form of this id. Different ids must have different forms, **in the same order**.
     fn to_form(&self) -> <Self::Form as Form>::Ref<'_>;
 }
 
 /// A node id that the format can read.
 pub trait DecodeId: EncodeId {
-    /// Returns the id that is written as `form`; `None` if there is none.
+    /// Returns the id of this form; `None` if no id has it.
     ///
-    /// The inverse of [`to_form`](EncodeId::to_form): an id that is returned here is written as `form`.
+    /// It must be the inverse of [`to_form`](EncodeId::to_form): the form of the returned id is `form`.
     fn from_form(form: Self::Form) -> Option<Self>;
 }
 
-/// One of the forms in which the format knows ids: `u64`, `u128`, `[u8; N]` and, with `alloc`, `Vec<u8>`.
+/// A form of ids in the format: `u64`, `u128`, `[u8; N]` or, with `alloc`, `Vec<u8>`.
 ///
-/// Numbers are written as their distance from the id before, and so get shorter the more there are. Sealed: the
-/// forms are the format.
+/// Numbers are written as their distance from the id before, so they get shorter the more there are. The trait is
+/// sealed, since the forms are part of the format.
 pub trait Form: Clone + sealed::Sealed {
-    /// How the form is handed in for writing.
+    /// The type in which the form is passed for writing.
     type Ref<'a>: Copy;
 
-    /// In how many columns of numbers the distances are written; 0 if each id is written in full.
+    /// The number of columns in which the distances are written; 0 if each id is written in full.
     #[doc(hidden)]
     const COLUMNS: usize;
 
@@ -79,19 +79,19 @@ pub trait Form: Clone + sealed::Sealed {
         &[]
     }
 
-    /// Returns the numbers as which an id that is an integer is written, the last [`COLUMNS`](Self::COLUMNS) of these.
+    /// Returns an integer id as numbers; the last [`COLUMNS`](Self::COLUMNS) of them are written.
     #[doc(hidden)]
     fn numbers(_form: Self::Ref<'_>) -> [u64; 2] {
         [0; 2]
     }
 
-    /// Returns how many ids lie between two, the upper half first.
+    /// Returns the number of ids that lie between two, the upper half first.
     #[doc(hidden)]
     fn gap(_before: Self::Ref<'_>, _form: Self::Ref<'_>) -> [u64; 2] {
         [0; 2]
     }
 
-    /// Returns the id that comes after this number of others; `None` beyond the range.
+    /// Returns the id that follows after this number of ids in between; `None` beyond the range.
     #[doc(hidden)]
     fn after(_before: &Self, _gap: [u64; 2]) -> Option<Self> {
         None
@@ -126,7 +126,7 @@ impl Form for u64 {
     }
 
     fn gap(before: Self, form: Self) -> [u64; 2] {
-        // Ids come in increasing order; whatever `to_form` makes of them, this must not panic.
+        // Ids come in increasing order. A wrong `to_form` may change the order, but this must not panic.
         [0, form.wrapping_sub(before).wrapping_sub(1)]
     }
 
@@ -141,7 +141,7 @@ const fn halves(wide: u128) -> [u64; 2] {
     [(wide >> 64) as u64, wide as u64]
 }
 
-/// The number with such an upper and a lower half.
+/// The number with this upper and this lower half.
 pub(super) fn whole(halves: [u64; 2]) -> u128 {
     u128::from(halves[0]) << 64 | u128::from(halves[1])
 }
@@ -212,7 +212,7 @@ impl Form for Vec<u8> {
     }
 
     fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        // A length that is no `usize` is more than there is.
+        // A length that does not fit a `usize` is more than the input has.
         let len = usize::try_from(reader.take_number()?).unwrap_or(usize::MAX);
         reader.take(len).map(Self::from)
     }

@@ -1,18 +1,21 @@
-//! Bytes: one compact form for every value, and for every form one value.
+//! A compact binary format with exactly one form for each value.
 //!
 //! # The problem
 //!
-//! Clocks travel on every message, so their bytes are paid for all the time. And bytes come from outside: two
-//! encodings of one value break hashes, signatures and deduplication; a length that is believed before the bytes
-//! are there fills the memory; an unsorted or a zero entry makes comparisons contradict each other.
+//! Every message carries a clock, so each of its bytes is paid for again and again. The bytes also come from outside,
+//! where three things go wrong. Two encodings of one value break hashes, signatures and deduplication. A length that is
+//! believed before the bytes have arrived fills the memory. An unsorted entry, or one with counter 0, makes comparisons
+//! contradict each other.
 //!
 //! # Use
 //!
-//! [`encode`] and [`decode`] for whole values; [`Encode`] and [`Decode`] with a [`Writer`] and a [`Reader`] for
-//! values inside a packet; [`encode_delta`] for a vector whose receiver knows an older one. All of
+//! - [`encode`] and [`decode`] are for whole values.
+//! - [`Encode`] and [`Decode`], with a [`Writer`] and a [`Reader`], are for values inside a packet.
+//! - [`encode_delta`] is for a vector if the receiver has an older one.
+//!
 //! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`HybridTimestamp`], [`VersionVector`] and
-//! [`CausalContext`](crate::CausalContext) have a form; the header of a message and the snapshot of a node have their own in
-//! [`delivery`](crate::delivery).
+//! [`CausalContext`](crate::CausalContext) have a form. [`delivery`](crate::delivery) adds those of a message's header
+//! and of a node's snapshot.
 //!
 //! ```
 //! # #[cfg(feature = "alloc")] {
@@ -33,22 +36,24 @@
 //! # Guarantees
 //!
 //! - CD1: equal values have equal bytes, and every other string of bytes is refused: `encode(decode(b)) == b`.
-//! - CD2: memory is in proportion to the bytes that are there and to the entries that the reader accepts; nothing is
-//!   reserved for a length that is claimed.
-//! - CD3: an error says at which byte, and why.
-//! - CD4: what this version writes, every later one reads, but for deltas, which nobody keeps.
-//!   `tests/golden/codec.txt` holds it to that.
+//! - CD2: memory is in proportion to the bytes present and to the entries that the reader accepts; none is reserved for
+//!   a claimed length.
+//! - CD3: an error names the byte and the fault.
+//! - CD4: every later version reads the bytes of this one, except deltas, which nobody keeps. `tests/golden/codec.txt`
+//!   checks that.
 //!
-//! It does not say which type it is: the reader has to know, as it has to know the type of the ids.
+//! The bytes do not name their type: the reader must know it, and the type of the ids as well.
 //!
 //! # Limits
 //!
-//! A [`Reader`] has one budget of entries for everything that it reads, however the values are nested. A value of n
-//! entries is read by a reader with a limit of n, and refused by one with less, with
-//! [`TooManyEntries`](DecodeErrorKind::TooManyEntries), before memory is taken for it. [`Reader::new`], and with it
-//! [`decode`] of bytes, accepts one entry for each byte and [`Reader::DEFAULT_ENTRIES`] more;
-//! [`Reader::with_limit`] takes a number. In memory, each entry drawn and each byte read take at most this many bytes, with
-//! ids of type `u64` on a 64-bit machine:
+//! A [`Reader`] has one budget of entries for everything that it reads, nested values included. A reader with a limit
+//! of n accepts a value of n entries. One with a lower limit refuses it with
+//! [`TooManyEntries`](DecodeErrorKind::TooManyEntries), before memory is allocated for it. [`Reader::new`], which
+//! [`decode`] uses for bytes, accepts one entry for each byte and [`Reader::DEFAULT_ENTRIES`] more.
+//! [`Reader::with_limit`] sets another limit.
+//!
+//! Each entry counted and each byte read takes at most this many bytes of memory, with ids of type `u64` on a 64-bit
+//! machine:
 //!
 //! | value | entries | held | at the peak |
 //! |---|---|---|---|
@@ -61,8 +66,9 @@
 //! | packet of an [`Endpoint`](crate::Endpoint) | up to [`EndpointConfig::nodes`](crate::endpoint::EndpointConfig::nodes) for each vector and each header | what the endpoint keeps | two vectors and one header more |
 //! | snapshot of an endpoint | the same | what the endpoint keeps | a vector for each member, and one header, more |
 //!
-//! Ids of other types take what they take: a `String` 24 bytes, and the bytes of the text. Serde's forms have no budget:
-//! each of their entries takes a byte of input at least. `tests/memory.rs` holds all of this to hostile inputs.
+//! Other types of ids take their own size: a `String` takes 24 bytes, and the bytes of the text. Serde's forms have no
+//! budget: each of their entries takes at least a byte of input. `tests/memory.rs` measures all of this with hostile
+//! inputs.
 //!
 #![doc = include_str!("FORMAT.md")]
 
@@ -92,7 +98,7 @@ use crate::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
 use crate::version::VersionVector;
 pub(crate) use id::take_id;
 
-/// A value with a form in bytes.
+/// A value that can be written as bytes.
 pub trait Encode {
     /// Writes the value.
     fn encode(&self, out: &mut Writer<'_>);
@@ -100,11 +106,12 @@ pub trait Encode {
 
 /// A value that can be read from bytes.
 pub trait Decode: Sized {
-    /// Reads a value from the front of what the reader still has.
+    /// Reads a value from the bytes that the reader has left.
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] says what is not as [`Encode`] writes it. The reader is then somewhere within the value.
+    /// [`DecodeError`] if the bytes are not as [`Encode`] writes them. The reader then stands somewhere within the
+    /// value.
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
 }
 
@@ -114,11 +121,11 @@ pub fn encode<T: Encode + ?Sized>(value: &T, out: &mut Vec<u8>) {
     value.encode(&mut Writer::growing(out));
 }
 
-/// Writes a value to the start of `buffer`, and returns how many bytes it takes. Does not allocate.
+/// Writes a value to the start of `buffer`, and returns its length in bytes. Does not allocate.
 ///
 /// # Errors
 ///
-/// [`BufferTooSmall`] says how long the buffer must be; its content is unspecified.
+/// [`BufferTooSmall`] names the length that the buffer must have; its content is unspecified.
 pub fn encode_to_slice<T: Encode + ?Sized>(value: &T, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
     let room = buffer.len();
     let mut writer = Writer::fixed(buffer);
@@ -127,12 +134,12 @@ pub fn encode_to_slice<T: Encode + ?Sized>(value: &T, buffer: &mut [u8]) -> Resu
     if needed <= room { Ok(needed) } else { Err(BufferTooSmall { needed }) }
 }
 
-/// Reads a value that takes up all of the input: bytes, within the limit of [`Reader::new`], or the rest of a reader,
-/// within its own.
+/// Reads a value that fills the whole input. The input is bytes or the rest of a reader. For bytes the limit is that of
+/// [`Reader::new`].
 ///
 /// # Errors
 ///
-/// [`DecodeError`] says at which byte the input is not what [`Encode`] writes, and why.
+/// [`DecodeError`] names the byte at which the input is not what [`Encode`] writes, and the fault.
 ///
 /// # Examples
 ///
@@ -156,7 +163,7 @@ pub fn decode<'a, T: Decode>(input: impl Into<Reader<'a>>) -> Result<T, DecodeEr
     Ok(value)
 }
 
-/// Writes the entries of a vector, given in the order of the ids, without building it.
+/// Writes the entries of a vector without building it; they come in the order of the ids.
 #[cfg(feature = "alloc")]
 pub(crate) fn put_entries<'a, I: EncodeId + 'a>(
     len: usize,
@@ -179,7 +186,7 @@ fn take_counter(reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
     }
 }
 
-/// Refuses what the constructor refuses.
+/// Refuses `None`, the answer of a constructor that refuses the parts.
 fn made<T>(value: Option<T>, at: usize, reader: &Reader<'_>) -> Result<T, DecodeError> {
     value.map_or_else(|| reader.refuse(at, DecodeErrorKind::OutOfRange), Ok)
 }
@@ -252,7 +259,7 @@ impl<I: DecodeId> Decode for HybridTimestamp<I> {
 impl<I: EncodeId> Encode for VersionVector<I> {
     fn encode(&self, out: &mut Writer<'_>) {
         if let Some((ids, counters)) = self.as_slices() {
-            // Nearly always; going through two slices is much faster.
+            // The usual case; two slices are much faster.
             put_entries(self.len(), core::iter::zip(ids, counters.iter().copied()), out);
         } else {
             put_entries(self.len(), self.iter(), out);

@@ -1,4 +1,4 @@
-//! The counter of one process: linearizable because a single atomic is.
+//! The counter of one process.
 
 use core::num::NonZeroU64;
 
@@ -7,20 +7,22 @@ use crate::atomic::{AtomicU64, Ordering};
 
 /// A counter in memory, shared by the threads of one process.
 ///
-/// Taking numbers is a compare-and-swap loop, not one `fetch_add`, so that a refusal changes nothing and the
-/// limit holds exactly, whatever the contention. Threads also see each other's memory in the order of the
-/// numbers: the taker of a higher number sees everything that the taker of a lower one did before taking it.
+/// It is linearizable because a single atomic is. Taking numbers is a compare-and-swap loop, not one `fetch_add`: so a
+/// refusal changes nothing, and the limit holds exactly under any contention. Threads also see each other's memory in
+/// the order of the numbers: the taker of a higher number sees everything that the taker of a lower one did before
+/// taking it.
 ///
 /// Targets without 64-bit atomics have this type only with the feature `portable-atomic`.
 ///
 /// # What must survive a restart
 ///
 /// A bound of all numbers that left the process. Save it *before* a number leaves, never replace it by a lower one, and
-/// give it to [`resume`](Self::resume). With threads that is more than "the last number": the thread that took 7 may save
-/// before the one that took 6, whose 6 must then not replace it.
+/// pass it to [`resume`](Self::resume). With threads, saving the last number is not enough: the thread that took 7 may
+/// save before the one that took 6, and the 6 must not replace it.
 ///
-/// [`ReserveAhead::observe`](crate::sequence::ReserveAhead::observe), under a lock and before the use of each number, does that,
-/// with one write every few thousand; after a restart, resume at its [`bound`](crate::sequence::ReserveAhead::bound).
+/// [`ReserveAhead::observe`](crate::sequence::ReserveAhead::observe), called under a lock before the use of each
+/// number, does this with one write every few thousand numbers. After a restart, resume at its
+/// [`bound`](crate::sequence::ReserveAhead::bound).
 ///
 /// # Examples
 ///
@@ -48,11 +50,11 @@ pub struct AtomicCounter {
 }
 
 impl AtomicCounter {
-    /// The highest number there is: 2^63 - 1, which also fits a signed column.
+    /// The highest possible number: 2^63 - 1, which also fits a signed column.
     pub const MAX: u64 = i64::MAX as u64;
 
     const_unless_loom! {
-        /// Makes a counter whose first number is 1 and whose last is [`MAX`](Self::MAX).
+        /// Makes a counter that issues 1 to [`MAX`](Self::MAX).
         #[must_use]
         pub const fn new() -> Self {
             Self { last: AtomicU64::new(0), limit: Self::MAX }
@@ -74,7 +76,7 @@ impl AtomicCounter {
         }
     }
 
-    /// Returns how many numbers are left to take, at this moment.
+    /// Returns the count of numbers that are left at this moment.
     pub fn remaining(&self) -> u64 {
         // No underflow: `last` starts at or below `limit` and never passes it.
         self.limit - self.last.load(Ordering::Acquire)
@@ -99,11 +101,11 @@ impl Counter for AtomicCounter {
     ///
     /// # Errors
     ///
-    /// [`TooFewNumbers`] if fewer than `n` are left; nothing was taken. Fewer may still be had.
+    /// [`TooFewNumbers`] if fewer than `n` are left. None is taken; a smaller `n` may still succeed.
     ///
     /// # Complexity
     ///
-    /// One compare-and-swap; another for each thread that got in between. Some thread always succeeds.
+    /// One compare-and-swap, and another for each thread that got in between. Some thread always succeeds.
     #[inline]
     fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, TooFewNumbers> {
         let mut last = self.last.load(Ordering::Acquire);
@@ -178,7 +180,7 @@ mod tests {
 
     #[test]
     fn threads_take_every_number_up_to_the_limit_once_and_none_above_it() {
-        const LIMIT: usize = 30_001; // not a multiple of what is taken at a time
+        const LIMIT: usize = 30_001; // not a multiple of the numbers taken at a time
         let counter = AtomicCounter::resume(0, LIMIT as u64).unwrap();
         let taken = std::sync::Mutex::new(std::vec![0_u8; LIMIT + 1]);
         std::thread::scope(|scope| {

@@ -1,23 +1,23 @@
-//! One request to a counter for many waiting callers.
+//! The front that turns many waiting callers into one request to a counter.
 
 use core::num::NonZeroU64;
 
 use super::{NotAboveLast, TooFewNumbers};
 
-/// How many answered batches are remembered for callers that are slow to redeem.
+/// The number of answered batches that are remembered for callers that are slow to redeem.
 const REMEMBERED: usize = 8;
 
-/// Turns many waiting callers into one request for as many numbers; does no input or output.
+/// A front to a counter that turns many waiting callers into one request; does no input or output.
 ///
-/// The size is fixed: callers are only counted, and the last eight answers are remembered. A caller that redeems
+/// Its size is fixed: callers are only counted, and only the last eight answers are remembered. A caller that redeems
 /// its ticket after eight later answers finds its numbers spent, and joins again.
 ///
 /// # The problem
 ///
-/// A counter on another machine answers some thousand calls a second, and each caller waits for a round trip. To
-/// fetch a block *ahead* is fast, and wrong: a number fetched before its caller asked is lower than numbers that
-/// others have taken, and used, since. The caller then numbers an answer below the question (the run is in
-/// the [room's opening](super)).
+/// A counter on another machine answers some thousand calls a second, and each caller waits for a round trip. Fetching
+/// a block *ahead* is fast but wrong: a number fetched before its caller asked may be lower than numbers that others
+/// have taken and used since. The caller then numbers an answer below the question, as in the run of the [module's
+/// page](super).
 ///
 /// # The algorithm
 ///
@@ -28,30 +28,28 @@ const REMEMBERED: usize = 8;
 ///                           a b c                d  e
 /// ```
 ///
-/// 1. A caller that wants numbers joins the batch that is gathering, and gets a ticket: [`Coalescing::join`].
-/// 2. While no request is under way, the whole batch becomes one: [`Coalescing::poll_request`]. From then on the
-///    batch is closed; a later caller waits for the next.
+/// 1. A caller that wants numbers joins the open batch, and gets a ticket: [`Coalescing::join`].
+/// 2. When no request is under way, the whole batch becomes one request: [`Coalescing::poll_request`]. From then on the
+///    batch is closed; later callers join the next.
 /// 3. The answer gives each ticket of that batch its numbers, in the order of joining:
 ///    [`Coalescing::handle_response`], then [`Coalescing::redeem`].
 ///
-/// # What it tells you
+/// # Guarantees
 ///
-/// A number goes only to a caller that was already waiting when the request for it began. So the request, and with
-/// it the instant at which the counter took the number, lies between the caller's begin and end: if the
-/// counter is linearizable, so is this. The converse is the point: any number that was requested before its
-/// caller came must not be used, and is not.
+/// A number goes only to a caller that was already waiting when the request for it began. So the request, and with it
+/// the instant at which the counter took the number, lies between the beginning and the end of the caller's wait. If
+/// the counter is linearizable, so is this front. A number that was requested before its caller came is never used.
 ///
-/// Not every number is used: those of a caller that went away, or came too late, or of a second answer, are
-/// spent.
+/// Some numbers are spent without use: those of a caller that went away or came too late, and those of a second answer.
 ///
 /// # Use
 ///
-/// This does no input or output. A driver guards it with a lock. Callers `join`, then wait. The caller that gets a
-/// request from `poll_request` sends it, hands in the outcome with `handle_response` or `handle_failure`, and wakes
-/// the others, who `redeem`. Call `poll_request` after `join`, `handle_response` and
-/// `handle_failure`. Nothing of this is saved: after a restart start with a new one, and let answers to the old one's
-/// requests go by; what they took is spent. A new one knows no number, so that it does not notice a counter that went
-/// back meanwhile.
+/// A driver guards it with a lock. Callers `join`, then wait. The caller that gets a request from `poll_request` sends
+/// it, and passes the outcome to `handle_response` or `handle_failure`. Then it wakes the others, which `redeem`. Call
+/// `poll_request` after `join`, `handle_response` and `handle_failure`.
+///
+/// Save nothing of it. After a restart, begin with a new one and ignore answers to requests of the old one; their
+/// numbers are spent. A new one knows no earlier number, so it does not notice a counter that went back meanwhile.
 ///
 /// # Examples
 ///
@@ -66,7 +64,7 @@ const REMEMBERED: usize = 8;
 ///
 /// let request = front.poll_request().unwrap();
 /// assert_eq!(request.n().get(), 6); // one request for both
-/// let carol = front.join(one)?; // too late for that one
+/// let carol = front.join(one)?; // too late for that request
 /// assert_eq!(front.poll_request(), None); // one at a time
 ///
 /// front.handle_response(request, 40)?; // the counter took 40 ..= 45
@@ -89,11 +87,11 @@ const REMEMBERED: usize = 8;
 #[derive(Debug)]
 pub struct Coalescing {
     max: NonZeroU64,
-    /// The batch that is gathering; the one before it is under way, or answered.
+    /// The open batch; the one before it is under way, or answered.
     gathering: u64,
     wanted: u64,
     under_way: Option<BatchRequest>,
-    /// The highest number that an answer brought.
+    /// The highest number of any answer.
     last: u64,
     /// The newest first.
     answers: [Answer; REMEMBERED],
@@ -108,24 +106,24 @@ struct Answer {
     first: u64,
 }
 
-/// One caller's claim to numbers of one batch.
+/// The claim of one caller to numbers of one batch.
 ///
-/// It belongs to the [`Coalescing`] that gave it; another one's answer to it is meaningless. Dropped, its numbers
-/// are spent.
+/// It belongs to the [`Coalescing`] that issued it; redeeming it at another one gives meaningless numbers. If it is
+/// dropped, its numbers are spent.
 #[derive(Debug, PartialEq, Eq, Hash)]
 #[must_use = "a ticket that is not redeemed spends its numbers"]
 pub struct Ticket {
     batch: u64,
-    /// The place of its first number among the batch's.
+    /// The place of its first number among those of the batch.
     offset: u64,
 }
 
 /// The request for all numbers of one batch: call `increment_and_get(n)` on the counter.
 ///
-/// It belongs to the [`Coalescing`] that gave it: nothing tells it from a request of another one for as many.
+/// It belongs to the [`Coalescing`] that issued it; another one cannot tell it from a request of its own.
 ///
-/// It may be sent more than once, for instance after a time-out: the first answer is used, whichever request it
-/// answers, and what the others took is spent.
+/// It may be sent more than once, for instance after a time-out. The first answer to arrive is used; the numbers of the
+/// others are spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BatchRequest {
     batch: u64,
@@ -133,7 +131,7 @@ pub struct BatchRequest {
 }
 
 impl BatchRequest {
-    /// Returns how many numbers to take.
+    /// Returns the count of numbers to take.
     pub fn n(&self) -> NonZeroU64 {
         self.n
     }
@@ -142,36 +140,38 @@ impl BatchRequest {
 /// The outcome of redeeming a ticket.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Redeemed {
-    /// The answer is not there yet; here is the ticket back.
+    /// The answer has not arrived yet; the ticket is returned.
     Waiting(Ticket),
-    /// The first of the numbers; the caller owns as many as it joined for, one after another.
+    /// The first of the numbers. The caller owns as many consecutive numbers as it joined for.
     Numbers(u64),
-    /// The request failed. The numbers may be spent, but nobody gets them; join again, or give up.
+    /// The request failed. The numbers may be spent, but no caller gets them. Join again, or give up.
     Failed,
-    /// The answer came long ago and is forgotten; the numbers are spent. Join again, and redeem sooner.
+    /// The answer came long ago and is forgotten, so the numbers are spent. Join again, and redeem sooner.
     TooLate,
 }
 
 impl Coalescing {
-    /// The highest number there is: 2^63 - 1.
+    /// The highest possible number: 2^63 - 1.
     const MAX: u64 = i64::MAX as u64;
 
     /// Makes a front that asks for at most `max` numbers in one request.
     ///
-    /// The bound trades memory of waiting callers, and numbers lost with one request, for throughput.
+    /// A higher bound gives more throughput. It takes more memory for waiting callers, and loses more numbers with a
+    /// failed request.
     #[must_use]
     pub const fn new(max: NonZeroU64) -> Self {
-        // Batches are numbered from 1; these name batch 0, which no ticket is for.
+        // Batches are numbered from 1; these answers name batch 0, which no ticket has.
         let answers = [Answer { batch: 0, first: 0 }; REMEMBERED];
         Self { max, gathering: 1, wanted: 0, under_way: None, last: 0, answers }
     }
 
-    /// Joins the batch that is gathering, for `n` numbers.
+    /// Joins the open batch, for `n` numbers.
     ///
     /// # Errors
     ///
-    /// [`TooFewNumbers`] if the batch would ask for more than the maximum, with the room that it has; nothing is changed.
-    /// Wait until the next request has begun, or, if `n` is above the maximum, ask for less.
+    /// [`TooFewNumbers`] if the batch would ask for more than the maximum; the error names the count that it still has
+    /// room for. Nothing is changed. Wait until the next request has begun or, if `n` is above the maximum, ask for
+    /// fewer.
     pub fn join(&mut self, n: NonZeroU64) -> Result<Ticket, TooFewNumbers> {
         // No underflow: a batch never wants more than the maximum.
         let available = self.max.get() - self.wanted;
@@ -184,9 +184,9 @@ impl Coalescing {
         Ok(ticket)
     }
 
-    /// Closes the batch that is gathering and returns the request for it.
+    /// Closes the open batch and returns the request for it.
     ///
-    /// `None` if nobody has joined, or while another request is under way. Poll again after `join`,
+    /// `None` if no caller has joined, or while another request is under way. Poll again after `join`,
     /// `handle_response` and `handle_failure`.
     pub fn poll_request(&mut self) -> Option<BatchRequest> {
         if self.under_way.is_some() {
@@ -200,15 +200,15 @@ impl Coalescing {
         Some(request)
     }
 
-    /// Hands in the answer to a request: the counter took `first ..= first + n - 1`. Returns whether it was awaited.
+    /// Accepts the answer to a request: the counter took `first ..= first + n - 1`. Returns whether it was awaited.
     ///
-    /// `false` means that the request was answered, or given up, before: nothing is changed, and the numbers are spent.
+    /// `false` means that the request was answered or given up before. Nothing is changed, and the numbers are spent.
     ///
     /// # Errors
     ///
-    /// [`NotAboveLast`] if the counter has gone back, or numbers from 0, or ended above 2^63 - 1. Nothing is changed, and
-    /// the numbers are spent. It is not a linearizable counter; stop using it. The request is still awaited: hand in
-    /// its failure.
+    /// [`NotAboveLast`] if the counter has gone back, starts at 0, or has passed 2^63 - 1. Nothing is changed, and the
+    /// numbers are spent. The counter is not linearizable; stop using it. The request is still awaited: call
+    /// `handle_failure` for it.
     pub fn handle_response(&mut self, request: BatchRequest, first: u64) -> Result<bool, NotAboveLast> {
         if self.under_way != Some(request) {
             return Ok(false);
@@ -223,13 +223,12 @@ impl Coalescing {
         Ok(true)
     }
 
-    /// Hands in that a request failed, or that its answer is no longer waited for. Returns whether it was awaited.
+    /// Gives up a request that failed, or whose answer is no longer awaited. Returns whether it was awaited.
     ///
-    /// All tickets of its batch get [`Redeemed::Failed`]. That is safe whatever became of the request: numbers that it
-    /// has taken, or takes later, are spent. To try again *without* telling the callers, send the same request again
-    /// instead.
+    /// All tickets of its batch get [`Redeemed::Failed`]. This is safe even if the request was executed, or still will
+    /// be: its numbers are spent. To retry *without* failing the callers, send the same request again instead.
     ///
-    /// `false` means that the request was answered, or given up, before; nothing is changed.
+    /// `false` means that the request was answered or given up before. Nothing is changed.
     pub fn handle_failure(&mut self, request: BatchRequest) -> bool {
         let awaited = self.under_way == Some(request);
         if awaited {
@@ -240,14 +239,14 @@ impl Coalescing {
 
     fn answer(&mut self, request: BatchRequest, first: u64) {
         self.under_way = None;
-        // The oldest comes to the front, and makes place.
+        // The oldest answer moves to the front, where it is replaced.
         self.answers.rotate_right(1);
         if let Some(oldest) = self.answers.first_mut() {
             *oldest = Answer { batch: request.batch, first };
         }
     }
 
-    /// Exchanges a ticket for its numbers, or gives it back while there is no answer.
+    /// Exchanges a ticket for its numbers, or returns it while there is no answer.
     pub fn redeem(&self, ticket: Ticket) -> Redeemed {
         let under_way = self.under_way.is_some_and(|request| request.batch == ticket.batch);
         if under_way || ticket.batch >= self.gathering {
@@ -256,7 +255,7 @@ impl Coalescing {
         match self.answers.iter().find(|answer| answer.batch == ticket.batch) {
             None => Redeemed::TooLate,
             Some(Answer { first: 0, .. }) => Redeemed::Failed,
-            // Overflows only for another front's ticket: the batch's own numbers are at most 2^63 - 1.
+            // Overflows only for the ticket of another front: the numbers of the batch are at most 2^63 - 1.
             Some(answer) => {
                 answer.first.checked_add(ticket.offset).map_or(Redeemed::TooLate, Redeemed::Numbers)
             }
@@ -275,7 +274,7 @@ mod tests {
         NonZeroU64::new(n).unwrap()
     }
 
-    /// Everything that later calls depend on.
+    /// The state on which later calls depend.
     fn state(front: &Coalescing) -> std::string::String {
         std::format!("{front:?}")
     }
@@ -331,7 +330,7 @@ mod tests {
         let mut front = Coalescing::new(n(10));
         let ticket = front.join(n(2)).unwrap();
         let request = front.poll_request().unwrap();
-        // Sent, lost, sent again; then both answers come after all.
+        // The request is sent, lost and sent again; then both answers arrive after all.
         assert_eq!(front.handle_response(request, 5), Ok(true));
         let before = state(&front);
         assert_eq!(front.handle_response(request, 7), Ok(false));

@@ -1,25 +1,25 @@
-//! Errors of counters, and of the allocators that hand out numbers.
+//! Errors of counters and of allocators of numbers.
 
 use core::fmt;
 
-/// Fewer numbers can be had at once than are wanted.
+/// Fewer numbers are available at once than are wanted.
 ///
-/// None is taken, and the state is unchanged. Numbers never wrap, saturate or repeat, so the end is nobody's fault. Where
-/// some are available, fewer can still be had. Otherwise:
+/// None is taken, and the state is unchanged. Numbers never wrap, saturate or repeat, so the end is nobody's fault. If
+/// some are available, ask for at most that many. Otherwise:
 ///
 /// - `AtomicCounter`: resume with a higher limit, if every reader can take it.
 /// - [`Coalescing`](super::Coalescing): the batch is full. Wait until the next one gathers.
-/// - [`Interleaved`](crate::sequence::Interleaved): go on with another class, or ask another owner to split. The end of
-///   a class is not raised, since the numbers above it may belong to another owner.
-/// - [`Blocks`](crate::sequence::Blocks): feed a block that is as long as what is wanted.
+/// - [`Interleaved`](crate::sequence::Interleaved): continue with another class, or ask another owner to split. The end
+///   of a class is never raised, since the numbers above it may belong to another owner.
+/// - [`Blocks`](crate::sequence::Blocks): feed a block with at least as many numbers as are wanted.
 /// - [`ReserveAhead`](crate::sequence::ReserveAhead): resume with a higher limit, if every reader can take it.
-/// - [`Snowflake`](crate::sequence::Snowflake): take a new layout or a later origin, both for all nodes.
+/// - [`Snowflake`](crate::sequence::Snowflake): choose a new layout or a later origin, both for all nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TooFewNumbers {
-    /// How many numbers are wanted.
+    /// The count of numbers wanted.
     pub wanted: u64,
-    /// How many could be had at once.
+    /// The count of numbers available at once.
     pub available: u64,
 }
 
@@ -28,7 +28,7 @@ impl fmt::Display for TooFewNumbers {
         let Self { wanted, available } = self;
         write!(
             f,
-            "too few numbers, {available} of {wanted} wanted can be had at once; ask for fewer, or go on with another \
+            "too few numbers: {wanted} wanted, {available} available at once; ask for fewer, or continue with another \
              class, block or batch"
         )
     }
@@ -36,14 +36,14 @@ impl fmt::Display for TooFewNumbers {
 
 impl core::error::Error for TooFewNumbers {}
 
-/// A counter answered with numbers that are not all above its earlier ones and at most 2^63 - 1.
+/// A counter answered with numbers that do not all lie above its earlier ones and up to 2^63 - 1.
 ///
-/// The state is unchanged, and the numbers are spent. The counter is broken: it has gone back, or numbers from 0. Stop
+/// The state is unchanged, and the numbers are spent. The counter is broken: it has gone back, or starts at 0. Stop
 /// using it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotAboveLast {
-    /// The first number that came with the answer.
+    /// The first number of the answer.
     pub first: u64,
     /// The last number of the answer before.
     pub last: u64,
@@ -54,7 +54,7 @@ impl fmt::Display for NotAboveLast {
         let Self { first, last } = self;
         write!(
             f,
-            "numbers from {first} that do not lie above {last} and up to 2^63 - 1; \
+            "the numbers from {first} on do not lie above {last} and up to 2^63 - 1; \
              the counter is not linearizable, stop using it"
         )
     }
@@ -72,12 +72,12 @@ mod tests {
     fn the_errors_say_what_to_do() {
         assert_eq!(
             TooFewNumbers { wanted: 1, available: 0 }.to_string(),
-            "too few numbers, 0 of 1 wanted can be had at once; ask for fewer, or go on with another class, block or \
+            "too few numbers: 1 wanted, 0 available at once; ask for fewer, or continue with another class, block or \
              batch"
         );
         assert_eq!(
             NotAboveLast { first: 4, last: 5 }.to_string(),
-            "numbers from 4 that do not lie above 5 and up to 2^63 - 1; the counter is not linearizable, stop using it"
+            "the numbers from 4 on do not lie above 5 and up to 2^63 - 1; the counter is not linearizable, stop using it"
         );
     }
 }

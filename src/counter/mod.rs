@@ -2,16 +2,16 @@
 //!
 //! # The problem
 //!
-//! Numbers that are only unique contradict causality. Node A holds the block 1 to 1,000 and has used 1; node B holds
-//! 1,001 to 2,000, numbers a message 1,001 and sends it to A; A answers with 2. The answer now comes before what it
-//! answers. An order of messages by such numbers is wrong, and so is a fence against old lock holders.
+//! Numbers that are only unique contradict causality. Node A holds the block 1 to 1,000 and has used 1. Node B holds
+//! 1,001 to 2,000, and sends A a message with the number 1,001. A answers with the number 2, so the answer sorts before
+//! the question. An order of messages by such numbers is wrong, and so is a fence against old lock holders.
 //!
 //! # The algorithm
 //!
-//! One counter, shared by all, on which taking a number is one indivisible step:
-//! [`increment_and_get`](Counter::increment_and_get). Within a process that is [`AtomicCounter`]. Between nodes it
-//! is a request to the keeper of the counter; [`Coalescing`] turns those of many callers into one, without
-//! giving up anything of the above. A block fetched ahead of its callers does give it up, as the run shows:
+//! All share one counter, and taking a number is one indivisible step:
+//! [`increment_and_get`](Counter::increment_and_get). Within a process the counter is [`AtomicCounter`]. Between nodes,
+//! taking a number is a request to the node that keeps the counter. [`Coalescing`] turns the requests of many callers
+//! into one, with the same guarantee. A block fetched ahead of its callers loses the guarantee, as the run above shows:
 //! blocks are for unique ids only.
 //!
 //! | numbers from | unique | later in real time is higher | calls to the counter |
@@ -20,12 +20,13 @@
 //! | [`Coalescing`] over a [`Counter`] | yes | yes | one for all that wait |
 //! | a block fetched ahead from a [`Counter`] | yes | **no** | one a block |
 //!
-//! # What it tells you
+//! # Guarantees
 //!
-//! If taking x ended before taking y began, by whatever clock, then x < y: the order of the numbers extends
-//! causality. The converse does not hold: calls that overlap may be numbered either way round. And a number is
-//! not yet an order of messages: the taker of 7 may crash and never send anything, and nobody can tell from the
-//! counter. A total order broadcast takes care of such holes.
+//! If taking x ended before taking y began, then x < y: the order of the numbers extends causality. The converse does
+//! not hold: calls that overlap may be numbered either way round.
+//!
+//! Numbers alone are not yet an order of messages. The taker of 7 may crash and never send anything, and the counter
+//! cannot tell. Total order [`broadcast`](crate::broadcast) handles such holes.
 //!
 //! # Sources
 //!
@@ -48,24 +49,24 @@ use core::num::NonZeroU64;
 
 /// A linearizable counter that hands out 1, 2, 3, ...
 ///
-/// # What an implementation promises
+/// # Duties of an implementation
 ///
-/// - **Linearizable**: each call takes effect at one instant between its begin and its end, also where the calls
-///   come from different nodes. So a call that begins after another has ended gets higher numbers, and
-///   [`current`](Self::current) includes every number whose taking ended before it was called.
-/// - **Never twice**: a number that was handed out is not handed out again, whatever crashes.
-/// - Not promised: that every number is handed out. Numbers may be spent without reaching anyone.
+/// - **Linearizable**: each call takes effect at one instant between its beginning and its end, even if the calls come
+///   from different nodes. So a call that begins after another has ended gets higher numbers.
+///   [`current`](Self::current) includes every number that was taken before the call began.
+/// - **Never twice**: a number that was handed out is not handed out again, not even after a crash.
+/// - Gaps are allowed: numbers may be spent without reaching a caller.
 ///
-/// A counter that can go back after a failover (Redis), or repeat numbers after a crash (sequences of `PostgreSQL`),
-/// is not a `Counter`; nor is one that serves from a block fetched ahead.
+/// A counter is not a `Counter` if it can go back after a failover (Redis), can repeat numbers after a crash (sequences
+/// of `PostgreSQL`), or serves numbers from a block fetched ahead.
 ///
-/// # What an error tells the caller
+/// # Meaning of an error
 ///
-/// Either nothing happened or the numbers are spent: after a time-out the request may have been carried out,
-/// with the answer lost, or may still be carried out later. In no case will another call get these numbers
-/// *and* this caller too. So it is always safe to call again and use what the new call returns; it is never safe
-/// to guess the number that the failed call "must have" taken. An implementation may say more about its own
-/// error type, as [`AtomicCounter`] does: its errors change nothing.
+/// Either nothing happened or the numbers are spent. After a time-out the request may have been executed with its
+/// answer lost, or may still be executed later. In no case does another call get these numbers as well. So it is always
+/// safe to call again and use the result of the new call. It is never safe to guess the number that the failed call
+/// "must have" taken. An implementation may promise more about its error type, as [`AtomicCounter`] does: its errors
+/// change nothing.
 ///
 /// # Examples
 ///
@@ -93,14 +94,14 @@ pub trait Counter {
     ///
     /// # Errors
     ///
-    /// Those of the implementation. Unless it says more, the numbers may be spent, but are never repeated.
+    /// Those of the implementation. Unless it promises more, the numbers may be spent, but are never repeated.
     fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, Self::Error>;
 
     /// Returns the last number taken; 0 if none was.
     ///
     /// # Errors
     ///
-    /// Those of the implementation; nothing was taken.
+    /// Those of the implementation. No number was taken.
     fn current(&self) -> Result<u64, Self::Error>;
 }
 

@@ -5,8 +5,8 @@ use core::num::NonZeroU64;
 
 /// An id of a node: any type that can be cloned and has a total order.
 ///
-/// Implemented for every such type, so there is nothing to implement: `u16` to `u128`, `[u8; 16]` for UUIDs,
-/// strings, tuples of those. Ids are cloned often, so prefer ids that are cheap to clone.
+/// Every such type implements it already: `u16` to `u128`, `[u8; 16]` for UUIDs, strings, tuples of those. Ids are
+/// cloned often, so prefer ids that are cheap to clone.
 ///
 /// # Examples
 ///
@@ -22,9 +22,8 @@ impl<I: Clone + Ord> NodeId for I {}
 
 /// The name of one event: the `counter`-th event of `node`.
 ///
-/// The order of dots is by node, then by counter: a *total* order for sorted storage, which says nothing
-/// about causality. What happened before what is the business of [`VersionVector`](crate::VersionVector) and
-/// of dependencies.
+/// The order of dots is by node, then by counter: a *total* order for sorted storage, which says nothing about
+/// causality. Causality is told by [`VersionVector`](crate::VersionVector) and by dependencies.
 ///
 /// # Examples
 ///

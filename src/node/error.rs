@@ -4,12 +4,13 @@ use core::fmt;
 
 /// A node has used its last counter.
 ///
-/// The state is unchanged. A counter never wraps, saturates or repeats, so no number is left for the next event; that is
-/// nobody's fault, unless a forged counter was believed. Continue under a new node id (a new incarnation).
+/// The state is unchanged. A counter never wraps, saturates or repeats, so no number is left for the next event. The
+/// usual cause is a forged counter that was believed; otherwise it is nobody's fault. Continue under a new node id (a
+/// new incarnation).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CounterExhausted {
-    /// The highest counter there is, already used.
+    /// The highest possible counter, which is already used.
     pub limit: u64,
 }
 

@@ -1,17 +1,16 @@
 //! Names of nodes and of events.
 //!
-//! A *node* is whatever numbers its own events one after another: a process, a device, an author, one
-//! incarnation of a database replica. A *dot* is the name of one event: the node, and the event's *counter*
-//! at that node. Counters start at 1; 0 stands for "no event yet" and never appears in a dot.
+//! A *node* is anything that numbers its own events one after another: a process, a device, an author, one incarnation
+//! of a database replica. A *dot* is the name of one event: the node, and the event's *counter* at that node. Counters
+//! start at 1; 0 stands for "no event yet" and never appears in a dot.
 //!
 //! ```text
 //!   node a   (a,1)──(a,2)──(a,3)
 //!   node b        (b,1)──(b,2)
 //! ```
 //!
-//! Two nodes must never use the same id, and a node must never use the same counter twice. A node that lost
-//! its state therefore comes back under a new id (a new *incarnation*), for instance the old id with a
-//! restart number beside it.
+//! Two nodes must never use the same id, and a node must never use the same counter twice. A node that lost its state
+//! therefore returns under a new id (a new *incarnation*), for instance the pair of its old id and a restart number.
 //!
 //! # Sources
 //!

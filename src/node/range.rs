@@ -33,7 +33,7 @@ impl<I> DotRange<I> {
     pub fn new(node: I, counters: RangeInclusive<u64>) -> Option<Self> {
         let first = NonZeroU64::new(*counters.start())?;
         let last = NonZeroU64::new(*counters.end())?;
-        // Not `first <= last`: a range that was iterated to its end keeps its ends.
+        // `first <= last` would not do: a range that was iterated to its end keeps its ends.
         (!counters.is_empty()).then_some(Self { node, first, last })
     }
 

@@ -1,4 +1,4 @@
-//! The clocks of this module for many threads: `&self` instead of `&mut self`, no lock.
+//! The scalar clocks for many threads: `&self` instead of `&mut self`, no lock.
 //!
 //! Each is one atomic word.
 
@@ -14,14 +14,14 @@ use crate::node::{CounterExhausted, NodeId};
 ///
 /// # At the end of the range
 ///
-/// A tick is one `fetch_add`, also the one that fails: the word may then stand above [`MAX`](Self::MAX) for a
-/// moment, by one for each thread that is failing just now, until these put it back. Readers never see that, and
-/// since it would take 2^63 failing threads at once, it never wraps.
+/// A tick is one `fetch_add`, even a tick that fails. So the word can exceed [`MAX`](Self::MAX) for a moment, by one
+/// for each thread that is failing, until those threads put it back. Readers never see this. The word never wraps: that
+/// would take 2^63 failing threads at once.
 ///
 /// # What must survive a restart
 ///
-/// The [`counter`](Self::counter), saved after a tick and before that tick's timestamp leaves the node, and given to
-/// [`resume`](Self::resume); or else return under a new node id.
+/// The [`counter`](Self::counter). Save it after a tick and before that tick's timestamp leaves the node, and pass it
+/// to [`resume`](Self::resume). Otherwise return under a new node id.
 ///
 /// # Examples
 ///
@@ -72,7 +72,7 @@ impl<I: NodeId> AtomicLamportClock<I> {
         }
     }
 
-    /// Makes the clock of `node` as it was saved: at `counter`, with the given horizon.
+    /// Makes the clock of `node` from a saved `counter`, with the given horizon.
     ///
     /// `None` if `counter` is above [`MAX`](Self::MAX): no clock has ever been there.
     #[must_use]
@@ -85,7 +85,7 @@ impl<I: NodeId> AtomicLamportClock<I> {
         &self.node
     }
 
-    /// Returns the highest counter used or observed so far; 0 at the start. This is what messages carry.
+    /// Returns the highest counter used or observed, 0 at the start. Messages carry this counter.
     pub fn counter(&self) -> u64 {
         self.counter.load(Ordering::Acquire).min(Self::MAX)
     }
@@ -121,20 +121,19 @@ impl<I: NodeId> AtomicLamportClock<I> {
     ///
     /// # Errors
     ///
-    /// [`TooFarAhead`] if `counter` is more than the horizon ahead of this clock as it stood when the call began, or
-    /// above [`MAX`](Self::MAX): the sender is broken or hostile, or this node was away for long. The clock is
-    /// unchanged.
+    /// [`TooFarAhead`] if `counter` is above [`MAX`](Self::MAX), or more than the horizon ahead of this clock at the
+    /// beginning of the call. The sender is broken or hostile, or this node was away for long. The clock is unchanged.
     ///
     /// # Complexity
     ///
-    /// One load, and one `fetch_max` if the counter is news.
+    /// One load, and one `fetch_max` if the counter raises the clock.
     #[inline]
     pub fn observe(&self, counter: u64) -> Result<(), TooFarAhead<u64>> {
         let now = self.counter();
         if counter <= now {
             return Ok(());
         }
-        // The clock only rises, so what the horizon allows now it still allows below.
+        // The clock only rises, so a counter that the horizon allows now is still allowed below.
         believe(counter, now, self.horizon)?;
         self.counter.fetch_max(counter, Ordering::AcqRel);
         Ok(())
@@ -164,7 +163,7 @@ impl<I: NodeId> AtomicLamportClock<I> {
 /// ```
 #[derive(Debug)]
 pub struct AtomicHybridClock<I> {
-    /// Always a valid `HybridTime`: only `next` and believed times are ever stored.
+    /// Always a valid `HybridTime`: only believed times and results of `next` are stored.
     last: AtomicU64,
     max_drift_ms: u64,
     node: I,
@@ -185,7 +184,7 @@ impl<I: NodeId> AtomicHybridClock<I> {
     }
 
     const_unless_loom! {
-        /// Makes the clock of `node` as it was saved: at `last`, with the given drift bound.
+        /// Makes the clock of `node` from a saved time `last`, with the given drift bound.
         pub const fn resume(node: I, last: HybridTime, max_drift_ms: u64) -> Self {
             Self { last: AtomicU64::new(last.to_bits()), max_drift_ms, node }
         }
@@ -196,8 +195,7 @@ impl<I: NodeId> AtomicHybridClock<I> {
         &self.node
     }
 
-    /// Returns the highest time used or observed so far; [`ZERO`](HybridTime::ZERO) at the start. This is what
-    /// messages carry.
+    /// Returns the highest time used or observed, [`ZERO`](HybridTime::ZERO) at the start. Messages carry this time.
     pub fn time(&self) -> HybridTime {
         HybridTime::from_stored(self.last.load(Ordering::Acquire))
     }
@@ -208,12 +206,12 @@ impl<I: NodeId> AtomicHybridClock<I> {
     ///
     /// # Errors
     ///
-    /// [`TimeExhausted`] if no time is left above the last one, or if the wall clock shows one that there is not;
-    /// the clock is unchanged.
+    /// [`TimeExhausted`] if no time is left above the last one, or if the wall clock is above
+    /// [`MAX_MS`](HybridTime::MAX_MS). The clock is unchanged.
     ///
     /// # Complexity
     ///
-    /// One compare-and-swap; another for each thread that got in between. Some thread always succeeds.
+    /// One compare-and-swap, and another for each thread that got in between. Some thread always succeeds.
     #[inline]
     pub fn tick(&self, now: impl TimeSource) -> Result<HybridTimestamp<I>, TimeExhausted> {
         let now_ms = now.now_ms();
@@ -233,13 +231,12 @@ impl<I: NodeId> AtomicHybridClock<I> {
     ///
     /// # Errors
     ///
-    /// [`TooFarAhead`] if `time` would raise the clock, as it stood when the call began, and is further ahead of the
-    /// wall clock than the drift bound; the clock is unchanged. One of the two wall clocks is wrong, or the sender
-    /// is hostile.
+    /// [`TooFarAhead`] if `time` is above the clock at the beginning of the call, and further ahead of the wall clock
+    /// than the drift bound. The clock is unchanged. One of the two wall clocks is wrong, or the sender is hostile.
     ///
     /// # Complexity
     ///
-    /// One load, and one `fetch_max` if the time is news.
+    /// One load, and one `fetch_max` if the time raises the clock.
     #[inline]
     pub fn observe(&self, time: HybridTime, now: impl TimeSource) -> Result<(), TooFarAhead<HybridTime>> {
         let last = self.time();
@@ -307,7 +304,7 @@ mod tests {
 
     #[test]
     fn an_overshoot_is_not_observed_as_a_counter() {
-        // As if another thread were in the middle of a failing tick.
+        // Simulates another thread in the middle of a failing tick.
         let clock = AtomicLamportClock::resume(1_u8, MAX, MAX).unwrap();
         clock.counter.store(MAX + 1, Ordering::Relaxed);
         assert_eq!(clock.counter(), MAX);

@@ -4,10 +4,11 @@ use core::fmt;
 
 use super::HybridTime;
 
-/// A remote claims a counter or a time further ahead than a clock believes.
+/// A remote claims a counter or a time that is too far ahead to be believed.
 ///
-/// The clock is unchanged. The sender is broken or hostile, one of two wall clocks is wrong, or this node was away for
-/// long. Refuse the message too, before it takes effect. If the sender is right, widen the horizon or the drift bound.
+/// The clock is unchanged. The sender is broken or hostile, one of the two wall clocks is wrong, or this node was away
+/// for long. Refuse the message too, before it takes effect. If the sender is right, widen the horizon or the drift
+/// bound.
 ///
 /// `T` is `u64` for the counter of a [`LamportClock`](crate::LamportClock), and [`HybridTime`] for the time of a
 /// [`HybridClock`](crate::HybridClock).
@@ -43,10 +44,10 @@ impl fmt::Display for TooFarAhead<HybridTime> {
 
 impl<T: fmt::Debug> core::error::Error for TooFarAhead<T> where Self: fmt::Display {}
 
-/// A hybrid clock has no time left above its last one, or the wall clock shows a time after the last there is.
+/// A hybrid clock has no time left above its last one, or the wall clock shows a time above the highest.
 ///
-/// The clock is unchanged. The last milliseconds are [`HybridTime::MAX_MS`], in the year 6429: the wall clock is wrong, or
-/// was wrong once. Set it right. If it is right, continue under a new node id with a new clock.
+/// The clock is unchanged. The highest milliseconds, [`HybridTime::MAX_MS`], are in the year 6429: the wall clock is
+/// wrong, or was wrong once. Set it right. If it is right, continue under a new node id with a new clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimeExhausted {
@@ -61,7 +62,7 @@ impl fmt::Display for TimeExhausted {
         write!(
             f,
             "no time above {} with a wall clock at {} ms, since {} ms are the most; set the wall clock right, \
-             and if it is, continue under a new node id with a new clock",
+             or, if it is right, continue under a new node id with a new clock",
             self.clock,
             self.now_ms,
             HybridTime::MAX_MS
@@ -92,7 +93,7 @@ mod tests {
         assert_eq!(
             TimeExhausted { clock: time(9, 1), now_ms: 1 << 50 }.to_string(),
             "no time above 9+1 with a wall clock at 1125899906842624 ms, since 140737488355327 ms are the most; \
-             set the wall clock right, and if it is, continue under a new node id with a new clock"
+             set the wall clock right, or, if it is right, continue under a new node id with a new clock"
         );
     }
 }

@@ -8,8 +8,8 @@ use crate::node::{CounterExhausted, NodeId};
 
 /// A moment of logical time: a counter, and the node that ticked, which breaks ties.
 ///
-/// The order is total: by counter, then by node. It extends causality (what happened before is lower) but is
-/// not causality (what is lower may be concurrent).
+/// The order is total: by counter, then by node. It extends causality but is not causality: an event that happened
+/// before is lower, yet a lower one may be concurrent.
 ///
 /// # Examples
 ///
@@ -56,7 +56,7 @@ impl<I> LamportTimestamp<I> {
 
 key_bytes!(LamportTimestamp: u8 u16 u32 u64 u128 i8 i16 i32 i64 i128);
 
-// On the wire and in tables: 8 bytes of counter beside the id, and `Option` costs nothing.
+// Compact on the wire and in tables: 8 bytes of counter beside the id, and `Option` costs nothing.
 const _: () = assert!(size_of::<LamportTimestamp<u64>>() == 16);
 const _: () = assert!(size_of::<Option<LamportTimestamp<u64>>>() == 16);
 const _: () = assert!(size_of::<LamportClock<u64>>() == 24);
@@ -69,13 +69,13 @@ impl<I: fmt::Display> fmt::Display for LamportTimestamp<I> {
 
 /// One node's Lamport clock, for one owner at a time.
 ///
-/// For one that threads share, see [`AtomicLamportClock`](crate::scalar::AtomicLamportClock). There is no `Clone`: two copies
-/// would issue the same timestamps.
+/// For a clock that threads share, see [`AtomicLamportClock`](crate::scalar::AtomicLamportClock). There is no `Clone`:
+/// two copies would issue the same timestamps.
 ///
 /// # The problem
 ///
-/// Two nodes that number their own events 1, 2, 3, ... give numbers that contradict causality: node 2, which
-/// has done little, answers a write that it made *after* reading node 1's hundredth with the number 2.
+/// Two nodes that each number their own events 1, 2, 3, ... contradict causality. Node 2 has written once so far. It
+/// reads node 1's hundredth write, then answers it with a write that gets the number 2.
 ///
 /// # The algorithm
 ///
@@ -85,17 +85,19 @@ impl<I: fmt::Display> fmt::Display for LamportTimestamp<I> {
 ///    its own counter to it: [`LamportClock::observe`].
 /// 3. Order events by counter, then by node: the order of [`LamportTimestamp`].
 ///
-/// # What it tells you
+/// # Guarantees
 ///
-/// If x happened before y then x's timestamp is lower. The converse does not hold: a lower timestamp does not
-/// mean "before", it may be concurrent. And the order is known only afterwards: a node that holds timestamp 7
-/// cannot know that nobody will still come with a 5, so a Lamport timestamp alone cannot decide who is first to
-/// claim a user name. That takes a total order broadcast.
+/// If x happened before y, then x's timestamp is lower. The converse does not hold: an event with a lower timestamp may
+/// be concurrent.
+///
+/// The order is known only afterwards: a node that holds timestamp 7 cannot exclude that a 5 still arrives. So Lamport
+/// timestamps alone cannot decide who was first to claim a user name. That takes total order
+/// [`broadcast`](crate::broadcast).
 ///
 /// # What must survive a restart
 ///
-/// The [`counter`](Self::counter), saved before a timestamp leaves the node and together with what was received,
-/// and given to [`resume`](Self::resume); or else return under a new node id.
+/// The [`counter`](Self::counter). Save it before a timestamp leaves the node, in one step with the data received, and
+/// pass it to [`resume`](Self::resume). Otherwise return under a new node id.
 ///
 /// # Examples
 ///
@@ -154,7 +156,7 @@ impl<I: NodeId> LamportClock<I> {
         Self { node, counter: 0, horizon }
     }
 
-    /// Makes the clock of `node` as it was saved: at `counter`, with the given horizon.
+    /// Makes the clock of `node` from a saved `counter`, with the given horizon.
     ///
     /// `None` if `counter` is above [`MAX`](Self::MAX): no clock has ever been there.
     ///
@@ -180,7 +182,7 @@ impl<I: NodeId> LamportClock<I> {
         &self.node
     }
 
-    /// Returns the highest counter used or observed so far; 0 at the start. This is what messages carry.
+    /// Returns the highest counter used or observed, 0 at the start. Messages carry this counter.
     pub fn counter(&self) -> u64 {
         self.counter
     }

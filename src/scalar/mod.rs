@@ -1,8 +1,8 @@
-//! Clocks whose state fits in a register, and whose timestamps are totally ordered.
+//! Clocks with a state that fits in a register and timestamps that are totally ordered.
 //!
-//! A scalar timestamp respects causality in one direction only: what happened before has the lower timestamp.
-//! The converse does not hold, so it cannot tell concurrent events from ordered ones; for that, see
-//! [`VersionVector`](crate::VersionVector).
+//! A scalar timestamp respects causality in one direction only: if x happened before y, then x has the lower timestamp.
+//! The converse does not hold: timestamps cannot tell concurrent events from ordered ones.
+//! [`VersionVector`](crate::VersionVector) can.
 //!
 //! | | one owner | shared by threads |
 //! |---|---|---|
@@ -10,8 +10,8 @@
 //! | stays close to the time of day | [`HybridClock`](crate::HybridClock) | [`AtomicHybridClock`] |
 //!
 //! A shared clock is one atomic word, without a lock. Threads also see each other's memory in the order of the clock:
-//! the thread of a later tick sees everything that the thread of an earlier tick did before it. So an event's causes
-//! are lower *and* visible.
+//! the thread of a later tick sees everything that the thread of an earlier tick did before that tick. So the causes of
+//! an event have lower timestamps *and* are visible.
 //!
 //! The shared clocks need 64-bit atomics. A target that has none gets them with the feature `portable-atomic`;
 //! without it, the shared clocks are left out there.
@@ -20,14 +20,14 @@
 macro_rules! key_bytes {
     ($timestamp:ident: $($id:ident)+) => {$(
         impl $timestamp<$id> {
-            /// Returns the sort key of the timestamp, fixed-width: the scalar, then the node, both big-endian. The sign
+            /// Returns the fixed-width sort key of the timestamp: the scalar, then the node, both big-endian. The sign
             /// bit of a signed node is flipped, so that negative nodes sort first.
             ///
-            /// As a byte string it sorts as the timestamp does, so it can be (the end of) a key in an ordered store.
+            /// As byte strings, keys sort as the timestamps do. So a key can be (the end of) a key in an ordered store.
             #[must_use]
             pub fn to_key_bytes(&self) -> [u8; 8 + size_of::<$id>()] {
                 let mut key = [0; 8 + size_of::<$id>()];
-                // Cannot panic: 8 is at most the length, and both halves have the length of what is copied.
+                // Cannot panic: 8 is at most the length, and each half has the length of its source.
                 let (scalar, node) = key.split_at_mut(8);
                 scalar.copy_from_slice(&self.scalar().to_be_bytes());
                 // `MIN` is 0 or the sign bit.

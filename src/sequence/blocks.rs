@@ -1,4 +1,4 @@
-//! Numbers from preallocated blocks.
+//! An allocator of numbers from preallocated blocks.
 
 use core::num::NonZeroU64;
 
@@ -17,80 +17,80 @@ use crate::counter::{Counter, TooFewNumbers};
 pub struct BlocksConfig {
     /// Ask for the next block when no more than this many numbers are left; 0 asks when dry.
     ///
-    /// Choose the numbers issued during one request to the counter, at the highest rate. Higher leaves larger
-    /// gaps after a crash, lower makes callers wait. At or above the size of a block, a block is always in reserve.
+    /// Choose the count of numbers issued during one request to the counter, at the highest rate. A higher value leaves
+    /// larger gaps after a crash; a lower one makes callers wait. At or above the size of a block, a block is always in
+    /// reserve.
     pub low_water: u64,
-    /// The highest number to issue. The part of a block above it is not issued; a block that begins above it is refused.
+    /// The highest number to issue. If a block crosses it, the part above is not issued; a block that begins above it is
+    /// refused.
     pub limit: Limit,
     /// The epoch of the lease under which blocks are taken; leave it at 0 where there are no leases.
     pub epoch: u64,
-    /// The highest number known to be issued already, by anyone; 0 for none. Blocks at or below it are refused. At or
-    /// above the limit, nothing is left to issue.
+    /// The highest number known to be issued already, by any allocator; 0 for none. Blocks at or below it are refused.
+    /// If it is at or above the limit, nothing is left to issue.
     pub highest: u64,
 }
 
-/// Numbers from preallocated blocks, which the owner feeds.
+/// An allocator of numbers from preallocated blocks, which its owner feeds to it.
 ///
-/// There is no
-/// `Clone`: two copies would issue the same numbers.
+/// There is no `Clone`: two copies would issue the same numbers.
 ///
 /// # The problem
 ///
-/// A counter in a database gives a number a round trip. Taking a thousand at a time makes numbers nearly free, and
-/// brings its own failures:
+/// A counter in a database takes a round trip for each number. Taking a thousand at a time makes numbers nearly free,
+/// and can fail in new ways:
 ///
 /// - the fetcher and the counter disagree about the size of a block, so that blocks overlap (Hibernate's
 ///   `allocationSize` beside a sequence that increments by 1);
-/// - a primary that lost its role comes back and goes on with a block from before, below numbers issued since
-///   (Vitess's cached sequences after a failover); or the answer to a request from before arrives late;
+/// - a primary that lost its role returns and continues with an old block, below numbers issued since (Vitess's cached
+///   sequences after a failover); or the answer to an old request arrives late;
 /// - the block runs dry under load, and every caller waits for the round trip at once;
-/// - a clean stop throws the rest of the block away, a crash leaves a gap, and nobody can say how large.
+/// - a clean stop discards the rest of the block, a crash leaves a gap, and no record tells its size.
 ///
 /// # The algorithm
 ///
-/// [`Blocks`] does no input and no output. It holds at most two ranges (blocks that continue each other are one) and is
-/// *fed*:
+/// [`Blocks`] does no input and no output. It holds at most two ranges, where blocks that continue each other count as
+/// one, and is *fed*:
 ///
-/// 1. Take k numbers from a [`Counter`], in whatever way suits: blocking, async, by another thread. The answer is
-///    a [`NumberRange`], which has both its ends, so that no caller needs to know k. Give it to [`feed`](Blocks::feed).
+/// 1. Take k numbers from a [`Counter`] in any way: blocking, async, by another thread. The answer is a
+///    [`NumberRange`], which has both its ends, so that no caller needs to know k. Pass it to [`feed`](Blocks::feed).
 /// 2. Issue from the block in use: [`issue`](Blocks::issue), [`issue_range`](Blocks::issue_range). When it is used up,
 ///    the one in reserve takes its place.
-/// 3. When [`is_low`](Blocks::is_low) says so, ask for the next block, *before* this one is dry.
-/// 4. Accept only what is above everything fed before, in the lease's own *epoch*. Everything else comes back in
-///    the error.
-/// 5. When the lease changes hands, move to its epoch: [`start_epoch`](Blocks::start_epoch) discards what is held
-///    and says what it was.
-/// 6. On a clean stop, [`stop`](Blocks::stop) gives what is left, for a later `Blocks` to be fed.
+/// 3. When [`is_low`](Blocks::is_low) returns `true`, ask for the next block, *before* this one is dry.
+/// 4. Accept only blocks above everything fed before, and only of the lease's *epoch*. All others are returned in the
+///    error.
+/// 5. When the lease changes hands, move to its epoch: [`start_epoch`](Blocks::start_epoch) discards the ranges held
+///    and returns them.
+/// 6. On a clean stop, [`stop`](Blocks::stop) returns the rest, to be fed to a later `Blocks`.
 ///
-/// [`refill`](Blocks::refill) does 1 and 3 for callers that may block.
+/// [`refill`](Blocks::refill) does steps 1 and 3 for callers that may block.
 ///
-/// # What it tells you
+/// # Guarantees
 ///
 /// | promise | |
 /// |---|---|
-/// | unique | yes, among all who feed from one linearizable counter |
+/// | unique | yes, among all allocators fed from one linearizable counter |
 /// | increasing per allocator | yes |
 /// | increasing in real time | **no**: a node with an old block issues 2 after another issued 1,001 |
 /// | consistent with causality | **no**: the same run, with a message between |
 ///
-/// So blocks are for unique ids, and never for fencing or for ordering; there, take every number from the counter.
+/// So blocks are for unique ids, and never for fencing or ordering. For these, take every number from the counter.
 ///
-/// Every number fed is in exactly one of three places: `fed = issued + remaining + lost`
-/// ([`issued`](Blocks::issued), [`remaining`](Blocks::remaining), [`lost`](Blocks::lost)). A crash turns
-/// `remaining` into a gap. If blocks of k are asked for only when [`is_low`](Blocks::is_low) says so, that is at most
-/// `low_water + k`, with the block that was being fetched.
+/// Every number fed is in exactly one of three places: `fed = issued + remaining + lost` ([`issued`](Blocks::issued),
+/// [`remaining`](Blocks::remaining), [`lost`](Blocks::lost)). A crash turns `remaining` into a gap. If blocks of k are
+/// requested only when [`is_low`](Blocks::is_low) returns `true`, the gap is at most `low_water + k`, with the block
+/// that was being fetched.
 ///
 /// # What must survive a restart
 ///
-/// Nothing, if gaps do not matter: a new `Blocks` takes new numbers. To go on with what a clean stop left, store
-/// the epoch and the ranges, and at the start **erase them durably before the first is fed**: if they were still
-/// there after a crash, their numbers would be issued again. With
-/// [`highest`](BlocksConfig::highest), the highest number known to be issued, a counter that went back is caught
-/// by its first block.
+/// Nothing, if gaps do not matter: a new `Blocks` takes new numbers. To continue with the rest from a clean stop, store
+/// the epoch and the ranges. At the start **erase them durably before the first is fed**: if they were still stored
+/// after a crash, their numbers would be issued again. Set [`highest`](BlocksConfig::highest) to the highest number
+/// known to be issued: then the first block of a counter that went back is refused.
 ///
 /// # Examples
 ///
-/// If blocking is fine:
+/// A caller that may block:
 ///
 /// ```
 /// # #[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))] {
@@ -98,13 +98,13 @@ pub struct BlocksConfig {
 /// use happens_before::counter::AtomicCounter;
 /// use happens_before::sequence::{Blocks, BlocksConfig};
 ///
-/// let counter = AtomicCounter::new(); // in life, a counter that many nodes share
+/// let counter = AtomicCounter::new(); // in practice, a counter that many nodes share
 /// let thousand = NonZeroU64::new(1_000).unwrap();
 ///
 /// let mut blocks = Blocks::new(BlocksConfig { low_water: 100, ..BlocksConfig::default() });
 /// for number in 1..=5_000 {
 ///     if let Err(error) = blocks.refill(&counter, thousand) {
-///         // No `?` here: what is held, a hundred numbers, is for the time until the counter is back.
+///         // No `?` here: the hundred numbers held last until the counter is back.
 ///         eprintln!("{error}");
 ///     }
 ///     assert_eq!(blocks.issue()?, number);
@@ -113,7 +113,7 @@ pub struct BlocksConfig {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// If it is not, the block comes in as a value, from a task or a thread:
+/// A caller that may not block gets the block as a value, from a task or a thread:
 ///
 /// ```
 /// use happens_before::sequence::{Blocks, BlocksConfig, NumberRange};
@@ -124,16 +124,16 @@ pub struct BlocksConfig {
 ///
 /// blocks.feed(0, NumberRange::new(41..=44).unwrap())?; // the answer
 /// assert_eq!((blocks.issue()?, blocks.is_low()), (41, false));
-/// assert_eq!((blocks.issue()?, blocks.is_low()), (42, true)); // send the next one; 43 and 44 are at hand
+/// assert_eq!((blocks.issue()?, blocks.is_low()), (42, true)); // send the next one; 43 and 44 are still held
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Invariants
 ///
-/// - BK1: what is in use lies below what is in reserve, and both at or below `highest` and within the limit.
+/// - BK1: the block in use lies below the one in reserve, and both at or below `highest` and within the limit.
 /// - BK2: `remaining + lost` is at most `fed`.
-/// - BK3: [`is_low`](Blocks::is_low) means that the low-water mark is reached and that a block would be accepted: there
-///   is room, and `highest` is below the limit.
+/// - BK3: [`is_low`](Blocks::is_low) is `true` if the low-water mark is reached and a block would be accepted: there is
+///   room, and `highest` is below the limit.
 ///
 /// # Sources
 ///
@@ -172,7 +172,7 @@ impl Blocks {
     ///
     /// # Errors
     ///
-    /// [`TooFewNumbers`] if nothing is held; nothing is changed. [`feed`](Self::feed) a block and call again.
+    /// [`TooFewNumbers`] if no number is held. Nothing is changed. [`feed`](Self::feed) a block and call again.
     #[inline]
     pub fn issue(&mut self) -> Result<u64, TooFewNumbers> {
         if self.next > self.last && !self.promote() {
@@ -186,12 +186,12 @@ impl Blocks {
 
     /// Issues `n` consecutive numbers. O(1).
     ///
-    /// If the block in use is too short and the one in reserve is not, the rest of the one in use is given up
-    /// and counted as [`lost`](Self::lost), for otherwise later numbers would be lower than these.
+    /// If the block in use is too short and the one in reserve is not, the rest of the one in use is given up and
+    /// counted as [`lost`](Self::lost). Otherwise later numbers would be lower than these.
     ///
     /// # Errors
     ///
-    /// [`TooFewNumbers`] if neither block has `n` numbers left; nothing is changed. Feed a block of at least `n`; or
+    /// [`TooFewNumbers`] if neither block has `n` numbers left. Nothing is changed. Feed a block of at least `n`, or
     /// take a long range from the counter directly.
     ///
     /// ```
@@ -232,12 +232,12 @@ impl Blocks {
 
     /// Accepts a block that was taken from the counter under the lease of `epoch`. O(1).
     ///
-    /// A block that continues what is in use is joined to it; else it goes in reserve. Of a block that crosses the
-    /// limit, the part above counts as [`lost`](Self::lost).
+    /// A block that continues the one in use is joined to it; any other goes in reserve. If a block crosses the limit,
+    /// the part above counts as [`lost`](Self::lost).
     ///
     /// # Errors
     ///
-    /// [`BlockRefused`] gives the block back; nothing is changed.
+    /// [`BlockRefused`] returns the block. Nothing is changed.
     pub fn feed(&mut self, epoch: u64, block: NumberRange) -> Result<(), BlockRefused> {
         let refused = |kind| Err(BlockRefused { block, kind });
         if epoch != self.epoch {
@@ -261,33 +261,34 @@ impl Blocks {
         }
         self.highest = block.last();
         self.low_from = self.expected_low_from();
-        // No overflow: blocks fed are disjoint and at most 2^63 - 1; what is usable is a part of the block.
+        // No overflow: blocks fed are disjoint and at most 2^63 - 1; the usable part is a part of the block.
         self.fed += block.len();
         self.lost += block.len() - usable.len();
         self.debug_validate();
         Ok(())
     }
 
-    /// Returns whether to ask for a block now: the low-water mark is reached, there is room, and not all numbers up to
-    /// the limit are known to be taken.
+    /// Returns whether to ask for a block now. Three conditions must hold: the low-water mark is reached, there is
+    /// room, and not all numbers up to the limit are known to be taken.
     ///
-    /// Changes only with `issue`, `issue_range`, `feed` and `start_epoch`. It does not know of a request under way:
-    /// the caller sends one at a time.
+    /// The result changes only with `issue`, `issue_range`, `feed` and `start_epoch`. It ignores requests under way:
+    /// the caller must send one at a time.
     #[inline]
     pub fn is_low(&self) -> bool {
         self.next >= self.low_from
     }
 
-    /// Takes `k` numbers from `counter` if [`is_low`](Self::is_low), else does nothing; returns whether it did.
+    /// Takes `k` numbers from `counter` if [`is_low`](Self::is_low), otherwise does nothing. Returns whether it took
+    /// them.
     ///
-    /// The counter is then asked for its current number as well, which makes two requests a block. So one that ignores
-    /// `k` is found out by the first block *if nobody else takes numbers just then*: on a busy counter the others move
-    /// it past the block's end, and the block is trusted.
+    /// It then asks the counter for its current number as well, which makes two requests a block. So the first block
+    /// exposes a counter that ignores `k`, *unless others take numbers at that moment*: on a busy counter they move it
+    /// past the block's end, and the block is trusted.
     ///
     /// # Errors
     ///
-    /// [`RefillError`]; nothing is changed here, but numbers of the counter may be spent. While numbers are held,
-    /// issuing goes on; call again later.
+    /// [`RefillError`] if the counter gave no usable block. Nothing is changed here, but numbers of the counter may be
+    /// spent. Numbers that are held can still be issued; call again later.
     #[inline]
     pub fn refill<C: Counter + ?Sized>(
         &mut self,
@@ -319,11 +320,11 @@ impl Blocks {
 
     /// Moves to a newer epoch after the lease was lost or renewed; discards and returns what is held.
     ///
-    /// From now on only blocks of this epoch are accepted, so that a late answer to a request from before is
-    /// refused. They must still be above everything fed before. What was discarded counts as
-    /// [`lost`](Self::lost); it may be logged, but whether it may be issued is for the new lease holder to say.
+    /// From now on only blocks of this epoch are accepted, so a late answer to an earlier request is refused. They must
+    /// still be above everything fed before. The discarded numbers count as [`lost`](Self::lost). They may be logged,
+    /// but only the new lease holder can decide whether they may be issued.
     ///
-    /// `None` if `epoch` is not above the current one: the lease has moved on, and nothing is changed.
+    /// `None` if `epoch` is not above the current one: the lease has moved on. Nothing is changed.
     #[must_use = "`None` says that the epoch was not started"]
     pub fn start_epoch(&mut self, epoch: u64) -> Option<[Option<NumberRange>; 2]> {
         if epoch <= self.epoch {
@@ -337,7 +338,7 @@ impl Blocks {
         Some(discarded)
     }
 
-    /// Ends this allocator cleanly and returns what is left, in order, for a later one of the same epoch.
+    /// Ends this allocator cleanly and returns the numbers left, in order, for a later one of the same epoch.
     ///
     /// ```
     /// use happens_before::sequence::{Blocks, BlocksConfig, NumberRange};
@@ -359,25 +360,25 @@ impl Blocks {
         self.held()
     }
 
-    /// Returns what is held: the rest of the block in use, and the block in reserve.
+    /// Returns the ranges held: the rest of the block in use, and the block in reserve.
     pub fn held(&self) -> [Option<NumberRange>; 2] {
         [NumberRange::new(self.next..=self.last), self.reserve]
     }
 
-    /// Returns how many numbers can be issued without another block.
+    /// Returns the count of numbers that can be issued without another block.
     #[inline]
     pub fn remaining(&self) -> u64 {
         // No overflow: `next` is at most `last + 1`, and the two blocks are disjoint.
         self.last + 1 - self.next + self.reserve.map_or(0, |range| range.len())
     }
 
-    /// Returns how many numbers were issued.
+    /// Returns the count of numbers issued.
     pub fn issued(&self) -> u64 {
         // No underflow: BK2.
         self.fed - self.remaining() - self.lost
     }
 
-    /// Returns how many numbers were given up: for the sake of a range, with an epoch, or above the limit.
+    /// Returns the count of numbers given up: to make a range, at the end of an epoch, or above the limit.
     pub fn lost(&self) -> u64 {
         self.lost
     }
@@ -392,7 +393,7 @@ impl Blocks {
         self.highest
     }
 
-    /// Puts the block in reserve in the place of the one in use; says whether there was one.
+    /// Moves the block in reserve to the place of the one in use; returns whether there was one.
     #[cold]
     fn promote(&mut self) -> bool {
         match self.reserve.take() {
@@ -405,7 +406,8 @@ impl Blocks {
         }
     }
 
-    /// From which `next` on no more than the low-water mark is left; never, if no further block would be accepted.
+    /// Returns the `next` from which on no more than the low-water mark is left; `u64::MAX` if no further block would
+    /// be accepted.
     fn expected_low_from(&self) -> u64 {
         // No overflow: `last` is at most 2^63 - 1.
         let dry_from = self.last + 1;
@@ -417,7 +419,7 @@ impl Blocks {
         }
     }
 
-    /// Checks the invariants of the type's docs and says which one is broken.
+    /// Checks the invariants of the type's docs; an error names the broken one.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         let top = self.reserve.map_or(self.last, |range| range.last());
@@ -438,7 +440,7 @@ impl Blocks {
     }
 }
 
-/// Issues what is held; `None` when dry, and again `Some` once fed.
+/// Issues the numbers held; `None` when dry, and again `Some` once fed.
 impl Iterator for Blocks {
     type Item = u64;
 

@@ -6,13 +6,13 @@ use core::num::NonZeroU64;
 use super::{Interleaved, Limit, NumberRange};
 use crate::counter::TooFewNumbers;
 
-/// A block that [`Blocks`](super::Blocks) did not accept, and why.
+/// A block that [`Blocks`](super::Blocks) did not accept, with the rule that it breaks.
 ///
-/// The block comes back, and the allocator is unchanged. The [`kind`](Self::kind) says whose fault it is and what to do.
+/// The block is returned, and the allocator is unchanged. The [`kind`](Self::kind) names the fault and the remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BlockRefused {
-    /// The block, given back.
+    /// The refused block.
     pub block: NumberRange,
     /// The rule that it breaks.
     pub kind: BlockRefusedKind,
@@ -22,34 +22,35 @@ pub struct BlockRefused {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BlockRefusedKind {
-    /// The block was taken under another lease: mostly a late answer to a request from before a failover.
+    /// The block was taken under another lease. Usually it is a late answer to a request from before a failover.
     ///
-    /// Drop an older one. Before feeding a newer one, [`start_epoch`](super::Blocks::start_epoch).
+    /// Drop a block of an older epoch. Before feeding one of a newer epoch, call
+    /// [`start_epoch`](super::Blocks::start_epoch).
     OtherEpoch {
         /// The epoch of the block.
         epoch: u64,
         /// The epoch whose blocks are accepted.
         current: u64,
     },
-    /// The block starts at or below a number that was taken before: the counter went back, does not increment by
-    /// what was asked, or the block was fed twice.
+    /// The block starts at or below a number that was taken before. The counter went back, does not increment by the
+    /// number asked for, or the block was fed twice.
     ///
-    /// Stop using the counter until its operator has looked.
+    /// Stop using the counter until its operator has examined it.
     NotAbove {
         /// The highest number known to be taken.
         highest: u64,
     },
     /// The block begins above the limit: the counter has no numbers left for this allocator.
     ///
-    /// Stop asking, which spends numbers of others. If every reader can take it, feed the block to a `Blocks` with a
-    /// higher limit.
+    /// Stop asking, which spends numbers of others. If every reader can handle higher numbers, feed the block to a
+    /// `Blocks` with a higher limit.
     AboveLimit {
         /// The limit.
         limit: Limit,
     },
     /// Two blocks that do not join are held already.
     ///
-    /// Keep it and feed it when [`is_low`](super::Blocks::is_low); ask for one block at a time.
+    /// Keep it and feed it once [`is_low`](super::Blocks::is_low) returns `true`. Ask for one block at a time.
     Full,
 }
 
@@ -62,7 +63,8 @@ impl fmt::Display for BlockRefused {
             }
             BlockRefusedKind::NotAbove { highest } => write!(
                 f,
-                "block {block} is not above {highest}, which is taken; the counter went back or counts otherwise"
+                "block {block} is not above {highest}, which is taken; stop using the counter, it went back or counts \
+                 differently"
             ),
             BlockRefusedKind::AboveLimit { limit } => {
                 write!(f, "block {block} begins above the limit of {limit}; stop asking, or raise the limit")
@@ -76,23 +78,23 @@ impl fmt::Display for BlockRefused {
 
 impl core::error::Error for BlockRefused {}
 
-/// No block could be had from the counter.
+/// The counter gave no usable block.
 ///
-/// The allocator is unchanged, and what it holds can still be issued. Numbers of the counter may be spent. `E` is the
-/// counter's error.
+/// The allocator is unchanged, and the numbers that it holds can still be issued. Numbers of the counter may be spent.
+/// `E` is the counter's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RefillError<E> {
-    /// The counter failed. Its error says whether it is worth calling again, later.
+    /// The counter failed. Its error tells whether a later call can succeed.
     Counter(E),
-    /// The counter did not move by as much as was asked, or gave numbers that there are not, 0 or above 2^63 - 1: it and
-    /// its callers disagree about the size of a block, and would issue the same numbers. A matter of configuration.
+    /// The counter did not move by the count asked for, or gave an impossible number, 0 or above 2^63 - 1. It and its
+    /// callers disagree about the size of a block, and would issue the same numbers: a mistake in the configuration.
     ///
-    /// A counter that others use as well may do so unnoticed.
+    /// If others use the counter at the same time, this check may miss the mistake.
     WrongSize {
         /// The first number that the counter gave.
         first: u64,
-        /// How many were asked for.
+        /// The count asked for.
         asked: NonZeroU64,
         /// The counter's last number taken, read afterwards.
         current: u64,
@@ -104,7 +106,7 @@ pub enum RefillError<E> {
 impl<E: fmt::Display> fmt::Display for RefillError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Counter(_) => f.write_str("the counter gave no block; what is held can still be issued"),
+            Self::Counter(_) => f.write_str("the counter gave no block; the numbers held can still be issued"),
             Self::WrongSize { first, asked, current } => write!(
                 f,
                 "the counter gave {first} as the first of {asked} but stands at {current}; make both sides agree on \
@@ -124,16 +126,16 @@ impl<E: core::error::Error + 'static> core::error::Error for RefillError<E> {
     }
 }
 
-/// Two classes do not make one together.
+/// Two classes that do not make one class together.
 ///
-/// Both are given back, unchanged. They have different steps, or an odd step, or do not lie half a step apart, or end at
-/// different limits. It is the caller's choice of classes that is wrong: merge each with its own sibling, or keep both.
+/// Both are returned unchanged. They have different steps or an odd step, do not lie half a step apart, or end at
+/// different limits. The caller chose the wrong classes: merge each with its own sibling, or keep both.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotSiblings {
     /// The class on which `merge` was called.
     pub left: Interleaved,
-    /// The class that was to be merged in.
+    /// The class that was to be merged into it.
     pub right: Interleaved,
 }
 
@@ -144,33 +146,34 @@ impl fmt::Display for NotSiblings {
         write!(
             f,
             "the classes {left_next} by {left_step} up to {left_last} and {right_next} by {right_step} up to \
-             {right_last} are not siblings; merge each with its own, or keep both"
+             {right_last} are not siblings; merge each with its own sibling, or keep both"
         )
     }
 }
 
 impl core::error::Error for NotSiblings {}
 
-/// A [`ReserveAhead`](super::ReserveAhead) issued no number, or took no note of one.
+/// A [`ReserveAhead`](super::ReserveAhead) issued no number, or did not record an observed one.
 ///
-/// What was issued before stays valid, and the numbers at hand are unchanged; a bound that was to be written may have
-/// reached the store. `E` is the store's error.
+/// Numbers issued before stay valid, and the reserved numbers are unchanged. A new bound may have reached the store.
+/// `E` is the store's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReserveError<E> {
     /// The store failed. Nothing above the old bound is issued; the next call tries again.
     Store(E),
-    /// The store has a bound that this owner neither left there nor tried to write.
+    /// The store holds a bound that this owner never wrote.
     ///
-    /// Lower: it was replaced by an older copy, and a restart would repeat numbers. Higher: another owner uses it.
-    /// Nothing above the old bound is issued until the store has it again. Find out who else writes the store.
+    /// A lower bound means that the store was replaced by an older copy, so a restart would repeat numbers. A higher
+    /// bound means that another owner uses it. Nothing above the old bound is issued until the store has that again.
+    /// Find the other writer of the store.
     Moved {
-        /// The last bound that is certain: found at the start, or written since without an error.
+        /// The last certain bound: found at the start, or written since without an error.
         expected: u64,
         /// The bound that the store has.
         found: u64,
     },
-    /// A number from outside, the store's bound or one to observe, is above the limit.
+    /// A number from outside is above the limit: the store's bound, or a number to observe.
     ///
     /// Raise the limit, or distrust the number.
     AboveLimit {
@@ -199,8 +202,8 @@ impl<E: fmt::Display> fmt::Display for ReserveError<E> {
             }
             Self::TooFewNumbers(TooFewNumbers { wanted, available }) => write!(
                 f,
-                "too few numbers are left up to the limit, {available} of {wanted} wanted; raise it if every reader can \
-                 take that"
+                "too few numbers are left up to the limit: {wanted} wanted, {available} left; raise it if every reader \
+                 can handle higher numbers"
             ),
         }
     }
@@ -217,7 +220,7 @@ impl<E: core::error::Error + 'static> core::error::Error for ReserveError<E> {
 
 /// A [`Snowflake`](super::Snowflake) could not be made, or issued no id.
 ///
-/// Nothing is changed. Each variant says which calls return it, whose fault it is and what to do.
+/// Nothing is changed. Each variant names the calls that return it, the fault and the remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SnowflakeError {
@@ -235,8 +238,8 @@ pub enum SnowflakeError {
         /// The latest that fits.
         highest: u64,
     },
-    /// From `issue` and `issue_range`: the clock lags further behind the next id than allowed. It went back, or a burst
-    /// used up what may be borrowed from the milliseconds to come. Try again when the clock reads `retry_at_ms`.
+    /// From `issue` and `issue_range`: the clock lags further behind the next id than `ahead_ms` allows. The clock went
+    /// back, or a burst used up the allowance. Try again when the clock reads `retry_at_ms`.
     ClockBehind {
         /// The reading of the clock.
         now_ms: u64,
@@ -245,7 +248,7 @@ pub enum SnowflakeError {
     },
     /// From `issue`, `issue_range` and `skip_past`: a time is after the layout's last millisecond.
     ///
-    /// Mostly the clock is wrong, or a saved time is damaged. If neither is, take a new layout or a later origin, both
+    /// Usually the clock is wrong, or a saved time is damaged. Otherwise choose a new layout or a later origin, both
     /// for all nodes.
     AfterEnd {
         /// The time, on the caller's clock.
@@ -253,10 +256,10 @@ pub enum SnowflakeError {
         /// The layout's last millisecond, on the caller's clock.
         last_ms: u64,
     },
-    /// From `issue` and `issue_range`: the layout's last millisecond has too few ids left. Take a new layout or a later
-    /// origin, both for all nodes; ids already issued keep the old one.
+    /// From `issue` and `issue_range`: the layout's last millisecond has too few ids left. Choose a new layout or a
+    /// later origin, both for all nodes; ids already issued keep the old one.
     TooFewNumbers(TooFewNumbers),
-    /// From `issue_range`: a millisecond does not have as many ids as the range was to have. Ask for several ranges.
+    /// From `issue_range`: a millisecond has fewer ids than the range needs. Ask for several ranges.
     RangeTooLong {
         /// The length of the longest possible range.
         longest: u64,
@@ -278,13 +281,13 @@ impl fmt::Display for SnowflakeError {
             ),
             Self::AfterEnd { ms, last_ms } => write!(
                 f,
-                "{ms} ms is after {last_ms} ms, the layout's last; set the clock right, or, if it is, take a new layout \
-                 or a later origin"
+                "{ms} ms is after {last_ms} ms, the layout's last; set the clock right or, if it is right, choose a \
+                 new layout or a later origin"
             ),
             Self::TooFewNumbers(TooFewNumbers { wanted, available }) => write!(
                 f,
-                "the layout's last millisecond has {available} of {wanted} ids wanted; take a new layout or a later \
-                 origin"
+                "the layout's last millisecond has only {available} of the {wanted} ids wanted; choose a new layout or \
+                 a later origin"
             ),
             Self::RangeTooLong { longest } => {
                 write!(f, "a millisecond has only {longest} ids; ask for shorter ranges")

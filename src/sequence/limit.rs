@@ -4,15 +4,15 @@ use core::fmt;
 
 /// The highest number that an allocator may issue: at least 1, at most 2^63 - 1.
 ///
-/// A number ends up in a column, a message or a JSON document, and the narrowest of them decides. A limit set
-/// where numbers are made turns silent damage at the reader into an error at the writer.
+/// A number ends up in a column, a message or a JSON document, and the narrowest of them decides. A limit at the
+/// allocator turns silent damage at the reader into an error at the writer.
 ///
 /// # Examples
 ///
 /// ```
 /// use happens_before::sequence::Limit;
 ///
-/// // What a JavaScript reader makes of the first number above the limit:
+/// // A JavaScript reader rounds the first number above the limit:
 /// assert_eq!((Limit::JSON.get() + 2) as f64 as u64, Limit::JSON.get() + 1);
 ///
 /// assert_eq!(Limit::new(999).unwrap().get(), 999);
@@ -26,7 +26,7 @@ impl Limit {
     /// 2^31 - 1: a signed 32-bit column, `int` in most databases and languages.
     pub const I32: Self = Self(i32::MAX as u64);
 
-    /// 2^53 - 1: the highest integer that a 64-bit float, and so a number in JSON, tells from its neighbours.
+    /// 2^53 - 1: the highest integer that a 64-bit float, and so a number in JSON, can tell from its neighbours.
     pub const JSON: Self = Self((1 << 53) - 1);
 
     /// 2^63 - 1: a signed 64-bit column. There is no higher limit.

@@ -2,9 +2,9 @@
 //!
 //! # The problem
 //!
-//! Rows want keys, log entries want numbers, and one counter that every node asks for every number is a round
-//! trip an operation. The allocators here need no round trip a number. The price: none of them can promise that
-//! an operation that happened after another has the higher number.
+//! Rows need keys and log entries need numbers. One counter that every node asks for every number costs a round trip an
+//! operation. The allocators here avoid that round trip. The price: none of them can promise that an operation that
+//! happened after another has the higher number.
 //!
 //! ```text
 //!   node A holds 1 to 1,000      node B holds 1,001 to 2,000
@@ -15,24 +15,25 @@
 //!
 //! | | [`Interleaved`] | [`Blocks`] | [`ReserveAhead`] | [`Snowflake`] |
 //! |---|---|---|---|---|
-//! | needs | nobody, once the classes are dealt | a counter, once a block | one durable `u64` | a clock, a node number |
+//! | needs | nothing, once the classes are dealt | a counter, once a block | one durable `u64` | a clock, a node number |
 //! | unique | among all classes of one deal | among all users of the counter | for one store | among distinct node numbers |
 //! | increasing per allocator | yes | yes | yes, across restarts too | yes |
-//! | increasing in real time, across allocators | no | no | (one allocator only) | as well as the clocks agree |
+//! | increasing in real time, across allocators | no | no | (one allocator only) | within the difference of the clocks |
 //! | consistent with causality | **no** | **no** | **no** | **no** |
-//! | gaps | as nodes progress unevenly | what a crash leaves | what a restart leaves | nearly everything |
-//! | survives a restart by | [saving](Interleaved::save) the class | [keeping](Blocks::stop) what is left | its [`Store`] | [skipping](Snowflake::skip_past) what was used |
+//! | gaps | if nodes progress unevenly | after a crash | after a restart | nearly everywhere |
+//! | survives a restart by | [saving](Interleaved::save) the class | [keeping](Blocks::stop) the rest | its [`Store`] | [skipping](Snowflake::skip_past) used milliseconds |
 //!
 //! If numbers must agree with causality, use a [`LamportClock`](crate::LamportClock), which costs one maximum a
-//! message; if they must also be known to be complete, a total order broadcast over a
+//! message. If it must also be known that none is missing, use total order [`broadcast`](crate::broadcast) over a
 //! [`Counter`](crate::counter::Counter).
 //!
-//! # Why there is no trait for all four
+//! # No trait for all four
 //!
-//! Because each needs something else to make a number: nothing, a block, a store that may fail, the time. A
-//! trait over that either hides what can go wrong or carries it in three type parameters. Code that should not
-//! care takes a closure, `impl FnMut() -> Result<u64, E>`, which any of the four becomes in one line. What they
-//! do share is plain data: [`Limit`], [`NumberRange`], [`TooFewNumbers`](crate::counter::TooFewNumbers), and the words `issue`, `issue_range`, `remaining`.
+//! Each allocator needs something else to make a number: nothing, a block, a store that may fail, the time. A trait for
+//! all would either hide the possible errors or need three type parameters. Code that should accept any of them takes a
+//! closure, `impl FnMut() -> Result<u64, E>`, which wraps each of the four in one line. All four share plain data:
+//! [`Limit`], [`NumberRange`] and [`TooFewNumbers`](crate::counter::TooFewNumbers). They also share the names `issue`,
+//! `issue_range` and `remaining`.
 //!
 //! # Sources
 //!

@@ -8,7 +8,7 @@ use super::Limit;
 
 /// Consecutive numbers, first and last included; never empty, never 0, never above 2^63 - 1.
 ///
-/// Plain data, which may be copied and stored: what says that its numbers were not yet issued is who holds it.
+/// It is plain data, which may be copied and stored: the value does not tell whether its numbers were issued.
 ///
 /// # Examples
 ///
@@ -48,7 +48,7 @@ impl NumberRange {
 
     /// Makes the range of the `len` numbers from `first` on; `None` if it starts at 0 or ends above 2^63 - 1.
     ///
-    /// This is what to do with the answer of [`Counter::increment_and_get`](crate::counter::Counter::increment_and_get).
+    /// Use it for the answer of [`Counter::increment_and_get`](crate::counter::Counter::increment_and_get).
     ///
     /// ```
     /// use core::num::NonZeroU64;
@@ -76,7 +76,7 @@ impl NumberRange {
         self.last
     }
 
-    /// Returns how many numbers there are, at least 1.
+    /// Returns the count of numbers, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "a range is never empty")]
     pub const fn len(&self) -> u64 {
         // No overflow: `first` is at least 1 and at most `last`.

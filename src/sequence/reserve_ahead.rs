@@ -1,4 +1,4 @@
-//! Numbers that survive a restart, over one durable number.
+//! An allocator of numbers that survives restarts with one durable number.
 
 use core::iter;
 use core::num::NonZeroU64;
@@ -8,15 +8,14 @@ use crate::counter::TooFewNumbers;
 
 /// One durable number.
 ///
-/// # What an implementation promises
+/// # Duties of an implementation
 ///
-/// When [`write`](Self::write) has returned `Ok`, every later [`read`](Self::read) gives that number, also after a
-/// crash at any moment. When it has returned an error, or the machine crashed meanwhile, a later read gives the old
-/// number or the new one, never a mixture; and once a read has given the new one, no later read gives the old. The
-/// store has one owner at a time.
+/// After [`write`](Self::write) has returned `Ok`, every later [`read`](Self::read) returns that number, even after a
+/// crash at any moment. After a failed or interrupted write, a later read returns the old number or the new one, never
+/// a mixture. Once a read has returned the new one, no later read returns the old. The store has one owner at a time.
 ///
-/// For a file, that takes two slots or a rename, and `fsync` on file and directory, also before the first read is
-/// answered; a plain overwrite is not enough.
+/// For a file, this takes two slots or a rename, with `fsync` on file and directory. The first read needs that `fsync`
+/// too. A plain overwrite is not enough.
 ///
 /// # Examples
 ///
@@ -24,7 +23,7 @@ use crate::counter::TooFewNumbers;
 /// use happens_before::sequence::Store;
 /// use std::convert::Infallible;
 ///
-/// /// For tests: it lives as long as the process.
+/// /// A store for tests, which lives as long as the process.
 /// #[derive(Default)]
 /// struct InMemory(u64);
 ///
@@ -56,7 +55,7 @@ pub trait Store {
     ///
     /// # Errors
     ///
-    /// Those of the implementation; the store then has the old number or the new one.
+    /// Those of the implementation. The store then has the old number or the new one.
     fn write(&mut self, number: u64) -> Result<(), Self::Error>;
 }
 
@@ -72,12 +71,12 @@ impl<S: Store + ?Sized> Store for &mut S {
     }
 }
 
-/// Numbers 1, 2, 3, ... that never repeat, whatever crashes, over one durable number.
+/// Numbers 1, 2, 3, ... that never repeat, across any crashes, with one durable number.
 ///
 /// # The problem
 ///
-/// A counter in memory starts again at 1 after a crash. One that writes each number to disk survives, at the cost of
-/// a synchronous write a number; one that writes each number *after* its use repeats the last one:
+/// A counter in memory starts again at 1 after a crash. A counter that writes each number to disk survives, at the cost
+/// of a synchronous write a number. A counter that writes each number *after* its use repeats the last one:
 ///
 /// ```text
 ///   issue 7, use 7, crash before 7 is written ... restart: the disk says 6, issue 7
@@ -87,30 +86,30 @@ impl<S: Store + ?Sized> Store for &mut S {
 ///
 /// The store holds one number, the *bound*: everything up to it may have been issued.
 ///
-/// 1. Start above the bound that the store has: [`ReserveAhead::resume`].
+/// 1. Start above the bound in the store: [`ReserveAhead::resume`].
 /// 2. Issue up to the bound without touching the store: [`ReserveAhead::issue`].
-/// 3. At the bound, write a higher one, `ahead` numbers on, and only then issue. If the write fails or its outcome
-///    is unknown, nothing above the old bound is issued. If it is found to have arrived after all, go on above it.
-/// 4. Before each write, read: a store that has a bound which we neither wrote nor tried to write went back (an old
-///    backup), or another owner uses it too. Then refuse. A bound is never replaced by a lower one, not on a clean
-///    stop either.
-/// 5. A number that was issued elsewhere raises what is issued next, and the bound with it, durably:
-///    [`ReserveAhead::observe`].
+/// 3. At the bound, write a bound that is `ahead` numbers higher, and only then issue. If the write fails or its
+///    outcome is unknown, nothing above the old bound is issued. If the write turns out to have arrived after all,
+///    continue above it.
+/// 4. Read before each write. If the store has a bound that this owner never wrote, the store went back (an old
+///    backup), or another owner uses it too: refuse. A bound is never replaced by a lower one, not even on a clean
+///    stop.
+/// 5. A number that was issued elsewhere raises the next number, and durably the bound: [`ReserveAhead::observe`].
 ///
-/// # What it tells you
+/// # Guarantees
 ///
 /// | promise | |
 /// |---|---|
 /// | unique | yes, for one store with one owner, across any number of crashes |
 /// | increasing per allocator | yes, across restarts too |
-/// | increasing in real time | only trivially: there is one allocator. Those of two stores are unrelated |
+/// | increasing in real time | yes, but only for one store: numbers of two stores are unrelated |
 /// | consistent with causality | **no**: after seeing number 3 of another store, this one still issues 1 |
 ///
-/// A number that was observed is never issued afterwards. If every message carries a number and every receiver
-/// observes it, the result is a Lamport clock; then say so and use [`LamportClock`](crate::LamportClock).
+/// A number that was observed is never issued afterwards. If every message carried a number and every receiver observed
+/// it, the result would be a Lamport clock; then use [`LamportClock`](crate::LamportClock).
 ///
-/// Every restart leaves a gap of up to `ahead` numbers (more where an observed number raised the bound), and so does a
-/// write that failed and arrived.
+/// Every restart leaves a gap of up to `ahead` numbers, or more if an observed number raised the bound. So does a write
+/// that arrived although it failed.
 ///
 /// # Examples
 ///
@@ -136,8 +135,8 @@ impl<S: Store + ?Sized> Store for &mut S {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// As a guard for numbers that come from elsewhere, here an [`Interleaved`](super::Interleaved) class: what is
-/// about to be used is observed first, and after a restart everything up to the bound is skipped.
+/// The next example guards numbers from another source, here an [`Interleaved`](super::Interleaved) class. Each number
+/// is observed before its use, and after a restart everything up to the bound is skipped.
 ///
 /// ```
 /// # struct InMemory(u64);
@@ -172,14 +171,14 @@ impl<S: Store + ?Sized> Store for &mut S {
 ///
 /// # Sources
 ///
-/// The rule is that of write-ahead logging: Mohan et al., *ARIES* (1992), for one number. Databases use it for
+/// The rule is that of write-ahead logging, for one number: Mohan et al., *ARIES* (1992). Databases use it for
 /// sequences and transaction ids.
 #[derive(Debug)]
 pub struct ReserveAhead<S> {
     store: S,
     next: u64,
     bound: u64,
-    /// The highest bound that was ever given to the store to write.
+    /// The highest bound that this owner ever tried to write.
     attempted: u64,
     ahead: NonZeroU64,
     limit: Limit,
@@ -188,9 +187,9 @@ pub struct ReserveAhead<S> {
 const _: () = assert!(size_of::<ReserveAhead<()>>() == 40);
 
 impl<S: Store> ReserveAhead<S> {
-    /// Starts above the bound in the store; a write covers `ahead` numbers. Reads the store, writes nothing.
+    /// Starts above the bound in the store; each write reserves `ahead` numbers. Reads the store, writes nothing.
     ///
-    /// More `ahead` means fewer writes, and a larger gap at each restart.
+    /// A higher `ahead` means fewer writes, and a larger gap at each restart.
     ///
     /// # Errors
     ///
@@ -199,12 +198,12 @@ impl<S: Store> ReserveAhead<S> {
         Self::resume_with_limit(store, ahead, Limit::MAX)
     }
 
-    /// As [`resume`](Self::resume), and issues nothing above `limit`.
+    /// Like [`resume`](Self::resume), but issues nothing above `limit`.
     ///
     /// # Errors
     ///
     /// [`ReserveError::Store`] if the store cannot be read; [`ReserveError::AboveLimit`] if its bound is above the
-    /// limit. To keep the store for another try, hand in a `&mut` of it.
+    /// limit. To keep the store for another try, pass it as `&mut`.
     pub fn resume_with_limit(
         mut store: S,
         ahead: NonZeroU64,
@@ -218,12 +217,12 @@ impl<S: Store> ReserveAhead<S> {
         Ok(Self { store, next: bound + 1, bound, attempted: bound, ahead, limit })
     }
 
-    /// Issues the next number. O(1), and one read and one write of the store at every `ahead`-th.
+    /// Issues the next number. O(1), and one read and one write of the store for every `ahead` numbers.
     ///
     /// # Errors
     ///
-    /// [`ReserveError::TooFewNumbers`], [`ReserveError::Store`] or [`ReserveError::Moved`]; no number is issued, and
-    /// the next call tries again. If a write that failed has arrived all the same, it goes on above that.
+    /// [`ReserveError::TooFewNumbers`], [`ReserveError::Store`] or [`ReserveError::Moved`]. No number is issued, and
+    /// the next call tries again. If a failed write has arrived after all, that call continues above it.
     #[inline]
     pub fn issue(&mut self) -> Result<u64, ReserveError<S::Error>> {
         let number = self.next;
@@ -239,7 +238,7 @@ impl<S: Store> ReserveAhead<S> {
     ///
     /// # Errors
     ///
-    /// As [`issue`](Self::issue); no number is issued.
+    /// Those of [`issue`](Self::issue). No number is issued.
     pub fn issue_range(&mut self, n: NonZeroU64) -> Result<NumberRange, ReserveError<S::Error>> {
         match NumberRange::starting_at(self.next, n).filter(|range| range.last() <= self.bound) {
             Some(range) => {
@@ -251,17 +250,16 @@ impl<S: Store> ReserveAhead<S> {
         }
     }
 
-    /// Takes note that `number` was issued elsewhere: from now on, and after any restart, only higher ones are.
+    /// Records that `number` was issued elsewhere: from now on, and after any restart, only higher numbers are issued.
     ///
-    /// O(1); one read and one write of the store if `number` is above the bound. `Ok` means that it is durable, so
-    /// this may also guard the use of numbers that come from elsewhere; see the type's examples.
+    /// O(1), and one read and one write of the store if `number` is above the bound. `Ok` means that the record is
+    /// durable. So this can also guard the use of numbers from another source; see the type's examples.
     ///
     /// # Errors
     ///
-    /// [`ReserveError::AboveLimit`] if `number` is above the limit; it is a claim that would use up everything,
-    /// so set a limit that a forged number cannot come near without being refused, or check it before.
-    /// [`ReserveError::Store`] or [`ReserveError::Moved`]: it is not noted, though it may have reached the store.
-    /// The numbers at hand are not changed.
+    /// [`ReserveError::AboveLimit`] if `number` is above the limit. A forged number just below the limit would use up
+    /// everything, so check numbers from outside before this call. [`ReserveError::Store`] or [`ReserveError::Moved`]
+    /// if the number could not be recorded, although it may have reached the store. The reserved numbers are unchanged.
     pub fn observe(&mut self, number: u64) -> Result<(), ReserveError<S::Error>> {
         if number > self.limit.get() {
             return Err(ReserveError::AboveLimit { number, limit: self.limit });
@@ -291,11 +289,11 @@ impl<S: Store> ReserveAhead<S> {
         Ok(range)
     }
 
-    /// Reads the store, and says from where on it leaves us numbers.
+    /// Reads the store, and returns the next number that is free according to it.
     ///
-    /// A bound above ours, up to one that we have tried to write, is that write, which arrived after all; or it is
-    /// the same number from another owner, who has issued the numbers below. Nothing tells which, so go on above it, as a
-    /// restart does.
+    /// A bound above ours, but not above our highest attempt, is a write of ours that arrived after all. It may also be
+    /// the same number from another owner, which has issued the numbers below. Nothing tells these cases apart, so we
+    /// continue above it, as a restart does.
     fn next_by_store(&mut self) -> Result<u64, ReserveError<S::Error>> {
         let found = self.store.read().map_err(ReserveError::Store)?;
         if !(self.bound..=self.attempted).contains(&found) {
@@ -305,7 +303,7 @@ impl<S: Store> ReserveAhead<S> {
         Ok(if found > self.bound { found + 1 } else { self.next })
     }
 
-    /// Makes everything up to `needed`, and some more, durable.
+    /// Writes a bound of at least `needed`; it reserves `ahead` numbers from there on if the limit allows.
     fn write(&mut self, needed: u64) -> Result<(), ReserveError<S::Error>> {
         let target = needed.saturating_add(self.ahead.get() - 1).min(self.limit.get()).max(self.attempted);
         self.attempted = target;
@@ -314,7 +312,7 @@ impl<S: Store> ReserveAhead<S> {
         Ok(())
     }
 
-    /// Issues numbers one after another, each with its own outcome; never ends by itself.
+    /// Issues numbers one after another, each with a result; never ends by itself.
     ///
     /// ```
     /// # struct InMemory(u64);
@@ -342,24 +340,24 @@ impl<S> ReserveAhead<S> {
         self.bound
     }
 
-    /// Returns how many numbers can be issued before the limit; fewer if a write that failed has arrived.
+    /// Returns the count of numbers left up to the limit; there are fewer if a failed write has arrived.
     pub fn remaining(&self) -> u64 {
         // No underflow: RA1.
         self.limit.get() - (self.next - 1)
     }
 
-    /// Returns how many numbers can be issued before the next write.
+    /// Returns the count of numbers that can be issued before the next write.
     pub fn reserved(&self) -> u64 {
         // No underflow: RA1.
         self.bound - (self.next - 1)
     }
 
-    /// Gives the store back. Its bound stays where it is: lowering it would be going backwards.
+    /// Returns the store. Its bound stays as it is, since lowering it could repeat numbers.
     pub fn into_store(self) -> S {
         self.store
     }
 
-    /// Checks the invariants of the type's docs and says which one is broken.
+    /// Checks the invariants of the type's docs; an error names the broken one.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         let ordered = self.next >= 1 && self.next - 1 <= self.bound && self.bound <= self.attempted;

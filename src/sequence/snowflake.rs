@@ -1,4 +1,4 @@
-//! Ids with the time of day in them.
+//! An allocator of ids that contain the time of day.
 
 use core::num::NonZeroU64;
 
@@ -6,14 +6,14 @@ use super::{NumberRange, SnowflakeError};
 use crate::counter::TooFewNumbers;
 use crate::scalar::TimeSource;
 
-/// How many bits of an id are milliseconds, node and sequence; together at most 63.
+/// The widths in bits of the parts of an id: milliseconds, node and sequence; together at most 63.
 ///
 /// # Examples
 ///
 /// ```
 /// use happens_before::sequence::SnowflakeLayout;
 ///
-/// // 2 bits of node, 10 of sequence, and 2^41 ms: about 69 years. Together 53, which JSON can carry.
+/// // 2 bits of node, 10 of sequence, and 2^41 ms: about 69 years. Together 53 bits, which JSON can carry.
 /// let layout = SnowflakeLayout::new(41, 2, 10).unwrap();
 /// assert_eq!(layout.highest_id(), (1 << 53) - 1);
 /// assert_eq!(layout.decode(0b101_11_0000000001), (0b101, 0b11, 1));
@@ -27,7 +27,7 @@ pub struct SnowflakeLayout {
 }
 
 impl SnowflakeLayout {
-    /// 41, 10, 12: 69 years, 1,024 nodes, 4,096 ids a millisecond. As Twitter's Snowflake.
+    /// 41, 10, 12: 69 years, 1,024 nodes, 4,096 ids a millisecond. This is the layout of Twitter's Snowflake.
     pub const SNOWFLAKE: Self = Self { ms_bits: 41, node_bits: 10, sequence_bits: 12 };
 
     /// 41, 4, 8: 69 years, 16 nodes, 256 ids a millisecond, at most 2^53 - 1.
@@ -61,9 +61,9 @@ impl SnowflakeLayout {
         ones(self.ms_bits + self.node_bits + self.sequence_bits)
     }
 
-    /// Takes an id apart: milliseconds since the origin, node, sequence.
+    /// Splits an id into milliseconds since the origin, node and sequence.
     ///
-    /// Bits above the layout come out with the milliseconds.
+    /// Bits above the layout are returned with the milliseconds.
     pub const fn decode(self, id: u64) -> (u64, u64, u64) {
         let ms = id >> self.ms_shift();
         (ms, (id >> self.sequence_bits) & self.highest_node(), id & self.highest_sequence())
@@ -88,38 +88,40 @@ const fn ones(bits: u8) -> u64 {
 
 /// Configuration of a [`Snowflake`].
 ///
-/// There is no `Default`: two nodes that forget to set theirs would issue the same ids.
+/// There is no `Default`: two nodes with the default node number would issue the same ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SnowflakeConfig {
-    /// The widths; the same for all nodes, for ever.
+    /// The widths. They must be the same for all nodes, for ever.
     pub layout: SnowflakeLayout,
-    /// This node's number, which no other allocator has at the same time.
+    /// This node's number, which no other allocator may have at the same time.
     pub node: u64,
-    /// The time that counts as millisecond 0, on the caller's clock; the same for all nodes, for ever.
+    /// The time that counts as millisecond 0, on the caller's clock. It must be the same for all nodes, for ever.
     ///
-    /// With Unix time and 41 bits, an origin of 0 lasts until 2039, and the start of 2025,
-    /// `1_735_689_600_000`, until 2094.
+    /// With Unix time and 41 bits, an origin of 0 lasts until 2039; `1_735_689_600_000`, the start of 2025,
+    /// lasts until 2094.
     pub origin_ms: u64,
-    /// How far ids may be ahead of the clock, in milliseconds.
+    /// The most milliseconds by which ids may be ahead of the clock.
     ///
-    /// It is the largest step back of the clock that callers do not notice, and how far a burst may run ahead.
-    /// More tolerates more, and sorts less well by time; 0 makes any step back and any full millisecond an error.
+    /// It is the largest step back of the clock that callers do not notice, and the most that a burst may run ahead. A
+    /// higher value tolerates more, but ids sort less well by time. With 0, any step back and any full millisecond is
+    /// an error.
     pub ahead_ms: u64,
 }
 
 /// One node's allocator of time-of-day ids.
 ///
-/// There is no
-/// `Clone`: two copies would issue the same ids. It is no iterator, as the other allocators are: each id takes the time
-/// of its own call, and the error says when to call again. Where both go without saying,
-/// `iter::from_fn(|| clock.issue(&source).ok())` is one.
+/// There is no `Clone`: two copies would issue the same ids. Unlike the other allocators it is no iterator: each id
+/// needs the time of its call, and an error names the time of the next try. If neither matters, use
+/// `iter::from_fn(|| clock.issue(&source).ok())`.
 ///
 /// # The problem
 ///
-/// Ids that need no coordination and sort roughly by time. Generators of such ids fail when the clock goes back
-/// (a repeated millisecond gives repeated ids, or the generator stops for as long as the step was), when a burst
-/// uses up a millisecond (some spin, some wrap around), after a restart (the clock may stand before the last id),
-/// and in JavaScript, which cannot read 63-bit numbers.
+/// Ids shall need no coordination and sort roughly by time. Generators of such ids fail in four ways:
+///
+/// - The clock goes back: a repeated millisecond gives repeated ids, or the generator stops for the length of the step.
+/// - A burst uses up a millisecond: some generators spin, others wrap around.
+/// - After a restart, the clock may stand before the last id.
+/// - JavaScript cannot read 63-bit numbers.
 ///
 /// # The algorithm
 ///
@@ -127,38 +129,38 @@ pub struct SnowflakeConfig {
 ///   | milliseconds since the origin | node | sequence |        SnowflakeLayout::SNOWFLAKE: 41, 10 and 12 bits
 /// ```
 ///
-/// 1. The time comes in with each call, as a number or as a [`TimeSource`]: [`Snowflake::issue`].
-/// 2. A later millisecond than that of the last id: sequence 0 of that millisecond.
-/// 3. The same or an earlier one: the millisecond of the last id is held, and its sequence counts on.
+/// 1. Each call gets the time, as a number or as a [`TimeSource`]: [`Snowflake::issue`].
+/// 2. If its millisecond is later than that of the last id, the next id has sequence 0 of that millisecond.
+/// 3. If it is the same or earlier, the millisecond of the last id is held, and its sequence counts on.
 /// 4. When a burst has used up a millisecond's sequence, the next millisecond begins early.
-/// 5. So ids can be ahead of the clock, because it went back or by a burst. Beyond a cap of `ahead_ms`, that is an
-///    error, which says when to try again.
-/// 6. After a restart, everything up to the last millisecond that may have been used is skipped:
-///    [`Snowflake::skip_past`].
+/// 5. So ids can be ahead of the clock, after a step back or a burst. More than `ahead_ms` ahead is an error, which
+///    names the time of the next try.
+/// 6. After a restart, skip everything up to the last millisecond that may have been used: [`Snowflake::skip_past`].
 ///
-/// # What it tells you
+/// # Guarantees
 ///
 /// | promise | |
 /// |---|---|
-/// | unique | yes, if no two allocators have the same node number at a time, and restarts are guarded |
-/// | increasing per allocator | yes, also through a clock that goes back |
+/// | unique | yes, if no two allocators have the same node number at the same time, and restarts are guarded |
+/// | increasing per allocator | yes, even if the clock goes back |
 /// | increasing in real time | only up to the difference between the nodes' clocks plus `ahead_ms` |
 /// | consistent with causality | **no**: a node whose clock lags answers with a lower id |
 ///
-/// A clock that leaps ahead takes the ids with it: once it is set right, issuing fails until it has caught up, or
-/// until the node comes back under another number. No allocator can tell a leap from time that has passed.
+/// A clock that leaps ahead takes the ids with it. Once it is set right, issuing fails until it has caught up, or until
+/// the node returns with another number. No allocator can tell a leap from time that has passed.
 ///
 /// # What must survive a restart
 ///
-/// A millisecond that no id has reached: either of
+/// A millisecond that no id has passed. There are two ways:
 ///
-/// - durably: after [`issue`](Snowflake::issue) and before the id is used,
+/// - with a store: after [`issue`](Snowflake::issue) and before the use of the id,
 ///   [`observe`](super::ReserveAhead::observe) its [`last_ms`](Snowflake::last_ms) with a
-///   [`ReserveAhead`](super::ReserveAhead) of milliseconds, and at the start skip past its bound. The bound is up to
-///   the reserve ahead of the clock, so for as much of that as exceeds `ahead_ms` the first call after a quick restart
-///   is [`ClockBehind`](SnowflakeError::ClockBehind): with a reserve of 1,000 ms and `ahead_ms` of 5, for up to 995 ms;
-/// - without a store, where the clock does not go back across a restart by more than some d: at the start, skip past
-///   the clock's reading plus `ahead_ms` plus d. The first ids then come that much later.
+///   [`ReserveAhead`](super::ReserveAhead) of milliseconds. At the start, skip past its bound. The bound may be ahead
+///   of the clock by the whole reserve. So after a quick restart calls return
+///   [`ClockBehind`](SnowflakeError::ClockBehind) for up to the reserve less `ahead_ms`: 995 ms with a reserve of 1,000
+///   ms and `ahead_ms` of 5;
+/// - without a store, if the clock goes back by at most some d across a restart: at the start, skip past the clock's
+///   reading plus `ahead_ms` plus d. The first ids then come that much later.
 ///
 /// # Examples
 ///
@@ -182,38 +184,38 @@ pub struct SnowflakeConfig {
 /// # Invariants
 ///
 /// - SF1: the last id has this node's number and a millisecond that the layout can hold.
-/// - SF2: the millisecond held, and its end, are those of the last id.
+/// - SF2: the held millisecond, and its end, are those of the last id.
 ///
 /// # Sources
 ///
-/// The layout is that of Twitter's Snowflake (2010). Deviations: rules 3 to 5, where Snowflake refuses as soon as
-/// the clock lags, and waits in a loop when a millisecond is used up; widths are free.
+/// The layout is that of Twitter's Snowflake (2010). Deviations: rules 3 to 5, while Snowflake refuses as soon as the
+/// clock lags, and waits in a loop when a millisecond is used up; widths can be chosen.
 #[derive(Debug)]
 pub struct Snowflake {
-    /// The millisecond held, on the caller's clock: that of the last id issued or skipped.
+    /// The held millisecond, on the caller's clock: that of the last id issued or skipped.
     held_ms: u64,
     /// The last id issued or skipped; at the start sequence 0 of millisecond 0, so that no id is 0.
     last: u64,
-    /// The last id of the millisecond held: from `last + 1` to here is at hand.
+    /// The last id of the held millisecond: the ids from `last + 1` to here are free.
     end: u64,
-    /// The node's number at its place in an id.
+    /// The node's number, shifted to its place in an id.
     node: u64,
     origin_ms: u64,
     ahead_ms: u64,
     layout: SnowflakeLayout,
 }
 
-// Less where 64-bit numbers are aligned to 4 bytes, as on i686.
+// The size is smaller on targets that align 64-bit numbers to 4 bytes, such as i686.
 const _: () = assert!(size_of::<Snowflake>() <= 56);
 
 impl Snowflake {
-    /// Makes the allocator of a node that has issued nothing yet. After a restart,
-    /// [`skip_past`](Self::skip_past) what may have been used.
+    /// Makes the allocator of a node that has issued nothing yet. After a restart, call [`skip_past`](Self::skip_past)
+    /// for the milliseconds that may have been used.
     ///
     /// # Errors
     ///
-    /// [`SnowflakeError`] if the node's number is too wide for the layout, or the layout ends after the last
-    /// millisecond that a `u64` can tell.
+    /// [`SnowflakeError`] if the node's number is too wide for the layout, or if the layout ends after the last
+    /// millisecond of a `u64`.
     pub const fn new(config: SnowflakeConfig) -> Result<Self, SnowflakeError> {
         let SnowflakeConfig { layout, node, origin_ms, ahead_ms } = config;
         if node > layout.highest_node() {
@@ -240,7 +242,7 @@ impl Snowflake {
     #[inline]
     pub fn issue(&mut self, now: impl TimeSource) -> Result<u64, SnowflakeError> {
         let now_ms = now.now_ms();
-        // The common case by itself, which is only faster.
+        // The common case apart, only for speed.
         if now_ms == self.held_ms && self.last < self.end {
             // No overflow: `last` is below `end`.
             self.last += 1;
@@ -252,13 +254,13 @@ impl Snowflake {
 
     /// Issues `n` consecutive ids of one millisecond. O(1).
     ///
-    /// `now` is the caller's clock, or its reading in milliseconds.
-    /// If too little of the millisecond in hand is left, the next one begins early.
+    /// `now` is the caller's clock, or its reading in milliseconds. If the held millisecond has too few ids left, the
+    /// next one begins early.
     ///
     /// # Errors
     ///
-    /// As [`issue`](Self::issue), and [`SnowflakeError::RangeTooLong`] if a millisecond does not have `n` ids. No id
-    /// is issued.
+    /// Those of [`issue`](Self::issue), and [`SnowflakeError::RangeTooLong`] if a millisecond does not have `n` ids. No
+    /// id is issued.
     ///
     /// ```
     /// use core::num::NonZeroU64;
@@ -285,15 +287,15 @@ impl Snowflake {
         Ok(range_of_ids(first, self.last))
     }
 
-    /// Issues nothing in or before the millisecond `ms` of the caller's clock, from now on. O(1).
+    /// Skips all ids up to the millisecond `ms` of the caller's clock, included. O(1).
     ///
-    /// For a restart, and for a node that takes over another's number. A millisecond that is past already changes
+    /// Use it after a restart, and if a node takes over another's number. A millisecond that is already past changes
     /// nothing.
     ///
     /// # Errors
     ///
-    /// [`SnowflakeError::AfterEnd`] if `ms` is after the layout's last millisecond: a saved value that is damaged or of another
-    /// origin. Nothing is changed.
+    /// [`SnowflakeError::AfterEnd`] if `ms` is after the layout's last millisecond: the saved value is damaged, or has
+    /// another origin. Nothing is changed.
     pub fn skip_past(&mut self, ms: u64) -> Result<(), SnowflakeError> {
         let Some(since_origin) = ms.checked_sub(self.origin_ms) else { return Ok(()) };
         if since_origin > self.layout.highest_ms() {
@@ -307,14 +309,14 @@ impl Snowflake {
         Ok(())
     }
 
-    /// Returns the latest millisecond that an id has or that was skipped, on the caller's clock.
+    /// Returns the latest millisecond that was used or skipped, on the caller's clock.
     pub fn last_ms(&self) -> u64 {
         self.held_ms
     }
 
-    /// Returns how many ids this node can still issue before the layout ends, if the clock does not get in the way.
+    /// Returns the count of ids that this node can still issue before the layout ends, if the clock allows it.
     pub fn remaining(&self) -> u64 {
-        // No overflow or underflow: at most 2^63 ids, and the millisecond held is one of the layout.
+        // No overflow or underflow: there are at most 2^63 ids, and the held millisecond is one of the layout.
         let later_ms = self.layout.highest_ms() - (self.held_ms - self.origin_ms);
         (later_ms << self.layout.sequence_bits) + (self.end - self.last)
     }
@@ -324,7 +326,7 @@ impl Snowflake {
         self.layout
     }
 
-    /// Finds where the next `n` ids are, at most as many as a millisecond has, and holds their millisecond.
+    /// Returns the first of the next `n` ids, at most as many as a millisecond has, and holds their millisecond.
     #[inline]
     fn first_of_range(&mut self, now_ms: u64, n: NonZeroU64) -> Result<u64, SnowflakeError> {
         let passed = now_ms > self.held_ms;
@@ -333,7 +335,7 @@ impl Snowflake {
             // No overflow: `last` is below `end`.
             return Ok(self.last + 1);
         }
-        // No overflow or underflow: the millisecond held is at or after the origin, and one of the layout's.
+        // No overflow or underflow: the held millisecond is at or after the origin, and one of the layout.
         let since_origin = if passed { now_ms - self.origin_ms } else { self.held_ms - self.origin_ms + 1 };
         if since_origin > self.layout.highest_ms() {
             return Err(if passed {
@@ -356,7 +358,7 @@ impl Snowflake {
         SnowflakeError::AfterEnd { ms, last_ms: self.origin_ms + self.layout.highest_ms() }
     }
 
-    /// Says whether an id may have the millisecond `ms`, where the clock reads `now_ms`.
+    /// Refuses the millisecond `ms` for an id if it is too far ahead of the clock's reading `now_ms`.
     #[inline]
     fn admit(&self, ms: u64, now_ms: u64) -> Result<(), SnowflakeError> {
         if ms.saturating_sub(now_ms) <= self.ahead_ms {
@@ -367,7 +369,7 @@ impl Snowflake {
         }
     }
 
-    /// Holds another millisecond, one of the layout's, and returns its first id.
+    /// Holds another millisecond of the layout, and returns its first id.
     #[inline]
     fn hold(&mut self, since_origin: u64) -> u64 {
         let first = since_origin << self.layout.ms_shift() | self.node;
@@ -376,7 +378,7 @@ impl Snowflake {
         first
     }
 
-    /// Checks the invariants of the type's docs and says which one is broken.
+    /// Checks the invariants of the type's docs; an error names the broken one.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         let (ms, node, _) = self.layout.decode(self.last);

@@ -10,14 +10,14 @@ use crate::node::CounterExhausted;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FixedVectorError {
-    /// The node is none of the members. The author of its name has another list of members: agree on one.
+    /// The node is not a member. The author of its name has another list of members: agree on one.
     NotAMember {
         /// The node that was named.
         node: usize,
-        /// How many members there are: nodes 0 to `members - 1`.
+        /// The number of members: nodes 0 to `members - 1`.
         members: usize,
     },
-    /// The node has used its last counter. Only `increment` returns this. Continue under a new node.
+    /// The node has used its last counter. Only `increment` returns this error. Continue under a new node.
     CounterExhausted(CounterExhausted),
 }
 
@@ -34,10 +34,10 @@ impl fmt::Display for FixedVectorError {
 
 impl core::error::Error for FixedVectorError {}
 
-/// A context would take more ranges than its owner allows.
+/// A context would have more ranges than its owner allows.
 ///
-/// The context is unchanged. A node that sends dots with many gaps has lost messages on the way, or means harm. Ask for
-/// the missing dots before accepting more, or for a whole state.
+/// The context is unchanged. The sender of dots with many gaps is hostile, or its messages were lost on the way. Ask
+/// for the missing dots before accepting more, or ask for a whole state.
 #[cfg(feature = "alloc")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -49,7 +49,7 @@ pub struct TooManyRanges {
 #[cfg(feature = "alloc")]
 impl fmt::Display for TooManyRanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "more than {} ranges; ask for what is missing before accepting more", self.limit)
+        write!(f, "more than {} ranges; ask for the missing dots before accepting more", self.limit)
     }
 }
 

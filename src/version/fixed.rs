@@ -1,4 +1,4 @@
-//! The version vector of a known membership.
+//! The version vector of members that are known at compile time.
 
 use core::cmp::Ordering;
 use core::{fmt, mem};
@@ -8,18 +8,18 @@ use super::simd::{self, NO_IDS};
 use crate::node::{CounterExhausted, Dot, DotRange};
 use crate::order::CausalOrder;
 
-/// For each of `N` nodes, the counter of its latest event seen, 0 for none; a partial order, and a lattice.
+/// A version vector of `N` known nodes: the counter of the latest event seen of each, 0 for none.
 ///
-/// `PartialOrd` is causality: `a < b` if `a` happens before `b`; of concurrent vectors neither is less. `8 * N`
-/// bytes. No operation allocates.
+/// `PartialOrd` is causality: `a < b` if `a` happens before `b`; of two concurrent vectors neither is less. The vectors
+/// are also a lattice. A vector takes `8 * N` bytes. No operation allocates.
 ///
-/// If all nodes are known when the program is compiled, a node is a place: 0 to N-1. Then nothing has to be
-/// looked up, a vector is N numbers, and it lives on the stack, in a `static`, or in a packet's buffer. Everything
-/// else is as with [`VersionVector`](crate::VersionVector), whose module says what the operations mean.
+/// If all nodes are known when the program is compiled, a node is an index from 0 to N-1. No id is looked up. A vector
+/// is N numbers on the stack, in a `static` or in a packet's buffer. The operations mean the same as those of
+/// [`VersionVector`](crate::VersionVector).
 ///
 /// | | `VersionVector<I>` | `FixedVector<N>` |
 /// |---|---|---|
-/// | who takes part | anyone, at any time | nodes 0 to N-1 |
+/// | members | any node, at any time | nodes 0 to N-1 |
 /// | get | O(log n) | O(1) |
 /// | memory | 16 bytes an entry for ids of 8 bytes, and 160 in itself | 8 bytes a node |
 /// | needs `alloc` | yes | no |
@@ -57,7 +57,7 @@ impl<const N: usize> FixedVector<N> {
         Self::from_counters([0; N])
     }
 
-    /// Makes the vector with these counters, that of node 0 first.
+    /// Makes the vector with these counters, from node 0 on.
     ///
     /// ```
     /// use happens_before::version::FixedVector;
@@ -70,7 +70,7 @@ impl<const N: usize> FixedVector<N> {
         Self { counters }
     }
 
-    /// Returns all counters, that of node 0 first.
+    /// Returns all counters, from node 0 on.
     pub const fn counters(&self) -> &[u64; N] {
         &self.counters
     }
@@ -80,12 +80,12 @@ impl<const N: usize> FixedVector<N> {
         self.counters == [0; N]
     }
 
-    /// Visits the nodes that have been seen, with their counters, in their order.
+    /// Visits the nodes that have been seen, with their counters, in increasing order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (usize, u64)> + Clone {
         self.counters.iter().copied().enumerate().filter(|&(_, counter)| counter > 0)
     }
 
-    /// Returns the counter of `node`'s latest event seen, 0 for none, and for one that is no member. O(1).
+    /// Returns the counter of `node`'s latest event seen; 0 if there is none, or if `node` is not a member. O(1).
     pub const fn get(&self, node: usize) -> u64 {
         if node < N { self.counters[node] } else { 0 }
     }
@@ -99,7 +99,7 @@ impl<const N: usize> FixedVector<N> {
     ///
     /// # Errors
     ///
-    /// [`FixedVectorError`] if `node` is no member, or its counter is `u64::MAX`; the vector is unchanged.
+    /// [`FixedVectorError`] if `node` is not a member, or its counter is `u64::MAX`. The vector is unchanged.
     ///
     /// ```
     /// use happens_before::Dot;
@@ -119,12 +119,12 @@ impl<const N: usize> FixedVector<N> {
         Ok(dot)
     }
 
-    /// Sees `dot` and every earlier event of its node; an older dot changes nothing. O(1).
+    /// Marks `dot` and every earlier event of its node as seen; an older dot changes nothing. O(1).
     ///
     /// # Errors
     ///
-    /// [`FixedVectorError::NotAMember`] if there is no such node; the vector is unchanged. The sender of the dot has
-    /// another list of members.
+    /// [`FixedVectorError::NotAMember`] if the dot's node is not a member. The vector is unchanged. The sender of the
+    /// dot has another list of members.
     ///
     /// ```
     /// use happens_before::Dot;
@@ -144,12 +144,12 @@ impl<const N: usize> FixedVector<N> {
         Ok(())
     }
 
-    /// Sees everything that `other` has seen: the least vector that is at least both. O(N).
+    /// Adds everything that `other` has seen. The result is the least vector that is at least both. O(N).
     pub fn merge(&mut self, other: &Self) {
         simd::merge((NO_IDS, &mut self.counters), (NO_IDS, &other.counters));
     }
 
-    /// Keeps only what both have seen: the greatest vector that is at most both. O(N).
+    /// Keeps only the events that both have seen. The result is the greatest vector that is at most both. O(N).
     ///
     /// ```
     /// use happens_before::version::FixedVector;
@@ -162,7 +162,7 @@ impl<const N: usize> FixedVector<N> {
         simd::meet((NO_IDS, &mut self.counters), (NO_IDS, &other.counters));
     }
 
-    /// Names what `self` has seen and `other` has not, as one range a node. O(N).
+    /// Names the events that `self` has seen and `other` has not, as one range a node. O(N).
     ///
     /// ```
     /// use happens_before::node::DotRange;
@@ -174,25 +174,25 @@ impl<const N: usize> FixedVector<N> {
     pub fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = DotRange<usize>> + 'a {
         self.iter().filter_map(|(node, counter)| {
             let seen = other.get(node);
-            // No overflow: where `seen` is the highest counter there is, nothing is above it.
+            // No overflow: no counter is above `seen` if that is `u64::MAX`.
             (seen < counter).then(|| DotRange::new(node, seen + 1..=counter)).flatten()
         })
     }
 
-    /// Compares two vectors by causality. O(N), and stops where they turn out to be concurrent.
+    /// Compares two vectors by causality. O(N); stops once they turn out to be concurrent.
     pub fn compare(&self, other: &Self) -> CausalOrder {
         simd::compare((NO_IDS, &self.counters), (NO_IDS, &other.counters))
     }
 
     /// Forgets `node` and returns its counter, 0 if it had none. O(1).
     ///
-    /// Only where the node is known to be gone for good and forgotten by everyone: a forgotten node counts as
-    /// never seen.
+    /// Use it only if the node is gone for good and every replica forgets it: a forgotten node counts as never seen.
     pub fn remove(&mut self, node: usize) -> u64 {
         self.counters.get_mut(node).map_or(0, mem::take)
     }
 
-    /// Keeps the nodes seen for which `keep` says so, and forgets the others. O(N).
+    /// Keeps the nodes for which `keep` returns `true`, and forgets the others. Asks only about nodes that have been
+    /// seen. O(N).
     pub fn retain(&mut self, mut keep: impl FnMut(usize, u64) -> bool) {
         for (node, counter) in self.counters.iter_mut().enumerate() {
             if *counter > 0 && !keep(node, *counter) {

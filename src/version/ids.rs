@@ -1,21 +1,21 @@
-//! The ids of a version vector, and whether two vectors are known to have the same.
+//! The ids of a version vector, with a note of which vectors have the same ids.
 //!
-//! If the ids are the same, merging and comparing are loops over counters alone. But to see that they are means to
-//! read them, which is as much to read as the counters. So it is done once: the operation that finds two vectors to
-//! have the same ids gives both the same *shape*, a number that stands for these ids in this process and for no others. It
-//! lasts until a vector's ids change, and a copy has it from the start. Among several vectors it spreads: of two shapes
-//! for the same ids the older one stays.
+//! If the ids of two vectors are the same, merging and comparing are loops over counters alone. But comparing the ids
+//! reads as much memory as the counters. So it is done once: the operation that finds the ids of two vectors to be the
+//! same gives both the same *shape*, a number that stands for exactly these ids in this process. A shape lasts until a
+//! vector's ids change; a copy starts with it. It spreads among several vectors: of two shapes for the same ids the
+//! older one stays.
 //!
-//! Shapes are about speed only. They are neither compared, hashed, shown nor sent. Ids that have room inline have none,
-//! since to read so few costs no more.
+//! Shapes only affect speed. They are never compared as values, hashed, shown or sent. Ids that fit inline have no
+//! shape, since reading these few costs no more.
 //!
 //! # Invariants
 //!
 //! - ID1: ids with the same shape, other than [`Shape::UNKNOWN`], are the same.
 //!
 //! A shape is written through a shared reference only to ids that are the same as those from which it was read, or for
-//! which it was made; and ids change only through an exclusive one, which comes after all such writes. So whatever shape
-//! a thread reads of some ids stands for them, in whatever order threads see each other write.
+//! which it was made. Ids change only through an exclusive reference, which comes after all such writes. So any shape
+//! that a thread reads of some ids stands for them, whatever the order in which threads see each other's writes.
 
 use core::cmp::Ordering;
 use core::ops::Deref;
@@ -24,13 +24,13 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use smallvec::SmallVec;
 
-/// How many entries live inside the vector itself.
+/// The number of entries that live inside the vector itself.
 pub(crate) const INLINE: usize = 8;
 
-/// How many entries ahead are looked at one by one, before the steps get larger.
+/// The number of entries ahead that are looked at one by one, before the steps get larger.
 const NEAR: usize = 4;
 
-/// Sorted ids. They can be changed only by way of [`change`](Self::change), which forgets the shape.
+/// Sorted ids. Only [`change`](Self::change) can change them, and it forgets the shape.
 pub(super) struct SortedIds<I> {
     sorted: SmallVec<[I; INLINE]>,
     shape: Shape,
@@ -46,18 +46,18 @@ impl<I> SortedIds<I> {
         &mut self.sorted
     }
 
-    /// Gives back memory that is not needed.
+    /// Frees memory that is not needed.
     pub(super) fn shrink_to_fit(&mut self) {
         self.sorted.shrink_to_fit();
     }
 
-    /// Returns whether both are known to be the same. They may be the same if not.
+    /// Returns whether both are known to be the same. If `false`, they may still be the same.
     #[inline]
     pub(super) fn known_same(&self, other: &Self) -> bool {
         self.shape.is(&other.shape)
     }
 
-    /// Remembers that both have been found to be the same.
+    /// Records that both have been found to be the same.
     #[inline]
     pub(super) fn found_same(&self, other: &Self) {
         if self.len() > INLINE {
@@ -67,10 +67,10 @@ impl<I> SortedIds<I> {
 }
 
 impl<I: Ord> SortedIds<I> {
-    /// Finds `node` among the ids, of which those before `from` are less. O(log d) for one that is d places ahead.
+    /// Finds `node` among the ids; those before `from` are known to be less. O(log d) for an id that is d places ahead.
     pub(super) fn search_from(&self, from: usize, node: &I) -> Result<usize, usize> {
         let ahead = &self[from..];
-        // Mostly it is close.
+        // Most ids are close.
         for (steps, id) in ahead.iter().take(NEAR).enumerate() {
             match id.cmp(node) {
                 Ordering::Less => {}
@@ -78,7 +78,7 @@ impl<I: Ord> SortedIds<I> {
                 Ordering::Greater => return Err(from + steps),
             }
         }
-        // What lies before `low` is less.
+        // All ids before `low` are less.
         let (mut low, mut high) = (NEAR.min(ahead.len()), 2 * NEAR);
         while ahead.get(high).is_some_and(|id| id <= node) {
             (low, high) = (high, 2 * high);
@@ -112,7 +112,7 @@ impl<I: Clone> Clone for SortedIds<I> {
     }
 }
 
-/// A number that stands for some ids. It changes no result, so that all may write it, in any order.
+/// A number that stands for some ids. It changes no result, so threads may write it in any order.
 struct Shape(AtomicUsize);
 
 impl Shape {
@@ -132,7 +132,7 @@ impl Shape {
         let shapes = [self.get(), other.get()].into_iter().filter(|&shape| shape != Self::UNKNOWN);
         let shape = shapes.min().unwrap_or_else(Self::fresh);
         for each in [self, other] {
-            // A write takes the memory from the other threads, even if it is what is there.
+            // A write takes the cache line from the other threads, even a write of the same value.
             if each.get() != shape {
                 each.0.store(shape, Relaxed);
             }
@@ -144,8 +144,7 @@ impl Shape {
         self.0.load(Relaxed)
     }
 
-    /// Returns a shape that nothing has; [`UNKNOWN`](Self::UNKNOWN) where there is none left, and where the target
-    /// cannot count atomically.
+    /// Returns an unused shape; [`UNKNOWN`](Self::UNKNOWN) if none is left, or if the target cannot count atomically.
     fn fresh() -> usize {
         #[cfg(target_has_atomic = "ptr")]
         {
@@ -176,7 +175,7 @@ mod tests {
         a.found_same(&b);
         c.found_same(&d);
         assert!(a.known_same(&b) && c.known_same(&d) && !b.known_same(&c));
-        // The older shape stays, on whichever side it is.
+        // The older shape stays, on either side.
         d.found_same(&a);
         assert!(a.known_same(&b) && b.known_same(&d) && !c.known_same(&d));
         b.found_same(&c);

@@ -1,11 +1,13 @@
-//! Sets of events that have been seen, compact because nodes number their events one after another.
+//! Compact sets of the events that a node has seen.
+//!
+//! They are compact because each node numbers its events one after another.
 //!
 //! | I want to ... | take | it costs |
 //! |---|---|---|
 //! | know whether one state is older than another, newer, or concurrent | [`VersionVector`] | one number a node |
 //! | the same, with all nodes known beforehand, on a small device | [`FixedVector`] | 8 bytes a node |
-//! | know exactly which events were seen, in whatever order they came | [`CausalContext`] | one number a node, and a range a gap |
-//! | know what another lacks | [`VersionVector::difference`](crate::VersionVector::difference), [`CausalContext::missing`](crate::CausalContext::missing) | |
+//! | know exactly which events were seen, even out of order | [`CausalContext`] | one number a node, and a range a gap |
+//! | know which events another replica lacks | [`VersionVector::difference`](crate::VersionVector::difference), [`CausalContext::missing`](crate::CausalContext::missing) | |
 
 #[cfg(feature = "alloc")]
 pub(crate) mod context;

@@ -1,21 +1,20 @@
 //! The loops over counters, as wide as the machine's instructions.
 //!
 //! Two vectors of one group have the same ids in the same places. As long as that holds, merging is an elementwise
-//! maximum, and comparing a pass over both; these are the loops for it. They check ids and counters together, in
-//! blocks, so that nothing is read twice and a comparison that is decided early stops early. Within a block nothing
-//! branches.
+//! maximum and comparing is one pass over both. This module has the loops for that. They check ids and counters
+//! together, in blocks: nothing is read twice, and a comparison that is decided early stops early. There is no branch
+//! within a block.
 //!
-//! The loops are written once, over [`BlockOps`]: what is done to the counters of a block. [`Plain`] does it with
-//! ordinary code. With the feature `simd` there is [`Wide`] beside it, for vectors of at least a block: compiled for
-//! every level of instructions that the library knows, of which the best that the machine has is chosen at run time.
-//! Both give the same results, and the tests below compare them on every level that the machine has. Short vectors
-//! are left to plain code: choosing costs more than it saves.
+//! The loops are written once, over [`BlockOps`], the operations on the counters of a block. [`Plain`] does them with
+//! ordinary code. With the feature `simd`, [`Wide`] serves vectors of at least a block: it is compiled for every level
+//! of instructions that the library knows, and the best level of the machine is chosen at run time. Both give the same
+//! results; the tests below compare them on every level that the machine has. Short vectors use plain code, because
+//! choosing costs more than it saves.
 //!
-//! If the length is no multiple of a block, the last one overlaps the one before: all three operations are
-//! idempotent, so that doing an entry twice changes nothing.
+//! If the length is not a multiple of a block, the last block overlaps the one before. All three operations are
+//! idempotent, so processing an entry twice changes nothing.
 //!
-//! Ids that are known to be the same need not be looked at. Then there are [`NO_IDS`]: they take no room
-//! and no time.
+//! Ids that are known to be the same need not be read. Then the loops get [`NO_IDS`], which take no memory and no time.
 
 use core::{array, iter};
 
@@ -24,20 +23,19 @@ use fearless_simd::{Level, Simd, SimdBase, SimdMask, dispatch};
 
 use crate::order::CausalOrder;
 
-/// The ids of counters whose places say whose they are: as many as anyone may ask for.
+/// Stand-ins for ids that need not be compared, enough for any number of counters.
 pub(super) const NO_IDS: &[()] = &[(); usize::MAX];
 
-/// Entries a block, where there are many.
+/// Entries a block, in long vectors.
 const BLOCK: usize = 32;
 
-/// Ids and counters of a vector, the counters to be changed.
+/// Ids and counters of a vector, with mutable counters.
 pub(super) type Ours<'a, I> = (&'a [I], &'a mut [u64]);
 
 /// Ids and counters of a vector.
 pub(super) type Theirs<'a, I> = (&'a [I], &'a [u64]);
 
-/// Runs a loop over this number of entries: with the machine's widest instructions if there are many, in small blocks if
-/// there are few.
+/// Runs a loop over this number of entries: many with the machine's widest instructions, few in small blocks.
 macro_rules! in_blocks {
     ($entries:expr, $loop:ident($($argument:expr),*)) => {{
         match $entries {
@@ -53,24 +51,24 @@ macro_rules! in_blocks {
     }};
 }
 
-/// Raises our counters to theirs for as long as the ids are the same; returns for how many entries they are, up to
-/// the first block that differs: from there on the ids, or the ends, are to be compared one by one.
+/// Sets each of our counters to the larger of the two, block by block, up to the first block in which the ids differ.
+/// Returns the number of entries before that block; the caller handles the rest one by one.
 #[inline]
 pub(super) fn merge<I: PartialEq>(ours: Ours<'_, I>, theirs: Theirs<'_, I>) -> usize {
     in_blocks!(ours.1.len().min(theirs.1.len()), merge_loop(ours, theirs))
 }
 
-/// Lowers our counters to theirs for as long as the ids are the same, as [`merge`] raises them.
+/// Sets each of our counters to the smaller of the two, otherwise as [`merge`] does.
 #[inline]
 pub(super) fn meet<I: PartialEq>(ours: Ours<'_, I>, theirs: Theirs<'_, I>) -> usize {
     in_blocks!(ours.1.len().min(theirs.1.len()), meet_loop(ours, theirs))
 }
 
-/// Compares two vectors with equally many entries, all above 0. So if the ids differ, each has one that the other
-/// lacks, and they are concurrent.
+/// Compares two vectors with equally many entries, all above 0. So if the ids differ, each vector has an entry that the
+/// other lacks, and they are concurrent.
 #[inline]
 pub(super) fn compare<I: PartialEq>(ours: Theirs<'_, I>, theirs: Theirs<'_, I>) -> CausalOrder {
-    // Much is decided by the first two entries, before one has even chosen how to go on.
+    // The first two entries decide many comparisons, before the cost of choosing a level of instructions.
     if let (Some((our_ids, ours)), Some((their_ids, theirs))) = (first(ours), first(theirs)) {
         let (above, below) = Plain.bounds(ours, theirs);
         if (above & below) | differ(our_ids, their_ids) {
@@ -80,14 +78,15 @@ pub(super) fn compare<I: PartialEq>(ours: Theirs<'_, I>, theirs: Theirs<'_, I>) 
     in_blocks!(ours.1.len(), compare_loop(ours, theirs))
 }
 
-/// The first two entries of a vector that has many.
+/// The first two entries of a vector with at least two.
 #[inline(always)]
 fn first<'a, I>((ids, counters): Theirs<'a, I>) -> Option<(&'a [I; 2], &'a [u64; 2])> {
     if counters.len() < BLOCK { None } else { ids.first_chunk().zip(counters.first_chunk()) }
 }
 
-// ---------------------------------------------------------------------------------------------------------
-// The loops. All that they call is inlined always: what is called would be compiled for the narrow instructions.
+// --------------------------------------------------------------------------------------------------------- The loops.
+// Everything that they call is `inline(always)`: a function that is not inlined would be compiled for the narrow
+// instructions.
 
 #[inline(always)]
 fn merge_loop<L: BlockOps, I: PartialEq, const B: usize>(
@@ -117,7 +116,7 @@ fn meet_loop<L: BlockOps, I: PartialEq, const B: usize>(
     )
 }
 
-/// Changes blocks of our counters for as long as the ids are the same.
+/// Changes our counters block by block, up to the first block in which the ids differ.
 #[inline(always)]
 fn combine<I: PartialEq, const B: usize>(
     (our_ids, ours): Ours<'_, I>,
@@ -184,7 +183,7 @@ fn compare_loop<L: BlockOps, I: PartialEq, const B: usize>(
 
 #[inline(always)]
 fn differ<I: PartialEq, const B: usize>(ours: &[I; B], theirs: &[I; B]) -> bool {
-    // Numbers as wide as most ids, so that each stays in its lane.
+    // These numbers are as wide as most ids, so that each stays in its lane.
     iter::zip(ours, theirs).fold(0, |differ, (a, b)| differ | u64::from(a != b)) != 0
 }
 
@@ -200,14 +199,14 @@ trait BlockOps: Copy {
     fn bounds<const B: usize>(self, ours: &[u64; B], theirs: &[u64; B]) -> (bool, bool);
 }
 
-/// One counter after the other, or as the compiler sees fit.
+/// Plain code over counters; the compiler may vectorize it.
 #[derive(Clone, Copy)]
 struct Plain;
 
 impl BlockOps for Plain {
     #[inline(always)]
     fn raise<const B: usize>(self, ours: &mut [u64; B], theirs: &[u64; B]) {
-        // By way of a copy, so that the compiler need not wonder whether the two overlap.
+        // A copy first, so that the compiler need not assume an overlap.
         *ours = array::from_fn(|at| ours[at].max(theirs[at]));
     }
 
@@ -225,14 +224,14 @@ impl BlockOps for Plain {
     }
 }
 
-/// As many counters at once as an instruction takes.
+/// Vector code: each instruction handles as many counters as it can.
 #[cfg(feature = "simd")]
 #[derive(Clone, Copy)]
 struct Wide<S>(S);
 
 #[cfg(feature = "simd")]
 impl<S: Simd> Wide<S> {
-    /// How many counters an instruction takes; a block is a multiple of it.
+    /// Counters for each instruction; a block is a multiple of it.
     const LANES: usize = S::u64s::LEN;
 
     #[inline(always)]
@@ -318,7 +317,7 @@ mod tests {
             ("plain, blocks of 8", run::<_, 8>(Plain, x, y)),
             ("plain, long blocks", run::<_, BLOCK>(Plain, x, y)),
         ];
-        // A block of more entries than there are is for the caller to avoid.
+        // A block must not be longer than the vector; the caller ensures that.
         ways.retain(|way| x.0.len() >= 8 || way.0 == "plain, one by one");
         ways.retain(|way| x.0.len() >= BLOCK || way.0 != "plain, long blocks");
         #[cfg(feature = "simd")]
@@ -338,7 +337,7 @@ mod tests {
         ways
     }
 
-    /// Checks all ways on one pair of vectors; `same` is for how many entries the ids are the same.
+    /// Checks all ways on one pair of vectors; `same` is the number of leading entries with the same ids.
     fn check(ids: &[u64], x: &[u64], their_ids: &[u64], y: &[u64], same: usize) {
         let above = iter::zip(x, y).any(|(x, y)| x > y);
         let below = iter::zip(x, y).any(|(x, y)| x < y);
@@ -348,7 +347,7 @@ mod tests {
             let case = || format!("{way}: {x:?} {y:?}");
             assert_eq!(compared, order, "{}", case());
             assert!(raised == lowered && raised <= same, "{}", case());
-            // Whole blocks of the same ids are done.
+            // All whole blocks with the same ids were processed.
             assert!(same - raised < BLOCK && (same < x.len() || raised == same), "{}", case());
             for at in 0..x.len() {
                 let (higher, lower) =
@@ -380,7 +379,7 @@ mod tests {
                 }
             }
         }
-        // Three starts, but for 3 entries, where 5 is too far.
+        // Three starts, except for 3 entries, where 5 is too far.
         assert_eq!(pairs, (5 * 3 - 1) * 27 * 27);
     }
 
@@ -390,7 +389,7 @@ mod tests {
             let ids: Vec<u64> = (0..n as u64).collect();
             let x: Vec<u64> = (0..n).map(|at| EDGES[at % EDGES.len()]).collect();
             check(&ids, &x, &ids, &x, n);
-            // In long vectors around the boundaries of blocks, otherwise everywhere.
+            // In long vectors only around the boundaries of blocks, otherwise everywhere.
             for at in (0..n).filter(|at| n <= 130 || at % 256 == 255 || at + 3 > n) {
                 for counter in [EDGES[at * 5 % 8], EDGES[at * 3 % 7], x[at] ^ (1 << 63), x[at].wrapping_add(1)]
                 {

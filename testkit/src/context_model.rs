@@ -1,7 +1,7 @@
 //! The naive causal context: a set of dots, one by one. Shared with the fuzz target.
 //!
-//! So that it reaches both ends of the range of counters, consecutive counters count as one *cell* where nothing
-//! starts or ends in between: there is a cell for each of the first and the last few, and one for all the rest.
+//! To reach both ends of the range of counters, it groups consecutive counters into *cells*. Each of the first and the
+//! last few counters is a cell, and all the rest are one cell, within which nothing starts or ends.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -37,7 +37,7 @@ pub const CELLS: [(u64, u64); 11] = [
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DotSet(pub BTreeSet<(Node, usize)>);
 
-/// Few nodes, so that two contexts share some, but more than live inline; a few cells, many, or all.
+/// Few nodes, so that two contexts share some, but more than fit inline; a few cells, many, or all.
 impl Arbitrary for DotSet {
     fn arbitrary(random: &mut Gen) -> Self {
         let nodes = *random.choose(&[1, 2, 3, 7]).unwrap();
@@ -177,7 +177,7 @@ impl DotSet {
         let difference = x.difference(y).collect::<Vec<_>>();
         assert_eq!(difference, self.difference(other).ranges(), "{x} without {y}");
 
-        // However it was made, an equal context is equal in every way.
+        // Equal contexts are equal in every way, even if made differently.
         let both = x.iter().chain(y).map(DotRange::cloned);
         let mut backwards: Vec<_> = both.clone().collect();
         backwards.reverse();
@@ -198,10 +198,10 @@ impl DotSet {
     }
 }
 
-/// How many contexts there are to combine.
+/// The number of contexts to combine.
 pub const CONTEXTS: usize = 3;
 
-/// How many nodes there are: few, so that contexts share some; more than live inline in a vector.
+/// The number of nodes: few, so that contexts share some; more than fit inline in a vector.
 pub const NODES: u8 = 6;
 
 /// One step on some contexts.
@@ -224,7 +224,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Makes an operation of any bytes.
+    /// Makes an operation from any bytes.
     pub fn decode([kind, x, y, node, from, to]: [u8; 6]) -> Self {
         let which = |byte: u8| usize::from(byte) % CONTEXTS;
         let cell = |byte: u8| usize::from(byte) % CELLS.len();
@@ -248,11 +248,11 @@ impl Operation {
         }
     }
 
-    /// Carries it out on contexts and models alike, and compares what it answers.
+    /// Applies the operation to contexts and models alike, and compares the results.
     pub fn apply(self, contexts: &mut [Context; CONTEXTS], models: &mut [DotSet; CONTEXTS]) {
         match self {
             Self::Insert(x, node, cell) => {
-                // From the middle cell all of its counters, as one range.
+                // The whole middle cell, as one range.
                 let range = range(node, cell..=cell);
                 let new = match range.len() {
                     1 => contexts[x].insert(&dot(node, CELLS[cell].0)),
@@ -272,7 +272,7 @@ impl Operation {
                     Ok(is_new) => assert_eq!((allowed, is_new), (true, new)),
                     Err(TooManyRanges { limit: told, .. }) => assert_eq!((allowed, told), (false, limit)),
                 }
-                // That a refusal changes nothing shows in the comparison with the model, which is unchanged.
+                // The comparison with the unchanged model shows that a refusal changes nothing.
                 if allowed {
                     models[x] = model;
                 }
@@ -287,7 +287,7 @@ impl Operation {
                 let next = models[x].highest(node).checked_add(1);
                 let Some(cell) = next.and_then(|next| CELLS.iter().position(|&cell| cell == (next, next)))
                 else {
-                    // Exhausted, or a counter within the middle cell, which the model cannot add.
+                    // The node is exhausted, or the next counter is within the middle cell, which the model cannot add.
                     let before = contexts[x].clone();
                     let dot = contexts[x].increment(node);
                     assert_eq!(dot.as_ref().ok().map(|dot| dot.counter()), next);
@@ -347,7 +347,7 @@ impl Operation {
     }
 }
 
-/// Carries out operations one after another, and checks every context after each.
+/// Applies operations one after another, and checks every context after each.
 pub fn run(operations: impl IntoIterator<Item = Operation>) -> [DotSet; CONTEXTS] {
     let mut contexts: [Context; CONTEXTS] = Default::default();
     let mut models: [DotSet; CONTEXTS] = Default::default();

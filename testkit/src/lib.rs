@@ -1,5 +1,5 @@
-//! What the tests share: properties with a seed that is printed and can be set, small vectors, and the naive
-//! model of a version vector.
+//! Shared code of the tests: properties with a seed that is printed and can be set, small vectors, and the naive model
+//! of a version vector.
 
 #[cfg(feature = "models")]
 pub mod broadcast_world;
@@ -22,7 +22,7 @@ use quickcheck::{Arbitrary, Gen, QuickCheck, Testable};
 /// The variable that sets the seed, to repeat a failure.
 const SEED: &str = "HAPPENS_BEFORE_SEED";
 
-/// How many random cases a property is tried on.
+/// The number of random cases of a property.
 const CASES: u64 = 1_000;
 
 /// Returns the seed of this run, and prints it; the test runner shows it if the test fails.
@@ -45,17 +45,17 @@ pub fn random() -> Gen {
     Gen::from_size_and_seed(50, seed())
 }
 
-/// Tries a property on random values; shrinks and shows what it fails on.
+/// Tries a property on random values; shrinks and shows a value on which it fails.
 pub fn check<P: Testable>(property: P) {
     QuickCheck::new().rng(random()).tests(CASES).quickcheck(property);
 }
 
-/// A value of `0..limit`.
+/// Returns a random value of `0..limit`.
 pub fn below(random: &mut Gen, limit: u64) -> u64 {
     u64::arbitrary(random) % limit
 }
 
-/// The naive version vector: what is not in the map has counter 0, and no counter in it is 0.
+/// The naive version vector: a node that is not in the map has counter 0, and no counter in the map is 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Model(pub BTreeMap<u8, u64>);
 
@@ -100,7 +100,7 @@ impl Model {
     }
 }
 
-/// Few nodes, so that two vectors share some, but more than live inline; and the counters where things happen.
+/// Few nodes, so that two vectors share some, but more than fit inline; and the counters at the ends of the range.
 impl Arbitrary for Model {
     fn arbitrary(random: &mut Gen) -> Self {
         const COUNTERS: [u64; 8] = [0, 0, 1, 1, 2, 3, u64::MAX - 1, u64::MAX];

@@ -1,11 +1,11 @@
-//! Is a history linearizable? By trying all orders (Wing and Gong 1993), but no state with the same calls done twice (Lowe
-//! 2017).
+//! A checker of linearizable histories. It tries all orders of the calls (Wing and Gong 1993), but no state twice with
+//! the same calls done (Lowe 2017).
 //!
-//! Included by the tests of the core and of the engines. `engines/tests/linearizable.rs` tries it on real histories with
-//! known verdicts, `tests/replicated_linearizable.rs` beside all permutations of short ones.
+//! The tests of the core and of the engines include it. `engines/tests/linearizable.rs` tries it on real histories with
+//! known verdicts, and `tests/replicated_linearizable.rs` compares it with all permutations of short ones.
 //!
-//! It is our own because there is no maintained library for it in Rust: that of `todc-utils` has rested since 2023, and
-//! wants an answer to every call; the tester of `stateright` tries orders without remembering what it has tried.
+//! It is written here because Rust has no maintained library for it. That of `todc-utils` has rested since 2023, and
+//! requires an answer to every call. The tester of `stateright` does not remember the orders that it has tried.
 
 #![allow(unreachable_pub, reason = "included by test programs of two crates")]
 
@@ -20,15 +20,15 @@ pub struct Call<O, R> {
     pub op: O,
 }
 
-/// How many states are tried at most.
+/// The most states that are tried.
 const STATES: usize = 10_000_000;
 
-/// Whether there is an order of the calls that agrees with time, and in which everyone is told what was told here. A call
-/// that did not return may have happened at any time after its begin, or not at all.
+/// Returns whether the calls are linearizable: some order of them agrees with time, and gives every call the result
+/// that it had. A call that did not return may have happened at any time after its beginning, or not at all.
 ///
 /// # Panics
 ///
-/// If it is not known after ten million states, or there are more than 128 calls.
+/// If ten million states do not decide it, or there are more than 128 calls.
 pub fn linearizable<S, O, R>(state: &S, calls: &[Call<O, R>], step: fn(&S, &O) -> (S, R)) -> bool
 where
     S: Clone + Eq + Hash,

@@ -1,5 +1,5 @@
-//! Causal contexts: the laws of a partial order and of a lattice, every operation against a set of dots, and what
-//! a hostile remote can make them cost.
+//! Tests of causal contexts: the laws of a partial order and of a lattice, every operation against a set of dots, and
+//! the costs that a hostile remote can cause.
 
 use testkit::context_model;
 
@@ -24,9 +24,8 @@ fn every_set(dots: &[(Node, usize)]) -> Vec<DotSet> {
     sets
 }
 
-// ---------------------------------------------------------------------------------------------------------
-// The laws, each tried on every context (or pair, or triple) with dots (0, 1), (0, 2), (0, 3), (1, 2), then on
-// random ones.
+// --------------------------------------------------------------------------------------------------------- The laws.
+// Each is tried on every context (or pair, or triple) with dots (0, 1), (0, 2), (0, 3), (1, 2), then on random ones.
 
 /// The least context that is at least both.
 fn join(x: &Context, y: &Context) -> Context {
@@ -42,7 +41,7 @@ fn meet(x: &Context, y: &Context) -> Context {
     both
 }
 
-/// What `x` has seen and `y` has not, as a context.
+/// Returns the difference, the dots that `x` has seen and `y` has not, as a context.
 fn minus(x: &Context, y: &Context) -> Context {
     x.difference(y).collect()
 }
@@ -51,7 +50,7 @@ fn missing(x: &Context) -> Context {
     x.missing().collect()
 }
 
-/// A nested loop over `$all` for each variable.
+/// Makes a nested loop over `$all` for each variable.
 macro_rules! for_each {
     ($all:expr; $x:ident => $body:expr) => { for $x in $all { $body } };
     ($all:expr; $x:ident, $($rest:ident),+ => $body:expr) => {
@@ -120,7 +119,7 @@ law!(merge_absorbs_meet, |x, y| join(x, &meet(x, y)) == *x);
 law!(meet_absorbs_merge, |x, y| meet(x, &join(x, y)) == *x);
 law!(meet_distributes_over_merge, |x, y, z| meet(x, &join(y, z)) == join(&meet(x, y), &meet(x, z)));
 
-// With differences, which a version vector cannot hold: a set is what it has in common with another, and the rest.
+// With differences, which a version vector cannot hold: a set is its intersection with another, and the rest.
 law!(difference_and_meet_make_the_whole, |x, y| join(&minus(x, y), &meet(x, y)) == *x);
 law!(difference_has_nothing_in_common_with_the_other, |x, y| meet(&minus(x, y), y).is_empty());
 law!(difference_is_empty_exactly_if_at_most, |x, y| minus(x, y).is_empty() == (x <= y));
@@ -129,7 +128,7 @@ law!(difference_twice_is_difference_from_the_union, |x, y, z| minus(&minus(x, y)
 law!(difference_of_a_meet_is_the_merge_of_differences, |x, y, z| minus(x, &meet(y, z))
     == join(&minus(x, y), &minus(x, z)));
 
-// What is missing, and the prefix.
+// The missing dots, and the prefix.
 law!(what_is_missing_has_not_been_seen, |x| meet(&missing(x), x).is_empty());
 law!(with_what_is_missing_nothing_is_missing, |x| missing(&join(x, &missing(x))).is_empty());
 law!(with_what_is_missing_all_is_prefix, |x| {
@@ -146,7 +145,7 @@ law!(a_context_is_the_sum_of_its_ranges, |x| x.iter().map(DotRange::cloned).coll
 // ---------------------------------------------------------------------------------------------------------
 // Against the model.
 
-/// Tries every pair of these sets; returns how many pairs there were, and how many were concurrent.
+/// Tries every pair of these sets; returns the number of pairs, and of concurrent ones.
 fn every_pair(sets: &[DotSet]) -> (usize, usize) {
     let contexts: Vec<Context> = sets.iter().map(DotSet::context).collect();
     let (mut pairs, mut concurrent) = (0, 0);
@@ -177,8 +176,8 @@ fn every_pair_of_contexts_at_the_end_of_the_range_agrees_with_the_model() {
 
 #[test]
 fn every_pair_of_contexts_over_seven_nodes_agrees_with_the_model() {
-    // Each node at one counter: below, at and above what lives inline, every way in which ids interleave, prefixes
-    // and ranges above in turn.
+    // Each node at one counter: fewer nodes than fit inline, just as many, and more. Ids interleave in every way;
+    // prefixes and ranges above alternate.
     let dots: Vec<_> = (0..7).map(|node| (node, usize::from(node % 3))).collect();
     assert_eq!(every_pair(&every_set(&dots)), (16_384, 16_384 - 2 * 2_187 + 128));
 }
@@ -304,12 +303,12 @@ fn text_forms() {
     assert_eq!(Context::default().to_string(), "{}");
     assert_eq!(
         context.clone().insert_within(&Dot::new("c", 1).unwrap(), 2).unwrap_err().to_string(),
-        "more than 2 ranges; ask for what is missing before accepting more"
+        "more than 2 ranges; ask for the missing dots before accepting more"
     );
 }
 
-// ---------------------------------------------------------------------------------------------------------
-// Errors, and what a hostile remote can do.
+// --------------------------------------------------------------------------------------------------------- Errors, and
+// attacks by a hostile remote.
 
 #[test]
 fn every_error_leaves_the_context_as_it_was() {
@@ -331,7 +330,7 @@ fn every_error_leaves_the_context_as_it_was() {
             assert_eq!(context, before);
         }
     }
-    // What is there, and what touches it, is never refused.
+    // A dot that is present, or touches one that is, is never refused.
     for (at, harmless) in
         [dot(1, 3), dot(1, 2), dot(1, u64::MAX - 1), dot(2, 8), dot(2, 10)].into_iter().enumerate()
     {
@@ -364,7 +363,7 @@ thread_local! {
     static COMPARISONS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A node id that counts how often it is compared.
+/// A node id that counts comparisons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Counted(u32);
 
@@ -381,7 +380,7 @@ impl PartialOrd for Counted {
     }
 }
 
-/// How many comparisons of node ids something takes.
+/// Returns the number of comparisons of node ids that some work takes.
 fn comparisons(work: impl FnOnce()) -> u64 {
     let before = COMPARISONS.get();
     work();
@@ -404,8 +403,8 @@ fn numbers(order: &str, count: u32) -> Vec<u32> {
 
 #[test]
 fn isolated_dots_take_logarithmic_time_each_in_every_order() {
-    // The nodes are in a B-tree, where an insertion moves no more than it compares and one node of a fixed size a
-    // level; so comparisons are the measure.
+    // The nodes are in a B-tree. An insertion there moves no more than it compares, plus one tree node of a fixed size
+    // a level. So comparisons are the measure.
     let mut needs = BTreeMap::new();
     for order in ["ascending", "descending", "shuffled"] {
         for count in [1_000, 100_000] {
@@ -464,7 +463,7 @@ impl std::fmt::Display for Counted {
 
 #[test]
 fn passes_over_two_contexts_take_linear_time() {
-    // A gap for every node; the other has the same nodes, none of them, or every second one.
+    // A gap for every node; the other context has the same nodes, none of them, or every second one.
     let count = 50_000;
     let second = |node: u32| Dot::new(Counted(node), 2).unwrap();
     let ours: CausalContext<Counted> = (0..count).map(second).collect();
@@ -488,10 +487,10 @@ fn passes_over_two_contexts_take_linear_time() {
         assert_eq!(merged.internal_validate(), Ok(()));
     }
 
-    // A small change to something long does not touch all of it.
+    // A small change to a long context does not touch all of it.
     let mut ours = ours;
     let delta = CausalContext::from_iter([Dot::new(Counted(1), 3).unwrap(), Dot::new(Counted(2), 3).unwrap()]);
-    // In release builds only: with debug assertions a merge validates all.
+    // In release builds only: with debug assertions a merge validates the whole context.
     let needed = comparisons(|| ours.merge(&delta));
     assert!(needed < 1_000 || cfg!(debug_assertions), "{needed} comparisons for a change of two ranges");
 }
@@ -505,13 +504,13 @@ fn a_full_context_is_merged_at_the_cost_of_the_other() {
     let before = full.clone();
     for node in (0..count).step_by(1_000) {
         let dot = |counter| Dot::new(Counted(node), counter).unwrap();
-        // One range too many; and as many as there are, since a gap is closed.
+        // One range too many; then as many as there are, since a gap is closed.
         let more = CausalContext::from_iter([dot(7), dot(9)]);
         let as_many = CausalContext::from_iter([dot(3), dot(9)]);
         let needed = comparisons(|| assert_eq!(full.merge_within(&more, limit).unwrap_err().limit, limit));
         assert!(needed < 1_000, "{needed} comparisons for two ranges");
         let needed = comparisons(|| assert_eq!(full.merge_within(&as_many, limit), Ok(())));
-        // With debug assertions a merge validates all.
+        // With debug assertions a merge validates the whole context.
         assert!(needed < 1_000 || cfg!(debug_assertions), "{needed} comparisons for two ranges");
     }
     assert_eq!(full.len(), limit);
@@ -533,7 +532,7 @@ fn a_million_alternating_dots_stay_within_the_limit() {
         }
     }
     assert_eq!((taken, refused, context.len()), (1_000, 999_000, limit));
-    // Full as it is, it still takes in what it asks for, and gets shorter by that.
+    // Even a full context accepts the dots that it asks for, and gets shorter by them.
     let gaps: Vec<_> = context.missing().collect();
     for gap in gaps.iter().rev() {
         assert_eq!(context.merge_within(&Context::from_iter([*gap]), limit), Ok(()));

@@ -1,4 +1,5 @@
-//! The byte format: against the letter of its description, both ways, and against everything that is not canonical.
+//! Tests of the byte format: writing and reading against the letter of its description, and against all input that is
+//! not canonical.
 
 #![cfg(feature = "alloc")]
 
@@ -38,7 +39,7 @@ impl<I: DecodeId> Decode for Header<I> {
     }
 }
 
-/// Whatever the bytes are, decoding ends in an error within them, or in the one value that has these bytes.
+/// Decodes any bytes, and checks that the result is an error within them, or the one value that has these bytes.
 /// Returns whether it is a value.
 fn is_value<T: Encode + Decode>(bytes: &[u8]) -> bool {
     match codec::decode::<T>(bytes) {
@@ -53,10 +54,10 @@ fn is_value<T: Encode + Decode>(bytes: &[u8]) -> bool {
     }
 }
 
-// ---------------------------------------------------------------------------------------------------------
-// Random vectors, of all shapes that matter to the format.
+// --------------------------------------------------------------------------------------------------------- Random
+// vectors of all shapes that matter to the format.
 
-/// An id type, and how the model names it.
+/// An id type, with its conversion to the model.
 trait AnyId: DecodeId + Debug + 'static {
     fn make(random: u128) -> Self;
     fn model(&self) -> model::Id;
@@ -87,7 +88,7 @@ any_id! {
     String, random => format!("{:x}", random as u16), self => model::Id::Bytes(self.clone().into_bytes());
 }
 
-/// Entries for ids of any type, which keep as much of each number as they have room for.
+/// Entries for ids of any type; each type keeps the lower bits of each number that it has room for.
 #[derive(Clone, Debug)]
 struct Entries(Vec<(u128, u64)>);
 
@@ -141,7 +142,8 @@ impl Arbitrary for Entries {
     }
 }
 
-/// Checks the bytes of a vector against the description, and that it is read from them, and from nothing less or more.
+/// Checks the bytes of a vector against the description. The vector must be read from these bytes, and from neither
+/// fewer nor more.
 fn check_vector<I: AnyId>(entries: &Entries) {
     let map = entries.map::<I>();
     let model: Vec<_> = map.iter().map(|(id, &counter)| (id.model(), counter)).collect();
@@ -192,7 +194,7 @@ fn columns_of_every_width_are_packed_as_described() {
     let mut state = 1;
     for bits in 1..=64 {
         for len in [9_u128, 10, 16, 17, 20, 63, 64, 65, 66] {
-            // All of full width, in the gaps or in the counters.
+            // All numbers of full width, in the gaps or in the counters.
             let mut wide = || (mixed(&mut state) | 1 << 63) >> (64 - bits);
             let counters = (0..len).map(|id| (id, wide().saturating_add(1))).collect();
             check_vector::<u64>(&Entries(counters));
@@ -208,7 +210,7 @@ fn columns_of_every_width_are_packed_as_described() {
 
 #[test]
 fn columns_are_written_in_the_shorter_way_at_every_boundary() {
-    // So many of the longest or the shortest number of one length, and the rest of another.
+    // Some copies of the longest or the shortest number of one length, the rest of another length.
     for large in (0..=8).flat_map(|k| [(1_u64 << (7 * k)) - 1, 1 << (7 * k)]) {
         for small in [0, 1, 127, 128, (1 << 14) - 1, 1 << 14] {
             for len in 9..=24 {
@@ -221,7 +223,7 @@ fn columns_are_written_in_the_shorter_way_at_every_boundary() {
     }
 }
 
-/// Checks the bytes of a vector against the description, and that it is read from them.
+/// Checks the bytes of a vector against the description, and that the vector is read from them.
 fn check_bytes(entries: &[(u64, u64)]) {
     let vector: VersionVector<u64> = entries.iter().copied().collect();
     let model: Vec<_> = entries.iter().map(|&(id, counter)| (model::Id::Number(id), counter)).collect();
@@ -239,7 +241,7 @@ fn a_writer_appends_and_keeps_the_memory_that_is_there() {
     vector.encode(&mut writer);
     assert_eq!(writer.len(), 5);
     assert_eq!(bytes, [b"before", &encoded(&vector)[..]].concat());
-    // What is cleared is used again.
+    // A cleared buffer is used again.
     let mut bytes = Vec::with_capacity(1_000);
     codec::encode(&vector, &mut bytes);
     assert_eq!(bytes.capacity(), 1_000);
@@ -261,11 +263,11 @@ fn a_context_survives_and_costs_its_holes() {
         assert_eq!(codec::decode(&bytes), Ok(context.clone()));
         let highest: VersionVector<u16> =
             context.iter().map(|range| (**range.node(), *range.counters().end())).collect();
-        // For each range at most a hole, of two numbers below 2^14, and a node that it is the first of.
+        // Each range has at most a hole, of two numbers below 2^14, and the entry of a node.
         assert!(bytes.len() <= encoded(&highest).len() + 1 + 6 * count);
         // Prefixes alone cost one byte more than the vector.
         assert_eq!(encoded(&CausalContext::from(highest.clone())), [encoded(&highest), vec![0]].concat());
-        // What it draws from the budget: each node, each node that has gaps, each gap.
+        // It takes from the budget an entry for each node, each node with gaps, and each gap.
         let gaps: Vec<_> = context.missing().collect();
         let nodes: BTreeSet<_> = gaps.iter().map(DotRange::node).collect();
         let cost = highest.len() + nodes.len() + gaps.len();
@@ -341,7 +343,7 @@ fn a_delta_that_names_what_the_base_has_is_refused() {
     // No entry has grown; node 7 is new, with counter 5.
     assert_eq!(refused(&[0, 1, 7, 4]), (0, DecodeErrorKind::NotCanonical));
     assert_eq!(codec::decode_delta(&[0, 1, 7, 4], &base).unwrap_err().kind, DecodeErrorKind::Truncated);
-    // The entry has grown beyond the range; a second one, which the base has not got, has grown.
+    // The entry has grown beyond the range; then a second entry has grown, which the base does not have.
     let most = [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFC];
     assert_eq!(refused(&[&[1, 0], &most[..], &[0]].concat()), (0, DecodeErrorKind::OutOfRange));
     assert_eq!(refused(&[1, 1, 0, 0]), (0, DecodeErrorKind::OutOfRange));
@@ -374,7 +376,7 @@ fn a_delta_to_any_other_base_is_refused() {
     assert_eq!(refused, 256 * 255);
     assert!(as_many > 4_000, "{as_many} pairs with as many events");
 
-    // Ids of other forms, of which some are a part of others, or are 0.
+    // Ids of other forms; some are parts of others, or are 0.
     fn other_ids<I: AnyId>(ids: &[I]) {
         let vectors: Vec<VersionVector<I>> =
             ids.iter().map(|id| VersionVector::from_iter([(id.clone(), 5)])).collect();
@@ -417,10 +419,10 @@ fn small_values_survive_and_sort_as_their_bytes() {
     check(property as fn(_, _, _));
 }
 
-// ---------------------------------------------------------------------------------------------------------
-// What is not canonical.
+// --------------------------------------------------------------------------------------------------------- Bytes that
+// are not canonical.
 
-/// Tries all byte strings of up to `len` bytes; returns how many are values.
+/// Tries all byte strings of up to `len` bytes; returns the number of values among them.
 fn every_string<T: Encode + Decode>(len: u32) -> usize {
     let strings = (0..=len).flat_map(|len| (0..1_u32 << (8 * len)).map(move |string| (string, len)));
     strings.filter(|(string, len)| is_value::<T>(&string.to_be_bytes()[4 - *len as usize..])).count()
@@ -435,7 +437,7 @@ fn every_string_of_two_bytes_is_the_form_of_one_value_or_refused() {
     // Text with less than a byte, then the counter.
     assert_eq!(every_string::<Dot<String>>(2), 1 << 7);
     assert_eq!(every_string::<HybridTimestamp<u64>>(2), 0);
-    // The empty one, alone.
+    // Only the empty vector.
     assert_eq!(every_string::<VersionVector<u64>>(2), 1);
     assert_eq!(every_string::<VersionVector<u128>>(2), 1);
     // And one node without a name.
@@ -456,7 +458,7 @@ fn every_string_of_three_bytes_is_the_form_of_one_value_or_refused() {
     assert_eq!(every_string::<CausalContext<u64>>(3), 1);
 }
 
-/// Tries all that differs from valid bytes by one byte; returns how many were tried, and how many are values.
+/// Tries all inputs that differ from valid bytes by one byte. Returns the number of inputs, and of values among them.
 fn neighbours<T: Encode + Decode>(bytes: &[u8]) -> (usize, usize) {
     assert!(is_value::<T>(bytes));
     let (mut tried, mut values) = (0, 0);
@@ -527,7 +529,7 @@ fn refusal<T: Decode + Debug>(bytes: &[u8]) -> (usize, DecodeErrorKind) {
 fn an_error_names_the_byte_and_blocks_have_one_form() {
     type Bytes = VersionVector<u8>;
     type Words = VersionVector<u64>;
-    // The only id, beyond a byte; then one that comes after a gap, in a few and in a block.
+    // The only id is beyond a byte; then an id after a gap, in few entries and in a block.
     assert_eq!(refusal::<Bytes>(&[1, 0x81, 0, 0]), (1, DecodeErrorKind::InvalidId));
     assert_eq!(refusal::<Bytes>(&[2 + 8, 0x80, 250, 5, 0, 0]), (3, DecodeErrorKind::InvalidId));
     assert_eq!(refusal::<Bytes>(&[9 + 64, 0x80, 250, 0]), (3, DecodeErrorKind::InvalidId));
@@ -550,7 +552,7 @@ fn an_error_names_the_byte_and_blocks_have_one_form() {
         assert_eq!(refusal::<Words>(&unused), (4, DecodeErrorKind::NotCanonical));
     }
 
-    // More holes than entries are allowed: two of one node, before the bytes of the first.
+    // More holes than the limit of entries: two of one node are refused before the bytes of the first.
     let dot = |counter| Dot::new(1_u64, counter).unwrap();
     let bytes = encoded(&CausalContext::from_iter([dot(2), dot(4)]));
     let error = codec::decode::<CausalContext<u64>>(Reader::with_limit(&bytes, 3)).unwrap_err();
@@ -565,7 +567,7 @@ fn a_claimed_length_reserves_nothing() {
             Writer::growing(&mut bytes).put_number((1_u64 << exponent) + flag);
             bytes.extend([0; 9]);
             let mut reader = Reader::with_limit(&bytes, usize::MAX);
-            // Had it reserved, it would have run out of memory.
+            // If it reserved memory, it would run out.
             let error = VersionVector::<u64>::decode(&mut reader).unwrap_err();
             assert!(error.at <= bytes.len());
         }
@@ -595,13 +597,14 @@ fn a_short_input_names_no_more_entries_than_the_reader_allows() {
 #[test]
 fn a_vector_of_any_length_is_read_back() {
     for count in [4_096, 4_097, (1 << 20) + 1] {
-        // Adjacent nodes with equal counters take a byte for 64: a limit must be named, unless they are few.
+        // Adjacent nodes with equal counters take a byte for 64 entries, so a larger limit must be given unless they
+        // are few.
         let regular: VersionVector<u64> = (0..count).map(|node| (node, 1)).collect();
         let bytes = encoded(&regular);
         let n = regular.len();
         assert!(codec::decode(Reader::with_limit(&bytes, n)) == Ok(regular));
         assert_eq!(codec::decode::<VersionVector<u64>>(&bytes).is_ok(), n <= 4_096 + bytes.len());
-        // Others take a byte each, and more.
+        // Other entries take at least a byte each.
         let others: VersionVector<u64> = (0..count).map(|node| (node, node % 300 + 1)).collect();
         assert!(codec::decode(&encoded(&others)) == Ok(others));
     }
@@ -666,7 +669,7 @@ fn bytes_an_entry(nodes: u64, entry: impl Fn(u64, u64, u64) -> (u64, u64)) -> f6
     total as f64 / (10 * nodes) as f64
 }
 
-/// What a general serializer writes: the number of entries, then id and counter in groups of 7 bits.
+/// The size in a general serializer: the number of entries, then id and counter in groups of 7 bits.
 fn pairs_an_entry(nodes: u64, id_bits: f64, counter_bits: f64) -> f64 {
     let len = |bits: f64| (bits / 7.0).ceil();
     len(id_bits) + len(counter_bits) + 1.0 / nodes as f64
@@ -695,15 +698,15 @@ fn vectors_are_smaller_than_pairs_of_variable_length() {
 fn headers_are_small() {
     let size = |message: Message<u64, ()>| encoded(&Header(message)).len();
     let dot = |node, counter| Dot::new(node, counter).unwrap();
-    // An author who types on alone, and one who has just heard of another's last change.
+    // An author that types on alone, and one that has just received another's last change.
     assert_eq!(size(Message::new(dot(1, 20_000), [], ()).unwrap()), 5);
     assert_eq!(size(Message::new(dot(1, 10_000), [dot(0, 10_000)], ()).unwrap()), 7);
     // Random ids.
     assert_eq!(size(Message::new(dot(u64::MAX, 10_000), [dot(u64::MAX / 3, 10_000)], ()).unwrap()), 23);
 }
 
-// ---------------------------------------------------------------------------------------------------------
-// Bytes that must be readable for ever.
+// --------------------------------------------------------------------------------------------------------- Bytes that
+// every later version must read.
 
 fn golden_id<I: AnyId + GoldenId>(text: &str) -> I {
     I::parse(text)
@@ -799,7 +802,7 @@ fn golden_small<I: AnyId + GoldenId>(kind: &str, text: &str, bytes: &[u8]) {
     }
 }
 
-/// The same for the ids of which there is every kind of value: large ones take long to compile.
+/// The same for ids that are tested with every kind of value; large ids take long to compile.
 fn golden<I: AnyId + GoldenId>(kind: &str, text: &str, bytes: &[u8]) {
     match kind {
         "context" => both_ways(list(text).map(|text| range::<I>(text)).collect::<CausalContext<I>>(), bytes),
@@ -848,7 +851,7 @@ fn golden<I: AnyId + GoldenId>(kind: &str, text: &str, bytes: &[u8]) {
 
 #[test]
 fn a_snapshot_of_very_many_closed_nodes_is_read_in_linear_time() {
-    // With a look at every node for each of them, this would take minutes.
+    // If each node looked at every other, this would take minutes.
     let nodes = 200_000_u64;
     let empty =
         || CausalBuffer::<u64, Vec<u8>>::new(BufferLimits { nodes: 1 << 20, ..BufferLimits::default() });
@@ -865,8 +868,8 @@ fn a_snapshot_of_very_many_closed_nodes_is_read_in_linear_time() {
 
 #[test]
 fn a_snapshot_may_name_its_nodes_in_any_order() {
-    // Closed nodes below those that are delivered, and messages that name others from the highest one down. If each new
-    // node moved all the others, this would take minutes.
+    // The closed nodes lie below the delivered ones, and the messages name other nodes from the highest one down. If
+    // each new node moved all others, this would take minutes.
     let nodes = 100_000_u64;
     let vector = |ids: std::ops::Range<u64>| ids.map(|node| (node, 1)).collect::<VersionVector<u64>>();
     let mut bytes = encoded(&vector(2 * nodes..3 * nodes));
@@ -886,7 +889,7 @@ fn a_snapshot_may_name_its_nodes_in_any_order() {
     assert_eq!(buffer.delivered().len() as u64, nodes);
 }
 
-/// Returns why bytes are refused.
+/// Returns the error for refused bytes.
 fn refused_small<I: AnyId>(kind: &str, bytes: &[u8]) -> DecodeError {
     match kind {
         "dot" => codec::decode::<Dot<I>>(bytes).unwrap_err(),
@@ -895,7 +898,7 @@ fn refused_small<I: AnyId>(kind: &str, bytes: &[u8]) -> DecodeError {
     }
 }
 
-/// The same for the ids of which there is every kind of value.
+/// The same for ids that are tested with every kind of value.
 fn refused<I: AnyId>(kind: &str, bytes: &[u8]) -> DecodeError {
     match kind {
         "range" => codec::decode::<DotRange<I>>(bytes).unwrap_err(),

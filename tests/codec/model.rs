@@ -1,7 +1,7 @@
-//! The format by the letter of its description: bits are characters, and both ways to write a column are written,
-//! so that their lengths can be compared. Shares nothing with the codec.
+//! A model of the format by the letter of its description. Bits are characters, and both ways to write a column are
+//! tried, so that their lengths can be compared. It shares no code with the codec.
 
-/// A node id, in one of its forms. All ids of a vector have the same.
+/// A node id in one of its forms. All ids of a vector have the same form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Id {
     Number(u64),

@@ -1,10 +1,10 @@
-//! What the tests of the sequence allocators share: random choices that can be repeated.
+//! Shared by the tests of the allocators: random choices that can be repeated.
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, and the same on every platform.
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Starts from `HAPPENS_BEFORE_SEED` or else from `default`, and prints which; a failing test shows it.
+    /// Starts from the seed in `HAPPENS_BEFORE_SEED`, or else from `default`, and prints it; a failing test shows it.
     pub(crate) fn seeded(default: u64) -> Self {
         let seed = std::env::var("HAPPENS_BEFORE_SEED").map_or(default, |seed| seed.parse().expect("a number"));
         println!("seed: HAPPENS_BEFORE_SEED={seed}");

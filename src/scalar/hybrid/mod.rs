@@ -17,19 +17,19 @@ pub use timestamp::HybridTimestamp;
 
 /// One node's hybrid clock, for one owner at a time.
 ///
-/// For one that threads share, see [`AtomicHybridClock`](crate::scalar::AtomicHybridClock). There is no `Clone`: two copies
-/// would issue the same timestamps.
+/// For a clock that threads share, see [`AtomicHybridClock`](crate::scalar::AtomicHybridClock). There is no `Clone`:
+/// two copies would issue the same timestamps.
 ///
 /// # The problem
 ///
-/// A time of day contradicts causality: node A, whose clock is 20 ms fast, writes at 12:00:00.020; node B reads
-/// that, writes over it at 12:00:00.005 by its own clock, and "last writer wins" keeps A's older value. A
-/// Lamport counter never does that, but it says nothing about *when*: it cannot answer for the state as of noon.
+/// A time of day contradicts causality. Node A, with a clock that is 20 ms fast, writes at 12:00:00.020. Node B reads
+/// that and overwrites it at 12:00:00.005 by its own clock. "Last writer wins" then keeps A's older value. A Lamport
+/// counter never contradicts causality, but it says nothing about the time of day: it cannot tell the state as of noon.
 ///
 /// # The algorithm
 ///
-/// A time is the pair (milliseconds, logical): the highest time of day known so far, and a counter for what
-/// happens while that stands still. Both sit in one `u64`, milliseconds above:
+/// A time is the pair (milliseconds, logical): the highest time of day known so far, and a counter of events while that
+/// stands still. Both sit in one `u64`, with the milliseconds in the upper bits:
 ///
 /// ```text
 ///   bit 63   62 ............................. 16   15 ........... 0
@@ -43,37 +43,38 @@ pub use timestamp::HybridTimestamp;
 ///    ahead of its wall clock to be believed: [`HybridClock::observe`].
 /// 3. Order events by time, then by node: the order of [`HybridTimestamp`].
 ///
-/// "One more" carries from a full logical part into the milliseconds. So a clock never stops because more than
-/// 65,536 events fall into a millisecond, and never waits for the wall clock: it runs ahead of it instead, by one
-/// millisecond for each further 65,536 events, and falls back in step as soon as there are fewer.
+/// "One more" carries from a full logical part into the milliseconds. So a clock never stops or waits when more than
+/// 65,536 events fall into a millisecond. It runs ahead of the wall clock instead, by one millisecond for each further
+/// 65,536 events, and is back in step once there are fewer.
 ///
-/// `tick` therefore bounds nothing: at a wall clock that stands still, or went back, ticks take the time as far ahead as
-/// there are events. Others refuse a node that is ahead by more than their drift bound, until their wall clocks have
-/// caught up: with a bound of 50 ms, after 51 * 65,536 events at one reading.
+/// `tick` therefore has no bound: while the wall clock stands still, or has gone back, each 65,536 ticks take the time
+/// one millisecond further ahead. Other nodes refuse a node that is ahead by more than their drift bound, until their
+/// wall clocks have caught up. With a bound of 50 ms, this takes 51 * 65,536 events at one reading.
 ///
-/// # What it tells you
+/// # Guarantees
 ///
-/// If x happened before y then x's timestamp is lower. The converse does not hold: a lower timestamp may be
-/// concurrent. Besides, with wall clocks that are at most e ms apart and with no carry:
+/// If x happened before y, then x's timestamp is lower. The converse does not hold: an event with a lower timestamp may
+/// be concurrent. If the wall clocks are at most e ms apart, and nothing carries, three bounds hold as well:
 ///
 /// - an event's milliseconds are at least its node's wall clock, and at most e above it;
-/// - they are the wall clock of some event that happened before it, or its own;
-/// - logical = k only if k events of the same millisecond happened before it in a row; so it stays below
-///   n (e + 1) for n nodes with at most one event a millisecond each.
+/// - they are its own wall clock, or that of some event that happened before it;
+/// - logical = k only if k events of the same millisecond happened before it in a row. So it stays below n (e + 1) for
+///   n nodes with at most one event a millisecond each.
 ///
-/// It does not tell you that two events without a message between them are in the order of real time: they are
-/// only if they lie more than e apart.
+/// Two events without a message between them need not be in the order of real time: they are only if they lie more than
+/// e ms apart.
 ///
-/// A wall clock that stands still or goes back changes nothing of the order: the clock counts on from its last
-/// time. A wall clock that once leapt *ahead* takes the clock along, for as long as it was ahead; a restart does
-/// not help, since the timestamps are out. Guard against that where the wall clock is set.
+/// A wall clock that stands still or goes back does not affect the order: the clock counts on from its last time. A
+/// wall clock that once leapt *ahead* takes the clock along, which stays ahead until the time of the leap is reached. A
+/// restart does not help, since the timestamps are already known elsewhere. Guard against leaps where the wall clock is
+/// set.
 ///
 /// # What must survive a restart
 ///
-/// The [`time`](Self::time), saved before a timestamp leaves the node and together with what was received, and
-/// given to [`resume`](Self::resume). Where the wall clock is certain to be ahead of the last time by then, the
-/// wall clock is enough; it is not certain if the wall clock was set back in between, or if the node had been
-/// taken ahead by others. Then save it, or return under a new node id.
+/// The [`time`](Self::time). Save it before a timestamp leaves the node, in one step with the data received, and pass
+/// it to [`resume`](Self::resume). Nothing need be saved where the wall clock is certain to be ahead of the last time
+/// after the restart. It is not certain if the wall clock may be set back in between, or if other nodes may have taken
+/// this node ahead. Then save the time, or return under a new node id.
 ///
 /// # Examples
 ///
@@ -116,20 +117,20 @@ pub struct HybridClock<I> {
 const _: () = assert!(size_of::<HybridClock<u64>>() == 24);
 
 impl<I: NodeId> HybridClock<I> {
-    /// Makes the clock of `node`, at [`ZERO`](HybridTime::ZERO), which refuses a time more than `max_drift_ms` ahead
-    /// of its wall clock.
+    /// Makes the clock of `node`, at [`ZERO`](HybridTime::ZERO). It refuses a time more than `max_drift_ms` ahead of
+    /// its wall clock.
     ///
-    /// The bound trades tolerance for safety: below the real distance of the wall clocks, honest nodes are refused;
-    /// above it, one node with a wrong wall clock takes everyone's timestamps that far into the future.
+    /// The bound trades tolerance for safety. A bound below the real distance of the wall clocks refuses honest nodes.
+    /// With a higher one, a node with a wrong wall clock can take everyone's timestamps that far into the future.
     ///
-    /// The bound is on what is observed, not on what comes of it: at 1,000 ms with a bound of 50, the time 1050+65535 is
-    /// believed, the next tick is 1051+0, and a node whose wall clock reads 1,000 ms as well refuses *that*. So a
-    /// sender of the very last time that is believed takes its receiver 1 ms beyond the bound, for 1 ms.
+    /// The bound is on observed times, not on the ticks that follow. At 1,000 ms with a bound of 50, the time
+    /// 1050+65535 is believed and the next tick is 1051+0. Another node at 1,000 ms refuses *that* tick. So the very
+    /// last time that is believed takes its receiver 1 ms beyond the bound, for 1 ms.
     pub const fn new(node: I, max_drift_ms: u64) -> Self {
         Self { node, last: HybridTime::ZERO, max_drift_ms }
     }
 
-    /// Makes the clock of `node` as it was saved: at `last`, with the given drift bound.
+    /// Makes the clock of `node` from a saved time `last`, with the given drift bound.
     ///
     /// ```
     /// use happens_before::HybridClock;
@@ -149,8 +150,7 @@ impl<I: NodeId> HybridClock<I> {
         &self.node
     }
 
-    /// Returns the highest time used or observed so far; [`ZERO`](HybridTime::ZERO) at the start. This is what
-    /// messages carry.
+    /// Returns the highest time used or observed, [`ZERO`](HybridTime::ZERO) at the start. Messages carry this time.
     pub fn time(&self) -> HybridTime {
         self.last
     }
@@ -161,8 +161,8 @@ impl<I: NodeId> HybridClock<I> {
     ///
     /// # Errors
     ///
-    /// [`TimeExhausted`] if no time is left above the last one, or if the wall clock shows one that there is not;
-    /// the clock is unchanged.
+    /// [`TimeExhausted`] if no time is left above the last one, or if the wall clock is above
+    /// [`MAX_MS`](HybridTime::MAX_MS). The clock is unchanged.
     #[inline]
     pub fn tick(&mut self, now: impl TimeSource) -> Result<HybridTimestamp<I>, TimeExhausted> {
         self.last = self.last.next(now.now_ms())?;
@@ -175,10 +175,10 @@ impl<I: NodeId> HybridClock<I> {
     ///
     /// # Errors
     ///
-    /// [`TooFarAhead`] if `time` would raise the clock and is further ahead of the wall clock than the drift bound;
-    /// the clock is unchanged. One of the two wall clocks is wrong, or the sender is hostile. Then refuse the message too,
-    /// before it takes effect. Otherwise a later write here gets a lower time, and loses against the one it has
-    /// overwritten. Where a message can no longer be refused, take a [`LamportClock`](crate::LamportClock).
+    /// [`TooFarAhead`] if `time` would raise the clock and is further ahead of the wall clock than the drift bound. The
+    /// clock is unchanged. One of the two wall clocks is wrong, or the sender is hostile. Refuse the message too,
+    /// before it takes effect. Otherwise a later write here gets a lower time, and loses against the write that it
+    /// overwrote. Where messages can no longer be refused, use a [`LamportClock`](crate::LamportClock).
     #[inline]
     pub fn observe(&mut self, time: HybridTime, now: impl TimeSource) -> Result<(), TooFarAhead<HybridTime>> {
         self.last.believe(time, now.now_ms(), self.max_drift_ms)?;
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn what_the_clock_has_passed_is_never_refused() {
-        // The wall clock went back by far: others, who are right, must not all be turned away.
+        // The wall clock went far back. The other nodes are right, so they must not all be refused.
         let mut clock = HybridClock::resume(1_u8, time(10_000, 4), 50);
         clock.observe(time(10_000, 4), 3).unwrap();
         clock.observe(time(9_000, 4), 3).unwrap();

@@ -1,8 +1,8 @@
-//! Hybrid time as a timestamp of NTP, and back.
+//! Conversion of hybrid times to NTP timestamps, and back.
 
 use super::HybridTime;
 
-/// Exchange with those who speak NTP.
+/// Exchange with systems that use NTP timestamps.
 impl HybridTime {
     /// From the epoch of NTP, 1900, to that of Unix, 1970.
     const NTP_OFFSET_S: u64 = 2_208_988_800;
@@ -12,9 +12,9 @@ impl HybridTime {
 
     /// Converts to the 64-bit NTP timestamp: 32 bits of seconds since 1900, modulo 2^32, and 32 bits of fraction.
     ///
-    /// Exact: [`from_ntp64`](Self::from_ntp64) gives the same time back. The logical part goes into the fraction,
-    /// 65 units of 2^-32 s (15.1 ns) a step, so that within an era of NTP (until February 2036, then 136 years)
-    /// the order is kept too. What others read is up to 1 ms later than the milliseconds.
+    /// Exact: [`from_ntp64`](Self::from_ntp64) gives the same time back. The logical part goes into the fraction, 65
+    /// units of 2^-32 s (15.1 ns) a step. So the order is kept too, within an era of NTP (until February 2036, then 136
+    /// years). Others read a time up to 1 ms later than the milliseconds.
     ///
     /// ```
     /// use happens_before::scalar::HybridTime;
@@ -34,13 +34,12 @@ impl HybridTime {
 
     /// Converts from the 64-bit NTP timestamp, in the era that brings it nearest to `near_ms`, within 68 years.
     ///
-    /// Rounded down, by less than 15.2 ns (and at the end of a millisecond by less than 8.2 us): what is below the
-    /// millisecond becomes the logical part. A tick after observing the outcome is above `ntp` again when it is
-    /// converted back, so that causality is kept through the exchange. `None` before 1970 and after
-    /// [`MAX_MS`](Self::MAX_MS).
+    /// The part below the millisecond becomes the logical part, rounded down: by less than 15.2 ns, at the end of a
+    /// millisecond by less than 8.2 us. A tick after observing the result is above `ntp` again when it is converted
+    /// back, so the exchange keeps causality. `None` before 1970 and after [`MAX_MS`](Self::MAX_MS).
     ///
-    /// Some, such as uhlc, use the same layout with seconds since 1970: add `2_208_988_800 << 32` to theirs first
-    /// and take it away from ours, wrapping.
+    /// Some libraries, such as uhlc, use the same layout with seconds since 1970. Add `2_208_988_800 << 32` to their
+    /// timestamps and subtract it from ours, wrapping.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the seconds are modulo 2^32; the steps are checked")]
     pub const fn from_ntp64(ntp: u64, near_ms: u64) -> Option<Self> {
@@ -80,7 +79,7 @@ mod tests {
 
     #[test]
     fn ntp_known_moments() {
-        // 1970-01-01T00:00:00Z and 2036-02-07T06:28:16Z, the begin of era 1.
+        // 1970-01-01T00:00:00Z and 2036-02-07T06:28:16Z, the beginning of era 1.
         assert_eq!(time(0, 0).to_ntp64(), 0x83AA_7E80_0000_0000);
         assert_eq!(time(2_085_978_496_000, 0).to_ntp64(), 0);
         assert_eq!(HybridTime::from_ntp64(0, 2_000_000_000_000), Some(time(2_085_978_496_000, 0)));

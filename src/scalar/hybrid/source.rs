@@ -2,8 +2,8 @@
 
 /// A source of the time of day.
 ///
-/// A `u64` is the simplest source: it is the milliseconds themselves, as a simulation, a test or a browser passes them.
-/// Under `std`, [`SystemTime`] asks the operating system.
+/// A `u64` is the simplest source: the milliseconds themselves, as a simulation, a test or a browser passes them. With
+/// `std`, [`SystemTime`] asks the operating system.
 ///
 /// # Examples
 ///
@@ -38,7 +38,7 @@
 pub trait TimeSource {
     /// Returns the milliseconds since 1970, or since another moment that all nodes agree on.
     ///
-    /// It may stand still and go back: the clocks that use it do not.
+    /// The source may stand still and go back; the clocks that use it do not.
     fn now_ms(&self) -> u64;
 }
 
@@ -60,8 +60,8 @@ impl<T: TimeSource + ?Sized> TimeSource for &T {
 ///
 /// A time before 1970 reads as 0.
 ///
-/// It is a [`TimeSource`] on every target that has a clock. `wasm32-unknown-unknown` has none: there it is a type without
-/// that implementation, so that using it does not compile, and the compiler's message says what to pass.
+/// It is a [`TimeSource`] on every target that has a clock. `wasm32-unknown-unknown` has none: there the type lacks
+/// that implementation, so its use does not compile and the compiler's message says what to pass instead.
 ///
 /// # Examples
 ///
@@ -88,7 +88,7 @@ impl TimeSource for SystemTime {
     )]
     #[inline]
     fn now_ms(&self) -> u64 {
-        // Beyond u64 it is a time that every clock refuses.
+        // A time beyond u64 becomes one that every clock refuses.
         match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
             // Not `as_millis`, which multiplies and converts in 128 bits.
             Ok(since_1970) => {

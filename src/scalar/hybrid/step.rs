@@ -1,4 +1,4 @@
-//! The two steps of the algorithm: from one time to the next, and the check of a claimed one.
+//! The two steps of the algorithm: the next time, and the check of a claimed time.
 
 use super::time::HybridTime;
 use crate::scalar::{TimeExhausted, TooFarAhead};
@@ -6,7 +6,7 @@ use crate::scalar::{TimeExhausted, TooFarAhead};
 impl HybridTime {
     /// The next time at a node whose wall clock shows `now_ms`.
     ///
-    /// This is all there is to a tick. It is the paper's case distinction, because "one more" carries: where the
+    /// This is the whole of a tick. A maximum replaces the paper's case distinction because "one more" carries: if the
     /// wall clock is ahead, its time with logical 0 is at least one more than the last.
     #[inline]
     pub(in crate::scalar) const fn next(self, now_ms: u64) -> Result<Self, TimeExhausted> {

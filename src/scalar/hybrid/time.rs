@@ -5,7 +5,8 @@ use core::fmt;
 /// A moment of hybrid time: milliseconds and a logical counter, packed so that the order of the integers is the
 /// order of the times.
 ///
-/// The order is total. It extends causality (what happened before is lower) but is not causality.
+/// The order is total. It extends causality but is not causality: an event that happened before is lower, yet a lower
+/// one may be concurrent.
 ///
 /// # Examples
 ///
@@ -50,7 +51,7 @@ impl HybridTime {
         self.0 >> Self::LOGICAL_BITS
     }
 
-    /// Returns the logical counter: the events of one millisecond that led here.
+    /// Returns the logical counter, which counts the events within one millisecond.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the upper bits are those of the milliseconds")]
     pub const fn logical(self) -> u16 {
@@ -84,7 +85,8 @@ impl HybridTime {
 
 where_atomics! {
     impl HybridTime {
-        /// The time that one of our own atomics holds: never above the maximum, since only times are stored there.
+        /// Makes the time that one of our own atomics holds. It is never above the maximum, since only times are stored
+        /// there.
         #[inline]
         pub(in crate::scalar) const fn from_stored(bits: u64) -> Self {
             debug_assert!(bits <= Self::MAX.0, "HC2: a time is at most 2^63 - 1");

@@ -1,4 +1,4 @@
-//! The timestamp of a hybrid clock: a time, and the node that ticked.
+//! The timestamp of a hybrid clock.
 
 use core::fmt;
 
@@ -6,8 +6,8 @@ use super::HybridTime;
 
 /// A hybrid time, and the node that ticked, which breaks ties.
 ///
-/// The order is total: by time, then by node. It extends causality (what happened before is lower) but is not
-/// causality (what is lower may be concurrent).
+/// The order is total: by time, then by node. It extends causality but is not causality: an event that happened before
+/// is lower, yet a lower one may be concurrent.
 ///
 /// # Examples
 ///

@@ -4,16 +4,17 @@ use super::Interleaved;
 use crate::sequence::NotSiblings;
 
 impl Interleaved {
-    /// Joins two sibling classes to one, plus what one of them lagged behind. O(1).
+    /// Joins two sibling classes to one class, plus the earlier numbers of one that lagged. O(1).
     ///
-    /// Siblings have the same step 2s, lie s apart, and end at the same limit. They need not come from the same
-    /// split. The result is the class with step s that starts above everything that either has issued, and, if
-    /// one lagged behind, its numbers below that, which are to be issued as well or else are lost. Below a durable
-    /// bound they do not survive a restart by themselves: see [what must](Self#what-must-survive-a-restart).
+    /// Siblings have the same step 2s, lie s apart, and end at the same limit. They need not come from the same split.
+    /// The first result is the class with step s that starts above everything that either has issued. The second is the
+    /// remainder, if one sibling lagged: its numbers below that start. Issue them too, or they are lost. A remainder
+    /// below a durable bound does not survive a restart by itself: see [what must survive a
+    /// restart](Self#what-must-survive-a-restart).
     ///
     /// # Errors
     ///
-    /// [`NotSiblings`] gives both back, unchanged.
+    /// [`NotSiblings`] returns both classes, unchanged.
     ///
     /// ```
     /// use happens_before::sequence::Interleaved;
@@ -22,9 +23,9 @@ impl Interleaved {
     /// let mut b = a.split()?;
     /// assert!(b.by_ref().take(2).eq([2, 4]));
     ///
-    /// let (mut merged, behind) = a.merge(b)?;
+    /// let (mut merged, remainder) = a.merge(b)?;
     /// assert!(merged.by_ref().take(3).eq([5, 6, 7]));
-    /// assert!(behind.unwrap().eq([1, 3]));
+    /// assert!(remainder.unwrap().eq([1, 3]));
     ///
     /// let odd = Interleaved::new(1, 3).unwrap();
     /// assert_eq!(merged.merge(odd).unwrap_err().left.peek(), Some(8));
@@ -32,7 +33,7 @@ impl Interleaved {
     /// ```
     pub fn merge(self, other: Self) -> Result<(Self, Option<Self>), NotSiblings> {
         let step = self.step / 2;
-        // Ends that are s apart say both (IL3): the classes lie s apart, and no number between is missing.
+        // Ends that are s apart imply two facts (IL3): the classes lie s apart, and no number between is missing.
         let siblings =
             self.step == other.step && self.step.is_multiple_of(2) && self.last.abs_diff(other.last) == step;
         if !siblings {

@@ -8,7 +8,7 @@ use core::num::NonZeroU64;
 use super::Limit;
 use crate::counter::TooFewNumbers;
 
-/// A class of numbers `next, next + step, ...` that one owner may still issue.
+/// A class of numbers that one owner may still issue: `next`, `next + step`, ...
 ///
 /// Iterating issues: `for number in class.by_ref().take(3)`.
 ///
@@ -20,20 +20,19 @@ use crate::counter::TooFewNumbers;
 ///   node 2, by 3:  2  5  8 11        node 4, by 4:  4  8 12        8 twice
 /// ```
 ///
-/// Changing the step of a running system needs everybody to stop, to agree on the highest number ever issued and
-/// to start above it; skip any of that and numbers repeat. It is therefore not offered here.
+/// A change of the step needs all nodes to stop, to agree on the highest number ever issued, and to start above it. If
+/// any of these steps is left out, numbers repeat. So no operation here changes a step that way.
 ///
 /// # The algorithm
 ///
 /// The numbers that one node may still issue are a *class*: `next`, `next + step`, ... up to `last`.
 ///
 /// 1. The first n nodes are dealt the classes `(k, n)`: [`Interleaved::new`].
-/// 2. A node joins by **splitting** one owner's class: the owner keeps every second number, `(next, 2 step)`,
-///    and gives away those between, `(next + step, 2 step)`. Nobody else is asked: [`Interleaved::split`].
-/// 3. A node leaves by handing its class to the owner of the *sibling*, which has the same step 2s and lies s
-///    apart. Where `a` and `b` are what each would issue next, together they are the class `(max(a, b) - s, s)`
-///    plus, if one lagged behind, its earlier numbers, a class of its own with an end of its own:
-///    [`Interleaved::merge`].
+/// 2. A node joins by **splitting** one owner's class: the owner keeps every second number, `(next, 2 step)`, and gives
+///    away those between, `(next + step, 2 step)`. No other node is involved: [`Interleaved::split`].
+/// 3. A node leaves by handing its class to the owner of the *sibling*, which has the same step 2s and lies s apart. If
+///    `a` and `b` are the next numbers of the two, together they make the class `(max(a, b) - s, s)`. If one lagged,
+///    its earlier numbers are a second class with a separate end: [`Interleaved::merge`].
 ///
 /// ```text
 ///   (1, 1)    1  2  3  4  5  6  7  8  9 ...        split
@@ -42,7 +41,7 @@ use crate::counter::TooFewNumbers;
 ///   merged                5  6  7  8  9 ...        (5, 1), and the remainder 1, 3
 /// ```
 ///
-/// # What it tells you
+/// # Guarantees
 ///
 /// | promise | |
 /// |---|---|
@@ -53,33 +52,33 @@ use crate::counter::TooFewNumbers;
 ///
 /// # What must survive a restart
 ///
-/// The class, as [`save`](Interleaved::save) gives it. Save it
+/// The class, in the form that [`save`](Interleaved::save) returns. Save it
 ///
-/// - after a **split**, before the given half leaves, and the half with it. An owner that forgets its split issues the
-///   other's numbers; one that forgets the half before its receiver has it loses them. The next section says when it
-///   may be forgotten;
-/// - after a **merge**, before the answer that the class was taken over; who gives a class away forgets it,
-///   durably, before it sends it;
+/// - after a **split**, together with the half, before the half leaves. An owner that forgets its split issues the
+///   other's numbers. An owner that forgets the half before its receiver has it loses those numbers. The next section
+///   says when the owner may forget it;
+/// - after a **merge**, before the acknowledgement of the class. The giver of a class forgets it, durably, before
+///   sending it;
 /// - after a number was **issued**, before it is used. To write less often, keep a durable bound ahead with
-///   [`ReserveAhead::observe`](super::ReserveAhead::observe) and, after a restart,
-///   [`skip_past`](Interleaved::skip_past) it.
+///   [`ReserveAhead::observe`](super::ReserveAhead::observe), and [`skip_past`](Interleaved::skip_past) it after a
+///   restart.
 ///
-/// One bound guards one class. What a merge leaves behind lies below the bound, so that after a restart `skip_past`
-/// gives all of it up: save the remainder itself, and restore it without skipping, or do without its numbers.
+/// One bound guards one class. The remainder of a merge lies below the bound, so after a restart `skip_past` would give
+/// all of it up. Save the remainder separately and restore it without skipping, or give up its numbers.
 ///
 /// A class has no `Clone`: two copies would issue the same numbers.
 ///
 /// # Handing a half over
 ///
-/// The sender cannot see whether the half has arrived. So:
+/// The sender cannot see whether the half has arrived. So the hand-over takes three steps:
 ///
-/// 1. The sender saves in one write: its own class, the half, *for whom it is*, and a number for this hand-over, one
-///    more than the last. Then it sends the half with the number, as often as it takes, **to that node only**: a half
-///    that was sent once may have arrived, however long the node is silent.
-/// 2. The receiver saves in one write: the half, and the number as the highest that it has taken from this sender. Only
-///    then does it acknowledge. What it has taken before it acknowledges again, and does not take again: its own copy
-///    has moved on.
-/// 3. When the acknowledgement of this number arrives, the sender may forget the half, and begin the next hand-over to
+/// 1. The sender numbers its hand-overs 1, 2, 3, ... It saves in one write: its own class, the half, *the receiver's
+///    id*, and the number of this hand-over. Then it sends the half with the number, repeatedly if needed, **to that
+///    node only**: a half that was sent once may have arrived, even if the node stays silent.
+/// 2. The receiver saves in one write: the half, and the number as the highest accepted from this sender. Only then
+///    does it acknowledge. If a half that it already has arrives again, it only acknowledges, since its own copy has
+///    moved on.
+/// 3. When the acknowledgement of this number arrives, the sender may forget the half and begin the next hand-over to
 ///    that node.
 ///
 /// # Examples
@@ -103,15 +102,15 @@ use crate::counter::TooFewNumbers;
 /// - IL1: `next` and `last` are at least 1, and `last` is at most 2^63 - 1.
 /// - IL2: `step` is at least 1 and at most 2^63 - 1.
 /// - IL3: `last` is in the class: a multiple of `step` away from `next`.
-/// - IL4: `next` is at most `last + step`, which it is when the class is exhausted.
-/// - IL5: split, merge and `issue_range` neither lose nor repeat a number: what is live always partitions the
+/// - IL4: `next` is at most `last + step`; it equals that when the class is exhausted.
+/// - IL5: split, merge and `issue_range` neither lose nor repeat a number: the live classes always partition the
 ///   numbers not yet issued.
 ///
 /// # Sources
 ///
-/// Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Noncausal sequence number generators".
-/// Splitting what may be issued among those who join follows the fork of Almeida, Baquero and Fonte, *Interval
-/// Tree Clocks* (2008), applied to residue classes.
+/// Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Noncausal sequence number generators". The
+/// split among joining nodes follows the fork of Almeida, Baquero and Fonte, *Interval Tree Clocks* (2008), applied to
+/// residue classes.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "the numbers of a class that is dropped are lost"]
 pub struct Interleaved {
@@ -125,14 +124,14 @@ const _: () = assert!(size_of::<Interleaved>() == 24);
 impl Interleaved {
     /// Makes the class of node `k` of `n`: k, k + n, k + 2n, ... up to 2^63 - 1; `None` unless 1 <= k <= n.
     ///
-    /// `new(1, 1)` has all the numbers, for an owner who deals by splitting.
+    /// `new(1, 1)` has all numbers, for an owner that deals by splitting.
     pub const fn new(k: u64, n: u64) -> Option<Self> {
         Self::with_limit(k, n, Limit::MAX)
     }
 
     /// Makes the class of node `k` of `n` up to `limit`; `None` unless 1 <= k <= n <= limit.
     ///
-    /// All nodes of one deal take the same `n` and the same limit.
+    /// All nodes of one deal must use the same `n` and the same limit.
     ///
     /// ```
     /// use happens_before::sequence::{Interleaved, Limit};
@@ -168,7 +167,7 @@ impl Interleaved {
         Ok(number)
     }
 
-    /// Takes the next `n` numbers out of the class, as a class with an end of its own. O(1).
+    /// Takes the next `n` numbers out of the class, as a class with a separate end. O(1).
     ///
     /// With a step of 1 they are consecutive, otherwise `step` apart.
     ///
@@ -199,14 +198,14 @@ impl Interleaved {
         Ok(range)
     }
 
-    /// Keeps every second number, from the next one on, and gives away those between. O(1).
+    /// Keeps every second number, from the next one on, and returns those between as a class. O(1).
     ///
-    /// **Save `self`, and the half, before the half leaves**, and send it to one node only: see [how a half is handed
+    /// **Save `self` and the half before the half leaves**, and send it to one node only: see [handing a half
     /// over](Self#handing-a-half-over).
     ///
     /// # Errors
     ///
-    /// [`TooFewNumbers`] if fewer than 3 numbers are left, so that a half would be empty or nearly so; the class is
+    /// [`TooFewNumbers`] if fewer than 3 numbers are left, so that a half would be empty or nearly so. The class is
     /// unchanged. Split another one.
     pub fn split(&mut self) -> Result<Self, TooFewNumbers> {
         let remaining = self.remaining();
@@ -226,9 +225,9 @@ impl Interleaved {
         Ok(given)
     }
 
-    /// Gives up every number up to and including `number`, and returns how many those were. O(1).
+    /// Gives up every number up to and including `number`, and returns their count. O(1).
     ///
-    /// For a restart, where everything up to a durable bound may have been issued.
+    /// Use it after a restart, if everything up to a durable bound may have been issued.
     ///
     /// ```
     /// use happens_before::sequence::Interleaved;
@@ -243,32 +242,32 @@ impl Interleaved {
             Some(distance) => self.remaining().min((distance / self.step).saturating_add(1)),
             None => 0,
         };
-        // No overflow: skipping all that remains makes `next` = last + step.
+        // No overflow: skipping all remaining numbers makes `next` = last + step.
         self.next += skipped * self.step;
         self.debug_validate();
         skipped
     }
 
-    /// Returns how many numbers are left.
+    /// Returns the count of numbers that are left.
     pub const fn remaining(&self) -> u64 {
         // No overflow: the quotient is below 2^63.
         if self.next > self.last { 0 } else { (self.last - self.next) / self.step + 1 }
     }
 
-    /// Returns the number that is issued next; `None` if none is left.
+    /// Returns the next number to issue; `None` if none is left.
     pub const fn peek(&self) -> Option<u64> {
         if self.next > self.last { None } else { Some(self.next) }
     }
 
-    /// Returns how far apart the numbers of the class are.
+    /// Returns the distance between the numbers of the class.
     pub const fn step(&self) -> u64 {
         self.step
     }
 
     /// Returns the last number of the class, issued or not.
     ///
-    /// At first it is the limit, rounded down to the class. It is never raised: above the end of what a merge left
-    /// behind, or of a range, are the numbers of another class.
+    /// At first it is the limit, rounded down to the class. It is never raised: the numbers above the end of a range,
+    /// or of the remainder of a merge, belong to another class.
     pub const fn limit(&self) -> u64 {
         self.last
     }
@@ -285,9 +284,9 @@ impl Interleaved {
         [self.next, self.step, self.last]
     }
 
-    /// Goes on from a saved state, which is checked as any outside input; `None` if no class has it.
+    /// Resumes from a saved state, which is checked like any outside input; `None` if no class has it.
     ///
-    /// A state that no class has is damaged: resume from an intact copy that is at least as recent, or take a new class.
+    /// A state that no class has is damaged: resume from an intact copy that is at least as recent, or use a new class.
     /// A state that is valid but not the latest issues numbers twice; no check can tell.
     ///
     /// ```
@@ -300,13 +299,13 @@ impl Interleaved {
         Self::checked(saved).ok()
     }
 
-    /// Makes a class from a saved state, or says which invariant that breaks.
+    /// Makes a class from a saved state; an error names the invariant that the state breaks.
     pub(crate) fn checked([next, step, last]: [u64; 3]) -> Result<Self, &'static str> {
         let class = Self { next, step, last };
         class.internal_validate().map(|()| class)
     }
 
-    /// Checks the invariants of the type's docs and says which one is broken.
+    /// Checks the invariants of the type's docs; an error names the broken one.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         let max = Limit::MAX.get();

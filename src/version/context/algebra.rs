@@ -1,5 +1,4 @@
-//! Two contexts side by side: what they have together and in common, what one has and the other lacks, how they
-//! compare. One pass over both.
+//! Operations on two contexts, each in one pass over both: union, intersection, difference, comparison.
 
 use core::cmp::Ordering;
 use core::{iter, mem};
@@ -10,20 +9,20 @@ use crate::node::{DotRange, NodeId};
 use crate::order::CausalOrder;
 use crate::version::TooManyRanges;
 
-/// One side of a merge is inserted range by range where the other has more than this many times as many ranges.
+/// A merge inserts the ranges of one side one by one if the other side has more than this many times as many.
 ///
-/// The other way, a rebuild, handles a range in about an eighth of the time of an insertion.
+/// Otherwise it rebuilds both, which handles a range in about an eighth of the time of an insertion.
 const MUCH_LONGER: usize = 8;
 
 impl<I: NodeId> CausalContext<I> {
-    /// Sees everything that `other` has seen: the union.
+    /// Adds everything that `other` has seen: the union.
     ///
-    /// It has at most the ranges of both. For what comes from outside, there is [`merge_within`](Self::merge_within).
+    /// The union has at most the ranges of both. For contexts from outside use [`merge_within`](Self::merge_within).
     ///
     /// # Complexity
     ///
-    /// That of [`VersionVector::merge`](crate::VersionVector::merge) where r = s = 0. Otherwise O(n + m + (r + s) log n), or
-    /// O((m + s)(log n + log r)) where the other has far fewer ranges than are above the prefixes here.
+    /// That of [`VersionVector::merge`](crate::VersionVector::merge) if r = s = 0. Otherwise O(n + m + (r + s) log n),
+    /// or O((m + s)(log n + log r)) if the other has far fewer ranges than there are above the prefixes here.
     ///
     /// # Examples
     ///
@@ -50,7 +49,7 @@ impl<I: NodeId> CausalContext<I> {
         self.debug_validate();
     }
 
-    /// Merges in all that `other` has seen of nodes that have ranges above on either side.
+    /// Merges everything that `other` has seen of nodes with ranges above, on either side.
     fn merge_above(&mut self, other: &Self) {
         let raised = self.above.keys().filter(|node| other.prefix.get(node) > self.prefix.get(node));
         for node in raised.cloned().collect::<Vec<_>>() {
@@ -84,17 +83,17 @@ impl<I: NodeId> CausalContext<I> {
 
     /// Merges `other`, as [`merge`](Self::merge) does, unless that takes more than `limit` ranges.
     ///
-    /// A context that makes this one no longer than it is, is merged even beyond the limit.
+    /// A context that adds no range is merged even beyond the limit.
     ///
     /// # Errors
     ///
-    /// [`TooManyRanges`] if the union has more than `limit` ranges, and more than there are now; the context is
-    /// unchanged. Ask for what is [`missing`](Self::missing) first, or for a newer state.
+    /// [`TooManyRanges`] if the union has more than `limit` ranges, and more than there are now. The context is
+    /// unchanged. Ask for the [`missing`](Self::missing) dots first, or for a newer state.
     ///
     /// # Complexity
     ///
-    /// As [`merge`](Self::merge). Where both together have more ranges than the limit, counting those of the union costs
-    /// O((m + s)(log n + log r)) before.
+    /// As [`merge`](Self::merge). If both together have more ranges than the limit, counting those of the union first
+    /// costs O((m + s)(log n + log r)).
     ///
     /// # Examples
     ///
@@ -119,11 +118,11 @@ impl<I: NodeId> CausalContext<I> {
         Ok(())
     }
 
-    /// Returns how many ranges the union with `other` has.
+    /// Returns the number of ranges of the union with `other`.
     ///
-    /// Join each range of ours by a line with each of theirs that it touches: the ranges of the union are what hangs
-    /// together, and nothing hangs together in two ways. So each line takes one away. Of a union that is longer than
-    /// `self`, there are fewer lines than ranges of theirs.
+    /// Draw a line from each range of ours to each range of theirs that it touches. The connected pieces are the ranges
+    /// of the union, and no piece has a cycle. So each line reduces the number of ranges by one. If the union is longer
+    /// than `self`, there are fewer lines than ranges of theirs.
     fn union_len(&self, other: &Self) -> usize {
         let touching = |range: DotRange<&I>| {
             let (first, last) = range.counters().into_inner();
@@ -132,8 +131,8 @@ impl<I: NodeId> CausalContext<I> {
         self.len() + other.len() - other.iter().map(touching).sum::<usize>()
     }
 
-    /// Keeps only what both have seen: the intersection. O((n + m + r + s) log n), or that of
-    /// [`VersionVector::meet`](crate::VersionVector::meet) where r = s = 0.
+    /// Keeps only the dots that both have seen: the intersection. O((n + m + r + s) log n), or that of
+    /// [`VersionVector::meet`](crate::VersionVector::meet) if r = s = 0.
     ///
     /// ```
     /// use happens_before::CausalContext;
@@ -158,7 +157,7 @@ impl<I: NodeId> CausalContext<I> {
             }
             let mut prefix = self.prefix.clone();
             prefix.meet(&other.prefix);
-            // All at once, since the old prefixes and the new ranges do not fit together.
+            // Both are replaced at once, since the old prefixes and the new ranges do not fit together.
             let _before = mem::replace(self, Self::from_parts(prefix, above));
             return;
         }
@@ -166,7 +165,7 @@ impl<I: NodeId> CausalContext<I> {
         self.debug_validate();
     }
 
-    /// Names what both have seen, in order.
+    /// Names the dots that both have seen, in order.
     fn common<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = DotRange<&'a I>> {
         let (mut ours, mut theirs) = (self.iter().peekable(), other.iter().peekable());
         iter::from_fn(move || {
@@ -174,7 +173,7 @@ impl<I: NodeId> CausalContext<I> {
                 let (&our, &their) = (ours.peek()?, theirs.peek()?);
                 let (our_first, our_last) = our.counters().into_inner();
                 let (their_first, their_last) = their.counters().into_inner();
-                // What ends first has nothing in common with what comes later on the other side.
+                // The range that ends first has nothing in common with later ranges of the other side.
                 if (our.node(), our_last) < (their.node(), their_last) {
                     ours.next();
                 } else {
@@ -190,11 +189,11 @@ impl<I: NodeId> CausalContext<I> {
         })
     }
 
-    /// Names what `self` has seen and `other` has not, in order, in as few ranges as there are.
+    /// Names the dots that `self` has seen and `other` has not, in order, in as few ranges as possible.
     /// O(n + m + r + s) for all of them.
     ///
-    /// This is what to send to a replica that reports `other`. For one that reports a vector, make it a context
-    /// with [`From`].
+    /// Send these dots to a replica that reports `other`. If the replica reports a vector, make that a context with
+    /// [`From`].
     ///
     /// ```
     /// use happens_before::{CausalContext, VersionVector};
@@ -210,7 +209,7 @@ impl<I: NodeId> CausalContext<I> {
     /// ```
     pub fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = DotRange<I>> + 'a {
         let (mut ours, mut theirs) = (self.iter(), other.iter().peekable());
-        // The rest of one of our ranges, after what they have seen of it.
+        // The rest of one of our ranges, after the part that they have seen.
         let mut rest = None;
         iter::from_fn(move || {
             loop {
@@ -220,7 +219,7 @@ impl<I: NodeId> CausalContext<I> {
                 while theirs.next_if(|their| (*their.node(), *their.counters().end()) < (node, first)).is_some()
                 {
                 }
-                // The first of theirs that ends at or after our first.
+                // The first of their ranges that ends at or after our first counter.
                 let (their_first, their_last) = match theirs.peek() {
                     Some(their) if *their.node() == node => their.counters().into_inner(),
                     _ => return Some(our.cloned()),
@@ -229,7 +228,7 @@ impl<I: NodeId> CausalContext<I> {
                     return Some(our.cloned());
                 }
                 rest = their_last.checked_add(1).and_then(|next| DotRange::new(node, next..=last));
-                // Counters are at least 1; the range is empty where theirs starts no later than ours.
+                // Counters are at least 1; the range is empty if theirs starts no later than ours.
                 if let Some(unseen) = DotRange::new(node, first..=their_first - 1) {
                     return Some(unseen.cloned());
                 }
@@ -237,9 +236,9 @@ impl<I: NodeId> CausalContext<I> {
         })
     }
 
-    /// Compares two contexts by causality: by inclusion. The cost of
-    /// [`VersionVector::compare`](crate::VersionVector::compare) of the prefixes, and, unless
-    /// they are concurrent, O(r + s + k log n) for k nodes that have ranges above.
+    /// Compares two contexts by causality, which is inclusion. It costs
+    /// [`VersionVector::compare`](crate::VersionVector::compare) of the prefixes. Unless these are concurrent, it also
+    /// costs O(r + s + k log n) for k nodes that have ranges above.
     ///
     /// ```
     /// use happens_before::{CausalContext, CausalOrder, Dot};
@@ -251,7 +250,7 @@ impl<I: NodeId> CausalContext<I> {
     /// assert_eq!(second.compare(&first), CausalOrder::Before);
     /// ```
     pub fn compare(&self, other: &Self) -> CausalOrder {
-        // After a prefix is a gap, so a prefix can only be included in a prefix.
+        // A gap follows each prefix, so only a prefix can include a prefix.
         let prefixes = self.prefix.compare(&other.prefix);
         let (at_most, at_least) = match prefixes {
             CausalOrder::Before => (true, false),

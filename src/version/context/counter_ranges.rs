@@ -1,18 +1,18 @@
-//! The counters of one node that have been seen above its prefix: ranges of consecutive ones.
+//! The counters of one node that have been seen above its prefix, as ranges of consecutive counters.
 //!
-//! Only numbers: nothing here calls code of the caller, so that nothing can stop a change half-way.
+//! There are only numbers here: nothing calls the caller's code, so nothing can interrupt a change.
 
 use core::iter;
 
 use crate::compat::{BTreeMap, btree_map};
 
-/// Ranges of consecutive counters, each as its first and its last one; at least one range.
+/// Ranges of consecutive counters, each as its first and its last counter; at least one range.
 ///
-/// The lowest one is apart, so that a node with one range, as most that have any, takes no further memory.
+/// The lowest range has its own field, so that the usual node with one range takes no further memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CounterRanges {
     lowest: (u64, u64),
-    /// The last counter of each other range by its first one.
+    /// The last counter of each other range, by its first counter.
     higher: BTreeMap<u64, u64>,
 }
 
@@ -21,7 +21,7 @@ impl CounterRanges {
         Self { lowest: (first, last), higher: BTreeMap::new() }
     }
 
-    /// Makes ranges of sorted ones, between any two of which a counter is missing; `None` if there are none.
+    /// Makes the set from sorted ranges; between any two of them a counter is missing. `None` if there are none.
     pub(crate) fn from_sorted(ranges: impl IntoIterator<Item = (u64, u64)>) -> Option<Self> {
         let mut ranges = ranges.into_iter();
         Some(Self { lowest: ranges.next()?, higher: ranges.collect() })
@@ -31,7 +31,7 @@ impl CounterRanges {
         1 + self.higher.len()
     }
 
-    /// Returns the last counter of all.
+    /// Returns the highest counter.
     pub(crate) fn highest(&self) -> u64 {
         self.higher.last_key_value().map_or(self.lowest.1, |(_, &last)| last)
     }
@@ -46,13 +46,14 @@ impl CounterRanges {
         self.last_from(counter).is_some_and(|last| counter <= last)
     }
 
-    /// Returns the last counter of the range that starts at `counter`, or next before it. O(log r).
+    /// Returns the last counter of the range that starts at `counter`, or else of the range before. O(log r).
     fn last_from(&self, counter: u64) -> Option<u64> {
         let higher = self.higher.range(..=counter).next_back().map(|(_, &last)| last);
         higher.or_else(|| (self.lowest.0 <= counter).then_some(self.lowest.1))
     }
 
-    /// Returns how many ranges have a counter from `first` to `last`, or one next to these. O(log r) and O(1) for each.
+    /// Returns the number of ranges that have a counter from `first` to `last`, or one next to these. O(log r) and O(1)
+    /// for each.
     pub(crate) fn touching(&self, first: u64, last: u64) -> usize {
         let before = self.higher.range(..=last.saturating_add(1)).rev();
         let higher = before.take_while(|&(_, &end)| end >= first - 1).count();
@@ -60,8 +61,8 @@ impl CounterRanges {
         higher + usize::from(start - 1 <= last && end >= first - 1)
     }
 
-    /// Adds the counters from `first` to `last`; returns whether any of them is new. O(log r), and as much for each range
-    /// that becomes a part of this one.
+    /// Adds the counters from `first` to `last`; returns whether any of them is new. O(log r), and O(log r) for each
+    /// existing range that becomes a part of this one.
     pub(crate) fn insert(&mut self, first: u64, last: u64) -> bool {
         // No underflow, here and below: counters are at least 1.
         let before = self.last_from(first);
@@ -95,14 +96,14 @@ impl CounterRanges {
         true
     }
 
-    /// Returns up to where everything has been seen once everything up to `prefix` has: `prefix`, or the end of the range
-    /// that it reaches. O(log r).
+    /// Returns the counter up to which everything has been seen once everything up to `prefix` has: `prefix`, or the
+    /// end of the range that it reaches. O(log r).
     pub(crate) fn reached_by(&self, prefix: u64) -> u64 {
         self.last_from(prefix.saturating_add(1)).map_or(prefix, |last| last.max(prefix))
     }
 
-    /// Takes out the ranges up to `prefix`, which lies within none; returns whether there are others. If there are none it
-    /// leaves the last. O(log r) for each.
+    /// Removes the ranges up to `prefix`, which lies within none of them. Returns whether others are left; if none is,
+    /// the last range stays in place. O(log r) for each.
     pub(crate) fn remove_up_to(&mut self, prefix: u64) -> bool {
         while self.lowest.0 <= prefix {
             match self.higher.pop_first() {
@@ -140,7 +141,7 @@ impl CounterRanges {
             while our.is_some_and(|(_, end)| end < last) {
                 our = ours.next();
             }
-            // The first of ours that does not end too early: what starts early enough has all of the range.
+            // The first of our ranges that does not end too early includes the range if it also starts early enough.
             our.is_some_and(|(start, _)| start <= first)
         })
     }

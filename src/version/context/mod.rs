@@ -1,4 +1,4 @@
-//! The causal context.
+//! The causal context, a set of events.
 
 mod algebra;
 mod counter_ranges;
@@ -16,24 +16,24 @@ pub use ranges::Ranges;
 /// The ranges above the prefixes, of each node that has any.
 pub(crate) type Above<I> = BTreeMap<I, CounterRanges>;
 
-/// A set of dots: any of them, in any order, at the cost of its ranges of consecutive counters.
+/// An exact set of dots, in any order; it costs memory for each range of consecutive counters.
 ///
-/// `PartialOrd` is causality: `a < b` if `b` has seen everything that `a` has, and more; of concurrent contexts
+/// `PartialOrd` is causality: `a < b` if `b` has seen everything that `a` has, and more; of two concurrent contexts
 /// neither is less.
 ///
-/// In the costs below n is the number of nodes that have a prefix, r that of ranges above the prefixes, m and s
-/// are the same of the other context. r is 0 where everything comes in order.
+/// In the costs below, n is the number of nodes that have a prefix, and r the number of ranges above the prefixes; m
+/// and s are those of the other context. r is 0 if all dots came in order.
 ///
 /// # The problem
 ///
-/// A replica hears of the first and the third event of a node, and not of the second. A version vector cannot
-/// say so: with counter 3 the second event would count as seen, and be dropped as old when it comes at last;
-/// with counter 1 the third would be applied once more. And to keep every dot one by one costs memory for
-/// every event that there ever was.
+/// A replica receives the first and the third event of a node, but not the second. A version vector cannot express
+/// that. With counter 3 the second event would count as seen, and be dropped as old when it arrives. With counter 1 the
+/// third would be applied again. A set of single dots could, but it takes memory for every event that ever was.
 ///
 /// # The structure
 ///
-/// A set of dots, for each node as ranges of consecutive counters: the *prefix*, which starts at 1, and the ranges above it.
+/// A context is a set of dots. For each node it is stored as ranges of consecutive counters: the *prefix*, which starts
+/// at 1, and the ranges above it.
 ///
 /// ```text
 ///             1 2 3 4 5 6 7 8 9     prefix   above    missing
@@ -42,46 +42,48 @@ pub(crate) type Above<I> = BTreeMap<I, CounterRanges>;
 ///    node c   ■ ■ ■ ■ ■ · · · ·     5
 /// ```
 ///
-/// The prefixes are a [`VersionVector`], at its speed. The ranges above them are in an ordered map, by node; it is
-/// empty, and costs nothing, while everything comes in order. When a gap is filled, its neighbours become one range. So
-/// the cost is by ranges, never by dots: a dot far ahead is one range, and what is missing below it another. An id is
-/// there once for the prefix and once for all ranges above, however many there are.
+/// The prefixes are a [`VersionVector`], with its speed. The ranges above them are in an ordered map, by node. The map
+/// is empty and costs nothing while all dots come in order. When a gap is filled, its neighbours become one range. So
+/// the cost depends on the ranges, never on the dots: a dot far ahead is one range. An id is stored once for the
+/// prefix, and once for all ranges above.
 ///
 /// | operation | of the sets |
 /// |---|---|
 /// | [`insert`](CausalContext::insert), [`insert_range`](CausalContext::insert_range) | adds one dot, or consecutive ones |
 /// | [`merge`](CausalContext::merge), [`meet`](CausalContext::meet) | union, intersection |
-/// | [`difference`](CausalContext::difference) | what one has and the other lacks |
-/// | [`missing`](CausalContext::missing) | the gaps below what has been seen |
+/// | [`difference`](CausalContext::difference) | set difference |
+/// | [`missing`](CausalContext::missing) | the gaps below the highest dots |
 /// | [`compare`](CausalContext::compare) | inclusion: before = proper subset |
 ///
 /// # Guarantees
 ///
 /// It tells exactly whether an event has been seen, even if earlier ones of its node have not. It does not tell whether
-/// the *causes* of an event have been seen: that is what [`CausalBuffer`](crate::CausalBuffer) waits for.
+/// the *causes* of an event have been seen: [`CausalBuffer`](crate::CausalBuffer) waits for these.
 ///
 /// # Bounds
 ///
-/// Every inserted dot can add one range, and [`merge`](CausalContext::merge) at most the ranges of the other
-/// side: growth is by what was really received, never by a number that was claimed. Still, a remote that sends
-/// every second dot makes it grow for ever. A limit inside the value would make two contexts with the same dots
-/// differ, and a union that may fail no union; so the limit is an argument of the two operations for what comes
-/// from outside: [`insert_within`](CausalContext::insert_within), [`merge_within`](CausalContext::merge_within).
-/// They refuse nothing that fills a gap, so that a full context can still get out of its state.
+/// An inserted dot adds at most one range, and [`merge`](CausalContext::merge) at most the ranges of the other side. So
+/// the context grows with the data received, never with a number that was claimed. Still, a remote that sends every
+/// second dot makes it grow without end.
 ///
-/// # A set that elements can be added to and removed from
+/// The limit is therefore an argument of the two operations for input from outside:
+/// [`insert_within`](CausalContext::insert_within) and [`merge_within`](CausalContext::merge_within). They accept
+/// everything that fills a gap, so that a full context can become smaller again. A limit inside the value would not do:
+/// two contexts with the same dots could differ, and a union could fail.
 ///
-/// This is the use of a causal context in a CRDT: it tells "removed here" from "not yet heard of", without a
-/// tombstone. Adding an element makes a new dot for it; removing it forgets the dot and keeps the context. In
-/// a merge, a dot that only one side has is new if the other has not seen it, and removed if it has.
+/// # Example: a set with additions and removals
 ///
-/// A state and a change to one (a *delta*) are the same type and merge the same way. The context of a delta
-/// names dots from the middle of a node's events, which is where a version vector would not do.
+/// This is the use of a causal context in a CRDT: it tells "removed here" from "not yet received", without a tombstone.
+/// Adding an element makes a new dot for it. Removing it deletes the dot and keeps the context. In a merge, a dot that
+/// only one side has is new if the other side has not seen it, and removed if the other side has.
+///
+/// A state and a change to a state (a *delta*) are the same type and merge the same way. The context of a delta names
+/// dots from the middle of a node's events, which a version vector could not.
 ///
 /// A removal makes no dot. So two contexts may be equal while the elements differ, and comparing them does not find a
-/// removal that was lost: send the change until it has arrived, or tell the other side, beside the context, which dots
-/// are here. The other side answers with the dots that it has seen and has no more; the example `grow_and_remove_set`
-/// does so.
+/// lost removal. Either send the change until it has arrived, or send the dots that are here along with the context.
+/// The other side answers with those dots that it has seen and no longer has; the example `grow_and_remove_set` does
+/// so.
 ///
 /// ```
 /// use happens_before::{CausalContext, Dot};
@@ -104,7 +106,7 @@ pub(crate) type Above<I> = BTreeMap<I, CounterRanges>;
 ///         Ok(Self { elements: BTreeMap::from([(dot, element)]), seen: CausalContext::from_iter([dot]) })
 ///     }
 ///
-///     /// Removes what has been seen of an element, and returns the change for the others.
+///     /// Removes the dots seen of an element, and returns the change for the others.
 ///     fn remove(&mut self, element: &str) -> Self {
 ///         let dots = self.elements.iter().filter(|(_, added)| **added == element).map(|(dot, _)| *dot);
 ///         let seen = CausalContext::from_iter(dots);
@@ -116,7 +118,7 @@ pub(crate) type Above<I> = BTreeMap<I, CounterRanges>;
 ///     fn merge(&mut self, other: &Self) {
 ///         // Ours stays if the other side has it too, or has not seen it.
 ///         self.elements.retain(|dot, _| other.elements.contains_key(dot) || !other.seen.contains(dot));
-///         // Theirs comes if we have not seen it. What we have seen is here already, or removed.
+///         // Theirs is added if we have not seen it. Otherwise it is here already, or removed.
 ///         let new = other.elements.iter().filter(|(dot, _)| !self.seen.contains(dot));
 ///         self.elements.extend(new);
 ///         self.seen.merge(&other.seen);
@@ -139,12 +141,12 @@ pub(crate) type Above<I> = BTreeMap<I, CounterRanges>;
 /// bob.merge(&tea);
 /// assert_eq!(bob.elements(), ["milk", "tea"]);
 ///
-/// // What is removed does not come back, although an old state still has it.
+/// // A removed element does not return, although an old state still has it.
 /// let removal = alice.remove("tea");
 /// alice.merge(&old);
 /// assert_eq!(alice.elements(), ["milk"]);
 ///
-/// // What was added concurrently survives: the removal has not seen its dot.
+/// // A concurrent addition survives: the removal has not seen its dot.
 /// bob.add("bob", "tea")?;
 /// bob.merge(&removal);
 /// alice.merge(&bob);
@@ -173,14 +175,14 @@ pub(crate) type Above<I> = BTreeMap<I, CounterRanges>;
 ///
 /// # Invariants
 ///
-/// - CC1: ranges above are not empty, and a node without any is not in the map.
+/// - CC1: ranges above are not empty, and a node without such ranges is not in the map.
 /// - CC2: between the prefix of a node and its first range above at least one counter is missing.
 /// - CC3: between two ranges above of one node at least one counter is missing.
-/// - CC4: the number of ranges above is known.
+/// - CC4: the stored number of ranges above is correct.
 ///
-/// The invariants of the [`VersionVector`] of prefixes hold as well. So equal sets of dots have one representation, and `==`
-/// and `Hash` are those of the sets. All of them hold even after a panic of the caller's code, as
-/// [there](crate::VersionVector#panics).
+/// The invariants of the [`VersionVector`] of prefixes hold as well. So equal sets of dots have one representation, and
+/// `==` and `Hash` are those of the sets. All invariants hold even after a panic of the caller's code, as [those of a
+/// vector](crate::VersionVector#panics) do.
 ///
 /// # Sources
 ///
@@ -193,7 +195,7 @@ pub(crate) type Above<I> = BTreeMap<I, CounterRanges>;
 pub struct CausalContext<I> {
     prefix: VersionVector<I>,
     above: Above<I>,
-    /// How many ranges are above the prefixes.
+    /// The number of ranges above the prefixes.
     count: usize,
 }
 
@@ -204,7 +206,7 @@ impl<I> CausalContext<I> {
         Self::from(VersionVector::new())
     }
 
-    /// Returns the number of ranges: what the context costs. O(1).
+    /// Returns the number of ranges, to which the memory is proportional. O(1).
     pub fn len(&self) -> usize {
         self.prefix.len() + self.count
     }
@@ -214,17 +216,16 @@ impl<I> CausalContext<I> {
         self.len() == 0
     }
 
-    /// Returns, for each node, up to which counter *everything* has been seen. O(1).
+    /// Returns, for each node, the highest counter up to which *every* event has been seen. O(1).
     ///
-    /// The context as a vector, without what came out of order: the greatest vector that is at most this
-    /// context.
+    /// This is the context as a vector, without the dots after a gap: the greatest vector that is at most this context.
     pub fn prefix(&self) -> &VersionVector<I> {
         &self.prefix
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        // Ids are dropped when all else is done: a panic there finds nothing half-way, here and below.
+        // Ids are dropped last, here and below: if a drop panics, no change is half done.
         let _above = mem::take(&mut self.above);
         self.count = 0;
         self.prefix.clear();
@@ -254,16 +255,15 @@ impl<I: NodeId> CausalContext<I> {
         self.above.get(node)
     }
 
-    /// Sees `dot`; returns whether it is new.
+    /// Adds `dot`; returns whether it is new.
     ///
-    /// A sender might send dots with gaps for ever. For what comes from outside, there is
-    /// [`insert_within`](Self::insert_within).
+    /// For dots from outside use [`insert_within`](Self::insert_within): a sender might send dots with gaps without
+    /// end.
     ///
     /// # Complexity
     ///
-    /// O(log n + log r), whatever the order of the dots, and what
-    /// [`VersionVector::observe`] costs for a node that is new there. One range is at most added; up to two that
-    /// are there become one.
+    /// O(log n + log r) in any order of the dots, plus the cost of [`VersionVector::observe`] for a node that is new
+    /// there. At most one range is added, or up to two existing ranges are joined.
     ///
     /// # Examples
     ///
@@ -278,18 +278,18 @@ impl<I: NodeId> CausalContext<I> {
         self.insert_from(dot.node(), dot.counter(), dot.counter())
     }
 
-    /// Sees all dots of `range`; returns whether any of them is new.
+    /// Adds all dots of `range`; returns whether any of them is new.
     ///
     /// # Complexity
     ///
-    /// As [`insert`](Self::insert), and O(log r) for each range that becomes a part of this one; there are as
-    /// many as earlier calls have added.
+    /// As [`insert`](Self::insert), plus O(log r) for each existing range that becomes a part of this one. Earlier
+    /// calls have added those ranges, so the amortised cost is that of `insert`.
     pub fn insert_range(&mut self, range: &DotRange<I>) -> bool {
         let (first, last) = range.counters().into_inner();
         self.insert_from(range.node(), first, last)
     }
 
-    /// Sees the dots of `node` from `first` to `last`, which is not lower; returns whether any of them is new.
+    /// Adds the dots of `node` from `first` to `last`, which is not lower; returns whether any of them is new.
     fn insert_from(&mut self, node: &I, first: u64, last: u64) -> bool {
         let prefix = self.prefix.get(node);
         if last <= prefix {
@@ -310,9 +310,9 @@ impl<I: NodeId> CausalContext<I> {
         true
     }
 
-    /// Raises the prefix of a node to `counter`, and beyond if a range above goes on from there.
+    /// Raises the prefix of a node to `counter`, and further if a range above continues from there.
     ///
-    /// First comes whatever calls code of the caller, then what changes the ranges above.
+    /// The steps that call the caller's code come first, then the changes to the ranges above.
     fn raise_prefix(&mut self, node: &I, counter: u64) {
         let Some(ranges) = self.above.get_mut(node) else { return self.prefix.raise(node, counter) };
         let (before, end) = (ranges.len(), ranges.reached_by(counter));
@@ -327,14 +327,14 @@ impl<I: NodeId> CausalContext<I> {
         }
     }
 
-    /// Sees `dot`, as [`insert`](Self::insert) does, unless that takes more than `limit` ranges.
+    /// Adds `dot`, as [`insert`](Self::insert) does, unless that takes more than `limit` ranges.
     ///
     /// A dot that adds no range is inserted even beyond the limit.
     ///
     /// # Errors
     ///
-    /// [`TooManyRanges`] if the dot would add a range and there are `limit` already; the context is unchanged.
-    /// Ask for what is [`missing`](Self::missing) first.
+    /// [`TooManyRanges`] if the dot would add a range and there are `limit` already. The context is unchanged. Ask for
+    /// the [`missing`](Self::missing) dots first.
     ///
     /// # Examples
     ///
@@ -359,8 +359,8 @@ impl<I: NodeId> CausalContext<I> {
         self.touching(dot.node(), dot.counter(), dot.counter()) > 0
     }
 
-    /// Returns how many ranges have a dot of `node` from `first` to `last`, or one next to these. O(log n + log r), and
-    /// O(1) for each.
+    /// Returns the number of ranges that have a dot of `node` from `first` to `last`, or one next to these.
+    /// O(log n + log r), and O(1) for each.
     fn touching(&self, node: &I, first: u64, last: u64) -> usize {
         let prefix = self.prefix.get(node);
         let above = self.above(node).map_or(0, |ranges| ranges.touching(first, last));
@@ -369,13 +369,13 @@ impl<I: NodeId> CausalContext<I> {
 
     /// Counts one more event of `node`, after the latest seen, and names it. O(log n + log r).
     ///
-    /// Not in a gap: a number below the highest seen may have been used by this very node, before it lost its
-    /// state. So nobody but the node itself may say what it has numbered: refuse dots with your own id from
-    /// others, unless they are [contained](Self::contains).
+    /// It never fills a gap: this very node may have used a number below the highest seen, before it lost its state. So
+    /// only the node itself may introduce dots with its id. Refuse dots with your own id from others, unless they are
+    /// [contained](Self::contains).
     ///
     /// # Errors
     ///
-    /// [`CounterExhausted`] if the highest counter of all has been seen; the context is unchanged.
+    /// [`CounterExhausted`] if the counter `u64::MAX` of the node has been seen. The context is unchanged.
     ///
     /// # Examples
     ///
@@ -396,7 +396,7 @@ impl<I: NodeId> CausalContext<I> {
         Ok(dot)
     }
 
-    /// Makes a context of its prefixes and of the ranges above them, for which CC1 to CC3 hold.
+    /// Makes a context from its prefixes and the ranges above them, for which CC1 to CC3 hold.
     pub(crate) fn from_parts(prefix: VersionVector<I>, above: Above<I>) -> Self {
         let count = above.values().map(CounterRanges::len).sum();
         let context = Self { prefix, above, count };
@@ -404,10 +404,10 @@ impl<I: NodeId> CausalContext<I> {
         context
     }
 
-    /// Names the gaps: what is not seen of each node, below the latest seen, in order. O(r + g log n) for the
+    /// Names the gaps in order: the dots of each node that are not seen, below the latest seen. O(r + g log n) for the
     /// g nodes that have gaps.
     ///
-    /// This is what to ask others for.
+    /// Ask others for these dots.
     ///
     /// ```
     /// use happens_before::{CausalContext, Dot};
@@ -429,17 +429,16 @@ impl<I: NodeId> CausalContext<I> {
 
     /// Forgets `node`, and returns whether anything had been seen of it. O(n + log r).
     ///
-    /// Only where the node is known to be gone for good and forgotten by everyone: a forgotten node counts as
-    /// never seen.
+    /// Use it only if the node is gone for good and every replica forgets it: a forgotten node counts as never seen.
     pub fn remove(&mut self, node: &I) -> bool {
         let above = self.above.remove_entry(node);
         self.count -= above.as_ref().map_or(0, |(_, ranges)| ranges.len());
         self.prefix.remove(node) > 0 || above.is_some()
     }
 
-    /// Keeps the nodes for which `keep` says so, and forgets the others. O(n + r).
+    /// Keeps the nodes for which `keep` returns `true`, and forgets the others. O(n + r).
     ///
-    /// `keep` is asked once for each node, in order, before anything changes.
+    /// `keep` is called once for each node, in order, before anything changes.
     ///
     /// ```
     /// use happens_before::{CausalContext, Dot};
@@ -481,7 +480,7 @@ impl<I: NodeId> CausalContext<I> {
         self.debug_validate();
     }
 
-    /// Checks the invariants of the type's docs and says which one is broken.
+    /// Checks the invariants of the type's docs; an error names the broken one.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         self.prefix.internal_validate()?;
@@ -510,7 +509,7 @@ impl<I> Default for CausalContext<I> {
     }
 }
 
-/// The events that the vector has seen, as a prefix for each node. O(1).
+/// Makes each entry of the vector the prefix of its node. O(1).
 impl<I> From<VersionVector<I>> for CausalContext<I> {
     fn from(prefix: VersionVector<I>) -> Self {
         Self { prefix, above: Above::new(), count: 0 }

@@ -1,4 +1,4 @@
-//! A context as a sequence of ranges: read, made, extended and written as one.
+//! Conversions between a context and a sequence of ranges, and its text form.
 
 use core::iter::{self, Peekable};
 use core::{fmt, mem};
@@ -11,9 +11,9 @@ use crate::node::{Dot, DotRange, NodeId};
 use crate::version::{Entries, VersionVector};
 
 impl<I: NodeId> CausalContext<I> {
-    /// Visits what has been seen, in order: consecutive counters of a node as one range.
+    /// Visits the dots that have been seen, in order, with consecutive counters of a node as one range.
     ///
-    /// The ranges borrow their nodes; [`DotRange::cloned`] gives them one of their own.
+    /// The ranges borrow their nodes; [`DotRange::cloned`] makes owned ones.
     ///
     /// ```
     /// use happens_before::CausalContext;
@@ -40,7 +40,7 @@ pub struct Ranges<'a, I> {
     above: Peekable<btree_map::Iter<'a, I, CounterRanges>>,
     /// The rest of the ranges above the prefix of the node that was visited last.
     ranges: Option<(&'a I, counter_ranges::Iter<'a>)>,
-    /// How many ranges are left.
+    /// The number of ranges that are left.
     left: usize,
 }
 
@@ -50,7 +50,7 @@ impl<'a, I: Ord> Iterator for Ranges<'a, I> {
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.saturating_sub(1);
         loop {
-            // Every range is one: prefixes are not 0, by VV2, and ranges above not empty, by CC1.
+            // No range is empty: prefixes are not 0 by VV2, and ranges above are not empty by CC1.
             if let Some((node, ranges)) = &mut self.ranges {
                 if let Some((first, last)) = ranges.next() {
                     return DotRange::new(*node, first..=last);
@@ -156,14 +156,14 @@ impl<I: NodeId> FromIterator<Dot<I>> for CausalContext<I> {
     }
 }
 
-/// Merges the ranges in, as [`merge`](CausalContext::merge) does; sorting k ranges first costs O(k log k).
+/// Merges the ranges, as [`merge`](CausalContext::merge) does; sorting k ranges first costs O(k log k).
 impl<I: NodeId> Extend<DotRange<I>> for CausalContext<I> {
     fn extend<T: IntoIterator<Item = DotRange<I>>>(&mut self, ranges: T) {
         self.merge(&ranges.into_iter().collect());
     }
 }
 
-/// Merges the dots in, as [`merge`](CausalContext::merge) does; sorting k dots first costs O(k log k).
+/// Merges the dots, as [`merge`](CausalContext::merge) does; sorting k dots first costs O(k log k).
 impl<I: NodeId> Extend<Dot<I>> for CausalContext<I> {
     fn extend<T: IntoIterator<Item = Dot<I>>>(&mut self, dots: T) {
         self.merge(&dots.into_iter().collect());

@@ -1,4 +1,4 @@
-//! Two vectors side by side: what they have in common, what one has and the other lacks, how they compare.
+//! Operations on two vectors: their meet, their difference, their order.
 
 use core::cmp::Ordering;
 
@@ -8,7 +8,7 @@ use crate::order::CausalOrder;
 use crate::version::simd::{self, NO_IDS};
 
 impl<I: NodeId> VersionVector<I> {
-    /// Keeps only what both have seen: the greatest vector that is at most both. O(n + m).
+    /// Keeps only the events that both have seen. The result is the greatest vector that is at most both. O(n + m).
     ///
     /// ```
     /// use happens_before::VersionVector;
@@ -31,10 +31,10 @@ impl<I: NodeId> VersionVector<I> {
         self.filter_map(done, |node, counter| counter.min(theirs.get(node)));
     }
 
-    /// Names what `self` has seen and `other` has not, as one range a node. O(n + m), and
-    /// O(n log m) where n is much the smaller.
+    /// Names the events that `self` has seen and `other` has not, as one range a node. O(n + m), or O(n log m) if n is
+    /// much smaller.
     ///
-    /// This is what to send to a replica that reports `other`.
+    /// Send these events to a replica that reports `other`.
     ///
     /// ```
     /// use happens_before::VersionVector;
@@ -48,13 +48,13 @@ impl<I: NodeId> VersionVector<I> {
         let mut theirs = Forwards { vector: other, at: 0 };
         self.iter().filter_map(move |(node, counter)| {
             let seen = theirs.get(node);
-            // No overflow: where `seen` is the highest counter there is, nothing is above it.
+            // No overflow: no counter is above `seen` if that is `u64::MAX`.
             (seen < counter).then(|| DotRange::new(node.clone(), seen + 1..=counter)).flatten()
         })
     }
 
-    /// Compares two vectors by causality. O(n + m), O(n log m) where n is much the smaller; stops where the two turn
-    /// out to be concurrent.
+    /// Compares two vectors by causality. O(n + m), or O(n log m) if n is much smaller; stops once the two turn out to
+    /// be concurrent.
     pub fn compare(&self, other: &Self) -> CausalOrder {
         if self.ids.len() == other.ids.len() && self.recent.is_empty() && other.recent.is_empty() {
             if self.ids.known_same(&other.ids) {
@@ -62,12 +62,12 @@ impl<I: NodeId> VersionVector<I> {
             }
             let order = simd::compare((&self.ids, &self.counters), (&other.ids, &other.counters));
             if order != CausalOrder::Concurrent {
-                // Else it may have stopped before the last of them.
+                // Otherwise the loop may have stopped before the last id.
                 self.ids.found_same(&other.ids);
             }
             return order;
         }
-        // Every entry counts, so a vector with fewer entries lacks something that the other has.
+        // No counter is 0, so a vector with fewer entries lacks an event that the other has.
         match self.len().cmp(&other.len()) {
             Ordering::Less if self.at_most(other) => CausalOrder::Before,
             Ordering::Greater if other.at_most(self) => CausalOrder::After,
@@ -92,12 +92,12 @@ impl<I: NodeId> PartialOrd for VersionVector<I> {
 /// Looks up nodes in increasing order.
 struct Forwards<'a, I> {
     vector: &'a VersionVector<I>,
-    /// How many ids of the arrays are less than every node still to come.
+    /// The number of ids in the arrays that are less than every node still to come.
     at: usize,
 }
 
 impl<I: NodeId> Forwards<'_, I> {
-    /// As [`VersionVector::get`], for a node above those before. O(log d) for one that is d places ahead.
+    /// Like [`VersionVector::get`], for a node above those looked up before. O(log d) for an id that is d places ahead.
     fn get(&mut self, node: &I) -> u64 {
         match self.vector.ids.search_from(self.at, node) {
             Ok(at) => {

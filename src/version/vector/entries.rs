@@ -1,4 +1,4 @@
-//! A vector as a sequence of entries: read, made, extended and written as one.
+//! Conversions between a vector and a sequence of entries, and its text form.
 
 use core::iter::{FusedIterator, Peekable};
 use core::{fmt, iter, mem, slice};
@@ -18,10 +18,10 @@ impl<I> VersionVector<I> {
 
 /// The entries of a [`VersionVector`](crate::VersionVector), node and counter, in the order of the ids.
 ///
-/// Made by [`VersionVector::iter`](crate::VersionVector::iter).
+/// Returned by [`VersionVector::iter`](crate::VersionVector::iter).
 pub struct Entries<'a, I> {
     arrays: iter::Zip<slice::Iter<'a, I>, slice::Iter<'a, u64>>,
-    /// How many entries of the arrays have been handed out at the front.
+    /// The number of entries of the arrays already returned at the front.
     before: usize,
     recent: Option<Peekable<recent::Iter<'a, I>>>,
 }
@@ -102,12 +102,12 @@ impl<'a, I> IntoIterator for &'a VersionVector<I> {
     }
 }
 
-/// Of several counters for one node the highest counts; 0 is no entry. O(n log n).
+/// Of several counters for one node the highest counts; a counter of 0 makes no entry. O(n log n).
 impl<I: NodeId> FromIterator<(I, u64)> for VersionVector<I> {
     fn from_iter<T: IntoIterator<Item = (I, u64)>>(entries: T) -> Self {
         let entries = entries.into_iter().filter(|&(_, counter)| counter > 0);
         let mut entries: SmallVec<[(I, u64); INLINE]> = entries.collect();
-        // Highest counter first among those of one node, so that it is the one that stays.
+        // The highest counter of a node first, so that it is the one that stays.
         entries.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
         entries.dedup_by(|later, kept| later.0 == kept.0);
         let (mut ids, mut counters) = (SmallVec::new(), SmallVec::new());
@@ -121,7 +121,7 @@ impl<I: NodeId> FromIterator<(I, u64)> for VersionVector<I> {
     }
 }
 
-/// Merges the entries in, as [`merge`](VersionVector::merge) does. O(n + k log k) for k entries.
+/// Merges the entries, as [`merge`](VersionVector::merge) does. O(n + k log k) for k entries.
 impl<I: NodeId> Extend<(I, u64)> for VersionVector<I> {
     fn extend<T: IntoIterator<Item = (I, u64)>>(&mut self, entries: T) {
         self.merge(&entries.into_iter().collect());

@@ -17,26 +17,27 @@ use recent::Recent;
 
 pub use entries::Entries;
 
-/// From how many entries on a vector takes new ones into a tree first. Below, moving up the entries after them is
-/// as fast.
+/// The number of entries from which on a vector puts new ones into a tree first. In shorter ones, moving the entries
+/// after them is as fast.
 const LARGE: usize = 1024;
 
-/// How many times as many entries must be in the arrays as in the tree.
+/// The arrays hold at least this many times as many entries as the tree.
 const RECENT: usize = 16;
 
-/// How many new entries are put into the arrays one by one; more are worth a pass over all.
+/// The highest number of new entries that are inserted into the arrays one by one; more are worth a pass over all.
 const FEW: usize = 4;
 
-/// For every node, the counter of its latest event seen; a partial order, and a lattice.
+/// A version vector: the counter of the latest event seen, for every node. Vectors are a partial order, and a lattice.
 ///
-/// `PartialOrd` is causality: `a < b` if `a` happens before `b`; of concurrent vectors neither is less.
+/// `PartialOrd` is causality: `a < b` if `a` happens before `b`; of two concurrent vectors neither is less.
 ///
-/// In the costs below n and m are the numbers of entries of `self` and of the other vector.
+/// In the costs below, n and m are the numbers of entries of `self` and of the other vector.
 ///
 /// # The problem
 ///
-/// Two replicas hold different states of one value. Is one of them simply older, or did both change while
-/// neither knew of the other? A timestamp orders them either way and so silently drops one change.
+/// Two replicas hold different states of one value. Either one state is simply older, or both changed while neither
+/// replica knew of the other. A timestamp orders the states in both cases, and so silently drops a change in the
+/// second.
 ///
 /// # The structure
 ///
@@ -47,18 +48,19 @@ const FEW: usize = 4;
 /// |---|---|---|
 /// | [`merge`](VersionVector::merge) | union | the higher counter |
 /// | [`meet`](VersionVector::meet) | intersection | the lower counter |
-/// | [`difference`](VersionVector::difference) | what one has and the other lacks | a range |
+/// | [`difference`](VersionVector::difference) | set difference | a range |
 /// | [`compare`](VersionVector::compare) | inclusion | before = proper subset |
 ///
-/// Stored as two parallel arrays, ids and counters, sorted by id. Vectors of one group nearly always hold the
-/// same ids; then merging is an elementwise maximum, and comparing one pass over both, without a branch on ids. That
-/// the ids are the same is seen once and then remembered, so that the next time the counters alone are read.
-/// Up to eight entries live inline, without an allocation. A large vector takes new entries into a tree beside the
-/// arrays first, so that a million of them, in any order, cost O(log n) each and not O(n).
+/// It is stored as two parallel arrays, ids and counters, sorted by id. Vectors of one group nearly always hold the
+/// same ids. Then merging is an elementwise maximum and comparing is one pass over both, without a branch on ids. Once
+/// the ids were found to be the same, this is remembered, and later operations read the counters alone.
+///
+/// Up to eight entries live inline, without an allocation. A large vector puts new entries into a tree beside the
+/// arrays first: a million of them, in any order, cost O(log n) each instead of O(n).
 ///
 /// # Guarantees
 ///
-/// With one entry a node and every event counted, comparison *is* causality, both ways: x is before y exactly
+/// If each node counts all of its events in its own entry, comparison *is* causality, both ways: x is before y exactly
 /// if x's state was known where y was made.
 ///
 /// # Examples
@@ -85,16 +87,16 @@ const FEW: usize = 4;
 /// - VV4: no recent entry lies after the arrays.
 /// - VV5: recent entries are few: at most one for 16 in the arrays.
 ///
-/// `==` and `Hash` see the entries, wherever they are. Recent ones are there only in vectors of more than a thousand
-/// entries, after single new ones were added: then comparing takes a step an entry, until an operation that goes
-/// through all of them, such as [`shrink_to_fit`](VersionVector::shrink_to_fit), moves them into the arrays.
+/// `==` and `Hash` see all entries, in the arrays or not. Only a vector of more than a thousand entries can have recent
+/// ones, after new nodes were added one by one. Then comparing takes a step for each entry, until an operation that
+/// visits all of them moves them into the arrays. [`shrink_to_fit`](VersionVector::shrink_to_fit) is such an operation.
 ///
 /// # Panics
 ///
 /// Nothing here panics by itself. The caller's code may: the closure of [`retain`](VersionVector::retain), and the
-/// order, the clones and the drops of ids. If such a panic is caught, the invariants hold, and each entry is as it was or
-/// as it would have become. An operation on single entries has changed all or nothing. A merge may have raised some
-/// counters and not others: merge again, or drop the vector.
+/// order, the clones and the drops of ids. If such a panic is caught, the invariants hold, and each entry has its old
+/// value or the new one. An operation on a single entry has changed all or nothing. A merge may have raised only some
+/// counters: merge again, or drop the vector.
 ///
 /// # Sources
 ///
@@ -114,26 +116,26 @@ impl<I> VersionVector<I> {
         Self { ids: SortedIds::new(SmallVec::new()), counters: SmallVec::new(), recent: Recent::new() }
     }
 
-    /// Returns how many nodes have an entry.
+    /// Returns the number of nodes that have an entry.
     pub fn len(&self) -> usize {
         self.ids.len() + self.recent.len()
     }
 
     /// Returns whether nothing has been seen.
     pub fn is_empty(&self) -> bool {
-        // VV5: where the arrays are empty, so is the rest.
+        // VV5: if the arrays are empty, there are no recent entries either.
         self.ids.is_empty()
     }
 
     /// Forgets everything; keeps the memory.
     pub fn clear(&mut self) {
-        // Ids are dropped last, here and below: a panic there finds as many counters as ids.
+        // Ids are dropped last, here and below: if a drop panics, there are as many counters as ids.
         self.counters.clear();
         let _recent = self.recent.take();
         self.ids.change().drain(..);
     }
 
-    /// Gives back memory that is not needed. Moves the entries inline if they fit. O(n).
+    /// Frees memory that is not needed. Moves the entries inline if they fit. O(n).
     pub fn shrink_to_fit(&mut self) {
         self.merge_recent();
         self.ids.shrink_to_fit();
@@ -148,7 +150,7 @@ impl<I> VersionVector<I> {
         }
     }
 
-    /// Puts entries into the arrays, in their order, each with the number of old entries before it.
+    /// Inserts entries into the arrays. They come in order, each with the number of old entries before it.
     fn insert_all(&mut self, count: usize, new: impl Iterator<Item = (usize, (I, u64))>) {
         let total = self.ids.len() + count;
         if count <= FEW || total <= INLINE {
@@ -179,10 +181,10 @@ impl<I: NodeId> VersionVector<I> {
     /// Returns the counter of `node`'s latest event seen, 0 for none. O(log n).
     #[inline]
     pub fn get(&self, node: &I) -> u64 {
-        // Before the search, on which it does not depend.
+        // Loaded before the search, since it does not depend on it.
         let counters = self.counters.as_slice();
         match self.ids.binary_search(node) {
-            // VV3: there is one.
+            // VV3: each id has a counter.
             Ok(at) => counters.get(at).copied().unwrap_or(0),
             Err(_) => self.recent.get(node),
         }
@@ -194,7 +196,7 @@ impl<I: NodeId> VersionVector<I> {
         dot.counter() <= self.get(dot.node())
     }
 
-    /// Counts one more event of `node` and names it. O(log n), for new nodes on average.
+    /// Counts one more event of `node` and names it. O(log n); for new nodes this is the average.
     ///
     /// # Errors
     ///
@@ -221,11 +223,11 @@ impl<I: NodeId> VersionVector<I> {
         }
     }
 
-    /// Sees `dot` and every earlier event of its node; an older dot changes nothing. O(log n), for new
-    /// nodes on average.
+    /// Marks `dot` and every earlier event of its node as seen; an older dot changes nothing. O(log n); for new nodes
+    /// this is the average.
     ///
-    /// A vector cannot say "the third but not the second"; where events of one node may arrive out of order,
-    /// deliver them through a [`CausalBuffer`](crate::CausalBuffer) first.
+    /// A vector cannot say "the third but not the second". If events of one node may arrive out of order, deliver them
+    /// through a [`CausalBuffer`](crate::CausalBuffer) first.
     ///
     /// ```
     /// use happens_before::{Dot, VersionVector};
@@ -240,7 +242,7 @@ impl<I: NodeId> VersionVector<I> {
         self.raise(dot.node(), dot.counter());
     }
 
-    /// Raises the counter of `node`, at least to `counter`, which is not 0. Changes all or nothing if an id panics.
+    /// Raises the counter of `node` to at least `counter`, which is not 0. Changes all or nothing if an id panics.
     #[inline]
     pub(crate) fn raise(&mut self, node: &I, counter: u64) {
         let counters = self.counters.as_mut_slice();
@@ -250,7 +252,7 @@ impl<I: NodeId> VersionVector<I> {
         }
     }
 
-    /// Sees everything that `other` has seen: the least vector that is at least both. O(n + m), and
+    /// Adds everything that `other` has seen. The result is the least vector that is at least both. O(n + m), or
     /// O(m log n) for a few entries into a large vector.
     pub fn merge(&mut self, other: &Self) {
         if !other.recent.is_empty() {
@@ -270,7 +272,7 @@ impl<I: NodeId> VersionVector<I> {
         self.debug_validate();
     }
 
-    /// Merges entries in the order of their ids, none of which lies before the `from`-th of the arrays.
+    /// Merges entries in the order of their ids. None of them belongs before the `from`-th entry of the arrays.
     #[inline(never)]
     fn merge_entries<'a>(&mut self, mut from: usize, entries: Entries<'a, I>)
     where
@@ -299,7 +301,7 @@ impl<I: NodeId> VersionVector<I> {
         if self.recent.is_empty() && (self.len() < LARGE || count > self.len() / RECENT) {
             self.insert_all(count, new.into_iter());
         } else if self.recent.len() + count > self.ids.len() / RECENT {
-            // More than there may be (VV5). There are recent ones, or this would be the first case.
+            // More than VV5 allows. There are recent entries, or the first case would have matched.
             self.merge_recent();
             self.merge_entries(0, entries);
         } else {
@@ -315,7 +317,7 @@ impl<I: NodeId> VersionVector<I> {
         }
     }
 
-    /// Increments the counter of a node that is not in the arrays, where it would stand after `before` others.
+    /// Increments the counter of a node that is not in the arrays; there it would stand after `before` others.
     #[inline(never)]
     fn increment_recent(&mut self, before: usize, node: I) -> Result<Dot<I>, CounterExhausted> {
         let dot = dot_after(self.recent.get(&node), node)?;
@@ -323,7 +325,7 @@ impl<I: NodeId> VersionVector<I> {
         Ok(dot)
     }
 
-    /// Raises the counter of a node that is not in the arrays, where it would stand after `before` others.
+    /// Raises the counter of a node that is not in the arrays; there it would stand after `before` others.
     #[inline(never)]
     fn raise_recent(&mut self, before: usize, node: &I, counter: u64) {
         if let Some(ours) = self.recent.get_mut(node) {
@@ -341,8 +343,7 @@ impl<I: NodeId> VersionVector<I> {
 
     /// Forgets `node` and returns its counter, 0 if it had none. O(n).
     ///
-    /// Only where the node is known to be gone for good and forgotten by everyone: a forgotten node counts as
-    /// never seen.
+    /// Use it only if the node is gone for good and every replica forgets it: a forgotten node counts as never seen.
     pub fn remove(&mut self, node: &I) -> u64 {
         self.merge_recent();
         self.ids.binary_search(node).map_or(0, |at| {
@@ -352,16 +353,16 @@ impl<I: NodeId> VersionVector<I> {
         })
     }
 
-    /// Keeps the entries for which `keep` says so, and forgets the others. O(n).
+    /// Keeps the entries for which `keep` returns `true`, and forgets the others. O(n).
     ///
-    /// `keep` is asked once for each entry, in order. If it panics, what it was asked before is kept or forgotten as it
-    /// said, and the rest stays.
+    /// `keep` is called once for each entry, in order. If it panics, the entries before are kept or forgotten as it
+    /// returned, and the rest stays.
     pub fn retain(&mut self, mut keep: impl FnMut(&I, u64) -> bool) {
         self.merge_recent();
         self.filter_map(0, |node, counter| if keep(node, counter) { counter } else { 0 });
     }
 
-    /// Gives every entry of the arrays from one on a new counter; 0 takes it out.
+    /// Gives a new counter to every entry of the arrays, starting at `from`; 0 removes the entry.
     fn filter_map(&mut self, from: usize, mut new_counter: impl FnMut(&I, u64) -> u64) {
         if from < self.ids.len() {
             let ids = self.ids.change();
@@ -379,9 +380,9 @@ impl<I: NodeId> VersionVector<I> {
         self.recent.is_empty().then_some((&self.ids, &self.counters))
     }
 
-    /// Makes the vector of ids in increasing order and of as many counters, none of them 0.
+    /// Makes the vector from ids in increasing order and as many counters, none of them 0.
     pub(crate) fn from_sorted(ids: SmallVec<[I; INLINE]>, counters: SmallVec<[u64; INLINE]>) -> Self {
-        // Moved into place one by one: a whole one would be built elsewhere first, and copied.
+        // The fields are moved one by one: a struct literal would be built elsewhere first, then copied.
         let mut vector = Self::new();
         *vector.ids.change() = ids;
         vector.counters = counters;
@@ -389,7 +390,7 @@ impl<I: NodeId> VersionVector<I> {
         vector
     }
 
-    /// Checks the invariants of the type's docs and says which one is broken.
+    /// Checks the invariants of the type's docs; an error names the broken one.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
         let mut recent = self.recent.iter().into_iter().flatten();
@@ -413,15 +414,15 @@ impl<I: NodeId> VersionVector<I> {
     }
 }
 
-/// Names the event of `node` that follows its `seen` ones.
+/// Names the next event of `node` after `seen` events.
 fn dot_after<I>(seen: u64, node: I) -> Result<Dot<I>, CounterExhausted> {
     let next = seen.checked_add(1).and_then(|next| Dot::new(node, next));
     next.ok_or(CounterExhausted { limit: u64::MAX })
 }
 
-/// Entries of the arrays while some are taken out: first those that stay, then a gap, then those still to be seen.
+/// Entries of the arrays while some are removed: first those that stay, then a gap, then those still to be visited.
 ///
-/// The gap is closed at the end, also when the caller's code has panicked.
+/// The gap is closed at the end, even after the caller's code has panicked.
 struct Kept<'a, I> {
     ids: &'a mut SmallVec<[I; INLINE]>,
     counters: &'a mut SmallVec<[u64; INLINE]>,
@@ -430,7 +431,7 @@ struct Kept<'a, I> {
 }
 
 impl<I> Kept<'_, I> {
-    /// Gives the next entry a new counter, or takes it out if that is 0.
+    /// Gives the next entry a new counter, or removes it if that is 0.
     fn next(&mut self, counter: u64) {
         if counter > 0 {
             self.ids.swap(self.kept, self.seen);
@@ -448,7 +449,7 @@ impl<I> Drop for Kept<'_, I> {
     }
 }
 
-/// Copies in one go what needs no more, and does not allocate where the entries fit inline.
+/// Copies plain memory in one go, and does not allocate if the entries fit inline.
 impl<I: Clone> Clone for VersionVector<I> {
     fn clone(&self) -> Self {
         let counters = if self.counters.len() > INLINE {
@@ -472,8 +473,8 @@ impl<I: PartialEq> PartialEq for VersionVector<I> {
 
 impl<I: Eq> Eq for VersionVector<I> {}
 
-/// As the key of a map, a vector makes clippy's `mutable_key_type` ask whether its hash can change through a
-/// shared reference. It cannot: what can is a note of which ids have been found to be the same, and that is not hashed.
+/// If a vector is the key of a map, clippy's `mutable_key_type` suspects that its hash can change through a shared
+/// reference. It cannot. Only the note of which ids were found to be the same can change, and that is not hashed.
 impl<I: Hash> Hash for VersionVector<I> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.len().hash(state);

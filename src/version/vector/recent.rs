@@ -1,24 +1,23 @@
-//! The entries that were lately added to a large vector, one by one.
+//! Recent entries: those added one by one to a large vector and not yet moved into its arrays.
 //!
-//! Putting an entry into sorted arrays moves everything after it. For short arrays that is the fastest way there
-//! is; a million entries in a bad order would take minutes. So a large vector takes new entries into a tree, and
-//! moves them into the arrays when enough have come together: each move is paid for by the entries that were added
-//! since the one before. An entry remembers its place in the arrays, so that going through both in order compares
-//! no ids.
+//! Inserting an entry into sorted arrays moves all entries after it. For short arrays nothing is faster; a million
+//! entries in a bad order would take minutes. So a large vector puts new entries into a tree, and moves them into the
+//! arrays once there are enough: the entries added since the last move pay for it. Each entry stores its place in the
+//! arrays, so that visiting both in order compares no ids.
 
 use core::iter::Peekable;
 
 use crate::compat::{BTreeMap, Box, btree_map};
 
-/// An entry that was added, without its id.
+/// A recent entry, without its id.
 #[derive(Clone, Copy, Debug)]
 struct Added {
     counter: u64,
-    /// How many entries of the arrays come before it.
+    /// The number of entries in the arrays before it.
     before: usize,
 }
 
-/// Entries that are not in the arrays. A word in size; nearly always there are none.
+/// Entries that are not in the arrays. It is a word in size; nearly always there are none.
 #[derive(Clone, Debug)]
 #[expect(clippy::box_collection, reason = "nearly always absent, and then a word is less than three")]
 pub(super) struct Recent<I>(Option<Box<BTreeMap<I, Added>>>);
@@ -36,7 +35,7 @@ impl<I> Recent<I> {
         self.0.as_ref().map_or(0, |added| added.len())
     }
 
-    /// Takes all entries out.
+    /// Removes and returns all entries.
     pub(super) fn take(&mut self) -> Self {
         Self(self.0.take())
     }
@@ -48,10 +47,10 @@ impl<I> Recent<I> {
 }
 
 impl<I: Ord> Recent<I> {
-    /// Returns the counter of `node`, 0 if it is not among these. O(log n).
+    /// Returns the counter of `node`, 0 if it has none here. O(log n).
     #[inline]
     pub(super) fn get(&self, node: &I) -> u64 {
-        // Not inlined: what is nearly always skipped should not be in the way.
+        // Not inlined: this code nearly never runs, and should not be in the way.
         #[inline(never)]
         fn search<I: Ord>(added: &BTreeMap<I, Added>, node: &I) -> u64 {
             added.get(node).map_or(0, |added| added.counter)
@@ -59,7 +58,7 @@ impl<I: Ord> Recent<I> {
         self.0.as_ref().map_or(0, |added| search(added, node))
     }
 
-    /// Returns the counter of `node`, to be raised. O(log n).
+    /// Returns the counter of `node` for raising it. O(log n).
     pub(super) fn get_mut(&mut self, node: &I) -> Option<&mut u64> {
         self.0.as_mut().and_then(|added| added.get_mut(node)).map(|added| &mut added.counter)
     }
