@@ -168,9 +168,13 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
         if from < first {
             return ReadAnswer::Trimmed { first };
         }
-        let occupied = (from..=self.tail).filter_map(|slot| Some((slot, self.slots.get(slot)?)));
-        let (mut found, mut bytes) = (Vec::new(), 0_usize);
-        for (slot, entry) in occupied.take(limit.entries) {
+        let slots = from..=self.tail;
+        let (mut found, mut bytes) = (Vec::with_capacity(slots.size_hint().0.min(limit.entries)), 0_usize);
+        for slot in slots {
+            if found.len() >= limit.entries {
+                break;
+            }
+            let Some(entry) = self.slots.get(slot) else { continue };
             bytes = bytes.saturating_add(size(entry, Some(self.measure)));
             if bytes > limit.bytes && found.len() >= 2 {
                 break;

@@ -224,6 +224,7 @@ impl<I: NodeId, P> Publisher<I, P> {
     }
 
     /// The slot does not hold the entry and never will: takes a new number, unless that was tried too often.
+    #[cold]
     fn lose_slot(&mut self) -> Result<Option<Published<I>>, PublishError<Entry<I, P>>> {
         let Some(outstanding) = &mut self.outstanding else { return Ok(None) };
         match outstanding.lose(self.config.attempts) {
@@ -237,6 +238,7 @@ impl<I: NodeId, P> Publisher<I, P> {
 
     /// An epoch is said to be over that is not later than the entry's. The answer may be from before this epoch was
     /// entered; again and again, it makes no sense.
+    #[cold]
     fn sealed_in_vain(&mut self, epoch: u64) -> Result<Option<Published<I>>, PublishError<Entry<I, P>>> {
         let Some(outstanding) = &mut self.outstanding else { return Ok(None) };
         match outstanding.lose(self.config.attempts) {
@@ -247,6 +249,7 @@ impl<I: NodeId, P> Publisher<I, P> {
 
     /// The log holds this very entry already, from an earlier request or, at the first try, from another publisher of this
     /// name.
+    #[cold]
     fn found(&mut self, slot: u64, sent: u32) -> Result<Option<Published<I>>, PublishError<Entry<I, P>>> {
         if sent > 1 {
             return Ok(self.succeed(slot));
@@ -256,12 +259,14 @@ impl<I: NodeId, P> Publisher<I, P> {
         self.fail(PublishErrorKind::NumberUsed { highest })
     }
 
+    #[inline]
     fn succeed(&mut self, slot: u64) -> Option<Published<I>> {
         let id = self.outstanding.as_ref()?.entry.id()?.clone();
         self.outstanding = None;
         Some(Published { id, slot })
     }
 
+    #[cold]
     fn fail<T: Default>(
         &mut self,
         kind: PublishErrorKind<Entry<I, P>>,
