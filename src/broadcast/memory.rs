@@ -119,19 +119,22 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
     #[inline]
     pub fn write(&mut self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, LogFull> {
         let first = self.slots.first();
+        if slot < first {
+            return Ok(WriteAnswer::Trimmed { first });
+        }
         self.slots.reach(slot);
-        let used = self.used_below(slot, entry);
-        Ok(match (self.slots.get_mut(slot), used) {
-            _ if slot < first => WriteAnswer::Trimmed { first },
-            (None, _) => return Err(self.full(slot)),
-            (Some(Some(occupied)), _) => WriteAnswer::Occupied(occupied.clone()),
-            (Some(None), _) if entry.epoch() < self.epoch => WriteAnswer::Sealed { epoch: self.epoch },
-            (Some(None), Some(highest)) => WriteAnswer::NumberUsed { highest },
-            (Some(None), None) => {
-                self.store(slot, entry);
-                WriteAnswer::Written
-            }
-        })
+        let Some(place) = self.slots.get_mut(slot) else { return Err(self.full(slot)) };
+        if let Some(occupied) = place {
+            return Ok(WriteAnswer::Occupied(occupied.clone()));
+        }
+        if entry.epoch() < self.epoch {
+            return Ok(WriteAnswer::Sealed { epoch: self.epoch });
+        }
+        if let Some(highest) = self.used_below(slot, entry) {
+            return Ok(WriteAnswer::NumberUsed { highest });
+        }
+        self.store(slot, entry);
+        Ok(WriteAnswer::Written)
     }
 
     /// As [`AppendLog::append`].
