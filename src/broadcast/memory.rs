@@ -123,19 +123,22 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
     #[inline]
     pub fn write(&mut self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, LogFull> {
         let first = self.slots.first();
+        if slot < first {
+            return Ok(WriteAnswer::Trimmed { first });
+        }
         self.slots.reach(slot);
-        let used = self.used_below(slot, entry);
-        Ok(match (self.slots.get_mut(slot), used) {
-            _ if slot < first => WriteAnswer::Trimmed { first },
-            (None, _) => return Err(self.full(slot)),
-            (Some(Some(occupied)), _) => WriteAnswer::Occupied(occupied.clone()),
-            (Some(None), _) if entry.epoch() < self.epoch => WriteAnswer::Sealed { epoch: self.epoch },
-            (Some(None), Some(highest)) => WriteAnswer::NumberUsed { highest },
-            (Some(None), None) => {
-                self.store(slot, entry);
-                WriteAnswer::Written
-            }
-        })
+        let Some(place) = self.slots.get_mut(slot) else { return Err(self.full(slot)) };
+        if let Some(occupied) = place {
+            return Ok(WriteAnswer::Occupied(occupied.clone()));
+        }
+        if entry.epoch() < self.epoch {
+            return Ok(WriteAnswer::Sealed { epoch: self.epoch });
+        }
+        if let Some(highest) = self.used_below(slot, entry) {
+            return Ok(WriteAnswer::NumberUsed { highest });
+        }
+        self.store(slot, entry);
+        Ok(WriteAnswer::Written)
     }
 
     /// As [`AppendLog::append`].
@@ -172,9 +175,13 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
         if from < first {
             return ReadAnswer::Trimmed { first };
         }
-        let occupied = (from..=self.tail).filter_map(|slot| Some((slot, self.slots.get(slot)?)));
-        let (mut found, mut bytes) = (Vec::new(), 0_usize);
-        for (slot, entry) in occupied.take(limit.entries) {
+        let slots = from..=self.tail;
+        let (mut found, mut bytes) = (Vec::with_capacity(slots.size_hint().0.min(limit.entries)), 0_usize);
+        for slot in slots {
+            if found.len() >= limit.entries {
+                break;
+            }
+            let Some(entry) = self.slots.get(slot) else { continue };
             bytes = bytes.saturating_add(size(entry, Some(self.measure)));
             if bytes > limit.bytes && found.len() >= 2 {
                 break;

@@ -227,6 +227,7 @@ impl<I: NodeId, P> Publisher<I, P> {
 
     /// Gives up the slot, which does not hold the entry and never will. Takes a new number, unless that was tried too
     /// often.
+    #[cold]
     fn lose_slot(&mut self) -> Result<Option<Published<I>>, PublishError<Entry<I, P>>> {
         let Some(outstanding) = &mut self.outstanding else { return Ok(None) };
         match outstanding.lose(self.config.attempts) {
@@ -240,6 +241,7 @@ impl<I: NodeId, P> Publisher<I, P> {
 
     /// Counts an answer that names no later epoch than the entry's. One such answer may date from before this epoch was
     /// entered; many in a row make no sense.
+    #[cold]
     fn sealed_in_vain(&mut self, epoch: u64) -> Result<Option<Published<I>>, PublishError<Entry<I, P>>> {
         let Some(outstanding) = &mut self.outstanding else { return Ok(None) };
         match outstanding.lose(self.config.attempts) {
@@ -250,6 +252,7 @@ impl<I: NodeId, P> Publisher<I, P> {
 
     /// The log already holds this very entry: from an earlier request or, at the first try, from another publisher of
     /// this name.
+    #[cold]
     fn found(&mut self, slot: u64, sent: u32) -> Result<Option<Published<I>>, PublishError<Entry<I, P>>> {
         if sent > 1 {
             return Ok(self.succeed(slot));
@@ -259,12 +262,14 @@ impl<I: NodeId, P> Publisher<I, P> {
         self.fail(PublishErrorKind::NumberUsed { highest })
     }
 
+    #[inline]
     fn succeed(&mut self, slot: u64) -> Option<Published<I>> {
         let id = self.outstanding.as_ref()?.entry.id()?.clone();
         self.outstanding = None;
         Some(Published { id, slot })
     }
 
+    #[cold]
     fn fail<T: Default>(
         &mut self,
         kind: PublishErrorKind<Entry<I, P>>,

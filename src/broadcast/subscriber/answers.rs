@@ -117,6 +117,9 @@ impl<I: NodeId, P> Subscriber<I, P> {
         let (mut nearest, mut kept_up_to) = (None, self.window.last());
         for (slot, entry) in entries {
             read_up_to = read_up_to.max(slot);
+            if slot < next {
+                continue; // passed
+            }
             nearest = nearest.or((slot > next).then_some(slot));
             if self.accept(slot, entry)? == Accepted::Dropped {
                 kept_up_to = kept_up_to.min(slot - 1); // not below the next slot

@@ -52,13 +52,15 @@ impl Turns {
     pub(super) fn advance(&mut self, now_ms: u64) -> u64 {
         let passed_ms = self.last_ms.map_or(0, |last_ms| now_ms.saturating_sub(last_ms));
         self.last_ms = Some(now_ms);
-        self.read_ms = self.read_ms.saturating_sub(passed_ms);
-        self.turn = match self.turn {
-            Turn::Out { left_ms } => Turn::Out { left_ms: left_ms.saturating_sub(passed_ms) },
-            Turn::Paused { left_ms } if left_ms > passed_ms => Turn::Paused { left_ms: left_ms - passed_ms },
-            Turn::Free | Turn::Paused { .. } => Turn::Free,
-        };
         if passed_ms > 0 {
+            self.read_ms = self.read_ms.saturating_sub(passed_ms);
+            self.turn = match self.turn {
+                Turn::Out { left_ms } => Turn::Out { left_ms: left_ms.saturating_sub(passed_ms) },
+                Turn::Paused { left_ms } if left_ms > passed_ms => {
+                    Turn::Paused { left_ms: left_ms - passed_ms }
+                }
+                Turn::Free | Turn::Paused { .. } => Turn::Free,
+            };
             (self.requests, self.refusals) = (0, 0);
         }
         passed_ms
