@@ -7,8 +7,9 @@ use std::num::NonZeroU64;
 
 use happens_before::broadcast::blocking::{DriveError, FollowError};
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Entry, Log, LogKind, MemoryLog, PublishErrorKind, PublisherConfig, ReadAnswer,
-    ReadLimit, SealAnswer, SlotLog, SubscriberConfig, WriteAnswer, blocking,
+    Abandoned, AppendAnswer, AppendLog, Entry, Log, LogKind, MemoryLog, PublishError, PublishErrorKind,
+    PublishRequest, PublisherConfig, ReadAnswer, ReadLimit, SealAnswer, SlotLog, SubscriberConfig, WriteAnswer,
+    blocking,
 };
 use happens_before::counter::Counter;
 use happens_before::{Dot, Publisher, Subscriber};
@@ -349,6 +350,34 @@ fn a_publisher_that_is_made_for_the_other_kind_of_log_sends_nothing_and_goes_on_
     assert_eq!(refused, DriveError::OtherLog { log: LogKind::Appends });
     assert_eq!((log.borrow().tail(), counter.0.get()), (1, 1), "neither the log nor the counter was asked");
     assert_eq!(blocking::settle_append(&mut publisher, &log).unwrap().unwrap().slot, 2);
+}
+
+#[test]
+fn a_driver_for_the_other_kind_of_log_does_not_count_as_a_try() {
+    let (counter, log) = (Forgetful::default(), RefCell::new(MemoryLog::new(10)));
+    let appending = || {
+        let mut publisher = Publisher::new(2, PublisherConfig::over_appends());
+        publisher.publish(2).unwrap();
+        let refused = blocking::settle(&mut publisher, &counter, &log).unwrap_err();
+        assert_eq!(refused, DriveError::OtherLog { log: LogKind::Appends });
+        publisher
+    };
+    assert!(matches!(appending().abandon(), Some(Abandoned::NotStored { .. })), "it was never sent");
+    let (mut first, mut second) = (appending(), appending());
+    assert!(blocking::settle_append(&mut first, &log).unwrap().is_some());
+    let refused = blocking::settle_append(&mut second, &log).unwrap_err();
+    let DriveError::Publish(PublishError { kind: PublishErrorKind::NumberUsed { highest: 1 }, .. }) = refused
+    else {
+        panic!("two publishers of one name: {refused:?}");
+    };
+
+    // Over slots, where the number is taken and the slot is not yet written.
+    let mut publisher = Publisher::new(3, PublisherConfig::default());
+    publisher.publish(3).unwrap();
+    let Some(PublishRequest::Numbers(request)) = publisher.poll_request() else { panic!("no numbers") };
+    publisher.handle_numbers(&request, 7).unwrap();
+    assert!(blocking::settle_append(&mut publisher, &log).is_err());
+    assert!(matches!(publisher.abandon(), Some(Abandoned::NotStored { .. })), "it was never sent");
 }
 
 /// A log that cannot be sealed, and a counter that cannot be raised.

@@ -251,6 +251,24 @@ fn who_brings_first_what_another_brings_too_cannot_have_it_evicted() {
 }
 
 #[test]
+fn nobody_is_charged_for_a_message_that_is_ready() {
+    let message = |node: Node, counter| Message::new(Dot::new(node, counter).unwrap(), [], 0_u32).unwrap();
+    let mut buffer = CausalBuffer::new(BufferLimits { sources: 2, ..BufferLimits::default() });
+    for held in [message(0, 2), message(1, 2)] {
+        assert_eq!(buffer.accept(held), Ok(Accepted::Held));
+    }
+    for (first, pops) in [(message(0, 1), 2), (message(1, 1), 1)] {
+        assert_eq!(buffer.accept(first), Ok(Accepted::Ready));
+        assert!((0..pops).all(|_| buffer.pop().is_some()));
+    }
+    // The second is ready where it was held, and the ledger of the sources begins after that.
+    assert_eq!(buffer.accept_from(&0, message(2, 2)), Ok(Accepted::Held));
+    assert_eq!(buffer.internal_charged(message(2, 2).dot()), Some(&0));
+    assert_eq!(buffer.internal_charged(message(1, 2).dot()), None);
+    assert_eq!((buffer.pop(), buffer.internal_validate()), (Some(message(1, 2)), Ok(())));
+}
+
+#[test]
 fn neighbours_that_come_and_go_leave_nothing_behind() {
     let message = |counter| Message::new(Dot::new(0, counter).unwrap(), [], 0_u32).unwrap();
     let mut buffer = CausalBuffer::new(LIMITS);

@@ -9,7 +9,7 @@ use std::hint::black_box;
 
 use happens_before::codec::{Decode, DecodeId, Encode, Reader, Writer};
 use happens_before::delivery::{BufferLimits, decode_snapshot};
-use happens_before::endpoint::EndpointConfig;
+use happens_before::endpoint::{BroadcastErrorKind, EndpointConfig};
 use happens_before::node::DotRange;
 use happens_before::scalar::{HybridTimestamp, LamportTimestamp};
 use happens_before::{CausalBuffer, CausalContext, Dot, Endpoint, Message, VersionVector, codec};
@@ -328,6 +328,21 @@ fn a_packet_takes_the_memory_of_one_message_at_a_time() {
         let mut endpoint = Endpoint::new(1_u64, [1, 2], EndpointConfig::default()).unwrap();
         let (_, held, peak) = measure(|| endpoint.handle_packet(0, &2, bytes).is_ok());
         assert!(held <= 2_000 && peak <= 32_000, "{held} and {peak} for {} bytes", bytes.len());
+    }
+}
+
+#[test]
+fn a_broadcast_that_is_refused_takes_no_copy_of_its_payload() {
+    let config = EndpointConfig { window: 1, window_bytes: 1 << 16, ..EndpointConfig::default() };
+    let mut endpoint = Endpoint::new(1_u64, [1, 2], config).unwrap();
+    for (payload, kind) in [
+        (vec![0; 1 << 20], BroadcastErrorKind::TooLong { limit: 1 << 16 }),
+        (vec![0; 1 << 15], BroadcastErrorKind::WindowFull),
+    ] {
+        let (refused, held, peak) = measure(|| endpoint.broadcast(payload).unwrap_err());
+        assert_eq!((refused.kind, held), (kind, 0));
+        assert!(peak <= 64, "{peak} bytes");
+        endpoint.broadcast(Vec::new()).ok();
     }
 }
 

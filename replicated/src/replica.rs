@@ -201,6 +201,7 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
         &mut self,
         published: &Published<I>,
     ) -> Result<Option<Applied<I, M::Output>>, ReplicaError<I>> {
+        self.whole()?;
         self.subscriber.observe_current(published.slot);
         loop {
             if self.has_passed(&published.id) {
@@ -222,6 +223,7 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
     ///
     /// As [`poll_applied`](Self::poll_applied).
     pub fn poll_sync(&mut self, current: u64) -> Result<Option<()>, ReplicaError<I>> {
+        self.whole()?;
         self.subscriber.observe_current(current);
         while self.subscriber.next() <= current {
             if self.poll_applied()?.is_none() && self.subscriber.next() <= current {

@@ -518,6 +518,11 @@ fn after_a_panic_of_the_state_machine_nothing_is_applied_before_a_snapshot_is_in
     assert!(matches!(error, FollowError::Goal(ReplicaError::Panicked { .. })));
     let text = "the state machine panicked at command (\"a\", 2) at 0:2:0; go on from a snapshot";
     assert_eq!(error.to_string(), text);
+    // Its subscriber is beyond the command already, so that a read would not have to wait for it.
+    let broken = Err(ReplicaError::Panicked { position: at(2), id: Dot::new("a", 2).unwrap() });
+    assert_eq!(replica.poll_sync(2), broken);
+    let published = Published { id: Dot::new("a", 2).unwrap(), slot: 2 };
+    assert_eq!(replica.poll_outcome(&published).map(|_| ()), broken.map(|_: Option<()>| ()));
 
     // A replica that did not panic.
     let mut other = start(None);

@@ -20,18 +20,19 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Encodes the header of a message, with room for a payload of `payload_len` bytes.
-    pub(super) fn encode_header<I: EncodeId>(header: &Message<I, ()>, payload_len: usize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(payload_len.saturating_add(16));
+    /// Encodes the header of a message alone: what is refused for its length costs no copy of it.
+    pub(super) fn encode_header<I: EncodeId>(header: &Message<I, ()>) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(16); // most headers are shorter
         header.encode_header(&mut Writer::growing(&mut bytes));
         bytes
     }
 
     /// Makes a frame from an encoded header and a payload.
-    pub(super) fn new(mut header: Vec<u8>, payload: &[u8]) -> Self {
-        let header_len = header.len();
-        header.extend_from_slice(payload);
-        Self { bytes: header.into_boxed_slice(), header_len }
+    pub(super) fn new(header: &[u8], payload: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(header.len().saturating_add(payload.len()));
+        bytes.extend_from_slice(header);
+        bytes.extend_from_slice(payload);
+        Self { bytes: bytes.into_boxed_slice(), header_len: header.len() }
     }
 
     /// Copies a frame from a packet. Its payload is the last `payload_len` bytes.

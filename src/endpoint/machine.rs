@@ -228,7 +228,7 @@ impl<I: DecodeId> Endpoint<I> {
         let (Some(dot), Some(own)) = (next, self.authors.get_mut(&node)) else {
             return refuse(payload, BroadcastErrorKind::CounterExhausted);
         };
-        let header = Frame::encode_header(&self.sender.preview(dot, ()), payload.len());
+        let header = Frame::encode_header(&self.sender.preview(dot, ()));
         let len = header.len().saturating_add(payload.len());
         if len > self.config.window_bytes {
             return refuse(payload, BroadcastErrorKind::TooLong { limit: self.config.window_bytes });
@@ -242,7 +242,7 @@ impl<I: DecodeId> Endpoint<I> {
             // The only cause of this error: there are no more dependencies than nodes.
             return refuse(payload, BroadcastErrorKind::CounterExhausted);
         };
-        own.log.push(Frame::new(header, &payload));
+        own.log.push(Frame::new(&header, &payload));
         let dot = message.dot().clone();
         let accepted = self.buffer.accept(message);
         debug_assert!(accepted.is_ok(), "a window of own messages has room in the buffer");

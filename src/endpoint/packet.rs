@@ -186,7 +186,7 @@ mod tests {
 
     fn frame(message: Message<u8, &[u8]>) -> Frame {
         let payload = *message.payload();
-        Frame::new(Frame::encode_header(&message.with_payload(()), payload.len()), payload)
+        Frame::new(&Frame::encode_header(&message.with_payload(())), payload)
     }
 
     fn encode(packet: &Packet<'_, u8>) -> Vec<u8> {

@@ -28,6 +28,10 @@ where
     C: AsyncCounter,
     L: AsyncSlotLog<I, P>,
 {
+    // Before a request is polled, which counts as sent.
+    if publisher.log_kind() == LogKind::Appends && publisher.outstanding().is_some() {
+        return Err(DriveError::OtherLog { log: LogKind::Appends });
+    }
     loop {
         match publisher.poll_request() {
             None => return Ok(None),
@@ -67,6 +71,10 @@ where
     I: NodeId,
     L: AsyncAppendLog<I, P>,
 {
+    // Before a request is polled, which counts as sent.
+    if publisher.log_kind() == LogKind::Slots && publisher.outstanding().is_some() {
+        return Err(DriveError::OtherLog { log: LogKind::Slots });
+    }
     loop {
         match publisher.poll_request() {
             None => return Ok(None),

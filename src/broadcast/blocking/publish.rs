@@ -31,6 +31,10 @@ where
     C: Counter + ?Sized,
     L: SlotLog<I, P> + ?Sized,
 {
+    // Before a request is polled, which counts as sent.
+    if publisher.log_kind() == LogKind::Appends && publisher.outstanding().is_some() {
+        return Err(DriveError::OtherLog { log: LogKind::Appends });
+    }
     loop {
         match publisher.poll_request() {
             None => return Ok(None),
@@ -67,6 +71,10 @@ where
     I: NodeId,
     L: AppendLog<I, P> + ?Sized,
 {
+    // Before a request is polled, which counts as sent.
+    if publisher.log_kind() == LogKind::Slots && publisher.outstanding().is_some() {
+        return Err(DriveError::OtherLog { log: LogKind::Slots });
+    }
     loop {
         match publisher.poll_request() {
             None => return Ok(None),

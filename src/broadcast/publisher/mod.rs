@@ -277,6 +277,11 @@ impl<I: NodeId, P> Publisher<I, P> {
         Some(outstanding.abandon())
     }
 
+    /// Returns the kind of log that this publisher is made for. Drivers ask first: a request that is polled counts as sent.
+    pub fn log_kind(&self) -> LogKind {
+        self.config.log
+    }
+
     /// Returns the highest used number of this node.
     pub fn last(&self) -> u64 {
         self.numbering.last()

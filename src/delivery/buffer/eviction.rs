@@ -147,10 +147,11 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         }
     }
 
-    /// Returns the source that is charged for a held message, for tests; `None` if it has no name.
+    /// Returns the source that is charged for a held message, for tests; `None` if it has no name, or the message is ready.
     #[doc(hidden)]
     pub fn internal_charged(&self, dot: &Dot<I>) -> Option<&I> {
-        self.shares.charged(self.waiting.find_held(dot)?)
+        let id = self.waiting.find_held(dot)?;
+        self.waiting.parked(id).and_then(|_| self.shares.charged(id))
     }
 
     /// Returns whether bytes are counted without sources.
