@@ -61,8 +61,8 @@ impl fmt::Display for TimeExhausted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "no time above {} with a wall clock at {} ms, since {} ms are the most; set the wall clock right, \
-             or, if it is right, continue under a new node id with a new clock",
+            "no time is left above {} at a wall clock of {} ms, where {} ms are the most; set the wall clock right or, \
+             if it is right, continue under a new node id with a new clock",
             self.clock,
             self.now_ms,
             HybridTime::MAX_MS
@@ -92,8 +92,8 @@ mod tests {
         );
         assert_eq!(
             TimeExhausted { clock: time(9, 1), now_ms: 1 << 50 }.to_string(),
-            "no time above 9+1 with a wall clock at 1125899906842624 ms, since 140737488355327 ms are the most; \
-             set the wall clock right, or, if it is right, continue under a new node id with a new clock"
+            "no time is left above 9+1 at a wall clock of 1125899906842624 ms, where 140737488355327 ms are the most; \
+             set the wall clock right or, if it is right, continue under a new node id with a new clock"
         );
     }
 }
