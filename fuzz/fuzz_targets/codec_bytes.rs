@@ -2,10 +2,10 @@
 
 #![no_main]
 
-use happens_before::{codec, CausalContext, Dot, Message, VersionVector};
 use happens_before::codec::{Decode, DecodeId, Encode, Reader, Writer};
 use happens_before::node::DotRange;
 use happens_before::scalar::{HybridTimestamp, LamportTimestamp};
+use happens_before::{CausalContext, Dot, Message, VersionVector, codec};
 use libfuzzer_sys::fuzz_target;
 
 fn decode<T: Encode + Decode>(bytes: &[u8]) {

@@ -6,10 +6,10 @@
 use std::fmt::Debug;
 
 use arbitrary::Arbitrary;
-use happens_before::{codec, Dot, VersionVector};
 use happens_before::codec::{Decode, DecodeError, DecodeErrorKind, DecodeId, Encode};
 use happens_before::node::DotRange;
 use happens_before::scalar::LamportTimestamp;
+use happens_before::{Dot, VersionVector, codec};
 use libfuzzer_sys::fuzz_target;
 
 /// Entries, each as two numbers to be shifted down: the distance of the id from the one before, and the counter.

@@ -14,7 +14,7 @@ use crate::atomic::{AtomicU64, Ordering};
 ///
 /// Targets without 64-bit atomics have this type only with the feature `portable-atomic`.
 ///
-/// # What must survive a restart
+/// # State that must survive a restart
 ///
 /// A bound of all numbers that left the process. Save it *before* a number leaves, never replace it by a lower one, and
 /// pass it to [`resume`](Self::resume). With threads, saving the last number is not enough: the thread that took 7 may

@@ -38,7 +38,7 @@ use crate::version::VersionVector;
 /// be left out, but names can be spread over messages: a node's previous message is implied. So a message without
 /// content can name a part of the frontier first ([`stamp_part`](Self::stamp_part)).
 ///
-/// # What must survive a restart
+/// # State that must survive a restart
 ///
 /// - Every message stamped, **stored whole before it leaves the node**, until another node has it. Its number is used:
 /// if it were lost, all later messages of this node would be held back everywhere.

@@ -30,7 +30,7 @@ use super::timer::Stopwatch;
 ///
 /// There is no `Clone`: two copies would give the same dot to different messages.
 ///
-/// # What must survive a restart
+/// # State that must survive a restart
 ///
 /// Save a [`snapshot`](Self::snapshot) durably **before sending any packet** polled after the last change, together
 /// with the effects of what was delivered. Members rely on every packet: they discard what it acknowledges, build on

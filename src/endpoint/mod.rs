@@ -57,7 +57,7 @@
 //! [`handle_timeout`](crate::Endpoint::handle_timeout), and payloads to `broadcast`. After each of these calls:
 //!
 //! 1. take deliveries from [`poll_delivery`](crate::Endpoint::poll_delivery) until there is none;
-//! 2. save the state that must [survive a restart](crate::Endpoint#what-must-survive-a-restart), if the node is to
+//! 2. save the state that must [survive a restart](crate::Endpoint#state-that-must-survive-a-restart), if the node is to
 //!    survive one;
 //! 3. send the packets from [`poll_packet`](crate::Endpoint::poll_packet) until there is none;
 //! 4. call `handle_timeout` at the time from [`poll_timeout`](crate::Endpoint::poll_timeout), if no other call comes

@@ -90,7 +90,7 @@ impl<I: DecodeId> Endpoint<I> {
     /// Resumes a node from the snapshot that it has stored last.
     ///
     /// From an older one, the node would use numbers twice, and members would hold different messages under one dot.
-    /// This may go unnoticed: see [what must survive a restart](Endpoint#what-must-survive-a-restart).
+    /// This may go unnoticed: see [what must survive a restart](Endpoint#state-that-must-survive-a-restart).
     ///
     /// # Errors
     ///

@@ -18,7 +18,7 @@ use crate::node::{CounterExhausted, NodeId};
 /// for each thread that is failing, until those threads put it back. Readers never see this. The word never wraps: that
 /// would take 2^63 failing threads at once.
 ///
-/// # What must survive a restart
+/// # State that must survive a restart
 ///
 /// The [`counter`](Self::counter). Save it after a tick and before that tick's timestamp leaves the node, and pass it
 /// to [`resume`](Self::resume). Otherwise return under a new node id.
@@ -145,7 +145,7 @@ impl<I: NodeId> AtomicLamportClock<I> {
 /// It is [`HybridClock`](crate::HybridClock) with `&self`: the same limits, the same errors.
 /// Targets without 64-bit atomics have this type only with the feature `portable-atomic`.
 ///
-/// # What must survive a restart
+/// # State that must survive a restart
 ///
 /// The [`time`](Self::time), as for [`HybridClock`](crate::HybridClock).
 ///

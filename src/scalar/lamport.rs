@@ -94,7 +94,7 @@ impl<I: fmt::Display> fmt::Display for LamportTimestamp<I> {
 /// timestamps alone cannot decide who was first to claim a user name. That takes total order
 /// [`broadcast`](crate::broadcast).
 ///
-/// # What must survive a restart
+/// # State that must survive a restart
 ///
 /// The [`counter`](Self::counter). Save it before a timestamp leaves the node, in one step with the data received, and
 /// pass it to [`resume`](Self::resume). Otherwise return under a new node id.

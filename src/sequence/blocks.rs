@@ -81,7 +81,7 @@ pub struct BlocksConfig {
 /// requested only when [`is_low`](Blocks::is_low) returns `true`, the gap is at most `low_water + k`, with the block
 /// that was being fetched.
 ///
-/// # What must survive a restart
+/// # State that must survive a restart
 ///
 /// Nothing, if gaps do not matter: a new `Blocks` takes new numbers. To continue with the rest from a clean stop, store
 /// the epoch and the ranges. At the start **erase them durably before the first is fed**: if they were still stored

@@ -149,7 +149,7 @@ pub struct SnowflakeConfig {
 /// A clock that leaps ahead takes the ids with it. Once it is set right, issuing fails until it has caught up, or until
 /// the node returns with another number. No allocator can tell a leap from time that has passed.
 ///
-/// # What must survive a restart
+/// # State that must survive a restart
 ///
 /// A millisecond that no id has passed. There are two ways:
 ///

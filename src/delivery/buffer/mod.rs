@@ -65,7 +65,7 @@ pub use snapshot::{decode_snapshot, encode_snapshot};
 /// - It can use up the room for nodes with invented ones. After that, no message of a new node is accepted. Where that
 ///   is a danger, accept only messages of known members.
 ///
-/// # What must survive a restart
+/// # State that must survive a restart
 ///
 /// For effects that happen exactly once, store all of this in **one transaction** of a database:
 ///

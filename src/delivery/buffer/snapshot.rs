@@ -26,7 +26,7 @@ use crate::version::VersionVector;
 /// and the sender.
 ///
 /// Store it in the transaction that stores the effects of the delivered messages: see
-/// [`CausalBuffer`](CausalBuffer#what-must-survive-a-restart). `sender` must have [observed](CausalSender::observe)
+/// [`CausalBuffer`](CausalBuffer#state-that-must-survive-a-restart). `sender` must have [observed](CausalSender::observe)
 /// exactly the messages that `buffer` has delivered. Otherwise the sender that is read names too little, or the
 /// snapshot is refused. O(n + h d) for n nodes and h held messages with d dependencies.
 ///

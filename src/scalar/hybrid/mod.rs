@@ -69,7 +69,7 @@ pub use timestamp::HybridTimestamp;
 /// restart does not help, since the timestamps are already known elsewhere. Guard against leaps where the wall clock is
 /// set.
 ///
-/// # What must survive a restart
+/// # State that must survive a restart
 ///
 /// The [`time`](Self::time). Save it before a timestamp leaves the node, in one step with the data received, and pass
 /// it to [`resume`](Self::resume). Nothing need be saved where the wall clock is certain to be ahead of the last time

@@ -10,7 +10,7 @@ impl Interleaved {
     /// The first result is the class with step s that starts above everything that either has issued. The second is the
     /// remainder, if one sibling lagged: its numbers below that start. Issue them too, or they are lost. A remainder
     /// below a durable bound does not survive a restart by itself: see [what must survive a
-    /// restart](Self#what-must-survive-a-restart).
+    /// restart](Self#state-that-must-survive-a-restart).
     ///
     /// # Errors
     ///

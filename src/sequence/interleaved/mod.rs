@@ -50,7 +50,7 @@ use crate::counter::TooFewNumbers;
 /// | increasing in real time | **no**: a busy node's numbers run ahead of an idle one's |
 /// | consistent with causality | **no**: the idle node answers the busy one's 1,001 with 2 |
 ///
-/// # What must survive a restart
+/// # State that must survive a restart
 ///
 /// The class, in the form that [`save`](Interleaved::save) returns. Save it
 ///
