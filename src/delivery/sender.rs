@@ -41,7 +41,7 @@ use crate::version::VersionVector;
 /// # State that must survive a restart
 ///
 /// - Every message stamped, **stored whole before it leaves the node**, until another node has it. Its number is used:
-/// if it were lost, all later messages of this node would be held back everywhere.
+///   if it were lost, all later messages of this node would be held back everywhere.
 /// - With it the [`counter`](Self::counter) and the [`frontier`](Self::frontier).
 ///
 /// After a restart, accept the stored messages that the node's buffer has not delivered, and send them again. Sending
