@@ -1,8 +1,8 @@
 //! Reliable causal broadcast over real sockets: two processes on this machine talk over UDP.
 //!
-//! The example shows the loop around an endpoint, with sockets and a clock. Watch `settle` and `wait`: they are all
+//! The example shows the loop around an endpoint, with sockets and a clock. Watch `flush` and `wait`: they are all
 //! that a program adds. Every fourth packet is dropped on purpose, and still each process delivers all messages; the
-//! program fails if one is missing. Then change `% 4` in `settle` to `% 2`, and compare the time and the numbers of
+//! program fails if one is missing. Then change `% 4` in `flush` to `% 2`, and compare the time and the numbers of
 //! packets.
 //!
 //! `cargo run --example udp_endpoint`
@@ -56,7 +56,7 @@ impl Process {
 
     /// Takes deliveries, and sends the packets that are ready. A node that is to survive a crash saves its snapshot
     /// between the two.
-    fn settle(&mut self) -> Result<(), Error> {
+    fn flush(&mut self) -> Result<(), Error> {
         while let Some(message) = self.endpoint.poll_delivery() {
             let text = String::from_utf8_lossy(message.payload()).into_owned();
             self.delivered.push((*message.dot(), text));
@@ -107,7 +107,7 @@ impl Process {
         }
         let now = self.now_ms();
         self.endpoint.handle_timeout(now);
-        self.settle()
+        self.flush()
     }
 
     /// Sends messages from time to time, until all have arrived at both and both know that. Returns whether they have.
@@ -119,7 +119,7 @@ impl Process {
                 let heard = self.delivered.len();
                 let text = format!("{} says: this is my message {said}, after {heard}", self.endpoint.node());
                 self.endpoint.broadcast(text.into_bytes())?;
-                self.settle()?;
+                self.flush()?;
             }
             self.wait(TICK)?;
             let has_all = self.delivered.len() as u64 == 2 * MESSAGES;

@@ -71,7 +71,7 @@ impl Pair {
     }
 
     /// Lets both deliver and send.
-    fn settle(&mut self) {
+    fn exchange(&mut self) {
         loop {
             let mut in_flight = Vec::new();
             for at in 0..2 {
@@ -137,14 +137,14 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
                 }
             }
         }
-        pair.settle();
+        pair.exchange();
     }
     // Forged messages may differ between members, and wait for ever, until the hostile member is removed.
     for node in &mut pair.nodes {
         assert!(node.remove(&2));
     }
     for _ in 0..1_000 {
-        pair.settle();
+        pair.exchange();
         let Some(next) = pair.nodes.iter().filter_map(Endpoint::poll_timeout).min() else { break };
         pair.pass(next.saturating_sub(pair.now));
     }

@@ -152,7 +152,7 @@ impl Machine for Site {
 
     fn handle(&mut self, event: &Event) -> Vec<Packet> {
         self.happen(event);
-        self.settle()
+        self.flush()
     }
 
     fn view(self) -> View {
@@ -184,7 +184,7 @@ impl Site {
     }
 
     /// Takes deliveries, and then sends.
-    fn settle(&mut self) -> Vec<Packet> {
+    fn flush(&mut self) -> Vec<Packet> {
         let Self { endpoint, delivered, sent } = self;
         while let Some(message) = endpoint.poll_delivery() {
             let dot = *message.dot();

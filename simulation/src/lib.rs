@@ -51,7 +51,7 @@
 //!             None => Ok(()),
 //!         }
 //!     }
-//!     fn settled(&mut self, _nodes: &[Option<Greeter>]) -> Result<(), String> { Ok(()) }
+//!     fn quiescent(&mut self, _nodes: &[Option<Greeter>]) -> Result<(), String> { Ok(()) }
 //! }
 //!
 //! let (swarm, party) = (Swarm::default(), |_: Setup| Party { greetings: 0 });
@@ -68,7 +68,7 @@
 //!    or with none. Clocks drift and jump. Each run draws the kinds and the strength of its faults ([`Swarm`]).
 //! 2. **Healing.** From one moment on, all nodes are up, clocks are right, and every packet arrives.
 //! 3. **Settling.** The run ends when the scenario says that the final state is right. It has failed if this is not so
-//!    when the time to settle is over.
+//!    when the time to become quiescent is over.
 //!
 //! A [`Schedule`] is the list of all decisions of a run. A failing run is repeated with fewer and fewer decisions: see
 //! the opening comment of `shrink`.

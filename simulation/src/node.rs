@@ -68,9 +68,9 @@ pub trait Scenario {
     ///
     /// # Errors
     ///
-    /// A description of the condition that does not hold yet. If it still does not hold when the time to settle is
+    /// A description of the condition that does not hold yet. If it still does not hold when the time to become quiescent is
     /// over, the run has failed.
-    fn settled(&mut self, nodes: &[Option<Self::Node>]) -> Result<(), String>;
+    fn quiescent(&mut self, nodes: &[Option<Self::Node>]) -> Result<(), String>;
 }
 
 /// The moment after a step of one node.

@@ -1,4 +1,4 @@
-//! One run: virtual time goes from event to event until the run has settled, has failed, or is out of time.
+//! One run: virtual time goes from event to event until the run is quiescent, has failed, or is out of time.
 //!
 //! At one moment the schedule comes first, then arrivals, then due nodes. There is no other choice, so the same
 //! schedule gives the same run everywhere.
@@ -31,8 +31,8 @@ pub struct Failure {
 pub enum FailureKind {
     /// [`Scenario::check`] returned an error.
     Violation,
-    /// [`Scenario::settled`] still returned an error when the time to settle was over.
-    Unsettled,
+    /// [`Scenario::quiescent`] still returned an error when the time to become quiescent was over.
+    NotQuiescent,
     /// A node or the scenario panicked.
     Panic,
     /// A node says repeatedly that something is due, and time does not pass.
@@ -47,7 +47,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
             FailureKind::Violation => "violation",
-            FailureKind::Unsettled => "not settled",
+            FailureKind::NotQuiescent => "not quiescent",
             FailureKind::Panic => "panic",
             FailureKind::Spinning => "spinning",
             FailureKind::Endless => "endless",
@@ -208,7 +208,7 @@ impl<'a, S: Scenario> Run<'a, S> {
             spins: 0,
             now: 0,
             heals_at,
-            over_at: heals_at.saturating_add(schedule.settles_within),
+            over_at: heals_at.saturating_add(schedule.quiesces_within),
             steps,
             tally: Tally::default(),
             trace: trace.then(Vec::new),
@@ -225,7 +225,7 @@ impl<'a, S: Scenario> Run<'a, S> {
         let mut quiet_at = None;
         while let Some(at) = self.next_at().filter(|&at| at <= self.over_at) {
             if quiet_at.is_some_and(|quiet_at| at > quiet_at) {
-                if self.settled().is_ok() {
+                if self.quiescent().is_ok() {
                     return Ok(());
                 }
                 quiet_at = None;
@@ -237,16 +237,16 @@ impl<'a, S: Scenario> Run<'a, S> {
             if self.now >= self.heals_at
                 && quiet_at.is_none()
                 && self.timeline.peek().is_none()
-                && self.settled().is_ok()
+                && self.quiescent().is_ok()
             {
                 quiet_at = Some(self.network.last_at());
             }
         }
-        self.settled().map_err(|words| self.failure(FailureKind::Unsettled, words))
+        self.quiescent().map_err(|words| self.failure(FailureKind::NotQuiescent, words))
     }
 
-    fn settled(&mut self) -> Result<(), String> {
-        self.scenario.settled(&self.nodes)
+    fn quiescent(&mut self) -> Result<(), String> {
+        self.scenario.quiescent(&self.nodes)
     }
 
     fn failure(&self, kind: FailureKind, words: String) -> Failure {

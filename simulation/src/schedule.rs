@@ -16,8 +16,8 @@ pub struct Schedule<C> {
     pub nodes: usize,
     /// The time at which all faults end: partitions, crashes and drift. From then on every packet arrives.
     pub heals_at: u64,
-    /// The time that the run may then take to settle, in milliseconds.
-    pub settles_within: u64,
+    /// The time that the run may then take to become quiescent, in milliseconds.
+    pub quiesces_within: u64,
     /// The delay of a packet without a decision, in milliseconds.
     pub least_delay: u64,
     /// The decisions, in order of time.

@@ -20,8 +20,8 @@ pub struct Swarm {
     pub commands: RangeInclusive<usize>,
     /// The time in which commands and faults happen, in milliseconds.
     pub span_ms: RangeInclusive<u64>,
-    /// The time that a run may then take to settle, in milliseconds.
-    pub settles_within_ms: u64,
+    /// The time that a run may then take to become quiescent, in milliseconds.
+    pub quiesces_within_ms: u64,
     /// The worst faults of a run.
     pub worst: Faults,
     /// The most steps of a run; a run with more has failed.
@@ -84,7 +84,7 @@ impl Default for Swarm {
             nodes: 2..=5,
             commands: 1..=20,
             span_ms: 100..=2000,
-            settles_within_ms: 60_000,
+            quiesces_within_ms: 60_000,
             worst,
             steps: 1_000_000,
         }
@@ -147,8 +147,8 @@ impl Swarm {
                 decisions.push(Decision::Clock { at, node, rate, jump });
             }
         }
-        let settles_within = self.settles_within_ms;
-        (Schedule { seed, nodes, heals_at, settles_within, least_delay: delay.least(), decisions }, conditions)
+        let quiesces_within = self.quiesces_within_ms;
+        (Schedule { seed, nodes, heals_at, quiesces_within, least_delay: delay.least(), decisions }, conditions)
     }
 
     /// Draws the commands: evenly spread or in bursts, for all nodes alike or mostly for one.

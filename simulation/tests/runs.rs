@@ -68,7 +68,7 @@ impl Node for Scribe {
 #[derive(Debug, Default)]
 struct Desk {
     last: Vec<Scribe>,
-    never_settled: bool,
+    never_quiescent: bool,
 }
 
 impl Scenario for Desk {
@@ -93,13 +93,13 @@ impl Scenario for Desk {
         if told_to_fail { Err("thirteen".to_owned()) } else { Ok(()) }
     }
 
-    fn settled(&mut self, _nodes: &[Option<Scribe>]) -> Result<(), String> {
-        if self.never_settled { Err("never".to_owned()) } else { Ok(()) }
+    fn quiescent(&mut self, _nodes: &[Option<Scribe>]) -> Result<(), String> {
+        if self.never_quiescent { Err("never".to_owned()) } else { Ok(()) }
     }
 }
 
 fn play(nodes: usize, decisions: Vec<Decision<Order>>) -> (Desk, RunResult) {
-    let schedule = Schedule { seed: 0, nodes, heals_at: 1000, settles_within: 500, least_delay: 2, decisions };
+    let schedule = Schedule { seed: 0, nodes, heals_at: 1000, quiesces_within: 500, least_delay: 2, decisions };
     let mut desk = Desk::default();
     let outcome = run(&mut desk, &schedule, 10_000, true);
     (desk, outcome)
@@ -193,17 +193,17 @@ fn every_way_to_fail_is_told_apart() {
         seed: 0,
         nodes: 2,
         heals_at: 10,
-        settles_within: 100,
+        quiesces_within: 100,
         least_delay: 2,
         decisions,
     };
-    let mut desk = Desk { never_settled: true, ..Desk::default() };
+    let mut desk = Desk { never_quiescent: true, ..Desk::default() };
     let quiet = run(&mut desk, &schedule(vec![]), 1000, false);
-    assert_eq!((quiet.tally.ended_at, kind(quiet)), (10, FailureKind::Unsettled));
-    let mut desk = Desk { never_settled: true, ..Desk::default() };
+    assert_eq!((quiet.tally.ended_at, kind(quiet)), (10, FailureKind::NotQuiescent));
+    let mut desk = Desk { never_quiescent: true, ..Desk::default() };
     let busy = run(&mut desk, &schedule(vec![order(5, 0, Order::Chatter)]), 1000, false);
-    assert_eq!((busy.tally.ended_at, kind(busy)), (109, FailureKind::Unsettled));
-    let mut desk = Desk { never_settled: true, ..Desk::default() };
+    assert_eq!((busy.tally.ended_at, kind(busy)), (109, FailureKind::NotQuiescent));
+    let mut desk = Desk { never_quiescent: true, ..Desk::default() };
     let endless = run(&mut desk, &schedule(vec![order(5, 0, Order::Chatter)]), 50, false);
     assert_eq!(kind(endless), FailureKind::Endless);
 }
@@ -246,7 +246,7 @@ fn runs_of_a_swarm_differ_in_kind() {
 fn threads_find_the_same_seed() {
     let make = |setup: happens_before_simulation::Setup| {
         assert!(setup.seed != 40 && setup.seed < 60);
-        Desk { never_settled: setup.seed == 50, ..Desk::default() }
+        Desk { never_quiescent: setup.seed == 50, ..Desk::default() }
     };
     let swarm = Swarm { commands: 0..=0, nodes: 1..=2, ..Swarm::default() };
     for threads in 1..=4 {

@@ -410,7 +410,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
         if faults && self.chance(conduct.abandon) {
             if let Some(abandoned) = self.publishers[index].machine.abandon() {
                 self.seen.given_up += 1;
-                self.settled(index, matches!(abandoned, Abandoned::NotStored { .. }));
+                self.note_outcome(index, matches!(abandoned, Abandoned::NotStored { .. }));
             }
             self.publishers[index].awaiting = false;
         }
@@ -479,7 +479,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
     }
 
     /// Ends the outstanding entry of a publisher; `not_stored` if it is known not to be stored.
-    fn settled(&mut self, index: usize, not_stored: bool) {
+    fn note_outcome(&mut self, index: usize, not_stored: bool) {
         let publisher = &mut self.publishers[index];
         publisher.saved = None;
         for number in publisher.outstanding.drain(..) {
@@ -653,7 +653,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
                     self.acknowledged.insert((node, number), self.event);
                     self.seen.acknowledged += 1;
                 }
-                self.settled(index, false);
+                self.note_outcome(index, false);
             }
             Err(error) => {
                 let not_stored = match error.kind {
@@ -666,7 +666,7 @@ impl<C: FnMut(u64) -> u64> World<C> {
                 };
                 self.seen.outcome_trimmed += u64::from(!not_stored);
                 self.seen.jumps += u64::from(matches!(error.kind, PublishErrorKind::Jump { .. }));
-                self.settled(index, not_stored);
+                self.note_outcome(index, not_stored);
             }
         }
         Ok(())

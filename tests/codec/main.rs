@@ -829,7 +829,7 @@ fn golden<I: AnyId + GoldenId>(kind: &str, text: &str, bytes: &[u8]) {
                 buffer.close(&golden_id(node), last.parse().unwrap()).unwrap();
             }
             let (node, counter) = split(part(), ":");
-            let outbox = CausalSender::resume(golden_id::<I>(node), counter.parse().unwrap(), vector(part()));
+            let sender = CausalSender::resume(golden_id::<I>(node), counter.parse().unwrap(), vector(part()));
             for message in list(part()) {
                 let (own, rest) = split(message, "<");
                 let (dependencies, payload) = split(rest, "=");
@@ -838,11 +838,11 @@ fn golden<I: AnyId + GoldenId>(kind: &str, text: &str, bytes: &[u8]) {
                 buffer.accept(message).unwrap();
             }
             let mut written = Vec::new();
-            encode_snapshot(&buffer, &outbox, &mut written);
+            encode_snapshot(&buffer, &sender, &mut written);
             assert_eq!(written, bytes, "{text}");
-            let (again, outbox) = snapshot::<I>(bytes).unwrap();
+            let (again, sender) = snapshot::<I>(bytes).unwrap();
             let mut written = Vec::new();
-            encode_snapshot(&again, &outbox, &mut written);
+            encode_snapshot(&again, &sender, &mut written);
             assert_eq!(written, bytes);
         }
         _ => golden_small::<I>(kind, text, bytes),

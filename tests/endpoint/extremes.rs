@@ -200,7 +200,7 @@ fn two_joins_and_a_leave_at_once() {
         for node in 0..4 {
             network.endpoint(node).admit(4).unwrap();
             network.endpoint(node).admit(5).unwrap();
-            network.settle(node, false);
+            network.flush(node, false);
         }
         network.join(4, 3);
         network.run_until(network.now_ms + network.random.0 % 100, 0);
@@ -209,14 +209,14 @@ fn two_joins_and_a_leave_at_once() {
         for node in [0, 2, 3] {
             network.broadcast(node, 7);
             network.endpoint(node).remove(&1);
-            network.settle(node, false);
+            network.flush(node, false);
             network.run_until(network.now_ms + 50, 0);
         }
         network.join(5, 2);
         network.broadcast(5, 3);
         network.run_until(network.now_ms + 30, 10);
         network.endpoint(4).remove(&1);
-        network.settle(4, false);
+        network.flush(4, false);
         network.heal();
         // All remaining members have the same messages, and all messages of each other.
         let delivered = network.endpoint(0).delivered();

@@ -62,7 +62,7 @@ impl Group {
     }
 
     /// Lets a node deliver and send, and checks its promises. Returns the number of packets that it has sent.
-    fn settle(&mut self, at: usize) -> usize {
+    fn flush(&mut self, at: usize) -> usize {
         let node = &mut self.nodes[at];
         assert_eq!(node.internal_validate(), Ok(()));
         while let Some(message) = node.poll_delivery() {
@@ -110,7 +110,7 @@ impl Group {
             }
             Err(error) => assert_eq!((error.payload, error.kind), (payload, BroadcastErrorKind::WindowFull)),
         }
-        self.settle(at);
+        self.flush(at);
     }
 
     /// Hands a packet to its receiver, with a check of authorship. Returns the number of packets that the receiver
@@ -135,7 +135,7 @@ impl Group {
                 self.refused += 1;
             }
         }
-        self.settle(at)
+        self.flush(at)
     }
 
     /// Lets time pass, and honest packets arrive or get lost.
@@ -144,7 +144,7 @@ impl Group {
             self.now += 1;
             for at in 0..HONEST {
                 self.nodes[at].handle_timeout(self.now);
-                self.settle(at);
+                self.flush(at);
             }
             for _ in 0..self.links.len() {
                 let (from, to, packet) = self.links.pop_front().unwrap();

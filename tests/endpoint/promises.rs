@@ -31,7 +31,7 @@ fn a_silent_member_fills_the_window_and_a_removal_empties_it() {
         assert!(network.endpoint(node).remove(&2));
         assert!(!network.endpoint(node).remove(&2));
         assert!(!network.endpoint(node).remove(&node), "a node does not remove itself");
-        network.settle(node, false);
+        network.flush(node, false);
         assert_eq!(network.endpoint(node).log_len(), 0);
     }
     assert!(network.broadcast(0, 3));
@@ -119,7 +119,7 @@ fn one_that_joins_starts_from_a_snapshot_or_from_the_beginning() {
         }
         network.add(endpoint);
         for node in [0, 1] {
-            network.settle(node, false);
+            network.flush(node, false);
         }
         network.broadcast(2, 9);
         network.broadcast(1, 9);
@@ -136,10 +136,10 @@ fn one_that_comes_too_late_is_told_so() {
     network.heal();
     for node in [0, 1] {
         network.endpoint(node).admit(2).unwrap();
-        network.settle(node, false);
+        network.flush(node, false);
     }
     network.add(Endpoint::new(2, [0, 1, 2], CONFIG).unwrap());
-    network.settle(2, false);
+    network.flush(2, false);
     network.run_until(60_000, 0);
     assert!(network.endpoint(2).lost().eq([DotRange::new(0, 1..=1).unwrap()]));
     assert_eq!(network.endpoint(2).delivered().len(), 0);
@@ -155,7 +155,7 @@ fn what_a_node_that_is_gone_has_sent_to_one_reaches_all() {
     network.sites[0].is_down = true;
     for node in [1, 2, 3] {
         network.endpoint(node).remove(&0);
-        network.settle(node, false);
+        network.flush(node, false);
     }
     network.heal();
     assert_eq!(network.endpoint(3).delivered().get(&0), 1);
@@ -172,7 +172,7 @@ fn a_member_that_others_admit_later_is_understood_then() {
     assert_eq!(network.endpoint(0).delivered().get(&2), 1);
     assert_eq!(network.endpoint(1).delivered().get(&2), 0);
     network.endpoint(1).admit(2).unwrap();
-    network.settle(1, false);
+    network.flush(1, false);
     network.heal();
     network.run.complete().unwrap();
 }
@@ -307,7 +307,7 @@ fn one_that_was_removed_comes_back_under_a_new_id_alone() {
         assert_eq!(network.endpoint(node).admit(1).unwrap_err().kind, GroupErrorKind::IdUsed);
         assert_eq!(network.endpoint(node).snapshot(), before);
         assert_eq!(network.endpoint(node).admit(3), Ok(()));
-        network.settle(node, false);
+        network.flush(node, false);
     }
     let snapshot = network.endpoint(2).snapshot();
     let mut back = Endpoint::<u8>::resume(&snapshot, CONFIG).unwrap();
@@ -402,14 +402,14 @@ fn joins_without(lost: u64) -> Option<u64> {
     network.broadcast(2, 3);
     for node in [0, 1, 2] {
         network.endpoint(node).admit(3).unwrap();
-        network.settle(node, false);
+        network.flush(node, false);
     }
     let snapshot = network.endpoint(0).snapshot();
     network.add(Endpoint::join(3, &snapshot, CONFIG).unwrap());
     for author in [0, 1, 2] {
         network.run.delivered(3, &dot(author, 1)).unwrap();
     }
-    network.settle(3, false);
+    network.flush(3, false);
     network.broadcast(3, 3);
     network.heal();
     network.run.complete().unwrap();

@@ -133,7 +133,7 @@ impl Network {
             assert!(left.len() < before, "what is in a snapshot is causally closed");
         }
         self.add(endpoint);
-        self.settle(node, false);
+        self.flush(node, false);
     }
 
     pub(crate) fn endpoint(&mut self, node: Node) -> &mut Endpoint<Node> {
@@ -141,7 +141,7 @@ impl Network {
     }
 
     /// Takes deliveries, then saves, then sends. With `crash`, the node crashes before it has saved.
-    pub(crate) fn settle(&mut self, node: Node, crash: bool) {
+    pub(crate) fn flush(&mut self, node: Node, crash: bool) {
         let site = &mut self.sites[usize::from(node)];
         while let Some(message) = site.endpoint.poll_delivery() {
             let bytes = message.payload();
@@ -206,7 +206,7 @@ impl Network {
                 false
             }
         };
-        self.settle(node, crash);
+        self.flush(node, crash);
         done
     }
 
@@ -244,7 +244,7 @@ impl Network {
                 let refused = received.err().map(|error| error.kind);
                 assert!(matches!(refused, None | Some(PacketErrorKind::NotAMember)), "{refused:?}");
                 let crash = self.random.below(1_000) < crash;
-                self.settle(flight.to, crash);
+                self.flush(flight.to, crash);
             }
             for node in 0..self.sites.len() {
                 let node = node as Node;
@@ -253,7 +253,7 @@ impl Network {
                 if !site.is_down && site.endpoint.poll_timeout().is_some_and(|due| due <= told) {
                     site.endpoint.handle_timeout(told);
                     let crash = self.random.below(1_000) < crash;
-                    self.settle(node, crash);
+                    self.flush(node, crash);
                 }
             }
         }

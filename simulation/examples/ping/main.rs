@@ -116,7 +116,7 @@ impl Scenario for Pings {
         }
     }
 
-    fn settled(&mut self, nodes: &[Option<Pinger>]) -> Result<(), String> {
+    fn quiescent(&mut self, nodes: &[Option<Pinger>]) -> Result<(), String> {
         match nodes.iter().flatten().find(|node| node.acknowledged < node.asked) {
             Some(node) => Err(format!("{} of {} pings are acknowledged", node.acknowledged, node.asked)),
             None => Ok(()),

@@ -262,7 +262,7 @@ impl Scenario for Buffers {
         check_questions(&replica.buffer)
     }
 
-    fn settled(&mut self, _nodes: &[Option<Replica>]) -> Result<(), String> {
+    fn quiescent(&mut self, _nodes: &[Option<Replica>]) -> Result<(), String> {
         self.judge.complete()
     }
 }

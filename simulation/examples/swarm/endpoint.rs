@@ -394,7 +394,7 @@ impl Scenario for Endpoints {
         Ok(())
     }
 
-    fn settled(&mut self, nodes: &[Option<Member>]) -> Result<(), String> {
+    fn quiescent(&mut self, nodes: &[Option<Member>]) -> Result<(), String> {
         if nodes.iter().flatten().all(|node| matches!(node.life, Life::Joining(_))) {
             return Ok(()); // all have lost their state, so the group is gone
         }

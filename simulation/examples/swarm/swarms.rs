@@ -22,7 +22,7 @@ pub(crate) fn buffer() -> Swarm {
         commands: 1..=200,
         span_ms: 50..=3000,
         // Slow: answers may hold one message each, and questions may be 1.6 s apart.
-        settles_within_ms: 600_000,
+        quiesces_within_ms: 600_000,
         worst,
         ..Swarm::default()
     }
