@@ -48,7 +48,7 @@ use super::timer::Stopwatch;
 ///
 /// | effect | noticed by |
 /// |---|---|
-/// | the node uses numbers twice, and nodes hold different messages under one dot | nodes that have delivered the first message: nothing, they drop the second as a duplicate; nodes that hold the first: [`equivocation`](crate::endpoint::Received::equivocation); the node itself: [`NeverSent`](crate::endpoint::PacketErrorKind::NeverSent), if it hears of its earlier messages before it has sent as many again |
+/// | the node uses numbers twice, and nodes hold different messages under one dot | nodes that have delivered the first message: not noticed, since they drop the second as a duplicate; nodes that hold the first: [`equivocation`](crate::endpoint::Received::equivocation); the node itself: [`NeverSent`](crate::endpoint::PacketErrorKind::NeverSent), if it hears of its earlier messages before it has sent as many again |
 /// | the node lacks messages that it has acknowledged and others have forgotten | the node itself: [`lost`](Self::lost), once it hears of later messages |
 ///
 /// Neither snapshots nor packets have a checksum. Storage and transport must notice damage, as files with checksums,

@@ -8,8 +8,8 @@ use happens_before::broadcast::{EpochRequest, LogKind, NewEpoch};
 use super::{AsyncAppendLog, AsyncCounter, AsyncSlotLog};
 
 /// Begins a new epoch over a counter and slots, like
-/// [`broadcast::blocking::begin_epoch`](happens_before::broadcast::blocking::begin_epoch). See there when to call it,
-/// and which epoch to choose.
+/// [`broadcast::blocking::begin_epoch`](happens_before::broadcast::blocking::begin_epoch). That page says when to call
+/// it, and which epoch to choose.
 ///
 /// # Errors
 ///

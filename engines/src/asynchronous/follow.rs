@@ -38,8 +38,8 @@ where
 }
 
 /// Follows the log until `goal` returns a value, like
-/// [`broadcast::blocking::follow_until`](happens_before::broadcast::blocking::follow_until). See there when the goal is
-/// called; for `wait` [see the module](super).
+/// [`broadcast::blocking::follow_until`](happens_before::broadcast::blocking::follow_until). That page says when the
+/// goal is called; [the module](super) describes `wait`.
 ///
 /// # Errors
 ///
@@ -78,7 +78,7 @@ where
     drive_appends(Follower::until(reader, goal), log, wait).await
 }
 
-/// Waits for the next message. For `wait` [see the module](super).
+/// Waits for the next message. [The module](super) describes `wait`.
 ///
 /// # Errors
 ///
@@ -119,7 +119,8 @@ where
 }
 
 /// Applies commands up to the one that was published, and returns its outcome, like
-/// [`replicated::blocking::outcome`](happens_before_replicated::blocking::outcome). For `wait` [see the module](super).
+/// [`replicated::blocking::outcome`](happens_before_replicated::blocking::outcome). [The module](super) describes
+/// `wait`.
 ///
 /// # Errors
 ///
@@ -161,7 +162,7 @@ where
 }
 
 /// Asks the counter for its current number, and applies everything up to it: a read by position, like
-/// [`replicated::blocking::sync`](happens_before_replicated::blocking::sync). For `wait` [see the module](super).
+/// [`replicated::blocking::sync`](happens_before_replicated::blocking::sync). [The module](super) describes `wait`.
 ///
 /// # Errors
 ///

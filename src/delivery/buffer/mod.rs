@@ -44,7 +44,7 @@ pub use snapshot::{decode_snapshot, encode_snapshot};
 
 /// A buffer that holds messages back until all their causes are delivered, then releases them.
 ///
-/// Pass every message that arrives to [`accept`](Self::accept), in any order, also repeatedly. Then call
+/// Pass every message that arrives to [`accept`](Self::accept), in any order and any number of times. Then call
 /// [`pop`](Self::pop) until it returns `None`: it returns the messages that can be delivered. The node's own messages
 /// go the same way.
 ///
