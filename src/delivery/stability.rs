@@ -193,8 +193,8 @@ impl<I: NodeId> Stability<I> {
     }
 
     /// Returns what is causally stable at a node that has delivered `delivered`: every event delivered there from now
-    /// on follows it. Deletion marks at or below it may go, and so may metadata that only tells which events are
-    /// concurrent (Baquero et al.).
+    /// on follows it. Deletion marks at or below it may be dropped, and so may metadata that only tells which events
+    /// are concurrent (Baquero et al.).
     ///
     /// The vector grows only with calls, and always lags at least one call. Call it after every delivery, or from time
     /// to time. O(m), and O(n m) for calls that find it grown. After a restart it starts empty.

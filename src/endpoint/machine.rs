@@ -198,10 +198,10 @@ impl<I: DecodeId> Endpoint<I> {
         self.buffer.len()
     }
 
-    /// Returns the ranges of messages that this node lacks, that members had, and that no member can send any more.
-    /// There are none in a group that works. If there are any, this node came too late or back from an old snapshot,
-    /// and must [`join`](Self::join) from a newer one. A member that lies can claim to have had, and to have forgotten,
-    /// messages that were never sent. O(n²).
+    /// Returns the ranges of lost messages: this node lacks them, members had them, and no member can send them any
+    /// more. There are none in a group that works. If there are any, this node came too late, or came back from an old
+    /// snapshot. It must [`join`](Self::join) from a newer one. A member that lies can claim to have had, and to have
+    /// forgotten, messages that were never sent. O(n²).
     pub fn lost(&self) -> impl Iterator<Item = DotRange<I>> {
         self.authors.iter().filter_map(|(node, author)| {
             let last = author.log.last();

@@ -281,8 +281,8 @@ impl Blocks {
     /// Takes `k` numbers from `counter` if [`is_low`](Self::is_low), otherwise does nothing. Returns whether it took
     /// them.
     ///
-    /// It then asks the counter for its current number as well, which makes two requests a block. So the first block
-    /// exposes a counter that ignores `k`, *unless others take numbers at that moment*: on a busy counter they move it
+    /// Then it asks the counter for its current number too, so a block takes two requests. The first block exposes a
+    /// counter that ignores `k`, *unless others take numbers at that moment*. On a busy counter, they move the number
     /// past the block's end, and the block is trusted.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use super::{AsyncAppendLog, AsyncCounter, AsyncSlotLog};
 ///
 /// # Errors
 ///
-/// As there. If the future is dropped, the epoch may have begun: begin a higher one.
+/// Those of that function. If the future is dropped, the epoch may have begun: begin a higher one.
 pub async fn begin_epoch<I, P, C, L>(log: &L, counter: &C, epoch: u64) -> Begun<C::Error, L::Error>
 where
     C: AsyncCounter,

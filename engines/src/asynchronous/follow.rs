@@ -14,8 +14,8 @@ use super::{AsyncCounter, AsyncLog, AsyncSlotLog};
 ///
 /// # Errors
 ///
-/// As there; the reader goes on when this is called again. If the future is dropped, it goes on after the time-out of an
-/// answer ([`write_timeout_ms`](happens_before::broadcast::SubscriberConfig::write_timeout_ms)).
+/// Those of that function; the reader goes on when this is called again. If the future is dropped, it goes on after the
+/// time-out of an answer ([`write_timeout_ms`](happens_before::broadcast::SubscriberConfig::write_timeout_ms)).
 pub async fn follow<F, L>(reader: &mut F, log: &L, now_ms: u64) -> Followed<F, (), L::Error>
 where
     F: Follow,
@@ -43,7 +43,7 @@ where
 ///
 /// # Errors
 ///
-/// As there, except `GivenUp`: to give up, drop the future. The reader goes on when this is called again.
+/// Those of that function, except `GivenUp`: to give up, drop the future. The reader goes on when this is called again.
 pub async fn follow_until<F, L, W, T, R>(
     reader: &mut F,
     log: &L,
@@ -124,8 +124,8 @@ where
 ///
 /// # Errors
 ///
-/// As there. The command is applied and its outcome returned without waiting in between, so a dropped future has
-/// applied only earlier commands.
+/// Those of that function. The command is applied and its outcome returned without waiting in between, so a dropped
+/// future has applied only earlier commands.
 pub async fn outcome<I, M, L, W>(
     replica: &mut Replica<I, M>,
     published: &Published<I>,
@@ -166,7 +166,7 @@ where
 ///
 /// # Errors
 ///
-/// As there. The replica keeps what is applied.
+/// Those of that function. The replica keeps what is applied.
 pub async fn sync<I, M, C, L, W>(
     replica: &mut Replica<I, M>,
     counter: &C,

@@ -350,7 +350,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         Ok(wait)
     }
 
-    /// Delivers the next message all of whose causes are delivered; `None` if there is none now.
+    /// Delivers the next message whose causes are all delivered; `None` if there is none now.
     ///
     /// Messages come in the order in which they became deliverable. Those that were deliverable on arrival come in the
     /// order of arrival. The same calls give the same order everywhere, and a call that returns an error does not

@@ -167,7 +167,7 @@ impl Interleaved {
         Ok(number)
     }
 
-    /// Takes the next `n` numbers out of the class, as a class with a separate end. O(1).
+    /// Takes the next `n` numbers out of the class, and returns them as a separate class. O(1).
     ///
     /// With a step of 1 they are consecutive, otherwise `step` apart.
     ///
