@@ -62,7 +62,7 @@
 //! | subscribers fill faster than a publisher writes | the wait is longer than a write may take, and grows with every fill; after too many attempts the message is returned in an error ([`FilledAway`](PublishErrorKind::FilledAway)) |
 //! | a subscriber fills slots whose numbers no publisher has taken yet | a fill goes only below an occupied slot, or not above [the counter](Subscriber::observe_current) |
 //! | ten publishers die at once | only the first hole of a range is waited for |
-//! | the counter goes back | a publisher that knows a higher occupied slot takes all numbers up to it at once ([`handle_numbers`](Publisher::handle_numbers)); this does not count as a lost slot |
+//! | the counter goes back | a publisher that knows a higher occupied slot takes all numbers up to it, and the next one, in one request ([`handle_numbers`](Publisher::handle_numbers)); this does not count as a lost slot |
 //! | the counter leaps | it leaves holes; publishers and subscribers accept them up to a limit, then return an error |
 //! | the counter is lost | begin a [new epoch](NewEpoch): no entry of an earlier epoch is stored any more; the new counter starts above the tail, and slot numbers continue; late numbers of the old counter are discarded ([`NumberRequest`]) |
 //! | the log is restored from a backup | begin a new epoch before anything is written; subscribers that were ahead report that it was [rolled back](SubscribeError::RolledBack), and no token is granted twice |
