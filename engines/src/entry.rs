@@ -19,8 +19,8 @@
 //!
 //! # Place
 //!
-//! The place identifies where an entry is stored, for example by the name of its log. It is not stored itself, but part
-//! of the checksum, so an entry cannot be read at a place where it was not written.
+//! The place identifies where an entry is stored, for example by the name of its log. It is not stored itself. But it
+//! is part of the checksum, so an entry cannot be read at a place where it was not written.
 //!
 //! # Damage and later versions
 //!
@@ -114,7 +114,7 @@ pub fn seal(place: &[u8], rest: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 ///
-/// The reason why the slot cannot be read, which the log answers as its content.
+/// The reason why the slot cannot be read. The log returns it as the content of the slot.
 pub fn decode<I: DecodeId, P: From<Vec<u8>>>(place: &[u8], bytes: &[u8]) -> Result<Entry<I, P>, Unreadable> {
     parse(place, bytes).map_err(|fault| match fault {
         Fault::LaterVersion => Unreadable::LaterVersion,

@@ -5,8 +5,8 @@
 //! Two users want the name `alice`, at two nodes, at the same time. Lamport timestamps give the two claims a total
 //! order, and every node that knows both agrees on the winner. But a node that has just received a claim must answer
 //! its user *now*, and cannot know whether a claim with a lower timestamp is still under way. To be sure, it would have
-//! to ask every other node, and a single one that does not answer would stop all. Order is not enough: a node must know
-//! when the order is **final**.
+//! to ask every other node, and a single one that does not answer would stop them all. An order is not enough: a node
+//! must know when the order is **final**.
 //!
 //! A log that all nodes append to, and read in the same order, is final; see [`happens_before::broadcast`]. This crate
 //! applies the messages of such a log to a state machine.
@@ -17,7 +17,7 @@
 //! |---|---|
 //! | one value that all nodes write, or replace if it is the expected one | [`register::Register`] |
 //! | at most one owner for each name | [`claims::Claims`] |
-//! | at most one holder of a lock, and a token for a [`Fence`](happens_before::broadcast::Fence) that keeps the last one out | [`lock::Lock`] |
+//! | at most one holder of a lock, and a token for a [`Fence`](happens_before::broadcast::Fence) that keeps the previous holder out | [`lock::Lock`] |
 //! | a state of my own, the same at every node | [`StateMachine`] |
 //! | a copy of any of these at my node | [`Replica`] |
 //! | the outcome of my command, or a linearizable read | [`blocking::outcome`], [`blocking::sync`]; for asynchronous engines, `happens-before-engines` |
@@ -65,7 +65,7 @@
 //! 2. A [`Replica`] applies each command once, in the order of the log, to a deterministic [`StateMachine`]. So all
 //!    replicas go through the same states.
 //! 3. The sender of a command learns its outcome when its **own** replica applies it ([`Replica::poll_outcome`]). Only
-//!    then it acknowledges the command: everything below that in the log is final.
+//!    then does it acknowledge the command: everything below it in the log is final.
 //! 4. A read that must see everything acknowledged before it waits until its replica has applied enough:
 //!
 //! | read | waits for | costs | linearizable |

@@ -187,8 +187,8 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
     }
 
     /// Applies the commands that are here, up to the published one, and returns its outcome; `None` if it is not here
-    /// yet. The outcome of a marker is the end of a read: the state contains every command that was acknowledged before
-    /// the marker was published.
+    /// yet. The outcome of a marker completes a read: the state contains every command that was acknowledged before the
+    /// marker was published.
     ///
     /// For a batch it is the outcome of the first command; the others are applied next, with the numbers that follow.
     /// The outcomes of other commands on the way are not reported, so call it for the node's own commands in their
@@ -252,7 +252,7 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub fn handle_entry(
         &mut self,
         slot: u64,

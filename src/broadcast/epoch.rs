@@ -39,8 +39,8 @@ const ATTEMPTS: u32 = 16;
 ///
 /// # Use
 ///
-/// Carry out what [`poll_request`](Self::poll_request) returns and hand in the answers, until one of them returns
-/// [`EpochBegun`]. If an answer is lost, poll again: it is the same request.
+/// Carry out what [`poll_request`](Self::poll_request) returns and hand in the answers, until the call that takes an
+/// answer returns [`EpochBegun`]. If an answer is lost, poll again: it is the same request.
 /// [`blocking::begin_epoch`](super::blocking::begin_epoch) has the loop.
 ///
 /// # Examples

@@ -69,7 +69,7 @@ impl fmt::Display for FencingToken {
 /// # Guarantees
 ///
 /// Once a token was seen, no write with a lower one is admitted. The converse does not hold: a holder whose write is
-/// admitted may have lost its lock, and the fence has only not seen a later token yet.
+/// admitted may have lost its lock, if the fence has not seen the later token yet.
 ///
 /// # State that must survive a restart
 ///
@@ -128,7 +128,7 @@ impl Fence {
     ///
     /// # Errors
     ///
-    /// [`StaleToken`]; the fence is unchanged. Do not write: the lock was granted to another since.
+    /// [`StaleToken`]; the fence is unchanged. Do not write: the lock was granted to another holder since then.
     pub fn admit(&mut self, token: FencingToken) -> Result<(), StaleToken> {
         self.raise(token)
     }

@@ -115,7 +115,7 @@ pub trait Follow {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     fn poll_output(&mut self) -> Result<Option<Self::Output>, Self::Error>;
 
     /// Returns the slot to deliver next, like [`Subscriber::next`].
@@ -134,7 +134,7 @@ pub trait Follow {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     fn handle_read(
         &mut self,
         now_ms: u64,
@@ -147,7 +147,7 @@ pub trait Follow {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     fn handle_fill(
         &mut self,
         now_ms: u64,

@@ -57,12 +57,12 @@
 //! | fault | rule |
 //! |---|---|
 //! | the answer to a write is lost | write the same entry to the same slot again; a slot occupied by this entry is success ([`handle_write`](Publisher::handle_write)) |
-//! | the slot is read as empty, and the delayed write lands later | a read settles nothing; the publisher takes a new number only if the slot is occupied by another entry, sealed, or trimmed at the first try |
+//! | the slot is read as empty, and the delayed write lands later | a read settles nothing; the publisher takes a new number only if its write is refused: another entry has the slot, the epoch is over, or the slot was trimmed before the first try |
 //! | a message is written twice all the same | it keeps its id (node, n), and is delivered only if n is above the highest number delivered of its node ([`Snapshot::delivered`]) |
 //! | subscribers fill faster than a publisher writes | the wait is longer than a write may take, and grows with every fill; after too many attempts the message is returned in an error ([`FilledAway`](PublishErrorKind::FilledAway)) |
 //! | a subscriber fills slots whose numbers no publisher has taken yet | a fill goes only below an occupied slot, or not above [the counter](Subscriber::observe_current) |
 //! | ten publishers die at once | only the first hole of a range is waited for |
-//! | the counter goes back | a publisher that knows a higher occupied slot takes the difference at once ([`handle_numbers`](Publisher::handle_numbers)); this does not count as a lost slot |
+//! | the counter goes back | a publisher that knows a higher occupied slot takes all numbers up to it, and the next one, in one request ([`handle_numbers`](Publisher::handle_numbers)); this does not count as a lost slot |
 //! | the counter leaps | it leaves holes; publishers and subscribers accept them up to a limit, then return an error |
 //! | the counter is lost | begin a [new epoch](NewEpoch): no entry of an earlier epoch is stored any more; the new counter starts above the tail, and slot numbers continue; late numbers of the old counter are discarded ([`NumberRequest`]) |
 //! | the log is restored from a backup | begin a new epoch before anything is written; subscribers that were ahead report that it was [rolled back](SubscribeError::RolledBack), and no token is granted twice |
@@ -71,7 +71,7 @@
 //! | each restart takes a new id | a [retirement](Publisher::publish_retirement) removes old ids from every table |
 //! | a subscriber lags, or joins late | its window is bounded in slots and in bytes, and the rest is read later; a [`Snapshot`] holds the place and the table of ids; a trimmed log names its first slot |
 //! | a slot cannot be read | subscribers deliver the slots below it and stop there, until it is restored, or a [`Skip`](Content::Skip) asks all of them to pass it; those that have delivered the slot [stop at the `Skip`](SubscribeError::NotSkipped) |
-//! | the log does not write once after all | two contents of one slot are fatal, with [both as proof](SubscribeError::Conflict) |
+//! | the log breaks its promise to write once | two contents of one slot are fatal, with [both as proof](SubscribeError::Conflict) |
 //! | the log's answer makes no sense | the answer is [refused](SubscribeError::InvalidAnswer), and the log is asked again after a pause; no driver repeats for ever |
 //! | a clock is set back | waits count the time that passes, and go on from there |
 //!
@@ -85,8 +85,8 @@
 //! All subscribers deliver the same messages, in the same order, at the same [`Position`]s. Every acknowledged message
 //! is delivered. The messages of one node are delivered in its order, none of them twice. If the counter is
 //! linearizable, a message published after another was acknowledged is ordered after it. If it is not, only this last
-//! guarantee is lost: such a message may take a hole below an acknowledged one, as long as no subscriber has delivered
-//! that one.
+//! guarantee is lost: such a message may land in a hole below an acknowledged message that no subscriber has delivered
+//! yet.
 //!
 //! The converse does not hold: a message that was *not* acknowledged may be delivered all the same, until it is known
 //! to be [not stored](Abandoned::NotStored).

@@ -246,7 +246,7 @@ impl<'a> Reader<'a> {
         self.limit
     }
 
-    /// Returns the number of entries left of the [`limit`](Self::limit).
+    /// Returns the number of entries that the reader still accepts, out of its [`limit`](Self::limit).
     pub const fn entries_left(&self) -> usize {
         self.entries
     }

@@ -55,7 +55,7 @@ pub trait DecodeId: EncodeId {
 
 /// A form of ids in the format: `u64`, `u128`, `[u8; N]` or, with `alloc`, `Vec<u8>`.
 ///
-/// Numbers are written as their distance from the id before, so they get shorter the more there are. The trait is
+/// Numbers are written as distances from the id before: the more ids there are, the shorter each one is. The trait is
 /// sealed, since the forms are part of the format.
 pub trait Form: Clone + sealed::Sealed {
     /// The type in which the form is passed for writing.

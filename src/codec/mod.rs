@@ -2,16 +2,16 @@
 //!
 //! # The problem
 //!
-//! Every message carries a clock, so each of its bytes is paid for again and again. The bytes also come from outside,
-//! where three things go wrong. Two encodings of one value break hashes, signatures and deduplication. A length that is
-//! believed before the bytes have arrived fills the memory. An unsorted entry, or one with counter 0, makes comparisons
-//! contradict each other.
+//! Every message carries a clock, so a byte more in the clock is a byte more in every message. The bytes also come from
+//! outside, where three things go wrong. Two encodings of one value break hashes, signatures and deduplication. A
+//! length that is believed before the bytes have arrived fills the memory. An unsorted entry, or one with counter 0,
+//! makes comparisons contradict each other.
 //!
 //! # Use
 //!
 //! - [`encode`] and [`decode`] are for whole values.
 //! - [`Encode`] and [`Decode`], with a [`Writer`] and a [`Reader`], are for values inside a packet.
-//! - [`encode_delta`] is for a vector if the receiver has an older one.
+//! - [`encode_delta`] is for a vector, sent to a receiver that has an older state of it.
 //!
 //! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`HybridTimestamp`], [`VersionVector`] and
 //! [`CausalContext`](crate::CausalContext) have a form. [`delivery`](crate::delivery) adds those of a message's header

@@ -16,9 +16,9 @@ use crate::atomic::{AtomicU64, Ordering};
 ///
 /// # State that must survive a restart
 ///
-/// A bound of all numbers that left the process. Save it *before* a number leaves, never replace it by a lower one, and
-/// pass it to [`resume`](Self::resume). With threads, saving the last number is not enough: the thread that took 7 may
-/// save before the one that took 6, and the 6 must not replace it.
+/// An upper bound of all numbers that left the process. Save it *before* a number leaves, never replace it by a lower
+/// one, and pass it to [`resume`](Self::resume). With threads, saving the last number is not enough: the thread that
+/// took 7 may save before the one that took 6, and the 6 must not replace it.
 ///
 /// [`ReserveAhead::observe`](crate::sequence::ReserveAhead::observe), called under a lock before the use of each
 /// number, does this with one write every few thousand numbers. After a restart, resume at its

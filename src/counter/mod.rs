@@ -8,7 +8,7 @@
 //!
 //! # The algorithm
 //!
-//! All share one counter, and taking a number is one indivisible step:
+//! All nodes share one counter, and taking a number is one indivisible step:
 //! [`increment_and_get`](Counter::increment_and_get). Within a process the counter is [`AtomicCounter`]. Between nodes,
 //! taking a number is a request to the node that keeps the counter. [`Coalescing`] turns the requests of many callers
 //! into one, with the same guarantee. A block fetched ahead of its callers loses the guarantee, as the run above shows:

@@ -93,7 +93,7 @@ pub enum AcceptErrorKind<I> {
         /// [`BufferLimits::dependencies`](crate::delivery::BufferLimits::dependencies).
         limit: usize,
     },
-    /// The message has to wait, and came from one source more than the limit.
+    /// The message has to wait, and its source would be one more than the limit.
     /// [Remove](crate::CausalBuffer::remove_source) a source that is gone, or have fewer neighbours.
     TooManySources {
         /// [`BufferLimits::sources`](crate::delivery::BufferLimits::sources).
@@ -107,7 +107,7 @@ pub enum AcceptErrorKind<I> {
         /// [`BufferLimits::messages`](crate::delivery::BufferLimits::messages).
         limit: usize,
     },
-    /// Like [`BufferFull`](Self::BufferFull), but the bytes have no room.
+    /// Like [`BufferFull`](Self::BufferFull), for the limit on bytes.
     BytesFull {
         /// [`BufferLimits::bytes`](crate::delivery::BufferLimits::bytes).
         limit: usize,

@@ -7,7 +7,7 @@
 //! | know what to ask others for | [`CausalBuffer::missing`], [`DagBuffer::missing`](crate::DagBuffer::missing) |
 //! | keep a hostile neighbour from filling the buffer | [`CausalBuffer::accept_from`], [`CausalBuffer::remove_source`] |
 //! | go on without a node that is gone for good | [`CausalBuffer::close`] |
-//! | know what every member has, and when a deletion mark may go | [`Stability`] |
+//! | know what every member has, and when a deletion mark may be dropped | [`Stability`] |
 //! | save all this with its effects, and go on after a crash | [`encode_snapshot`], [`decode_snapshot`] |
 //!
 //! # The problem
@@ -15,9 +15,9 @@
 //! Alice asks, Bob answers, and Carol's network brings her the answer first. If she applies it at once, she sees an
 //! answer to nothing. A replica in her place would edit text that is not there yet.
 //!
-//! Two simple remedies fail. A vector with an entry for every node in every message grows with the group. A list of
-//! waiting messages that is searched after every delivery costs the square of its length. So a message names only its
-//! direct causes, and waits for one of them at a time.
+//! Two simple remedies fail. A vector in every message, with an entry for each node, grows with the group. A list of
+//! waiting messages, searched after every delivery, costs the square of its length. So a message names only its direct
+//! causes, and waits for one of them at a time.
 //!
 //! ```text
 //!   Alice ──ask──────────────────────────
@@ -48,7 +48,7 @@
 //!
 //! - [`BufferLimits`]: the memory that others can make a buffer use;
 //! - [`shares`]: the part of it that each neighbour may use;
-//! - [`eviction`]: the message that goes when that memory is full;
+//! - [`eviction`]: the message that is dropped when that memory is full;
 //! - [`closing`]: nodes that are gone for good;
 //! - [`encode_snapshot`]: the state that must survive a restart;
 //! - [`Stability`]: the messages that all members have.
@@ -67,11 +67,11 @@
 //! With an [`Endpoint`](crate::Endpoint), provide sockets and a clock. With only a buffer and a sender:
 //!
 //! - Keep the messages that others may still lack, and send them on request. Any node that has delivered a message can.
-//! - Request what is [`missing`](CausalBuffer::missing) when a message has been held for too long. It names all that
-//!   held messages show to exist: their dependencies, and everything before them at the same nodes.
+//! - Request what is [`missing`](CausalBuffer::missing) when a message has been held for too long. It returns every
+//!   message that the held ones prove to exist: their dependencies, and everything before them at the same nodes.
 //! - From time to time, tell others what you have [`delivered`](CausalBuffer::delivered). They answer with the
-//!   [`difference`](crate::VersionVector::difference). Nothing else shows a message that no held message names, such as
-//!   the last one before a silence.
+//!   [`difference`](crate::VersionVector::difference). Otherwise nobody notices the loss of a message that no held
+//!   message names, such as the last one before a silence.
 //!
 //! The example `lossy_network` does all three, and the oracle judges it.
 //!

@@ -4,7 +4,7 @@
 //!
 //! - CS1: the frontier holds no dot of the sender's node.
 //!
-//! The `clone`, `cmp` and `drop` of an id may panic. No later message names too little because of that: names enter the
+//! The `clone`, `cmp` and `drop` of an id may panic. Even then no later message lacks a dependency: names enter the
 //! frontier before others leave it, and a number is used only when its message is complete.
 
 use crate::delivery::BufferLimits;

@@ -22,15 +22,15 @@ use crate::version::VersionVector;
 /// # The problem
 ///
 /// A node keeps delivered messages for members that may still lack them. It keeps a mark for each deleted item, because
-/// a concurrent change may still name the item. Without a rule for when they may go, both grow for ever. A time-out is
-/// no such rule: a member may be silent for longer.
+/// a concurrent change may still name the item. Without a rule for dropping them, messages and marks grow for ever. A
+/// time-out is no such rule: a member may be silent for longer.
 ///
 /// There are two rules, for two moments:
 ///
 /// | the event is | when | and the node may forget |
 /// |---|---|---|
 /// | *stable* | every member has the event | its message: nobody will ask for it |
-/// | *causally stable*, at a node | also, every event still to be delivered there follows it | its mark: nothing concurrent will come |
+/// | *causally stable*, at a node | in addition, every event still to be delivered there follows it | its mark: nothing concurrent will come |
 ///
 /// The second moment comes later. Before a member had the event, it may have sent a concurrent one, which may still be
 /// on its way. But it had sent that one before it acknowledged the event. So take all that members are known to have
@@ -193,8 +193,8 @@ impl<I: NodeId> Stability<I> {
     }
 
     /// Returns what is causally stable at a node that has delivered `delivered`: every event delivered there from now
-    /// on follows it. Deletion marks at or below it may go, and so may metadata that only tells which events are
-    /// concurrent (Baquero et al.).
+    /// on follows it. Deletion marks at or below it may be dropped, and so may metadata that only tells which events
+    /// are concurrent (Baquero et al.).
     ///
     /// The vector grows only with calls, and always lags at least one call. Call it after every delivery, or from time
     /// to time. O(m), and O(n m) for calls that find it grown. After a restart it starts empty.

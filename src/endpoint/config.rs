@@ -29,11 +29,12 @@ pub struct EndpointConfig {
     /// Limit on the messages of one author that are on their way: not yet known to be delivered everywhere. 0 counts as
     /// 1; the default is 1,024.
     pub window: u64,
-    /// Limit on the bytes of the messages of one author that are on their way, and so on the length of one; the default
-    /// is 1 MiB. In addition to its payload, a message may name all other nodes, each with a counter.
+    /// Limit on the bytes of the messages of one author that are on their way, and thereby on the length of one
+    /// message; the default is 1 MiB. In addition to its payload, a message may name all other nodes, each with a
+    /// counter.
     pub window_bytes: usize,
     /// Limit on the nodes that are or were in the group; the default is 256. A node that comes back under a new id
-    /// counts again. A group that needs more restarts all its nodes with a larger number before it admits the next one.
+    /// counts again. A group that needs a higher limit restarts all its nodes with it, before it admits the next one.
     pub nodes: usize,
     /// The length that a packet should not exceed, in bytes; the default is 1,200. A longer message, or a longer
     /// vector, goes alone.

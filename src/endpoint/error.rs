@@ -118,8 +118,8 @@ pub enum GroupErrorKind {
         limit: usize,
     },
     /// The id was used in this group before. Others would not repeat what was acknowledged under it. The node must
-    /// [`join`](crate::Endpoint::join) under a new id. From `admit`: the node has left the group. From `join`: by the
-    /// snapshot, the node has sent or acknowledged messages, or a member lies about it.
+    /// [`join`](crate::Endpoint::join) under a new id. From `admit`: the node has left the group. From `join`: the
+    /// snapshot says that the node has sent or acknowledged messages, or a member lies about it.
     IdUsed,
     /// The joining node is no member in the snapshot. The caller must admit it *before* the snapshot is taken.
     NotAdmitted,

@@ -48,7 +48,7 @@ use super::timer::Stopwatch;
 ///
 /// | effect | noticed by |
 /// |---|---|
-/// | the node uses numbers twice, and nodes hold different messages under one dot | nodes that have delivered the first message: nothing, they drop the second as a duplicate; nodes that hold the first: [`equivocation`](crate::endpoint::Received::equivocation); the node itself: [`NeverSent`](crate::endpoint::PacketErrorKind::NeverSent), if it hears of its earlier messages before it has sent as many again |
+/// | the node uses numbers twice, and nodes hold different messages under one dot | nodes that have delivered the first message: not noticed, since they drop the second as a duplicate; nodes that hold the first: [`equivocation`](crate::endpoint::Received::equivocation); the node itself: [`NeverSent`](crate::endpoint::PacketErrorKind::NeverSent), if it hears of its earlier messages before it has sent as many again |
 /// | the node lacks messages that it has acknowledged and others have forgotten | the node itself: [`lost`](Self::lost), once it hears of later messages |
 ///
 /// Neither snapshots nor packets have a checksum. Storage and transport must notice damage, as files with checksums,
@@ -198,10 +198,10 @@ impl<I: DecodeId> Endpoint<I> {
         self.buffer.len()
     }
 
-    /// Returns the ranges of messages that this node lacks, that members had, and that no member can send any more.
-    /// There are none in a group that works. If there are any, this node came too late or back from an old snapshot,
-    /// and must [`join`](Self::join) from a newer one. A member that lies can claim to have had, and to have forgotten,
-    /// messages that were never sent. O(n²).
+    /// Returns the ranges of lost messages: this node lacks them, members had them, and no member can send them any
+    /// more. There are none in a group that works. If there are any, this node came too late, or came back from an old
+    /// snapshot. It must [`join`](Self::join) from a newer one. A member that lies can claim to have had, and to have
+    /// forgotten, messages that were never sent. O(n²).
     pub fn lost(&self) -> impl Iterator<Item = DotRange<I>> {
         self.authors.iter().filter_map(|(node, author)| {
             let last = author.log.last();

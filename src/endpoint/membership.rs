@@ -19,8 +19,8 @@ impl<I: DecodeId> Endpoint<I> {
     /// a member has taken **after this call**, or with [`Endpoint::new`] as long as nothing is stable.
     ///
     /// Admit it at all members before the snapshot is taken. A member that admits it later may have forgotten messages
-    /// that it lacks. Then only the member that gave the snapshot can send them. Until a member has admitted the node,
-    /// it refuses the node's messages, and all that build on them.
+    /// that the node lacks. Then only the member that gave the snapshot can send them. Until a member has admitted the
+    /// node, the member refuses the node's messages, and all that build on them.
     ///
     /// A node that is already a member is unchanged.
     ///

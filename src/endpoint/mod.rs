@@ -24,8 +24,8 @@
 //!    with growing pauses, until all members have confirmed it. Then the group is silent.
 //! 4. If the vector of another member is ahead, messages are missing here. After a moment the node requests their
 //!    ranges: first from the author, and after each time-out from the next member whose vector has them.
-//! 5. Of each author, at most a *window* of messages are on their way: logged or held back, and not known to be stable.
-//!    While its window is full, an author's broadcasts are refused. A receiver drops messages beyond the window, and
+//! 5. Each author has at most a *window* of messages on their way: logged or held back, and not known to be stable.
+//!    While the window is full, the author's broadcasts are refused. A receiver drops messages beyond the window, and
 //!    requests them again once earlier messages are stable.
 //!
 //! Only a silent member stops the group, after one window. Acknowledgements, requests and answers need no room. Each
@@ -33,7 +33,7 @@
 //!
 //! # Requests
 //!
-//! Of each author, these messages are requested:
+//! A node requests the messages of an author that others claim to have and that it has neither logged nor held back:
 //!
 //! ```text
 //!   the log        5 6 7
@@ -42,8 +42,8 @@
 //!   requested            8   10-11  13-14
 //! ```
 //!
-//! One member is asked at a time. A member that claims messages that it does not have, or keeps silent, costs a
-//! time-out.
+//! One member is asked at a time. A member costs a time-out if it keeps silent, or claims messages that it does not
+//! have.
 //!
 //! # Guarantees
 //!
@@ -57,8 +57,7 @@
 //! [`handle_timeout`](crate::Endpoint::handle_timeout), and payloads to `broadcast`. After each of these calls:
 //!
 //! 1. take deliveries from [`poll_delivery`](crate::Endpoint::poll_delivery) until there is none;
-//! 2. save the state that must [survive a restart](crate::Endpoint#state-that-must-survive-a-restart), if the node is to
-//!    survive one;
+//! 2. if the node is to survive a restart, save [the state for it](crate::Endpoint#state-that-must-survive-a-restart);
 //! 3. send the packets from [`poll_packet`](crate::Endpoint::poll_packet) until there is none;
 //! 4. call `handle_timeout` at the time from [`poll_timeout`](crate::Endpoint::poll_timeout), if no other call comes
 //!    before.
@@ -68,7 +67,7 @@
 //! | party | trusted with | if it lies |
 //! |---|---|---|
 //! | the caller | that `from` has sent the packet, to this node, in this group | the content of the packet is noted for the wrong member |
-//! | a member | its acknowledgements | it may lack for ever the messages that it has acknowledged; others do not |
+//! | a member | its acknowledgements | it may never get the messages that it has acknowledged; others get them |
 //! | a member | its claims to have messages of others | it is asked for them, once in `retry_max_ms` for each author when it does not answer; no message is forgotten because of the claim |
 //! | a member | its requests | it gets up to `answer_bytes` of existing messages in each `retry_ms` |
 //! | a member | messages under its own id | its own window is full; if it sends different messages under one number, members keep different ones, and messages that build on them may wait until it is removed |

@@ -177,7 +177,7 @@ impl<I: NodeId> AtomicHybridClock<I> {
         /// Makes the clock of `node`, at [`ZERO`](HybridTime::ZERO), which refuses a time more than `max_drift_ms`
         /// ahead of its wall clock.
         ///
-        /// The trade of the bound is explained at [`HybridClock::new`](crate::HybridClock::new).
+        /// [`HybridClock::new`](crate::HybridClock::new) explains how to choose the bound.
         pub const fn new(node: I, max_drift_ms: u64) -> Self {
             Self::resume(node, HybridTime::ZERO, max_drift_ms)
         }

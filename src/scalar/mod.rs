@@ -1,4 +1,4 @@
-//! Clocks with a state that fits in a register and timestamps that are totally ordered.
+//! Clocks whose state fits in a register, and whose timestamps are totally ordered.
 //!
 //! A scalar timestamp respects causality in one direction only: if x happened before y, then x has the lower timestamp.
 //! The converse does not hold: timestamps cannot tell concurrent events from ordered ones.
@@ -23,7 +23,8 @@ macro_rules! key_bytes {
             /// Returns the fixed-width sort key of the timestamp: the scalar, then the node, both big-endian. The sign
             /// bit of a signed node is flipped, so that negative nodes sort first.
             ///
-            /// As byte strings, keys sort as the timestamps do. So a key can be (the end of) a key in an ordered store.
+            /// As byte strings, keys sort as the timestamps do. So the bytes can be a key in an ordered store, or the
+            /// end of one.
             #[must_use]
             pub fn to_key_bytes(&self) -> [u8; 8 + size_of::<$id>()] {
                 let mut key = [0; 8 + size_of::<$id>()];

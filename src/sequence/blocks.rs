@@ -49,11 +49,11 @@ pub struct BlocksConfig {
 ///
 /// # The algorithm
 ///
-/// [`Blocks`] does no input and no output. It holds at most two ranges, where blocks that continue each other count as
-/// one, and is *fed*:
+/// [`Blocks`] does no input and no output. It holds at most two ranges; blocks that continue each other count as one.
+/// Its owner *feeds* it:
 ///
-/// 1. Take k numbers from a [`Counter`] in any way: blocking, async, by another thread. The answer is a
-///    [`NumberRange`], which has both its ends, so that no caller needs to know k. Pass it to [`feed`](Blocks::feed).
+/// 1. Take k numbers from a [`Counter`] in any way: blocking, async, by another thread. The answer is a [`NumberRange`]
+///    with both its ends, so no caller needs to know k. Pass it to [`feed`](Blocks::feed).
 /// 2. Issue from the block in use: [`issue`](Blocks::issue), [`issue_range`](Blocks::issue_range). When it is used up,
 ///    the one in reserve takes its place.
 /// 3. When [`is_low`](Blocks::is_low) returns `true`, ask for the next block, *before* this one is dry.
@@ -78,8 +78,8 @@ pub struct BlocksConfig {
 ///
 /// Every number fed is in exactly one of three places: `fed = issued + remaining + lost` ([`issued`](Blocks::issued),
 /// [`remaining`](Blocks::remaining), [`lost`](Blocks::lost)). A crash turns `remaining` into a gap. If blocks of k are
-/// requested only when [`is_low`](Blocks::is_low) returns `true`, the gap is at most `low_water + k`, with the block
-/// that was being fetched.
+/// requested only when [`is_low`](Blocks::is_low) returns `true`, the gap is at most `low_water + k`, including the
+/// block that was being fetched.
 ///
 /// # State that must survive a restart
 ///
@@ -281,8 +281,8 @@ impl Blocks {
     /// Takes `k` numbers from `counter` if [`is_low`](Self::is_low), otherwise does nothing. Returns whether it took
     /// them.
     ///
-    /// It then asks the counter for its current number as well, which makes two requests a block. So the first block
-    /// exposes a counter that ignores `k`, *unless others take numbers at that moment*: on a busy counter they move it
+    /// Then it asks the counter for its current number too, so a block takes two requests. The first block exposes a
+    /// counter that ignores `k`, *unless others take numbers at that moment*. On a busy counter, they move the number
     /// past the block's end, and the block is trusted.
     ///
     /// # Errors

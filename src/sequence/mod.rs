@@ -2,9 +2,9 @@
 //!
 //! # The problem
 //!
-//! Rows need keys and log entries need numbers. One counter that every node asks for every number costs a round trip an
-//! operation. The allocators here avoid that round trip. The price: none of them can promise that an operation that
-//! happened after another has the higher number.
+//! Rows need keys and log entries need numbers. With one counter for all nodes, every operation costs a round trip. The
+//! allocators here avoid that round trip. The price: none of them can promise that an operation gets a higher number
+//! than those that happened before it.
 //!
 //! ```text
 //!   node A holds 1 to 1,000      node B holds 1,001 to 2,000
@@ -24,8 +24,8 @@
 //! | survives a restart by | [saving](Interleaved::save) the class | [keeping](Blocks::stop) the rest | its [`Store`] | [skipping](Snowflake::skip_past) used milliseconds |
 //!
 //! If numbers must agree with causality, use a [`LamportClock`](crate::LamportClock), which costs one maximum a
-//! message. If it must also be known that none is missing, use total order [`broadcast`](crate::broadcast) over a
-//! [`Counter`](crate::counter::Counter).
+//! message. If a reader must also know that no number is missing, use total order [`broadcast`](crate::broadcast) over
+//! a [`Counter`](crate::counter::Counter).
 //!
 //! # No trait for all four
 //!

@@ -116,7 +116,7 @@ pub struct SnowflakeConfig {
 ///
 /// # The problem
 ///
-/// Ids shall need no coordination and sort roughly by time. Generators of such ids fail in four ways:
+/// Ids should need no coordination, and should sort roughly by time. Generators of such ids fail in four ways:
 ///
 /// - The clock goes back: a repeated millisecond gives repeated ids, or the generator stops for the length of the step.
 /// - A burst uses up a millisecond: some generators spin, others wrap around.
@@ -151,7 +151,7 @@ pub struct SnowflakeConfig {
 ///
 /// # State that must survive a restart
 ///
-/// A millisecond that no id has passed. There are two ways:
+/// A millisecond that is not before that of any issued id. There are two ways to have one:
 ///
 /// - with a store: after [`issue`](Snowflake::issue) and before the use of the id,
 ///   [`observe`](super::ReserveAhead::observe) its [`last_ms`](Snowflake::last_ms) with a

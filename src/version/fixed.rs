@@ -24,7 +24,6 @@ use crate::order::CausalOrder;
 /// | memory | 16 bytes an entry for ids of 8 bytes, and 160 in itself | 8 bytes a node |
 /// | needs `alloc` | yes | no |
 ///
-///
 /// # Examples
 ///
 /// ```

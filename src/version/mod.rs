@@ -4,9 +4,9 @@
 //!
 //! | I want to ... | take | it costs |
 //! |---|---|---|
-//! | know whether one state is older than another, newer, or concurrent | [`VersionVector`] | one number a node |
+//! | know whether a state is older than another, newer, or concurrent with it | [`VersionVector`] | one number a node |
 //! | the same, with all nodes known beforehand, on a small device | [`FixedVector`] | 8 bytes a node |
-//! | know exactly which events were seen, even out of order | [`CausalContext`] | one number a node, and a range a gap |
+//! | know exactly which events were seen, even out of order | [`CausalContext`] | one number a node, and one range a gap |
 //! | know which events another replica lacks | [`VersionVector::difference`](crate::VersionVector::difference), [`CausalContext::missing`](crate::CausalContext::missing) | |
 
 #[cfg(feature = "alloc")]

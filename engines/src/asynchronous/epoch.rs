@@ -8,12 +8,12 @@ use happens_before::broadcast::{EpochRequest, LogKind, NewEpoch};
 use super::{AsyncAppendLog, AsyncCounter, AsyncSlotLog};
 
 /// Begins a new epoch over a counter and slots, like
-/// [`broadcast::blocking::begin_epoch`](happens_before::broadcast::blocking::begin_epoch). See there when to call it,
-/// and which epoch to choose.
+/// [`broadcast::blocking::begin_epoch`](happens_before::broadcast::blocking::begin_epoch). That page says when to call
+/// it, and which epoch to choose.
 ///
 /// # Errors
 ///
-/// As there. If the future is dropped, the epoch may have begun: begin a higher one.
+/// Those of that function. If the future is dropped, the epoch may have begun: begin a higher one.
 pub async fn begin_epoch<I, P, C, L>(log: &L, counter: &C, epoch: u64) -> Begun<C::Error, L::Error>
 where
     C: AsyncCounter,

@@ -14,8 +14,8 @@ use super::{AsyncCounter, AsyncLog, AsyncSlotLog};
 ///
 /// # Errors
 ///
-/// As there; the reader goes on when this is called again. If the future is dropped, it goes on after the time-out of an
-/// answer ([`write_timeout_ms`](happens_before::broadcast::SubscriberConfig::write_timeout_ms)).
+/// Those of that function; the reader goes on when this is called again. If the future is dropped, it goes on after the
+/// time-out of an answer ([`write_timeout_ms`](happens_before::broadcast::SubscriberConfig::write_timeout_ms)).
 pub async fn follow<F, L>(reader: &mut F, log: &L, now_ms: u64) -> Followed<F, (), L::Error>
 where
     F: Follow,
@@ -38,12 +38,12 @@ where
 }
 
 /// Follows the log until `goal` returns a value, like
-/// [`broadcast::blocking::follow_until`](happens_before::broadcast::blocking::follow_until). See there when the goal is
-/// called; for `wait` [see the module](super).
+/// [`broadcast::blocking::follow_until`](happens_before::broadcast::blocking::follow_until). That page says when the
+/// goal is called; [the module](super) describes `wait`.
 ///
 /// # Errors
 ///
-/// As there, except `GivenUp`: to give up, drop the future. The reader goes on when this is called again.
+/// Those of that function, except `GivenUp`: to give up, drop the future. The reader goes on when this is called again.
 pub async fn follow_until<F, L, W, T, R>(
     reader: &mut F,
     log: &L,
@@ -78,7 +78,7 @@ where
     drive_appends(Follower::until(reader, goal), log, wait).await
 }
 
-/// Waits for the next message. For `wait` [see the module](super).
+/// Waits for the next message. [The module](super) describes `wait`.
 ///
 /// # Errors
 ///
@@ -119,12 +119,13 @@ where
 }
 
 /// Applies commands up to the one that was published, and returns its outcome, like
-/// [`replicated::blocking::outcome`](happens_before_replicated::blocking::outcome). For `wait` [see the module](super).
+/// [`replicated::blocking::outcome`](happens_before_replicated::blocking::outcome). [The module](super) describes
+/// `wait`.
 ///
 /// # Errors
 ///
-/// As there. The command is applied and its outcome returned without waiting in between, so a dropped future has
-/// applied only earlier commands.
+/// Those of that function. The command is applied and its outcome returned without waiting in between, so a dropped
+/// future has applied only earlier commands.
 pub async fn outcome<I, M, L, W>(
     replica: &mut Replica<I, M>,
     published: &Published<I>,
@@ -161,11 +162,11 @@ where
 }
 
 /// Asks the counter for its current number, and applies everything up to it: a read by position, like
-/// [`replicated::blocking::sync`](happens_before_replicated::blocking::sync). For `wait` [see the module](super).
+/// [`replicated::blocking::sync`](happens_before_replicated::blocking::sync). [The module](super) describes `wait`.
 ///
 /// # Errors
 ///
-/// As there. The replica keeps what is applied.
+/// Those of that function. The replica keeps what is applied.
 pub async fn sync<I, M, C, L, W>(
     replica: &mut Replica<I, M>,
     counter: &C,

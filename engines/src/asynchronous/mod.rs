@@ -19,9 +19,9 @@
 //! [`Subscriber`](happens_before::Subscriber), a [`Replica`](happens_before_replicated::Replica), or your own type
 //! around one. Blocking and asynchronous drivers carry out the steps of the same machines, so they cannot differ.
 //!
-//! Promises (L1 to L7), answers and errors are those of the blocking ones, word for word. [`Blocking`] makes an
-//! asynchronous counter or log of one in memory, and `postgres` has its own. There is none for `redb`: its writes wait
-//! for the disk, which needs a thread. Give it a blocking thread of the runtime (`spawn_blocking` on tokio).
+//! Promises (L1 to L7), answers and errors are those of the blocking ones, word for word. [`Blocking`] turns a counter
+//! or log in memory into an asynchronous one, and `postgres` has its own. There is none for `redb`: its writes wait for
+//! the disk, which needs a thread. Give it a blocking thread of the runtime (`spawn_blocking` on tokio).
 //!
 //! # Waiting
 //!
@@ -105,14 +105,15 @@ pub use publish::{settle, settle_append};
 /// }
 /// ```
 pub trait AsyncCounter {
-    /// The error of a request that took no number.
+    /// The error of a request that returned no number.
     type Error;
 
     /// Takes the next `n` numbers and returns the first: the caller owns `first ..= first + n - 1`.
     ///
     /// # Errors
     ///
-    /// As [there](happens_before::counter::Counter::increment_and_get). If the future is dropped, the numbers may be spent.
+    /// As [`Counter::increment_and_get`](happens_before::counter::Counter::increment_and_get). If the future is
+    /// dropped, the numbers may be spent.
     fn increment_and_get(&self, n: NonZeroU64) -> impl Future<Output = Result<u64, Self::Error>> + Send;
 
     /// Returns the last number taken; 0 if none was.
@@ -132,7 +133,7 @@ pub trait AsyncLog<I, P> {
     ///
     /// # Errors
     ///
-    /// As [there](happens_before::broadcast::Log::read); nothing is changed.
+    /// As [`Log::read`](happens_before::broadcast::Log::read); nothing is changed.
     fn read(
         &self,
         from: u64,
@@ -143,14 +144,15 @@ pub trait AsyncLog<I, P> {
     ///
     /// # Errors
     ///
-    /// As [there](happens_before::broadcast::Log::seal); unknown whether the log is sealed. Repeat the request.
+    /// As [`Log::seal`](happens_before::broadcast::Log::seal); unknown whether the log is sealed. Repeat the request.
     fn seal(&self, epoch: u64) -> impl Future<Output = Result<SealAnswer, Self::Error>> + Send;
 
     /// Forgets the slots below `below`, and returns the first that is kept.
     ///
     /// # Errors
     ///
-    /// As [there](happens_before::broadcast::Log::trim); unknown whether the slots are trimmed. Repeat the request.
+    /// As [`Log::trim`](happens_before::broadcast::Log::trim); unknown whether the slots are trimmed. Repeat the
+    /// request.
     fn trim(&self, below: u64) -> impl Future<Output = Result<u64, Self::Error>> + Send;
 }
 
@@ -160,8 +162,8 @@ pub trait AsyncSlotLog<I, P>: AsyncLog<I, P> {
     ///
     /// # Errors
     ///
-    /// As [there](happens_before::broadcast::SlotLog::write); unknown whether the entry is written. Repeat the same
-    /// write to the same slot.
+    /// As [`SlotLog::write`](happens_before::broadcast::SlotLog::write); unknown whether the entry is written. Repeat
+    /// the same write to the same slot.
     fn write(
         &self,
         slot: u64,
@@ -175,7 +177,7 @@ pub trait AsyncAppendLog<I, P>: AsyncLog<I, P> {
     ///
     /// # Errors
     ///
-    /// As [there](happens_before::broadcast::AppendLog::append); unknown whether the entry is stored. Append the same
-    /// entry again.
+    /// As [`AppendLog::append`](happens_before::broadcast::AppendLog::append); unknown whether the entry is stored.
+    /// Append the same entry again.
     fn append(&self, entry: &Entry<I, P>) -> impl Future<Output = Result<AppendAnswer, Self::Error>> + Send;
 }

@@ -6,8 +6,8 @@
 //!
 //! | function | checks |
 //! |---|---|
-//! | [`counter`](counter()) | numbers from 1, each once; linearizable between threads; kept over a restart; a request too large changes nothing |
-//! | [`slots`] | the same answers as [`MemoryLog`], request by request, over restarts; one of many writers wins; sealed is sealed and trimmed is trimmed, even while others write; the numbers of a node go up; a read within few bytes makes progress |
+//! | [`counter`](counter()) | numbers from 1, each once; linearizable between threads; kept over a restart; a request that is too large changes nothing |
+//! | [`slots`] | the same answers as [`MemoryLog`], request by request, over restarts; one of many writers wins; sealed is sealed and trimmed is trimmed, even while others write; the numbers of a node go up; a read with a low limit of bytes makes progress |
 //! | [`appends`] | the same for appends; no hole at any moment; later entries in higher slots; a repeated append is answered with the first slot |
 //! | [`unreadable`] | a slot whose bytes were damaged is answered as unreadable, and later slots are read |
 //! | [`broadcast`](broadcast()), [`broadcast_appends`] | publishers and subscribers whose requests and answers are lost or late ([`Unreliable`]), with publishers that die and a new epoch; judged by [`check::OrderRun`](happens_before::check::OrderRun) |

@@ -67,11 +67,12 @@
 //!
 //! A request that the server refused is [`NotDone`](EngineError::NotDone): a statement that fails is rolled back. If
 //! the connection ends before the answer, for any reason, the outcome is [`Unknown`](EngineError::Unknown). This engine
-//! has no time-outs: set `statement_timeout` in the `options` of the connection (not done), and `tcp_user_timeout`
-//! (unknown).
+//! has no time-outs. Set `statement_timeout` in the `options` of the connection: a request that exceeds it is not done.
+//! Set `tcp_user_timeout` as well: the outcome of a request that exceeds it is unknown.
 //!
 //! One failure is not reported as an error. An operator can cancel the wait for the standby under synchronous
-//! replication. The server then answers done with a warning, although only the primary has the data.
+//! replication. The server then answers that the request is done, with a warning, although only the primary has the
+//! data.
 //!
 //! # Reading the code
 //!

@@ -21,8 +21,9 @@ use crate::{checksum, entry};
 
 /// A log in a [`Redb`], with slots and appends, which may be mixed. Clones are the same log.
 ///
-/// A write, an append or a seal costs O(log n) for n entries, and a synchronous write after all earlier ones in the
-/// file. A trim costs O(forgotten entries) in addition. A read does not wait, and costs O(log n + entries).
+/// A write, an append or a seal costs O(log n) for n entries, and one synchronous write to the disk. It waits for all
+/// earlier ones in the file. A trim costs O(forgotten entries) in addition. A read does not wait. It costs O(log n +
+/// entries).
 ///
 /// # Errors
 ///

@@ -20,7 +20,7 @@
 //!    higher than all earlier ones, of this lock and of every other lock on the log.
 //! 2. A node that finds the lock held is told the holder and its token. If a time-out of its own makes it believe that
 //!    the holder is dead, it acquires the lock **over** that token. Only the first node that does so gets the lock,
-//!    because the token is another one afterwards.
+//!    because the token is then replaced by a new one.
 //! 3. The new holder [raises](happens_before::broadcast::Fence::raise) the fence of the resource to its token before it
 //!    reads. From then on the resource refuses the old holder, dead or not.
 //!
@@ -79,7 +79,8 @@ pub enum Command<W> {
         /// The id of the node that wants it. A holder that asks again is told its token again, so it need not remember
         /// the outcome. Two nodes that must not hold the lock together need two ids.
         owner: W,
-        /// The token to end: that of a holder believed dead, or the owner's own one, to get a new one.
+        /// The token to end. It is that of a holder believed dead, or that of `owner` itself, which then gets a new
+        /// one.
         over: Option<FencingToken>,
     },
     /// Gives the lock back, if it is held under this token.

@@ -2,7 +2,7 @@
 //!
 //! A plain write overwrites the value that another node wrote between this writer's read and its write. Compare-and-set
 //! is refused in that case, and returns the current value. It can change any state that fits into one value. Herlihy
-//! (1991) shows that it solves consensus for any number of nodes; the counter below it does not.
+//! (1991) shows that it solves consensus for any number of nodes; a counter does not.
 //!
 //! A value may come back: from 1 to 2, and to 1 again. If that matters, put a version into the value.
 //!

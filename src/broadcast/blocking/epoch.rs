@@ -7,8 +7,8 @@ use super::DriveError;
 use crate::broadcast::{AppendLog, EpochBegun, EpochRequest, Log, LogKind, NewEpoch, SlotLog};
 use crate::counter::Counter;
 
-/// Begins a new epoch over a counter and slots. Needed after a restore, after the loss of the counter, and whenever no
-/// earlier write may still land.
+/// Begins a new epoch over a counter and slots. It is needed after a restore, after the loss of the counter, and
+/// whenever earlier writes must not land any more.
 ///
 /// `epoch` must be above every epoch that was ever used with the log, including those that a restored log has
 /// forgotten. The time of day in milliseconds is a good epoch if all earlier ones were times of day too; see

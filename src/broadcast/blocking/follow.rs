@@ -34,7 +34,7 @@ where
     drive_appends(Follower::at(reader, now_ms), log, |_| None)
 }
 
-/// Follows the log until `goal` returns a value. For `wait` [see the module](super).
+/// Follows the log until `goal` returns a value. [The module](super) describes `wait`.
 ///
 /// The goal is called first, and again each time that there is nothing more to read. It must take out every output that
 /// is ready, or stop at the one it looks for, before it returns `None`.
@@ -74,7 +74,7 @@ where
     drive_appends(Follower::until(reader, goal), log, wait)
 }
 
-/// Waits for the next message. For `wait` [see the module](super).
+/// Waits for the next message. [The module](super) describes `wait`.
 ///
 /// # Errors
 ///

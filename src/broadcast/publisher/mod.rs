@@ -67,9 +67,9 @@ use outstanding::Outstanding;
 /// # Use
 ///
 /// Begin with [`publish`](Self::publish). Then carry out what [`poll_request`](Self::poll_request) returns and hand in
-/// the answers, until one of them returns [`Published`] or an error with the entry in it. Every answer is a fact that
-/// stays true, so answers may come late, twice and in any order. If there was no answer, or an error of the engine,
-/// hand in nothing: poll again, and send the same request again.
+/// the answers, until the call that takes an answer returns [`Published`], or an error with the entry in it. Every
+/// answer is a fact that stays true, so answers may come late, twice and in any order. If there was no answer, or an
+/// error of the engine, hand in nothing: poll again, and send the same request again.
 /// [`blocking::settle`](crate::broadcast::blocking::settle) has the loop.
 ///
 /// Before the first message, a publisher may be told the epoch and the tail with [`enter`](Self::enter). Over slots, do
@@ -217,14 +217,15 @@ impl<I: NodeId, P> Publisher<I, P> {
         Ok(self.begin(entry))
     }
 
-    /// Begins to ask every subscriber to pass a slot that cannot be read, and returns the id of that request.
+    /// Begins to publish a request to every subscriber: to pass a slot that cannot be read. Returns the id of the
+    /// request.
     ///
     /// Publish it when the slot is [damaged](super::Unreadable::Damaged) and cannot be restored. This is the decision
     /// of an operator: the content of the slot is lost, and a subscriber that has delivered it stops at the request.
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish), with the slot.
+    /// As [`publish`](Self::publish), with the slot in place of the payload.
     pub fn publish_skip(&mut self, slot: u64) -> Result<Dot<I>, PublishError<u64>> {
         let (epoch, busy) = (self.epoch, self.outstanding.is_some());
         let entry = self.numbering.single(busy, slot, |id, slot| Entry::skip(epoch, id, slot))?;

@@ -10,7 +10,7 @@
 //!
 //! # The rule
 //!
-//! The others agree on the number of the node's last message that any of them has delivered, and
+//! The others agree on one number: that of the last message of the node that any of them has delivered. They
 //! [close](CausalBuffer::close) the node there.
 //!
 //! 1. Messages beyond the number are *closed*. They are refused, and never missing.
@@ -22,15 +22,14 @@
 //!   close(p, 4)    (q,7) depends on (p,5): doomed    q is closed at 6    (r,2) depends on (q,8): doomed   ...
 //! ```
 //!
-//! The sender of a doomed message had delivered a message that no other node has, and is gone too. Or it is hostile,
-//! and harms only itself. A doomed message that arrives later is refused, with the advice to close its node.
+//! The sender of a doomed message had delivered a message that no other node has, and is gone too. Or the sender is
+//! hostile, and harms only itself. A doomed message that arrives later is refused, with the advice to close its node.
 //!
 //! # Cost
 //!
 //! O(n + h d log(h d)) for n nodes and h held messages with d dependencies. All names in held messages are sorted once,
 //! and then taken from the end. There is no permanent index of them, because nodes leave rarely and messages come all
-//! the time. During the call it takes 16 bytes for each name. When nothing is held, closing a known node costs O(log
-//! n).
+//! the time. The call takes 16 bytes for each name. When nothing is held, it costs only O(log n) to close a known node.
 
 use crate::compat::{BTreeMap, BTreeSet, Vec};
 use crate::delivery::buffer::CausalBuffer;
@@ -44,8 +43,8 @@ use crate::node::NodeId;
 type Named = BTreeMap<LaneId, Vec<(u64, HeldId)>>;
 
 impl<I: NodeId, P> CausalBuffer<I, P> {
-    /// Closes `node` after its message `last`, 0 for none. Returns, sorted by dot, the messages that can therefore
-    /// never be delivered: messages of the node beyond `last`, and all that depend on those.
+    /// Closes `node` after its message `last`, 0 for none. Returns the messages that can therefore never be delivered,
+    /// sorted by dot: messages of the node beyond `last`, and all that depend on those.
     ///
     /// All nodes must have agreed on `last`, and no live node may have delivered a later message of `node`. Nodes with
     /// different numbers would refuse messages that others have delivered.
@@ -62,8 +61,8 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// 3. It announces itself by its first message.
     /// 4. The members agree on the last message of the old incarnation, and close it.
     ///
-    /// Both ids count towards [`BufferLimits::nodes`](crate::delivery::BufferLimits::nodes). The end of the old one
-    /// must be known as long as its messages may be repeated.
+    /// Both ids count towards [`BufferLimits::nodes`](crate::delivery::BufferLimits::nodes). The buffer must know the
+    /// end of the old one as long as its messages may come again.
     ///
     /// # Errors
     ///

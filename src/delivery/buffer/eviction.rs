@@ -3,8 +3,9 @@
 //! # The rule
 //!
 //! When a message has to wait and there is no room, the source that holds most gives way (see
-//! [`shares`](crate::delivery::shares)). The new message counts as one of its source's. The source's message that is
-//! furthest ahead of what is delivered is evicted. If that is the new message, it is refused. So:
+//! [`shares`](crate::delivery::shares)). In this comparison, the new message counts as held by its source. Of the
+//! source that gives way, the message furthest ahead of what is delivered is evicted. If that is the new message, it is
+//! refused. So:
 //!
 //! - The evicted message is the one that would have been needed last. It is [missing](CausalBuffer::missing) again.
 //! - A message that can be delivered now is never evicted: it does not count as held.
@@ -21,7 +22,7 @@
 //! order of their distance on arrival. Distances only shrink, so a recorded distance may be stale, but never too small.
 //! Eviction takes the top entry, re-inserts it if its distance has shrunk, and repeats. An entry that was re-inserted j
 //! below the top comes up again only when the top has come down by j. So each delivery or eviction causes O(log h)
-//! re-insertions, amortised, at O(log h) each. With 64,000 held messages it is two.
+//! re-insertions, amortised, at O(log h) each. With 64,000 held messages there are two.
 //!
 //! # Sources
 //!
@@ -37,8 +38,8 @@ use crate::delivery::error::AcceptErrorKind;
 use crate::delivery::message::Message;
 use crate::node::{Dot, NodeId};
 
-/// A held message that is about to be removed, with its size. The caller's code was called to find them, and is not
-/// needed again.
+/// A held message that is about to be removed, with its size. Finding them calls the caller's code; the removal does
+/// not.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leaving {
     pub(super) withdrawal: Withdrawal,

@@ -7,7 +7,7 @@
 ///
 /// | for | bytes |
 /// |---|---|
-/// | a held message | 28, and 8 if the cause that it waits for is not held; room for less than 32 more messages is set aside |
+/// | a held message | 28, and 8 if the cause that it waits for is not held; room for fewer than 32 more messages is set aside |
 /// | a message that was held and is gone | as much as a held message, with the message itself |
 /// | a node with messages held or waited for | up to 600; for each of these messages up to 256 if their counters are as far apart as one window allows, up to 16 if they are close together |
 /// | a held message, once there are sources | up to 37 more |
@@ -16,9 +16,9 @@
 /// The arrays keep their largest size until the buffer is dropped or [advanced](crate::CausalBuffer::advance_to). The
 /// window of a node shrinks when messages leave it.
 ///
-/// With ids of 8 bytes this makes at most 96 bytes in addition to each of 10,000 messages with three dependencies. It
-/// is 33 to 50 bytes with 8 and with 64 nodes, whether they come in order, reversed, shuffled or with every second one
-/// missing. From several sources it is 69 to 87 bytes. `tests/allocations.rs` measures it at every fill.
+/// With ids of 8 bytes this makes at most 96 bytes in addition to each of 10,000 messages with three dependencies. With
+/// 8 and with 64 nodes it is 33 to 50 bytes, whether the messages come in order, reversed, shuffled or with every
+/// second one missing. With several sources it is 69 to 87 bytes. `tests/allocations.rs` measures it at every fill.
 ///
 /// # Examples
 ///
@@ -42,8 +42,8 @@ pub struct BufferLimits {
     /// Limit on the distance of a counter, of a message or a dependency, from the last delivered counter of its node;
     /// the default is 2^20.
     ///
-    /// A node that lags further behind must catch up from a snapshot. A small horizon bounds the ranges that a forged
-    /// counter makes [`missing`](crate::CausalBuffer::missing) name.
+    /// A node that lags further behind must catch up from a snapshot. With a small horizon, a forged counter adds only
+    /// a short range to [`missing`](crate::CausalBuffer::missing).
     pub horizon: u64,
     /// Limit on the known nodes, delivered or only named; the default is 4,096, and the maximum is 2^30.
     pub nodes: usize,

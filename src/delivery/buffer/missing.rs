@@ -14,8 +14,9 @@ use crate::delivery::message::Message;
 use crate::node::{Dot, DotRange, NodeId};
 
 impl<I: NodeId, P> CausalBuffer<I, P> {
-    /// Visits the ranges of messages to request: all that held messages show to exist, without what is delivered or
-    /// held. A held message shows its dependencies, and everything before them and before itself at the same nodes.
+    /// Visits the ranges of messages to request: all that the held messages prove to exist, except those that are
+    /// delivered or held. A held message proves its dependencies, and everything before them and before itself at the
+    /// same nodes.
     ///
     /// Messages that were held and then evicted, or dropped with their source, are included. [Closed](Self::close)
     /// messages are not.
@@ -63,7 +64,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// O(d log n).
     ///
     /// With [`BufferLimits::messages`](crate::delivery::BufferLimits::messages) 0 the buffer is *strict*. It holds
-    /// nothing back, and the caller can tell a neighbour that sends out of order what is missing:
+    /// nothing back. If a neighbour sends out of order, the caller can tell it which messages are missing:
     ///
     /// ```
     /// use happens_before::{CausalBuffer, Dot, Message};

@@ -44,7 +44,7 @@ pub use snapshot::{decode_snapshot, encode_snapshot};
 
 /// A buffer that holds messages back until all their causes are delivered, then releases them.
 ///
-/// Pass every message that arrives to [`accept`](Self::accept), in any order, also repeatedly. Then call
+/// Pass every message that arrives to [`accept`](Self::accept), in any order and any number of times. Then call
 /// [`pop`](Self::pop) until it returns `None`: it returns the messages that can be delivered. The node's own messages
 /// go the same way.
 ///
@@ -350,7 +350,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
         Ok(wait)
     }
 
-    /// Delivers the next message all of whose causes are delivered; `None` if there is none now.
+    /// Delivers the next message whose causes are all delivered; `None` if there is none now.
     ///
     /// Messages come in the order in which they became deliverable. Those that were deliverable on arrival come in the
     /// order of arrival. The same calls give the same order everywhere, and a call that returns an error does not

@@ -2,10 +2,10 @@
 //!
 //! # The problem
 //!
-//! A hostile neighbour sends messages that wait for ever, until the buffer is full. From then on, no message that an
-//! honest neighbour brings out of order has room. Dropping the oldest message does not help: the hostile neighbour
-//! sends faster. A fixed part for each neighbour would waste the room of silent ones. So all may use free room, and
-//! when there is none, the neighbour that uses most gives way.
+//! A hostile neighbour sends messages that wait for ever, until the buffer is full. From then on, there is no room for
+//! a message that an honest neighbour brings out of order. Dropping the oldest message does not help: the hostile
+//! neighbour sends faster. A fixed part for each neighbour would waste the room of silent ones. So all may use free
+//! room, and when there is none, the neighbour that uses most gives way.
 //!
 //! # The rule
 //!
@@ -38,7 +38,7 @@
 //!
 //! # Sources
 //!
-//! Shares by peer with eviction from the worst offender are those of Bitcoin Core's orphan transactions.
+//! Bitcoin Core: a share of the orphan transactions for each peer, and eviction from the worst offender.
 
 use crate::compat::{BTreeMap, BTreeSet, Box, Vec};
 use crate::delivery::buffer::waiting::HeldId;

@@ -68,7 +68,8 @@ pub use limits::DagLimits;
 /// # Guarantees
 ///
 /// Every event is delivered after its parents, and no event twice, as long as the store has every delivered event. If
-/// ids are not hashes, events can form a cycle. They are never delivered, nor is any event that depends on them.
+/// ids are not hashes, events can form a cycle. The events of a cycle are never delivered, nor is any event that
+/// depends on them.
 ///
 /// # The set of delivered events
 ///

@@ -24,7 +24,8 @@ pub use timestamp::HybridTimestamp;
 ///
 /// A time of day contradicts causality. Node A, with a clock that is 20 ms fast, writes at 12:00:00.020. Node B reads
 /// that and overwrites it at 12:00:00.005 by its own clock. "Last writer wins" then keeps A's older value. A Lamport
-/// counter never contradicts causality, but it says nothing about the time of day: it cannot tell the state as of noon.
+/// counter never contradicts causality, but it says nothing about the time of day: it cannot tell which state was the
+/// latest at noon.
 ///
 /// # The algorithm
 ///
@@ -61,8 +62,8 @@ pub use timestamp::HybridTimestamp;
 /// - logical = k only if k events of the same millisecond happened before it in a row. So it stays below n (e + 1) for
 ///   n nodes with at most one event a millisecond each.
 ///
-/// Two events without a message between them need not be in the order of real time: they are only if they lie more than
-/// e ms apart.
+/// Two events without a message between them need not be in the order of real time. That order is certain only if they
+/// lie more than e ms apart.
 ///
 /// A wall clock that stands still or goes back does not affect the order: the clock counts on from its last time. A
 /// wall clock that once leapt *ahead* takes the clock along, which stays ahead until the time of the leap is reached. A

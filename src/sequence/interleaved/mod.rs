@@ -10,7 +10,7 @@ use crate::counter::TooFewNumbers;
 
 /// A class of numbers that one owner may still issue: `next`, `next + step`, ...
 ///
-/// Iterating issues: `for number in class.by_ref().take(3)`.
+/// It is an iterator that issues its numbers: `for number in class.by_ref().take(3)`.
 ///
 /// # The problem
 ///
@@ -32,7 +32,7 @@ use crate::counter::TooFewNumbers;
 ///    away those between, `(next + step, 2 step)`. No other node is involved: [`Interleaved::split`].
 /// 3. A node leaves by handing its class to the owner of the *sibling*, which has the same step 2s and lies s apart. If
 ///    `a` and `b` are the next numbers of the two, together they make the class `(max(a, b) - s, s)`. If one lagged,
-///    its earlier numbers are a second class with a separate end: [`Interleaved::merge`].
+///    its numbers below that class become a second class, which ends there: [`Interleaved::merge`].
 ///
 /// ```text
 ///   (1, 1)    1  2  3  4  5  6  7  8  9 ...        split
@@ -167,7 +167,7 @@ impl Interleaved {
         Ok(number)
     }
 
-    /// Takes the next `n` numbers out of the class, as a class with a separate end. O(1).
+    /// Takes the next `n` numbers out of the class, and returns them as a separate class. O(1).
     ///
     /// With a step of 1 they are consecutive, otherwise `step` apart.
     ///

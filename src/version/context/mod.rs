@@ -28,7 +28,7 @@ pub(crate) type Above<I> = BTreeMap<I, CounterRanges>;
 ///
 /// A replica receives the first and the third event of a node, but not the second. A version vector cannot express
 /// that. With counter 3 the second event would count as seen, and be dropped as old when it arrives. With counter 1 the
-/// third would be applied again. A set of single dots could, but it takes memory for every event that ever was.
+/// third would be applied again. A set of single dots can, but it takes memory for every event that ever was.
 ///
 /// # The structure
 ///
