@@ -23,7 +23,7 @@
 //! bytes, and reads untrusted bytes safely. [`node`](mod@node) defines ids. The [`guide`] has a page for each task,
 //! with a program that runs.
 //!
-//! Three more crates build on this one:
+//! Three more crates go with this one:
 //!
 //! - [`happens-before-replicated`](https://docs.rs/happens-before-replicated): a register, claims, a lock, or your own
 //!   state machine, replicated by one total order.
