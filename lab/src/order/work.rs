@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use happens_before::broadcast::blocking::{DriveError, FollowError, follow, settle};
+use happens_before::broadcast::blocking::{DriveError, FollowError, Settled, follow, settle};
 use happens_before::broadcast::{
     Entry, PublishError, PublishErrorKind, PublisherConfig, ReadAnswer, ReadLimit, SlotLog, Snapshot,
     WriteAnswer,
@@ -61,6 +62,30 @@ fn refused(error: impl fmt::Display) -> Halt {
     Halt::Failed { what: error.to_string(), refused: true }
 }
 
+/// Returns the number of the message that is now in the order, if one is; an error if the publisher cannot go on.
+fn acknowledged<C: fmt::Display, L: fmt::Display>(
+    settled: Settled<PublisherId, Payload, Trouble<C>, Trouble<L>>,
+    patience: &Patience<'_>,
+) -> Result<Option<u64>, Halt> {
+    match settled {
+        Ok(published) => return Ok(published.map(|published| published.id.counter())),
+        Err(DriveError::Counter(Trouble::Killed) | DriveError::Log(Trouble::Killed)) => {
+            return Err(Halt::Killed);
+        }
+        Err(DriveError::EnterEpoch { epoch }) => return Err(taken_over(epoch)),
+        Err(DriveError::Counter(Trouble::Engine(error))) => patience.fails(error)?,
+        Err(DriveError::Log(Trouble::Engine(error))) => patience.fails(error)?,
+        // Its predecessor was killed after a write that nobody else knew of.
+        Err(DriveError::Publish(PublishError {
+            value: entry,
+            kind: PublishErrorKind::NumberUsed { highest },
+            ..
+        })) if entry.last_number() == Some(highest) => return Ok(Some(highest)),
+        Err(other) => return Err(refused(other)),
+    }
+    Ok(None)
+}
+
 /// A worker: its engine, and the receiver of its notices.
 pub(super) struct Worker<'a, C, L> {
     pub(super) counter: &'a C,
@@ -94,39 +119,14 @@ where
         let outstanding = outstanding.and_then(|(n, slot)| Some((message(n)?, slot)));
         let faults: BTreeMap<u64, Fault> = faults.iter().copied().collect();
         let fault = Cell::new(None);
-        let numbers = Seam {
-            engine: self.counter,
-            call: |n| {
-                if let Some(Fault::CounterReset { by }) = fault.get() {
-                    self.counter.set_back(by).map_err(Trouble::Engine)?;
-                    fault.set(None);
-                    (self.say)(Notice::CounterReset);
-                }
-                let first = self.counter.increment_and_get(n).map_err(Trouble::Engine)?;
-                if n.get() > 1 {
-                    (self.say)(Notice::Behind);
-                }
-                if let Some(fault @ Fault::KilledWithNumber) = fault.get() {
-                    (self.say)(Notice::Dying { fault });
-                    return Err(Trouble::Killed);
-                }
-                Ok(first)
-            },
-        };
+        let numbers = Seam { engine: self.counter, call: |n| self.take(n, &fault) };
         let slots = Seam { engine: self.log, call: |slot, entry: &_| self.write(slot, entry, fault.take()) };
 
         let config = PublisherConfig { attempts: u32::MAX, ..PublisherConfig::default() };
         let mut publisher = Publisher::resume(node, last, outstanding, config)
             .map_err(|entry| refused(format_args!("{entry:?} is not publisher {node}'s")))?;
+        publisher.enter(epoch, self.tail(epoch)?);
         let mut patience = Patience::new(self.until);
-        // A log from earlier runs: a number far above 1 is to be expected.
-        let sealed = loop {
-            match self.log.seal(epoch) {
-                Ok(sealed) => break sealed,
-                Err(error) => patience.fails(error)?,
-            }
-        };
-        publisher.enter(epoch, sealed.tail);
         loop {
             if publisher.outstanding().is_none() {
                 if publisher.last() >= goal {
@@ -137,33 +137,43 @@ where
                 (self.say)(Notice::Sent { n });
                 publisher.publish(payload(node, n)).map_err(refused)?;
             }
-            match settle(&mut publisher, &numbers, &slots) {
-                Ok(Some(published)) => {
-                    (self.say)(Notice::Acknowledged { n: published.id.counter() });
-                    patience = Patience::new(self.until);
-                }
-                Ok(None) => {}
-                Err(DriveError::Counter(Trouble::Killed) | DriveError::Log(Trouble::Killed)) => {
-                    return Err(Halt::Killed);
-                }
-                Err(DriveError::EnterEpoch { epoch }) => return Err(taken_over(epoch)),
-                Err(DriveError::Counter(Trouble::Engine(error))) => patience.fails(error)?,
-                Err(DriveError::Log(Trouble::Engine(error))) => patience.fails(error)?,
-                // Its predecessor was killed after a write that nobody else knew of.
-                Err(DriveError::Publish(PublishError {
-                    value: entry,
-                    kind: PublishErrorKind::NumberUsed { highest },
-                    ..
-                })) if entry.last_number() == Some(highest) => {
-                    (self.say)(Notice::Acknowledged { n: highest });
-                    patience = Patience::new(self.until);
-                }
-                Err(other) => return Err(refused(other)),
+            if let Some(n) = acknowledged(settle(&mut publisher, &numbers, &slots), &patience)? {
+                (self.say)(Notice::Acknowledged { n });
+                patience = Patience::new(self.until);
             }
             if self.until.get() == 0 {
                 return Err(Halt::Stopped);
             }
         }
+    }
+
+    /// Returns the tail of the log. A log may have entries of earlier runs, and then the numbers go on from there.
+    fn tail(&self, epoch: u64) -> Result<u64, Halt> {
+        let patience = Patience::new(self.until);
+        loop {
+            match self.log.seal(epoch) {
+                Ok(sealed) => return Ok(sealed.tail),
+                Err(error) => patience.fails(error)?,
+            }
+        }
+    }
+
+    /// Takes numbers for a publisher, or makes the fault.
+    fn take(&self, n: NonZeroU64, fault: &Cell<Option<Fault>>) -> Result<u64, Trouble<C::Error>> {
+        if let Some(Fault::CounterReset { by }) = fault.get() {
+            self.counter.set_back(by).map_err(Trouble::Engine)?;
+            fault.set(None);
+            (self.say)(Notice::CounterReset);
+        }
+        let first = self.counter.increment_and_get(n).map_err(Trouble::Engine)?;
+        if n.get() > 1 {
+            (self.say)(Notice::Behind);
+        }
+        if let Some(fault @ Fault::KilledWithNumber) = fault.get() {
+            (self.say)(Notice::Dying { fault });
+            return Err(Trouble::Killed);
+        }
+        Ok(first)
     }
 
     /// Writes a publisher's entry, or makes the fault.
