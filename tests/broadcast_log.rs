@@ -64,7 +64,7 @@ fn the_log_in_memory_does_what_a_map_does() {
     const LIMIT: u64 = 24;
     let mut random = random();
     let (mut full, mut refusals, mut already, mut used) = (0, 0, 0, 0);
-    for _ in 0..300 {
+    for _ in 0..1_200 {
         let log = RefCell::new(MemoryLog::new(LIMIT as usize));
         let mut model = Model { trimmed_below: 1, ..Model::default() };
         for _ in 1..80 {
