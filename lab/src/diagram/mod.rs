@@ -184,7 +184,7 @@ impl Picture<'_> {
                 partition.from,
                 partition.until
             )?;
-            // Where partitions follow each other closely, the label of the first must suffice.
+            // If partitions follow each other closely, only the first has a label.
             if left >= free_from {
                 free_from = left + 12.0 + 5.6 * label.len() as f64;
                 writeln!(

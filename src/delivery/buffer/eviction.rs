@@ -22,7 +22,7 @@
 //! order of their distance on arrival. Distances only shrink, so a recorded distance may be stale, but never too small.
 //! Eviction takes the top entry, re-inserts it if its distance has shrunk, and repeats. An entry that was re-inserted j
 //! below the top comes up again only when the top has come down by j. So each delivery or eviction causes O(log h)
-//! re-insertions, amortised, at O(log h) each. With 64,000 held messages there are two.
+//! re-insertions, amortised, at O(log h) each.
 //!
 //! # Sources
 //!
