@@ -306,7 +306,7 @@ impl Picture<'_> {
             let (colour, label) = (COLOURS[self.colour(event)], self.label(event));
             let x = self.layout.mark(site, event).unwrap_or_default();
             let y = self.layout.lines[site];
-            let name = escape(self.history.name(*self.history.dot(event).node()));
+            let name = escape(&self.history.name(*self.history.dot(event).node()));
             if sent(event).is_some_and(|sent| sent.site == site) {
                 let size = [9.5, 9.5, 9.5, 8.0][label.len().min(3)] - if label.len() > 3 { 1.5 } else { 0.0 };
                 writeln!(
@@ -347,7 +347,7 @@ impl Picture<'_> {
                 letters(node as u32),
                 x + 15.0,
                 y + 4.0,
-                escape(&short(self.history.name(node as u32), 24))
+                escape(&short(&self.history.name(node as u32), 24))
             )?;
         }
         let y = top + self.legend_rows() as f64 * 24.0 + 4.0;

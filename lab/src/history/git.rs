@@ -4,7 +4,7 @@
 //! packed or not. All branches, tags and other refs count, not only the one that is checked out.
 //!
 //! - An *author* is a name and a mail address, mapped by the `.mailmap` of the commit that is checked out. An author
-//!   whose commits are concurrent with each other becomes several nodes ([`History::split`]).
+//!   whose commits are concurrent with each other becomes several nodes, her [incarnations](super).
 //! - In a *shallow clone* the history is cut: git shows the commits at the cut without parents, and they are replayed
 //!   as beginnings. Only commits that are present are replayed.
 //! - Replacements (`git replace`) are ignored: the graph is the one that the commits name.
@@ -110,7 +110,7 @@ pub fn read(
     let name = folder.canonicalize().ok();
     let name = name.as_deref().and_then(Path::file_name).unwrap_or(folder.as_os_str()).to_string_lossy();
     let source = format!("git repository {}", shortened(&name));
-    History::split(source, authors, &told, budget).map_err(|error| at(error.to_string()))
+    History::new(source, authors, &told, budget).map_err(|error| at(error.to_string()))
 }
 
 /// Converts the output of git to a path.

@@ -31,6 +31,10 @@ pub struct HistoryReport {
     pub events: usize,
     /// The number of nodes.
     pub nodes: usize,
+    /// The number of authors.
+    pub authors: usize,
+    /// The number of authors who worked concurrently with themselves, so that each is several nodes.
+    pub authors_split: usize,
     /// Parents an event, including the author's own previous event.
     pub parents_per_event: f64,
 }
@@ -104,6 +108,8 @@ impl ReplayReport {
                 source: history.source().to_owned(),
                 events: history.len(),
                 nodes: history.nodes(),
+                authors: history.authors(),
+                authors_split: history.split_authors(),
                 parents_per_event: history.parents_in_all() as f64 / history.len() as f64,
             },
             settings: ReplayOptions {
@@ -169,6 +175,11 @@ impl ReplayReport {
         let count = |number: usize| thousands(number as u64);
         let source = format!("{}; {}", history.source, counted(history.nodes as u64, "node"));
         rows.add("events", count(history.events), source);
+        if history.authors_split > 0 {
+            let of =
+                format!("of {}; concurrent with themselves, so each is several nodes", count(history.authors));
+            rows.add("authors split", count(history.authors_split), of);
+        }
         let bad = format!(
             "loss {}, duplicate {}, reorder {}, delay {}",
             settings.loss, settings.duplicate, settings.reorder, settings.delay

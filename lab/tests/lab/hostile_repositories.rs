@@ -278,7 +278,8 @@ fn the_mailmap_is_that_of_the_commit() {
     for path in [trap.path(), bare, beside, inside, trap.path().join(".git")] {
         let history = history::git::read(&path, history::git::DEFAULT_TIME, &Budget::default(), &mut |_| {});
         let history = history.expect("a repository");
-        assert_eq!((history.len(), history.name(0)), (2, "New Name <new@example.org>"), "{}", path.display());
+        assert_eq!(history.len(), 2, "{}", path.display());
+        assert_eq!(history.name(0), "New Name <new@example.org>", "{}", path.display());
     }
     // With a configured working tree, as for a submodule.
     trap.set("core.worktree", text(trap.folder.path()));

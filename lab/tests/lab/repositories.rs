@@ -47,7 +47,7 @@ fn the_graph_that_is_read_is_the_graph_that_was_written() {
     // Every author has all her commits, over all her nodes.
     for author in 0..5 {
         let name = format!("Author {author} \u{e4}\" <x{author}@example.org>");
-        let of_author = |node: &u32| read.name(*node).split('#').next() == Some(&name);
+        let of_author = |node: &u32| read.name(*node).split(", incarnation ").next() == Some(&name);
         let events: usize =
             (0..read.nodes() as u32).filter(of_author).map(|node| read.events_of(node).len()).sum();
         assert_eq!(events, commits.iter().filter(|commit| commit.author == author).count(), "{name}");
