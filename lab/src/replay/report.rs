@@ -183,8 +183,8 @@ impl ReplayReport {
         let source = format!("{}; {}", history.source, counted(history.nodes as u64, "node"));
         rows.add("events", count(history.events), source);
         if history.authors_split > 0 {
-            let of =
-                format!("of {}; concurrent with themselves, so each is several nodes", count(history.authors));
+            let of = counted(history.authors as u64, "author");
+            let of = format!("of {of}; concurrent with themselves, so several nodes each");
             rows.add("authors split", count(history.authors_split), of);
         }
         let bad = format!(
