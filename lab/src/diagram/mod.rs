@@ -10,8 +10,8 @@
 //! Time is not to scale: every tick in which something happens gets the room that it needs, and long waits are
 //! shortened. The axis shows the place of each tick.
 //!
-//! Names are of any length, so each text is measured before it is placed ([`text`]). Columns of the legend are as wide as
-//! the longest name. A name that is too long for its place is cut.
+//! Names are of any length, so each text is measured before it is placed. The columns of the legend are as wide as the
+//! longest name needs. A name that is too long for its place is cut.
 
 mod layout;
 mod text;

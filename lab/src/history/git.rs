@@ -326,19 +326,18 @@ fn parse(
 mod tests {
     use super::*;
 
-    /// Compares with git itself, except for one name that git allows as a ref and not as a branch.
+    /// Compares with git itself.
     #[test]
     fn a_name_is_allowed_if_git_allows_it() {
         let parts = [
             "", "a", "-", ".", "..", "/", "@", "{", "~", "^", ":", "?", "*", "[", "\\", " ", "\u{1}", "\u{7f}",
             "\u{e9}", ".lock",
         ];
-        let mut names: Vec<String> = Vec::new();
-        for first in parts {
-            for second in parts {
-                names.extend(["", "a", "/b", "."].map(|third| format!("{first}{second}{third}")));
-            }
-        }
+        let names = parts.map(|part| {
+            let around = [("", ""), ("a", ""), ("", "a"), ("a", "a"), ("a/", ""), ("", "/a"), ("", part)];
+            around.map(|(before, after)| format!("{before}{part}{after}"))
+        });
+        let names = names.concat();
         let allowed = |name: &String| {
             let mut git = command();
             git.arg("check-ref-format").arg(format!("refs/heads/{name}"));
@@ -347,7 +346,7 @@ mod tests {
         let differs: Vec<_> = names.iter().filter(|name| is_branch_name(name) != allowed(name)).collect();
         assert_eq!(differs, Vec::<&String>::new());
         let accepted = names.iter().filter(|name| is_branch_name(name)).count();
-        assert!((100..names.len() - 500).contains(&accepted), "{accepted} of {}", names.len());
+        assert!((30..100).contains(&accepted), "{accepted} of {}", names.len());
     }
 
     fn parse(log: &[u8]) -> Result<(Vec<Told>, Vec<String>), String> {

@@ -20,7 +20,7 @@ use happens_before::{Message, VersionVector};
 use crate::history::{Event, NodeNumber};
 
 /// Most entries of vectors that are measured in a run, by both schemes with vectors.
-const MOST_ENTRIES: u64 = 1 << 26;
+const MOST_ENTRIES: u64 = 1 << 24;
 
 /// The bytes of the metadata of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,19 +60,25 @@ impl MetadataSizes {
 /// Measures the messages of one site.
 #[derive(Debug)]
 pub(super) struct Meter {
-    /// Every message whose number is a multiple of this is measured.
+    /// The number of messages of which the last is measured.
     every: u64,
-    /// The number of messages sent.
-    sent: u64,
+    /// The messages until the next that is measured.
+    left: u64,
     /// The vector of the previous message, if the next one is measured.
     base: VersionVector<NodeNumber>,
 }
 
 impl Meter {
-    /// Makes a meter for a site in a run with this many events and nodes.
-    pub(super) fn new(events: usize, nodes: usize) -> Self {
+    /// Makes the meters for all sites of a run. Where not every message is measured, sites begin at different ones, so
+    /// that early and late messages are measured alike.
+    pub(super) fn of_sites(sites: usize, events: usize, nodes: usize) -> impl Iterator<Item = Self> {
         let entries = (events as u64).saturating_mul(nodes as u64);
-        Self { every: entries.div_ceil(MOST_ENTRIES).max(1), sent: 0, base: VersionVector::new() }
+        let every = entries.div_ceil(MOST_ENTRIES).max(1);
+        (0..sites as u64).map(move |site| {
+            let skipped = u128::from(every) * u128::from(site) / sites as u128;
+            // Less than `every`, since the site's number is less than that of all sites.
+            Self { every, left: every - skipped as u64 - 1, base: VersionVector::new() }
+        })
     }
 
     /// Notes a message of the site, whose deliveries are `vector`, this message included. Returns its sizes if it is
@@ -82,10 +88,9 @@ impl Meter {
         message: &Message<NodeNumber, Event>,
         vector: &VersionVector<NodeNumber>,
     ) -> Option<MetadataSizes> {
-        let measured = self.sent.is_multiple_of(self.every);
-        let sizes = measured.then(|| MetadataSizes::of(message, vector, &self.base));
-        self.sent += 1;
-        if self.sent.is_multiple_of(self.every) {
+        let sizes = (self.left == 0).then(|| MetadataSizes::of(message, vector, &self.base));
+        self.left = self.left.checked_sub(1).unwrap_or(self.every - 1);
+        if self.left == 0 {
             self.base = vector.clone();
         }
         sizes
@@ -128,8 +133,8 @@ mod tests {
 
     #[test]
     fn every_message_is_measured_or_every_kth() {
-        let measure = |events: usize, nodes: usize, messages: u64| {
-            let mut meter = Meter::new(events, nodes);
+        let measure = |site: usize, events: usize, nodes: usize, messages: u64| {
+            let mut meter = Meter::of_sites(2, events, nodes).nth(site).expect("two sites");
             let mut vector = VersionVector::new();
             let sizes = (0..messages).map(|_| {
                 let of = vector.increment(7).expect("far from the end");
@@ -137,14 +142,16 @@ mod tests {
             });
             sizes.collect::<Vec<_>>()
         };
-        let all = measure(100, 100, 100);
+        let all = measure(0, 100, 100, 100);
         assert!(all.iter().all(Option::is_some));
         // Each delta is to the message just before: one entry that has grown by 1, however far apart the measured ones.
         assert!(all[1..].iter().flatten().all(|sizes| sizes.delta == 13));
-        let some = measure(1 << 20, 1 << 8, 100);
-        let kept: Vec<usize> = (0..100).filter(|&nth| some[nth].is_some()).collect();
-        assert_eq!(kept, (0..100).step_by(4).collect::<Vec<_>>());
-        assert!(kept.iter().all(|&nth| some[nth] == all[nth]));
-        assert_eq!(measure(usize::MAX, usize::MAX, 2).iter().flatten().count(), 1);
+        for (site, first) in [(0, 3), (1, 1)] {
+            let some = measure(site, 1 << 18, 1 << 8, 100);
+            let kept: Vec<usize> = (0..100).filter(|&nth| some[nth].is_some()).collect();
+            assert_eq!(kept, (first..100).step_by(4).collect::<Vec<_>>());
+            assert!(kept.iter().all(|&nth| some[nth] == all[nth]));
+        }
+        assert_eq!(measure(1, usize::MAX, usize::MAX, 100), vec![None; 100]);
     }
 }

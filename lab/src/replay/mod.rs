@@ -196,7 +196,7 @@ impl<'a> Replay<'a> {
             let message = Message::new(*history.dot(event), history.dependencies(event), event);
             message.expect("a history has no dependencies on the own future, and one a node")
         };
-        let meter = || Meter::new(history.len(), history.nodes());
+        let meters = Meter::of_sites(sites, history.len(), history.nodes());
         let mut conditions = settings.conditions();
         let round_trip = conditions.delay.most().saturating_mul(2).saturating_add(1);
         let timeout = settings.timeout.unwrap_or(round_trip).max(1);
@@ -213,7 +213,7 @@ impl<'a> Replay<'a> {
             messages: events.clone().map(message).collect(),
             children: children(history),
             waiting: events.map(|event| history.parents(event).len() as u32).collect(),
-            sites: (0..sites).map(|_| Site::new(settings.limits, meter())).collect(),
+            sites: meters.map(|meter| Site::new(settings.limits, meter)).collect(),
             network: Network::new(conditions, settings.seed),
             timers: BinaryHeap::new(),
             timeout,

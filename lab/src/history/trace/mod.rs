@@ -10,7 +10,8 @@
 //!     {"agent": 0, "parents": []}, {"agent": 1, "parents": [0]}, {"agent": 0, "parents": [0, 1]} ]}
 //! ```
 //!
-//! [`read`] reads a trace, and [`write`] writes any history as one. Reading it gives the same graph with the same nodes.
+//! [`read`] reads a trace, and [`write()`] writes any history as one. Reading that one gives the same graph, with the same
+//! nodes.
 //!
 //! # Limits
 //!
