@@ -1,10 +1,9 @@
-//! The output of a result: text on the standard output, or a picture in a file.
+//! The output of a result: text on the standard output, or a file.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::diagram;
 use crate::history::{InputError, trace};
 use crate::interrupt;
 
@@ -28,19 +27,16 @@ pub(crate) fn printed(printing: io::Result<()>) -> Result<(), InputError> {
 }
 
 /// A file that appears whole or not at all.
-pub(crate) struct Picture<'a> {
+pub(crate) struct NewFile<'a> {
     /// The path as the user gave it.
     path: &'a Path,
     /// The path of the file itself: the target of the link, if `path` is one.
     target: PathBuf,
 }
 
-impl<'a> Picture<'a> {
-    /// Checks that the picture can be drawn and that its file can be written.
-    pub(crate) fn prepare(path: &'a Path, events: usize, sites: usize) -> Result<Self, InputError> {
-        if let Some(refusal) = diagram::refusal(events, sites) {
-            return Err(InputError { place: "--svg".to_owned(), what: refusal });
-        }
+impl<'a> NewFile<'a> {
+    /// Checks that the file can be written.
+    pub(crate) fn prepare(path: &'a Path) -> Result<Self, InputError> {
         // The file is put in place by renaming, which must not replace a link, a device or a folder.
         let target = match path.is_symlink() {
             true => fs::canonicalize(path).map_err(|error| {
@@ -56,8 +52,8 @@ impl<'a> Picture<'a> {
         Ok(Self { path, target })
     }
 
-    /// Writes the picture under another name first, and renames it into its place. It is quick, and not interrupted.
-    pub(crate) fn store(self, svg: &str) -> Result<(), InputError> {
+    /// Writes the file under another name first, and renames it into its place. It is quick, and not interrupted.
+    pub(crate) fn store(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), InputError> {
         interrupt::undisturbed(|| {
             let mut builder = tempfile::Builder::new();
             #[cfg(unix)]
@@ -66,9 +62,11 @@ impl<'a> Picture<'a> {
                 // Permissions as of any new file: the user's mask applies.
                 builder.permissions(fs::Permissions::from_mode(0o666));
             }
-            let file = builder.prefix(".hb-").suffix(".svg").tempfile_in(folder(&self.target));
+            let file = builder.prefix(".hb-").tempfile_in(folder(&self.target));
             let mut file = file.map_err(|error| cannot_be_made(self.path, &error))?;
-            let written = file.write_all(svg.as_bytes());
+            let mut buffered = BufWriter::new(&mut file);
+            let written = write(&mut buffered).and_then(|()| buffered.flush());
+            drop(buffered);
             written.map_err(|error| InputError::at(self.path, trace::describe(&error)))?;
             let stored = file.persist(self.target);
             stored.map_err(|error| InputError::at(self.path, trace::describe(&error.error)))?;

@@ -22,7 +22,7 @@ use crate::diagram;
 use crate::history::session::{self, Shape};
 use crate::history::{History, InputError, git, trace};
 use crate::interrupt;
-use crate::output::{self, Picture};
+use crate::output::{self, NewFile};
 use crate::progress::Progress;
 use crate::replay::report::ReplayReport;
 use crate::replay::{self, ReplayCanary, ReplaySettings};
@@ -100,12 +100,25 @@ Examples:
       the real editing history of two people, on a worse network
   hb replay --git . --nodes 2
       the commits of the repository in the current folder
+  hb replay --git . --branch main --nodes 2
+      the commits of one branch of it
+  hb replay --write-trace session.json
+      the built-in session, kept as a trace: `hb replay --trace session.json` gives the same table
   hb replay --events 16 --authors 3 --nodes 3 --reorder 8 --svg run.svg
       a run small enough to look at
   hb replay --hold 8 --partitions 5
       room for eight held messages: slower, and nothing is lost
   hb replay --canary skip
       the oracle is lied to, so the run must fail
+
+A trace is a JSON object, with the events in topological order:
+  {\"kind\": \"concurrent\", \"numAgents\": 2, \"txns\": [
+    {\"agent\": 0, \"parents\": []},
+    {\"agent\": 1, \"parents\": [0]},
+    {\"agent\": 0, \"parents\": [0]},
+    {\"agent\": 1, \"parents\": [1, 2]}]}
+Events and agents are numbered from 0. An event has an agent and parents: the events that it directly builds
+on, all of them earlier in the list. Other fields are ignored, for instance the edits themselves.
 
 Exit code: 0 if every site delivered everything, causally and exactly once; 1 if not, with the first
 violation in words; 2 if the input or an option is wrong, or the report cannot be written.";
@@ -114,17 +127,27 @@ violation in words; 2 if the input or an option is wrong, or the report cannot b
 #[command(next_help_heading = "History (without one: a built-in session)")]
 struct Source {
     /// Replay a concurrent editing trace: JSON, plain or gzip, at most 1 GiB packed or unpacked.
+    ///
+    /// The form is at the end of this help. An agent whose events are concurrent with each other becomes several nodes,
+    /// its incarnations. The report says how many agents were split.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["git", "authors"])]
     trace: Option<PathBuf>,
 
-    /// Replay the commit graph of a git repository: all branches and tags.
+    /// Replay the commit graph of a git repository: the commits of all its refs, or of one --branch.
     ///
+    /// All refs are everything under refs/, and HEAD: branches, remote branches and tags, and also stashes and notes.
     /// Each commit is an event, and its parents are the dependencies. An author whose commits are concurrent with each
-    /// other becomes several nodes. Names follow the committed .mailmap. In a shallow clone, the oldest commits count
-    /// as beginnings. The program git must be installed; it fetches nothing, and runs no program that the repository
-    /// names.
+    /// other becomes several nodes, her incarnations. The report says how many authors were split. Names follow the
+    /// .mailmap in HEAD. In a shallow clone, the oldest commits count as beginnings. The program git must be installed;
+    /// it fetches nothing, and runs no program that the repository names.
     #[arg(long, value_name = "DIR", conflicts_with = "authors")]
     git: Option<PathBuf>,
+
+    /// Replay only the commits of one branch of the repository, local (`main`) or remote (`origin/main`).
+    ///
+    /// A local branch is preferred if both have the name. The name is taken as it is: no tag, hash or range.
+    #[arg(long, value_name = "NAME", requires = "git")]
+    branch: Option<String>,
 
     /// The number of events, at most 5,000,000. The built-in session writes this many (10,000 if not given); of a trace
     /// or a repository, only the first are replayed.
@@ -141,7 +164,7 @@ struct Source {
           value_parser = clap::value_parser!(u64).range(1..=MOST_MEMORY))]
     memory: u64,
 
-    /// The time limit, in seconds, for git to find the repository, and again for it to list the commits.
+    /// The time limit, in seconds, for each command of git: to find the repository, the branch, and the commits.
     #[arg(long, value_name = "SECONDS", default_value_t = git::DEFAULT_TIME.as_secs(),
           value_parser = clap::value_parser!(u64).range(1..=LONGEST_READING))]
     time_limit: u64,
@@ -223,6 +246,12 @@ struct Output {
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
+    /// Write the history that is replayed to a file, as a trace that --trace reads.
+    ///
+    /// Its agents are the nodes, by number; names are not kept. The file is written before the run.
+    #[arg(long, value_name = "FILE")]
+    write_trace: Option<PathBuf>,
+
     /// Print the report as one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -302,16 +331,21 @@ fn replay(options: &Replay) -> Result<bool, InputError> {
     let history = options.source.read(options.run.seed)?;
     let settings = options.settings(&history)?;
     // Before the run, so that nobody waits for a run whose picture cannot be drawn or stored.
-    let picture = match &options.output.svg {
-        Some(path) => Some(Picture::prepare(path, history.len(), settings.sites)?),
-        None => None,
-    };
+    let Output { svg, write_trace, .. } = &options.output;
+    if let (Some(_), Some(refusal)) = (svg, diagram::refusal(history.len(), settings.sites)) {
+        return Err(InputError { place: "--svg".to_owned(), what: refusal });
+    }
+    let picture = svg.as_deref().map(NewFile::prepare).transpose()?;
+    if let Some(path) = write_trace {
+        NewFile::prepare(path)?.store(|out| trace::write(&history, out))?;
+    }
     let deliveries = history.len() as u64 * settings.sites as u64;
     let mut progress = Progress::new("replaying", "deliveries", Some(deliveries));
     let outcome = replay::run(&history, &settings, &mut |done| progress.update(done));
     drop(progress);
     if let Some(picture) = picture {
-        picture.store(&diagram::svg(&history, settings.sites, settings.seed, &outcome))?;
+        let svg = diagram::svg(&history, settings.sites, settings.seed, &outcome);
+        picture.store(|out| out.write_all(svg.as_bytes()))?;
     }
     let report = ReplayReport::new(&history, &settings, &outcome);
     let text = if options.output.json { report.json() } else { report.table() };
@@ -326,14 +360,14 @@ impl Source {
     }
 
     fn read(&self, seed: u64) -> Result<History, InputError> {
-        let Self { trace, git, events, authors, memory, time_limit } = self;
+        let Self { trace, git, branch, events, authors, memory, time_limit } = self;
         let budget = Budget::of_mib(usize::try_from(*memory).unwrap_or(usize::MAX));
         let history = match (trace, git) {
             (Some(file), _) => trace::read(file, &budget)?,
             (None, Some(folder)) => {
                 let mut progress = Progress::new("reading", "commits", None);
                 let time = Duration::from_secs(*time_limit);
-                git::read(folder, time, &budget, &mut |commits| progress.update(commits))?
+                git::read(folder, branch.as_deref(), time, &budget, &mut |commits| progress.update(commits))?
             }
             (None, None) => {
                 let shape = Shape { events: events.unwrap_or(SESSION_EVENTS), authors: *authors, seed };

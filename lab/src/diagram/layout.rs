@@ -15,6 +15,9 @@ const TICK: f64 = 5.0;
 /// The greatest width of a wait, however long it is.
 const LONGEST_WAIT: f64 = 44.0;
 
+/// The least distance between the labels of two ticks.
+const BESIDE: f64 = 12.0;
+
 /// The mapping from ticks to the left edges of their drawings. Monotone, but not to scale: a tick in which something
 /// happens is as wide as its marks need, and long waits are shortened.
 #[derive(Debug)]
@@ -54,12 +57,16 @@ impl TimeAxis {
         }
     }
 
-    /// Returns the ticks to label and their places, at least `apart` from each other.
-    pub(super) fn labels(&self, apart: f64) -> Vec<(Tick, f64)> {
-        let mut labels: Vec<(Tick, f64)> = Vec::new();
+    /// Returns the ticks to label and the middle of each label. A label takes `width` pixels, and none goes beyond the
+    /// end.
+    pub(super) fn labels(&self, width: impl Fn(Tick) -> f64) -> Vec<(Tick, f64)> {
+        let (mut labels, mut free_from) = (Vec::new(), 0.0);
         for (&tick, &x) in &self.at {
-            if labels.last().is_none_or(|&(_, last)| x - last >= apart) {
+            let half = width(tick) / 2.0;
+            let fits = x - half >= free_from && x + half <= self.end + BESIDE;
+            if fits || labels.is_empty() {
                 labels.push((tick, x));
+                free_from = x + half + BESIDE;
             }
         }
         labels

@@ -9,8 +9,12 @@
 //!
 //! Time is not to scale: every tick in which something happens gets the room that it needs, and long waits are
 //! shortened. The axis shows the place of each tick.
+//!
+//! Names are of any length, so each text is measured before it is placed. The columns of the legend are as wide as the
+//! longest name needs. A name that is too long for its place is cut.
 
 mod layout;
+mod text;
 
 use std::fmt::Write;
 
@@ -35,6 +39,21 @@ const COLOURS: [&str; 9] =
 
 const LEFT: f64 = 150.0;
 const TOP: f64 = 96.0;
+
+/// The room between the text of a picture and its left and right edges.
+const MARGIN: f64 = 24.0;
+
+/// The sizes of the text, in pixels.
+const TITLE: f64 = 17.0;
+const PLAIN: f64 = 12.0;
+const SMALL: f64 = 10.5;
+
+/// The most pixels of a name in the legend of nodes.
+const LONGEST_NAME: f64 = 300.0;
+
+/// From the left edge of an entry in the legend of nodes to its name.
+const TO_NAME: f64 = 23.5;
+
 const INK: &str = "#26303a";
 const FAINT: &str = "#77828d";
 
@@ -91,14 +110,6 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// Cuts text that is too long for its place.
-fn short(text: &str, letters: usize) -> String {
-    match text.char_indices().nth(letters) {
-        None => text.to_owned(),
-        Some(_) => text.chars().take(letters - 1).chain(['…']).collect(),
-    }
-}
-
 struct Picture<'a> {
     history: &'a History,
     sites: usize,
@@ -149,20 +160,18 @@ impl Picture<'_> {
     }
 
     fn heading(&self, svg: &mut String, seed: u64) -> std::fmt::Result {
-        let source = escape(&short(self.history.source(), 90));
+        let room = self.width - 2.0 * MARGIN;
+        let source = escape(&text::cut_in_the_middle(self.history.source(), TITLE * text::BOLD, room));
         let events = counted(self.history.len() as u64, "event");
         let sites = counted(self.sites as u64, "site");
-        writeln!(svg, r#"<text x="24" y="34" font-size="17" font-weight="600">{source}</text>"#)?;
+        writeln!(svg, r#"<text x="{MARGIN}" y="34" font-size="{TITLE}" font-weight="600">{source}</text>"#)?;
         let verdict = match &self.outcome.verdict {
             Ok(()) => "causal, exactly once, complete".to_owned(),
-            Err(failure @ ReplayFailure::GaveUp(_)) => short(&failure.to_string(), 120),
-            Err(failure) => format!("FAILED: {}", short(&failure.to_string(), 120)),
+            Err(failure @ ReplayFailure::GaveUp(_)) => failure.to_string(),
+            Err(failure) => format!("FAILED: {failure}"),
         };
-        writeln!(
-            svg,
-            r#"<text x="24" y="55" fill="{FAINT}">{events} at {sites}, seed {seed}: {}</text>"#,
-            escape(&verdict)
-        )
+        let told = text::cut(&format!("{events} at {sites}, seed {seed}: {verdict}"), PLAIN, room);
+        writeln!(svg, r#"<text x="{MARGIN}" y="55" fill="{FAINT}">{}</text>"#, escape(&told))
     }
 
     fn partitions(&self, svg: &mut String) -> std::fmt::Result {
@@ -184,12 +193,15 @@ impl Picture<'_> {
                 partition.from,
                 partition.until
             )?;
-            // If partitions follow each other closely, only the first has a label.
+            // Near the right edge a label moves to the left. If partitions follow each other closely, only the first
+            // has a label.
+            let room = text::width(&label, SMALL);
+            let left = left.min(self.width - MARGIN - room);
             if left >= free_from {
-                free_from = left + 12.0 + 5.6 * label.len() as f64;
+                free_from = left + room + 12.0;
                 writeln!(
                     svg,
-                    r##"<text x="{left:.1}" y="{:.1}" font-size="10" fill="#8a6d2f">{label}</text>"##,
+                    r##"<text x="{left:.1}" y="{:.1}" font-size="{SMALL}" fill="#8a6d2f">{label}</text>"##,
                     top - 4.0
                 )?;
             }
@@ -199,11 +211,15 @@ impl Picture<'_> {
 
     fn axis(&self, svg: &mut String) -> std::fmt::Result {
         let y = self.layout.bottom + 6.0;
-        writeln!(svg, r#"<text x="24" y="{:.1}" font-size="10.5" fill="{FAINT}">tick</text>"#, y + 13.0)?;
-        for (tick, x) in self.layout.axis.labels(52.0) {
+        writeln!(
+            svg,
+            r#"<text x="{MARGIN}" y="{:.1}" font-size="{SMALL}" fill="{FAINT}">tick</text>"#,
+            y + 13.0
+        )?;
+        for (tick, x) in self.layout.axis.labels(|tick| text::width(&tick.to_string(), SMALL)) {
             writeln!(
                 svg,
-                r##"<path d="M{x:.1},{:.1} V{y:.1}" stroke="#e6e8ea"/><text x="{x:.1}" y="{:.1}" font-size="10.5" text-anchor="middle" fill="{FAINT}">{tick}</text>"##,
+                r##"<path d="M{x:.1},{:.1} V{y:.1}" stroke="#e6e8ea"/><text x="{x:.1}" y="{:.1}" font-size="{SMALL}" text-anchor="middle" fill="{FAINT}">{tick}</text>"##,
                 TOP - 8.0,
                 y + 13.0
             )?;
@@ -221,13 +237,13 @@ impl Picture<'_> {
             writeln!(
                 svg,
                 r##"<path d="M{:.1},{y:.1} H{:.1}" stroke="#9aa4ae" stroke-width="1.5"/>
-<text x="24" y="{:.1}" font-size="14" font-weight="600">site {site}</text>
-<text x="24" y="{:.1}" font-size="10.5" fill="{FAINT}">{}</text>"##,
+<text x="{MARGIN}" y="{:.1}" font-size="14" font-weight="600">site {site}</text>
+<text x="{MARGIN}" y="{:.1}" font-size="{SMALL}" fill="{FAINT}">{}</text>"##,
                 LEFT - 26.0,
                 self.width - 16.0,
                 y - 1.0,
                 y + 13.0,
-                escape(&short(&nodes, 17))
+                escape(&text::cut(&nodes, SMALL, LEFT - 30.0 - MARGIN))
             )?;
         }
         Ok(())
@@ -306,19 +322,20 @@ impl Picture<'_> {
             let (colour, label) = (COLOURS[self.colour(event)], self.label(event));
             let x = self.layout.mark(site, event).unwrap_or_default();
             let y = self.layout.lines[site];
-            let name = escape(self.history.name(*self.history.dot(event).node()));
+            let name = escape(&self.history.name(*self.history.dot(event).node()));
             if sent(event).is_some_and(|sent| sent.site == site) {
-                let size = [9.5, 9.5, 9.5, 8.0][label.len().min(3)] - if label.len() > 3 { 1.5 } else { 0.0 };
+                let size = text::size_within(&label, 17.5, 9.5);
                 writeln!(
                     svg,
-                    r##"<g><circle cx="{x:.1}" cy="{y:.1}" r="9.5" fill="{colour}" stroke="#fdfdfb" stroke-width="1.5"/><text x="{x:.1}" y="{:.1}" font-size="{size}" font-weight="600" text-anchor="middle" fill="#ffffff">{label}</text><title>{label}, event {event} by {name}, is sent in tick {}</title></g>"##,
+                    r##"<g><circle cx="{x:.1}" cy="{y:.1}" r="9.5" fill="{colour}" stroke="#fdfdfb" stroke-width="1.5"/><text x="{x:.1}" y="{:.1}" font-size="{size:.1}" font-weight="600" text-anchor="middle" fill="#ffffff">{label}</text><title>{label}, event {event} by {name}, is sent in tick {}</title></g>"##,
                     y + 3.3,
                     delivered.at
                 )?;
             } else {
+                let size = text::size_within(&label, 20.0, 9.0);
                 writeln!(
                     svg,
-                    r##"<g><circle cx="{x:.1}" cy="{y:.1}" r="4" fill="{colour}" stroke="#fdfdfb" stroke-width="1"/><text x="{x:.1}" y="{:.1}" font-size="9" text-anchor="middle" fill="{colour}" stroke="#fdfdfb" stroke-width="2.5" paint-order="stroke">{label}</text><title>{label} is delivered at site {site} in tick {}</title></g>"##,
+                    r##"<g><circle cx="{x:.1}" cy="{y:.1}" r="4" fill="{colour}" stroke="#fdfdfb" stroke-width="1"/><text x="{x:.1}" y="{:.1}" font-size="{size:.1}" text-anchor="middle" fill="{colour}" stroke="#fdfdfb" stroke-width="2.5" paint-order="stroke">{label}</text><title>{label} is delivered at site {site} in tick {}</title></g>"##,
                     y + 13.5,
                     delivered.at
                 )?;
@@ -327,8 +344,19 @@ impl Picture<'_> {
         Ok(())
     }
 
+    /// Returns the name of a node as the legend shows it.
+    fn legend_name(&self, node: usize) -> String {
+        text::cut_in_the_middle(&self.history.name(node as u32), PLAIN, LONGEST_NAME)
+    }
+
+    /// Returns the width of a column of the legend of nodes: as wide as the widest name needs.
+    fn legend_column(&self) -> f64 {
+        let names = (0..self.history.nodes()).map(|node| text::width(&self.legend_name(node), PLAIN));
+        TO_NAME + names.fold(120.0, f64::max) + 20.0
+    }
+
     fn nodes_a_row(&self) -> usize {
-        ((self.width - 48.0) / 190.0).max(1.0) as usize
+        ((self.width - 2.0 * MARGIN) / self.legend_column()).max(1.0) as usize
     }
 
     fn legend_rows(&self) -> usize {
@@ -338,38 +366,62 @@ impl Picture<'_> {
     fn legend(&self, svg: &mut String, top: f64) -> std::fmt::Result {
         for node in 0..self.history.nodes() {
             let (row, column) = (node / self.nodes_a_row(), node % self.nodes_a_row());
-            let (x, y) = (32.0 + column as f64 * 190.0, top + row as f64 * 24.0);
+            let (x, y) = (MARGIN + column as f64 * self.legend_column(), top + row as f64 * 24.0);
+            let letters = letters(node as u32);
             writeln!(
                 svg,
-                r##"<circle cx="{x:.1}" cy="{y:.1}" r="8.5" fill="{}"/><text x="{x:.1}" y="{:.1}" font-size="9" font-weight="600" text-anchor="middle" fill="#ffffff">{}</text><text x="{:.1}" y="{:.1}">{}</text>"##,
+                r##"<circle cx="{:.1}" cy="{y:.1}" r="8.5" fill="{}"/><text x="{:.1}" y="{:.1}" font-size="{:.1}" font-weight="600" text-anchor="middle" fill="#ffffff">{letters}</text><text x="{:.1}" y="{:.1}">{}</text>"##,
+                x + 8.5,
                 COLOURS[node % COLOURS.len()],
+                x + 8.5,
                 y + 3.2,
-                letters(node as u32),
-                x + 15.0,
+                text::size_within(&letters, 15.0, 9.0),
+                x + TO_NAME,
                 y + 4.0,
-                escape(&short(self.history.name(node as u32), 24))
+                escape(&self.legend_name(node))
             )?;
         }
         let y = top + self.legend_rows() as f64 * 24.0 + 4.0;
-        let first = COLOURS[0];
+        symbols(svg, y)?;
         writeln!(
             svg,
-            r##"<g font-size="11.5" fill="{FAINT}">
-<circle cx="33" cy="{y:.1}" r="8.5" fill="{first}"/><text x="33" y="{:.1}" font-size="8.5" font-weight="600" text-anchor="middle" fill="#ffffff">a1</text><text x="48" y="{t:.1}">sent</text>
-<circle cx="96" cy="{y:.1}" r="4" fill="{first}"/><text x="106" y="{t:.1}">delivered</text>
-<path d="M176,{y:.1} h26" stroke="{first}" stroke-width="1.3" marker-end="url(#arrow0)"/><text x="210" y="{t:.1}">on its way</text>
-<path d="M286,{y:.1} h26" stroke="{first}" stroke-width="1.3" stroke-dasharray="5 3" marker-end="url(#arrow0)"/><text x="320" y="{t:.1}">sent again</text>
-<rect x="396" y="{:.1}" width="30" height="6" rx="3" fill="{first}" fill-opacity="0.38" stroke="{first}" stroke-width="0.8"/><text x="434" y="{t:.1}">held back</text>
-<g stroke="#c0392b" stroke-opacity="0.7"><path d="M506,{y:.1} h14" stroke-dasharray="2 2"/><path d="M520,{:.1} l6,6 m0,-6 l-6,6" stroke-width="1.4"/></g><text x="534" y="{t:.1}">lost</text>
-<text x="24" y="{:.1}" font-size="10.5">Time is not to scale: long waits are shortened. Copies that were not needed are left out.</text>
-</g>"##,
-            y + 3.0,
-            y - 3.0,
-            y - 3.0,
-            y + 28.0,
-            t = y + 4.0,
+            r#"<text x="{MARGIN}" y="{:.1}" font-size="{SMALL}" fill="{FAINT}">Time is not to scale: long waits are shortened. Copies that were not needed are left out.</text>"#,
+            y + 28.0
         )
     }
+}
+
+/// Draws the legend of symbols, in a row at the height `y`.
+fn symbols(svg: &mut String, y: f64) -> std::fmt::Result {
+    let first = COLOURS[0];
+    let sent = format!(
+        r##"<circle cx="8.5" cy="0" r="8.5" fill="{first}"/><text x="8.5" y="3" font-size="8.5" font-weight="600" text-anchor="middle" fill="#ffffff">a1</text>"##
+    );
+    let delivered = format!(r#"<circle cx="4" cy="0" r="4" fill="{first}"/>"#);
+    let way = |dashes| {
+        format!(r#"<path d="M0,0 h26" stroke="{first}" stroke-width="1.3"{dashes} marker-end="url(#arrow0)"/>"#)
+    };
+    let held = format!(
+        r#"<rect x="0" y="-3" width="30" height="6" rx="3" fill="{first}" fill-opacity="0.38" stroke="{first}" stroke-width="0.8"/>"#
+    );
+    let lost = r##"<g stroke="#c0392b" stroke-opacity="0.7"><path d="M0,0 h14" stroke-dasharray="2 2"/><path d="M14,-3 l6,6 m0,-6 l-6,6" stroke-width="1.4"/></g>"##;
+    let mut x = MARGIN;
+    for (symbol, width, name) in [
+        (sent, 17.0, "sent"),
+        (delivered, 8.0, "delivered"),
+        (way(""), 26.0, "on its way"),
+        (way(r#" stroke-dasharray="5 3""#), 26.0, "sent again"),
+        (held, 30.0, "held back"),
+        (lost.to_owned(), 20.0, "lost"),
+    ] {
+        writeln!(
+            svg,
+            r#"<g transform="translate({x:.1} {y:.1})">{symbol}<text x="{:.1}" y="4" font-size="{SMALL}" fill="{FAINT}">{name}</text></g>"#,
+            width + 7.0
+        )?;
+        x += width + 7.0 + text::width(name, SMALL) + 16.0;
+    }
+    Ok(())
 }
 
 /// Shortens a line by `first` pixels at its start and by `last` at its end.
@@ -382,7 +434,14 @@ fn shortened(from: (f64, f64), to: (f64, f64), first: f64, last: f64) -> ((f64, 
 
 #[cfg(test)]
 mod tests {
+    use happens_before::delivery::BufferLimits;
+    use happens_before_simulation::Random;
+
     use super::*;
+    use crate::budget::Budget;
+    use crate::history::Told;
+    use crate::replay::{self, ReplayCanary, ReplaySettings};
+    use crate::stream;
 
     #[test]
     fn letters_count_like_the_columns_of_a_sheet() {
@@ -395,8 +454,119 @@ mod tests {
     #[test]
     fn names_cannot_leave_their_place() {
         assert_eq!(escape("<a b=\"c\">&\u{0}\n"), "&lt;a b=&quot;c&quot;&gt;&amp;  ");
-        assert_eq!(short("abcdef", 4), "abc…");
-        assert_eq!(short("äöü", 3), "äöü");
+    }
+
+    /// A text in a picture: its content, and the room that it takes at most.
+    struct Text {
+        content: String,
+        left: f64,
+        right: f64,
+        top: f64,
+        bottom: f64,
+    }
+
+    /// Finds the texts of a picture. A text in a group stands in the group's place.
+    fn texts(svg: &str) -> Vec<Text> {
+        let number = |of: &str, name: &str| -> Option<f64> {
+            of.split_once(&format!(r#" {name}=""#))?.1.split_once('"')?.0.parse().ok()
+        };
+        let mut texts = Vec::new();
+        for line in svg.lines() {
+            let moved = line.strip_prefix(r#"<g transform="translate("#);
+            let moved = moved.and_then(|rest| rest.split_once(')')?.0.split_once(' '));
+            let moved = moved.and_then(|(x, y)| Some((x.parse().ok()?, y.parse().ok()?)));
+            let (dx, dy): (f64, f64) = moved.unwrap_or_default();
+            for text in line.split("<text").skip(1) {
+                let (attributes, rest) = text.split_once('>').expect("attributes");
+                let content = rest.split("</text>").next().expect("content");
+                let content = content
+                    .replace("&lt;", "<")
+                    .replace("&gt;", ">")
+                    .replace("&quot;", "\"")
+                    .replace("&amp;", "&");
+                let (x, y) =
+                    (number(attributes, "x").expect("x") + dx, number(attributes, "y").expect("y") + dy);
+                let size = number(attributes, "font-size").unwrap_or(PLAIN);
+                let bold = attributes.contains("font-weight");
+                let width = if bold { text::bold_width(&content, size) } else { text::width(&content, size) };
+                let left = if attributes.contains(r#"text-anchor="middle""#) { x - width / 2.0 } else { x };
+                let (top, bottom) = (y - 0.8 * size, y + 0.2 * size);
+                texts.push(Text { content, left, right: left + width, top, bottom });
+            }
+        }
+        texts
+    }
+
+    fn drawn(history: &History, settings: &ReplaySettings) -> (String, f64, f64) {
+        let outcome = replay::run(history, settings, &mut |_| {});
+        let svg = svg(history, settings.sites, settings.seed, &outcome);
+        let size = |name: &str| -> f64 {
+            let rest = svg.split_once(&format!(r#"{name}=""#)).expect("a size").1;
+            rest.split_once('"').expect("a size").0.parse().expect("a number")
+        };
+        let (width, height) = (size(" width"), size(" height"));
+        (svg, width, height)
+    }
+
+    /// Draws small runs of every kind, with names of every length, and compares the rooms of all texts.
+    #[test]
+    fn no_text_overlaps_another_or_leaves_the_picture() {
+        let mut random = Random::new(3, stream::SESSION);
+        let parts =
+            ["W", "mm", "Ada Lovelace", " <ada@example.org>", "\u{1f44d}", "\u{e4}\u{f6}", "il", "\u{5b57}"];
+        let (mut pairs, mut cut) = (0, 0);
+        for seed in 0..120 {
+            // The last ones have more than may be drawn.
+            let events = if seed < 110 { 1 + random.below(MOST_EVENTS as u64) } else { 60 };
+            let sites = 1 + random.index((MOST_MARKS / events as usize).clamp(1, MOST_SITES));
+            let authors = 1 + random.below(if seed % 3 == 0 { events } else { 4 });
+            let authors = if seed < 110 { authors } else { 60 };
+            let longest = 1 + random.below(12);
+            let names = (0..authors).map(|author| {
+                let name = (0..random.below(longest)).map(|_| parts[random.index(parts.len())]);
+                format!("{author} {}", name.collect::<String>())
+            });
+            let names = names.collect();
+            let told: Vec<Told> = (0..events)
+                .map(|event| {
+                    let parent = event.checked_sub(1 + random.below(3)).filter(|_| random.chance(0.9));
+                    let author = if event < authors { event } else { random.below(authors) };
+                    Told { author, parents: parent.into_iter().collect() }
+                })
+                .collect();
+            let source = parts[random.index(parts.len())].repeat(random.index(90));
+            let history = History::new(source, names, &told, &Budget::default()).expect("a graph");
+            let rarely =
+                |random: &mut Random, most: u64| if random.chance(0.5) { random.below(most) } else { 0 };
+            let settings = ReplaySettings {
+                sites,
+                loss: if random.chance(0.1) { 1.0 } else { rarely(&mut random, 60) as f64 / 100.0 },
+                duplicate: 0.1,
+                delay: rarely(&mut random, 1_000_000_000),
+                reorder: rarely(&mut random, 100),
+                partitions: rarely(&mut random, 9),
+                seed,
+                limits: BufferLimits { nodes: 100, ..BufferLimits::default() },
+                timeout: None,
+                announce: None,
+                canary: random.chance(0.1).then_some(ReplayCanary::Skip),
+                record: true,
+            };
+            let (svg, width, height) = drawn(&history, &settings);
+            let texts = texts(&svg);
+            for (nth, a) in texts.iter().enumerate() {
+                let within = a.left >= 0.0 && a.right <= width && a.top >= 0.0 && a.bottom <= height;
+                assert!(within, "seed {seed}: {:?} leaves the picture", a.content);
+                for b in &texts[..nth] {
+                    let apart =
+                        a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
+                    assert!(apart, "seed {seed}: {:?} overlaps {:?}", a.content, b.content);
+                    pairs += 1;
+                }
+                cut += usize::from(a.content.contains('…'));
+            }
+        }
+        assert!(pairs > 100_000 && cut > 100, "{pairs} pairs, {cut} texts that were cut");
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! The commit graph of any git repository as a history: commits are events, their parents the dependencies.
 //!
 //! The program `git` does the reading, so every kind of repository that git knows will do: bare, worktrees, alternates,
-//! packed or not. All branches, tags and other refs count, not only the one that is checked out.
+//! packed or not.
 //!
+//! - The commits are those that *all refs* reach: everything under `refs/` (branches, remote branches, tags, stashes,
+//!   notes), and the `HEAD` of each working tree. Or they are those that *one branch* reaches: `refs/heads/NAME`, and if
+//!   there is none, `refs/remotes/NAME`.
 //! - An *author* is a name and a mail address, mapped by the `.mailmap` of the commit that is checked out. An author
-//!   whose commits are concurrent with each other becomes several nodes ([`History::split`]).
+//!   whose commits are concurrent with each other becomes several nodes, her [incarnations](super).
 //! - In a *shallow clone* the history is cut: git shows the commits at the cut without parents, and they are replayed
 //!   as beginnings. Only commits that are present are replayed.
 //! - Replacements (`git replace`) are ignored: the graph is the one that the commits name.
@@ -19,6 +22,8 @@
 //! 3. Only objects are read, as if the repository were bare: no file of a working tree, no hook, no file monitor. The
 //!    mailmap is the one in the commit, never a file that the repository names.
 //! 4. The user's own configuration is used, with its `safe.directory`: git still refuses other people's repositories.
+//! 5. The name of a branch comes from the caller. It never stands alone in a command, where it could be an option, a
+//!    range or another ref. Git lists the full refs of that name, and the commits are read by the hash that it prints.
 //!
 //! A repository may still hold a pipe in the place of a file, or be huge. So git runs under limits of time and memory,
 //! and its output is counted in the [`Budget`].
@@ -70,15 +75,16 @@ const SETTINGS: [&str; 10] = [
     "mailmap.blob=HEAD:.mailmap",
 ];
 
-/// Reads the commit graph of the repository at or above `folder`. Git may take `time` for each of two commands;
-/// `progress` is called now and then with the number of commits read.
+/// Reads the commit graph of the repository at or above `folder`: of one `branch`, or of all refs if that is `None`. Git
+/// may take `time` for each command; `progress` is called now and then with the number of commits read.
 ///
 /// # Errors
 ///
 /// [`InputError`] if the folder does not exist, `git` is not installed, there is no repository, the repository has no
-/// commit, an object is missing, or the limit of time or memory is exceeded.
+/// such branch or no commit, an object is missing, or the limit of time or memory is exceeded.
 pub fn read(
     folder: &Path,
+    branch: Option<&str>,
     time: Duration,
     budget: &Budget,
     progress: &mut dyn FnMut(u64),
@@ -98,19 +104,26 @@ pub fn read(
     // A path may hold line ends too.
     let place = path(place.strip_suffix(b"\n").unwrap_or(&place))
         .ok_or_else(|| at("the path of the repository is not UTF-8 text".to_owned()))?;
+    let tip = match branch {
+        Some(name) => Some(git.branch(place, name)?),
+        None => None,
+    };
     // Parents before children; every field ends in a NUL, which no name can hold: hash, parents, author.
     let mut log = command();
-    log.arg("--git-dir").arg(place).args(["--bare", "log", "--all", "--topo-order", "--reverse", "-z"]);
+    log.arg("--git-dir").arg(place).args(["--bare", "log", "--topo-order", "--reverse", "-z"]);
     log.args(["--no-show-signature", "--no-notes", "--no-color", "--no-decorate", "--encoding=UTF-8"]);
-    log.args(["--format=tformat:%H%x00%P%x00%aN <%aE>", "--"]);
+    log.args(["--format=tformat:%H%x00%P%x00%aN <%aE>", tip.as_deref().unwrap_or("--all"), "--"]);
     let (told, authors) = git.run(log, |output| parse(output, budget, progress))?;
     if told.is_empty() {
         return Err(at("a git repository without a commit".to_owned()));
     }
     let name = folder.canonicalize().ok();
     let name = name.as_deref().and_then(Path::file_name).unwrap_or(folder.as_os_str()).to_string_lossy();
-    let source = format!("git repository {}", shortened(&name));
-    History::split(source, authors, &told, budget).map_err(|error| at(error.to_string()))
+    let mut source = format!("git repository {}", shortened(&name));
+    if let Some(branch) = branch {
+        source += &format!(", branch {}", shortened(branch));
+    }
+    History::new(source, authors, &told, budget).map_err(|error| at(error.to_string()))
 }
 
 /// Converts the output of git to a path.
@@ -131,6 +144,22 @@ fn command() -> Command {
     command
 }
 
+/// Most bytes of a branch's name: a ref can be a file, and no path is longer.
+const LONGEST_NAME: usize = 4096;
+
+/// Returns whether git allows a branch of this name (`git help check-ref-format`). An allowed name has no meaning but
+/// itself: it is no pattern, no path upwards, and no expression.
+fn is_branch_name(name: &str) -> bool {
+    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    let special = |letter: char| letter.is_ascii_control() || " ~^:?*[\\".contains(letter);
+    name.len() <= LONGEST_NAME
+        && name.split('/').all(part)
+        && !name.contains(special)
+        && !name.contains("..")
+        && !name.contains("@{")
+        && !name.ends_with('.')
+}
+
 /// A folder, and the limits for git commands on it.
 struct Git<'a> {
     folder: &'a Path,
@@ -139,6 +168,35 @@ struct Git<'a> {
 }
 
 impl Git<'_> {
+    /// Returns the hash to which a branch points.
+    fn branch(&self, place: &Path, name: &str) -> Result<String, InputError> {
+        let at = |what: String| InputError::at(self.folder, what);
+        let shown = shortened(name);
+        if !is_branch_name(name) {
+            return Err(at(format!("{shown:?} is not a name that git allows for a branch")));
+        }
+        let refs = ["heads", "remotes"].map(|kind| format!("refs/{kind}/{name}"));
+        let mut list = command();
+        list.arg("--git-dir").arg(place).args(["--bare", "for-each-ref", "--format=%(objectname) %(refname)"]);
+        list.arg("--").args(&refs);
+        let listed = self.run(list, |output| {
+            let mut lines = Vec::new();
+            read_field(output, &mut lines, self.budget).map(|_| lines)
+        })?;
+        let listed = String::from_utf8_lossy(&listed);
+        // The refs inside a folder of that name are listed too.
+        let hash = |name: &String| {
+            let named = listed.lines().filter_map(|line| line.split_once(' '));
+            named.into_iter().find(|(_, of)| of == name).map(|(hash, _)| hash)
+        };
+        match refs.iter().find_map(hash) {
+            Some(hash) if !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                Ok(hash.to_owned())
+            }
+            _ => Err(at(format!("has no branch {shown}; `git branch --all` lists the branches"))),
+        }
+    }
+
     /// Runs git; `read` makes a value of its output.
     fn run<T>(
         &self,
@@ -267,6 +325,29 @@ fn parse(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Compares with git itself.
+    #[test]
+    fn a_name_is_allowed_if_git_allows_it() {
+        let parts = [
+            "", "a", "-", ".", "..", "/", "@", "{", "~", "^", ":", "?", "*", "[", "\\", " ", "\u{1}", "\u{7f}",
+            "\u{e9}", ".lock",
+        ];
+        let names = parts.map(|part| {
+            let around = [("", ""), ("a", ""), ("", "a"), ("a", "a"), ("a/", ""), ("", "/a"), ("", part)];
+            around.map(|(before, after)| format!("{before}{part}{after}"))
+        });
+        let names = names.concat();
+        let allowed = |name: &String| {
+            let mut git = command();
+            git.arg("check-ref-format").arg(format!("refs/heads/{name}"));
+            git.status().expect("git is installed").success()
+        };
+        let differs: Vec<_> = names.iter().filter(|name| is_branch_name(name) != allowed(name)).collect();
+        assert_eq!(differs, Vec::<&String>::new());
+        let accepted = names.iter().filter(|name| is_branch_name(name)).count();
+        assert!((30..100).contains(&accepted), "{accepted} of {}", names.len());
+    }
 
     fn parse(log: &[u8]) -> Result<(Vec<Told>, Vec<String>), String> {
         super::parse(&mut { log }, &Budget::default(), &mut |_| {})

@@ -18,13 +18,20 @@
 //! - H3: there is at least one event, and every node has one.
 //!
 //! Three sources make histories: [`session`] (built in), [`trace`] (files) and [`git`] (repositories). All go through
-//! [`History::new`] or [`History::split`], which establish the invariants.
+//! [`History::new`], which establishes the invariants.
+//!
+//! # Authors and incarnations
+//!
+//! An author whose events follow one another is one node. An author who worked concurrently with herself, on two
+//! machines or on two branches, breaks H2. Her events are split among as many nodes as are needed. These nodes are her
+//! *incarnations*, and their names say so: `agent 1, incarnation 2`.
 
 mod assign;
 pub mod git;
 pub mod session;
 pub mod trace;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
@@ -79,7 +86,12 @@ impl Lists {
 #[derive(Clone, Debug)]
 pub struct History {
     source: String,
-    names: Vec<String>,
+    /// The printable names of the authors.
+    authors: Vec<String>,
+    /// The number of nodes of each author; 0 for an author without events.
+    incarnations: Vec<u32>,
+    /// For each node, its author's number, and the number of its incarnation, from 1.
+    authorship: Vec<(u32, u32)>,
     parents: Lists,
     dots: Vec<Dot<NodeNumber>>,
     events: Vec<Vec<Event>>,
@@ -105,8 +117,6 @@ pub enum HistoryError {
     Cycle(Vec<usize>),
     /// An event names a parent that comes later in the list; there is no cycle.
     ParentLater { event: usize, parent: u64 },
-    /// Two events of one author are concurrent.
-    Concurrent { author: String, events: [usize; 2] },
     /// The history, or the check of it, needs more memory than the budget allows.
     OverBudget(OverBudget),
 }
@@ -142,11 +152,6 @@ impl fmt::Display for HistoryError {
             Self::ParentLater { event, parent } => {
                 write!(f, "event {event} names the parent {parent}, which comes later; parents come first")
             }
-            Self::Concurrent { author, events: [first, second] } => write!(
-                f,
-                "events {first} and {second} of {author} are concurrent; \
-                 the events of one author must follow one another"
-            ),
             Self::OverBudget(error) => error.fmt(f),
         }
     }
@@ -188,10 +193,11 @@ pub struct Told {
 }
 
 impl History {
-    /// Makes a history in which every author is one node: the events of each author must follow one another.
+    /// Makes a history. An author is one node if her events follow one another. An author who worked concurrently with
+    /// herself becomes several nodes, her incarnations.
     ///
-    /// Author a is node a. Authors without events are left out, and the nodes renumbered without a gap. Names that are
-    /// too long to be shown are cut. All memory is taken from `budget`.
+    /// Nodes are numbered by their first events; authors without events have no node. Names that are too long to be
+    /// shown are cut. All memory is taken from `budget`.
     ///
     /// # Errors
     ///
@@ -199,30 +205,9 @@ impl History {
     ///
     /// # Complexity
     ///
-    /// O(events + parents) time and memory. A merge adds at most O(authors) time, and an event with several children
-    /// O(log authors); both add as much memory, until the last child has been visited.
+    /// O(events + parents) time and memory. A merge adds at most O(nodes) time, and an event with several children
+    /// O(log events); both add as much memory, until the last child has been visited.
     pub fn new(
-        source: String,
-        authors: Vec<String>,
-        told: &[Told],
-        budget: &Budget,
-    ) -> Result<Self, HistoryError> {
-        let parents = check(authors.len(), told, budget)?;
-        let assigned = assign::whole(&authors, told, &parents, budget)?;
-        Ok(Self::from_assigned(source, &authors, parents, assigned, budget)?)
-    }
-
-    /// Makes a history of authors who may have worked concurrently with themselves. Each author becomes as many nodes
-    /// as are needed for the events of every node to follow one another.
-    ///
-    /// # Errors
-    ///
-    /// Any of [`HistoryError`] except [`HistoryError::Concurrent`].
-    ///
-    /// # Complexity
-    ///
-    /// As for [`new`](Self::new), with the number of nodes in place of the number of authors.
-    pub fn split(
         source: String,
         authors: Vec<String>,
         told: &[Told],
@@ -251,21 +236,21 @@ impl History {
         }
         // From here on every name is printable.
         let source = printable(&source).into_owned();
-        // The second and later nodes of an author carry a number after her name.
-        budget.take(authors.len().saturating_mul(size_of::<u32>()))?;
-        let mut copies = vec![0_u32; authors.len()];
         let mut names = Vec::new();
-        for author in author_of {
-            let mut name = printable(shortened(&authors[author as usize])).into_owned();
-            let copy = &mut copies[author as usize];
-            *copy += 1;
-            if *copy > 1 {
-                name = format!("{name}#{copy}");
-            }
+        for author in authors {
+            let name = printable(shortened(author)).into_owned();
             budget.take(name.capacity())?;
             budget.push(&mut names, name)?;
         }
-        Ok(Self { source, names, parents, dots, events })
+        budget.take(authors.len().saturating_mul(size_of::<u32>()))?;
+        budget.take(author_of.len().saturating_mul(size_of::<(u32, u32)>()))?;
+        let mut incarnations = vec![0; authors.len()];
+        let authorship = author_of.into_iter().map(|author| {
+            incarnations[author as usize] += 1;
+            (author, incarnations[author as usize])
+        });
+        let authorship = authorship.collect();
+        Ok(Self { source, authors: names, incarnations, authorship, parents, dots, events })
     }
 
     /// Returns the source of the history, in printable words.
@@ -281,12 +266,28 @@ impl History {
 
     /// Returns the number of nodes.
     pub fn nodes(&self) -> usize {
-        self.names.len()
+        self.authorship.len()
     }
 
-    /// Returns the printable name of a node, for people.
-    pub fn name(&self, node: NodeNumber) -> &str {
-        &self.names[node as usize]
+    /// Returns the number of authors with events.
+    pub fn authors(&self) -> usize {
+        self.incarnations.iter().filter(|&&nodes| nodes > 0).count()
+    }
+
+    /// Returns the number of authors who worked concurrently with themselves, so that each is several nodes.
+    pub fn split_authors(&self) -> usize {
+        self.incarnations.iter().filter(|&&nodes| nodes > 1).count()
+    }
+
+    /// Returns the printable name of a node, for people: that of its author, with the number of the incarnation if the
+    /// author is several nodes.
+    pub fn name(&self, node: NodeNumber) -> Cow<'_, str> {
+        let (author, incarnation) = self.authorship[node as usize];
+        let name = &self.authors[author as usize];
+        match self.incarnations[author as usize] {
+            1 => Cow::Borrowed(name),
+            _ => Cow::Owned(format!("{name}, incarnation {incarnation}")),
+        }
     }
 
     /// Returns the events that `event` directly builds on; their numbers are smaller.
@@ -351,7 +352,9 @@ impl History {
             // H3: nodes are numbered by their first event, so nodes without events are the last.
             let nodes = self.events.iter().take_while(|of_node| !of_node.is_empty()).count();
             self.events.truncate(nodes);
-            self.names.truncate(nodes);
+            for (author, _) in self.authorship.drain(nodes..) {
+                self.incarnations[author as usize] -= 1;
+            }
         }
         self
     }

@@ -56,7 +56,6 @@ use happens_before::{Message, VersionVector};
 use happens_before_simulation::Random;
 use happens_before_simulation::network::{Arrival, Network, Partition};
 
-pub use cost::{VectorCost, metadata, varint};
 pub use judge::ReplayCanary;
 pub use outcome::{ReplayFailure, ReplayResult, ReplaySettings, ReplayTally};
 pub use recording::{Flight, FlightEnd, Recording, SiteDelivery, SiteSending, Tick};
@@ -64,6 +63,7 @@ pub use recording::{Flight, FlightEnd, Recording, SiteDelivery, SiteSending, Tic
 use crate::history::{Event, History, Lists, NodeNumber};
 use crate::stream;
 use crate::words::{counted, thousands};
+use cost::Meter;
 use judge::{Judge, explain};
 use site::Site;
 
@@ -126,7 +126,7 @@ pub fn memory(history: &History, sites: usize) -> u64 {
     // A parent is a dependency of a message, a cause in the oracle, and has a child.
     let a_parent = 40;
     // A site has several vectors, and the oracle notes its deliveries.
-    let (a_node_at_a_site, an_event_at_a_site) = (64, 2);
+    let (a_node_at_a_site, an_event_at_a_site) = (80, 2);
     (events * an_event)
         .saturating_add(history.parents_in_all() as u64 * a_parent)
         .saturating_add(sites.saturating_mul(nodes * a_node_at_a_site + events * an_event_at_a_site))
@@ -196,6 +196,7 @@ impl<'a> Replay<'a> {
             let message = Message::new(*history.dot(event), history.dependencies(event), event);
             message.expect("a history has no dependencies on the own future, and one a node")
         };
+        let meters = Meter::of_sites(sites, history.len(), history.nodes());
         let mut conditions = settings.conditions();
         let round_trip = conditions.delay.most().saturating_mul(2).saturating_add(1);
         let timeout = settings.timeout.unwrap_or(round_trip).max(1);
@@ -212,7 +213,7 @@ impl<'a> Replay<'a> {
             messages: events.clone().map(message).collect(),
             children: children(history),
             waiting: events.map(|event| history.parents(event).len() as u32).collect(),
-            sites: (0..sites).map(|_| Site::new(settings.limits)).collect(),
+            sites: meters.map(|meter| Site::new(settings.limits, meter)).collect(),
             network: Network::new(conditions, settings.seed),
             timers: BinaryHeap::new(),
             timeout,
@@ -359,17 +360,14 @@ impl<'a> Replay<'a> {
     /// Sends an event of one of the site's nodes: to the site itself, then to all others.
     fn send(&mut self, site: usize, event: Event) -> Result<(), ReplayFailure> {
         let message = self.messages[event as usize].clone();
-        let (dot, dependencies) = (message.dot(), message.dependencies());
         self.judge.sent(event).map_err(ReplayFailure::Violation)?;
         self.tally.sent += 1;
-        self.tally.dependencies += dependencies.len() as u64;
-        self.tally.metadata_bytes += cost::metadata(dot, dependencies);
+        self.tally.dependencies += message.dependencies().len() as u64;
         if self.settings.record {
             self.recording.sent.push(SiteSending { event, site, at: self.now });
         }
         self.sites[site].last_sent = Some(self.now);
         self.sites[site].busy = true;
-        let author = *dot.node();
         match self.sites[site].buffer.accept(message) {
             Ok(Accepted::Ready) => self.deliver(site)?,
             Ok(accepted) => {
@@ -383,7 +381,13 @@ impl<'a> Replay<'a> {
                 )));
             }
         }
-        self.tally.vector_bytes += self.sites[site].vector_cost.metadata(author);
+        let Site { meter, delivered, .. } = &mut self.sites[site];
+        if let Some(sizes) = meter.note(&self.messages[event as usize], delivered) {
+            self.tally.measured += 1;
+            self.tally.metadata_bytes += sizes.dependencies;
+            self.tally.vector_bytes += sizes.vector;
+            self.tally.delta_bytes += sizes.delta;
+        }
         for other in (0..self.sites.len()).filter(|&other| other != site) {
             let packet = Packet::Message(self.messages[event as usize].clone());
             let lost = self.network.send(self.now, site, other, packet).lost;

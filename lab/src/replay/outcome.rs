@@ -71,10 +71,15 @@ pub struct ReplayTally {
     pub refused_size: u64,
     /// Dependencies named in messages; a sender's own previous message is implied, and not counted.
     pub dependencies: u64,
-    /// Bytes of metadata in messages, each counted once.
+    /// Messages whose metadata was measured: all of them, unless the history has very many events and nodes.
+    pub measured: u64,
+    /// Bytes of metadata in the measured messages, each counted once.
     pub metadata_bytes: u64,
-    /// Bytes of metadata if each message carried a full vector of the deliveries at the sender's site.
+    /// Bytes of metadata if each measured message carried a full vector of the deliveries at the sender's site.
     pub vector_bytes: u64,
+    /// Bytes of metadata if each measured message carried a delta of that vector to the one of the site's previous
+    /// message.
+    pub delta_bytes: u64,
     /// The virtual time of the last delivery.
     pub ticks: Tick,
     /// The counts of the network.

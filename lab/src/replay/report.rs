@@ -31,6 +31,10 @@ pub struct HistoryReport {
     pub events: usize,
     /// The number of nodes.
     pub nodes: usize,
+    /// The number of authors.
+    pub authors: usize,
+    /// The number of authors who worked concurrently with themselves, so that each is several nodes.
+    pub authors_split: usize,
     /// Parents an event, including the author's own previous event.
     pub parents_per_event: f64,
 }
@@ -78,10 +82,15 @@ pub struct ReplayCounts {
 pub struct MessageReport {
     /// Dependencies named; the sender's own previous message is implied, and not counted.
     pub dependencies: f64,
-    /// Bytes of metadata: author, counter, dependencies.
+    /// The number of messages whose bytes were measured.
+    pub measured: u64,
+    /// Bytes of metadata: author, counter, direct dependencies. These and the following are the bytes that
+    /// [`happens_before::codec`] writes.
     pub metadata_bytes: f64,
     /// Bytes with a full version vector of the deliveries at the sender's site.
     pub full_vector_bytes: f64,
+    /// Bytes with a delta of that vector to the one of the site's previous message.
+    pub vector_delta_bytes: f64,
 }
 
 /// Real time.
@@ -97,13 +106,15 @@ impl ReplayReport {
     /// Makes the report of a run.
     pub fn new(history: &History, settings: &ReplaySettings, outcome: &ReplayResult) -> Report<Self> {
         let tally = outcome.tally;
-        let a_message = |total: u64| total as f64 / tally.sent.max(1) as f64;
+        let a_measured = |total: u64| total as f64 / tally.measured.max(1) as f64;
         let seconds = outcome.elapsed.as_secs_f64();
         let details = Self {
             history: HistoryReport {
                 source: history.source().to_owned(),
                 events: history.len(),
                 nodes: history.nodes(),
+                authors: history.authors(),
+                authors_split: history.split_authors(),
                 parents_per_event: history.parents_in_all() as f64 / history.len() as f64,
             },
             settings: ReplayOptions {
@@ -137,9 +148,11 @@ impl ReplayReport {
                 virtual_ticks: tally.ticks,
             },
             per_message: MessageReport {
-                dependencies: a_message(tally.dependencies),
-                metadata_bytes: a_message(tally.metadata_bytes),
-                full_vector_bytes: a_message(tally.vector_bytes),
+                dependencies: tally.dependencies as f64 / tally.sent.max(1) as f64,
+                measured: tally.measured,
+                metadata_bytes: a_measured(tally.metadata_bytes),
+                full_vector_bytes: a_measured(tally.vector_bytes),
+                vector_delta_bytes: a_measured(tally.delta_bytes),
             },
             elapsed: ReplayTime { seconds, events_per_second: a_second(tally.sent, seconds) },
         };
@@ -169,6 +182,11 @@ impl ReplayReport {
         let count = |number: usize| thousands(number as u64);
         let source = format!("{}; {}", history.source, counted(history.nodes as u64, "node"));
         rows.add("events", count(history.events), source);
+        if history.authors_split > 0 {
+            let of = counted(history.authors as u64, "author");
+            let of = format!("of {of}; concurrent with themselves, so several nodes each");
+            rows.add("authors split", count(history.authors_split), of);
+        }
         let bad = format!(
             "loss {}, duplicate {}, reorder {}, delay {}",
             settings.loss, settings.duplicate, settings.reorder, settings.delay
@@ -198,7 +216,7 @@ impl ReplayReport {
 
     /// Adds the rows of the costs of a message, and of its parents.
     fn add_costs(&self, rows: &mut Rows) {
-        let MessageReport { dependencies, metadata_bytes, full_vector_bytes } = self.per_message;
+        let MessageReport { dependencies, measured, .. } = self.per_message;
         rows.add(
             "dependencies a message",
             format!("{dependencies:.2}"),
@@ -209,15 +227,23 @@ impl ReplayReport {
             format!("{:.2}", self.history.parents_per_event),
             "as recorded, the author's own previous event included",
         );
-        let times = match metadata_bytes {
+        let MessageReport { metadata_bytes, full_vector_bytes, vector_delta_bytes, .. } = self.per_message;
+        let times = |bytes: f64| match metadata_bytes {
             0.0 => String::new(),
-            bytes => format!(", {:.1} times as much", full_vector_bytes / bytes),
+            metadata => format!("{:.1} times as much", bytes / metadata),
+        };
+        let of = match self.run.sent {
+            sent if sent == measured => String::new(),
+            sent => format!("; measured for {} of {}", thousands(measured), thousands(sent)),
         };
         rows.add(
             "bytes of metadata a message",
             format!("{metadata_bytes:.1}"),
-            format!("a full version vector: {full_vector_bytes:.1}{times}"),
+            format!("direct dependencies, as the crate's codec writes them{of}"),
         );
+        rows.add("with a full version vector", format!("{full_vector_bytes:.1}"), times(full_vector_bytes));
+        let delta = format!("{}; to the site's previous message", times(vector_delta_bytes));
+        rows.add("with a delta of the vector", format!("{vector_delta_bytes:.1}"), delta);
     }
 
     /// Adds the rows of the time and of the network.

@@ -9,7 +9,7 @@ use happens_before::node::DotRange;
 use happens_before::{CausalBuffer, Message, VersionVector};
 
 use super::Tick;
-use super::cost::VectorCost;
+use super::cost::Meter;
 use crate::history::{Event, NodeNumber};
 
 /// The state of a site.
@@ -34,14 +34,14 @@ pub(super) struct Site {
     pub(super) may_ask_from: Tick,
     /// True if it has sent an event since its last announcement.
     pub(super) busy: bool,
-    /// The cost of a version vector of all deliveries here.
-    pub(super) vector_cost: VectorCost,
+    /// The measure of its messages.
+    pub(super) meter: Meter,
     /// The vector of all deliveries here, ready to be sent; `None` if it has changed since.
     announcement: Option<Rc<VersionVector<NodeNumber>>>,
 }
 
 impl Site {
-    pub(super) fn new(limits: BufferLimits) -> Self {
+    pub(super) fn new(limits: BufferLimits, meter: Meter) -> Self {
         Self {
             buffer: CausalBuffer::new(limits),
             delivered: VersionVector::new(),
@@ -52,7 +52,7 @@ impl Site {
             known: VersionVector::new(),
             may_ask_from: 0,
             busy: false,
-            vector_cost: VectorCost::default(),
+            meter,
             announcement: None,
         }
     }
@@ -62,7 +62,6 @@ impl Site {
         let message = self.buffer.pop()?;
         self.announcement = None;
         self.delivered.observe(message.dot());
-        self.vector_cost.observe(message.dot());
         Some(message)
     }
 

@@ -2,6 +2,8 @@ use happens_before::delivery::BufferLimits;
 use happens_before_simulation::network::Conditions;
 
 use super::*;
+use crate::budget::Budget;
+use crate::history::Told;
 use crate::history::session::{self, Shape};
 
 fn settings(history: &History) -> ReplaySettings {
@@ -169,4 +171,26 @@ fn progress_is_told_and_ends_at_all() {
     run(&history, &settings(&history), &mut |done| told.push(done));
     assert!(told.len() > 5 && told.is_sorted());
     assert_eq!(told.last(), Some(&10_000));
+}
+
+/// A vector of a thousand entries is not measured for each of many messages, and the report says so.
+#[test]
+fn of_very_many_messages_with_very_many_nodes_a_part_is_measured() {
+    let (events, authors) = (20_000, 1000);
+    let names = (0..authors).map(|author| author.to_string()).collect();
+    let told: Vec<_> = (0..events)
+        .map(|event: u64| Told { author: event % authors, parents: event.checked_sub(1).into_iter().collect() })
+        .collect();
+    let history = History::new("row".to_owned(), names, &told, &Budget::default()).expect("a graph");
+    let settings = ReplaySettings { sites: 1, ..settings(&history) };
+    let outcome = run(&history, &settings, &mut |_| {});
+    assert_eq!(outcome.verdict, Ok(()));
+    let tally = outcome.tally;
+    assert_eq!((tally.sent, tally.measured), (events, events / 2));
+    // One dependency, and a vector of about a thousand entries.
+    let each =
+        [tally.metadata_bytes, tally.delta_bytes, tally.vector_bytes].map(|bytes| bytes / tally.measured);
+    assert!((4..8).contains(&each[0]) && (13..20).contains(&each[1]) && each[2] > 300, "{each:?}");
+    let table = report::ReplayReport::new(&history, &settings, &outcome).table();
+    assert!(table.contains("measured for 10,000 of 20,000"), "{table}");
 }

@@ -110,20 +110,46 @@ fn a_graph_that_is_none() {
         (1, &[(0, &[0])], "events depend on each other in a circle: 0 on 0"),
         (1, &[(0, &[]), (0, &[2]), (0, &[1])], "events depend on each other in a circle: 1 on 2 on 1"),
         (2, &[(0, &[1]), (1, &[])], "event 0 names the parent 1, which comes later; parents come first"),
-        (
-            2,
-            &[(0, &[]), (1, &[0]), (0, &[1]), (1, &[0])],
-            "events 1 and 3 of agent 1 are concurrent; the events of one author must follow one another",
-        ),
-        (
-            u64::from(u32::MAX),
-            &[(0, &[]), (4_000_000_000, &[0]), (4_000_000_000, &[0])],
-            "events 1 and 2 of agent 4000000000 are concurrent; \
-             the events of one author must follow one another",
-        ),
     ] {
         assert_eq!(refused("a.json", &trace(agents, transactions)), expected);
     }
+}
+
+/// Foreign traces have agents that work at two places at once. Each is split, and the report says so.
+#[test]
+fn an_agent_that_is_concurrent_with_itself_is_split() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.json");
+    let run = |events: &str, options: &[&str]| {
+        let arguments = ["replay", "--trace", text(&file), "--nodes", "2", "--events", events];
+        hb(&[&arguments[..], options].concat())
+    };
+    // Agent 1 writes event 1, and event 3 without having seen it; agent 4,000,000,000 does the same after them.
+    let most = u64::from(u32::MAX);
+    let far = 4_000_000_000;
+    let transactions: [(u64, &[u64]); 7] =
+        [(0, &[]), (1, &[0]), (0, &[1]), (1, &[0]), (far, &[2, 3]), (far, &[2, 3]), (1, &[3])];
+    fs::write(&file, trace(most, &transactions)).expect("a file");
+    let ended = run("7", &[]);
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{}", ended.out);
+    assert!(ended.out.contains("each of 2 sites delivered all 7 events"), "{}", ended.out);
+    assert!(ended.out.contains("authors split"), "{}", ended.out);
+    let report: serde_json::Value = serde_json::from_str(&run("7", &["--json"]).out).expect("an object");
+    let of = |field: &str| report["history"][field].as_u64();
+    assert_eq!([of("authors"), of("authors_split"), of("nodes")], [Some(3), Some(2), Some(5)], "{report:#}");
+
+    // The names say so, too.
+    let svg = folder.path().join("run.svg");
+    assert_eq!(run("7", &["--svg", text(&svg)]).code, Some(0));
+    let svg = fs::read_to_string(svg).expect("a picture");
+    for name in
+        ["agent 1, incarnation 1", "agent 1, incarnation 2", "agent 4000000000, incarnation 2", ">agent 0<"]
+    {
+        assert!(svg.contains(name), "no {name}");
+    }
+    // The first three events do not need it.
+    let ended = run("3", &[]);
+    assert!(!ended.out.contains("authors split") && ended.out.contains("2 nodes"), "{}", ended.out);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::helpers::{assert_complete, hb, replay, text};
+use super::helpers::{self, Shape, assert_complete, graph, hb, replay, text};
 use serde_json::Value;
 
 #[test]
@@ -18,7 +18,8 @@ fn without_options_a_session_is_replayed() {
         "duplicates dropped",
         "dependencies a message",
         "bytes of metadata a message",
-        "a full version vector",
+        "with a full version vector",
+        "with a delta of the vector",
         "events a second",
         "virtual ticks",
         "seed",
@@ -145,6 +146,56 @@ fn a_small_run_is_drawn() {
     // The same run gives the same picture, and replaces the old one.
     assert_eq!(hb(&arguments).code, Some(0));
     assert_eq!(fs::read_to_string(&file).expect("a picture"), svg);
+}
+
+#[test]
+fn a_history_that_is_written_out_is_replayed_to_the_same_report() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, repository) = (folder.path().join("kept.json"), folder.path().join("repository"));
+    fs::create_dir(&repository).expect("a folder");
+    helpers::repository(&repository, &graph(&Shape { commits: 200, authors: 4, branches: 5, seed: 6 }));
+    for source in
+        [&["--authors", "7", "--events", "2000"][..], &["--git", text(&repository), "--events", "150"]]
+    {
+        let report = |source: &[&str]| {
+            let (code, mut report) = replay(&[source, &["--seed", "5", "--loss", "0.3"]].concat());
+            assert_eq!(code, Some(0));
+            // The trace has an agent for each node, without names; and real time differs from run to run.
+            for (part, field) in [("history", "source"), ("history", "authors"), ("history", "authors_split")] {
+                report[part][field] = Value::Null;
+            }
+            report["elapsed"] = Value::Null;
+            report
+        };
+        let written = report(&[source, &["--write-trace", text(&file)]].concat());
+        let read = report(&["--trace", text(&file)]);
+        assert_eq!(written, read);
+        // A trace that is read and written is the same trace.
+        let first = fs::read_to_string(&file).expect("a trace");
+        report(&["--trace", text(&file), "--write-trace", text(&file)]);
+        assert_eq!(fs::read_to_string(&file).expect("a trace"), first);
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2, "no other file is left");
+    }
+    let nowhere = folder.path().join("nowhere/kept.json");
+    let ended = hb(&["replay", "--events", "9", "--write-trace", text(&nowhere)]);
+    let line = format!("hb: {}: cannot be created in its folder: no such file or folder\n", text(&nowhere));
+    assert_eq!((ended.code, ended.out.as_str(), ended.err), (Some(2), "", line));
+}
+
+#[test]
+fn the_trace_in_the_help_is_one() {
+    let help = hb(&["replay", "--help"]).out;
+    let example = help.lines().skip_while(|line| !line.trim_start().starts_with("{\"kind\""));
+    let example: Vec<&str> = example.take_while(|line| line.starts_with("  ")).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("example.json");
+    fs::write(&file, example.join("\n")).expect("a file");
+    let (code, report) = replay(&["--trace", text(&file), "--nodes", "2"]);
+    assert_complete(code, &report, 4, 2);
+    assert_eq!(
+        (&report["history"]["nodes"], &report["history"]["parents_per_event"]),
+        (&2.into(), &1.0.into())
+    );
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl Trap {
     }
 
     fn read(&self, time: Duration) -> Result<History, InputError> {
-        history::git::read(&self.path(), time, &Budget::default(), &mut |_| {})
+        history::git::read(&self.path(), None, time, &Budget::default(), &mut |_| {})
     }
 }
 
@@ -142,6 +142,76 @@ fn a_missing_object_is_missing_and_not_fetched() {
     let (folder, file) = blob.trim().split_at(2);
     fs::remove_file(mailmap.path().join(".git/objects").join(folder).join(file)).expect("an object");
     mailmap.assert_replayed();
+}
+
+/// The name of a branch may come from a script that took it from somewhere else.
+#[test]
+fn the_name_of_a_branch_is_no_option_no_pattern_no_path_and_no_expression() {
+    let trap = Trap::new();
+    trap.git(&["branch", "main-2"]);
+    trap.git(&["branch", "-M", "main"]);
+    let long = "a/".repeat(4000) + "a";
+    let names = [
+        "",
+        "/",
+        "main/",
+        "/main",
+        "a//b",
+        "main*",
+        "mai?",
+        "[m]ain",
+        "main..main-2",
+        "^main",
+        "main^@",
+        "main~1",
+        "main:.mailmap",
+        "@{-1}",
+        "main@{0}",
+        "../HEAD",
+        "../../../../etc/passwd",
+        ".",
+        "..",
+        "main.lock",
+        "main.",
+        "a/.b",
+        "main\n",
+        "main\u{1b}[31m",
+        "main main-2",
+        "ma\\in",
+        "--output=mark",
+        &long,
+    ];
+    for name in names {
+        let ended = trap.replay(&[&format!("--branch={name}")]);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{name:?}");
+        let (none, wrong) = ("has no branch ", " is not a name that git allows for a branch");
+        assert!(ended.err.contains(none) || ended.err.contains(wrong), "{name:?}: {}", ended.err);
+        assert_eq!((ended.err.lines().count(), ended.err.contains('\u{1b}')), (1, false), "{}", ended.err);
+        // A name with a meaning of its own does not even reach git.
+        assert_eq!(ended.err.contains(none), name == "--output=mark", "{name:?}: {}", ended.err);
+    }
+    let ended = trap.replay(&["--branch", "main"]);
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_branch_is_read_as_safely_as_all_refs() {
+    let trap = Trap::new();
+    trap.promise_objects();
+    fs::write(trap.path().join(".git/refs/heads/gone"), format!("{MISSING}\n")).expect("a file");
+    trap.assert_refused(&["--branch", "gone"], "git cannot read it: bad object");
+    for (name, content) in
+        [("outside", "ref: ../../../outside\n"), ("circle", "ref: refs/heads/circle\n"), ("odd", "--all\n")]
+    {
+        fs::write(trap.path().join(".git/refs/heads").join(name), content).expect("a file");
+        trap.assert_refused(&["--branch", name], "has no branch");
+    }
+    #[cfg(unix)]
+    {
+        let pipe = trap.path().join(".git/refs/heads/pipe");
+        assert!(Command::new("mkfifo").arg(pipe).status().expect("mkfifo is installed").success());
+        trap.assert_refused(&["--branch", "pipe"], "has no branch");
+    }
 }
 
 #[test]
@@ -276,9 +346,11 @@ fn the_mailmap_is_that_of_the_commit() {
     let inside = trap.path().join("inside");
     fs::create_dir(&inside).expect("a folder");
     for path in [trap.path(), bare, beside, inside, trap.path().join(".git")] {
-        let history = history::git::read(&path, history::git::DEFAULT_TIME, &Budget::default(), &mut |_| {});
+        let history =
+            history::git::read(&path, None, history::git::DEFAULT_TIME, &Budget::default(), &mut |_| {});
         let history = history.expect("a repository");
-        assert_eq!((history.len(), history.name(0)), (2, "New Name <new@example.org>"), "{}", path.display());
+        assert_eq!(history.len(), 2, "{}", path.display());
+        assert_eq!(history.name(0), "New Name <new@example.org>", "{}", path.display());
     }
     // With a configured working tree, as for a submodule.
     trap.set("core.worktree", text(trap.folder.path()));

@@ -22,7 +22,10 @@ fn a_file_with_two_hundred_authors() {
     // The advantage of direct dependencies: with two hundred authors, a message still names about one cause.
     let of = |field: &str| report["per_message"][field].as_f64().expect("a number");
     assert!(of("dependencies") < 1.1, "{report:#}");
-    assert!(of("metadata_bytes") * 20.0 < of("full_vector_bytes"), "{report:#}");
+    assert!(of("metadata_bytes") * 12.0 < of("full_vector_bytes"), "{report:#}");
+    assert!(of("metadata_bytes") * 3.0 < of("vector_delta_bytes"), "{report:#}");
+    assert!(of("vector_delta_bytes") * 3.0 < of("full_vector_bytes"), "{report:#}");
+    assert_eq!(report["per_message"]["measured"], 955);
 }
 
 #[test]

@@ -34,8 +34,9 @@ fn the_graph_that_is_read_is_the_graph_that_was_written() {
     let folder = tempfile::tempdir().expect("a folder");
     let commits = graph(&Shape { commits: 300, authors: 5, branches: 6, seed: 9 });
     repository(folder.path(), &commits);
-    let read = history::git::read(folder.path(), history::git::DEFAULT_TIME, &Budget::default(), &mut |_| {})
-        .expect("a repository");
+    let read =
+        history::git::read(folder.path(), None, history::git::DEFAULT_TIME, &Budget::default(), &mut |_| {})
+            .expect("a repository");
     // Git lists commits in an order of its own, so only properties independent of it are compared.
     let shape = |parents: &mut Vec<usize>| {
         parents.sort_unstable();
@@ -47,11 +48,80 @@ fn the_graph_that_is_read_is_the_graph_that_was_written() {
     // Every author has all her commits, over all her nodes.
     for author in 0..5 {
         let name = format!("Author {author} \u{e4}\" <x{author}@example.org>");
-        let of_author = |node: &u32| read.name(*node).split('#').next() == Some(&name);
+        let of_author = |node: &u32| read.name(*node).split(", incarnation ").next() == Some(&name);
         let events: usize =
             (0..read.nodes() as u32).filter(of_author).map(|node| read.events_of(node).len()).sum();
         assert_eq!(events, commits.iter().filter(|commit| commit.author == author).count(), "{name}");
     }
+}
+
+/// Makes a repository with a row of commits on each of these refs, all after the first commit of `refs/heads/main`.
+fn rows(folder: &std::path::Path, refs: &[(&str, usize)]) {
+    git(folder, &["init", "--quiet", "--bare", "."], None);
+    let (mut stream, mut mark) = (String::new(), 0);
+    for &(name, commits) in [("refs/heads/main", 1)].iter().chain(refs) {
+        for nth in 0..commits {
+            mark += 1;
+            let person = format!("A <a@example.org> {} +0000", 1_700_000_000 + mark);
+            stream += &format!("commit {name}\nmark :{mark}\nauthor {person}\ncommitter {person}\ndata 0\n");
+            stream += match (mark, nth, name) {
+                (1, ..) | (_, 1.., _) | (_, _, "refs/heads/main") => "\n",
+                _ => "from :1\n\n",
+            };
+        }
+    }
+    git(folder, &["fast-import", "--quiet", "--force"], Some(&stream));
+}
+
+#[test]
+fn all_refs_or_one_branch() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let refs = [
+        ("refs/heads/main", 1),
+        ("refs/heads/side", 3),
+        ("refs/heads/--all", 5),
+        ("refs/heads/in/folder", 6),
+        ("refs/remotes/origin/main", 7),
+        ("refs/remotes/side", 8),
+        ("refs/tags/release", 9),
+        ("refs/stash", 10),
+        ("refs/notes/commits", 11),
+    ];
+    rows(folder.path(), &refs);
+    let all = 1 + refs.iter().map(|(_, commits)| *commits as u64).sum::<u64>();
+    for (options, events, source) in [
+        (&[][..], all, ""),
+        (&["--branch", "main"], 2, ", branch main"),
+        (&["--branch", "side"], 4, ", branch side"),
+        (&["--branch=--all"], 6, ", branch --all"),
+        (&["--branch", "in/folder"], 7, ", branch in/folder"),
+        (&["--branch", "origin/main"], 8, ", branch origin/main"),
+    ] {
+        let (code, report) = replay(&[&["--git", text(folder.path()), "--nodes", "2"], options].concat());
+        assert_complete(code, &report, events, 2);
+        let told = report["history"]["source"].as_str().expect("a text");
+        assert!(told.ends_with(source) && told.contains(", branch ") != source.is_empty(), "{told}");
+    }
+}
+
+#[test]
+fn a_branch_that_is_none_is_refused_in_one_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    rows(
+        folder.path(),
+        &[("refs/heads/in/folder", 1), ("refs/tags/release", 1), ("refs/remotes/origin/far", 1)],
+    );
+    let missing = ["mai", "Main", "in", "in/fold", "release", "origin", "HEAD", "refs/heads/main", "-x"];
+    let hash = "1".repeat(40);
+    for name in missing.into_iter().chain([hash.as_str()]) {
+        let ended = hb(&["replay", "--git", text(folder.path()), &format!("--branch={name}")]);
+        let place = text(folder.path());
+        let line = format!("hb: {place}: has no branch {name}; `git branch --all` lists the branches\n");
+        assert_eq!((ended.code, ended.err, ended.out.as_str()), (Some(2), line, ""));
+    }
+    let ended = hb(&["replay", "--branch", "main"]);
+    assert!(ended.err.contains("--git <DIR>"), "{}", ended.err);
+    assert_eq!((ended.code, ended.err.lines().count()), (Some(2), 1));
 }
 
 /// The names in a repository are untrusted: they must not reach a reader's terminal as commands.

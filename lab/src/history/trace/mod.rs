@@ -2,12 +2,16 @@
 //!
 //! A trace is an object with `numAgents` and `txns`, a list in topological order. Each transaction has an `agent` (from
 //! 0) and `parents`, the indexes of earlier transactions. `kind`, if present, must be `concurrent`. All other fields
-//! are ignored, also the edits themselves.
+//! are ignored, also the edits themselves. An agent whose transactions are concurrent with each other becomes several
+//! nodes, its [incarnations](super).
 //!
 //! ```text
 //! {"kind": "concurrent", "numAgents": 2, "txns": [
 //!     {"agent": 0, "parents": []}, {"agent": 1, "parents": [0]}, {"agent": 0, "parents": [0, 1]} ]}
 //! ```
+//!
+//! [`read`] reads a trace, and [`write()`] writes any history as one. Reading that one gives the same graph, with the same
+//! nodes.
 //!
 //! # Limits
 //!
@@ -26,13 +30,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{History, InputError, Told};
+use super::{Event, History, InputError, Told};
 use crate::budget::{Budget, OverBudget};
 use crate::words::shortened;
 
@@ -45,7 +49,7 @@ const LARGEST: u64 = 1 << 30;
 ///
 /// [`InputError`] with the name of the file, and the line and column or the number of the transaction, from 0.
 pub fn read(path: &Path, budget: &Budget) -> Result<History, InputError> {
-    let failed = |error: std::io::Error| InputError::at(path, describe(&error));
+    let failed = |error: io::Error| InputError::at(path, describe(&error));
     let meta = fs::metadata(path).map_err(failed)?;
     if meta.is_dir() {
         return Err(InputError::at(path, "is a folder, not a file"));
@@ -71,6 +75,21 @@ pub fn decode(path: &Path, content: impl Read, budget: &Budget) -> Result<Histor
     let name = path.file_name().map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy());
     let source = format!("editing trace {}", shortened(&name));
     History::new(source, names, &told, budget).map_err(|error| at(error.to_string()))
+}
+
+/// Writes a history as a trace, with an agent for each node. The names of the authors are not in it.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn write(history: &History, out: &mut dyn Write) -> io::Result<()> {
+    write!(out, "{{\"kind\": \"concurrent\", \"numAgents\": {}, \"txns\": [", history.nodes())?;
+    for event in 0..history.len() as Event {
+        let (comma, agent) = (if event == 0 { "" } else { "," }, history.dot(event).node());
+        // A list of numbers has the same form here as in JSON.
+        write!(out, "{comma}\n  {{\"agent\": {agent}, \"parents\": {:?}}}", history.parents(event))?;
+    }
+    writeln!(out, "\n]}}")
 }
 
 /// Numbers the agents with events, in the order of their first events, and names them.
@@ -316,12 +335,12 @@ impl<'de> Visitor<'de> for Parents<'_> {
 }
 
 /// Returns the words of an error of the file system, without its number.
-pub(crate) fn describe(error: &std::io::Error) -> String {
+pub(crate) fn describe(error: &io::Error) -> String {
     match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file or folder".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        std::io::ErrorKind::IsADirectory => "is a folder, not a file".to_owned(),
-        std::io::ErrorKind::NotADirectory => "not a folder".to_owned(),
+        io::ErrorKind::NotFound => "no such file or folder".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::IsADirectory => "is a folder, not a file".to_owned(),
+        io::ErrorKind::NotADirectory => "not a folder".to_owned(),
         // The system's words may be followed by the number, and by the name of a file that the user does not know.
         _ => error.to_string().split(" (os error").next().unwrap_or_default().to_owned(),
     }
@@ -329,6 +348,7 @@ pub(crate) fn describe(error: &std::io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::session::{self, Shape};
     use super::*;
 
     fn decoded(json: &str, limit: usize) -> Result<History, String> {
@@ -355,6 +375,35 @@ mod tests {
         ] {
             let what = decoded(json, 1 << 20).expect_err(json);
             assert!(what.starts_with("not a concurrent editing trace: ") && what.contains(expected), "{what}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_the_same_graph_with_the_same_nodes() {
+        for seed in 0..20 {
+            let shape = Shape { events: 1 + 15 * seed, authors: 1 + seed % 6, seed: u64::from(seed) };
+            let history = session::generate(shape).expect("a session");
+            assert_same(&history, &round_trip(&history));
+        }
+        // The incarnations of an agent become agents.
+        let split = r#"{"numAgents":9,"txns":[{"agent":7,"parents":[]},{"agent":7,"parents":[]},
+            {"agent":2,"parents":[1,0]},{"agent":7,"parents":[0]}]}"#;
+        let split = decoded(split, 1 << 20).expect("a trace");
+        assert_eq!((split.nodes(), split.authors()), (3, 2));
+        assert_same(&split, &round_trip(&split));
+    }
+
+    fn round_trip(history: &History) -> History {
+        let mut text = Vec::new();
+        write(history, &mut text).expect("memory");
+        decoded(std::str::from_utf8(&text).expect("text"), 1 << 20).expect("a trace")
+    }
+
+    fn assert_same(history: &History, read: &History) {
+        assert_eq!((read.len(), read.nodes()), (history.len(), history.nodes()));
+        assert_eq!((read.authors(), read.split_authors()), (history.nodes(), 0));
+        for event in 0..history.len() as Event {
+            assert_eq!((read.dot(event), read.parents(event)), (history.dot(event), history.parents(event)));
         }
     }
 

@@ -21,10 +21,9 @@
 //!
 //! # Complexity
 //!
-//! A reach is a tree. Its parts are shared until one side writes, and exist only where an entry is not 0. An event with
-//! one parent that has no other child takes over its parent's reach: O(1). An event with several children costs each
-//! child a path, O(log nodes). A merge visits only parts that differ, and makes new ones only where neither side has
-//! the maximum. A reach is given back once the last child has been visited.
+//! A [reach](Reach) shares its parts with others. An event with one parent that has no other child takes over its
+//! parent's reach: O(1). An event with several children costs each child a path, O(log nodes). A reach is given back once
+//! the last child has been visited.
 //!
 //! Many open branches with different pasts still need memory in proportion to branches times nodes. So every part is
 //! counted in the [`Budget`], which is checked after each merge.
@@ -33,53 +32,19 @@
 //!
 //! Decomposition of a partial order into chains: Dilworth (1950). Here it is greedy and online, so not minimal.
 
-use std::rc::Rc;
+mod reach;
 
-use super::{HistoryError, Lists, NodeNumber, Told};
+use super::{Lists, NodeNumber, Told};
 use crate::budget::{Budget, OverBudget};
-use crate::words::shortened;
+use reach::{Reach, length, merged, room_for, set_length};
 
 /// Most nodes of an author that are tried before she gets a new one.
 const LOOKED_AT: usize = 64;
-
-/// Entries in a leaf of a reach; a leaf is as large as a branch.
-const LEAF: usize = 64;
-
-/// Children of a branch of a reach.
-const BRANCH: usize = 32;
 
 /// The node of each event, and the author of each node.
 pub(super) struct Assigned {
     pub(super) nodes: Vec<NodeNumber>,
     pub(super) author_of: Vec<u32>,
-}
-
-/// Assigns one node to each author.
-///
-/// # Errors
-///
-/// [`HistoryError::Concurrent`] if an author's events are not totally ordered; [`HistoryError::OverBudget`].
-pub(super) fn whole(
-    authors: &[String],
-    told: &[Told],
-    parents: &Lists,
-    budget: &Budget,
-) -> Result<Assigned, HistoryError> {
-    let mut walk = Walk::new(authors.len(), authors.len(), parents, budget)?;
-    for (event, Told { author, .. }) in told.iter().enumerate() {
-        let reach = walk.reach(event as u32)?;
-        let node = match walk.nodes_of[*author as usize].first() {
-            None => walk.begin(*author)?,
-            Some(&node) if walk.may_extend(node, &reach) => node,
-            Some(&node) => {
-                let latest = walk.latest[node as usize] as usize;
-                let author = shortened(&authors[*author as usize]).to_owned();
-                return Err(HistoryError::Concurrent { author, events: [latest, event] });
-            }
-        };
-        walk.extend(node, event as u32, reach)?;
-    }
-    Ok(walk.done())
 }
 
 /// Assigns to each author enough nodes to keep the events of each node ordered.
@@ -93,7 +58,7 @@ pub(super) fn split(
     parents: &Lists,
     budget: &Budget,
 ) -> Result<Assigned, OverBudget> {
-    let mut walk = Walk::new(authors, told.len(), parents, budget)?;
+    let mut walk = Walk::new(authors, parents, budget)?;
     for (event, Told { author, .. }) in told.iter().enumerate() {
         let reach = walk.reach(event as u32)?;
         let of_parent = parents.get(event as u32).iter().map(|&parent| walk.nodes[parent as usize]);
@@ -165,19 +130,12 @@ struct Walk<'a> {
     author_of: Vec<u32>,
     /// The number of events of each node.
     lengths: Vec<u32>,
-    /// The latest event of each node.
-    latest: Vec<u32>,
     /// The nodes of each author; the most recently used is last.
     nodes_of: Vec<Vec<NodeNumber>>,
 }
 
 impl<'a> Walk<'a> {
-    fn new(
-        authors: usize,
-        most_nodes: usize,
-        parents: &'a Lists,
-        budget: &'a Budget,
-    ) -> Result<Self, OverBudget> {
+    fn new(authors: usize, parents: &'a Lists, budget: &'a Budget) -> Result<Self, OverBudget> {
         let an_event = 2 * size_of::<u32>() + size_of::<Reach<'_>>();
         budget.take(parents.len().saturating_mul(an_event))?;
         budget.take(authors.saturating_mul(size_of::<Vec<NodeNumber>>()))?;
@@ -185,20 +143,15 @@ impl<'a> Walk<'a> {
         for event in 0..parents.len() as u32 {
             parents.get(event).iter().for_each(|&parent| children_left[parent as usize] += 1);
         }
-        let mut room = LEAF as u64;
-        while room < most_nodes as u64 {
-            room *= BRANCH as u64;
-        }
         Ok(Self {
             budget,
             parents,
             children_left,
             reaches: vec![None; parents.len()],
-            room,
+            room: room_for(parents.len()),
             nodes: Vec::with_capacity(parents.len()),
             author_of: Vec::new(),
             lengths: Vec::new(),
-            latest: Vec::new(),
             nodes_of: vec![Vec::new(); authors],
         })
     }
@@ -225,14 +178,12 @@ impl<'a> Walk<'a> {
         let node = self.author_of.len() as NodeNumber;
         self.budget.push(&mut self.author_of, author as u32)?;
         self.budget.push(&mut self.lengths, 0)?;
-        self.budget.push(&mut self.latest, 0)?;
         self.budget.push(&mut self.nodes_of[author as usize], node)?;
         Ok(node)
     }
 
     fn extend(&mut self, node: NodeNumber, event: u32, mut reach: Reach<'a>) -> Result<(), OverBudget> {
         self.lengths[node as usize] += 1;
-        self.latest[node as usize] = event;
         self.nodes.push(node);
         let nodes = &mut self.nodes_of[self.author_of[node as usize] as usize];
         // The node is nearly always among the last ones. An older node of an author with thousands keeps its place.
@@ -252,122 +203,11 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// For every node, the number of its events in the past: a tree. `None` stands for a subtree whose entries are all 0.
-///
-/// All reaches of a walk have room for the same number of nodes, so their leaves are equally deep.
-type Reach<'b> = Option<Rc<Part<'b>>>;
-
-/// A part of a reach. It is counted in the budget while it lives.
-struct Part<'b> {
-    entries: Entries<'b>,
-    budget: &'b Budget,
-}
-
-#[derive(Clone)]
-enum Entries<'b> {
-    /// The number of events of each node.
-    Leaf([u32; LEAF]),
-    /// Each child covers `span` nodes.
-    Branch { span: u64, children: [Reach<'b>; BRANCH] },
-}
-
-impl<'b> Part<'b> {
-    fn new(entries: Entries<'b>, budget: &'b Budget) -> Self {
-        budget.count(size_of::<Self>());
-        Self { entries, budget }
-    }
-
-    /// Makes a part for `room` nodes without events.
-    fn empty(room: u64, budget: &'b Budget) -> Self {
-        let entries = match room / BRANCH as u64 {
-            _ if room <= LEAF as u64 => Entries::Leaf([0; LEAF]),
-            span => Entries::Branch { span, children: [const { None }; BRANCH] },
-        };
-        Self::new(entries, budget)
-    }
-}
-
-impl Clone for Part<'_> {
-    fn clone(&self) -> Self {
-        Self::new(self.entries.clone(), self.budget)
-    }
-}
-
-impl Drop for Part<'_> {
-    fn drop(&mut self) {
-        self.budget.give_back(size_of::<Self>());
-    }
-}
-
-/// Returns the number of the node's events in the past.
-fn length(mut reach: &Reach<'_>, node: NodeNumber) -> u32 {
-    while let Some(part) = reach {
-        match &part.entries {
-            Entries::Leaf(lengths) => return lengths[node as usize % LEAF],
-            Entries::Branch { span, children } => {
-                reach = &children[(u64::from(node) / span) as usize % BRANCH];
-            }
-        }
-    }
-    0
-}
-
-/// Sets the number of the node's events in the past, in a reach with room for `room` nodes.
-fn set_length<'b>(reach: &mut Reach<'b>, room: u64, node: u64, length: u32, budget: &'b Budget) {
-    let part = reach.get_or_insert_with(|| Rc::new(Part::empty(room, budget)));
-    match &mut Rc::make_mut(part).entries {
-        Entries::Leaf(lengths) => lengths[node as usize % LEAF] = length,
-        Entries::Branch { span, children } => {
-            let child = &mut children[(node / *span) as usize % BRANCH];
-            set_length(child, *span, node, length, budget);
-        }
-    }
-}
-
-/// Returns the maximum of two reaches, entry by entry. Where one side is the maximum of a part, that part is shared.
-fn merged<'b>(a: Reach<'b>, b: Reach<'b>) -> Reach<'b> {
-    let (Some(ours), Some(theirs)) = (&a, &b) else { return a.or(b) };
-    if Rc::ptr_eq(ours, theirs) {
-        return a;
-    }
-    let entries = match (&ours.entries, &theirs.entries) {
-        (Entries::Leaf(x), Entries::Leaf(y)) => {
-            let most = std::array::from_fn(|at| x[at].max(y[at]));
-            if most == *x {
-                return a;
-            }
-            if most == *y {
-                return b;
-            }
-            Entries::Leaf(most)
-        }
-        (Entries::Branch { span, children: x }, Entries::Branch { children: y, .. }) => {
-            let children = std::array::from_fn(|at| merged(x[at].clone(), y[at].clone()));
-            if same(&children, x) {
-                return a;
-            }
-            if same(&children, y) {
-                return b;
-            }
-            Entries::Branch { span: *span, children }
-        }
-        _ => unreachable!("all reaches of a walk have room for the same number of nodes"),
-    };
-    Some(Rc::new(Part::new(entries, ours.budget)))
-}
-
-/// Returns whether the children are the same parts.
-fn same(a: &[Reach<'_>], b: &[Reach<'_>]) -> bool {
-    a.iter().zip(b).all(|pair| match pair {
-        (Some(a), Some(b)) => Rc::ptr_eq(a, b),
-        (None, None) => true,
-        _ => false,
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::History;
+    use std::collections::BTreeSet;
+
+    use super::super::{History, HistoryError};
     use super::*;
     use crate::stream;
     use happens_before_simulation::Random;
@@ -417,7 +257,7 @@ mod tests {
         let mut split = 0;
         for seed in 0..60 {
             let told = random_graph(seed, 300, 1 + seed % 7);
-            let history = History::split(String::new(), names(7), &told, &Budget::default()).expect("a graph");
+            let history = History::new(String::new(), names(7), &told, &Budget::default()).expect("a graph");
             let pasts = pasts(&history);
             let mut seen = 0;
             for node in 0..history.nodes() as u32 {
@@ -431,16 +271,18 @@ mod tests {
             }
             assert_eq!(seen, told.len());
             split += usize::from(history.nodes() > 7);
-            // `new` accepts every history that `split` leaves whole. It refuses the others for a true reason.
-            match History::new(String::new(), names(7), &told, &Budget::default()) {
-                Ok(whole) => assert_eq!(whole.nodes(), history.nodes()),
-                Err(HistoryError::Concurrent { author, events: [first, second] }) => {
-                    assert!(!pasts[second][first], "seed {seed}");
-                    let of = |event: usize| format!("author {}", told[event].author);
-                    assert_eq!([of(first), of(second)], [author.clone(), author]);
-                }
-                Err(error) => panic!("seed {seed}: {error}"),
-            }
+            // An author is one node exactly if her events follow one another.
+            let at_once = |author: u64| {
+                let own: Vec<_> = (0..told.len()).filter(|&event| told[event].author == author).collect();
+                own.windows(2).any(|pair| !pasts[pair[1]][pair[0]])
+            };
+            let with_events: BTreeSet<_> = told.iter().map(|event| event.author).collect();
+            let concurrent = with_events.iter().filter(|&&author| at_once(author)).count();
+            assert_eq!(
+                (history.authors(), history.split_authors()),
+                (with_events.len(), concurrent),
+                "seed {seed}"
+            );
         }
         assert!(split > 40, "only {split} of 60 graphs had an author who was concurrent with herself");
     }
@@ -451,44 +293,10 @@ mod tests {
         let mut events = vec![Told { author: 0, parents: vec![] }];
         events.extend((0..200).map(|_| Told { author: 0, parents: vec![0] }));
         events.extend((1..=200).map(|branch| Told { author: 0, parents: vec![branch] }));
-        let history = History::split(String::new(), names(1), &events, &Budget::default()).expect("a graph");
+        let history = History::new(String::new(), names(1), &events, &Budget::default()).expect("a graph");
         assert_eq!(history.nodes(), 200, "one a branch; the root is the beginning of the first");
-        assert_eq!(history.name(199), "author 0#200");
-    }
-
-    /// Sets and merges reaches of one, two and three levels at random, and compares them with plain vectors.
-    #[test]
-    fn reaches_are_the_vectors_that_they_stand_for() {
-        for (seed, nodes) in [(1, 1), (2, 64), (3, 65), (4, 2048), (5, 2049), (6, 5000)] {
-            let budget = Budget::default();
-            let levels = [LEAF, LEAF * BRANCH, LEAF * BRANCH * BRANCH];
-            let room = levels.into_iter().find(|&room| room >= nodes).expect("enough levels") as u64;
-            let mut random = Random::new(seed, stream::SESSION);
-            let mut reaches: Vec<(Reach<'_>, Vec<u32>)> = vec![(None, vec![0; nodes]); 8];
-            let mut shared = 0;
-            for _ in 0..2000 {
-                let (at, other) = (random.index(reaches.len()), random.index(reaches.len()));
-                if random.chance(0.6) {
-                    let (node, set) = (random.index(nodes), random.below(1000) as u32);
-                    let (reach, plain) = &mut reaches[at];
-                    set_length(reach, room, node as u64, set, &budget);
-                    plain[node] = set;
-                } else {
-                    let (other, theirs) = reaches[other].clone();
-                    let (reach, ours) = &mut reaches[at];
-                    ours.iter_mut().zip(&theirs).for_each(|(ours, theirs)| *ours = (*ours).max(*theirs));
-                    *reach = merged(reach.take(), other.clone());
-                    shared += usize::from(same(std::slice::from_ref(reach), &[other]));
-                }
-                let (reach, plain) = &reaches[at];
-                let differs = (0..nodes).find(|&node| length(reach, node as NodeNumber) != plain[node]);
-                assert_eq!(differs, None, "seed {seed}, {nodes} nodes");
-            }
-            assert!(shared > 50, "only {shared} merges took over the other side");
-            assert!(budget.used() > 0);
-            drop(reaches);
-            assert_eq!(budget.used(), 0, "every part is given back");
-        }
+        assert_eq!(history.name(0), "author 0, incarnation 1");
+        assert_eq!(history.name(199), "author 0, incarnation 200");
     }
 
     /// Many beginnings, and one event that follows them all: each beginning takes a path, not an entry for every other one.
@@ -538,20 +346,22 @@ mod tests {
     }
 
     #[test]
-    fn an_error_leaves_no_part_counted() {
-        let budget = Budget::default();
-        let graph = told(&[(0, &[]), (1, &[0]), (0, &[1]), (1, &[0])]);
-        let before = || budget.used();
-        assert!(whole(&names(2), &graph, &check(&graph), &budget).is_err());
-        let once = before();
-        assert!(whole(&names(2), &graph, &check(&graph), &budget).is_err());
-        assert_eq!(before(), 2 * once, "the lists are counted again, the parts are gone");
-    }
-
-    fn check(told: &[Told]) -> Lists {
-        let mut lists = Lists::new();
-        told.iter().for_each(|event| lists.push(event.parents.iter().map(|&parent| parent as u32)));
-        lists
+    fn a_walk_leaves_no_part_counted_also_when_it_fails() {
+        let graph = random_graph(5, 400, 3);
+        let mut parents = Lists::new();
+        graph.iter().for_each(|event| parents.push(event.parents.iter().map(|&parent| parent as u32)));
+        let enough = Budget::default();
+        let taken = |budget: &Budget| split(3, &graph, &parents, budget).map(|assigned| assigned.nodes.len());
+        assert_eq!(taken(&enough), Ok(400));
+        let lists = enough.used();
+        assert_eq!(
+            (taken(&enough), enough.used()),
+            (Ok(400), 2 * lists),
+            "the lists count again, parts do not"
+        );
+        let little = Budget::new(lists);
+        assert_eq!(taken(&little), Err(OverBudget { limit: lists }));
+        assert!(little.used() <= lists, "{} of {lists}", little.used());
     }
 
     #[test]
@@ -559,7 +369,7 @@ mod tests {
         let history = History::new(String::new(), names(3), &told(&[(2, &[]), (0, &[0])]), &Budget::default())
             .expect("a graph");
         assert_eq!(history.nodes(), 2);
-        assert_eq!((history.name(0), history.name(1)), ("author 2", "author 0"));
+        assert_eq!([history.name(0), history.name(1)], ["author 2", "author 0"]);
     }
 
     #[test]
@@ -590,19 +400,19 @@ mod tests {
             wrong(&[(0, &[1]), (1, &[])]),
             "event 0 names the parent 1, which comes later; parents come first"
         );
-        assert_eq!(
-            wrong(&[(0, &[]), (1, &[0]), (0, &[1]), (1, &[0])]),
-            "events 1 and 3 of author 1 are concurrent; the events of one author must follow one another"
-        );
     }
 
     #[test]
     fn truncation_keeps_a_beginning() {
         let told = random_graph(3, 200, 5);
-        let whole = History::split(String::new(), names(5), &told, &Budget::default()).expect("a graph");
+        let whole = History::new(String::new(), names(5), &told, &Budget::default()).expect("a graph");
         for events in [1, 2, 50, 199, 200, 900] {
             let short = whole.clone().truncated(events);
             assert_eq!(short.len(), events.min(200));
+            let names: BTreeSet<_> = (0..short.nodes() as u32).map(|node| short.name(node)).collect();
+            assert_eq!(names.len(), short.nodes(), "each node has its own name");
+            let numbered = names.iter().filter(|name| name.contains(", incarnation ")).count();
+            assert_eq!(short.nodes() - numbered, short.authors() - short.split_authors());
             for event in 0..short.len() as u32 {
                 assert_eq!(short.dot(event), whole.dot(event));
                 assert_eq!(short.event(short.dot(event)), Some(event));
