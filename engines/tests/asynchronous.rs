@@ -217,6 +217,7 @@ fn broadcast(seed: u64, appends: bool) -> u64 {
     }
     run(tasks, time, seed);
     judge.borrow().complete().unwrap();
+    judge.borrow().real_time().unwrap();
     assert_eq!(judge.borrow().ordered() as u64, PUBLISHERS * MESSAGES);
     time.now_ms.get()
 }
