@@ -72,6 +72,7 @@
 //! |---|---|---|---|
 //! | local, [`Replica::machine`] | nothing | nothing | no: the state may be old, but never goes back at one replica |
 //! | by position, [`blocking::sync`] | all slots up to the counter's current number, requested after the read began | a request to the counter | if the counter is |
+//! | by position over appends, [`blocking::sync_append`] | all slots up to that of an acknowledged command of which the reader was told | a read of the log | for that command, and what was acknowledged before it was published |
 //! | by marker, published and then awaited with [`outcome`](blocking::outcome) | its own marker | a write to the log | always |
 //!
 //! # Guarantees

@@ -215,7 +215,8 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
     }
 
     /// Applies the commands that are here, up to slot `current`, and returns `Some` once all of them are applied: a
-    /// read by position. `current` is the counter's current number, requested after the read began.
+    /// read by position. `current` is the counter's current number, requested after the read began, or the slot of an
+    /// acknowledged command that the state must contain.
     ///
     /// The outcomes of these commands are not reported, and no command above `current` is applied.
     ///
