@@ -8,6 +8,8 @@ mod model;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use happens_before::codec::{Decode, DecodeError, DecodeErrorKind, DecodeId, Encode, Reader, Writer};
 use happens_before::delivery::{BufferLimits, decode_snapshot, encode_snapshot};
@@ -83,9 +85,23 @@ any_id! {
     u32, random => random as u32, self => model::Id::Number((*self).into());
     u64, random => random as u64, self => model::Id::Number(*self);
     u128, random => random, self => model::Id::Wide(*self);
+    usize, random => random as usize, self => model::Id::Number(*self as u64);
+    i8, random => random as i8, self => model::Id::Signed((*self).into());
+    i64, random => random as i64, self => model::Id::Signed(*self);
+    i128, random => random as i128, self => model::Id::WideSigned(*self);
     [u8; 4], random => (random as u32).to_be_bytes(), self => model::Id::Fixed(self.to_vec());
     Vec<u8>, random => random.to_be_bytes()[16 - (random % 5) as usize..].to_vec(), self => model::Id::Bytes(self.clone());
     String, random => format!("{:x}", random as u16), self => model::Id::Bytes(self.clone().into_bytes());
+    Arc<str>, random => String::make(random).into(), self => model::Id::Bytes(self.to_string().into_bytes());
+    (String, u32), random => (String::make(random % 3), u32::make(random)), self => pair(&self.0, &self.1);
+    (i32, [u8; 4]), random => (i32::make(random % 3), <[u8; 4]>::make(random)), self => pair(&self.0, &self.1);
+    i32, random => random as i32, self => model::Id::Signed((*self).into());
+    (u64, (u8, u8)), random => (u64::make(random), (u8::make(random), 3)), self => pair(&self.0, &self.1);
+    (u8, u8), random => (u8::make(random), 3), self => pair(&self.0, &self.1);
+}
+
+fn pair(first: &impl AnyId, second: &impl AnyId) -> model::Id {
+    model::Id::Pair(first.model().into(), second.model().into())
 }
 
 /// Entries for ids of any type; each type keeps the lower bits of each number that it has room for.
@@ -182,7 +198,15 @@ fn vectors_have_the_bytes_of_the_description() {
         check_vector::<u32>(&entries);
         check_vector::<u64>(&entries);
         check_vector::<u128>(&entries);
+        check_vector::<usize>(&entries);
+        check_vector::<i8>(&entries);
+        check_vector::<i64>(&entries);
+        check_vector::<i128>(&entries);
         check_vector::<[u8; 4]>(&entries);
+        check_vector::<Arc<str>>(&entries);
+        check_vector::<(String, u32)>(&entries);
+        check_vector::<(i32, [u8; 4])>(&entries);
+        check_vector::<(u64, (u8, u8))>(&entries);
         check_vector::<Vec<u8>>(&entries);
         check_vector::<String>(&entries);
     }
@@ -309,6 +333,8 @@ fn a_delta_to_a_base_is_merged_into_it() {
         check_delta::<u8>([&vector, &base, &shared]);
         check_delta::<u64>([&vector, &base, &shared]);
         check_delta::<String>([&vector, &base, &shared]);
+        check_delta::<i64>([&vector, &base, &shared]);
+        check_delta::<(String, u32)>([&vector, &base, &shared]);
     }
     check(property as fn(_, _, _));
 }
@@ -389,6 +415,9 @@ fn a_delta_to_any_other_base_is_refused() {
     }
     other_ids(&[0_u128, 1, 5, 1 << 64, 5 << 64, u128::MAX]);
     other_ids(&[[0; 4], [1, 0, 0, 0], [0, 0, 0, 1], [5; 4]]);
+    other_ids(&[0_i64, -1, 1, -5, i64::MIN, i64::MAX]);
+    other_ids(&[0_i128, -1, 1, 1 << 64, i128::MIN, i128::MAX]);
+    other_ids(&[("", 0), ("", 1), ("\0", 0), ("\0", 1), ("a", 0)].map(|(id, n)| (String::from(id), n)));
     other_ids(&["", "\0", "\0\0", "a", "a\0", "eight888", "eight888\0", "eight8889"].map(String::from));
 }
 
@@ -503,6 +532,10 @@ fn whatever_differs_by_a_byte_is_another_value_or_refused() {
         count(neighbours::<VersionVector<u8>>(&encoded(&some::<u8>(&mut random, round % 70))));
         count(neighbours::<VersionVector<u128>>(&encoded(&some::<u128>(&mut random, round % 4))));
         count(neighbours::<VersionVector<String>>(&encoded(&some::<String>(&mut random, round % 5))));
+        count(neighbours::<VersionVector<i8>>(&encoded(&some::<i8>(&mut random, round % 20))));
+        count(neighbours::<VersionVector<i128>>(&encoded(&some::<i128>(&mut random, round % 3))));
+        let pairs = some::<(String, u32)>(&mut random, round % 4);
+        count(neighbours::<VersionVector<(String, u32)>>(&encoded(&pairs)));
         let mut context = CausalContext::from(some::<u8>(&mut random, round % 3));
         for _ in 0..round % 4 {
             let first = 1 + below(&mut random, 50);
@@ -518,6 +551,35 @@ fn whatever_differs_by_a_byte_is_another_value_or_refused() {
     }
     assert!(tried > 200_000, "{tried} tried");
     assert!(values > tried / 20, "{values} of {tried} are values");
+}
+
+#[test]
+fn an_id_is_a_value() {
+    assert_eq!(encoded(&-7_i64), [13]);
+    assert_eq!(encoded(&7_i8), [14]);
+    assert_eq!(encoded(&("p".to_string(), 2_u32)), *b"\x01p\x02");
+    assert_eq!(encoded(&Some("p")), *b"\x01\x01p");
+    assert_eq!(encoded(&None::<&str>), [0]);
+    for text in [&b"\x02hi"[..], b"\x00", b"\x01\xFF", b"\x03hi", b"\x02hi\x00"] {
+        let string = codec::decode::<String>(text);
+        assert_eq!(codec::decode(text), string.clone().map(Arc::<str>::from));
+        assert_eq!(codec::decode(text), string.clone().map(Rc::<str>::from));
+        assert_eq!(codec::decode(text), string.map(Box::<str>::from));
+    }
+    assert_eq!(codec::decode::<Option<u8>>(&[2, 1]).unwrap_err().kind, DecodeErrorKind::OutOfRange);
+    // Types of one form read each other's ids, if they fit.
+    assert_eq!(codec::decode::<u8>(&encoded(&200_usize)), Ok(200));
+    assert_eq!(codec::decode::<u8>(&encoded(&256_usize)).unwrap_err().kind, DecodeErrorKind::InvalidId);
+    assert_eq!(codec::decode::<i16>(&encoded(&-32_768_isize)), Ok(i16::MIN));
+    assert_eq!(codec::decode::<i16>(&encoded(&-32_769_isize)).unwrap_err().kind, DecodeErrorKind::InvalidId);
+    for id in [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX] {
+        assert_eq!(codec::decode(&encoded(&id)), Ok(id));
+        assert_eq!(codec::decode(&encoded(&i128::from(id))), Ok(i128::from(id)));
+    }
+    // All numbers of one and two bytes, and no others.
+    assert_eq!(every_string::<i64>(2), (1 << 14));
+    assert_eq!(every_string::<(u8, i8)>(2), 1 << 14);
+    assert_eq!(every_string::<Option<String>>(2), 2);
 }
 
 fn refusal<T: Decode + Debug>(bytes: &[u8]) -> (usize, DecodeErrorKind) {
@@ -726,7 +788,15 @@ macro_rules! golden_number {
     )+ };
 }
 
-golden_number!(u8, u16, u32, u64, u128, String);
+golden_number!(u8, u16, u32, u64, u128, i32, i64, i128, String);
+
+/// Written as the id, a slash and its incarnation.
+impl GoldenId for (String, u32) {
+    fn parse(text: &str) -> Self {
+        let (id, incarnation) = split(text, "/");
+        (id.to_string(), incarnation.parse().unwrap())
+    }
+}
 
 fn from_hex(hex: &str) -> Vec<u8> {
     let digits: Vec<_> = hex.chars().map(|digit| digit.to_digit(16).unwrap() as u8).collect();
@@ -939,6 +1009,9 @@ fn golden_bytes_are_written_and_read_for_ever() {
             "u32" => line(&fields, golden_small::<u32>, refused_small::<u32>),
             "u64" => line(&fields, golden::<u64>, refused::<u64>),
             "u128" => line(&fields, golden_small::<u128>, refused_small::<u128>),
+            "i64" => line(&fields, golden_small::<i64>, refused_small::<i64>),
+            "i128" => line(&fields, golden_small::<i128>, refused_small::<i128>),
+            "pair" => line(&fields, golden::<(String, u32)>, refused::<(String, u32)>),
             "fixed4" => line(&fields, golden_small::<[u8; 4]>, refused_small::<[u8; 4]>),
             "bytes" => line(&fields, golden_small::<Vec<u8>>, refused_small::<Vec<u8>>),
             "text" => line(&fields, golden::<String>, refused::<String>),
