@@ -16,9 +16,10 @@
 //! | I want | take |
 //! |---|---|
 //! | one value that all nodes write, or replace if it is the expected one | [`register::Register`] |
-//! | at most one owner for each name | [`claims::Claims`] |
+//! | at most one owner for each name, until the owner releases it | [`claims::Claims`] |
 //! | at most one holder of a lock, and a token for a [`Fence`](happens_before::broadcast::Fence) that keeps the previous holder out | [`lock::Lock`] |
 //! | a state of my own, the same at every node | [`StateMachine`] |
+//! | any of these over an engine that stores bytes | [`Encoded`] |
 //! | a copy of any of these at my node | [`Replica`] |
 //! | the outcome of my command, or a linearizable read | [`blocking::outcome`], [`blocking::sync`]; for asynchronous engines, `happens-before-engines` |
 //!
@@ -33,7 +34,7 @@
 //! use happens_before::broadcast::blocking::settle;
 //! use happens_before::counter::AtomicCounter;
 //! use happens_before_replicated::{blocking::outcome, Replica};
-//! use happens_before_replicated::claims::{Claim, Claims, Outcome};
+//! use happens_before_replicated::claims::{Claims, Command, Outcome};
 //!
 //! // A real program uses an engine that several machines reach.
 //! let (counter, log) = (AtomicCounter::new(), RefCell::new(MemoryLog::new(1_000)));
@@ -43,7 +44,7 @@
 //! for node in [51, 80] {
 //!     let mut publisher = Publisher::new(node, PublisherConfig::default());
 //!     let mut replica = Replica::new(Claims::new(1_000), SubscriberConfig::default());
-//!     publisher.publish(Claim { name: "alice", claimant: node })?;
+//!     publisher.publish(Command::Claim { name: "alice", claimant: node })?;
 //!     let published = settle(&mut publisher, &counter, &log)?.unwrap();
 //!     outcomes.push(outcome(&mut replica, &published, &log, wait)?.output.unwrap());
 //! }
@@ -153,10 +154,12 @@ extern crate alloc;
 extern crate std;
 
 pub mod blocking;
+mod encoded;
 mod error;
 mod machines;
 mod replica;
 
+pub use encoded::Encoded;
 pub use error::{ReplicaError, SyncError, Synced, Waited};
 pub use machines::{claims, lock, register};
 pub use replica::{Applied, Replica, ReplicaSnapshot};

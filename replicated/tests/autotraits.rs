@@ -29,7 +29,7 @@ fn commands_outcomes_and_states_are_small() {
         register::Command<u64> => 24,
         register::Outcome<u64> => 16,
         Register => 8,
-        claims::Claim<u64, u64> => 16,
+        claims::Command<u64, u64> => 24,
         claims::Outcome<u64> => 16,
         Claims => 32,
         lock::Command<u64> => 40,
