@@ -59,6 +59,7 @@ fn types_that_need_no_allocator() {
         scalar::LamportTimestamp<u64> => 16,
         scalar::TimeExhausted => 16,
         scalar::TooFarAhead<u64> => 16,
+        sequence::AboveLimit => 16,
         sequence::BlockRefused => 40,
         sequence::BlockRefusedKind,
         sequence::Blocks => 88,
