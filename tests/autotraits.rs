@@ -62,7 +62,7 @@ fn types_that_need_no_allocator() {
         sequence::AboveLimit => 16,
         sequence::BlockRefused => 40,
         sequence::BlockRefusedKind,
-        sequence::Blocks => 88,
+        sequence::Blocks => 96,
         sequence::BlocksConfig => 32,
         sequence::Interleaved => 24,
         sequence::Limit => 8,

@@ -248,6 +248,14 @@ pub enum SnowflakeError {
         /// The highest that fits.
         highest: u64,
     },
+    /// From `new`: the ids are to differ in more bits than the layout has for the sequence. A mistake in the
+    /// configuration.
+    SpreadTooWide {
+        /// The bits.
+        spread_bits: u8,
+        /// The most that the layout has.
+        highest: u8,
+    },
     /// From `new`: the layout's last millisecond would be after 2^64 - 1. A mistake in the configuration.
     OriginTooLate {
         /// The origin.
@@ -288,6 +296,12 @@ impl fmt::Display for SnowflakeError {
         match self {
             Self::NodeTooWide { node, highest } => {
                 write!(f, "node number {node} is above {highest}, the highest that the layout has bits for")
+            }
+            Self::SpreadTooWide { spread_bits, highest } => {
+                write!(
+                    f,
+                    "ids cannot spread over {spread_bits} bits; the layout has {highest} for the sequence"
+                )
             }
             Self::OriginTooLate { origin_ms, highest } => {
                 write!(f, "origin {origin_ms} ms is after {highest} ms, the latest that the layout allows")
