@@ -54,6 +54,8 @@ fn types_that_need_no_allocator() {
         counter::TooFewNumbers => 16,
         node::CounterExhausted => 8,
         node::DotRange<u64> => 24,
+        node::InvalidText => 16,
+        node::TextId<u64> => 8,
         scalar::HybridTime => 8,
         scalar::HybridTimestamp<u64> => 16,
         scalar::LamportTimestamp<u64> => 16,

@@ -3,7 +3,7 @@
 use super::form::Form;
 #[cfg(feature = "alloc")]
 use crate::compat::{Box, Rc, String, Vec};
-use crate::node::NodeId;
+use crate::node::{NodeId, TextId};
 
 /// A node id that the format can write.
 ///
@@ -15,6 +15,7 @@ use crate::node::NodeId;
 /// | `i128` | `i128` |
 /// | `[u8; N]` | itself |
 /// | `String`, `Box<str>`, `Rc<str>`, `Arc<str>`, `Vec<u8>`; to write only, `&str`, `&[u8]` | `Vec<u8>` |
+/// | [`TextId`] of one of these | that of the id |
 /// | pairs of these, such as an id and its incarnation | the pair of their forms |
 ///
 /// Types of one form have the same bytes: a `u64` is read as `u32` if it fits, and a `usize` is the same on every
@@ -153,6 +154,20 @@ impl<A: EncodeId, B: EncodeId> EncodeId for (A, B) {
 impl<A: DecodeId, B: DecodeId> DecodeId for (A, B) {
     fn from_form(form: Self::Form) -> Option<Self> {
         Some((A::from_form(form.0)?, B::from_form(form.1)?))
+    }
+}
+
+impl<I: EncodeId> EncodeId for TextId<I> {
+    type Form = I::Form;
+
+    fn to_form(&self) -> <Self::Form as Form>::Ref<'_> {
+        self.0.to_form()
+    }
+}
+
+impl<I: DecodeId> DecodeId for TextId<I> {
+    fn from_form(form: Self::Form) -> Option<Self> {
+        I::from_form(form).map(Self)
     }
 }
 

@@ -13,9 +13,11 @@
 //! - [`Encode`] and [`Decode`], with a [`Writer`] and a [`Reader`], are for values inside a packet.
 //! - [`encode_delta`] is for a vector, sent to a receiver that has an older state of it.
 //!
-//! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`HybridTimestamp`], [`VersionVector`] and
-//! [`CausalContext`](crate::CausalContext) have a form. [`delivery`](crate::delivery) adds those of a message's header
-//! and of a node's snapshot.
+//! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`HybridTimestamp`], [`CausalOrder`], [`VersionVector`], [`FixedVector`] and
+//! [`CausalContext`](crate::CausalContext) have a form, and so have [ids](EncodeId) themselves.
+//! [`delivery`](crate::delivery) adds those of a message's header and of a node's snapshot.
+//! [`broadcast`](crate::broadcast) adds positions, fencing tokens, and snapshots of subscribers.
+//! [Your own values](Encode) can be written in the same way.
 //!
 //! ```
 //! # #[cfg(feature = "alloc")] {
@@ -57,12 +59,14 @@
 //!
 //! | value | entries | held | at the peak |
 //! |---|---|---|---|
-//! | dot, range, timestamp | none | 1, for the id | 1 |
+//! | dot, range, timestamp, position, token, order | none | 1, for the id | 1 |
+//! | fixed vector | none | 8 for each of its nodes, on the stack | 8 |
 //! | version vector | one a node | 16 | 24 |
 //! | causal context | one a node, one a node with gaps, one a gap | 40 | 40 |
 //! | message header | one a dependency | 32 | 64 |
 //! | delta | one for each entry that has grown or is new | 16, and a copy of the base | 56, also for the base |
 //! | snapshot of a node | up to [`BufferLimits::nodes`](crate::delivery::BufferLimits::nodes) for each vector and each header | what its limits allow | one header more |
+//! | snapshot of a subscriber | one a node, one a skipped slot | 16 | 24 |
 //! | packet of an [`Endpoint`](crate::Endpoint) | up to [`EndpointConfig::nodes`](crate::endpoint::EndpointConfig::nodes) for each vector and each header | what the endpoint keeps | two vectors and one header more |
 //! | snapshot of an endpoint | the same | what the endpoint keeps | a vector for each member, and one header, more |
 //!
@@ -95,7 +99,9 @@ pub use id::{DecodeId, EncodeId};
 #[cfg(feature = "alloc")]
 use crate::compat::Vec;
 use crate::node::{Dot, DotRange};
+use crate::order::CausalOrder;
 use crate::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
+use crate::version::FixedVector;
 #[cfg(feature = "alloc")]
 use crate::version::VersionVector;
 
@@ -357,6 +363,36 @@ impl<I: DecodeId> Decode for HybridTimestamp<I> {
         let key = <[u8; 8]>::try_from(reader.take(8)?).ok();
         let time = made(key.and_then(HybridTime::from_key_bytes), start, reader)?;
         Ok(Self::new(time, I::decode(reader)?))
+    }
+}
+
+impl Encode for CausalOrder {
+    fn encode(&self, out: &mut Writer<'_>) {
+        out.put_number(Self::ALL.iter().position(|order| order == self).unwrap_or(0) as u64);
+    }
+}
+
+impl Decode for CausalOrder {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.at();
+        let place = usize::try_from(reader.take_number()?).ok();
+        made(place.and_then(|place| Self::ALL.get(place).copied()), start, reader)
+    }
+}
+
+impl<const N: usize> Encode for FixedVector<N> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        self.counters().iter().for_each(|&counter| out.put_number(counter));
+    }
+}
+
+impl<const N: usize> Decode for FixedVector<N> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut counters = [0; N];
+        for counter in &mut counters {
+            *counter = reader.take_number()?;
+        }
+        Ok(Self::from_counters(counters))
     }
 }
 

@@ -12,6 +12,15 @@
 //! Two nodes must never use the same id, and a node must never use the same counter twice. A node that lost its state
 //! therefore returns under a new id (a new *incarnation*), for instance the pair of its old id and a restart number.
 //!
+//! # Text
+//!
+//! Dots, ranges, [timestamps](crate::scalar), [positions and tokens](crate::broadcast) implement `FromStr` as the inverse
+//! of `Display`, for logs, URLs and headers. A value is read back from its own text, whatever its id contains, and every
+//! other text is refused. This holds for ids that are read back from their own text, as numbers and strings are. The
+//! text of a version vector or a causal context is for people only: if ids are strings, two of them may have one text.
+//! Read those from [`codec`](crate::codec) or serde. [`TextId`] gives byte arrays a text, and JavaScript ids that it
+//! can read.
+//!
 //! # Sources
 //!
 //! Dots: Preguiça, Baquero, Almeida, Fonte, Gonçalves, *Dotted version vectors* (2010).
@@ -19,7 +28,9 @@
 pub(crate) mod dot;
 mod error;
 mod range;
+pub(crate) mod text;
 
 pub(crate) use dot::{Dot, NodeId};
-pub use error::CounterExhausted;
+pub use error::{CounterExhausted, InvalidText};
 pub use range::DotRange;
+pub use text::TextId;
