@@ -276,7 +276,7 @@ mod every_small_run {
             self.events.iter().filter_map(of_site).collect()
         }
 
-        /// Whether the events so far can be those of `order`, or of one that begins with it.
+        /// Returns whether the events so far can be those of `order`, or of one that begins with it.
         fn allows(&self, order: &[usize]) -> bool {
             let node_of = |message: usize| self.messages[message].as_bytes()[0];
             order.iter().enumerate().all(|(place, &message)| {
@@ -287,7 +287,7 @@ mod every_small_run {
             }) && (0..self.sites).all(|site| order.starts_with(&self.delivered(site)))
         }
 
-        /// Whether sender and oracle agree on what happened to each message.
+        /// Returns whether sender and oracle agree on what happened to each message.
         fn is_coherent(&self) -> bool {
             (0..self.messages.len()).all(|message| {
                 let sent = self.at(Event::Sent(message));

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use happens_before::broadcast::Position;
-use happens_before::codec::{self, Decode, DecodeError, Encode};
+use happens_before::codec::{self, Decode, DecodeError, Encode, Reader, Writer};
 
 use super::StateMachine;
 
@@ -53,6 +53,7 @@ use super::StateMachine;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Encoded<M>(
     /// The state machine.
     pub M,
@@ -76,5 +77,18 @@ impl<M: StateMachine<Command: Decode>> StateMachine for Encoded<M> {
     fn apply(&mut self, position: Position, command: Vec<u8>) -> Result<M::Output, DecodeError> {
         let command = codec::decode(&command)?;
         Ok(self.0.apply(position, command))
+    }
+}
+
+/// The state machine.
+impl<M: Encode> Encode for Encoded<M> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        self.0.encode(out);
+    }
+}
+
+impl<M: Decode> Decode for Encoded<M> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        M::decode(reader).map(Self)
     }
 }

@@ -86,6 +86,27 @@
 //! A command stays without acknowledgement if its sender has crashed or given up. As with any storage, it is applied
 //! earlier, later or never, and at most once.
 //!
+//! # Forms
+//!
+//! Commands, outcomes and states have one form in bytes each, that of [`happens_before::codec`]: a number that names the
+//! variant, then its fields in their order. Values, names and owners are written as the codec writes them. The feature
+//! `serde` gives the same types the usual form of serde, by the names of variants and fields.
+//!
+//! | type | 0 | 1 | 2 | 3 | 4 |
+//! |---|---|---|---|---|---|
+//! | [`register::Command`] | `Write` | `CompareAndSet` | | | |
+//! | [`register::Outcome`] | `Set` | `Refused` | | | |
+//! | [`claims::Command`] | `Claim` | `Release` | | | |
+//! | [`claims::Outcome`] | `Won` | `Lost` | `Full` | `Released` | `NotHeld` |
+//! | [`lock::Command`] | `Acquire` | `Release` | | | |
+//! | [`lock::Outcome`] | `Granted` | `Held` | `Released` | `NotHeld` | |
+//! | [`lock::Lock`] | free | held: owner, token | | | |
+//! | [`register::Register`] | (no number) the value | | | | |
+//! | [`claims::Claims`] | (no number) the limit, the number of names, then each name and its owner, sorted by name | | | | |
+//!
+//! Bytes that are no form are refused, and so is every second form of one value. Later versions read the bytes of this
+//! one.
+//!
 //! # What it does not do
 //!
 //! It does not reach consensus: the engine of the log does. It reads no clock, so nothing expires by itself: a [lock]
@@ -96,6 +117,7 @@
 //! | feature | default | what you lose without it |
 //! |---|---|---|
 //! | `std` | on | the core's own `std`: a [log in memory](happens_before::broadcast::MemoryLog) that threads share |
+//! | `serde` | off | `Serialize` and `Deserialize` for commands, outcomes, states and snapshots |
 //!
 //! The crate is `no_std`, and needs an allocator. There is no `unsafe` in it.
 //!

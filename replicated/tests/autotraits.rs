@@ -6,7 +6,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use happens_before::broadcast::Follow;
 use happens_before::broadcast::blocking::FollowError;
 use happens_before_replicated::{
-    Applied, Replica, ReplicaError, ReplicaSnapshot, SyncError, claims, lock, register,
+    Applied, Encoded, Replica, ReplicaError, ReplicaSnapshot, SyncError, claims, lock, register,
 };
 
 type Register = register::Register<u64>;
@@ -35,6 +35,7 @@ fn commands_outcomes_and_states_are_small() {
         lock::Command<u64> => 40,
         lock::Outcome<u64> => 40,
         Lock => 40,
+        Encoded<Register> => 8,
         Applied<u64, u64> => 56,
         ReplicaError<u64> => 48,
         SyncError<(), ReplicaError<u64>> => 48,

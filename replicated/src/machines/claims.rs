@@ -52,12 +52,13 @@ use crate::StateMachine;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims<K, W> {
-    owners: BTreeMap<K, W>,
     limit: usize,
+    owners: BTreeMap<K, W>,
 }
 
 /// A change of [`Claims`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub enum Command<K, W> {
     /// Takes the name if it has no owner.
     Claim {
@@ -77,6 +78,7 @@ pub enum Command<K, W> {
 
 /// The result of a [`Command`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub enum Outcome<W> {
     /// The claimant owns the name, by this claim or by an earlier one.
     Won,
@@ -104,6 +106,15 @@ impl<K: Ord, W> Claims<K, W> {
     /// Returns the owner of a name. O(log n) for n names.
     pub fn owner(&self, name: &K) -> Option<&W> {
         self.owners.get(name)
+    }
+
+    /// Adds a name of a saved state; `false` if it does not come after all others.
+    fn restore(&mut self, name: K, owner: W) -> bool {
+        let is_sorted = self.owners.last_key_value().is_none_or(|(last, _)| *last < name);
+        if is_sorted {
+            self.owners.insert(name, owner);
+        }
+        is_sorted
     }
 
     /// Returns the claimed names with their owners, in the order of the names.
@@ -192,5 +203,79 @@ impl<W: Decode> Decode for Outcome<W> {
             4 => Self::NotHeld,
             _ => return reader.refuse(start, DecodeErrorKind::UnknownVersion),
         })
+    }
+}
+
+/// The limit, the number of names, and each name with its owner, in the order of the names.
+impl<K: Encode, W: Encode> Encode for Claims<K, W> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        out.put_number(self.limit as u64);
+        out.put_number(self.owners.len() as u64);
+        for (name, owner) in &self.owners {
+            name.encode(out);
+            owner.encode(out);
+        }
+    }
+}
+
+impl<K: Decode + Ord, W: Decode> Decode for Claims<K, W> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.at();
+        let (limit, len) = (reader.take_number()?, reader.take_number()?);
+        let Ok(limit) = usize::try_from(limit) else {
+            return reader.refuse(start, DecodeErrorKind::OutOfRange);
+        };
+        if len > limit as u64 {
+            return reader.refuse(start, DecodeErrorKind::OutOfRange);
+        }
+        let mut claims = Self::new(limit);
+        // Each round reads bytes, or ends the loop: memory is in proportion to the bytes.
+        for _ in 0..len {
+            let start = reader.at();
+            let (name, owner) = (K::decode(reader)?, W::decode(reader)?);
+            if !claims.restore(name, owner) {
+                return reader.refuse(start, DecodeErrorKind::Unsorted);
+            }
+        }
+        Ok(claims)
+    }
+}
+
+/// The form of a state in serde: the limit, and each name with its owner, sorted by name.
+#[cfg(feature = "serde")]
+mod serialize {
+    use alloc::vec::Vec;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Claims;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename = "Claims", deny_unknown_fields)]
+    struct Parts<O> {
+        limit: usize,
+        owners: Vec<O>,
+    }
+
+    impl<K: Serialize, W: Serialize> Serialize for Claims<K, W> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            Parts { limit: self.limit, owners: self.owners.iter().collect() }.serialize(serializer)
+        }
+    }
+
+    impl<'de, K: Deserialize<'de> + Ord, W: Deserialize<'de>> Deserialize<'de> for Claims<K, W> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let Parts { limit, owners } = Parts::<(K, W)>::deserialize(deserializer)?;
+            if owners.len() > limit {
+                return Err(D::Error::custom("more names than the limit allows"));
+            }
+            let mut claims = Self::new(limit);
+            if owners.into_iter().all(|(name, owner)| claims.restore(name, owner)) {
+                Ok(claims)
+            } else {
+                Err(D::Error::custom("names that are not sorted"))
+            }
+        }
     }
 }

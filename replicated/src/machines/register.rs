@@ -35,12 +35,14 @@ use crate::StateMachine;
 /// assert_eq!(register.value(), &2);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Register<V> {
     value: V,
 }
 
 /// A change of a [`Register`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub enum Command<V> {
     /// Sets the value, whatever it was.
     Write(V),
@@ -55,6 +57,7 @@ pub enum Command<V> {
 
 /// The result of a [`Command`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub enum Outcome<V> {
     /// The value is set.
     Set,
@@ -142,5 +145,18 @@ impl<V: Decode> Decode for Outcome<V> {
             1 => Self::Refused { current: V::decode(reader)? },
             _ => return reader.refuse(start, DecodeErrorKind::UnknownVersion),
         })
+    }
+}
+
+/// The value.
+impl<V: Encode> Encode for Register<V> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        self.value.encode(out);
+    }
+}
+
+impl<V: Decode> Decode for Register<V> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        V::decode(reader).map(Self::new)
     }
 }
