@@ -63,7 +63,8 @@
 //! # let path = directory.path().join("names.redb");
 //! let log = Redb::open(path)?.log::<u32, Vec<u8>>("names");
 //! let mut publisher = Publisher::new(1, PublisherConfig::over_appends());
-//! let mut replica = Replica::new(Encoded(Claims::new(1_000)), SubscriberConfig::default());
+//! let names: Names = Encoded(Claims::new(1_000));
+//! let mut replica = Replica::new(names, SubscriberConfig::default());
 //!
 //! publisher.publish(Names::encode(&Command::Claim { name: "alice".to_string(), claimant: 51 }))?;
 //! let published = settle_append(&mut publisher, &log)?.unwrap(); // it is on the disk

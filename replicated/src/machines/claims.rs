@@ -15,6 +15,8 @@
 //! anyone else is refused, so a late or repeated one takes nothing away from a new owner. A name has no holder that
 //! dies: to take something over from a node that does not answer, use a [lock](super::lock).
 //!
+//! Over an engine that stores bytes, wrap it in [`Encoded`](crate::Encoded).
+//!
 //! Source: Kleppmann, *Designing Data-Intensive Applications* (2017), chapter 9, "Timestamp ordering is not sufficient" and
 //! "Implementing linearizable storage using total order broadcast", with this example.
 
