@@ -164,7 +164,9 @@ use crate::version::VersionVector;
     label = "not a value that the codec can write",
     note = "it can write dots, ranges, timestamps, vectors, contexts, positions, tokens, snapshots, ids, and each `Option` of \
             these, if their ids implement `EncodeId`",
-    note = "for your own type, implement `Encode` and `Decode`"
+    note = "these ids implement it: `u8` to `u128`, `i8` to `i128`, `usize`, `isize`, `[u8; N]`, `String`, `Box<str>`, `Rc<str>`, \
+            `Arc<str>`, `Vec<u8>`, `&str`, `&[u8]`, `TextId` of these, and pairs of these",
+    note = "for your own values, implement `Encode` and `Decode`; for your own ids, `EncodeId` and `DecodeId`"
 )]
 pub trait Encode {
     /// Writes the value.
@@ -177,7 +179,9 @@ pub trait Encode {
     label = "not a value that the codec can read",
     note = "it can read dots, ranges, timestamps, vectors, contexts, positions, tokens, snapshots, ids, and each `Option` of \
             these, if their ids implement `DecodeId`",
-    note = "for your own type, implement `Encode` and `Decode`"
+    note = "these ids implement it: `u8` to `u128`, `i8` to `i128`, `usize`, `isize`, `[u8; N]`, `String`, `Box<str>`, `Rc<str>`, \
+            `Arc<str>`, `Vec<u8>`, `TextId` of these, and pairs of these; `&str` and `&[u8]` can only be written",
+    note = "for your own values, implement `Encode` and `Decode`; for your own ids, `EncodeId` and `DecodeId`"
 )]
 pub trait Decode: Sized {
     /// Reads a value from the bytes that the reader has left.

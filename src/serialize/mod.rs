@@ -28,6 +28,8 @@
 //! No memory is reserved for a length that the input claims: memory is in proportion to the elements present. Limit the
 //! number of entries in the serde format, which sees the bytes.
 //!
+//! Ids are written as their own types are. `Arc<str>` and `Rc<str>` need serde's feature `rc`.
+//!
 //! Serde promises no order of the bytes, so no form is a sort key. Serialize an `Interleaved` only to save it or to
 //! hand it over; using both the value and its serialized form issues numbers twice.
 //!
