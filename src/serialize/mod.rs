@@ -35,11 +35,10 @@
 //!
 //! # JSON and JavaScript
 //!
-//! JavaScript reads numbers exactly only up to 2^53 - 1 = 9,007,199,254,740,991, and rounds larger ones without an error.
-//! Counters, milliseconds and slots stay below that, unless somebody forges them. Random ids of 64 bits do not: give them to
-//! the clocks and vectors as [`TextId`](crate::node::TextId), which JSON has as strings, or write vectors
-//! [as maps](as_map), since the keys of an object are strings. [`Limit::JSON`](crate::sequence::Limit::JSON) keeps
-//! allocators of numbers below 2^53.
+//! JavaScript reads numbers exactly only up to 2^53 - 1 = 9,007,199,254,740,991, and rounds larger ones without an
+//! error. Counters, milliseconds and slots stay below that, unless they are forged. Random ids of 64 bits do not: give
+//! them to the clocks and vectors as [`TextId`], which JSON has as strings, or write vectors [as maps](as_map), since
+//! the keys of an object are strings. [`Limit::JSON`] keeps allocators of numbers below 2^53.
 
 #[cfg(feature = "alloc")]
 pub mod as_map;
