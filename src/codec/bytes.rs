@@ -362,7 +362,6 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// Always: a [`DecodeError`] of this place and kind.
-    #[expect(clippy::unused_self, reason = "an error is about the input of a reader")]
     pub fn refuse<T>(&self, at: usize, kind: DecodeErrorKind) -> Result<T, DecodeError> {
         Err(DecodeError { at, kind })
     }

@@ -53,7 +53,7 @@ use crate::node::{NodeId, TextId};
     message = "the codec has no form for ids of type `{Self}`",
     label = "not an id that the codec can write",
     note = "it can write `u8` to `u128`, `i8` to `i128`, `usize`, `isize`, `[u8; N]`, `String`, `Box<str>`, `Rc<str>`, \
-            `Arc<str>`, `Vec<u8>`, `&str`, `&[u8]`, and pairs of these",
+            `Arc<str>`, `Vec<u8>`, `&str`, `&[u8]`, `TextId` of these, and pairs of these",
     note = "for your own type, implement `EncodeId` and `DecodeId`, or use one of these types"
 )]
 pub trait EncodeId: NodeId {
@@ -64,12 +64,18 @@ pub trait EncodeId: NodeId {
     fn to_form(&self) -> <Self::Form as Form>::Ref<'_>;
 }
 
-/// A node id that the format can read.
+/// A node id that the format can read. Borrowed text can be written, but not read: use a `String` or an `Arc<str>`.
+///
+/// ```compile_fail,E0277
+/// use happens_before::{Dot, codec};
+///
+/// let _ = codec::decode::<Dot<&str>>(b"\x01a\0");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "the codec cannot read ids of type `{Self}`",
     label = "not an id that the codec can read",
     note = "it can read `u8` to `u128`, `i8` to `i128`, `usize`, `isize`, `[u8; N]`, `String`, `Box<str>`, `Rc<str>`, \
-            `Arc<str>`, `Vec<u8>`, and pairs of these; `&str` and `&[u8]` can only be written",
+            `Arc<str>`, `Vec<u8>`, `TextId` of these, and pairs of these; `&str` and `&[u8]` can only be written",
     note = "for your own type, implement `EncodeId` and `DecodeId`, or use one of these types"
 )]
 pub trait DecodeId: EncodeId {

@@ -13,8 +13,8 @@
 //! - [`Encode`] and [`Decode`], with a [`Writer`] and a [`Reader`], are for values inside a packet.
 //! - [`encode_delta`] is for a vector, sent to a receiver that has an older state of it.
 //!
-//! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`HybridTimestamp`], [`CausalOrder`], [`VersionVector`], [`FixedVector`] and
-//! [`CausalContext`](crate::CausalContext) have a form, and so have [ids](EncodeId) themselves.
+//! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`HybridTimestamp`], [`CausalOrder`], [`VersionVector`],
+//! [`FixedVector`] and [`CausalContext`](crate::CausalContext) have a form, and so have [ids](EncodeId) themselves.
 //! [`delivery`](crate::delivery) adds those of a message's header and of a node's snapshot.
 //! [`broadcast`](crate::broadcast) adds positions, fencing tokens, and snapshots of subscribers.
 //! [Your own values](Encode) can be written in the same way.
@@ -162,9 +162,11 @@ use crate::version::VersionVector;
 #[diagnostic::on_unimplemented(
     message = "the codec has no form for values of type `{Self}`",
     label = "not a value that the codec can write",
-    note = "it can write dots, ranges, timestamps, vectors, contexts, positions, tokens, snapshots, ids, and each `Option` of \
-            these, if their ids implement `EncodeId`",
-    note = "for your own type, implement `Encode` and `Decode`"
+    note = "it can write dots, ranges, timestamps, vectors, contexts, positions, tokens, snapshots, ids, and each \
+            `Option` of these, if their ids implement `EncodeId`",
+    note = "these ids implement it: `u8` to `u128`, `i8` to `i128`, `usize`, `isize`, `[u8; N]`, `String`, \
+            `Box<str>`, `Rc<str>`, `Arc<str>`, `Vec<u8>`, `&str`, `&[u8]`, `TextId` of these, and pairs of these",
+    note = "for your own values, implement `Encode` and `Decode`; for your own ids, `EncodeId` and `DecodeId`"
 )]
 pub trait Encode {
     /// Writes the value.
@@ -175,9 +177,11 @@ pub trait Encode {
 #[diagnostic::on_unimplemented(
     message = "the codec cannot read values of type `{Self}`",
     label = "not a value that the codec can read",
-    note = "it can read dots, ranges, timestamps, vectors, contexts, positions, tokens, snapshots, ids, and each `Option` of \
-            these, if their ids implement `DecodeId`",
-    note = "for your own type, implement `Encode` and `Decode`"
+    note = "it can read dots, ranges, timestamps, vectors, contexts, positions, tokens, snapshots, ids, and each \
+            `Option` of these, if their ids implement `DecodeId`",
+    note = "these ids implement it: `u8` to `u128`, `i8` to `i128`, `usize`, `isize`, `[u8; N]`, `String`, \
+            `Box<str>`, `Rc<str>`, `Arc<str>`, `Vec<u8>`, `TextId` of these, and pairs of these; `&str` and `&[u8]` can only be written",
+    note = "for your own values, implement `Encode` and `Decode`; for your own ids, `EncodeId` and `DecodeId`"
 )]
 pub trait Decode: Sized {
     /// Reads a value from the bytes that the reader has left.

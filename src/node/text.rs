@@ -1,6 +1,8 @@
 //! Text that is read back as it was written, and ids that have such a text.
 
 use core::fmt::{self, Write};
+#[cfg(feature = "alloc")]
+use core::iter;
 use core::str::{self, FromStr};
 
 use super::InvalidText;
@@ -154,8 +156,7 @@ impl FromStr for TextId<Vec<u8>> {
 
     fn from_str(text: &str) -> Result<Self, InvalidText> {
         read(text, "two hexadecimal digits for each byte, in lower case", |text| {
-            let mut bytes = Vec::new();
-            bytes.resize(text.len() / 2, 0);
+            let mut bytes: Vec<u8> = iter::repeat_n(0, text.len() / 2).collect();
             read_hex(text, &mut bytes)?;
             Some(Self(bytes))
         })

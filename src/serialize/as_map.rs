@@ -1,7 +1,8 @@
-//! The form of a version vector as a map from ids to counters, for `#[serde(with = "happens_before::serialize::as_map")]`.
+//! The form of a version vector as a map from ids to counters, for a field with
+//! `#[serde(with = "happens_before::serialize::as_map")]`.
 //!
-//! As JSON it is an object, whose keys are strings; so ids that are numbers reach JavaScript unchanged. Ids must be such
-//! that the serde format has them as keys. In JSON these are strings, integers and [`TextId`](crate::node::TextId)s.
+//! As JSON it is an object. Its keys are strings, so ids that are numbers reach JavaScript unchanged. The serde format
+//! must have such ids as keys. In JSON these are strings, integers and [`TextId`](crate::node::TextId)s.
 //!
 //! Entries are written in the order of the ids. They are read in any order, since other programs keep none. A node that
 //! is there twice is refused, and so is a counter of 0. O(n log n).

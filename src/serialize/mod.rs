@@ -28,16 +28,17 @@
 //! No memory is reserved for a length that the input claims: memory is in proportion to the elements present. Limit the
 //! number of entries in the serde format, which sees the bytes.
 //!
+//! Ids are written as their own types are. `Arc<str>` and `Rc<str>` need serde's feature `rc`.
+//!
 //! Serde promises no order of the bytes, so no form is a sort key. Serialize an `Interleaved` only to save it or to
 //! hand it over; using both the value and its serialized form issues numbers twice.
 //!
 //! # JSON and JavaScript
 //!
-//! JavaScript reads numbers exactly only up to 2^53 - 1 = 9,007,199,254,740,991, and rounds larger ones without an error.
-//! Counters, milliseconds and slots stay below that, unless somebody forges them. Random ids of 64 bits do not: give them to
-//! the clocks and vectors as [`TextId`](crate::node::TextId), which JSON has as strings, or write vectors
-//! [as maps](as_map), since the keys of an object are strings. [`Limit::JSON`](crate::sequence::Limit::JSON) keeps
-//! allocators of numbers below 2^53.
+//! JavaScript reads numbers exactly only up to 2^53 - 1 = 9,007,199,254,740,991, and rounds larger ones without an
+//! error. Counters, milliseconds and slots stay below that, unless they are forged. Random ids of 64 bits do not: give
+//! them to the clocks and vectors as [`TextId`], which JSON has as strings, or write vectors [as maps](as_map), since
+//! the keys of an object are strings. [`Limit::JSON`] keeps allocators of numbers below 2^53.
 
 #[cfg(feature = "alloc")]
 pub mod as_map;
