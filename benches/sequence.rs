@@ -114,6 +114,7 @@ fn one_number(c: &mut Criterion) {
         node: 5,
         origin_ms: 0,
         ahead_ms: 0,
+        spread_bits: 0,
     })
     .unwrap();
     numbers(c, "Snowflake, time given, 16 a millisecond", |index| {

@@ -8,5 +8,8 @@ extern crate alloc as no_std_compat;
 
 pub(crate) use no_std_compat::boxed::Box;
 pub(crate) use no_std_compat::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};
+pub(crate) use no_std_compat::rc::Rc;
 pub(crate) use no_std_compat::string::String;
+#[cfg(target_has_atomic = "ptr")]
+pub(crate) use no_std_compat::sync::Arc;
 pub(crate) use no_std_compat::vec::{self, Vec};

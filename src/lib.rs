@@ -96,7 +96,7 @@
 //! | `alloc` | on, by `std` | everything that grows: version vectors, causal delivery, total order, oracles. Clocks, counters, [`Fence`](broadcast::Fence) and [`FixedVector`](version::FixedVector) remain |
 //! | `simd` | on | vectors of many entries take 2 to 4 times as long to merge and compare; the results are the same |
 //! | `portable-atomic` | off | the types that threads share, on targets without 64-bit atomics |
-//! | `serde` | off | `Serialize` and `Deserialize`; reading refuses the values that the constructors refuse |
+//! | `serde` | off | `Serialize` and `Deserialize`, as the module `serialize` describes; reading refuses the values that the constructors refuse |
 //! | `arbitrary`, `quickcheck` | off | random values for your own fuzzing and property tests |
 //!
 //! Without any feature, the crate has no dependencies. It contains no `unsafe`.
@@ -185,7 +185,7 @@ mod order;
 pub mod scalar;
 pub mod sequence;
 #[cfg(feature = "serde")]
-mod serialize;
+pub mod serialize;
 pub mod version;
 
 #[cfg(feature = "alloc")]

@@ -1,6 +1,10 @@
 //! The causal relation between two events, or between two states.
 
 use core::cmp::Ordering;
+use core::fmt;
+use core::str::FromStr;
+
+use crate::node::{InvalidText, text};
 
 /// The outcome of comparing two things that are only *partially* ordered by causality.
 ///
@@ -21,6 +25,7 @@ use core::cmp::Ordering;
 /// assert_eq!(new.compare(&old), CausalOrder::After);
 /// assert_eq!(new.compare(&new), CausalOrder::Equal);
 /// assert_eq!(new.compare(&other), CausalOrder::Concurrent);
+/// assert_eq!(new.compare(&other).to_string(), "concurrent");
 /// # }
 /// ```
 ///
@@ -41,6 +46,18 @@ pub enum CausalOrder {
 }
 
 impl CausalOrder {
+    /// All four, in the order of their forms in the [codec](crate::codec).
+    pub(crate) const ALL: [Self; 4] = [Self::Before, Self::After, Self::Equal, Self::Concurrent];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+            Self::Equal => "equal",
+            Self::Concurrent => "concurrent",
+        }
+    }
+
     /// Combines "left is at most right" and "right is at most left".
     ///
     /// ```
@@ -93,5 +110,23 @@ impl CausalOrder {
             Self::Equal => Some(Ordering::Equal),
             Self::Concurrent => None,
         }
+    }
+}
+
+/// The relation of the left side to the right one, as a word: `before`, `after`, `equal` or `concurrent`.
+impl fmt::Display for CausalOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The inverse of `Display`; every other text is refused.
+impl FromStr for CausalOrder {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        text::read(text, "before, after, equal or concurrent", |text| {
+            Self::ALL.into_iter().find(|order| order.name() == text)
+        })
     }
 }

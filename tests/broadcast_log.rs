@@ -592,3 +592,59 @@ fn after_an_error_of_the_log_it_is_read_again_soon_and_a_hole_is_filled_in_the_n
     assert_eq!(log.write(1, &Entry::fill(9)), Ok(WriteAnswer::Occupied(Entry::fill(3))));
     assert_eq!(subscriber.poll_delivery().unwrap().unwrap().position.to_string(), "3:2:0");
 }
+
+#[cfg(feature = "std")]
+mod pointers {
+    use std::sync::{Arc, Mutex};
+
+    use happens_before::broadcast::LogFull;
+    use happens_before::counter::AtomicCounter;
+
+    use super::*;
+
+    /// Publishes and reads over a counter and a log that are pointers.
+    fn round_trip<C, L>(counter: C, log: L)
+    where
+        C: Counter<Error: std::fmt::Debug>,
+        L: SlotLog<u8, u64, Error: std::fmt::Debug> + AppendLog<u8, u64>,
+    {
+        let mut publisher = Publisher::new(1, PublisherConfig::default());
+        publisher.publish(7).unwrap();
+        assert_eq!(blocking::settle(&mut publisher, &counter, &log).unwrap().unwrap().slot, 1);
+        assert_eq!(counter.current().unwrap(), 1);
+        let mut appender = Publisher::new(2, PublisherConfig::over_appends());
+        appender.publish(8).unwrap();
+        assert_eq!(blocking::settle_append(&mut appender, &log).unwrap().unwrap().slot, 2);
+
+        let mut subscriber = Subscriber::<u8, u64>::new(SubscriberConfig::default());
+        for payload in [7, 8] {
+            assert_eq!(blocking::next(&mut subscriber, &log, Some).unwrap().payload, Some(payload));
+        }
+        assert_eq!(log.seal(3).unwrap(), SealAnswer { epoch: 3, tail: 2 });
+        assert_eq!(log.trim(2).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_pointer_to_a_counter_or_to_a_log_is_one() {
+        fn counter() -> AtomicCounter {
+            AtomicCounter::new()
+        }
+        fn log() -> Mutex<MemoryLog<u8, u64>> {
+            Mutex::new(MemoryLog::new(10))
+        }
+        round_trip(counter(), log());
+        round_trip(&counter(), &log());
+        round_trip(Box::new(counter()), Box::new(log()));
+        round_trip(Arc::new(counter()), Arc::new(log()));
+        round_trip(Box::new(Arc::new(&counter())), Arc::new(Box::new(&log())));
+
+        let any: [Box<dyn Counter<Error = _>>; 2] = [Box::new(counter()), Box::new(Arc::new(counter()))];
+        for counter in any {
+            round_trip(counter, log());
+        }
+        type Any = Arc<dyn SlotLog<u8, u64, Error = LogFull>>;
+        let any: Any = Arc::new(log());
+        assert_eq!(any.write(1, &message(0, 1, 1)), Ok(WriteAnswer::Written));
+        assert_eq!(Arc::clone(&any).write(1, &message(0, 1, 1)), Ok(WriteAnswer::Occupied(message(0, 1, 1))));
+    }
+}

@@ -7,6 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 
+use happens_before::broadcast::Snapshot;
 use happens_before::codec::{Decode, DecodeId, Encode, Reader, Writer};
 use happens_before::delivery::{BufferLimits, decode_snapshot};
 use happens_before::endpoint::{BroadcastErrorKind, EndpointConfig};
@@ -163,6 +164,12 @@ fn vectors_take_memory_in_proportion() {
         texts.add(bytes, |reader| VersionVector::<String>::decode(reader).ok());
     });
     texts.assert("vector, String", 32.0, 48.0);
+
+    let mut pairs = Factors::default();
+    vectors(|n| (text(n), n)).iter().for_each(|bytes| {
+        pairs.add(bytes, |reader| VersionVector::<(String, u64)>::decode(reader).ok());
+    });
+    pairs.assert("vector, (String, u64)", 40.0, 56.0);
 }
 
 /// Returns contexts with holes of two bytes: all of one node, one of each node, and some of each.
@@ -210,6 +217,25 @@ fn headers_take_memory_in_proportion() {
         }
     }
     factors.assert("header, u64", 32.0, 64.0);
+}
+
+#[test]
+fn snapshots_of_subscribers_take_memory_in_proportion() {
+    let mut factors = Factors::default();
+    for (nodes, slots) in [(0, 0), (3, 1), (4_097, 1_000), (10, 65_537), (0, 10)] {
+        let snapshot = Snapshot {
+            next: slots + 1,
+            delivered: (0..nodes).map(|node| (node, 1)).collect(),
+            skipped: (0..slots).collect(),
+            ..Snapshot::<u64>::default()
+        };
+        // Claims of a vector, and of skipped slots.
+        let more = claims().into_iter().map(|claim| [&[0, 9, 0][..], &claim].concat());
+        for bytes in damaged(&encoded(&snapshot)).into_iter().chain(claims()).chain(more) {
+            factors.add(&bytes, |reader| Snapshot::<u64>::decode(reader).ok());
+        }
+    }
+    factors.assert("snapshot of a subscriber, u64", 16.0, 24.0);
 }
 
 #[test]

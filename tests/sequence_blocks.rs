@@ -78,6 +78,7 @@ struct Model {
     in_use: VecDeque<u64>,
     reserve: VecDeque<u64>,
     highest: u64,
+    observed: u64,
     epoch: u64,
     issued: u64,
     lost: u64,
@@ -108,9 +109,9 @@ impl Model {
     fn feed(&mut self, epoch: u64, block: NumberRange, limit: u64) -> Result<(), &'static str> {
         if epoch != self.epoch {
             return Err("epoch");
-        } else if block.first() <= self.highest {
+        } else if block.first() <= self.highest || block.last() <= self.observed {
             return Err("not above");
-        } else if block.first() > limit {
+        } else if block.into_iter().all(|number| number > limit || number <= self.observed) {
             return Err("limit");
         } else if !self.in_use.is_empty() && !self.reserve.is_empty() {
             return Err("full");
@@ -118,15 +119,31 @@ impl Model {
         if self.in_use.is_empty() {
             self.in_use = std::mem::take(&mut self.reserve);
         }
-        let usable = block.into_iter().filter(|&number| number <= limit);
-        if self.in_use.is_empty() || self.in_use.back().is_some_and(|last| last + 1 == block.first()) {
+        let usable: Vec<u64> =
+            block.into_iter().filter(|&number| number <= limit && number > self.observed).collect();
+        self.lost += block.len() - usable.len() as u64;
+        if self.in_use.is_empty() || self.in_use.back().is_some_and(|last| last + 1 == usable[0]) {
             self.in_use.extend(usable);
         } else {
             self.reserve.extend(usable);
         }
-        self.lost += block.into_iter().filter(|&number| number > limit).count() as u64;
         self.highest = block.last();
         Ok(())
+    }
+
+    fn observe(&mut self, number: u64, limit: u64) -> Option<()> {
+        if number > limit {
+            return None;
+        }
+        let before = self.len();
+        self.observed = self.observed.max(number);
+        self.in_use.retain(|&held| held > number);
+        self.reserve.retain(|&held| held > number);
+        if self.in_use.is_empty() {
+            self.in_use = std::mem::take(&mut self.reserve);
+        }
+        self.lost += before - self.len();
+        Some(())
     }
 
     fn len(&self) -> u64 {
@@ -139,6 +156,7 @@ fn blocks_do_what_two_queues_of_numbers_do_and_refuse_what_they_refuse() {
     const LIMIT: u64 = 900;
     let mut random = Random::seeded(11);
     let (mut issued, mut ranges, mut fed, mut refused, mut epochs) = (0, 0, 0, BTreeSet::new(), 0);
+    let (mut gave_up, mut cut) = (0, 0);
     for _ in 0..100 {
         let limit = Limit::new(LIMIT).expect("a limit");
         let mut real = Blocks::new(BlocksConfig { low_water: 3, limit, ..BlocksConfig::default() });
@@ -160,7 +178,7 @@ fn blocks_do_what_two_queues_of_numbers_do_and_refuse_what_they_refuse() {
                                 "epoch"
                             }
                             BlockRefusedKind::NotAbove { highest } => {
-                                assert_eq!(highest, model.highest);
+                                assert_eq!(highest, model.highest.max(model.observed));
                                 "not above"
                             }
                             BlockRefusedKind::AboveLimit { limit } => {
@@ -173,6 +191,7 @@ fn blocks_do_what_two_queues_of_numbers_do_and_refuse_what_they_refuse() {
                     });
                     assert_eq!(named, expected);
                     fed += u64::from(named.is_ok());
+                    cut += u64::from(named.is_ok() && block.first() <= model.observed);
                     refused.extend(named.err());
                 }
                 1 => {
@@ -189,6 +208,24 @@ fn blocks_do_what_two_queues_of_numbers_do_and_refuse_what_they_refuse() {
                             assert_eq!((error.wanted, model.issue_range(n)), (n as u64, None));
                         }
                     }
+                }
+                2 if random.below(4) == 0 => {
+                    // Around the next number to issue, or around the highest one; now and then far too high.
+                    let around = if random.below(2) == 0 { before } else { model.highest };
+                    let number =
+                        around + random.below(10) as u64 + [0, LIMIT][usize::from(random.below(50) == 0)];
+                    let (number, lost) = (number.saturating_sub(3), model.lost);
+                    match real.observe(number) {
+                        Ok(()) => {
+                            assert_eq!(model.observe(number, LIMIT), Some(()));
+                            before = before.max(number);
+                        }
+                        Err(error) => {
+                            assert_eq!((error.number, error.limit), (number, limit));
+                            assert_eq!(model.observe(number, LIMIT), None);
+                        }
+                    }
+                    gave_up += model.lost - lost;
                 }
                 2 if random.below(20) == 0 => {
                     epochs += 1;
@@ -218,12 +255,15 @@ fn blocks_do_what_two_queues_of_numbers_do_and_refuse_what_they_refuse() {
                     .chain(&model.reserve)
                     .copied())
             );
-            assert_eq!((real.highest(), real.epoch()), (model.highest, model.epoch));
+            let highest = model.highest.max(model.observed);
+            assert_eq!((real.highest(), real.epoch()), (highest, model.epoch));
             let room = model.in_use.is_empty() || model.reserve.is_empty();
-            assert_eq!(real.is_low(), room && model.len() <= 3 && model.highest < LIMIT);
+            assert_eq!(real.is_low(), room && model.len() <= 3 && highest < LIMIT);
         }
     }
     println!("{issued} issued, {ranges} ranges, {fed} fed, {epochs} epochs, refused for {refused:?}");
+    println!("{gave_up} given up for an observed number, {cut} blocks cut by one");
+    assert!(gave_up > 500 && cut > 100, "{gave_up} {cut}");
     assert!(issued > 20_000 && ranges > 2_000 && fed > 5_000 && epochs > 300 && refused.len() == 4);
 }
 
@@ -508,6 +548,83 @@ fn where_all_numbers_up_to_the_limit_are_taken_at_the_start_nothing_is_issued() 
         }
         assert_eq!((counter.current.get(), blocks.highest()), (0, highest));
     }
+}
+
+#[test]
+fn numbers_from_elsewhere_are_observed_and_issuing_goes_on_above_them() {
+    // TiDB, Hibernate: rows are imported with ids of their own while an allocator holds a block.
+    let mut blocks = blocks(0);
+    blocks.feed(0, range(1, 1_000)).expect("the first block");
+    blocks.observe(2).expect("within");
+    assert_eq!([blocks.issue(), blocks.issue()], [Ok(3), Ok(4)]);
+    blocks.observe(3).expect("issued here, so nothing changes");
+    assert_eq!((blocks.issue(), blocks.lost()), (Ok(5), 2));
+
+    blocks.feed(0, range(2_001, 3_000)).expect("room");
+    blocks.observe(1_500).expect("within");
+    assert_eq!(blocks.held(), [Some(range(2_001, 3_000)), None]);
+    blocks.observe(5_000).expect("within");
+    assert_eq!((blocks.remaining(), blocks.highest(), blocks.is_low()), (0, 5_000, true));
+
+    // The counter has not got there yet: what is below is refused, of what crosses the number the rest is used.
+    let error = blocks.feed(0, range(4_001, 5_000)).expect_err("below");
+    assert_eq!(error.kind, BlockRefusedKind::NotAbove { highest: 5_000 });
+    assert_eq!(
+        error.to_string(),
+        "block 4001..=5000 is not above 5000, which is taken; if that number was observed, raise the counter, \
+         otherwise stop using it: it went back or counts differently"
+    );
+    blocks.feed(0, range(4_501, 5_500)).expect("crosses it");
+    assert_eq!(blocks.held(), [Some(range(5_001, 5_500)), None]);
+    assert!(blocks.feed(0, range(5_201, 6_000)).is_err(), "fed before, in part: the counter went back");
+    assert_eq!(blocks.issued() + blocks.remaining() + blocks.lost(), 3_000);
+}
+
+#[test]
+fn a_refill_raises_the_counter_to_the_observed_number_once() {
+    let counter = Faulty::new(|n| n);
+    let (mut told, mut other) = (blocks(0), blocks(0));
+    told.observe(1_200).expect("within");
+    told.refill(&counter, nonzero(10)).expect("a sound counter");
+    assert_eq!((told.issue(), counter.current.get()), (Ok(1_201), 1_210));
+    other.refill(&counter, nonzero(10)).expect("a sound counter");
+    assert_eq!(other.issue(), Ok(1_211), "the others profit");
+    told.by_ref().for_each(drop);
+    told.refill(&counter, nonzero(10)).expect("a sound counter");
+    assert_eq!((told.issue(), counter.current.get()), (Ok(1_221), 1_230), "no number is wasted");
+
+    // The counter is ahead already.
+    let mut late = blocks(0);
+    late.observe(1_200).expect("within");
+    late.refill(&counter, nonzero(10)).expect("a sound counter");
+    assert_eq!((late.issue(), counter.current.get()), (Ok(1_231), 1_240));
+
+    // A counter that does not add what is asked of it is found out.
+    let broken = Faulty::new(|_| 1);
+    let mut blocks = blocks(0);
+    blocks.observe(1_200).expect("within");
+    let error = blocks.refill(&broken, nonzero(1)).expect_err("it stands at 2");
+    assert_eq!(refused(error), (range(2, 2), BlockRefusedKind::NotAbove { highest: 1_200 }));
+}
+
+#[test]
+fn a_number_at_the_limit_leaves_nothing_and_one_above_it_is_refused() {
+    let limit = Limit::new(100).expect("a limit");
+    let mut blocks = Blocks::new(BlocksConfig { limit, low_water: 10, ..BlocksConfig::default() });
+    blocks.feed(0, range(1, 50)).expect("within");
+    for number in [101, u64::MAX] {
+        let error = blocks.observe(number).expect_err("above the limit");
+        assert_eq!((error.number, error.limit), (number, limit));
+        assert_eq!((blocks.remaining(), blocks.highest()), (50, 50), "nothing is changed");
+    }
+    let error = blocks.observe(101).expect_err("above the limit").to_string();
+    assert_eq!(error, "number 101 is above the limit of 100; raise the limit, or distrust the number");
+    blocks.observe(100).expect("within");
+    assert_eq!((blocks.remaining(), blocks.is_low(), blocks.lost()), (0, false, 50));
+    let error = blocks.feed(0, range(51, 200)).expect_err("nothing of it is of use");
+    assert_eq!(error.kind, BlockRefusedKind::AboveLimit { limit });
+    let counter = Faulty::new(|n| n);
+    assert_eq!((blocks.refill(&counter, nonzero(1)), counter.current.get()), (Ok(false), 0));
 }
 
 #[test]

@@ -129,7 +129,13 @@ fn even_one_store_contradicts_causality_where_a_number_is_taken_before_it_is_use
 #[test]
 fn time_of_day_ids_contradict_causality_where_one_clock_is_behind() {
     let [mut busy, mut idle] = [1, 2].map(|node| {
-        let config = SnowflakeConfig { layout: SnowflakeLayout::SNOWFLAKE, node, origin_ms: 0, ahead_ms: 0 };
+        let config = SnowflakeConfig {
+            layout: SnowflakeLayout::SNOWFLAKE,
+            node,
+            origin_ms: 0,
+            ahead_ms: 0,
+            spread_bits: 0,
+        };
         Snowflake::new(config).expect("a valid configuration")
     });
     // The message takes 4 ms, and the answering node's clock is 5 ms slow.

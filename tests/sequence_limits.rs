@@ -75,7 +75,8 @@ fn numbers_within_the_json_limit_pass_through_javascript_and_those_above_do_not(
 
     // Time-of-day ids: the usual layout does not pass, the narrow one does until its last id.
     let id = |layout: SnowflakeLayout, now_ms: u64| {
-        let config = SnowflakeConfig { layout, node: 3, origin_ms: 1_735_689_600_000, ahead_ms: 0 };
+        let config =
+            SnowflakeConfig { layout, node: 3, origin_ms: 1_735_689_600_000, ahead_ms: 0, spread_bits: 0 };
         let mut clock = Snowflake::new(config).expect("a valid configuration");
         clock.issue(now_ms).expect("the clock goes on");
         clock.issue(now_ms).expect("the clock goes on")

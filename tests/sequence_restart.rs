@@ -542,7 +542,8 @@ fn use_six_ids(
 }
 
 fn wall_clock(ahead_ms: u64) -> Result<Snowflake, Crash> {
-    let config = SnowflakeConfig { layout: SnowflakeLayout::SNOWFLAKE, node: 1, origin_ms: 0, ahead_ms };
+    let config =
+        SnowflakeConfig { layout: SnowflakeLayout::SNOWFLAKE, node: 1, origin_ms: 0, ahead_ms, spread_bits: 0 };
     Snowflake::new(config).map_err(crash)
 }
 

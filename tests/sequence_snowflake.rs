@@ -17,7 +17,14 @@ fn layout(ms_bits: u8, node_bits: u8, sequence_bits: u8) -> SnowflakeLayout {
 }
 
 fn clock(layout: SnowflakeLayout, node: u64, origin_ms: u64, ahead_ms: u64) -> Snowflake {
-    Snowflake::new(SnowflakeConfig { layout, node, origin_ms, ahead_ms }).expect("a valid configuration")
+    Snowflake::new(SnowflakeConfig { layout, node, origin_ms, ahead_ms, spread_bits: 0 })
+        .expect("a valid configuration")
+}
+
+/// A clock whose ids spread over the lowest bits.
+fn spread(layout: SnowflakeLayout, ahead_ms: u64, spread_bits: u8) -> Snowflake {
+    let config = SnowflakeConfig { layout, node: 1, origin_ms: 0, ahead_ms, spread_bits };
+    Snowflake::new(config).expect("a valid configuration")
 }
 
 /// A plain model of `Snowflake`: it tries each id after the last one, in order.
@@ -27,6 +34,7 @@ struct Model {
     layout: SnowflakeLayout,
     origin_ms: u64,
     ahead_ms: u64,
+    spread_bits: u8,
 }
 
 impl Model {
@@ -37,16 +45,21 @@ impl Model {
             return Err("range too long");
         }
         let now = now_ms.saturating_sub(self.origin_ms);
+        // The sequence of a new millisecond; earlier if the ids have no room from there on.
+        let mut start = (self.last.1 + 1) % (1 << self.spread_bits);
+        while start + n - 1 > self.layout.highest_sequence() {
+            start -= 1;
+        }
         let (mut ms, mut sequence) = self.last;
         loop {
             // The next place in the order of ids, or the clock's millisecond if that is later.
             if sequence < self.layout.highest_sequence() {
                 sequence += 1
             } else {
-                (ms, sequence) = (ms + 1, 0)
+                (ms, sequence) = (ms + 1, start)
             }
             if ms < now {
-                (ms, sequence) = (now, 0);
+                (ms, sequence) = (now, start);
             }
             if ms > self.layout.highest_ms() {
                 return Err("exhausted");
@@ -66,15 +79,25 @@ impl Model {
 #[test]
 fn every_short_history_of_a_tiny_clock_is_what_the_plain_rules_say() {
     let (mut issued, mut errors) = (0, [0; 4]);
-    for (sequence_bits, origin_ms, ahead_ms, range) in
-        [(0, 0, 0, 2), (0, 3, 2, 2), (1, 0, 0, 3), (1, 0, 1, 2), (1, 2, 1, 2), (2, 1, 3, 3), (1, 2, 100, 2)]
-    {
+    for (sequence_bits, origin_ms, ahead_ms, range, spread_bits) in [
+        (0, 0, 0, 2, 0),
+        (0, 3, 2, 2, 0),
+        (1, 0, 0, 3, 0),
+        (1, 0, 1, 2, 0),
+        (1, 2, 1, 2, 0),
+        (2, 1, 3, 3, 0),
+        (1, 2, 100, 2, 0),
+        (1, 0, 1, 2, 1),
+        (2, 0, 0, 2, 1),
+        (2, 1, 3, 3, 2),
+    ] {
         let layout = layout(3, 1, sequence_bits);
         // Each letter: the reading of the clock, and whether one id or a range is wanted.
         let readings = [0, 1, 2, 4, 5, 9, 10];
         for word in 0..14_usize.pow(4) {
-            let mut clock = clock(layout, 1, origin_ms, ahead_ms);
-            let mut model = Model { last: (0, 0), layout, origin_ms, ahead_ms };
+            let config = SnowflakeConfig { layout, node: 1, origin_ms, ahead_ms, spread_bits };
+            let mut clock = Snowflake::new(config).expect("a valid configuration");
+            let mut model = Model { last: (0, 0), layout, origin_ms, ahead_ms, spread_bits };
             let mut last_id = 0;
             for letter in (0..4).map(|at| word / 14_usize.pow(at) % 14) {
                 let (now_ms, n) = (readings[letter % 7], if letter < 7 { 1 } else { range });
@@ -98,7 +121,7 @@ fn every_short_history_of_a_tiny_clock_is_what_the_plain_rules_say() {
                             SnowflakeError::ClockBehind { now_ms: now, retry_at_ms } => {
                                 assert!(now == now_ms && retry_at_ms > now);
                                 // It works exactly at that time, and not a millisecond earlier.
-                                let mut probe = Model { last: model.last, layout, origin_ms, ahead_ms };
+                                let mut probe = Model { last: model.last, ..model };
                                 assert!(probe.issue(retry_at_ms - 1, n).is_err());
                                 assert!(probe.issue(retry_at_ms, n).is_ok());
                                 (0, "too far ahead")
@@ -135,6 +158,69 @@ fn every_short_history_of_a_tiny_clock_is_what_the_plain_rules_say() {
     }
     println!("{issued} issued, {errors:?} errors");
     assert!(issued > 300_000 && errors.iter().all(|&count| count > 40_000));
+}
+
+#[test]
+fn ids_at_a_low_rate_spread_evenly_over_the_parts_of_a_table() {
+    let rows = |spread_bits, step_ms: u64| {
+        let mut clock = spread(SnowflakeLayout::SNOWFLAKE, 0, spread_bits);
+        let mut rows = [0; 16];
+        for call in 1..=1_600 {
+            rows[(clock.issue(call * step_ms).expect("in time") % 16) as usize] += 1;
+        }
+        rows
+    };
+    // At one id a millisecond, and at rates whose steps have divisors in common with 16.
+    for step_ms in [1, 2, 16, 1_000] {
+        assert_eq!(rows(4, step_ms), [100; 16]);
+        assert_eq!(rows(0, step_ms)[0], 1_600, "all in one part");
+        assert_eq!(rows(2, step_ms)[4..], [0; 12], "four parts");
+    }
+}
+
+#[test]
+fn spread_ids_increase_and_none_is_repeated_whatever_the_clock_does() {
+    let mut random = Random::seeded(5);
+    let (mut seen, mut errors) = (0, 0);
+    for spread_bits in 0..=4 {
+        let layout = layout(41, 2, 4);
+        let mut clock = spread(layout, 20, spread_bits);
+        let (mut now_ms, mut last) = (0_u64, 0);
+        for _ in 0..20_000 {
+            now_ms = (now_ms + [0, 0, 0, 1, 1, 17][random.below(6)])
+                .saturating_sub(u64::from(random.below(9) == 0) * 5);
+            let n = 1 + random.below(16) as u64;
+            let issued = if random.below(4) > 0 {
+                clock.issue(now_ms).map(|id| (id, id))
+            } else {
+                clock.issue_range(now_ms, nonzero(n)).map(|range| (range.first(), range.last()))
+            };
+            match issued {
+                Ok((first, end)) => {
+                    assert!(first > last, "increasing");
+                    let ((ms, node, _), (end_ms, _, _)) = (layout.decode(first), layout.decode(end));
+                    assert_eq!((ms, node), (end_ms, 1), "a range is of one millisecond");
+                    (last, seen) = (end, seen + 1);
+                }
+                Err(SnowflakeError::ClockBehind { .. }) => errors += 1,
+                Err(error) => panic!("{error}"),
+            }
+            assert_eq!(clock.internal_validate(), Ok(()));
+        }
+    }
+    assert!(seen > 50_000 && errors > 100, "{seen} {errors}");
+}
+
+#[test]
+fn a_millisecond_that_begins_late_has_fewer_ids_and_a_full_one_is_followed_by_a_full_one() {
+    let layout = layout(41, 2, 4);
+    let mut clock = spread(layout, 0, 3);
+    let burst = |clock: &mut Snowflake, now_ms| (0..100).map_while(|_| clock.issue(now_ms).ok()).count();
+    assert_eq!(layout.decode(clock.issue(10).expect("in time")), (10, 1, 1));
+    assert_eq!(burst(&mut clock, 11), 14, "from sequence 2 on");
+    assert_eq!(burst(&mut clock, 12), 16);
+    clock.issue(13).expect("in time");
+    assert_eq!(clock.issue_range(14, nonzero(16)).map(|range| layout.decode(range.first())), Ok((14, 1, 0)));
 }
 
 #[test]
@@ -336,11 +422,22 @@ fn layouts_and_configurations_are_checked() {
     assert_eq!(SnowflakeLayout::SNOWFLAKE.highest_id(), Limit::MAX.get());
     assert_eq!(SnowflakeLayout::default(), SnowflakeLayout::SNOWFLAKE);
 
-    let plain = SnowflakeConfig { layout: SnowflakeLayout::SNOWFLAKE, node: 0, origin_ms: 0, ahead_ms: 0 };
+    let plain = SnowflakeConfig {
+        layout: SnowflakeLayout::SNOWFLAKE,
+        node: 0,
+        origin_ms: 0,
+        ahead_ms: 0,
+        spread_bits: 0,
+    };
     let config = SnowflakeConfig { node: 1_024, ..plain };
     let error = Snowflake::new(config).expect_err("10 bits");
     assert_eq!(error, SnowflakeError::NodeTooWide { node: 1_024, highest: 1_023 });
     assert_eq!(error.to_string(), "node number 1024 is above 1023, the highest that the layout has bits for");
+
+    let error = Snowflake::new(SnowflakeConfig { spread_bits: 13, ..plain }).expect_err("12 bits");
+    assert_eq!(error, SnowflakeError::SpreadTooWide { spread_bits: 13, highest: 12 });
+    assert_eq!(error.to_string(), "ids cannot spread over 13 bits; the layout has 12 for the sequence");
+    assert!(Snowflake::new(SnowflakeConfig { spread_bits: 12, ..plain }).is_ok());
 
     let highest = u64::MAX - SnowflakeLayout::SNOWFLAKE.highest_ms();
     let config = SnowflakeConfig { origin_ms: highest + 1, ..plain };

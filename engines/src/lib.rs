@@ -43,9 +43,36 @@
 //!
 //! Node ids are of any type that [`codec`](happens_before::codec) can write. Payloads are bytes: `Vec<u8>`,
 //! `Box<[u8]>`, `Arc<[u8]>`, or any type with `AsRef<[u8]>` and `From<Vec<u8>>`. Commands of a
-//! [`StateMachine`](happens_before_replicated::StateMachine) over an engine are bytes too, which it decodes in `apply`.
-//! For a machine with commands of another type, such as [`Claims`](happens_before_replicated::claims::Claims), write one
-//! that decodes bytes and hands the command on to it.
+//! [`StateMachine`](happens_before_replicated::StateMachine) over an engine are bytes too.
+//! [`Encoded`](happens_before_replicated::Encoded) makes such a machine of one with commands of another type, for example
+//! of [`Claims`](happens_before_replicated::claims::Claims).
+//!
+//! Unique user names that survive a restart, for example. Claim the name once more for another user: it is lost.
+//!
+//! ```
+//! # #[cfg(feature = "redb")] {
+//! use happens_before::Publisher;
+//! use happens_before::broadcast::{PublisherConfig, SubscriberConfig, blocking::settle_append};
+//! use happens_before_engines::redb::Redb;
+//! use happens_before_replicated::claims::{Claims, Command, Outcome};
+//! use happens_before_replicated::{Encoded, Replica, blocking};
+//!
+//! type Names = Encoded<Claims<String, u64>>;
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("names.redb");
+//! let log = Redb::open(path)?.log::<u32, Vec<u8>>("names");
+//! let mut publisher = Publisher::new(1, PublisherConfig::over_appends());
+//! let names: Names = Encoded(Claims::new(1_000));
+//! let mut replica = Replica::new(names, SubscriberConfig::default());
+//!
+//! publisher.publish(Names::encode(&Command::Claim { name: "alice".to_string(), claimant: 51 }))?;
+//! let published = settle_append(&mut publisher, &log)?.unwrap(); // it is on the disk
+//! let applied = blocking::outcome_append(&mut replica, &published, &log, |until_ms| Some(until_ms))?; // in life: sleep
+//! assert_eq!(applied.output, Some(Ok(Outcome::Won)));
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Errors
 //!

@@ -12,15 +12,15 @@ use std::task::Wake;
 
 use happens_before::broadcast::blocking::FollowError;
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Entry, Log, LogFull, MemoryLog, Position, PublisherConfig, ReadAnswer, ReadLimit,
-    SealAnswer, SlotLog, SubscribeError, SubscriberConfig, WriteAnswer,
+    AppendAnswer, AppendLog, Entry, Log, LogFull, MemoryLog, Position, Published, PublisherConfig, ReadAnswer,
+    ReadLimit, SealAnswer, SlotLog, SubscribeError, SubscriberConfig, WriteAnswer,
 };
 use happens_before::check::OrderRun;
 use happens_before::counter::{AtomicCounter, Counter};
 use happens_before::{Dot, Publisher, Subscriber};
 use happens_before_engines::asynchronous::{
     AsyncAppendLog, AsyncCounter, AsyncLog, AsyncSlotLog, Blocking, follow_appends, next, next_append, outcome,
-    outcome_append, settle, settle_append, sync,
+    outcome_append, settle, settle_append, sync, sync_append,
 };
 use happens_before_replicated::register::{Command, Outcome, Register};
 use happens_before_replicated::{Replica, ReplicaError};
@@ -217,6 +217,7 @@ fn broadcast(seed: u64, appends: bool) -> u64 {
     }
     run(tasks, time, seed);
     judge.borrow().complete().unwrap();
+    judge.borrow().real_time().unwrap();
     assert_eq!(judge.borrow().ordered() as u64, PUBLISHERS * MESSAGES);
     time.now_ms.get()
 }
@@ -493,4 +494,77 @@ fn the_futures_can_be_spawned() {
         assert_eq!(subscriber.await.unwrap(), Vec::from_iter(1..=9));
         replica.await.unwrap();
     });
+}
+
+/// A driver's future is `Send` and borrows nothing, as a runtime of several threads demands of what it spawns.
+fn can_be_spawned<T>(_: impl Future<Output = T> + Send + 'static) {}
+
+/// An id that is a text of the program, in a type without a lifetime.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Name(&'static str);
+
+#[test]
+fn every_driver_can_be_spawned_with_ids_and_payloads_that_have_no_lifetime() {
+    let (counter, log) = (
+        Arc::new(Blocking(AtomicCounter::new())),
+        Arc::new(Blocking(Mutex::new(MemoryLog::<Name, Command<u64>>::new(10)))),
+    );
+    let name = || Name("a");
+    let wait = |until_ms| core::future::ready(until_ms);
+    let subscriber = || Subscriber::<Name, Command<u64>>::new(SubscriberConfig::default());
+    let replica = || Replica::<Name, _>::new(Register::new(0), SubscriberConfig::default());
+    let shared = || (Arc::clone(&counter), Arc::clone(&log));
+
+    let ((counter, log), mut publisher) = (shared(), Publisher::new(name(), PublisherConfig::default()));
+    can_be_spawned(async move { settle(&mut publisher, &counter, &log).await.unwrap() });
+    let ((_, log), mut appender) = (shared(), Publisher::new(name(), PublisherConfig::over_appends()));
+    can_be_spawned(async move { settle_append(&mut appender, &log).await.unwrap() });
+    let ((_, log), mut reader) = (shared(), subscriber());
+    can_be_spawned(async move { next(&mut reader, &log, wait).await.unwrap() });
+    let ((_, log), mut reader) = (shared(), subscriber());
+    can_be_spawned(async move { next_append(&mut reader, &log, async |until_ms| until_ms).await.unwrap() });
+    let ((_, log), mut reader) = (shared(), subscriber());
+    can_be_spawned(async move { follow_appends(&mut reader, &log, 0).await.unwrap() });
+    let ((_, log), mut replica_of_own) = (shared(), replica());
+    let published = Published { id: Dot::new(name(), 1).unwrap(), slot: 1 };
+    can_be_spawned(async move { outcome(&mut replica_of_own, &published, &log, wait).await.unwrap() });
+    let ((counter, log), mut replica_of_own) = (shared(), replica());
+    can_be_spawned(async move { sync(&mut replica_of_own, &counter, &log, wait).await.unwrap() });
+    let ((_, log), mut replica_of_own) = (shared(), replica());
+    can_be_spawned(async move { sync_append(&mut replica_of_own, 1, &log, wait).await.unwrap() });
+}
+
+/// Settles and reads through pointers to an asynchronous counter and log.
+async fn round_trip<C, L>(counter: C, log: L)
+where
+    C: AsyncCounter<Error: std::fmt::Debug>,
+    L: AsyncSlotLog<u64, u64, Error: std::fmt::Debug> + AsyncAppendLog<u64, u64>,
+{
+    let mut publisher = Publisher::new(1, PublisherConfig::default());
+    publisher.publish(7).unwrap();
+    assert_eq!(settle(&mut publisher, &counter, &log).await.unwrap().unwrap().slot, 1);
+    assert_eq!(counter.current().await.unwrap(), 1);
+    let mut appender = Publisher::new(2, PublisherConfig::over_appends());
+    appender.publish(8).unwrap();
+    assert_eq!(settle_append(&mut appender, &log).await.unwrap().unwrap().slot, 2);
+    let mut subscriber = Subscriber::<u64, u64>::new(SubscriberConfig::default());
+    for payload in [7, 8] {
+        let delivery = next(&mut subscriber, &log, async |until_ms| until_ms).await.unwrap();
+        assert_eq!(delivery.payload, Some(payload));
+    }
+    assert_eq!(log.seal(3).await.unwrap(), SealAnswer { epoch: 3, tail: 2 });
+    assert_eq!(log.trim(2).await.unwrap(), 2);
+}
+
+#[test]
+fn a_pointer_to_an_asynchronous_counter_or_log_is_one() {
+    fn ready(future: impl Future<Output = ()>) {
+        assert_eq!(pin!(future).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(()));
+    }
+    let counter = || Blocking(AtomicCounter::new());
+    let log = || Blocking(memory::<u64>());
+    ready(round_trip(&counter(), &log()));
+    ready(round_trip(Box::new(counter()), Box::new(log())));
+    ready(round_trip(Arc::new(counter()), Arc::new(log())));
+    ready(round_trip(Blocking(Arc::new(AtomicCounter::new())), Blocking(Arc::new(memory::<u64>()))));
 }

@@ -23,12 +23,13 @@ use happens_before::broadcast::{
     AppendLog, Entry, MemoryLog, Position, Published, PublisherConfig, SlotLog, SubscriberConfig,
 };
 use happens_before::check::OrderRun;
+use happens_before::codec::{Decode, Encode};
 use happens_before::counter::{AtomicCounter, Counter};
 use happens_before::{Dot, Publisher};
 use happens_before_engines::conformance::{Lost, Unreliable};
 use happens_before_replicated::blocking::{outcome, sync};
 use happens_before_replicated::register::Register;
-use happens_before_replicated::{Replica, StateMachine, claims, register};
+use happens_before_replicated::{Encoded, Replica, StateMachine, register};
 use linearizable::{Call, linearizable};
 use subjects::{Names, OneRegister, Random, Subject};
 
@@ -38,50 +39,11 @@ type Bytes = Vec<u8>;
 // ---------------------------------------------------------------------------------------------------------
 // Commands in bytes, as engines store them.
 
-trait Coded: Subject {
-    fn encode(command: <Self::Machine as StateMachine>::Command) -> Bytes;
-    fn decode(bytes: &[u8]) -> <Self::Machine as StateMachine>::Command;
-}
+trait Coded: Subject<Machine: StateMachine<Command: Encode + Decode>> {}
 
-impl Coded for OneRegister {
-    fn encode(command: register::Command<u8>) -> Bytes {
-        match command {
-            register::Command::Write(new) => vec![new],
-            register::Command::CompareAndSet { expected, new } => vec![expected, new],
-        }
-    }
+impl<T: Subject<Machine: StateMachine<Command: Encode + Decode>>> Coded for T {}
 
-    fn decode(bytes: &[u8]) -> register::Command<u8> {
-        match *bytes {
-            [new] => register::Command::Write(new),
-            [expected, new] => register::Command::CompareAndSet { expected, new },
-            ref other => panic!("{other:?}"),
-        }
-    }
-}
-
-impl Coded for Names {
-    fn encode(claims::Claim { name, claimant }: claims::Claim<u8, u64>) -> Bytes {
-        vec![name, claimant as u8]
-    }
-
-    fn decode(bytes: &[u8]) -> claims::Claim<u8, u64> {
-        claims::Claim { name: bytes[0], claimant: bytes[1].into() }
-    }
-}
-
-struct InBytes<T: Subject>(T::Machine);
-
-impl<T: Coded> StateMachine for InBytes<T> {
-    type Command = Bytes;
-    type Output = <T::Machine as StateMachine>::Output;
-
-    fn apply(&mut self, position: Position, command: Bytes) -> Self::Output {
-        self.0.apply(position, T::decode(&command))
-    }
-}
-
-type Copy<T> = Replica<Node, InBytes<T>>;
+type Copy<T> = Replica<Node, Encoded<<T as Subject>::Machine>>;
 
 // ---------------------------------------------------------------------------------------------------------
 // Two ways into a log, and out of it.
@@ -227,13 +189,12 @@ where
     let now = move || clock.fetch_add(1, Ordering::SeqCst);
     let client = |client: u64| {
         let random = &mut Random(seed * CLIENTS + client);
-        let new =
-            |died| (route.sender(client + CLIENTS * died), Replica::new(InBytes::<T>(T::machine()), CONFIG));
+        let new = |died| (route.sender(client + CLIENTS * died), Replica::new(Encoded(T::machine()), CONFIG));
         let ((mut sender, mut replica), mut died, mut now_ms) = (new(0), 0, 0);
         let mut calls = Vec::new();
         for _ in 0..CALLS {
             let op = T::choose(random, client);
-            let command = T::command(&op).map(T::encode);
+            let command = T::command(&op).map(|command| Encoded::<T::Machine>::encode(&command));
             let mut call = Call { begin: now(), end: None, op };
             let by_position = command.is_none() && random.below(2) == 0;
             let output = if reads == Reads::Local && command.is_none() {
@@ -245,7 +206,7 @@ where
                 let current = current.unwrap_or(0);
                 while replica.poll_sync(current).unwrap().is_none() {
                     now_ms += 1;
-                    route.follow(&mut replica, now_ms);
+                    route.follow::<T>(&mut replica, now_ms);
                 }
                 None
             } else {
@@ -266,10 +227,10 @@ where
                 assert_eq!(published.id, id);
                 loop {
                     match replica.poll_outcome(&published).unwrap() {
-                        Some(applied) => break applied.output,
+                        Some(applied) => break applied.output.map(|output| output.expect("a command")),
                         None => {
                             now_ms += 1;
-                            route.follow(&mut replica, now_ms);
+                            route.follow::<T>(&mut replica, now_ms);
                         }
                     }
                 }
@@ -362,12 +323,12 @@ where
     C: Counter<Error: Debug>,
     L: SlotLog<Node, Bytes, Error: Debug>,
 {
-    let new = || Replica::new(InBytes::<OneRegister>(Register::new(0)), CONFIG);
+    let new = || Replica::new(Encoded(Register::new(0_u8)), CONFIG);
     let wait = |until_ms| Some(until_ms);
     let write = |publisher: &mut Publisher<_, _>, replica: &mut _, value| {
-        publisher.publish(OneRegister::encode(register::Command::Write(value))).unwrap();
+        publisher.publish(Encoded::<Register<u8>>::encode(&register::Command::Write(value))).unwrap();
         let published = settle(publisher, counter, log).unwrap().unwrap();
-        assert_eq!(outcome(replica, &published, log, wait).unwrap().output, Some(register::Outcome::Set));
+        assert_eq!(outcome(replica, &published, log, wait).unwrap().output, Some(Ok(register::Outcome::Set)));
     };
     let (mut alice, mut replica) = (Publisher::new(1, PublisherConfig::default()), new());
     (1..=5).for_each(|value| write(&mut alice, &mut replica, value));

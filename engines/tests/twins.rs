@@ -277,7 +277,7 @@ macro_rules! callers {
             let mut publisher = Publisher::new(NODES + 1, PublisherConfig::default());
             let mut epoch = 0;
             for _ in 0..CALLS {
-                let (now, drawn) = (now_ms.get(), random.borrow_mut().u32(..14));
+                let (now, drawn) = (now_ms.get(), random.borrow_mut().u32(..15));
                 let told = match drawn {
                     0 => format!("{:?}", $run($drivers::follow(&mut subscriber, engine, now))),
                     1 => format!("{:?}", $run($drivers::follow(&mut replica, engine, now))),
@@ -314,6 +314,10 @@ macro_rules! callers {
                     }
                     11 => format!("{:?}", $run($replicas::sync(&mut replica, engine, engine, wait))),
                     12 => {
+                        let slot = script.last().slot;
+                        format!("{:?}", $run($replicas::sync_append(&mut replica, slot, engine, wait)))
+                    }
+                    13 => {
                         publisher.publish(7).ok();
                         format!("{:?}", $run($drivers::settle(&mut publisher, engine, engine)))
                     }

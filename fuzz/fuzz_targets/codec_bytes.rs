@@ -2,10 +2,12 @@
 
 #![no_main]
 
+use happens_before::broadcast::{Position, Snapshot};
 use happens_before::codec::{Decode, DecodeId, Encode, Reader, Writer};
 use happens_before::node::DotRange;
 use happens_before::scalar::{HybridTimestamp, LamportTimestamp};
-use happens_before::{CausalContext, Dot, Message, VersionVector, codec};
+use happens_before::version::FixedVector;
+use happens_before::{CausalContext, CausalOrder, Dot, Message, VersionVector, codec};
 use libfuzzer_sys::fuzz_target;
 
 fn decode<T: Encode + Decode>(bytes: &[u8]) {
@@ -26,6 +28,8 @@ fn decode_all<I: DecodeId>(bytes: &[u8]) {
     decode::<HybridTimestamp<I>>(bytes);
     decode::<VersionVector<I>>(bytes);
     decode::<CausalContext<I>>(bytes);
+    decode::<Snapshot<I>>(bytes);
+    decode::<Option<I>>(bytes);
 
     let mut reader = Reader::new(bytes);
     match Message::<I, ()>::decode_header(&mut reader) {
@@ -58,4 +62,10 @@ fuzz_target!(|bytes: &[u8]| {
     decode_all::<u128>(bytes);
     decode_all::<[u8; 2]>(bytes);
     decode_all::<String>(bytes);
+    decode_all::<i64>(bytes);
+    decode_all::<i128>(bytes);
+    decode_all::<(String, u32)>(bytes);
+    decode::<FixedVector<3>>(bytes);
+    decode::<Position>(bytes);
+    decode::<CausalOrder>(bytes);
 });

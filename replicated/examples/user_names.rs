@@ -13,7 +13,7 @@ use happens_before::broadcast::blocking::settle;
 use happens_before::broadcast::{MemoryLog, PublisherConfig, SubscriberConfig};
 use happens_before::counter::AtomicCounter;
 use happens_before_replicated::blocking::outcome;
-use happens_before_replicated::claims::{Claim, Claims, Outcome};
+use happens_before_replicated::claims::{Claims, Command, Outcome};
 use happens_before_replicated::{Applied, Replica};
 
 const NAMES: [&str; 3] = ["alice", "bob", "carol"];
@@ -23,14 +23,14 @@ const NAMES: [&str; 3] = ["alice", "bob", "carol"];
 fn node(
     id: u32,
     counter: &AtomicCounter,
-    log: &Mutex<MemoryLog<u32, Claim<&'static str, u32>>>,
+    log: &Mutex<MemoryLog<u32, Command<&'static str, u32>>>,
 ) -> Vec<&'static str> {
     let mut publisher = Publisher::new(id, PublisherConfig::default());
     let mut replica = Replica::new(Claims::new(1_000), SubscriberConfig::default());
     let mut now_ms = 0;
     let mut won = Vec::new();
     for name in NAMES.into_iter().cycle().skip(id as usize).take(NAMES.len()) {
-        publisher.publish(Claim { name, claimant: id }).expect("nothing is outstanding");
+        publisher.publish(Command::Claim { name, claimant: id }).expect("nothing is outstanding");
         let published = settle(&mut publisher, counter, log).expect("memory does not fail").expect("published");
         let applied = outcome(&mut replica, &published, log, |until_ms| {
             // A real program waits until then, or until something is announced.

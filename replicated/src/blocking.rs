@@ -111,3 +111,57 @@ where
     let synced = broadcast::follow_until(replica, log, wait, |replica| replica.poll_sync(current));
     synced.map_err(SyncError::Follow)
 }
+
+/// Applies everything up to `slot`, over an engine that numbers by itself: a read by position without a counter.
+///
+/// `slot` is that of an acknowledged command, as its publisher was told in
+/// [`Published::slot`](happens_before::broadcast::Published::slot). The state then contains this command, and everything
+/// acknowledged before it was published. So a node that is told the slot, for example with a request of the user who
+/// caused the command, shows it at once: the log is read now, and not at the time of the next poll. A command without
+/// its slot needs a read by marker ([`outcome_append`]).
+///
+/// Commands applied on the way are not reported, as in [`sync`].
+///
+/// # Errors
+///
+/// [`FollowError`](broadcast::FollowError). The replica keeps what is applied: call again.
+///
+/// # Examples
+///
+/// Alice writes at one node, and Bob reads at another that has just found nothing new. Leave out `sync_append`: Bob reads
+/// 0.
+///
+/// ```
+/// use core::cell::RefCell;
+/// use happens_before::Publisher;
+/// use happens_before::broadcast::{MemoryLog, PublisherConfig, SubscriberConfig};
+/// use happens_before::broadcast::blocking::{follow_appends, settle_append};
+/// use happens_before_replicated::{blocking, Replica};
+/// use happens_before_replicated::register::{Command, Register};
+///
+/// let log = RefCell::new(MemoryLog::new(1_000));
+/// let mut bob = Replica::new(Register::new(0), SubscriberConfig::default());
+/// follow_appends(&mut bob, &log, 1_000)?; // nothing there; the next poll is 50 ms later
+///
+/// let mut alice = Publisher::new("alice", PublisherConfig::over_appends());
+/// alice.publish(Command::Write(5))?;
+/// let slot = settle_append(&mut alice, &log)?.unwrap().slot; // Alice tells Bob
+///
+/// let now_ms = 1_001;
+/// blocking::sync_append(&mut bob, slot, &log, |until_ms| Some(until_ms.max(now_ms)))?; // in life: sleep
+/// assert_eq!(bob.machine().value(), &5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn sync_append<I, M, L>(
+    replica: &mut Replica<I, M>,
+    slot: u64,
+    log: &L,
+    wait: impl FnMut(u64) -> Option<u64>,
+) -> Waited<(), I, M, L::Error>
+where
+    I: NodeId,
+    M: StateMachine<Command: PartialEq + Clone>,
+    L: Log<I, M::Command> + ?Sized,
+{
+    broadcast::follow_appends_until(replica, log, wait, |replica| replica.poll_sync(slot))
+}

@@ -16,9 +16,10 @@
 //! | I want | take |
 //! |---|---|
 //! | one value that all nodes write, or replace if it is the expected one | [`register::Register`] |
-//! | at most one owner for each name | [`claims::Claims`] |
+//! | at most one owner for each name, until the owner releases it | [`claims::Claims`] |
 //! | at most one holder of a lock, and a token for a [`Fence`](happens_before::broadcast::Fence) that keeps the previous holder out | [`lock::Lock`] |
 //! | a state of my own, the same at every node | [`StateMachine`] |
+//! | any of these over an engine that stores bytes | [`Encoded`] |
 //! | a copy of any of these at my node | [`Replica`] |
 //! | the outcome of my command, or a linearizable read | [`blocking::outcome`], [`blocking::sync`]; for asynchronous engines, `happens-before-engines` |
 //!
@@ -33,7 +34,7 @@
 //! use happens_before::broadcast::blocking::settle;
 //! use happens_before::counter::AtomicCounter;
 //! use happens_before_replicated::{blocking::outcome, Replica};
-//! use happens_before_replicated::claims::{Claim, Claims, Outcome};
+//! use happens_before_replicated::claims::{Claims, Command, Outcome};
 //!
 //! // A real program uses an engine that several machines reach.
 //! let (counter, log) = (AtomicCounter::new(), RefCell::new(MemoryLog::new(1_000)));
@@ -43,7 +44,7 @@
 //! for node in [51, 80] {
 //!     let mut publisher = Publisher::new(node, PublisherConfig::default());
 //!     let mut replica = Replica::new(Claims::new(1_000), SubscriberConfig::default());
-//!     publisher.publish(Claim { name: "alice", claimant: node })?;
+//!     publisher.publish(Command::Claim { name: "alice", claimant: node })?;
 //!     let published = settle(&mut publisher, &counter, &log)?.unwrap();
 //!     outcomes.push(outcome(&mut replica, &published, &log, wait)?.output.unwrap());
 //! }
@@ -72,6 +73,7 @@
 //! |---|---|---|---|
 //! | local, [`Replica::machine`] | nothing | nothing | no: the state may be old, but never goes back at one replica |
 //! | by position, [`blocking::sync`] | all slots up to the counter's current number, requested after the read began | a request to the counter | if the counter is |
+//! | by position over appends, [`blocking::sync_append`] | all slots up to that of an acknowledged command of which the reader was told | a read of the log | for that command, and what was acknowledged before it was published |
 //! | by marker, published and then awaited with [`outcome`](blocking::outcome) | its own marker | a write to the log | always |
 //!
 //! # Guarantees
@@ -84,6 +86,27 @@
 //! A command stays without acknowledgement if its sender has crashed or given up. As with any storage, it is applied
 //! earlier, later or never, and at most once.
 //!
+//! # Forms
+//!
+//! Commands, outcomes and states have one form in bytes each, that of [`happens_before::codec`]: a number that names the
+//! variant, then its fields in their order. Values, names and owners are written as the codec writes them. The feature
+//! `serde` gives the same types the usual form of serde, by the names of variants and fields.
+//!
+//! | type | 0 | 1 | 2 | 3 | 4 |
+//! |---|---|---|---|---|---|
+//! | [`register::Command`] | `Write` | `CompareAndSet` | | | |
+//! | [`register::Outcome`] | `Set` | `Refused` | | | |
+//! | [`claims::Command`] | `Claim` | `Release` | | | |
+//! | [`claims::Outcome`] | `Won` | `Lost` | `Full` | `Released` | `NotHeld` |
+//! | [`lock::Command`] | `Acquire` | `Release` | | | |
+//! | [`lock::Outcome`] | `Granted` | `Held` | `Released` | `NotHeld` | |
+//! | [`lock::Lock`] | free | held: owner, token | | | |
+//! | [`register::Register`] | (no number) the value | | | | |
+//! | [`claims::Claims`] | (no number) the limit, the number of names, then each name and its owner, sorted by name | | | | |
+//!
+//! Bytes that are no form are refused, and so is every second form of one value. Later versions read the bytes of this
+//! one.
+//!
 //! # What it does not do
 //!
 //! It does not reach consensus: the engine of the log does. It reads no clock, so nothing expires by itself: a [lock]
@@ -94,6 +117,7 @@
 //! | feature | default | what you lose without it |
 //! |---|---|---|
 //! | `std` | on | the core's own `std`: a [log in memory](happens_before::broadcast::MemoryLog) that threads share |
+//! | `serde` | off | `Serialize` and `Deserialize` for commands, outcomes, states and snapshots |
 //!
 //! The crate is `no_std`, and needs an allocator. There is no `unsafe` in it.
 //!
@@ -152,10 +176,12 @@ extern crate alloc;
 extern crate std;
 
 pub mod blocking;
+mod encoded;
 mod error;
 mod machines;
 mod replica;
 
+pub use encoded::Encoded;
 pub use error::{ReplicaError, SyncError, Synced, Waited};
 pub use machines::{claims, lock, register};
 pub use replica::{Applied, Replica, ReplicaSnapshot};

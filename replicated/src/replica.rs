@@ -12,6 +12,7 @@ use happens_before::broadcast::{
     Delivery, Entry, Follow, Position, Published, ReadAnswer, ReadLimit, Snapshot, SubscribeError,
     SubscribeRequest, SubscriberConfig, WriteAnswer,
 };
+use happens_before::codec::{Decode, DecodeError, DecodeId, Encode, EncodeId, Reader, Writer};
 use happens_before::{Dot, NodeId, Subscriber};
 
 use super::{ReplicaError, StateMachine};
@@ -83,14 +84,35 @@ pub struct Applied<I, O> {
 
 /// The state of a replica with its place in the total order, for restarts, and for replicas that join late.
 ///
-/// The parts are public, so that the author of the state machine chooses how it is stored. Store both together: if they
-/// are of different moments, a command is applied twice, or not at all.
+/// It has a form in bytes ([`codec`](happens_before::codec)) and one of serde, if the state has. The parts are public, so
+/// that the author of the state machine may choose another. Store both together: if they are of different moments, a
+/// command is applied twice, or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(deserialize = "Snapshot<I>: serde::Deserialize<'de>, M: serde::Deserialize<'de>"))
+)]
+#[cfg_attr(feature = "serde", serde(bound(serialize = "Snapshot<I>: serde::Serialize, M: serde::Serialize")))]
 pub struct ReplicaSnapshot<I, M> {
     /// The place of the next command, and the table of the applied ones.
     pub place: Snapshot<I>,
     /// The state there.
     pub machine: M,
+}
+
+/// The place, then the state.
+impl<I: EncodeId, M: Encode> Encode for ReplicaSnapshot<I, M> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        self.place.encode(out);
+        self.machine.encode(out);
+    }
+}
+
+impl<I: DecodeId, M: Decode> Decode for ReplicaSnapshot<I, M> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { place: Snapshot::decode(reader)?, machine: M::decode(reader)? })
+    }
 }
 
 impl<I: NodeId, M: StateMachine> Replica<I, M> {
@@ -215,7 +237,8 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
     }
 
     /// Applies the commands that are here, up to slot `current`, and returns `Some` once all of them are applied: a
-    /// read by position. `current` is the counter's current number, requested after the read began.
+    /// read by position. `current` is the counter's current number, requested after the read began, or the slot of an
+    /// acknowledged command that the state must contain.
     ///
     /// The outcomes of these commands are not reported, and no command above `current` is applied.
     ///

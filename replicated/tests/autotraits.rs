@@ -6,7 +6,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use happens_before::broadcast::Follow;
 use happens_before::broadcast::blocking::FollowError;
 use happens_before_replicated::{
-    Applied, Replica, ReplicaError, ReplicaSnapshot, SyncError, claims, lock, register,
+    Applied, Encoded, Replica, ReplicaError, ReplicaSnapshot, SyncError, claims, lock, register,
 };
 
 type Register = register::Register<u64>;
@@ -29,12 +29,13 @@ fn commands_outcomes_and_states_are_small() {
         register::Command<u64> => 24,
         register::Outcome<u64> => 16,
         Register => 8,
-        claims::Claim<u64, u64> => 16,
+        claims::Command<u64, u64> => 24,
         claims::Outcome<u64> => 16,
         Claims => 32,
         lock::Command<u64> => 40,
         lock::Outcome<u64> => 40,
         Lock => 40,
+        Encoded<Register> => 8,
         Applied<u64, u64> => 56,
         ReplicaError<u64> => 48,
         SyncError<(), ReplicaError<u64>> => 48,

@@ -12,7 +12,7 @@ use happens_before::broadcast::{
 use happens_before::counter::Counter;
 use happens_before::scalar::LamportTimestamp;
 use happens_before::{Dot, LamportClock, Publisher};
-use happens_before_replicated::blocking::{outcome, outcome_append, sync};
+use happens_before_replicated::blocking::{outcome, outcome_append, sync, sync_append};
 use happens_before_replicated::claims::{self, Claims};
 use happens_before_replicated::lock::{self, Lock};
 use happens_before_replicated::register::{self, Register};
@@ -275,6 +275,46 @@ impl Counter for Manual {
 }
 
 #[test]
+fn over_appends_a_replica_that_is_told_of_a_command_reads_up_to_it_at_once() {
+    let log = RefCell::new(MemoryLog::new(100));
+    let mut replica = journal();
+    follow_appends(&mut replica, &log, 1_000).unwrap(); // nothing there; the next poll is at 1,050 ms
+    append(&log, "a", 1, &[10, 11]);
+    append(&log, "b", 1, &[20]);
+    append(&log, "c", 1, &[30]);
+
+    follow_appends(&mut replica, &log, 1_001).unwrap();
+    assert_eq!(replica.poll_applied(), Ok(None), "it is not told, and does not poll yet");
+    let mut waits = Vec::new();
+    let mut wait = |until_ms: u64| {
+        waits.push(until_ms);
+        Some(until_ms.max(1_001))
+    };
+    sync_append(&mut replica, 2, &log, &mut wait).unwrap();
+    assert_eq!(
+        replica.machine().0.iter().map(|command| command.1).collect::<Vec<_>>(),
+        [10, 11, 20],
+        "no further"
+    );
+    sync_append(&mut replica, 1, &log, &mut wait).unwrap();
+    assert_eq!(replica.next(), 3, "what is passed is passed");
+    assert!(waits.iter().all(|&until_ms| until_ms <= 1_001), "{waits:?}");
+
+    // A command that its sender was not told of is waited for, until the caller gives up.
+    let told = sync_append(&mut replica, 4, &log, |until_ms| (until_ms < 2_000).then_some(until_ms));
+    assert_eq!(told, Err(FollowError::GivenUp));
+    assert_eq!(replica.next(), 4);
+    append(&log, "a", 3, &[40]);
+    sync_append(&mut replica, 4, &log, wait_from(2_000)).unwrap();
+    assert_eq!(replica.next(), 5);
+}
+
+/// Time passes at once, from this time on.
+fn wait_from(now_ms: u64) -> impl FnMut(u64) -> Option<u64> {
+    move |until_ms| Some(until_ms.max(now_ms))
+}
+
+#[test]
 fn after_a_counter_reset_a_read_by_position_is_stale_and_one_by_marker_is_not() {
     let (counter, log) = (Manual::default(), RefCell::new(MemoryLog::new(100)));
     let new = || Replica::new(Register::new(0), SubscriberConfig::default());
@@ -352,7 +392,7 @@ fn by_claims_on_the_log_one_node_has_won_and_the_other_is_told_so() {
         let log = RefCell::new(MemoryLog::new(100));
         let published = order.map(|node| {
             let mut appender = Publisher::new(node, PublisherConfig::over_appends());
-            appender.publish(claims::Claim { name: "alice", claimant: node }).unwrap();
+            appender.publish(claims::Command::Claim { name: "alice", claimant: node }).unwrap();
             settle_append(&mut appender, &log).unwrap().unwrap()
         });
         let told = published.map(|published| {
@@ -366,13 +406,29 @@ fn by_claims_on_the_log_one_node_has_won_and_the_other_is_told_so() {
 #[test]
 fn claims_are_bounded_and_a_full_one_still_tells_who_has_what() {
     let mut claims = Claims::new(1);
-    let claim = |name, claimant| claims::Claim { name, claimant };
+    let claim = |name, claimant| claims::Command::Claim { name, claimant };
     assert_eq!(claims.apply(at(1), claim("x", 1)), claims::Outcome::Won);
     assert_eq!(claims.apply(at(2), claim("y", 2)), claims::Outcome::Full);
     assert_eq!(claims.apply(at(3), claim("x", 2)), claims::Outcome::Lost { owner: 1 });
     assert_eq!(claims.apply(at(4), claim("x", 1)), claims::Outcome::Won);
     assert_eq!((claims.owner(&"x"), claims.owner(&"y")), (Some(&1), None));
     assert_eq!(claims.iter().collect::<Vec<_>>(), [(&"x", &1)]);
+}
+
+#[test]
+fn a_name_is_released_by_its_owner_alone_and_is_free_again() {
+    let mut claims = Claims::new(1);
+    let claim = |name, claimant| claims::Command::Claim { name, claimant };
+    let release = |name, claimant| claims::Command::Release { name, claimant };
+    assert_eq!(claims.apply(at(1), release("x", 1)), claims::Outcome::NotHeld, "never claimed");
+    assert_eq!(claims.apply(at(2), claim("x", 1)), claims::Outcome::Won);
+    assert_eq!(claims.apply(at(3), release("x", 2)), claims::Outcome::NotHeld, "another's");
+    assert_eq!(claims.owner(&"x"), Some(&1));
+    assert_eq!(claims.apply(at(4), release("x", 1)), claims::Outcome::Released);
+    assert_eq!(claims.apply(at(5), release("x", 1)), claims::Outcome::NotHeld, "released before");
+    assert_eq!(claims.apply(at(6), claim("y", 2)), claims::Outcome::Won, "there is room again");
+    assert_eq!(claims.apply(at(7), claim("x", 1)), claims::Outcome::Full);
+    assert_eq!(claims.iter().collect::<Vec<_>>(), [(&"y", &2)]);
 }
 
 #[test]

@@ -1,21 +1,31 @@
 //! Fencing tokens, and the fence beside a resource; the essay is on [`Fence`].
 
 use core::fmt;
+use core::str::FromStr;
 
 use super::Position;
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::node::InvalidText;
 
 /// A number that orders the holders of a lock: the position of the entry that granted it.
 ///
 /// # Examples
 ///
-/// A lock that was granted later has the higher token.
+/// A lock that was granted later has the higher token. A token goes with every write, as text in a header, or in bytes.
 ///
 /// ```
 /// use happens_before::broadcast::{FencingToken, Position};
+/// use happens_before::codec;
 ///
 /// let earlier = FencingToken::new(Position { epoch: 0, sequence: 33, index: 0 });
 /// let later = FencingToken::new(Position { epoch: 0, sequence: 34, index: 0 });
 /// assert!(earlier < later);
+/// assert_eq!("0:33:0".parse(), Ok(earlier));
+///
+/// let mut header = [0; 27]; // the most that a token takes
+/// let len = codec::encode_to_slice(&earlier, &mut header)?;
+/// assert_eq!(codec::decode(&header[..len]), Ok(earlier));
+/// # Ok::<(), codec::BufferTooSmall>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FencingToken(Position);
@@ -37,6 +47,28 @@ impl FencingToken {
 impl fmt::Display for FencingToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// The inverse of `Display`; every other text is refused.
+impl FromStr for FencingToken {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        text.parse().map(Self)
+    }
+}
+
+/// As byte strings, tokens sort as they do themselves.
+impl Encode for FencingToken {
+    fn encode(&self, out: &mut Writer<'_>) {
+        self.0.encode(out);
+    }
+}
+
+impl Decode for FencingToken {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Position::decode(reader).map(Self)
     }
 }
 

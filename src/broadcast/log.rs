@@ -1,12 +1,15 @@
 //! The traits of a log, and the answers of one. The rules L1 to L7 that every engine keeps are on [`Log`].
 
 use super::Entry;
-use crate::compat::Vec;
+#[cfg(target_has_atomic = "ptr")]
+use crate::compat::Arc;
+use crate::compat::{Box, Vec};
 
 /// A log that can be read, sealed and trimmed: the part that [`SlotLog`] and [`AppendLog`] share.
 ///
 /// `I` is the type of node ids, and `P` that of payloads. All calls block. They take `&self`, so that threads can share
-/// a log, and can be made on `dyn Log<I, P, Error = E>`.
+/// a log, and can be made on `dyn Log<I, P, Error = E>`. `&L`, `Box<L>` and `Arc<L>` are logs like `L` itself, so a
+/// driver takes a shared log, or one that is chosen at run time, as it is.
 ///
 /// # The problem
 ///
@@ -135,6 +138,28 @@ pub trait Log<I, P> {
 /// assert_eq!(log.read(1, ReadLimit::entries(10))?, ReadAnswer::Entries(vec![(2, hello)])); // slot 1 is a hole
 /// # Ok::<(), happens_before::broadcast::LogFull>(())
 /// ```
+///
+/// An engine that is chosen at run time, under one type. Return another engine of the same error from `open`: nothing else
+/// changes.
+///
+/// ```
+/// use std::cell::RefCell;
+/// use happens_before::Publisher;
+/// use happens_before::broadcast::{LogFull, MemoryLog, PublisherConfig, SlotLog, blocking};
+/// use happens_before::counter::AtomicCounter;
+///
+/// type AnyLog = Box<dyn SlotLog<&'static str, &'static str, Error = LogFull>>;
+///
+/// fn open() -> AnyLog {
+///     Box::new(RefCell::new(MemoryLog::new(1_000)))
+/// }
+///
+/// let (counter, log) = (AtomicCounter::new(), open());
+/// let mut alice = Publisher::new("alice", PublisherConfig::default());
+/// alice.publish("tea?")?;
+/// assert_eq!(blocking::settle(&mut alice, &counter, &log)?.unwrap().slot, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait SlotLog<I, P>: Log<I, P> {
     /// Writes `entry` into `slot`, if the slot is empty.
     ///
@@ -247,30 +272,40 @@ pub struct SealAnswer {
     pub tail: u64,
 }
 
-impl<I, P, L: Log<I, P> + ?Sized> Log<I, P> for &L {
-    type Error = L::Error;
+/// Implements the traits of a log for a pointer to one.
+macro_rules! pointer {
+    ($pointer:ty) => {
+        impl<I, P, L: Log<I, P> + ?Sized> Log<I, P> for $pointer {
+            type Error = L::Error;
 
-    fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, L::Error> {
-        (**self).read(from, limit)
-    }
+            fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, L::Error> {
+                (**self).read(from, limit)
+            }
 
-    fn seal(&self, epoch: u64) -> Result<SealAnswer, L::Error> {
-        (**self).seal(epoch)
-    }
+            fn seal(&self, epoch: u64) -> Result<SealAnswer, L::Error> {
+                (**self).seal(epoch)
+            }
 
-    fn trim(&self, below: u64) -> Result<u64, L::Error> {
-        (**self).trim(below)
-    }
+            fn trim(&self, below: u64) -> Result<u64, L::Error> {
+                (**self).trim(below)
+            }
+        }
+
+        impl<I, P, L: SlotLog<I, P> + ?Sized> SlotLog<I, P> for $pointer {
+            fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, L::Error> {
+                (**self).write(slot, entry)
+            }
+        }
+
+        impl<I, P, L: AppendLog<I, P> + ?Sized> AppendLog<I, P> for $pointer {
+            fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, L::Error> {
+                (**self).append(entry)
+            }
+        }
+    };
 }
 
-impl<I, P, L: SlotLog<I, P> + ?Sized> SlotLog<I, P> for &L {
-    fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, L::Error> {
-        (**self).write(slot, entry)
-    }
-}
-
-impl<I, P, L: AppendLog<I, P> + ?Sized> AppendLog<I, P> for &L {
-    fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, L::Error> {
-        (**self).append(entry)
-    }
-}
+pointer!(&L);
+pointer!(Box<L>);
+#[cfg(target_has_atomic = "ptr")]
+pointer!(Arc<L>);

@@ -1,6 +1,10 @@
 //! The place of a message in the total order.
 
 use core::fmt;
+use core::str::FromStr;
+
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::node::{InvalidText, text};
 
 /// The place of a message in the total order: epoch, sequence number, index within the entry.
 ///
@@ -21,6 +25,7 @@ use core::fmt;
 /// assert!(position < Position { index: 1, ..position });
 /// assert!(position < Position { sequence: 8, ..position });
 /// assert_eq!(position.to_string(), "1:7:0");
+/// assert_eq!("1:7:0".parse(), Ok(position));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
@@ -35,5 +40,36 @@ pub struct Position {
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.epoch, self.sequence, self.index)
+    }
+}
+
+/// The inverse of `Display`; every other text is refused.
+impl FromStr for Position {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        text::read(text, "epoch:sequence:index", |text| {
+            let (epoch, rest) = text.split_once(':')?;
+            let (sequence, index) = rest.split_once(':')?;
+            Some(Self {
+                epoch: epoch.parse().ok()?,
+                sequence: sequence.parse().ok()?,
+                index: index.parse().ok()?,
+            })
+        })
+    }
+}
+
+/// As byte strings, positions sort as they do themselves.
+impl Encode for Position {
+    fn encode(&self, out: &mut Writer<'_>) {
+        [self.epoch, self.sequence, self.index].into_iter().for_each(|number| out.put_number(number));
+    }
+}
+
+impl Decode for Position {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let [epoch, sequence, index] = [reader.take_number()?, reader.take_number()?, reader.take_number()?];
+        Ok(Self { epoch, sequence, index })
     }
 }

@@ -144,6 +144,18 @@ pub enum OrderViolation<I, Q> {
         /// The position before.
         last: Q,
     },
+    /// A message was refused, and is in the order or acknowledged all the same.
+    Refused {
+        /// The message.
+        dot: Dot<I>,
+    },
+    /// A message was sent after another was acknowledged, and stands before it.
+    AgainstRealTime {
+        /// The message that was acknowledged first.
+        dot: Dot<I>,
+        /// The message that was sent later.
+        later: Dot<I>,
+    },
     /// A message was acknowledged, but no site has delivered it.
     Lost {
         /// The message.
@@ -179,6 +191,10 @@ impl<I: fmt::Debug, Q: fmt::Debug> fmt::Display for OrderViolation<I, Q> {
             }
             Self::PositionNotHigher { site, position, last } => {
                 write!(f, "site {site} delivers at {position:?} after {last:?}")
+            }
+            Self::Refused { dot } => write!(f, "{dot:?} was refused, and is in the order"),
+            Self::AgainstRealTime { dot, later } => {
+                write!(f, "{later:?} was sent after {dot:?} was acknowledged, and stands before it")
             }
             Self::Lost { dot } => write!(f, "{dot:?} was acknowledged, and is never delivered"),
             Self::NotDelivered { site, position, dot } => {

@@ -7,7 +7,7 @@
 //! | oracle | judges |
 //! |---|---|
 //! | [`CausalRun`] | causal delivery: causes first, exactly once, everywhere |
-//! | [`OrderRun`] | total order broadcast: one order everywhere, without gaps or repetitions; each node's messages in its order; no acknowledged message lost |
+//! | [`OrderRun`] | total order broadcast: one order everywhere, without gaps or repetitions; each node's messages in its order; no acknowledged message lost, none delivered that was refused; on request, real time |
 //!
 //! A *site* is a place where messages are delivered; sites are numbered from 0. Usually a site is one node; a replay
 //! may put many nodes at one site.

@@ -357,9 +357,12 @@ impl<'a> Reader<'a> {
         DecodeError { at: self.input.len(), kind: DecodeErrorKind::Truncated }
     }
 
-    /// Makes the error of a fault at byte `at`.
-    #[expect(clippy::unused_self, reason = "an error is about the input of a reader")]
-    pub(crate) fn refuse<T>(&self, at: usize, kind: DecodeErrorKind) -> Result<T, DecodeError> {
+    /// Returns the error of a fault at byte `at`, for values of your own: [`Encode`](super::Encode) has an example.
+    ///
+    /// # Errors
+    ///
+    /// Always: a [`DecodeError`] of this place and kind.
+    pub fn refuse<T>(&self, at: usize, kind: DecodeErrorKind) -> Result<T, DecodeError> {
         Err(DecodeError { at, kind })
     }
 }

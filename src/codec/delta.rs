@@ -5,7 +5,8 @@ use smallvec::SmallVec;
 use super::bytes::{Reader, Writer};
 use super::entries::{put_entries, take_entries};
 use super::error::{DecodeError, DecodeErrorKind};
-use super::id::{DecodeId, EncodeId, Form};
+use super::form::Form;
+use super::id::{DecodeId, EncodeId};
 use crate::compat::Vec;
 use crate::version::VersionVector;
 
@@ -106,14 +107,9 @@ fn digest<I: EncodeId>(vector: &VersionVector<I>) -> u64 {
 }
 
 fn id_digest<F: Form>(id: F::Ref<'_>) -> u64 {
-    if F::COLUMNS > 0 {
-        return F::numbers(id)[2 - F::COLUMNS..].iter().fold(0, |digest, &number| mix(digest, number));
-    }
-    let bytes = F::bytes(&id);
-    let (words, rest) = bytes.as_chunks();
-    let digest = words.iter().fold(0, |digest, word| mix(digest, u64::from_le_bytes(*word)));
-    let last = rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
-    mix(mix(digest, last), bytes.len() as u64)
+    let mut digest = 0;
+    F::words(id, &mut |word| digest = mix(digest, word));
+    digest
 }
 
 /// Mixes a number into a digest: a step of `SplitMix64` (Steele, Lea, Flood, 2014).

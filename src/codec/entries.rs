@@ -8,8 +8,9 @@ use smallvec::SmallVec;
 use super::bytes::{Draft, LONGEST, Reader, Writer};
 use super::column::{self, BLOCK, Plan, Words};
 use super::error::{DecodeError, DecodeErrorKind};
-use super::id::{DecodeId, Form, take_id, whole};
-use super::take_counter;
+use super::form::{Form, whole};
+use super::id::DecodeId;
+use super::{Decode, take_counter};
 use crate::version::INLINE;
 
 /// The most entries that are written without blocks. There every gap takes as many bytes as the largest one.
@@ -330,7 +331,7 @@ fn take_ids<I: DecodeId>(
 ) -> Result<(), DecodeError> {
     for _ in 0..len {
         let at = reader.at();
-        let id = take_id(reader)?;
+        let id = I::decode(reader)?;
         if ids.last().is_some_and(|last| *last >= id) {
             return reader.refuse(at, DecodeErrorKind::Unsorted);
         }

@@ -13,9 +13,11 @@
 //! - [`Encode`] and [`Decode`], with a [`Writer`] and a [`Reader`], are for values inside a packet.
 //! - [`encode_delta`] is for a vector, sent to a receiver that has an older state of it.
 //!
-//! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`HybridTimestamp`], [`VersionVector`] and
-//! [`CausalContext`](crate::CausalContext) have a form. [`delivery`](crate::delivery) adds those of a message's header
-//! and of a node's snapshot.
+//! [`Dot`], [`DotRange`], [`LamportTimestamp`], [`HybridTimestamp`], [`CausalOrder`], [`VersionVector`],
+//! [`FixedVector`] and [`CausalContext`](crate::CausalContext) have a form, and so have [ids](EncodeId) themselves.
+//! [`delivery`](crate::delivery) adds those of a message's header and of a node's snapshot.
+//! [`broadcast`](crate::broadcast) adds positions, fencing tokens, and snapshots of subscribers.
+//! [Your own values](Encode) can be written in the same way.
 //!
 //! ```
 //! # #[cfg(feature = "alloc")] {
@@ -57,12 +59,14 @@
 //!
 //! | value | entries | held | at the peak |
 //! |---|---|---|---|
-//! | dot, range, timestamp | none | 1, for the id | 1 |
+//! | dot, range, timestamp, position, token, order | none | 1, for the id | 1 |
+//! | fixed vector | none | 8 for each of its nodes, on the stack | 8 |
 //! | version vector | one a node | 16 | 24 |
 //! | causal context | one a node, one a node with gaps, one a gap | 40 | 40 |
 //! | message header | one a dependency | 32 | 64 |
 //! | delta | one for each entry that has grown or is new | 16, and a copy of the base | 56, also for the base |
 //! | snapshot of a node | up to [`BufferLimits::nodes`](crate::delivery::BufferLimits::nodes) for each vector and each header | what its limits allow | one header more |
+//! | snapshot of a subscriber | one a node, one a skipped slot | 16 | 24 |
 //! | packet of an [`Endpoint`](crate::Endpoint) | up to [`EndpointConfig::nodes`](crate::endpoint::EndpointConfig::nodes) for each vector and each header | what the endpoint keeps | two vectors and one header more |
 //! | snapshot of an endpoint | the same | what the endpoint keeps | a vector for each member, and one header, more |
 //!
@@ -82,29 +86,103 @@ mod delta;
 #[cfg(feature = "alloc")]
 mod entries;
 mod error;
+mod form;
 mod id;
 
 pub use bytes::{Reader, Writer};
 #[cfg(feature = "alloc")]
 pub use delta::{decode_delta, encode_delta};
 pub use error::{BufferTooSmall, DecodeError, DecodeErrorKind};
-pub use id::{DecodeId, EncodeId, Form};
+pub use form::Form;
+pub use id::{DecodeId, EncodeId};
 
 #[cfg(feature = "alloc")]
 use crate::compat::Vec;
 use crate::node::{Dot, DotRange};
+use crate::order::CausalOrder;
 use crate::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
+use crate::version::FixedVector;
 #[cfg(feature = "alloc")]
 use crate::version::VersionVector;
-pub(crate) use id::take_id;
 
 /// A value that can be written as bytes.
+///
+/// Every id that has a [form](EncodeId) is such a value: numbers, text and byte strings among them. So is an `Option`
+/// of a value.
+///
+/// # Examples
+///
+/// Your own values are written from those that have a form, part by part. Give each value one form only, and refuse
+/// the others. Change the last byte: the color is unknown.
+///
+/// ```
+/// use happens_before::Dot;
+/// use happens_before::codec::{self, Decode, DecodeError, DecodeErrorKind, Encode, Reader, Writer};
+///
+/// #[derive(Debug, PartialEq)]
+/// enum Stroke {
+///     Color(u32),
+///     Erase { stroke: Dot<u64> },
+/// }
+///
+/// impl Encode for Stroke {
+///     fn encode(&self, out: &mut Writer<'_>) {
+///         match self {
+///             Self::Color(color) => {
+///                 out.put_number(0);
+///                 color.encode(out);
+///             }
+///             Self::Erase { stroke } => {
+///                 out.put_number(1);
+///                 stroke.encode(out);
+///             }
+///         }
+///     }
+/// }
+///
+/// impl Decode for Stroke {
+///     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+///         let start = reader.at();
+///         match reader.take_number()? {
+///             0 => Ok(Self::Color(u32::decode(reader)?)),
+///             1 => Ok(Self::Erase { stroke: Dot::decode(reader)? }),
+///             _ => reader.refuse(start, DecodeErrorKind::UnknownVersion),
+///         }
+///     }
+/// }
+///
+/// let mut bytes = [0; 16];
+/// let erase = Stroke::Erase { stroke: Dot::new(7, 3).unwrap() };
+/// let len = codec::encode_to_slice(&erase, &mut bytes)?;
+/// assert_eq!(bytes[..len], [1, 7, 2]);
+/// assert_eq!(codec::decode(&bytes[..len]), Ok(erase));
+/// assert_eq!(codec::decode::<Stroke>(&[2]).unwrap_err().kind, DecodeErrorKind::UnknownVersion);
+/// # Ok::<(), codec::BufferTooSmall>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "the codec has no form for values of type `{Self}`",
+    label = "not a value that the codec can write",
+    note = "it can write dots, ranges, timestamps, vectors, contexts, positions, tokens, snapshots, ids, and each \
+            `Option` of these, if their ids implement `EncodeId`",
+    note = "these ids implement it: `u8` to `u128`, `i8` to `i128`, `usize`, `isize`, `[u8; N]`, `String`, \
+            `Box<str>`, `Rc<str>`, `Arc<str>`, `Vec<u8>`, `&str`, `&[u8]`, `TextId` of these, and pairs of these",
+    note = "for your own values, implement `Encode` and `Decode`; for your own ids, `EncodeId` and `DecodeId`"
+)]
 pub trait Encode {
     /// Writes the value.
     fn encode(&self, out: &mut Writer<'_>);
 }
 
-/// A value that can be read from bytes.
+/// A value that can be read from bytes. [`Encode`] has an example.
+#[diagnostic::on_unimplemented(
+    message = "the codec cannot read values of type `{Self}`",
+    label = "not a value that the codec can read",
+    note = "it can read dots, ranges, timestamps, vectors, contexts, positions, tokens, snapshots, ids, and each \
+            `Option` of these, if their ids implement `DecodeId`",
+    note = "these ids implement it: `u8` to `u128`, `i8` to `i128`, `usize`, `isize`, `[u8; N]`, `String`, \
+            `Box<str>`, `Rc<str>`, `Arc<str>`, `Vec<u8>`, `TextId` of these, and pairs of these; `&str` and `&[u8]` can only be written",
+    note = "for your own values, implement `Encode` and `Decode`; for your own ids, `EncodeId` and `DecodeId`"
+)]
 pub trait Decode: Sized {
     /// Reads a value from the bytes that the reader has left.
     ///
@@ -173,8 +251,45 @@ pub(crate) fn put_entries<'a, I: EncodeId + 'a>(
     entries::put_entries::<I::Form>(len, entries.map(|(node, counter)| (node.to_form(), counter)), out);
 }
 
-pub(crate) fn put_id<I: EncodeId>(id: &I, out: &mut Writer<'_>) {
-    I::Form::put(id.to_form(), out);
+/// Writes an id in full.
+impl<I: EncodeId> Encode for I {
+    fn encode(&self, out: &mut Writer<'_>) {
+        I::Form::put(self.to_form(), out);
+    }
+}
+
+/// Reads an id that is written in full.
+impl<I: DecodeId> Decode for I {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.at();
+        match Self::from_form(I::Form::take(reader)?) {
+            Some(id) => Ok(id),
+            None => reader.refuse(start, DecodeErrorKind::InvalidId),
+        }
+    }
+}
+
+impl<T: Encode> Encode for Option<T> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        match self {
+            None => out.put_number(0),
+            Some(value) => {
+                out.put_number(1);
+                value.encode(out);
+            }
+        }
+    }
+}
+
+impl<T: Decode> Decode for Option<T> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.at();
+        match reader.take_number()? {
+            0 => Ok(None),
+            1 => T::decode(reader).map(Some),
+            _ => reader.refuse(start, DecodeErrorKind::OutOfRange),
+        }
+    }
 }
 
 /// Reads a counter, which is written less 1.
@@ -193,7 +308,7 @@ fn made<T>(value: Option<T>, at: usize, reader: &Reader<'_>) -> Result<T, Decode
 
 impl<I: EncodeId> Encode for Dot<I> {
     fn encode(&self, out: &mut Writer<'_>) {
-        put_id(self.node(), out);
+        self.node().encode(out);
         out.put_number(self.counter() - 1);
     }
 }
@@ -201,14 +316,14 @@ impl<I: EncodeId> Encode for Dot<I> {
 impl<I: DecodeId> Decode for Dot<I> {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let start = reader.at();
-        let node = take_id(reader)?;
+        let node = I::decode(reader)?;
         made(Self::new(node, take_counter(reader)?), start, reader)
     }
 }
 
 impl<I: EncodeId> Encode for DotRange<I> {
     fn encode(&self, out: &mut Writer<'_>) {
-        put_id(self.node(), out);
+        self.node().encode(out);
         out.put_number(self.counters().start() - 1);
         out.put_number(self.len() - 1);
     }
@@ -216,7 +331,7 @@ impl<I: EncodeId> Encode for DotRange<I> {
 
 impl<I: DecodeId> Decode for DotRange<I> {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let node = take_id(reader)?;
+        let node = I::decode(reader)?;
         let first = take_counter(reader)?;
         let start = reader.at();
         let last = made(reader.take_number()?.checked_add(first), start, reader)?;
@@ -227,7 +342,7 @@ impl<I: DecodeId> Decode for DotRange<I> {
 impl<I: EncodeId> Encode for LamportTimestamp<I> {
     fn encode(&self, out: &mut Writer<'_>) {
         out.put_number(self.counter() - 1);
-        put_id(self.node(), out);
+        self.node().encode(out);
     }
 }
 
@@ -235,14 +350,14 @@ impl<I: DecodeId> Decode for LamportTimestamp<I> {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let start = reader.at();
         let counter = take_counter(reader)?;
-        made(Self::new(counter, take_id(reader)?), start, reader)
+        made(Self::new(counter, I::decode(reader)?), start, reader)
     }
 }
 
 impl<I: EncodeId> Encode for HybridTimestamp<I> {
     fn encode(&self, out: &mut Writer<'_>) {
         out.put(&self.time().to_key_bytes());
-        put_id(self.node(), out);
+        self.node().encode(out);
     }
 }
 
@@ -251,7 +366,37 @@ impl<I: DecodeId> Decode for HybridTimestamp<I> {
         let start = reader.at();
         let key = <[u8; 8]>::try_from(reader.take(8)?).ok();
         let time = made(key.and_then(HybridTime::from_key_bytes), start, reader)?;
-        Ok(Self::new(time, take_id(reader)?))
+        Ok(Self::new(time, I::decode(reader)?))
+    }
+}
+
+impl Encode for CausalOrder {
+    fn encode(&self, out: &mut Writer<'_>) {
+        out.put_number(Self::ALL.iter().position(|order| order == self).unwrap_or(0) as u64);
+    }
+}
+
+impl Decode for CausalOrder {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.at();
+        let place = usize::try_from(reader.take_number()?).ok();
+        made(place.and_then(|place| Self::ALL.get(place).copied()), start, reader)
+    }
+}
+
+impl<const N: usize> Encode for FixedVector<N> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        self.counters().iter().for_each(|&counter| out.put_number(counter));
+    }
+}
+
+impl<const N: usize> Decode for FixedVector<N> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut counters = [0; N];
+        for counter in &mut counters {
+            *counter = reader.take_number()?;
+        }
+        Ok(Self::from_counters(counters))
     }
 }
 

@@ -68,6 +68,10 @@ use core::num::NonZeroU64;
 /// "must have" taken. An implementation may promise more about its error type, as [`AtomicCounter`] does: its errors
 /// change nothing.
 ///
+/// # Pointers
+///
+/// `&C` is a counter like `C` itself. With the feature `alloc`, so are `Box<C>` and `Arc<C>`.
+///
 /// # Examples
 ///
 /// ```
@@ -105,14 +109,25 @@ pub trait Counter {
     fn current(&self) -> Result<u64, Self::Error>;
 }
 
-impl<C: Counter + ?Sized> Counter for &C {
-    type Error = C::Error;
+/// Implements the trait for a pointer to a counter.
+macro_rules! pointer {
+    ($pointer:ty) => {
+        impl<C: Counter + ?Sized> Counter for $pointer {
+            type Error = C::Error;
 
-    fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, Self::Error> {
-        (**self).increment_and_get(n)
-    }
+            fn increment_and_get(&self, n: NonZeroU64) -> Result<u64, Self::Error> {
+                (**self).increment_and_get(n)
+            }
 
-    fn current(&self) -> Result<u64, Self::Error> {
-        (**self).current()
-    }
+            fn current(&self) -> Result<u64, Self::Error> {
+                (**self).current()
+            }
+        }
+    };
 }
+
+pointer!(&C);
+#[cfg(feature = "alloc")]
+pointer!(crate::compat::Box<C>);
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pointer!(crate::compat::Arc<C>);

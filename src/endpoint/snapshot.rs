@@ -3,7 +3,7 @@
 //! A snapshot is outside input, and is checked as if a stranger had sent it. Two things cannot be checked: that it is
 //! the last one, and that the messages it counts as delivered have taken effect.
 
-use crate::codec::{Decode, DecodeError, DecodeErrorKind, DecodeId, Encode, Reader, Writer, put_id, take_id};
+use crate::codec::{Decode, DecodeError, DecodeErrorKind, DecodeId, Encode, Reader, Writer};
 use crate::compat::{BTreeMap, Vec};
 use crate::delivery::Stability;
 use crate::delivery::sender::CausalSender;
@@ -64,13 +64,13 @@ impl<I: DecodeId> Endpoint<I> {
         let mut bytes = Vec::new();
         let mut out = Writer::growing(&mut bytes);
         out.put(&[VERSION]);
-        put_id(self.node(), &mut out);
+        self.node().encode(&mut out);
         out.put_number(self.sender.counter());
         self.delivered().encode(&mut out);
         self.sender.frontier().encode(&mut out);
         out.put_number(self.stability.members().count() as u64);
         for member in self.stability.members() {
-            put_id(member, &mut out);
+            member.encode(&mut out);
             let row = self.authors.keys();
             let row = row.map(|author| (author.clone(), self.stability.acknowledged(member, author)));
             row.collect::<VersionVector<I>>().encode(&mut out);
@@ -79,7 +79,7 @@ impl<I: DecodeId> Endpoint<I> {
         let left = || self.authors.keys().filter(|&author| !self.stability.is_member(author));
         out.put_number(left().count() as u64);
         for author in left() {
-            put_id(author, &mut out);
+            author.encode(&mut out);
         }
         for frame in self.authors.values().flat_map(|author| author.log.iter()) {
             put_message(frame, &mut out);
@@ -153,7 +153,7 @@ impl<'a, I: DecodeId> SavedState<'a, I> {
         if reader.take(1)? != [VERSION] {
             return Err(refuse(0, DecodeErrorKind::UnknownVersion));
         }
-        let node: I = take_id(&mut reader)?;
+        let node = I::decode(&mut reader)?;
         let sent = reader.take_number()?;
         let at = reader.at();
         let delivered = reader.part(limit, VersionVector::<I>::decode)?;
@@ -279,13 +279,13 @@ fn take_group<I: DecodeId>(
 ) -> Result<Group<I>, GroupError> {
     let (at, limit) = (reader.at(), reader.limit());
     let rows = take_sorted(reader, |reader| {
-        let member: I = take_id(reader)?;
+        let member = I::decode(reader)?;
         let row = reader.part(limit, VersionVector::<I>::decode)?;
         Ok((member, (row, reader.take_number()?)))
     })?;
     let members = rows.iter().map(|(member, _)| member.clone());
     let mut stability = Stability::new(members, limit).map_err(|_| too_many_nodes(limit))?;
-    let left = take_sorted(reader, |reader| Ok((take_id(reader)?, ())))?;
+    let left = take_sorted(reader, |reader| Ok((I::decode(reader)?, ())))?;
     let left: Vec<I> = left.into_iter().map(|(author, ())| author).collect();
     if rows.len().saturating_add(left.len()) > limit {
         return Err(too_many_nodes(limit));

@@ -2,11 +2,16 @@
 
 use core::fmt;
 use core::num::NonZeroU64;
+use core::str::FromStr;
+
+use super::{InvalidText, text};
 
 /// An id of a node: any type that can be cloned and has a total order.
 ///
-/// Every such type implements it already: `u16` to `u128`, `[u8; 16]` for UUIDs, strings, tuples of those. Ids are
-/// cloned often, so prefer ids that are cheap to clone.
+/// Every such type implements it already: integers, `[u8; 16]` for UUIDs, strings, tuples of those. Ids are cloned
+/// often, so prefer ids that are cheap to clone, such as `Arc<str>`. The [codec](crate::codec) lists the
+/// [types](crate::codec::EncodeId) that it can write; [`TextId`](crate::node::TextId) is for ids that people or
+/// JavaScript read.
 ///
 /// # Examples
 ///
@@ -33,7 +38,9 @@ impl<I: Clone + Ord> NodeId for I {}
 /// let dot = Dot::new("a", 3).unwrap();
 /// assert_eq!((dot.node(), dot.counter()), (&"a", 3));
 /// assert_eq!(dot.to_string(), "(a, 3)");
+/// assert_eq!("(a, 3)".parse::<Dot<String>>()?.counter(), 3);
 /// assert_eq!(Dot::new("a", 0), None); // 0 means "no event"
+/// # Ok::<(), happens_before::node::InvalidText>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dot<I> {
@@ -85,6 +92,18 @@ impl<I> Dot<I> {
 impl<I: fmt::Display> fmt::Display for Dot<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({}, {})", self.node, self.counter)
+    }
+}
+
+/// The inverse of `Display`; every other text is refused.
+impl<I: FromStr + fmt::Display> FromStr for Dot<I> {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        text::read(text, "(node, counter)", |text| {
+            let (node, counter) = text.strip_prefix('(')?.strip_suffix(')')?.rsplit_once(", ")?;
+            Self::new(node.parse().ok()?, counter.parse().ok()?)
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The error of a node that has no counter left.
+//! The errors of a node that has no counter left, and of a text that cannot be read.
 
 use core::fmt;
 
@@ -21,3 +21,22 @@ impl fmt::Display for CounterExhausted {
 }
 
 impl core::error::Error for CounterExhausted {}
+
+/// A text is not the text of a value of this type.
+///
+/// Nothing is changed, and the caller still has the text. Each value has one text, the one that `Display` writes: check
+/// where the text comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InvalidText {
+    /// The form that the text must have.
+    pub form: &'static str,
+}
+
+impl fmt::Display for InvalidText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not the text of such a value; pass {}, as `Display` writes it", self.form)
+    }
+}
+
+impl core::error::Error for InvalidText {}

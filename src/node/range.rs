@@ -3,8 +3,9 @@
 use core::fmt;
 use core::num::NonZeroU64;
 use core::ops::RangeInclusive;
+use core::str::FromStr;
 
-use super::Dot;
+use super::{Dot, InvalidText, text};
 
 /// Consecutive events of one node, from a first to a last counter, both included; never empty.
 ///
@@ -105,6 +106,19 @@ impl<I> From<Dot<I>> for DotRange<I> {
 impl<I: fmt::Display> fmt::Display for DotRange<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({}, {}..={})", self.node, self.first, self.last)
+    }
+}
+
+/// The inverse of `Display`; every other text is refused.
+impl<I: FromStr + fmt::Display> FromStr for DotRange<I> {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        text::read(text, "(node, first..=last)", |text| {
+            let (node, counters) = text.strip_prefix('(')?.strip_suffix(')')?.rsplit_once(", ")?;
+            let (first, last) = counters.split_once("..=")?;
+            Self::new(node.parse().ok()?, first.parse().ok()?..=last.parse().ok()?)
+        })
     }
 }
 

@@ -2,9 +2,10 @@
 
 use core::fmt;
 use core::num::NonZeroU64;
+use core::str::FromStr;
 
 use super::TooFarAhead;
-use crate::node::{CounterExhausted, NodeId};
+use crate::node::{CounterExhausted, InvalidText, NodeId, text};
 
 /// A moment of logical time: a counter, and the node that ticked, which breaks ties.
 ///
@@ -64,6 +65,18 @@ const _: () = assert!(size_of::<LamportClock<u64>>() == 24);
 impl<I: fmt::Display> fmt::Display for LamportTimestamp<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({}, {})", self.counter, self.node)
+    }
+}
+
+/// The inverse of `Display`; every other text is refused.
+impl<I: FromStr + fmt::Display> FromStr for LamportTimestamp<I> {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        text::read(text, "(counter, node)", |text| {
+            let (counter, node) = text.strip_prefix('(')?.strip_suffix(')')?.split_once(", ")?;
+            Self::new(counter.parse().ok()?, node.parse().ok()?)
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::num::NonZeroU64;
 
-use super::{BlockRefused, BlockRefusedKind, Limit, NumberRange, RefillError};
+use super::{AboveLimit, BlockRefused, BlockRefusedKind, Limit, NumberRange, RefillError};
 use crate::counter::{Counter, TooFewNumbers};
 
 /// Configuration of a [`Blocks`].
@@ -61,7 +61,9 @@ pub struct BlocksConfig {
 ///    error.
 /// 5. When the lease changes hands, move to its epoch: [`start_epoch`](Blocks::start_epoch) discards the ranges held
 ///    and returns them.
-/// 6. On a clean stop, [`stop`](Blocks::stop) returns the rest, to be fed to a later `Blocks`.
+/// 6. If numbers were issued without the counter, such as those of imported rows, [`observe`](Blocks::observe) them:
+///    issuing goes on above.
+/// 7. On a clean stop, [`stop`](Blocks::stop) returns the rest, to be fed to a later `Blocks`.
 ///
 /// [`refill`](Blocks::refill) does steps 1 and 3 for callers that may block.
 ///
@@ -69,7 +71,7 @@ pub struct BlocksConfig {
 ///
 /// | promise | |
 /// |---|---|
-/// | unique | yes, among all allocators fed from one linearizable counter |
+/// | unique | yes, among all allocators fed from one linearizable counter; numbers from elsewhere must be observed by each of them before it issues |
 /// | increasing per allocator | yes |
 /// | increasing in real time | **no**: a node with an old block issues 2 after another issued 1,001 |
 /// | consistent with causality | **no**: the same run, with a message between |
@@ -133,7 +135,8 @@ pub struct BlocksConfig {
 /// - BK1: the block in use lies below the one in reserve, and both at or below `highest` and within the limit.
 /// - BK2: `remaining + lost` is at most `fed`.
 /// - BK3: [`is_low`](Blocks::is_low) is `true` if the low-water mark is reached and a block would be accepted: there is
-///   room, and `highest` is below the limit.
+///   room, and [`highest`](Blocks::highest) is below the limit.
+/// - BK4: every number held is above all observed ones.
 ///
 /// # Sources
 ///
@@ -149,7 +152,10 @@ pub struct Blocks {
     /// From this `next` on, a block is wanted.
     low_from: u64,
     reserve: Option<NumberRange>,
+    /// The highest number fed, or taken before the first block.
     highest: u64,
+    /// The highest number observed.
+    observed: u64,
     limit: Limit,
     low_water: u64,
     epoch: u64,
@@ -157,7 +163,7 @@ pub struct Blocks {
     lost: u64,
 }
 
-const _: () = assert!(size_of::<Blocks>() == 88);
+const _: () = assert!(size_of::<Blocks>() == 96);
 
 impl Blocks {
     /// Makes an allocator that holds nothing yet.
@@ -165,7 +171,19 @@ impl Blocks {
         let BlocksConfig { low_water, limit, epoch, highest } = config;
         // If all numbers within the limit are taken, no block is ever wanted.
         let low_from = if highest < limit.get() { 0 } else { u64::MAX };
-        Self { next: 1, last: 0, low_from, reserve: None, highest, limit, low_water, epoch, fed: 0, lost: 0 }
+        Self {
+            next: 1,
+            last: 0,
+            low_from,
+            reserve: None,
+            highest,
+            observed: 0,
+            limit,
+            low_water,
+            epoch,
+            fed: 0,
+            lost: 0,
+        }
     }
 
     /// Issues the next number. O(1).
@@ -233,7 +251,8 @@ impl Blocks {
     /// Accepts a block that was taken from the counter under the lease of `epoch`. O(1).
     ///
     /// A block that continues the one in use is joined to it; any other goes in reserve. If a block crosses the limit,
-    /// the part above counts as [`lost`](Self::lost).
+    /// the part above counts as [`lost`](Self::lost). So does the part that is not above the numbers
+    /// [observed](Self::observe).
     ///
     /// # Errors
     ///
@@ -243,10 +262,12 @@ impl Blocks {
         if epoch != self.epoch {
             return refused(BlockRefusedKind::OtherEpoch { epoch, current: self.epoch });
         }
-        if block.first() <= self.highest {
-            return refused(BlockRefusedKind::NotAbove { highest: self.highest });
+        if block.first() <= self.highest || block.last() <= self.observed {
+            return refused(BlockRefusedKind::NotAbove { highest: self.highest() });
         }
-        let Some(usable) = NumberRange::new(block.first()..=block.last().min(self.limit.get())) else {
+        let block_above = Self::above(self.observed, block);
+        let within = |block: NumberRange| NumberRange::new(block.first()..=block.last().min(self.limit.get()));
+        let Some(usable) = block_above.and_then(within) else {
             return refused(BlockRefusedKind::AboveLimit { limit: self.limit });
         };
         if self.next > self.last {
@@ -271,7 +292,7 @@ impl Blocks {
     /// Returns whether to ask for a block now. Three conditions must hold: the low-water mark is reached, there is
     /// room, and not all numbers up to the limit are known to be taken.
     ///
-    /// The result changes only with `issue`, `issue_range`, `feed` and `start_epoch`. It ignores requests under way:
+    /// The result changes only with `issue`, `issue_range`, `feed`, `observe` and `start_epoch`. It ignores requests under way:
     /// the caller must send one at a time.
     #[inline]
     pub fn is_low(&self) -> bool {
@@ -284,6 +305,9 @@ impl Blocks {
     /// Then it asks the counter for its current number too, so a block takes two requests. The first block exposes a
     /// counter that ignores `k`, *unless others take numbers at that moment*. On a busy counter, they move the number
     /// past the block's end, and the block is trusted.
+    ///
+    /// If a number was [observed](Self::observe) that the counter has not reached, the counter is raised to it first,
+    /// with two more requests.
     ///
     /// # Errors
     ///
@@ -308,6 +332,12 @@ impl Blocks {
         counter: &C,
         k: NonZeroU64,
     ) -> Result<(), RefillError<C::Error>> {
+        if self.observed > self.highest {
+            let current = counter.current().map_err(RefillError::Counter)?;
+            if let Some(lag) = NonZeroU64::new(self.observed.saturating_sub(current)) {
+                counter.increment_and_get(lag).map_err(RefillError::Counter)?;
+            }
+        }
         let first = counter.increment_and_get(k).map_err(RefillError::Counter)?;
         let current = counter.current().map_err(RefillError::Counter)?;
         match NumberRange::starting_at(first, k) {
@@ -336,6 +366,62 @@ impl Blocks {
         self.low_from = self.expected_low_from();
         self.debug_validate();
         Some(discarded)
+    }
+
+    /// Records that `number` was issued elsewhere, without the counter: from now on only higher numbers are issued. O(1).
+    ///
+    /// Numbers held that are not higher are given up, and count as [`lost`](Self::lost). Every allocator of the counter
+    /// must be told, before it issues and again after a restart. Or raise the counter itself above the number while no
+    /// allocator holds a block. [`refill`](Self::refill) raises it; a caller that feeds blocks must do so itself.
+    ///
+    /// # Errors
+    ///
+    /// [`AboveLimit`] if `number` is above the limit, where it meets no number of this allocator. Nothing is changed. A
+    /// forged number just below the limit would use up everything, so check numbers from outside before this call.
+    ///
+    /// # Examples
+    ///
+    /// Rows are imported with ids of their own, the highest of them 1,200, while a block of 1,000 is in use.
+    ///
+    /// ```
+    /// # #[cfg(any(target_has_atomic = "64", feature = "portable-atomic"))] {
+    /// use core::num::NonZeroU64;
+    /// use happens_before::counter::AtomicCounter;
+    /// use happens_before::sequence::{Blocks, BlocksConfig};
+    ///
+    /// let (counter, thousand) = (AtomicCounter::new(), NonZeroU64::new(1_000).unwrap());
+    /// let mut blocks = Blocks::new(BlocksConfig::default());
+    /// blocks.refill(&counter, thousand)?;
+    /// assert_eq!(blocks.issue()?, 1);
+    ///
+    /// blocks.observe(1_200)?;
+    /// blocks.refill(&counter, thousand)?; // raises the counter to 1,200
+    /// assert_eq!(blocks.issue()?, 1_201);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn observe(&mut self, number: u64) -> Result<(), AboveLimit> {
+        if number > self.limit.get() {
+            return Err(AboveLimit { number, limit: self.limit });
+        }
+        self.observed = self.observed.max(number);
+        let before = self.remaining();
+        let [in_use, reserve] = self.held().map(|range| Self::above(number, range?));
+        (self.next, self.last) = in_use.map_or((1, 0), |range| (range.first(), range.last()));
+        self.reserve = reserve;
+        if in_use.is_none() {
+            self.promote();
+        }
+        self.lost += before - self.remaining();
+        self.low_from = self.expected_low_from();
+        self.debug_validate();
+        Ok(())
+    }
+
+    /// Returns the part of a range above `number`, which is at most 2^63 - 1.
+    fn above(number: u64, range: NumberRange) -> Option<NumberRange> {
+        // No overflow: `number` is at most 2^63 - 1.
+        NumberRange::new(range.first().max(number + 1)..=range.last())
     }
 
     /// Ends this allocator cleanly and returns the numbers left, in order, for a later one of the same epoch.
@@ -378,7 +464,8 @@ impl Blocks {
         self.fed - self.remaining() - self.lost
     }
 
-    /// Returns the count of numbers given up: to make a range, at the end of an epoch, or above the limit.
+    /// Returns the count of numbers given up: to make a range, at the end of an epoch, above the limit, or not above an
+    /// observed number.
     pub fn lost(&self) -> u64 {
         self.lost
     }
@@ -388,9 +475,9 @@ impl Blocks {
         self.epoch
     }
 
-    /// Returns the highest number known to be taken; blocks at or below it are refused.
+    /// Returns the highest number known to be taken, fed or observed; blocks at or below it are refused.
     pub fn highest(&self) -> u64 {
-        self.highest
+        self.highest.max(self.observed)
     }
 
     /// Moves the block in reserve to the place of the one in use; returns whether there was one.
@@ -412,7 +499,7 @@ impl Blocks {
         // No overflow: `last` is at most 2^63 - 1.
         let dry_from = self.last + 1;
         match self.reserve {
-            _ if self.highest >= self.limit.get() => u64::MAX,
+            _ if self.highest() >= self.limit.get() => u64::MAX,
             None => dry_from.saturating_sub(self.low_water),
             Some(range) if range.len() <= self.low_water => dry_from,
             Some(_) => u64::MAX,
@@ -430,6 +517,8 @@ impl Blocks {
             Err("BK2: remaining + lost is at most fed")
         } else if self.is_low() != (self.next >= self.expected_low_from()) {
             Err("BK3: is_low says that the low-water mark is reached and a block would be accepted")
+        } else if self.held().into_iter().flatten().any(|range| range.first() <= self.observed) {
+            Err("BK4: every number held is above all observed ones")
         } else {
             Ok(())
         }

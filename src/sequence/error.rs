@@ -32,10 +32,11 @@ pub enum BlockRefusedKind {
         /// The epoch whose blocks are accepted.
         current: u64,
     },
-    /// The block starts at or below a number that was taken before. The counter went back, does not increment by the
-    /// number asked for, or the block was fed twice.
+    /// The block starts at or below a number that was fed before, or ends at or below one that was observed.
     ///
-    /// Stop using the counter until its operator has examined it.
+    /// If the number was [observed](super::Blocks::observe), raise the counter above it. Otherwise the counter went back,
+    /// does not increment by the number asked for, or the block was fed twice: stop using the counter until its operator
+    /// has examined it.
     NotAbove {
         /// The highest number known to be taken.
         highest: u64,
@@ -63,8 +64,8 @@ impl fmt::Display for BlockRefused {
             }
             BlockRefusedKind::NotAbove { highest } => write!(
                 f,
-                "block {block} is not above {highest}, which is taken; stop using the counter, it went back or counts \
-                 differently"
+                "block {block} is not above {highest}, which is taken; if that number was observed, raise the counter, \
+                 otherwise stop using it: it went back or counts differently"
             ),
             BlockRefusedKind::AboveLimit { limit } => {
                 write!(f, "block {block} begins above the limit of {limit}; stop asking, or raise the limit")
@@ -77,6 +78,27 @@ impl fmt::Display for BlockRefused {
 }
 
 impl core::error::Error for BlockRefused {}
+
+/// A number from elsewhere is above the limit of a [`Blocks`](super::Blocks), so it is not recorded.
+///
+/// Nothing is changed. Raise the limit if every reader can handle higher numbers, or distrust the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AboveLimit {
+    /// The number.
+    pub number: u64,
+    /// The limit.
+    pub limit: Limit,
+}
+
+impl fmt::Display for AboveLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, limit } = self;
+        write!(f, "number {number} is above the limit of {limit}; raise the limit, or distrust the number")
+    }
+}
+
+impl core::error::Error for AboveLimit {}
 
 /// The counter gave no usable block.
 ///
@@ -194,12 +216,7 @@ impl<E: fmt::Display> fmt::Display for ReserveError<E> {
                 f,
                 "the store has the bound {found} where {expected} was left; it is shared, or an old copy came back"
             ),
-            Self::AboveLimit { number, limit } => {
-                write!(
-                    f,
-                    "number {number} is above the limit of {limit}; raise the limit, or distrust the number"
-                )
-            }
+            &Self::AboveLimit { number, limit } => AboveLimit { number, limit }.fmt(f),
             Self::TooFewNumbers(TooFewNumbers { wanted, available }) => write!(
                 f,
                 "too few numbers are left up to the limit: {wanted} wanted, {available} left; raise it if every reader \
@@ -230,6 +247,14 @@ pub enum SnowflakeError {
         node: u64,
         /// The highest that fits.
         highest: u64,
+    },
+    /// From `new`: the ids are to differ in more bits than the layout has for the sequence. A mistake in the
+    /// configuration.
+    SpreadTooWide {
+        /// The bits.
+        spread_bits: u8,
+        /// The most that the layout has.
+        highest: u8,
     },
     /// From `new`: the layout's last millisecond would be after 2^64 - 1. A mistake in the configuration.
     OriginTooLate {
@@ -271,6 +296,12 @@ impl fmt::Display for SnowflakeError {
         match self {
             Self::NodeTooWide { node, highest } => {
                 write!(f, "node number {node} is above {highest}, the highest that the layout has bits for")
+            }
+            Self::SpreadTooWide { spread_bits, highest } => {
+                write!(
+                    f,
+                    "ids cannot spread over {spread_bits} bits; the layout has {highest} for the sequence"
+                )
             }
             Self::OriginTooLate { origin_ms, highest } => {
                 write!(f, "origin {origin_ms} ms is after {highest} ms, the latest that the layout allows")

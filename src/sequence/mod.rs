@@ -22,6 +22,7 @@
 //! | consistent with causality | **no** | **no** | **no** | **no** |
 //! | gaps | if nodes progress unevenly | after a crash | after a restart | nearly everywhere |
 //! | survives a restart by | [saving](Interleaved::save) the class | [keeping](Blocks::stop) the rest | its [`Store`] | [skipping](Snowflake::skip_past) used milliseconds |
+//! | told of numbers from elsewhere by | [`skip_past`](Interleaved::skip_past) | [`observe`](Blocks::observe) | [`observe`](ReserveAhead::observe) | [`skip_past`](Snowflake::skip_past) |
 //!
 //! If numbers must agree with causality, use a [`LamportClock`](crate::LamportClock), which costs one maximum a
 //! message. If a reader must also know that no number is missing, use total order [`broadcast`](crate::broadcast) over
@@ -49,7 +50,9 @@ mod reserve_ahead;
 mod snowflake;
 
 pub use blocks::{Blocks, BlocksConfig};
-pub use error::{BlockRefused, BlockRefusedKind, NotSiblings, RefillError, ReserveError, SnowflakeError};
+pub use error::{
+    AboveLimit, BlockRefused, BlockRefusedKind, NotSiblings, RefillError, ReserveError, SnowflakeError,
+};
 pub use interleaved::Interleaved;
 pub use limit::Limit;
 pub use number_range::NumberRange;

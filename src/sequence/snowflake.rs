@@ -106,6 +106,13 @@ pub struct SnowflakeConfig {
     /// higher value tolerates more, but ids sort less well by time. With 0, any step back and any full millisecond is
     /// an error.
     pub ahead_ms: u64,
+    /// The lowest bits of an id in which ids that follow each other differ, at most the bits of the sequence. 0 for none.
+    ///
+    /// At a low rate every id has sequence 0, so a table that is divided by `id % 16` gets all rows in one part. With 4
+    /// the sequence of a new millisecond begins where the last one stopped, modulo 16, so that all sixteen parts get
+    /// their share. The cost: a millisecond that does not begin at 0 has fewer ids, by up to 15. Nodes may differ in it,
+    /// and it may change at a restart: the layout stays the same.
+    pub spread_bits: u8,
 }
 
 /// One node's allocator of time-of-day ids.
@@ -116,11 +123,12 @@ pub struct SnowflakeConfig {
 ///
 /// # The problem
 ///
-/// Ids should need no coordination, and should sort roughly by time. Generators of such ids fail in four ways:
+/// Ids should need no coordination, and should sort roughly by time. Generators of such ids fail in five ways:
 ///
 /// - The clock goes back: a repeated millisecond gives repeated ids, or the generator stops for the length of the step.
 /// - A burst uses up a millisecond: some generators spin, others wrap around.
 /// - After a restart, the clock may stand before the last id.
+/// - At a low rate the sequence is always 0, and so is `id % 16`, by which tables are divided.
 /// - JavaScript cannot read 63-bit numbers.
 ///
 /// # The algorithm
@@ -130,7 +138,8 @@ pub struct SnowflakeConfig {
 /// ```
 ///
 /// 1. Each call gets the time, as a number or as a [`TimeSource`]: [`Snowflake::issue`].
-/// 2. If its millisecond is later than that of the last id, the next id has sequence 0 of that millisecond.
+/// 2. If its millisecond is later than that of the last id, the next id has sequence 0 of that millisecond. With
+///    [`spread_bits`](SnowflakeConfig::spread_bits), the lowest bits of its sequence go on from the last id instead.
 /// 3. If it is the same or earlier, the millisecond of the last id is held, and its sequence counts on.
 /// 4. When a burst has used up a millisecond's sequence, the next millisecond begins early.
 /// 5. So ids can be ahead of the clock, after a step back or a burst. More than `ahead_ms` ahead is an error, which
@@ -168,7 +177,7 @@ pub struct SnowflakeConfig {
 /// use happens_before::sequence::{SnowflakeLayout, Snowflake, SnowflakeConfig, SnowflakeError};
 ///
 /// let layout = SnowflakeLayout::SNOWFLAKE;
-/// let config = SnowflakeConfig { layout, node: 5, origin_ms: 1_000, ahead_ms: 10 };
+/// let config = SnowflakeConfig { layout, node: 5, origin_ms: 1_000, ahead_ms: 10, spread_bits: 0 };
 /// let mut clock = Snowflake::new(config)?;
 ///
 /// assert_eq!(layout.decode(clock.issue(1_500)?), (500, 5, 0));
@@ -181,6 +190,22 @@ pub struct SnowflakeConfig {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// One id a second, for a table in sixteen parts. Set `spread_bits` to 0: all rows go to part 0.
+///
+/// ```
+/// use happens_before::sequence::{Snowflake, SnowflakeConfig, SnowflakeLayout};
+///
+/// let layout = SnowflakeLayout::SNOWFLAKE;
+/// let mut clock =
+///     Snowflake::new(SnowflakeConfig { layout, node: 5, origin_ms: 0, ahead_ms: 10, spread_bits: 4 })?;
+/// let mut rows = [0; 16];
+/// for second in 1..=160 {
+///     rows[(clock.issue(1_000 * second)? % 16) as usize] += 1;
+/// }
+/// assert_eq!(rows, [10; 16]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Invariants
 ///
 /// - SF1: the last id has this node's number and a millisecond that the layout can hold.
@@ -189,7 +214,7 @@ pub struct SnowflakeConfig {
 /// # Sources
 ///
 /// The layout is that of Twitter's Snowflake (2010). Deviations: rules 3 to 5, while Snowflake refuses as soon as the
-/// clock lags, and waits in a loop when a millisecond is used up; widths can be chosen.
+/// clock lags, and waits in a loop when a millisecond is used up; widths can be chosen, and ids spread over parts of a table.
 #[derive(Debug)]
 pub struct Snowflake {
     /// The held millisecond, on the caller's clock: that of the last id issued or skipped.
@@ -203,6 +228,7 @@ pub struct Snowflake {
     origin_ms: u64,
     ahead_ms: u64,
     layout: SnowflakeLayout,
+    spread_bits: u8,
 }
 
 // The size is smaller on targets that align 64-bit numbers to 4 bytes, such as i686.
@@ -214,12 +240,15 @@ impl Snowflake {
     ///
     /// # Errors
     ///
-    /// [`SnowflakeError`] if the node's number is too wide for the layout, or if the layout ends after the last
-    /// millisecond of a `u64`.
+    /// [`SnowflakeError`] if the node's number or the spread is too wide for the layout, or if the layout ends after the
+    /// last millisecond of a `u64`.
     pub const fn new(config: SnowflakeConfig) -> Result<Self, SnowflakeError> {
-        let SnowflakeConfig { layout, node, origin_ms, ahead_ms } = config;
+        let SnowflakeConfig { layout, node, origin_ms, ahead_ms, spread_bits } = config;
         if node > layout.highest_node() {
             return Err(SnowflakeError::NodeTooWide { node, highest: layout.highest_node() });
+        }
+        if spread_bits > layout.sequence_bits {
+            return Err(SnowflakeError::SpreadTooWide { spread_bits, highest: layout.sequence_bits });
         }
         let highest_origin = u64::MAX - layout.highest_ms();
         if origin_ms > highest_origin {
@@ -227,7 +256,7 @@ impl Snowflake {
         }
         let node = node << layout.sequence_bits;
         let end = node | layout.highest_sequence();
-        Ok(Self { held_ms: origin_ms, last: node, end, node, origin_ms, ahead_ms, layout })
+        Ok(Self { held_ms: origin_ms, last: node, end, node, origin_ms, ahead_ms, layout, spread_bits })
     }
 
     /// Issues the next id. O(1).
@@ -267,7 +296,7 @@ impl Snowflake {
     /// use happens_before::sequence::{SnowflakeLayout, Snowflake, SnowflakeConfig};
     ///
     /// let layout = SnowflakeLayout::new(41, 10, 2).unwrap(); // 4 ids a millisecond
-    /// let mut clock = Snowflake::new(SnowflakeConfig { layout, node: 0, origin_ms: 0, ahead_ms: 1 })?;
+    /// let mut clock = Snowflake::new(SnowflakeConfig { layout, node: 0, origin_ms: 0, ahead_ms: 1, spread_bits: 0 })?;
     ///
     /// let three = NonZeroU64::new(3).unwrap();
     /// let ranges = [clock.issue_range(7, three)?, clock.issue_range(7, three)?];
@@ -314,7 +343,8 @@ impl Snowflake {
         self.held_ms
     }
 
-    /// Returns the count of ids that this node can still issue before the layout ends, if the clock allows it.
+    /// Returns the count of ids that this node can still issue before the layout ends, if the clock allows it. With
+    /// [`spread_bits`](SnowflakeConfig::spread_bits) it is the most: later milliseconds may have fewer.
     pub fn remaining(&self) -> u64 {
         // No overflow or underflow: there are at most 2^63 ids, and the held millisecond is one of the layout.
         let later_ms = self.layout.highest_ms() - (self.held_ms - self.origin_ms);
@@ -349,7 +379,17 @@ impl Snowflake {
         }
         // No overflow: checked when the allocator was made.
         self.admit(self.origin_ms + since_origin, now_ms)?;
-        Ok(self.hold(since_origin))
+        let start = self.start(n);
+        // No overflow: the start is a sequence.
+        Ok(self.hold(since_origin) + start)
+    }
+
+    /// Returns the sequence at which the next millisecond begins, so that `n` ids have room.
+    #[inline]
+    fn start(&self, n: NonZeroU64) -> u64 {
+        // No overflow: the last id is at most 2^63 - 1. No underflow: a millisecond has `n` ids.
+        let spread = (self.last + 1) & ones(self.spread_bits);
+        spread.min(self.layout.highest_sequence() - (n.get() - 1))
     }
 
     #[cold]

@@ -98,12 +98,13 @@ pub struct Names;
 pub enum NameOp {
     Owner(u8),
     Claim(u8, u64),
+    Release(u8, u64),
 }
 
 impl Subject for Names {
     type Machine = Claims<u8, u64>;
     type Op = NameOp;
-    /// The owner of the name.
+    /// The owner of the name, after the operation.
     type Ret = Option<u64>;
     type State = BTreeMap<u8, u64>;
 
@@ -117,20 +118,25 @@ impl Subject for Names {
 
     fn choose(random: &mut Random, client: u64) -> NameOp {
         let name = random.below(3) as u8;
-        if random.below(2) == 0 { NameOp::Owner(name) } else { NameOp::Claim(name, client) }
+        match random.below(5) {
+            0 | 1 => NameOp::Owner(name),
+            2 => NameOp::Release(name, client),
+            _ => NameOp::Claim(name, client),
+        }
     }
 
-    fn command(op: &NameOp) -> Option<claims::Claim<u8, u64>> {
+    fn command(op: &NameOp) -> Option<claims::Command<u8, u64>> {
         match *op {
             NameOp::Owner(_) => None,
-            NameOp::Claim(name, claimant) => Some(claims::Claim { name, claimant }),
+            NameOp::Claim(name, claimant) => Some(claims::Command::Claim { name, claimant }),
+            NameOp::Release(name, claimant) => Some(claims::Command::Release { name, claimant }),
         }
     }
 
     fn ret(output: Option<claims::Outcome<u64>>, op: &NameOp, machine: &Claims<u8, u64>) -> Option<u64> {
-        let (NameOp::Owner(name) | NameOp::Claim(name, _)) = op;
+        let (NameOp::Owner(name) | NameOp::Claim(name, _) | NameOp::Release(name, _)) = op;
         match (output, op) {
-            (None, _) => machine.owner(name).copied(),
+            (None | Some(claims::Outcome::NotHeld), _) => machine.owner(name).copied(),
             (Some(claims::Outcome::Won), NameOp::Claim(_, claimant)) => Some(*claimant),
             (Some(claims::Outcome::Lost { owner }), _) => Some(owner),
             (Some(_), _) => None,
@@ -139,11 +145,16 @@ impl Subject for Names {
 
     fn step(state: &Self::State, op: &NameOp) -> (Self::State, Option<u64>) {
         let mut state = state.clone();
-        let (NameOp::Owner(name) | NameOp::Claim(name, _)) = op;
+        let (NameOp::Owner(name) | NameOp::Claim(name, _) | NameOp::Release(name, _)) = op;
         if let NameOp::Claim(_, claimant) = *op
             && (state.len() < 2 || state.contains_key(name))
         {
             state.entry(*name).or_insert(claimant);
+        }
+        if let NameOp::Release(_, claimant) = *op
+            && state.get(name) == Some(&claimant)
+        {
+            state.remove(name);
         }
         let owner = state.get(name).copied();
         (state, owner)

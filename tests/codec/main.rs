@@ -8,12 +8,18 @@ mod model;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::rc::Rc;
+use std::sync::Arc;
 
+use happens_before::broadcast::{FencingToken, Passed, Position, Snapshot};
 use happens_before::codec::{Decode, DecodeError, DecodeErrorKind, DecodeId, Encode, Reader, Writer};
 use happens_before::delivery::{BufferLimits, decode_snapshot, encode_snapshot};
-use happens_before::node::DotRange;
+use happens_before::node::{DotRange, TextId};
 use happens_before::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
-use happens_before::{CausalBuffer, CausalContext, CausalSender, Dot, Message, VersionVector, codec};
+use happens_before::version::FixedVector;
+use happens_before::{
+    CausalBuffer, CausalContext, CausalOrder, CausalSender, Dot, Message, VersionVector, codec,
+};
 use quickcheck::{Arbitrary, Gen};
 use testkit::{below, check};
 
@@ -83,9 +89,23 @@ any_id! {
     u32, random => random as u32, self => model::Id::Number((*self).into());
     u64, random => random as u64, self => model::Id::Number(*self);
     u128, random => random, self => model::Id::Wide(*self);
+    usize, random => random as usize, self => model::Id::Number(*self as u64);
+    i8, random => random as i8, self => model::Id::Signed((*self).into());
+    i64, random => random as i64, self => model::Id::Signed(*self);
+    i128, random => random as i128, self => model::Id::WideSigned(*self);
     [u8; 4], random => (random as u32).to_be_bytes(), self => model::Id::Fixed(self.to_vec());
     Vec<u8>, random => random.to_be_bytes()[16 - (random % 5) as usize..].to_vec(), self => model::Id::Bytes(self.clone());
     String, random => format!("{:x}", random as u16), self => model::Id::Bytes(self.clone().into_bytes());
+    Arc<str>, random => String::make(random).into(), self => model::Id::Bytes(self.to_string().into_bytes());
+    (String, u32), random => (String::make(random % 3), u32::make(random)), self => pair(&self.0, &self.1);
+    (i32, [u8; 4]), random => (i32::make(random % 3), <[u8; 4]>::make(random)), self => pair(&self.0, &self.1);
+    i32, random => random as i32, self => model::Id::Signed((*self).into());
+    (u64, (u8, u8)), random => (u64::make(random), (u8::make(random), 3)), self => pair(&self.0, &self.1);
+    (u8, u8), random => (u8::make(random), 3), self => pair(&self.0, &self.1);
+}
+
+fn pair(first: &impl AnyId, second: &impl AnyId) -> model::Id {
+    model::Id::Pair(first.model().into(), second.model().into())
 }
 
 /// Entries for ids of any type; each type keeps the lower bits of each number that it has room for.
@@ -182,7 +202,15 @@ fn vectors_have_the_bytes_of_the_description() {
         check_vector::<u32>(&entries);
         check_vector::<u64>(&entries);
         check_vector::<u128>(&entries);
+        check_vector::<usize>(&entries);
+        check_vector::<i8>(&entries);
+        check_vector::<i64>(&entries);
+        check_vector::<i128>(&entries);
         check_vector::<[u8; 4]>(&entries);
+        check_vector::<Arc<str>>(&entries);
+        check_vector::<(String, u32)>(&entries);
+        check_vector::<(i32, [u8; 4])>(&entries);
+        check_vector::<(u64, (u8, u8))>(&entries);
         check_vector::<Vec<u8>>(&entries);
         check_vector::<String>(&entries);
     }
@@ -309,6 +337,8 @@ fn a_delta_to_a_base_is_merged_into_it() {
         check_delta::<u8>([&vector, &base, &shared]);
         check_delta::<u64>([&vector, &base, &shared]);
         check_delta::<String>([&vector, &base, &shared]);
+        check_delta::<i64>([&vector, &base, &shared]);
+        check_delta::<(String, u32)>([&vector, &base, &shared]);
     }
     check(property as fn(_, _, _));
 }
@@ -389,6 +419,9 @@ fn a_delta_to_any_other_base_is_refused() {
     }
     other_ids(&[0_u128, 1, 5, 1 << 64, 5 << 64, u128::MAX]);
     other_ids(&[[0; 4], [1, 0, 0, 0], [0, 0, 0, 1], [5; 4]]);
+    other_ids(&[0_i64, -1, 1, -5, i64::MIN, i64::MAX]);
+    other_ids(&[0_i128, -1, 1, 1 << 64, i128::MIN, i128::MAX]);
+    other_ids(&[("", 0), ("", 1), ("\0", 0), ("\0", 1), ("a", 0)].map(|(id, n)| (String::from(id), n)));
     other_ids(&["", "\0", "\0\0", "a", "a\0", "eight888", "eight888\0", "eight8889"].map(String::from));
 }
 
@@ -414,6 +447,12 @@ fn small_values_survive_and_sort_as_their_bytes() {
         assert_eq!(codec::decode(&encoded(&x_time)), Ok(x_time));
         assert_eq!(codec::decode(&encoded(&x_hybrid)), Ok(x_hybrid));
         assert_eq!(codec::decode(&encoded(&range)), Ok(range));
+        let position = |v: Values| Position { epoch: v.0, sequence: v.1, index: v.2 };
+        let [x_position, y_position] = [x, y].map(position);
+        assert_eq!(x_position.cmp(&y_position), encoded(&x_position).cmp(&encoded(&y_position)));
+        let token = FencingToken::new(x_position);
+        assert_eq!(encoded(&token), encoded(&x_position));
+        assert_eq!(codec::decode(&encoded(&token)), Ok(token));
         assert_eq!(encoded(&x_dot), [model::number(x.0), model::number(x.1.max(1) - 1)].concat());
     }
     check(property as fn(_, _, _));
@@ -503,6 +542,20 @@ fn whatever_differs_by_a_byte_is_another_value_or_refused() {
         count(neighbours::<VersionVector<u8>>(&encoded(&some::<u8>(&mut random, round % 70))));
         count(neighbours::<VersionVector<u128>>(&encoded(&some::<u128>(&mut random, round % 4))));
         count(neighbours::<VersionVector<String>>(&encoded(&some::<String>(&mut random, round % 5))));
+        count(neighbours::<VersionVector<i8>>(&encoded(&some::<i8>(&mut random, round % 20))));
+        count(neighbours::<VersionVector<i128>>(&encoded(&some::<i128>(&mut random, round % 3))));
+        let pairs = some::<(String, u32)>(&mut random, round % 4);
+        count(neighbours::<VersionVector<(String, u32)>>(&encoded(&pairs)));
+        let passed = Passed { slot: 9, epoch: 1, id: Dot::new(7, 1) };
+        let some_skipped = (1..round as u64 % 4).map(|slot| slot * slot).collect();
+        let snapshot = Snapshot {
+            next: 1 + round as u64,
+            epoch: 1,
+            delivered: some::<u16>(&mut random, round % 3),
+            skipped: some_skipped,
+            passed: (round % 2 == 0).then_some(passed),
+        };
+        count(neighbours::<Snapshot<u16>>(&encoded(&snapshot)));
         let mut context = CausalContext::from(some::<u8>(&mut random, round % 3));
         for _ in 0..round % 4 {
             let first = 1 + below(&mut random, 50);
@@ -518,6 +571,41 @@ fn whatever_differs_by_a_byte_is_another_value_or_refused() {
     }
     assert!(tried > 200_000, "{tried} tried");
     assert!(values > tried / 20, "{values} of {tried} are values");
+}
+
+#[test]
+fn an_id_is_a_value() {
+    assert_eq!(encoded(&-7_i64), [13]);
+    assert_eq!(encoded(&7_i8), [14]);
+    assert_eq!(encoded(&("p".to_string(), 2_u32)), *b"\x01p\x02");
+    assert_eq!(encoded(&Some("p")), *b"\x01\x01p");
+    assert_eq!(encoded(&None::<&str>), [0]);
+    for text in [&b"\x02hi"[..], b"\x00", b"\x01\xFF", b"\x03hi", b"\x02hi\x00"] {
+        let string = codec::decode::<String>(text);
+        assert_eq!(codec::decode(text), string.clone().map(Arc::<str>::from));
+        assert_eq!(codec::decode(text), string.clone().map(Rc::<str>::from));
+        assert_eq!(codec::decode(text), string.map(Box::<str>::from));
+    }
+    assert_eq!(codec::decode::<Option<u8>>(&[2, 1]).unwrap_err().kind, DecodeErrorKind::OutOfRange);
+    assert_eq!(encoded(&TextId([7_u8; 2])), [7, 7]);
+    assert_eq!(codec::decode(&[7, 7]), Ok(TextId([7_u8; 2])));
+    // Types of one form read each other's ids, if they fit.
+    assert_eq!(codec::decode::<u8>(&encoded(&200_usize)), Ok(200));
+    assert_eq!(codec::decode::<u8>(&encoded(&256_usize)).unwrap_err().kind, DecodeErrorKind::InvalidId);
+    assert_eq!(codec::decode::<i16>(&encoded(&-32_768_isize)), Ok(i16::MIN));
+    assert_eq!(codec::decode::<i16>(&encoded(&-32_769_isize)).unwrap_err().kind, DecodeErrorKind::InvalidId);
+    for id in [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX] {
+        assert_eq!(codec::decode(&encoded(&id)), Ok(id));
+        assert_eq!(codec::decode(&encoded(&i128::from(id))), Ok(i128::from(id)));
+    }
+    // All numbers of one and two bytes, and no others.
+    assert_eq!(every_string::<i64>(2), (1 << 14));
+    assert_eq!(every_string::<(u8, i8)>(2), 1 << 14);
+    assert_eq!(every_string::<Option<String>>(2), 2);
+    assert_eq!(every_string::<CausalOrder>(2), 4);
+    assert_eq!(every_string::<FixedVector<2>>(2), 1 << 14);
+    assert_eq!(every_string::<FixedVector<0>>(2), 1);
+    assert_eq!(every_string::<Position>(2), 0);
 }
 
 fn refusal<T: Decode + Debug>(bytes: &[u8]) -> (usize, DecodeErrorKind) {
@@ -726,7 +814,15 @@ macro_rules! golden_number {
     )+ };
 }
 
-golden_number!(u8, u16, u32, u64, u128, String);
+golden_number!(u8, u16, u32, u64, u128, i32, i64, i128, String);
+
+/// Written as the id, a slash and its incarnation.
+impl GoldenId for (String, u32) {
+    fn parse(text: &str) -> Self {
+        let (id, incarnation) = split(text, "/");
+        (id.to_string(), incarnation.parse().unwrap())
+    }
+}
 
 fn from_hex(hex: &str) -> Vec<u8> {
     let digits: Vec<_> = hex.chars().map(|digit| digit.to_digit(16).unwrap() as u8).collect();
@@ -782,6 +878,39 @@ fn snapshot<I: AnyId>(bytes: &[u8]) -> Result<Restored<I>, DecodeError> {
     decode_snapshot(bytes, CausalBuffer::new(limits), valid)
 }
 
+fn subscriber<I: AnyId + GoldenId>(text: &str) -> Snapshot<I> {
+    let parts: Vec<_> = text.split(';').collect();
+    let passed = (parts[4] != "-").then(|| {
+        let (slot, rest) = split(parts[4], "@");
+        let (epoch, id) = split(rest, "=");
+        let id = (id != "-").then(|| dot(id));
+        Passed { slot: slot.parse().unwrap(), epoch: epoch.parse().unwrap(), id }
+    });
+    Snapshot {
+        next: parts[1].parse().unwrap(),
+        epoch: parts[2].parse().unwrap(),
+        delivered: vector(parts[0]),
+        skipped: list(parts[3]).map(|slot| slot.parse().unwrap()).collect(),
+        passed,
+    }
+}
+
+/// Checks a line of a value without ids.
+fn golden_plain(kind: &str, text: &str, bytes: &[u8]) {
+    match kind {
+        "fixed" => {
+            let counters: Vec<u64> = list(text).map(|counter| counter.parse().unwrap()).collect();
+            both_ways(FixedVector::<3>::from_counters(counters.try_into().unwrap()), bytes);
+        }
+        "order" => both_ways(text.parse::<CausalOrder>().unwrap(), bytes),
+        "position" => {
+            both_ways(text.parse::<Position>().unwrap(), bytes);
+            both_ways(text.parse::<FencingToken>().unwrap(), bytes);
+        }
+        _ => panic!("a kind that is not known without ids: {kind}"),
+    }
+}
+
 /// Checks a line of the file: the kind of value, the value as text, its bytes.
 fn golden_small<I: AnyId + GoldenId>(kind: &str, text: &str, bytes: &[u8]) {
     match kind {
@@ -798,6 +927,7 @@ fn golden_small<I: AnyId + GoldenId>(kind: &str, text: &str, bytes: &[u8]) {
             both_ways(HybridTimestamp::new(time, golden_id::<I>(node)), bytes);
         }
         "vector" => both_ways(vector::<I>(text), bytes),
+        "subscriber" => both_ways(subscriber::<I>(text), bytes),
         _ => panic!("a kind that is not known for these ids: {kind}"),
     }
 }
@@ -894,7 +1024,22 @@ fn refused_small<I: AnyId>(kind: &str, bytes: &[u8]) -> DecodeError {
     match kind {
         "dot" => codec::decode::<Dot<I>>(bytes).unwrap_err(),
         "vector" => codec::decode::<VersionVector<I>>(bytes).unwrap_err(),
+        "subscriber" => codec::decode::<Snapshot<I>>(bytes).unwrap_err(),
         _ => panic!("a kind that is not known for these ids: {kind}"),
+    }
+}
+
+/// The same for a value without ids.
+fn refused_plain(kind: &str, bytes: &[u8]) -> DecodeError {
+    match kind {
+        "fixed" => codec::decode::<FixedVector<3>>(bytes).unwrap_err(),
+        "order" => codec::decode::<CausalOrder>(bytes).unwrap_err(),
+        "position" => {
+            let error = codec::decode::<Position>(bytes).unwrap_err();
+            assert_eq!(codec::decode::<FencingToken>(bytes), Err(error));
+            error
+        }
+        _ => panic!("a kind that is not known without ids: {kind}"),
     }
 }
 
@@ -939,12 +1084,16 @@ fn golden_bytes_are_written_and_read_for_ever() {
             "u32" => line(&fields, golden_small::<u32>, refused_small::<u32>),
             "u64" => line(&fields, golden::<u64>, refused::<u64>),
             "u128" => line(&fields, golden_small::<u128>, refused_small::<u128>),
+            "i64" => line(&fields, golden_small::<i64>, refused_small::<i64>),
+            "i128" => line(&fields, golden_small::<i128>, refused_small::<i128>),
+            "pair" => line(&fields, golden::<(String, u32)>, refused::<(String, u32)>),
             "fixed4" => line(&fields, golden_small::<[u8; 4]>, refused_small::<[u8; 4]>),
             "bytes" => line(&fields, golden_small::<Vec<u8>>, refused_small::<Vec<u8>>),
             "text" => line(&fields, golden::<String>, refused::<String>),
+            "-" => line(&fields, golden_plain, refused_plain),
             ids => panic!("ids that are not known: {ids}"),
         }
         seen += 1;
     }
-    assert!(seen >= 119, "{seen} lines");
+    assert!(seen >= 164, "{seen} lines");
 }

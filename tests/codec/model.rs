@@ -6,8 +6,11 @@
 pub enum Id {
     Number(u64),
     Wide(u128),
+    Signed(i64),
+    WideSigned(i128),
     Fixed(Vec<u8>),
     Bytes(Vec<u8>),
+    Pair(Box<Id>, Box<Id>),
 }
 
 fn from_bits(bits: &str, highest_first: bool) -> Vec<u8> {
@@ -44,10 +47,19 @@ fn column(numbers: &[u64]) -> (u8, Vec<u8>) {
     if one_by_one.len() < packed.len() { (65, one_by_one) } else { (width as u8, packed) }
 }
 
+fn halves(wide: u128) -> [u64; 2] {
+    [(wide >> 64) as u64, wide as u64]
+}
+
 pub fn id(id: &Id) -> Vec<u8> {
     match id {
         Id::Number(id) => number(*id),
-        Id::Wide(id) => [number((id >> 64) as u64), number(*id as u64)].concat(),
+        Id::Wide(id) => one_by_one(&halves(*id)),
+        Id::Signed(id @ 0..) => number(2 * *id as u64),
+        Id::Signed(id) => number(2 * (-1 - id) as u64 + 1),
+        Id::WideSigned(id @ 0..) => one_by_one(&halves(2 * *id as u128)),
+        Id::WideSigned(id) => one_by_one(&halves(2 * (-1 - id) as u128 + 1)),
+        Id::Pair(first, second) => [self::id(first), self::id(second)].concat(),
         Id::Fixed(id) => id.clone(),
         Id::Bytes(id) => [number(id.len() as u64), id.clone()].concat(),
     }
@@ -57,16 +69,22 @@ pub fn id(id: &Id) -> Vec<u8> {
 pub fn entries(entries: &[(Id, u64)]) -> Vec<u8> {
     let Some((first, _)) = entries.first() else { return vec![0] };
     let mut columns: Vec<Vec<u64>> = match first {
-        Id::Number(_) => vec![vec![]],
-        Id::Wide(_) => vec![vec![], vec![]],
-        Id::Fixed(_) | Id::Bytes(_) => vec![],
+        Id::Number(_) | Id::Signed(_) => vec![vec![]],
+        Id::Wide(_) | Id::WideSigned(_) => vec![vec![], vec![]],
+        Id::Fixed(_) | Id::Bytes(_) | Id::Pair(..) => vec![],
+    };
+    let push = |columns: &mut [Vec<u64>], gap: u128| {
+        columns.iter_mut().zip(halves(gap)).for_each(|(column, half)| column.push(half));
     };
     for pair in entries.windows(2) {
         match (&pair[0].0, &pair[1].0) {
             (Id::Number(before), Id::Number(id)) => columns[0].push(id - before - 1),
-            (Id::Wide(before), Id::Wide(id)) => {
-                columns[0].push(((id - before - 1) >> 64) as u64);
-                columns[1].push((id - before - 1) as u64);
+            (Id::Signed(before), Id::Signed(id)) => {
+                columns[0].push((i128::from(*id) - i128::from(*before) - 1) as u64);
+            }
+            (Id::Wide(before), Id::Wide(id)) => push(&mut columns, id - before - 1),
+            (Id::WideSigned(before), Id::WideSigned(id)) => {
+                push(&mut columns, id.wrapping_sub(*before).wrapping_sub(1) as u128);
             }
             _ => {}
         }

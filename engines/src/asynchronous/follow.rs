@@ -185,6 +185,28 @@ where
     synced.map_err(SyncError::Follow)
 }
 
+/// Applies everything up to `slot`, over an engine that numbers by itself, like
+/// [`replicated::blocking::sync_append`](happens_before_replicated::blocking::sync_append). [The module](super)
+/// describes `wait`.
+///
+/// # Errors
+///
+/// Those of that function. The replica keeps what is applied.
+pub async fn sync_append<I, M, L, W>(
+    replica: &mut Replica<I, M>,
+    slot: u64,
+    log: &L,
+    wait: impl FnMut(u64) -> W,
+) -> Waited<(), I, M, L::Error>
+where
+    I: NodeId,
+    M: StateMachine<Command: PartialEq + Clone>,
+    L: AsyncLog<I, M::Command>,
+    W: Future<Output = u64>,
+{
+    follow_appends_until(replica, log, wait, |replica| replica.poll_sync(slot)).await
+}
+
 /// Carries out the steps over slots.
 async fn drive<F, G, L, W, T, R>(
     mut follower: Follower<'_, F, G>,

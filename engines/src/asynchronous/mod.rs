@@ -13,7 +13,7 @@
 //! | [`Counter`](happens_before::counter::Counter) | [`AsyncCounter`] |
 //! | [`Log`](happens_before::broadcast::Log), [`SlotLog`](happens_before::broadcast::SlotLog), [`AppendLog`](happens_before::broadcast::AppendLog) | [`AsyncLog`], [`AsyncSlotLog`], [`AsyncAppendLog`] |
 //! | [`broadcast::blocking`](happens_before::broadcast::blocking) | [`settle`], [`settle_append`], [`begin_epoch`], [`begin_epoch_append`], [`follow`], [`follow_appends`], [`follow_until`], [`follow_appends_until`], [`next`], [`next_append`] |
-//! | [`replicated::blocking`](happens_before_replicated::blocking) | [`outcome`], [`outcome_append`], [`sync`] |
+//! | [`replicated::blocking`](happens_before_replicated::blocking) | [`outcome`], [`outcome_append`], [`sync`], [`sync_append`] |
 //!
 //! The drivers that follow a log accept any [`Follow`](happens_before::broadcast::Follow): a
 //! [`Subscriber`](happens_before::Subscriber), a [`Replica`](happens_before_replicated::Replica), or your own type
@@ -21,7 +21,8 @@
 //!
 //! Promises (L1 to L7), answers and errors are those of the blocking ones, word for word. [`Blocking`] turns a counter
 //! or log in memory into an asynchronous one, and `postgres` has its own. There is none for `redb`: its writes wait for
-//! the disk, which needs a thread. Give it a blocking thread of the runtime (`spawn_blocking` on tokio).
+//! the disk, which needs a thread. Give it a blocking thread of the runtime (`spawn_blocking` on tokio). `&T`, `Box<T>`
+//! and `Arc<T>` implement each trait that `T` does.
 //!
 //! # Waiting
 //!
@@ -34,6 +35,53 @@
 //!       sleep_until(began + Duration::from_millis(until_ms)).await;
 //!       began.elapsed().as_millis() as u64
 //!   }
+//! ```
+//!
+//! # Spawning
+//!
+//! A runtime of several threads spawns only futures that are `Send` and borrow nothing. Move the machine into the task,
+//! and share counter and log by an `Arc`, which is a counter or a log itself. Choose ids and payloads **without a
+//! lifetime**: `String`, `u64`, or a type of your own such as `struct Name(&'static str)`. With `&'static str` itself the
+//! drivers run, but their futures cannot be spawned. The compiler forgets which lifetime it was, and says that the
+//! implementation of `Log` is "not general enough".
+//!
+//! A task on tokio that follows a log, and one that publishes to it. Change the ids to `&'static str`, and read the
+//! error.
+//!
+//! ```
+//! use std::sync::{Arc, Mutex};
+//! use std::time::Duration;
+//!
+//! use happens_before::broadcast::{MemoryLog, PublisherConfig, SubscriberConfig};
+//! use happens_before::counter::AtomicCounter;
+//! use happens_before::{Publisher, Subscriber};
+//! use happens_before_engines::asynchronous::{self, Blocking};
+//! use tokio::time::{Instant, sleep_until};
+//!
+//! # let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
+//! # runtime.block_on(async {
+//! let counter = Arc::new(Blocking(AtomicCounter::new()));
+//! let log = Arc::new(Blocking(Mutex::new(MemoryLog::<String, String>::new(1_000))));
+//!
+//! let (began, shared) = (Instant::now(), Arc::clone(&log));
+//! let bob = tokio::spawn(async move {
+//!     let mut bob = Subscriber::new(SubscriberConfig::default());
+//!     let wait = async |until_ms| {
+//!         sleep_until(began + Duration::from_millis(until_ms)).await;
+//!         began.elapsed().as_millis() as u64
+//!     };
+//!     asynchronous::next(&mut bob, &shared, wait).await.expect("no faults").payload
+//! });
+//! let alice = tokio::spawn(async move {
+//!     let mut alice = Publisher::new("alice".to_string(), PublisherConfig::default());
+//!     alice.publish("tea?".to_string()).expect("nothing is outstanding");
+//!     asynchronous::settle(&mut alice, &counter, &log).await.expect("room");
+//! });
+//! alice.await?;
+//! assert_eq!(bob.await?.as_deref(), Some("tea?"));
+//! # Ok::<(), tokio::task::JoinError>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Dropping a future
@@ -78,6 +126,7 @@ mod follow;
 mod publish;
 
 use core::num::NonZeroU64;
+use std::sync::Arc;
 
 use happens_before::broadcast::{AppendAnswer, Entry, ReadAnswer, ReadLimit, SealAnswer, WriteAnswer};
 
@@ -85,7 +134,7 @@ pub use blocking::Blocking;
 pub use epoch::{begin_epoch, begin_epoch_append};
 pub use follow::{
     follow, follow_appends, follow_appends_until, follow_until, next, next_append, outcome, outcome_append,
-    sync,
+    sync, sync_append,
 };
 pub use publish::{settle, settle_append};
 
@@ -181,3 +230,63 @@ pub trait AsyncAppendLog<I, P>: AsyncLog<I, P> {
     /// Append the same entry again.
     fn append(&self, entry: &Entry<I, P>) -> impl Future<Output = Result<AppendAnswer, Self::Error>> + Send;
 }
+
+/// Implements the traits for a pointer to a counter, or to a log.
+macro_rules! pointer {
+    ($pointer:ty) => {
+        impl<T: AsyncCounter + ?Sized> AsyncCounter for $pointer {
+            type Error = T::Error;
+
+            fn increment_and_get(&self, n: NonZeroU64) -> impl Future<Output = Result<u64, T::Error>> + Send {
+                (**self).increment_and_get(n)
+            }
+
+            fn current(&self) -> impl Future<Output = Result<u64, T::Error>> + Send {
+                (**self).current()
+            }
+        }
+
+        impl<I, P, T: AsyncLog<I, P> + ?Sized> AsyncLog<I, P> for $pointer {
+            type Error = T::Error;
+
+            fn read(
+                &self,
+                from: u64,
+                limit: ReadLimit,
+            ) -> impl Future<Output = Result<ReadAnswer<I, P>, T::Error>> + Send {
+                (**self).read(from, limit)
+            }
+
+            fn seal(&self, epoch: u64) -> impl Future<Output = Result<SealAnswer, T::Error>> + Send {
+                (**self).seal(epoch)
+            }
+
+            fn trim(&self, below: u64) -> impl Future<Output = Result<u64, T::Error>> + Send {
+                (**self).trim(below)
+            }
+        }
+
+        impl<I, P, T: AsyncSlotLog<I, P> + ?Sized> AsyncSlotLog<I, P> for $pointer {
+            fn write(
+                &self,
+                slot: u64,
+                entry: &Entry<I, P>,
+            ) -> impl Future<Output = Result<WriteAnswer<I, P>, T::Error>> + Send {
+                (**self).write(slot, entry)
+            }
+        }
+
+        impl<I, P, T: AsyncAppendLog<I, P> + ?Sized> AsyncAppendLog<I, P> for $pointer {
+            fn append(
+                &self,
+                entry: &Entry<I, P>,
+            ) -> impl Future<Output = Result<AppendAnswer, T::Error>> + Send {
+                (**self).append(entry)
+            }
+        }
+    };
+}
+
+pointer!(&T);
+pointer!(Box<T>);
+pointer!(Arc<T>);

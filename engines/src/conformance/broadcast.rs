@@ -203,5 +203,6 @@ fn run<L>(
         }
     }
     judge.complete().expect("complete");
+    judge.real_time().expect("the counter is linearizable, and appends are");
     assert_eq!(judge.ordered() as u64, total);
 }

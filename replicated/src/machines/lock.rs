@@ -34,6 +34,7 @@
 //! ends.
 
 use happens_before::broadcast::{FencingToken, Position};
+use happens_before::codec::{Decode, DecodeError, DecodeErrorKind, Encode, Reader, Writer};
 
 use crate::StateMachine;
 
@@ -67,12 +68,14 @@ use crate::StateMachine;
 /// # Ok::<(), happens_before::broadcast::StaleToken>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Lock<W> {
     holder: Option<(W, FencingToken)>,
 }
 
 /// A change of a [`Lock`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub enum Command<W> {
     /// Takes the lock if it is free, or if its token is still `over`.
     Acquire {
@@ -100,6 +103,7 @@ impl<W> Command<W> {
 
 /// The result of a [`Command`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub enum Outcome<W> {
     /// The owner named in the command holds the lock.
     Granted {
@@ -160,5 +164,87 @@ impl<W: PartialEq + Clone> StateMachine for Lock<W> {
             }
             (Command::Release { .. }, _) => Outcome::NotHeld,
         }
+    }
+}
+
+impl<W: Encode> Encode for Command<W> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        match self {
+            Self::Acquire { owner, over } => {
+                out.put_number(0);
+                owner.encode(out);
+                over.encode(out);
+            }
+            Self::Release { token } => {
+                out.put_number(1);
+                token.encode(out);
+            }
+        }
+    }
+}
+
+impl<W: Decode> Decode for Command<W> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.at();
+        Ok(match reader.take_number()? {
+            0 => Self::Acquire { owner: W::decode(reader)?, over: Option::decode(reader)? },
+            1 => Self::Release { token: FencingToken::decode(reader)? },
+            _ => return reader.refuse(start, DecodeErrorKind::UnknownVersion),
+        })
+    }
+}
+
+impl<W: Encode> Encode for Outcome<W> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        match self {
+            Self::Granted { token } => {
+                out.put_number(0);
+                token.encode(out);
+            }
+            Self::Held { by, token } => {
+                out.put_number(1);
+                by.encode(out);
+                token.encode(out);
+            }
+            Self::Released => out.put_number(2),
+            Self::NotHeld => out.put_number(3),
+        }
+    }
+}
+
+impl<W: Decode> Decode for Outcome<W> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.at();
+        Ok(match reader.take_number()? {
+            0 => Self::Granted { token: FencingToken::decode(reader)? },
+            1 => Self::Held { by: W::decode(reader)?, token: FencingToken::decode(reader)? },
+            2 => Self::Released,
+            3 => Self::NotHeld,
+            _ => return reader.refuse(start, DecodeErrorKind::UnknownVersion),
+        })
+    }
+}
+
+impl<W: Encode> Encode for Lock<W> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        match &self.holder {
+            None => out.put_number(0),
+            Some((owner, token)) => {
+                out.put_number(1);
+                owner.encode(out);
+                token.encode(out);
+            }
+        }
+    }
+}
+
+impl<W: Decode> Decode for Lock<W> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.at();
+        Ok(match reader.take_number()? {
+            0 => Self { holder: None },
+            1 => Self { holder: Some((W::decode(reader)?, FencingToken::decode(reader)?)) },
+            _ => return reader.refuse(start, DecodeErrorKind::OutOfRange),
+        })
     }
 }

@@ -10,6 +10,7 @@
 //! *Designing Data-Intensive Applications* (2017), chapter 9, "Linearizability".
 
 use happens_before::broadcast::Position;
+use happens_before::codec::{Decode, DecodeError, DecodeErrorKind, Encode, Reader, Writer};
 
 use crate::StateMachine;
 
@@ -34,12 +35,14 @@ use crate::StateMachine;
 /// assert_eq!(register.value(), &2);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Register<V> {
     value: V,
 }
 
 /// A change of a [`Register`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub enum Command<V> {
     /// Sets the value, whatever it was.
     Write(V),
@@ -54,6 +57,7 @@ pub enum Command<V> {
 
 /// The result of a [`Command`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub enum Outcome<V> {
     /// The value is set.
     Set,
@@ -91,5 +95,68 @@ impl<V: PartialEq + Clone> StateMachine for Register<V> {
                 Outcome::Set
             }
         }
+    }
+}
+
+impl<V: Encode> Encode for Command<V> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        match self {
+            Self::Write(value) => {
+                out.put_number(0);
+                value.encode(out);
+            }
+            Self::CompareAndSet { expected, new } => {
+                out.put_number(1);
+                expected.encode(out);
+                new.encode(out);
+            }
+        }
+    }
+}
+
+impl<V: Decode> Decode for Command<V> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.at();
+        Ok(match reader.take_number()? {
+            0 => Self::Write(V::decode(reader)?),
+            1 => Self::CompareAndSet { expected: V::decode(reader)?, new: V::decode(reader)? },
+            _ => return reader.refuse(start, DecodeErrorKind::UnknownVersion),
+        })
+    }
+}
+
+impl<V: Encode> Encode for Outcome<V> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        match self {
+            Self::Set => out.put_number(0),
+            Self::Refused { current } => {
+                out.put_number(1);
+                current.encode(out);
+            }
+        }
+    }
+}
+
+impl<V: Decode> Decode for Outcome<V> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.at();
+        Ok(match reader.take_number()? {
+            0 => Self::Set,
+            1 => Self::Refused { current: V::decode(reader)? },
+            _ => return reader.refuse(start, DecodeErrorKind::UnknownVersion),
+        })
+    }
+}
+
+/// The value.
+impl<V: Encode> Encode for Register<V> {
+    fn encode(&self, out: &mut Writer<'_>) {
+        self.value.encode(out);
+    }
+}
+
+impl<V: Decode> Decode for Register<V> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        V::decode(reader).map(Self::new)
     }
 }

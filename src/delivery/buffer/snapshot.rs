@@ -13,8 +13,9 @@
 //! Reading goes through [`CausalBuffer::advance_to`], [`close`](CausalBuffer::close) and
 //! [`accept`](CausalBuffer::accept), with all their checks. They build the index anew, so there is no second way in.
 
-use crate::codec::{Decode, DecodeError, DecodeErrorKind, DecodeId, Encode, EncodeId, Reader, Writer};
-use crate::codec::{put_entries, put_id, take_id};
+use crate::codec::{
+    Decode, DecodeError, DecodeErrorKind, DecodeId, Encode, EncodeId, Reader, Writer, put_entries,
+};
 use crate::compat::Vec;
 use crate::delivery::buffer::CausalBuffer;
 use crate::delivery::error::{AcceptErrorKind, Accepted, CloseError};
@@ -66,7 +67,7 @@ pub fn encode_snapshot<I: EncodeId, P: AsRef<[u8]>>(
     // Written as a counter, which cannot be 0. No overflow: `last` is below the highest number.
     let closed: Vec<_> = buffer.closed().map(|(node, last)| (node, last + 1)).collect();
     put_entries(closed.len(), closed.iter().copied(), &mut out);
-    put_id(sender.node(), &mut out);
+    sender.node().encode(&mut out);
     out.put_number(sender.counter().max(buffer.delivered_up_to(sender.node())));
     sender.frontier().encode(&mut out);
     out.put_number(buffer.len() as u64);
@@ -117,7 +118,7 @@ pub fn decode_snapshot<I: DecodeId, P: PartialEq>(
         }
     }
 
-    let node: I = take_id(&mut reader)?;
+    let node = I::decode(&mut reader)?;
     let at = reader.at();
     let counter = reader.take_number()?;
     if counter < delivered.get(&node) {

@@ -1,6 +1,9 @@
 //! Hybrid time: milliseconds and a logical counter in one integer.
 
 use core::fmt;
+use core::str::FromStr;
+
+use crate::node::{InvalidText, text};
 
 /// A moment of hybrid time: milliseconds and a logical counter, packed so that the order of the integers is the
 /// order of the times.
@@ -17,6 +20,7 @@ use core::fmt;
 /// let y = HybridTime::new(1_700_000_000_001, 0).unwrap();
 /// assert!(x < y && x.to_bits() < y.to_bits() && x.to_key_bytes() < y.to_key_bytes());
 /// assert_eq!(x.to_string(), "1700000000000+7");
+/// assert_eq!("1700000000000+7".parse(), Ok(x));
 /// assert_eq!(HybridTime::new(1 << 47, 0), None); // October 6429
 /// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,6 +102,18 @@ where_atomics! {
 impl fmt::Display for HybridTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}+{}", self.ms(), self.logical())
+    }
+}
+
+/// The inverse of `Display`; every other text is refused.
+impl FromStr for HybridTime {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        text::read(text, "milliseconds+logical", |text| {
+            let (ms, logical) = text.split_once('+')?;
+            Self::new(ms.parse().ok()?, logical.parse().ok()?)
+        })
     }
 }
 

@@ -1,8 +1,10 @@
 //! The timestamp of a hybrid clock.
 
 use core::fmt;
+use core::str::FromStr;
 
 use super::HybridTime;
+use crate::node::{InvalidText, text};
 
 /// A hybrid time, and the node that ticked, which breaks ties.
 ///
@@ -58,6 +60,18 @@ key_bytes!(HybridTimestamp: u8 u16 u32 u64 u128 i8 i16 i32 i64 i128);
 impl<I: fmt::Display> fmt::Display for HybridTimestamp<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({}, {})", self.time, self.node)
+    }
+}
+
+/// The inverse of `Display`; every other text is refused.
+impl<I: FromStr + fmt::Display> FromStr for HybridTimestamp<I> {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        text::read(text, "(milliseconds+logical, node)", |text| {
+            let (time, node) = text.strip_prefix('(')?.strip_suffix(')')?.split_once(", ")?;
+            Some(Self { time: time.parse().ok()?, node: node.parse().ok()? })
+        })
     }
 }
 

@@ -1,34 +1,62 @@
-//! Serde implementations, checked: deserializing refuses every value that the constructors refuse, and each value has
-//! exactly one form.
+//! Serde forms of the values that travel or are stored, and of configurations.
+//!
+//! Deserializing refuses every value that the constructors refuse, and each value has exactly one form:
 //!
 //! | value | form |
 //! |---|---|
 //! | `Dot` | (node, counter) |
 //! | `DotRange` | (node, first, last) |
+//! | `TextId` | its text, in every format |
+//! | `CausalOrder` | `before`, `after`, `equal` or `concurrent` |
 //! | `LamportTimestamp` | (counter, node) |
 //! | `HybridTime` | (milliseconds, logical), readable as JSON with 53-bit numbers |
 //! | `HybridTimestamp` | (time, node) |
 //! | `Limit` | the number |
 //! | `NumberRange` | (first, last) |
 //! | `Interleaved` | (next, step, last), as saved |
-//! | `VersionVector` | a sequence of (node, counter), sorted by node |
+//! | `VersionVector` | a sequence of (node, counter), sorted by node; [as a map](as_map), if you ask for it |
+//! | `FixedVector` | a tuple of its counters, 0 for a node that was not seen |
 //! | `CausalContext` | the shortest sequence of (node, first, last), sorted by node, then by counter |
 //! | `Message` | (dot, dependencies sorted by node, payload) |
+//! | `DagEvent` | (id, parents, payload) |
+//! | `Position`, `FencingToken` | (epoch, sequence, index) |
+//! | `broadcast::Snapshot` | (next, epoch, delivered, skipped in increasing order, passed) |
+//! | `broadcast::Passed` | (slot, epoch, id) |
+//! | configurations: `BufferLimits`, `DagLimits`, `EndpointConfig`, `PublisherConfig`, `SubscriberConfig`, `BlocksConfig` | their fields by name; a field that is left out has its default, and an unknown one is an error |
+//! | `LogKind` | `slots` or `appends` |
 //!
 //! No memory is reserved for a length that the input claims: memory is in proportion to the elements present. Limit the
 //! number of entries in the serde format, which sees the bytes.
 //!
+//! Ids are written as their own types are. `Arc<str>` and `Rc<str>` need serde's feature `rc`.
+//!
 //! Serde promises no order of the bytes, so no form is a sort key. Serialize an `Interleaved` only to save it or to
 //! hand it over; using both the value and its serialized form issues numbers twice.
+//!
+//! # JSON and JavaScript
+//!
+//! JavaScript reads numbers exactly only up to 2^53 - 1 = 9,007,199,254,740,991, and rounds larger ones without an
+//! error. Counters, milliseconds and slots stay below that, unless they are forged. Random ids of 64 bits do not: give
+//! them to the clocks and vectors as [`TextId`], which JSON has as strings, or write vectors [as maps](as_map), since
+//! the keys of an object are strings. [`Limit::JSON`] keeps allocators of numbers below 2^53.
+
+#[cfg(feature = "alloc")]
+pub mod as_map;
+mod configuration;
 
 use core::fmt;
+use core::str::FromStr;
 
-use serde::de::Error;
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::node::{Dot, DotRange};
+use crate::broadcast::{FencingToken, Position};
+use crate::node::{Dot, DotRange, TextId};
+use crate::order::CausalOrder;
 use crate::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
 use crate::sequence::{Interleaved, Limit, NumberRange};
+use crate::version::FixedVector;
 
 fn refuse<T, E: Error>(why: impl fmt::Display) -> Result<T, E> {
     Err(E::custom(why))
@@ -139,15 +167,122 @@ impl<'de> Deserialize<'de> for Interleaved {
     }
 }
 
+impl Serialize for Position {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.epoch, self.sequence, self.index).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Position {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (epoch, sequence, index) = Deserialize::deserialize(deserializer)?;
+        Ok(Position { epoch, sequence, index })
+    }
+}
+
+impl Serialize for FencingToken {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.position().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for FencingToken {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Deserialize::deserialize(deserializer).map(FencingToken::new)
+    }
+}
+
+impl<const N: usize> Serialize for FixedVector<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut tuple = serializer.serialize_tuple(N)?;
+        for counter in self.counters() {
+            tuple.serialize_element(counter)?;
+        }
+        tuple.end()
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for FixedVector<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Counters<const N: usize>;
+
+        impl<'de, const N: usize> Visitor<'de> for Counters<N> {
+            type Value = FixedVector<N>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{N} counters")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<FixedVector<N>, A::Error> {
+                let mut counters = [0; N];
+                for (at, counter) in counters.iter_mut().enumerate() {
+                    *counter = elements.next_element()?.ok_or_else(|| Error::invalid_length(at, &self))?;
+                }
+                Ok(FixedVector::from_counters(counters))
+            }
+        }
+
+        deserializer.deserialize_tuple(N, Counters)
+    }
+}
+
+/// Reads a text, and passes it on.
+struct Text<F>(F);
+
+impl<T, E: fmt::Display, F: FnOnce(&str) -> Result<T, E>> Visitor<'_> for Text<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<R: Error>(self, text: &str) -> Result<T, R> {
+        (self.0)(text).or_else(refuse)
+    }
+}
+
+impl<I> Serialize for TextId<I>
+where
+    Self: fmt::Display,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de, I> Deserialize<'de> for TextId<I>
+where
+    Self: FromStr<Err: fmt::Display>,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text(str::parse))
+    }
+}
+
+impl Serialize for CausalOrder {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for CausalOrder {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text(str::parse))
+    }
+}
+
 #[cfg(feature = "alloc")]
 mod growing {
     use core::marker::PhantomData;
 
-    use serde::de::{SeqAccess, Visitor};
     use smallvec::SmallVec;
 
-    use super::{Deserialize, Deserializer, Dot, DotRange, Serialize, Serializer, fmt, refuse};
+    use super::{
+        Deserialize, Deserializer, Dot, DotRange, SeqAccess, Serialize, Serializer, Visitor, fmt, refuse,
+    };
+    use crate::broadcast::{Passed, Snapshot};
     use crate::compat::Vec;
+    use crate::delivery::DagEvent;
     use crate::version::INLINE;
     use crate::{CausalContext, Message, NodeId, VersionVector};
 
@@ -267,6 +402,48 @@ mod growing {
                 Ok(message) => Ok(message),
                 Err(_) => refuse("message dependencies that contradict each other"),
             }
+        }
+    }
+
+    impl<I: Serialize, P: Serialize> Serialize for DagEvent<I, P> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            (&self.id, &self.parents, &self.payload).serialize(serializer)
+        }
+    }
+
+    impl<'de, I: Deserialize<'de>, P: Deserialize<'de>> Deserialize<'de> for DagEvent<I, P> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let (id, Unreserved(parents), payload) = Deserialize::deserialize(deserializer)?;
+            Ok(DagEvent { id, parents, payload })
+        }
+    }
+
+    impl<I: Serialize> Serialize for Snapshot<I> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            (self.next, self.epoch, &self.delivered, &self.skipped, &self.passed).serialize(serializer)
+        }
+    }
+
+    impl<'de, I: NodeId + Deserialize<'de>> Deserialize<'de> for Snapshot<I> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let (next, epoch, delivered, Unreserved(skipped), passed) = Deserialize::deserialize(deserializer)?;
+            if !skipped.is_sorted_by(|a, b| a < b) {
+                return refuse("skipped slots that are not in increasing order");
+            }
+            Ok(Snapshot { next, epoch, delivered, skipped, passed })
+        }
+    }
+
+    impl<I: Serialize> Serialize for Passed<I> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            (self.slot, self.epoch, &self.id).serialize(serializer)
+        }
+    }
+
+    impl<'de, I: Deserialize<'de>> Deserialize<'de> for Passed<I> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let (slot, epoch, id) = Deserialize::deserialize(deserializer)?;
+            Ok(Passed { slot, epoch, id })
         }
     }
 }
