@@ -6,8 +6,8 @@
 //! vector's ids change; a copy starts with it. It spreads among several vectors: of two shapes for the same ids the
 //! older one stays.
 //!
-//! Shapes only affect speed. They are never compared as values, hashed, shown or sent. Ids that fit inline have no
-//! shape, since reading these few costs no more.
+//! Shapes only affect speed. They are never compared as values, hashed, shown or sent. Vectors of few entries have none,
+//! since reading their ids costs no more.
 //!
 //! # Invariants
 //!
@@ -17,33 +17,35 @@
 //! which it was made. Ids change only through an exclusive reference, which comes after all such writes. So any shape
 //! that a thread reads of some ids stands for them, whatever the order in which threads see each other's writes.
 
+use core::borrow::Borrow;
 use core::cmp::Ordering;
 use core::ops::Deref;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
 
-use smallvec::SmallVec;
-
-/// The number of entries that live inside the vector itself.
-pub(crate) const INLINE: usize = 8;
+use crate::compat::Vec;
 
 /// The number of entries ahead that are looked at one by one, before the steps get larger.
 const NEAR: usize = 4;
 
 /// Sorted ids. Only [`change`](Self::change) can change them, and it forgets the shape.
 pub(super) struct SortedIds<I> {
-    sorted: SmallVec<[I; INLINE]>,
+    sorted: Vec<I>,
     shape: Shape,
 }
 
 impl<I> SortedIds<I> {
-    pub(super) fn new(sorted: SmallVec<[I; INLINE]>) -> Self {
+    pub(super) fn new(sorted: Vec<I>) -> Self {
         Self { sorted, shape: Shape::unknown() }
     }
 
-    pub(super) fn change(&mut self) -> &mut SmallVec<[I; INLINE]> {
+    pub(super) fn change(&mut self) -> &mut Vec<I> {
         self.shape = Shape::unknown();
         &mut self.sorted
+    }
+
+    pub(super) fn into_vec(self) -> Vec<I> {
+        self.sorted
     }
 
     /// Frees memory that is not needed.
@@ -60,13 +62,20 @@ impl<I> SortedIds<I> {
     /// Records that both have been found to be the same.
     #[inline]
     pub(super) fn found_same(&self, other: &Self) {
-        if self.len() > INLINE {
-            self.shape.unite(&other.shape);
-        }
+        self.shape.unite(&other.shape);
     }
 }
 
 impl<I: Ord> SortedIds<I> {
+    /// Finds the place of a node, or the place where it would be. O(log n).
+    #[inline]
+    pub(super) fn search<Q: Ord + ?Sized>(&self, node: &Q) -> Result<usize, usize>
+    where
+        I: Borrow<Q>,
+    {
+        self.sorted.binary_search_by(|id| id.borrow().cmp(node))
+    }
+
     /// Finds `node` among the ids; those before `from` are known to be less. O(log d) for an id that is d places ahead.
     pub(super) fn search_from(&self, from: usize, node: &I) -> Result<usize, usize> {
         let ahead = &self[from..];
@@ -100,13 +109,7 @@ impl<I> Deref for SortedIds<I> {
 impl<I: Clone> Clone for SortedIds<I> {
     #[inline]
     fn clone(&self) -> Self {
-        let sorted = if self.len() > INLINE {
-            // `SmallVec::clone` reserves more than it needs.
-            SmallVec::from_vec(self.sorted.to_vec())
-        } else {
-            self.sorted.iter().cloned().collect()
-        };
-        let copy = Self::new(sorted);
+        let copy = Self::new(self.sorted.clone());
         self.found_same(&copy);
         copy
     }
@@ -189,15 +192,6 @@ mod tests {
         assert!(a.known_same(&longer) && !longer.known_same(&copy));
         a.shrink_to_fit();
         assert!(a.known_same(&longer));
-    }
-
-    #[test]
-    fn ids_that_have_room_inline_have_no_shape() {
-        let (a, mut b) = (ids(8), ids(9));
-        b.change().pop();
-        b.found_same(&a);
-        a.found_same(&b);
-        assert!(!a.known_same(&b) && !a.known_same(&a.clone()) && !b.known_same(&b.clone()));
     }
 
     #[test]

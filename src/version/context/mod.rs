@@ -202,8 +202,8 @@ pub struct CausalContext<I> {
 impl<I> CausalContext<I> {
     /// Makes the empty context, which has seen nothing. Does not allocate.
     #[must_use]
-    pub fn new() -> Self {
-        Self::from(VersionVector::new())
+    pub const fn new() -> Self {
+        Self { prefix: VersionVector::new(), above: Above::new(), count: 0 }
     }
 
     /// Returns the number of ranges, to which the memory is proportional. O(1).
@@ -314,14 +314,16 @@ impl<I: NodeId> CausalContext<I> {
     ///
     /// The steps that call the caller's code come first, then the changes to the ranges above.
     fn raise_prefix(&mut self, node: &I, counter: u64) {
-        let Some(ranges) = self.above.get_mut(node) else { return self.prefix.raise(node, counter) };
+        let Some(ranges) = self.above.get_mut(node) else {
+            return self.prefix.raise_as(node, counter, I::clone);
+        };
         let (before, end) = (ranges.len(), ranges.reached_by(counter));
         if end < ranges.highest() {
-            self.prefix.raise(node, end);
+            self.prefix.raise_as(node, end, I::clone);
             ranges.remove_up_to(end);
             self.count = self.count - before + ranges.len();
         } else if let btree_map::Entry::Occupied(ranges) = self.above.entry(node.clone()) {
-            self.prefix.raise(node, end);
+            self.prefix.raise_as(node, end, I::clone);
             let _gone = ranges.remove_entry();
             self.count -= before;
         }
