@@ -8,6 +8,9 @@ use crate::node::{DotRange, NodeId};
 use crate::order::CausalOrder;
 use crate::version::simd::{self, NO_IDS};
 
+/// A vector with this many times fewer entries has each of them looked up from the start.
+const MUCH_SMALLER: usize = 8;
+
 impl<I: NodeId> VersionVector<I> {
     /// Adds everything that `other` has seen. The result is the least vector that is at least both. O(n + m), or
     /// O(m log n) for a few entries into a large vector.
@@ -17,10 +20,10 @@ impl<I: NodeId> VersionVector<I> {
         match (&mut self.entries, &other.entries) {
             (Storage::Few(ours), Storage::Few(theirs)) => {
                 ours.merge(theirs.iter().map(|(node, counter)| (node, *counter)), I::clone);
-                self.grow(MANY);
+                self.grow();
             }
             (Storage::Few(_), Storage::Many(_)) => {
-                self.grow(0);
+                self.widen();
                 self.merge(other);
             }
             (Storage::Many(ours), Storage::Many(theirs)) if theirs.recent.is_empty() => {
@@ -68,12 +71,12 @@ impl<I: Ord> VersionVector<I> {
     /// Merges entries in the order of their nodes, by value.
     pub(super) fn merge_owned(&mut self, other: Self) {
         if other.len() >= MANY {
-            self.grow(0);
+            self.widen();
         }
         match &mut self.entries {
             Storage::Few(pairs) => {
                 pairs.merge(other.into_iter(), |node| node);
-                self.grow(MANY);
+                self.grow();
             }
             Storage::Many(arrays) => arrays.merge(0, other.into_iter(), |node| node),
         }
@@ -177,12 +180,17 @@ impl<I: Ord> VersionVector<I> {
     /// Returns whether `other` has seen everything that `self` has.
     fn at_most(&self, other: &Self) -> bool {
         match (&self.entries, &other.entries) {
-            (Storage::Few(ours), Storage::Few(theirs)) => at_most_pairs(ours, theirs),
+            (Storage::Few(ours), Storage::Few(theirs)) if theirs.len() < MUCH_SMALLER => {
+                at_most_pairs(ours, theirs)
+            }
             (Storage::Many(ours), Storage::Many(theirs))
                 if ours.recent.is_empty() && ours.ids.known_same(&theirs.ids) =>
             {
                 let order = simd::compare((NO_IDS, &ours.counters), (NO_IDS, &theirs.counters));
                 matches!(order, CausalOrder::Before | CausalOrder::Equal)
+            }
+            _ if self.len().saturating_mul(MUCH_SMALLER) <= other.len() => {
+                self.iter().all(|(node, counter)| counter <= other.get(node))
             }
             _ => {
                 let mut theirs = Forwards { vector: other, at: 0 };

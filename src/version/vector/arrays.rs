@@ -1,7 +1,7 @@
 //! The entries of a vector of many nodes: two parallel arrays, ids and counters, and recent entries beside them.
 
 use core::borrow::Borrow;
-use core::{iter, mem};
+use core::{array, iter, mem};
 
 use super::NewEntries;
 use super::recent::Recent;
@@ -17,6 +17,9 @@ const RECENT: usize = 16;
 
 /// The highest number of new entries that are inserted into the arrays one by one; more are worth a pass over all.
 const ONE_BY_ONE: usize = 4;
+
+/// For a merge of this many times fewer entries, each of them is searched for among all ids.
+const MUCH_FEWER: usize = 16;
 
 /// The entries by value.
 pub(super) type IntoPairs<I> = iter::Zip<vec::IntoIter<I>, vec::IntoIter<u64>>;
@@ -136,7 +139,7 @@ impl<I: Ord> Arrays<I> {
     pub(super) fn merge<K: Borrow<I>>(
         &mut self,
         mut from: usize,
-        entries: impl ExactSizeIterator<Item = (K, u64)>,
+        mut entries: impl ExactSizeIterator<Item = (K, u64)>,
         own: impl Fn(K) -> I,
     ) {
         if !self.recent.is_empty() && self.recent.len() + entries.len() > self.ids.len() / RECENT {
@@ -145,19 +148,23 @@ impl<I: Ord> Arrays<I> {
             from = 0;
         }
         let mut new = NewEntries::new();
-        for (node, counter) in entries {
-            match self.ids.search_from(from, node.borrow()) {
-                Ok(at) => {
-                    self.counters[at] = self.counters[at].max(counter);
-                    from = at + 1;
+        if entries.len().saturating_mul(MUCH_FEWER) <= self.ids.len() {
+            while entries.len() > 0 {
+                // The searches of a batch do not wait for each other.
+                let batch: [_; 4] = array::from_fn(|_| entries.next());
+                let nodes = batch
+                    .each_ref()
+                    .map(|entry| entry.as_ref().map_or(&self.ids[0], |(node, _)| node.borrow()));
+                let places = self.ids.search_all(nodes);
+                for ((node, counter), place) in iter::zip(batch.into_iter().flatten(), places) {
+                    self.raise(place, node, counter, &mut new, &own);
                 }
-                Err(before) => {
-                    from = before;
-                    match self.recent.get_mut(node.borrow()) {
-                        Some(ours) => *ours = counter.max(*ours),
-                        None => new.push((before, (own(node), counter))),
-                    }
-                }
+            }
+        } else {
+            for (node, counter) in entries {
+                let place = self.ids.search_from(from, node.borrow());
+                from = place.map_or_else(|before| before, |at| at + 1);
+                self.raise(place, node, counter, &mut new, &own);
             }
         }
         let count = new.len();
@@ -176,6 +183,25 @@ impl<I: Ord> Arrays<I> {
             } else {
                 self.recent.insert(node, counter, before);
             }
+        }
+    }
+
+    /// Raises the counter of a node whose place in the arrays is known, or notes a new one.
+    #[inline]
+    fn raise<K: Borrow<I>>(
+        &mut self,
+        place: Result<usize, usize>,
+        node: K,
+        counter: u64,
+        new: &mut NewEntries<I>,
+        own: impl Fn(K) -> I,
+    ) {
+        match place {
+            Ok(at) => self.counters[at] = self.counters[at].max(counter),
+            Err(before) => match self.recent.get_mut(node.borrow()) {
+                Some(ours) => *ours = counter.max(*ours),
+                None => new.push((before, (own(node), counter))),
+            },
         }
     }
 

@@ -6,7 +6,7 @@ use core::{fmt, iter, mem, slice};
 use super::arrays::IntoPairs;
 use super::pairs::Pairs;
 use super::recent;
-use super::{Storage, VersionVector, pairs};
+use super::{Storage, VersionVector};
 use crate::compat::vec;
 use crate::node::Dot;
 use crate::version::{FixedVector, FixedVectorError};
@@ -171,7 +171,7 @@ impl<I> DoubleEndedIterator for IntoEntries<I> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
         match &mut self.0 {
-            IntoForm::Few(pairs) => pairs.pop(),
+            IntoForm::Few(pairs) => pairs.len().checked_sub(1).and_then(|last| pairs.remove(last)),
             IntoForm::Heap(pairs) => pairs.next_back(),
             IntoForm::Arrays(entries) => entries.next_back(),
         }
@@ -214,24 +214,11 @@ impl<I: Ord> FromIterator<(I, u64)> for VersionVector<I> {
     fn from_iter<T: IntoIterator<Item = (I, u64)>>(entries: T) -> Self {
         let entries = entries.into_iter();
         let likely = entries.size_hint().0;
-        let mut entries = entries.filter(|&(_, counter)| counter > 0);
-        // A few entries need no allocation, in any order.
-        let mut few = Pairs::Zero;
-        let next = loop {
-            let Some((node, counter)) = entries.next() else { return Self { entries: Storage::Few(few) } };
-            match few.search(&node) {
-                Ok(at) => few[at].1 = counter.max(few[at].1),
-                Err(_) if few.len() == pairs::IN_PLACE => break (node, counter),
-                Err(at) => few.insert(at, (node, counter)),
-            }
-        };
-        let mut pairs = few.into_vec(likely.saturating_sub(pairs::IN_PLACE));
-        pairs.push(next);
-        pairs.extend(entries);
+        let mut pairs = Pairs::collect(entries.filter(|&(_, counter)| counter > 0), likely);
         if !pairs.is_sorted_by(|a, b| a.0 < b.0) {
             // The highest counter of a node first, so that it is the one that stays.
             pairs.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
-            pairs.dedup_by(|later, kept| later.0 == kept.0);
+            pairs.dedup();
         }
         Self { entries: Storage::from_pairs(pairs) }
     }

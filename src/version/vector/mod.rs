@@ -12,7 +12,7 @@ use core::{iter, mem};
 
 use smallvec::SmallVec;
 
-use crate::compat::{Box, Vec};
+use crate::compat::Box;
 use crate::node::{CounterExhausted, Dot, NodeId};
 use arrays::Arrays;
 use pairs::Pairs;
@@ -129,14 +129,15 @@ enum Storage<I> {
 }
 
 impl<I> Storage<I> {
-    const EMPTY: Self = Self::Few(Pairs::Zero);
+    const EMPTY: Self = Self::Few(Pairs::EMPTY);
 
-    /// Makes the storage from entries in increasing order, none of them 0.
-    fn from_pairs(pairs: Vec<(I, u64)>) -> Self {
+    /// Chooses the form for pairs that are sorted.
+    fn from_pairs(mut pairs: Pairs<I>) -> Self {
         if pairs.len() < MANY {
-            return Self::Few(pairs.into());
+            pairs.shrink_to_fit();
+            return Self::Few(pairs);
         }
-        let (ids, counters) = pairs.into_iter().unzip();
+        let (ids, counters) = pairs.into_vec(0).into_iter().unzip();
         Self::Many(Box::new(Arrays::new(ids, counters)))
     }
 }
@@ -180,8 +181,8 @@ impl<I> VersionVector<I> {
     pub fn shrink_to_fit(&mut self) {
         match mem::replace(&mut self.entries, Storage::EMPTY) {
             Storage::Many(arrays) if arrays.len() < MANY => {
-                let pairs: Vec<_> = arrays.into_entries().collect();
-                self.entries = Storage::Few(pairs.into());
+                let few = arrays.len();
+                self.entries = Storage::from_pairs(Pairs::collect(arrays.into_entries(), few));
             }
             mut entries => {
                 match &mut entries {
@@ -193,13 +194,18 @@ impl<I> VersionVector<I> {
         }
     }
 
-    /// Changes to the form for many entries, if there are at least `least`.
-    fn grow(&mut self, least: usize) {
-        if let Storage::Few(pairs) = &mut self.entries
-            && pairs.len() >= least
-        {
-            let (ids, counters) = mem::take(pairs).into_vec(0).into_iter().unzip();
+    /// Changes to the form for many entries.
+    fn widen(&mut self) {
+        if let Storage::Few(pairs) = &mut self.entries {
+            let (ids, counters) = pairs.take().into_vec(0).into_iter().unzip();
             self.entries = Storage::Many(Box::new(Arrays::new(ids, counters)));
+        }
+    }
+
+    /// Changes to the form for many entries if there are many.
+    fn grow(&mut self) {
+        if self.len() >= MANY {
+            self.widen();
         }
     }
 }
@@ -290,8 +296,8 @@ impl<I: Ord> VersionVector<I> {
         }
         match &mut self.entries {
             Storage::Few(pairs) => {
-                pairs.insert(before, (own(node), counter));
-                self.grow(MANY);
+                pairs.insert(before, (own(node), counter), 0);
+                self.grow();
             }
             Storage::Many(arrays) => arrays.raise_recent(before, node, counter, own),
         }
@@ -411,7 +417,8 @@ impl<I: Ord> VersionVector<I> {
     /// Makes the vector from ids in increasing order and as many counters, none of them 0.
     pub(crate) fn from_sorted(ids: SmallVec<[I; INLINE]>, counters: SmallVec<[u64; INLINE]>) -> Self {
         let entries = if ids.len() < MANY {
-            Storage::Few(iter::zip(ids, counters).collect())
+            let few = ids.len();
+            Storage::Few(Pairs::collect(iter::zip(ids, counters), few))
         } else {
             Storage::Many(Box::new(Arrays::new(ids.into_vec(), counters.into_vec())))
         };
