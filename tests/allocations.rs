@@ -57,7 +57,9 @@ fn allocations<T>(expected: usize, work: impl FnOnce() -> T) -> T {
 }
 
 /// The number of entries that live inside the vector itself.
-const INLINE: u64 = 8;
+/// The number of entries that need no allocation, and the number of those that are pairs in one.
+const IN_PLACE: u64 = 3;
+const PAIRS: u64 = 31;
 
 fn vector(entries: impl IntoIterator<Item = u64>) -> VersionVector<u64> {
     entries.into_iter().map(|node| (node, 3 + node)).collect()
@@ -65,44 +67,54 @@ fn vector(entries: impl IntoIterator<Item = u64>) -> VersionVector<u64> {
 
 #[test]
 fn small_vectors_never_allocate() {
-    for n in 0..=INLINE {
-        let mut x = allocations(0, || vector(0..n));
+    for n in 0..=IN_PLACE {
+        let mut x = allocations(0, || vector((0..n).rev()));
         let copy = allocations(0, || x.clone());
         allocations(0, || x.merge(&copy));
         assert_eq!(allocations(0, || x.compare(&copy)), CausalOrder::Equal);
+        assert!(allocations(0, || x.contains_all(&copy)));
         allocations(0, || x.meet(&copy));
         assert_eq!(allocations(0, || x.difference(&copy).count()), 0);
         if n > 0 {
             allocations(0, || x.increment(n - 1).unwrap());
         }
+        assert_eq!(allocations(0, || copy.into_iter().rev().count()), n as usize);
     }
     // Other ids do not allocate either if the result is small.
-    let (mut evens, odds) = (vector([0, 2, 4, 6]), vector([1, 3, 5, 7]));
-    allocations(0, || evens.merge(&odds));
-    assert_eq!(evens.len(), 8);
-    assert_eq!(allocations(0, || odds.compare(&evens)), CausalOrder::Before);
+    let (mut evens, odd) = (vector([0, 2]), vector([1]));
+    allocations(0, || evens.merge(&odd));
+    assert_eq!(evens.len(), 3);
+    assert_eq!(allocations(0, || odd.compare(&evens)), CausalOrder::Before);
     allocations(0, || evens.retain(|node, _| node % 2 == 0));
     allocations(0, || evens.observe(&Dot::new(9, 1).unwrap()));
+    allocations(0, || evens.subtract(&odd));
+    allocations(0, || evens.shrink_to_fit());
 }
 
 #[test]
 fn vectors_with_the_same_ids_never_allocate() {
-    for n in [INLINE + 1, 16, 64, 1_023, 1_024, 10_000] {
+    for n in [IN_PLACE + 1, 16, PAIRS, PAIRS + 1, 64, 1_023, 1_024, 10_000] {
         let (mut x, y) = (vector(0..n), vector(0..n));
         allocations(0, || x.merge(&y));
         assert_eq!(allocations(0, || x.compare(&y)), CausalOrder::Equal);
         allocations(0, || x.meet(&y));
         allocations(0, || x.increment(n / 2).unwrap());
-        // One for the ids, one for the counters.
-        allocations(2, || x.clone());
+        // One for the pairs; or for the ids, the counters and what is known of both.
+        allocations(if n <= PAIRS { 1 } else { 3 }, || x.clone());
+        assert_eq!(allocations(0, || y.into_iter().count()), n as usize);
     }
 }
 
 #[test]
 fn an_entry_takes_16_bytes_of_the_heap() {
-    for n in [9, 17, 1_000, 1_025, 100_000] {
+    for n in [0, 1, 2, 3, 4, 9, 17, 31, 32, 1_000, 1_025, 100_000] {
+        let bytes = match n {
+            0..=IN_PLACE => 0,
+            0..=PAIRS => 16 * n as isize,
+            _ => 16 * n as isize + 64,
+        };
         let (_, _, collected) = measure(|| vector(0..n));
-        assert_eq!(collected, 16 * n as isize);
+        assert_eq!(collected, bytes);
 
         let (_, _, shrunk) = measure(|| {
             let mut vector = VersionVector::new();
@@ -112,7 +124,15 @@ fn an_entry_takes_16_bytes_of_the_heap() {
             vector.shrink_to_fit();
             vector
         });
-        assert_eq!(shrunk, 16 * n as isize);
+        assert_eq!(shrunk, bytes);
+
+        let (_, _, retained) = measure(|| {
+            let mut vector = vector(0..n + 40);
+            vector.retain(|&node, _| node < n);
+            vector.shrink_to_fit();
+            vector
+        });
+        assert_eq!(retained, bytes);
     }
 }
 

@@ -97,14 +97,14 @@ fn types_that_threads_share() {
 fn types_that_allocate() {
     assert_types! {
         CausalBuffer<u64, u64>,
-        CausalContext<u64> => 192,
+        CausalContext<u64> => 88,
         CausalSender<u64>,
         DagBuffer<u64, u64>,
         Endpoint<u64>,
         Message<u64, u64>,
         Publisher<u64, u64> => 120,
         Subscriber<u64, u64> => 592,
-        VersionVector<u64> => 160,
+        VersionVector<u64> => 56,
         broadcast::Abandoned<u64, u64>,
         broadcast::AppendAnswer,
         broadcast::Content<u64, u64>,
@@ -164,6 +164,7 @@ fn types_that_allocate() {
         endpoint::PacketErrorKind,
         endpoint::Received<u64>,
         version::Entries<'static, u64>,
+        version::IntoEntries<u64>,
         version::Ranges<'static, u64>,
         version::TooManyRanges => 8,
     }

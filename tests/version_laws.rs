@@ -331,7 +331,8 @@ fn every_pair_of_small_vectors_agrees_with_the_model() {
 
 #[test]
 fn every_pair_of_id_sets_agrees_with_the_model() {
-    // Seven ids, with every way in which ids interleave: the results are below, at and above the inline length.
+    // Seven ids, with every way in which ids interleave: the results are below, at and above the length
+    // that needs no allocation.
     let models = every_model(7, 1);
     let mut pairs = 0;
     for x in &models {
@@ -371,13 +372,14 @@ fn random_pairs_agree_with_the_model() {
 }
 
 /// Vectors with a past: some were on the heap and are short again, some reached the highest counter, some are copies
-/// that diverged. Their lengths are around the inline length and around a block of the wide loops.
+/// that diverged. Their lengths are around those where the form of a vector changes, and
+/// around a block of the wide loops.
 #[test]
 fn sequences_of_operations_agree_with_the_model() {
     const COUNTERS: [u64; 6] = [1, 1, 2, u64::MAX / 2, u64::MAX - 1, u64::MAX];
     let random = &mut random();
     let (mut emptied, mut moved_out, mut moved_in, mut exhausted) = (0, 0, 0, 0);
-    for nodes in [9, 10, 33, 70] {
+    for nodes in [5, 9, 33, 70] {
         let mut vectors = vec![(Vector::new(), Model::default()); 3];
         for _ in 0..4_000 {
             let node = below(random, nodes) as u8;
@@ -385,7 +387,7 @@ fn sequences_of_operations_agree_with_the_model() {
             let (their, their_model) = random.choose(&vectors).unwrap().clone();
             let (ours, our_model) = &mut vectors[below(random, 3) as usize];
             let (before, len) = (our_model.get(node), our_model.0.len());
-            match below(random, 24) {
+            match below(random, 26) {
                 0 => (*ours, *our_model) = (their.clone(), their_model.clone()),
                 1 => {
                     ours.merge(&their);
@@ -410,6 +412,14 @@ fn sequences_of_operations_agree_with_the_model() {
                     ours.extend(many.0.iter().map(|(&node, &counter)| (node, counter)));
                     *our_model = our_model.merge(&many);
                 }
+                24 => {
+                    ours.subtract(&their);
+                    our_model.0.retain(|&node, &mut counter| counter > their_model.get(node));
+                }
+                25 => {
+                    ours.extend(their.clone());
+                    *our_model = our_model.merge(&their_model);
+                }
                 7..=11 => {
                     assert_eq!(ours.remove(&node), before);
                     our_model.set(node, 0);
@@ -424,6 +434,10 @@ fn sequences_of_operations_agree_with_the_model() {
                         exhausted += 1;
                     }
                 },
+                18 => {
+                    ours.raise(node, counter);
+                    our_model.set(node, before.max(counter));
+                }
                 _ => {
                     ours.observe(&Dot::new(node, counter).unwrap());
                     our_model.set(node, before.max(counter));
@@ -433,10 +447,12 @@ fn sequences_of_operations_agree_with_the_model() {
             let (now, fresh) = (our_model.0.len(), vector(our_model));
             assert!(*ours == fresh && hash(ours) == hash(&fresh) && ours.compare(&fresh) == CausalOrder::Equal);
             assert_eq!(ours.compare(&their).to_ordering(), our_model.partial_cmp(&their_model));
+            assert_eq!(ours.contains_all(&their), our_model.merge(&their_model) == *our_model);
+            assert_eq!(*ours <= their, our_model.merge(&their_model) == their_model);
             assert_eq!(ours.get(&node), our_model.get(node));
             emptied += usize::from(len > 0 && now == 0);
-            moved_out += usize::from(len <= 8 && now > 8);
-            moved_in += usize::from(len > 8 && now <= 8);
+            moved_out += usize::from([3, 31].iter().any(|&most| len <= most && now > most));
+            moved_in += usize::from([3, 31].iter().any(|&most| len > most && now <= most));
         }
     }
     assert!(emptied > 50 && moved_out > 100 && moved_in > 100 && exhausted > 100);

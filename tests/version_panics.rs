@@ -157,14 +157,16 @@ fn vector(entries: impl IntoIterator<Item = (u32, u64)>) -> VersionVector<Id> {
     entries.into_iter().map(|(node, counter)| (Id(node), counter)).collect()
 }
 
-/// Vectors inline, on the heap, and with entries that wait outside the arrays; each with the number of calls between
-/// two panics.
-fn vectors() -> [(VersionVector<Id>, usize); 3] {
+/// Vectors without an allocation, of pairs, of arrays, and with entries that wait outside the arrays; each with the
+/// number of calls between two panics.
+fn vectors() -> [(VersionVector<Id>, usize); 6] {
     let mut large = vector((0..1_100).map(|node| (2 * node, 2)));
     for node in (1..120).step_by(2) {
         large.observe(&Dot::new(Id(node), 1).unwrap());
     }
-    [(vector([(2, 1), (4, 2), (6, 1)]), 1), (vector((0..40).map(|node| (2 * node, 2))), 1), (large, 1_501)]
+    let evens = |n| vector((0..n).map(|node| (2 * node, 2)));
+    let small = vector([(2, 1), (4, 2), (6, 1)]);
+    [(vector([(4, 2)]), 1), (small, 1), (evens(9), 1), (evens(31), 1), (evens(40), 1), (large, 1_501)]
 }
 
 #[test]
@@ -174,6 +176,7 @@ fn vectors_are_sound_after_a_panic_in_any_operation() {
         for node in [0, 3, 4, 2_999] {
             let dot = |counter| Dot::new(Id(node), counter).unwrap();
             panics += run(&x, step, Changes::AllOrNothing, |x| x.observe(&dot(3)));
+            panics += run(&x, step, Changes::AllOrNothing, |x| x.raise(Id(node), 4));
             panics += run(&x, step, Changes::AllOrNothing, |x| {
                 x.remove(&Id(node));
             });
@@ -196,13 +199,15 @@ fn vectors_are_sound_after_a_panic_in_any_operation() {
         ] {
             panics += run(&x, step, Changes::Any, |x| x.merge(&y));
             panics += run(&x, step, Changes::Any, |x| x.meet(&y));
+            panics += run(&x, step, Changes::Any, |x| x.subtract(&y));
             panics += run(&x, step, Changes::Any, |x| {
                 x.extend(y.iter().map(|(node, counter)| (Id(node.0), counter)));
             });
             panics += run(&x, step, Changes::AllOrNothing, |x| {
                 x.compare(&y);
                 x.difference(&y).for_each(drop);
-                let _ = (x.clone(), *x == y);
+                let _ = (x.clone(), *x == y, x.contains_all(&y));
+                x.clone().into_iter().rev().take(2).for_each(drop);
             });
         }
         for every in [1, 2, 3] {

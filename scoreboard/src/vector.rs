@@ -23,7 +23,7 @@ use stateright::util::VectorClock as Stateright;
 use crate::allocations::{Counts, counted};
 use crate::{Case, Contestant, Goal, Pick, Role};
 
-const SIZES: [usize; 7] = [3, 8, 16, 64, 256, 1_024, 10_000];
+const SIZES: [usize; 9] = [1, 2, 3, 8, 16, 64, 256, 1_024, 10_000];
 
 /// Entries, id and counter, in the order of the ids.
 type Entries = Vec<(u64, u64)>;
@@ -38,6 +38,10 @@ trait Vector: Sized + 'static {
     fn increment(&mut self, id: u64, place: usize);
     fn merge(&mut self, other: &Self);
     fn compare(&self, other: &Self) -> Option<Ordering>;
+
+    fn at_most(&self, other: &Self) -> bool {
+        matches!(self.compare(other), Some(Ordering::Less | Ordering::Equal))
+    }
 }
 
 impl Vector for VersionVector<u64> {
@@ -71,6 +75,10 @@ impl Vector for VersionVector<u64> {
             CausalOrder::Equal => Some(Ordering::Equal),
             CausalOrder::Concurrent => None,
         }
+    }
+
+    fn at_most(&self, other: &Self) -> bool {
+        self <= other
     }
 }
 
@@ -634,6 +642,21 @@ fn compare_round<V: Vector>(x: &Entries, y: &Entries, expected: Option<Ordering>
     })
 }
 
+fn at_most_round<V: Vector>(x: &Entries, y: &Entries) -> Contestant {
+    let (x, y, reps) = (V::make(x), V::make(y), 512);
+    contestant::<V>(move || {
+        fastest(
+            || (),
+            reps,
+            |()| {
+                for _ in 0..reps {
+                    assert!(black_box(&x).at_most(black_box(&y)), "{}", V::NAME);
+                }
+            },
+        )
+    })
+}
+
 /// Returns the nodes to look up, in an unpredictable order.
 fn look_ups(x: &Entries) -> Vec<(u64, usize, u64)> {
     let mut state = 7;
@@ -691,6 +714,31 @@ fn clone_round<V: Vector>(x: &Entries) -> Contestant {
                 copies.extend(std::iter::repeat_with(|| black_box(&x).copy()).take(reps));
             },
         )
+    })
+}
+
+fn build_round<V: Vector>(x: &Entries) -> Contestant {
+    let x = x.clone();
+    let reps = 16;
+    contestant::<V>(move || {
+        let mut made = Vec::with_capacity(reps);
+        fastest(
+            || (),
+            reps,
+            |()| {
+                made.clear();
+                made.extend(std::iter::repeat_with(|| V::make(black_box(&x))).take(reps));
+            },
+        )
+    })
+}
+
+fn drop_round<V: Vector>(x: &Entries) -> Contestant {
+    let x = V::make(x);
+    let reps = 16;
+    contestant::<V>(move || {
+        let prepare = || -> Vec<V> { std::iter::repeat_with(|| x.copy()).take(reps).collect() };
+        fastest(prepare, reps, |copies| copies.clear())
     })
 }
 
@@ -772,7 +820,9 @@ fn cases_of(n: usize) -> Vec<Case> {
     let half = keep(&x, |at| at % 2 == 0);
     let few = keep(&newer, |at| at % 64 == 1);
 
-    vec![
+    let one = keep(&x, |at| at == n / 2);
+
+    let mut cases = vec![
         case("merge, same", fast, contestants!([Avx2, Plain], true, merge_round(&x, &x))),
         case("merge, one newer", fast, contestants!([Avx2, Plain], true, merge_round(&x, &newer))),
         case(
@@ -784,7 +834,6 @@ fn cases_of(n: usize) -> Vec<Case> {
         case("merge, disjoint", Goal::BeatPeers, contestants!([], false, merge_round(&x, &beside))),
         case("merge, every second id", Goal::BeatPeers, contestants!([], false, merge_round(&x, &half))),
         case("merge, into every second id", Goal::BeatPeers, contestants!([], false, merge_round(&half, &x))),
-        case("merge, every 64th id", Goal::BeatPeers, contestants!([], false, merge_round(&x, &few))),
         case(
             "compare, equal",
             fast,
@@ -801,24 +850,16 @@ fn cases_of(n: usize) -> Vec<Case> {
             contestants!([Avx2, Plain], true, compare_at_first_sight_round(&x, &newer, Some(Ordering::Less))),
         ),
         case(
-            "compare, concurrent, found early",
-            Goal::WithinLimit(4.0),
-            contestants!([Plain, Avx2], true, compare_round(&x_early, &concurrent_early, None)),
-        ),
-        case(
-            "compare, concurrent, found late",
-            fast,
-            contestants!(
-                [Avx2, Plain],
-                true,
-                compare_round(&with(x.clone(), |at, entry| entry.1 += u64::from(at + 2 == n)), &newer, None)
-            ),
-        ),
-        case(
             "compare, every second id",
             Goal::BeatPeers,
-            contestants!([], false, compare_round(&half, &x, Some(Ordering::Less))),
+            contestants!([], false, compare_round(&half, &x, Some(if n > 1 { Ordering::Less } else { Ordering::Equal }))),
         ),
+        case(
+            "compare, after, every second id",
+            Goal::BeatPeers,
+            contestants!([], false, compare_round(&x, &half, Some(if n > 1 { Ordering::Greater } else { Ordering::Equal }))),
+        ),
+        case("at most, one entry", Goal::BeatPeers, contestants!([], false, at_most_round(&one, &x))),
         case("get", Goal::WithinLimit(1.1), {
             let mut all = contestants!([Sorted], false, get_round(&x));
             all.push(get_round::<VecClock>(&x));
@@ -830,10 +871,13 @@ fn cases_of(n: usize) -> Vec<Case> {
             all
         }),
         case("clone", Goal::BeatPeers, contestants!([Sorted], true, clone_round(&x))),
+        case("build", Goal::BeatPeers, contestants!([Sorted], true, build_round(&x))),
+        case("drop", Goal::BeatPeers, contestants!([Sorted], true, drop_round(&x))),
         case_in(
             "bytes",
             "bytes on the heap",
-            Goal::WithinLimit(1.0),
+            // 64 bytes more for many entries.
+            Goal::WithinLimit(1.1),
             contestants!([Sorted], true, heap_round(&x)),
         ),
         counts("allocations, increment", none, contestants!([], true, increment_allocations(&x))),
@@ -841,8 +885,28 @@ fn cases_of(n: usize) -> Vec<Case> {
         counts("allocations, compare", none, contestants!([], true, compare_allocations(&x, &newer))),
         counts(
             "allocations, clone",
-            if n <= 8 { none } else { Goal::None },
+            if n <= 3 { none } else { Goal::None },
             contestants!([], true, clone_allocations(&x)),
         ),
-    ]
+    ];
+    if n > 1 {
+        cases.extend([
+            case("merge, every 64th id", Goal::BeatPeers, contestants!([], false, merge_round(&x, &few))),
+            case(
+                "compare, concurrent, found early",
+                Goal::WithinLimit(4.0),
+                contestants!([Plain, Avx2], true, compare_round(&x_early, &concurrent_early, None)),
+            ),
+            case(
+                "compare, concurrent, found late",
+                fast,
+                contestants!(
+                    [Avx2, Plain],
+                    true,
+                    compare_round(&with(x.clone(), |at, entry| entry.1 += u64::from(at + 2 == n)), &newer, None)
+                ),
+            ),
+        ]);
+    }
+    cases
 }

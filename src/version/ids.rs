@@ -6,8 +6,8 @@
 //! vector's ids change; a copy starts with it. It spreads among several vectors: of two shapes for the same ids the
 //! older one stays.
 //!
-//! Shapes only affect speed. They are never compared as values, hashed, shown or sent. Ids that fit inline have no
-//! shape, since reading these few costs no more.
+//! Shapes only affect speed. They are never compared as values, hashed, shown or sent. Vectors of few entries have none,
+//! since reading their ids costs no more.
 //!
 //! # Invariants
 //!
@@ -17,33 +17,36 @@
 //! which it was made. Ids change only through an exclusive reference, which comes after all such writes. So any shape
 //! that a thread reads of some ids stands for them, whatever the order in which threads see each other's writes.
 
+use core::borrow::Borrow;
 use core::cmp::Ordering;
 use core::ops::Deref;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
+use core::{array, hint, iter};
 
-use smallvec::SmallVec;
-
-/// The number of entries that live inside the vector itself.
-pub(crate) const INLINE: usize = 8;
+use crate::compat::Vec;
 
 /// The number of entries ahead that are looked at one by one, before the steps get larger.
 const NEAR: usize = 4;
 
 /// Sorted ids. Only [`change`](Self::change) can change them, and it forgets the shape.
 pub(super) struct SortedIds<I> {
-    sorted: SmallVec<[I; INLINE]>,
+    sorted: Vec<I>,
     shape: Shape,
 }
 
 impl<I> SortedIds<I> {
-    pub(super) fn new(sorted: SmallVec<[I; INLINE]>) -> Self {
+    pub(super) fn new(sorted: Vec<I>) -> Self {
         Self { sorted, shape: Shape::unknown() }
     }
 
-    pub(super) fn change(&mut self) -> &mut SmallVec<[I; INLINE]> {
+    pub(super) fn change(&mut self) -> &mut Vec<I> {
         self.shape = Shape::unknown();
         &mut self.sorted
+    }
+
+    pub(super) fn into_vec(self) -> Vec<I> {
+        self.sorted
     }
 
     /// Frees memory that is not needed.
@@ -60,26 +63,64 @@ impl<I> SortedIds<I> {
     /// Records that both have been found to be the same.
     #[inline]
     pub(super) fn found_same(&self, other: &Self) {
-        if self.len() > INLINE {
-            self.shape.unite(&other.shape);
-        }
+        self.shape.unite(&other.shape);
     }
 }
 
 impl<I: Ord> SortedIds<I> {
+    /// Finds the place of a node, or the place where it would be. O(log n).
+    #[inline]
+    pub(super) fn search<Q: Ord + ?Sized>(&self, node: &Q) -> Result<usize, usize>
+    where
+        I: Borrow<Q>,
+    {
+        self.sorted.binary_search_by(|id| id.borrow().cmp(node))
+    }
+
+    /// Finds the places of several nodes at once. There is no branch on an id, so the searches overlap in time.
+    #[inline]
+    pub(super) fn search_all<const N: usize>(&self, nodes: [&I; N]) -> [Result<usize, usize>; N] {
+        let ids = self.sorted.as_slice();
+        // The place of the last id that is at most the node, or 0, is among `left` places from here on.
+        let mut lows = [0; N];
+        let mut left = ids.len();
+        while left > 1 {
+            let half = left / 2;
+            for (low, node) in iter::zip(&mut lows, nodes) {
+                let middle = *low + half;
+                *low = hint::select_unpredictable(ids[middle] <= *node, middle, *low);
+            }
+            left -= half;
+        }
+        array::from_fn(|nth| match ids.get(lows[nth]).map(|id| id.cmp(nodes[nth])) {
+            Some(Ordering::Equal) => Ok(lows[nth]),
+            Some(Ordering::Less) => Err(lows[nth] + 1),
+            _ => Err(lows[nth]),
+        })
+    }
+
     /// Finds `node` among the ids; those before `from` are known to be less. O(log d) for an id that is d places ahead.
+    #[inline]
     pub(super) fn search_from(&self, from: usize, node: &I) -> Result<usize, usize> {
-        let ahead = &self[from..];
-        // Most ids are close.
-        for (steps, id) in ahead.iter().take(NEAR).enumerate() {
-            match id.cmp(node) {
-                Ordering::Less => {}
-                Ordering::Equal => return Ok(from + steps),
-                Ordering::Greater => return Err(from + steps),
+        let ids = self.sorted.as_slice();
+        // Most ids are close: here or next. No branch tells which.
+        let mut at = from + usize::from(ids.get(from).is_some_and(|id| id < node));
+        for _ in 0..NEAR {
+            match ids.get(at).map(|id| id.cmp(node)) {
+                Some(Ordering::Less) => at += 1,
+                Some(Ordering::Equal) => return Ok(at),
+                Some(Ordering::Greater) | None => return Err(at),
             }
         }
+        self.gallop(at, node)
+    }
+
+    /// The same for a node that is further ahead.
+    #[inline(never)]
+    fn gallop(&self, from: usize, node: &I) -> Result<usize, usize> {
+        let ahead = &self.sorted[from..];
         // All ids before `low` are less.
-        let (mut low, mut high) = (NEAR.min(ahead.len()), 2 * NEAR);
+        let (mut low, mut high) = (0, NEAR);
         while ahead.get(high).is_some_and(|id| id <= node) {
             (low, high) = (high, 2 * high);
         }
@@ -100,13 +141,7 @@ impl<I> Deref for SortedIds<I> {
 impl<I: Clone> Clone for SortedIds<I> {
     #[inline]
     fn clone(&self) -> Self {
-        let sorted = if self.len() > INLINE {
-            // `SmallVec::clone` reserves more than it needs.
-            SmallVec::from_vec(self.sorted.to_vec())
-        } else {
-            self.sorted.iter().cloned().collect()
-        };
-        let copy = Self::new(sorted);
+        let copy = Self::new(self.sorted.clone());
         self.found_same(&copy);
         copy
     }
@@ -189,15 +224,6 @@ mod tests {
         assert!(a.known_same(&longer) && !longer.known_same(&copy));
         a.shrink_to_fit();
         assert!(a.known_same(&longer));
-    }
-
-    #[test]
-    fn ids_that_have_room_inline_have_no_shape() {
-        let (a, mut b) = (ids(8), ids(9));
-        b.change().pop();
-        b.found_same(&a);
-        a.found_same(&b);
-        assert!(!a.known_same(&b) && !a.known_same(&a.clone()) && !b.known_same(&b.clone()));
     }
 
     #[test]

@@ -28,8 +28,6 @@ pub use error::FixedVectorError;
 pub use error::TooManyRanges;
 pub use fixed::FixedVector;
 #[cfg(feature = "alloc")]
-pub(crate) use ids::INLINE;
+pub use vector::{Entries, IntoEntries};
 #[cfg(feature = "alloc")]
-pub use vector::Entries;
-#[cfg(feature = "alloc")]
-pub(crate) use vector::VersionVector;
+pub(crate) use vector::{INLINE, VersionVector};

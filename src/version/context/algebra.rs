@@ -5,7 +5,7 @@ use core::{iter, mem};
 
 use super::{Above, CausalContext, CounterRanges};
 use crate::compat::Vec;
-use crate::node::{DotRange, NodeId};
+use crate::node::DotRange;
 use crate::order::CausalOrder;
 use crate::version::TooManyRanges;
 
@@ -14,7 +14,7 @@ use crate::version::TooManyRanges;
 /// Otherwise it rebuilds both, which handles a range in about an eighth of the time of an insertion.
 const MUCH_LONGER: usize = 8;
 
-impl<I: NodeId> CausalContext<I> {
+impl<I: Ord> CausalContext<I> {
     /// Adds everything that `other` has seen: the union.
     ///
     /// The union has at most the ranges of both. For contexts from outside use [`merge_within`](Self::merge_within).
@@ -34,7 +34,10 @@ impl<I: NodeId> CausalContext<I> {
     /// odd.merge(&CausalContext::from_iter([dot(2), dot(4)]));
     /// assert_eq!(odd.to_string(), "{(a, 1..=4)}");
     /// ```
-    pub fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self)
+    where
+        I: Clone,
+    {
         if other.len().saturating_mul(MUCH_LONGER) < self.count {
             for range in other {
                 let (first, last) = range.counters().into_inner();
@@ -50,7 +53,10 @@ impl<I: NodeId> CausalContext<I> {
     }
 
     /// Merges everything that `other` has seen of nodes with ranges above, on either side.
-    fn merge_above(&mut self, other: &Self) {
+    fn merge_above(&mut self, other: &Self)
+    where
+        I: Clone,
+    {
         let raised = self.above.keys().filter(|node| other.prefix.get(node) > self.prefix.get(node));
         for node in raised.cloned().collect::<Vec<_>>() {
             self.raise_prefix(&node, other.prefix.get(&node));
@@ -106,7 +112,10 @@ impl<I: NodeId> CausalContext<I> {
     /// assert_eq!(seen.merge_within(&CausalContext::from_iter([dot(2), dot(5)]), 3), Ok(()));
     /// assert_eq!(seen.to_string(), "{(a, 1..=3), (a, 5..=5)}");
     /// ```
-    pub fn merge_within(&mut self, other: &Self, limit: usize) -> Result<(), TooManyRanges> {
+    pub fn merge_within(&mut self, other: &Self, limit: usize) -> Result<(), TooManyRanges>
+    where
+        I: Clone,
+    {
         if self.len().saturating_add(other.len()) <= limit {
             self.merge(other);
             return Ok(());
@@ -142,7 +151,10 @@ impl<I: NodeId> CausalContext<I> {
     /// x.meet(&CausalContext::from_iter([DotRange::new("a", 3..=9).unwrap()]));
     /// assert_eq!(x.to_string(), "{(a, 3..=5)}");
     /// ```
-    pub fn meet(&mut self, other: &Self) {
+    pub fn meet(&mut self, other: &Self)
+    where
+        I: Clone,
+    {
         if !(self.above.is_empty() && other.above.is_empty()) {
             let mut above = Above::<I>::new();
             for range in self.common(other) {
@@ -207,7 +219,10 @@ impl<I: NodeId> CausalContext<I> {
     /// let theirs = VersionVector::from_iter([("a", 7)]).into();
     /// assert!(ours.difference(&theirs).eq([range(8..=9)]));
     /// ```
-    pub fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = DotRange<I>> + 'a {
+    pub fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = DotRange<I>> + 'a
+    where
+        I: Clone,
+    {
         let (mut ours, mut theirs) = (self.iter(), other.iter().peekable());
         // The rest of one of our ranges, after the part that they have seen.
         let mut rest = None;
@@ -264,6 +279,23 @@ impl<I: NodeId> CausalContext<I> {
         )
     }
 
+    /// Returns whether everything that `other` has seen has been seen here. The cost is that of
+    /// [`compare`](Self::compare), but it stops at the first event that has not.
+    ///
+    /// The same as `self >= other`.
+    ///
+    /// ```
+    /// use happens_before::{CausalContext, Dot};
+    ///
+    /// let seen = CausalContext::from_iter([1, 2, 4].map(|counter| Dot::new("a", counter).unwrap()));
+    /// assert!(seen.contains_all(&CausalContext::from_iter([Dot::new("a", 1).unwrap()])));
+    /// assert!(!seen.contains_all(&CausalContext::from_iter([Dot::new("a", 3).unwrap()])));
+    /// ```
+    pub fn contains_all(&self, other: &Self) -> bool {
+        // A gap follows each prefix, so only a prefix can include a prefix.
+        self.prefix.contains_all(&other.prefix) && other.above_is_within(self)
+    }
+
     /// Returns whether `other` has seen every dot above the prefixes of `self`.
     fn above_is_within(&self, other: &Self) -> bool {
         self.above.iter().all(|(node, ranges)| {
@@ -276,8 +308,16 @@ impl<I: NodeId> CausalContext<I> {
     }
 }
 
-impl<I: NodeId> PartialOrd for CausalContext<I> {
+impl<I: Ord> PartialOrd for CausalContext<I> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         self.compare(other).to_ordering()
+    }
+
+    fn le(&self, other: &Self) -> bool {
+        other.contains_all(self)
+    }
+
+    fn ge(&self, other: &Self) -> bool {
+        self.contains_all(other)
     }
 }

@@ -4,10 +4,11 @@ mod algebra;
 mod counter_ranges;
 mod ranges;
 
+use core::borrow::Borrow;
 use core::mem;
 
 use crate::compat::{BTreeMap, Vec, btree_map};
-use crate::node::{CounterExhausted, Dot, DotRange, NodeId};
+use crate::node::{CounterExhausted, Dot, DotRange};
 use crate::version::{TooManyRanges, VersionVector};
 
 pub(crate) use counter_ranges::CounterRanges;
@@ -202,8 +203,8 @@ pub struct CausalContext<I> {
 impl<I> CausalContext<I> {
     /// Makes the empty context, which has seen nothing. Does not allocate.
     #[must_use]
-    pub fn new() -> Self {
-        Self::from(VersionVector::new())
+    pub const fn new() -> Self {
+        Self { prefix: VersionVector::new(), above: Above::new(), count: 0 }
     }
 
     /// Returns the number of ranges, to which the memory is proportional. O(1).
@@ -232,7 +233,7 @@ impl<I> CausalContext<I> {
     }
 }
 
-impl<I: NodeId> CausalContext<I> {
+impl<I: Ord> CausalContext<I> {
     /// Returns whether the event `dot` has been seen. O(log n + log r).
     pub fn contains(&self, dot: &Dot<I>) -> bool {
         self.prefix.contains(dot) || self.above(dot.node()).is_some_and(|ranges| ranges.contains(dot.counter()))
@@ -246,12 +247,18 @@ impl<I: NodeId> CausalContext<I> {
     /// let seen = CausalContext::from_iter([Dot::new("a", 1).unwrap(), Dot::new("a", 9).unwrap()]);
     /// assert_eq!((seen.highest(&"a"), seen.highest(&"b")), (9, 0));
     /// ```
-    pub fn highest(&self, node: &I) -> u64 {
+    pub fn highest<Q: Ord + ?Sized>(&self, node: &Q) -> u64
+    where
+        I: Borrow<Q>,
+    {
         self.above(node).map_or_else(|| self.prefix.get(node), CounterRanges::highest)
     }
 
     /// Returns the ranges of `node` above its prefix.
-    fn above(&self, node: &I) -> Option<&CounterRanges> {
+    fn above<Q: Ord + ?Sized>(&self, node: &Q) -> Option<&CounterRanges>
+    where
+        I: Borrow<Q>,
+    {
         self.above.get(node)
     }
 
@@ -274,7 +281,10 @@ impl<I: NodeId> CausalContext<I> {
     /// assert!(seen.insert(&Dot::new("a", u64::MAX).unwrap())); // far ahead: one range
     /// assert_eq!(seen.len(), 1);
     /// ```
-    pub fn insert(&mut self, dot: &Dot<I>) -> bool {
+    pub fn insert(&mut self, dot: &Dot<I>) -> bool
+    where
+        I: Clone,
+    {
         self.insert_from(dot.node(), dot.counter(), dot.counter())
     }
 
@@ -284,13 +294,19 @@ impl<I: NodeId> CausalContext<I> {
     ///
     /// As [`insert`](Self::insert), plus O(log r) for each existing range that becomes a part of this one. Earlier
     /// calls have added those ranges, so the amortised cost is that of `insert`.
-    pub fn insert_range(&mut self, range: &DotRange<I>) -> bool {
+    pub fn insert_range(&mut self, range: &DotRange<I>) -> bool
+    where
+        I: Clone,
+    {
         let (first, last) = range.counters().into_inner();
         self.insert_from(range.node(), first, last)
     }
 
     /// Adds the dots of `node` from `first` to `last`, which is not lower; returns whether any of them is new.
-    fn insert_from(&mut self, node: &I, first: u64, last: u64) -> bool {
+    fn insert_from(&mut self, node: &I, first: u64, last: u64) -> bool
+    where
+        I: Clone,
+    {
         let prefix = self.prefix.get(node);
         if last <= prefix {
             return false;
@@ -313,15 +329,20 @@ impl<I: NodeId> CausalContext<I> {
     /// Raises the prefix of a node to `counter`, and further if a range above continues from there.
     ///
     /// The steps that call the caller's code come first, then the changes to the ranges above.
-    fn raise_prefix(&mut self, node: &I, counter: u64) {
-        let Some(ranges) = self.above.get_mut(node) else { return self.prefix.raise(node, counter) };
+    fn raise_prefix(&mut self, node: &I, counter: u64)
+    where
+        I: Clone,
+    {
+        let Some(ranges) = self.above.get_mut(node) else {
+            return self.prefix.raise_as(node, counter, I::clone);
+        };
         let (before, end) = (ranges.len(), ranges.reached_by(counter));
         if end < ranges.highest() {
-            self.prefix.raise(node, end);
+            self.prefix.raise_as(node, end, I::clone);
             ranges.remove_up_to(end);
             self.count = self.count - before + ranges.len();
         } else if let btree_map::Entry::Occupied(ranges) = self.above.entry(node.clone()) {
-            self.prefix.raise(node, end);
+            self.prefix.raise_as(node, end, I::clone);
             let _gone = ranges.remove_entry();
             self.count -= before;
         }
@@ -347,7 +368,10 @@ impl<I: NodeId> CausalContext<I> {
     /// assert_eq!(seen.insert_within(&dot(2), 2), Ok(true)); // fills the gap
     /// assert_eq!(seen.insert_within(&dot(5), 2), Ok(true));
     /// ```
-    pub fn insert_within(&mut self, dot: &Dot<I>, limit: usize) -> Result<bool, TooManyRanges> {
+    pub fn insert_within(&mut self, dot: &Dot<I>, limit: usize) -> Result<bool, TooManyRanges>
+    where
+        I: Clone,
+    {
         if self.len() >= limit && !self.touches(dot) {
             return Err(TooManyRanges { limit });
         }
@@ -365,6 +389,23 @@ impl<I: NodeId> CausalContext<I> {
         let prefix = self.prefix.get(node);
         let above = self.above(node).map_or(0, |ranges| ranges.touching(first, last));
         above + usize::from(prefix > 0 && first - 1 <= prefix)
+    }
+
+    /// Names the next event of `node`, after the latest seen, without counting it. O(log n + log r).
+    ///
+    /// # Errors
+    ///
+    /// [`CounterExhausted`] if the counter `u64::MAX` of the node has been seen.
+    ///
+    /// ```
+    /// use happens_before::{CausalContext, Dot};
+    ///
+    /// let seen = CausalContext::from_iter([Dot::new("a", 3).unwrap()]);
+    /// assert_eq!(seen.next("a"), Ok(Dot::new("a", 4).unwrap()));
+    /// ```
+    pub fn next(&self, node: I) -> Result<Dot<I>, CounterExhausted> {
+        let next = self.highest(&node).checked_add(1).and_then(|next| Dot::new(node, next));
+        next.ok_or(CounterExhausted { limit: u64::MAX })
     }
 
     /// Counts one more event of `node`, after the latest seen, and names it. O(log n + log r).
@@ -389,9 +430,11 @@ impl<I: NodeId> CausalContext<I> {
     /// seen.insert(&Dot::new("b", u64::MAX).unwrap());
     /// assert_eq!(seen.increment("b").unwrap_err().limit, u64::MAX);
     /// ```
-    pub fn increment(&mut self, node: I) -> Result<Dot<I>, CounterExhausted> {
-        let next = self.highest(&node).checked_add(1).and_then(|next| Dot::new(node, next));
-        let dot = next.ok_or(CounterExhausted { limit: u64::MAX })?;
+    pub fn increment(&mut self, node: I) -> Result<Dot<I>, CounterExhausted>
+    where
+        I: Clone,
+    {
+        let dot = self.next(node)?;
         self.insert(&dot);
         Ok(dot)
     }
@@ -416,7 +459,10 @@ impl<I: NodeId> CausalContext<I> {
     /// let seen = CausalContext::from_iter([Dot::new("a", 1).unwrap(), Dot::new("a", u64::MAX).unwrap()]);
     /// assert!(seen.missing().eq([DotRange::new("a", 2..=u64::MAX - 1).unwrap()]));
     /// ```
-    pub fn missing(&self) -> impl Iterator<Item = DotRange<I>> {
+    pub fn missing(&self) -> impl Iterator<Item = DotRange<I>>
+    where
+        I: Clone,
+    {
         self.above.iter().flat_map(|(node, ranges)| {
             let mut seen = self.prefix.get(node);
             ranges.iter().filter_map(move |(first, last)| {
@@ -430,7 +476,10 @@ impl<I: NodeId> CausalContext<I> {
     /// Forgets `node`, and returns whether anything had been seen of it. O(n + log r).
     ///
     /// Use it only if the node is gone for good and every replica forgets it: a forgotten node counts as never seen.
-    pub fn remove(&mut self, node: &I) -> bool {
+    pub fn remove<Q: Ord + ?Sized>(&mut self, node: &Q) -> bool
+    where
+        I: Borrow<Q>,
+    {
         let above = self.above.remove_entry(node);
         self.count -= above.as_ref().map_or(0, |(_, ranges)| ranges.len());
         self.prefix.remove(node) > 0 || above.is_some()

@@ -10,7 +10,7 @@ use crate::compat::{Vec, btree_map};
 use crate::node::{Dot, DotRange, NodeId};
 use crate::version::{Entries, VersionVector};
 
-impl<I: NodeId> CausalContext<I> {
+impl<I: Ord> CausalContext<I> {
     /// Visits the dots that have been seen, in order, with consecutive counters of a node as one range.
     ///
     /// The ranges borrow their nodes; [`DotRange::cloned`] makes owned ones.
@@ -89,13 +89,13 @@ impl<I> Clone for Ranges<'_, I> {
     }
 }
 
-impl<I: NodeId + fmt::Debug> fmt::Debug for Ranges<'_, I> {
+impl<I: Ord + fmt::Debug> fmt::Debug for Ranges<'_, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.clone()).finish()
     }
 }
 
-impl<'a, I: NodeId> IntoIterator for &'a CausalContext<I> {
+impl<'a, I: Ord> IntoIterator for &'a CausalContext<I> {
     type Item = DotRange<&'a I>;
     type IntoIter = Ranges<'a, I>;
 
@@ -170,7 +170,7 @@ impl<I: NodeId> Extend<Dot<I>> for CausalContext<I> {
     }
 }
 
-impl<I: NodeId + fmt::Display> fmt::Display for CausalContext<I> {
+impl<I: Ord + fmt::Display> fmt::Display for CausalContext<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("{")?;
         let mut separator = "";
@@ -181,7 +181,7 @@ impl<I: NodeId + fmt::Display> fmt::Display for CausalContext<I> {
     }
 }
 
-impl<I: NodeId + fmt::Debug> fmt::Debug for CausalContext<I> {
+impl<I: Ord + fmt::Debug> fmt::Debug for CausalContext<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self).finish()
     }

@@ -5,6 +5,7 @@
 //! arrays once there are enough: the entries added since the last move pay for it. Each entry stores its place in the
 //! arrays, so that visiting both in order compares no ids.
 
+use core::borrow::Borrow;
 use core::iter::Peekable;
 
 use crate::compat::{BTreeMap, Box, btree_map};
@@ -49,10 +50,13 @@ impl<I> Recent<I> {
 impl<I: Ord> Recent<I> {
     /// Returns the counter of `node`, 0 if it has none here. O(log n).
     #[inline]
-    pub(super) fn get(&self, node: &I) -> u64 {
+    pub(super) fn get<Q: Ord + ?Sized>(&self, node: &Q) -> u64
+    where
+        I: Borrow<Q>,
+    {
         // Not inlined: this code nearly never runs, and should not be in the way.
         #[inline(never)]
-        fn search<I: Ord>(added: &BTreeMap<I, Added>, node: &I) -> u64 {
+        fn search<I: Ord + Borrow<Q>, Q: Ord + ?Sized>(added: &BTreeMap<I, Added>, node: &Q) -> u64 {
             added.get(node).map_or(0, |added| added.counter)
         }
         self.0.as_ref().map_or(0, |added| search(added, node))
