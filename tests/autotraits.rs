@@ -36,7 +36,7 @@ fn types_that_need_no_allocator() {
     assert_types! {
         CausalOrder => 1,
         Dot<u64> => 16,
-        HybridClock<u64> => 24,
+        HybridClock<u64> => 32,
         LamportClock<u64> => 24,
         broadcast::Fence => 32,
         broadcast::FencingToken => 24,
@@ -59,7 +59,7 @@ fn types_that_need_no_allocator() {
         scalar::HybridTime => 8,
         scalar::HybridTimestamp<u64> => 16,
         scalar::LamportTimestamp<u64> => 16,
-        scalar::TimeExhausted => 16,
+        scalar::TickError => 32,
         scalar::TooFarAhead<u64> => 16,
         sequence::AboveLimit => 16,
         sequence::BlockRefused => 40,
@@ -87,7 +87,7 @@ fn types_that_need_no_allocator() {
 fn types_that_threads_share() {
     assert_types! {
         counter::AtomicCounter => 16,
-        scalar::AtomicHybridClock<u64> => 24,
+        scalar::AtomicHybridClock<u64> => 32,
         scalar::AtomicLamportClock<u64> => 24,
     }
 }

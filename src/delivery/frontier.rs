@@ -16,6 +16,7 @@
 //!
 //! A panic of a caller's `clone`, `cmp` or `drop` loses at most the entry that was being removed.
 
+use core::hash::{Hash, Hasher};
 use core::{iter, mem};
 
 use smallvec::SmallVec;
@@ -47,6 +48,22 @@ impl<I> Frontier<I> {
     pub(super) fn iter(&self) -> impl Iterator<Item = (&I, u64)> {
         let few = self.few.iter().map(|(node, counter)| (node, *counter));
         few.chain(self.many.iter().map(|(node, &counter)| (node, counter)))
+    }
+}
+
+/// Equal if the entries are, wherever they are stored.
+impl<I: PartialEq> PartialEq for Frontier<I> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl<I: Eq> Eq for Frontier<I> {}
+
+impl<I: Hash> Hash for Frontier<I> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_usize(self.len());
+        self.iter().for_each(|entry| entry.hash(state));
     }
 }
 
@@ -162,5 +179,26 @@ mod tests {
             }
         }
         assert!(wide > 1_000 && narrow_again > 20, "{wide} {narrow_again}");
+    }
+
+    #[test]
+    fn equal_entries_are_equal_in_the_array_and_in_the_tree() {
+        let hash = |frontier: &Frontier<u64>| {
+            let mut state = std::hash::DefaultHasher::new();
+            frontier.hash(&mut state);
+            state.finish()
+        };
+        let (mut narrow, mut wide) = (Frontier::new(), Frontier::new());
+        for node in 0..=FEW as u64 {
+            wide.raise(&node, 1);
+        }
+        for node in 3..=FEW as u64 {
+            wide.remove_up_to(&node, 1);
+        }
+        (0..3).for_each(|node| narrow.raise(&node, 1));
+        assert!(!wide.many.is_empty() && narrow.many.is_empty());
+        assert_eq!((&wide, hash(&wide)), (&narrow, hash(&narrow)));
+        narrow.raise(&2, 2);
+        assert_ne!((&wide, hash(&wide)), (&narrow, hash(&narrow)));
     }
 }

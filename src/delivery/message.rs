@@ -23,6 +23,9 @@ use crate::version::VersionVector;
 /// Dependencies are sorted by node. There is at most one for each node, and none on the node of the message. So no
 /// message can depend on itself, and equal messages have one representation.
 ///
+/// The order is by dot, then by dependencies and payload: a *total* order for sorted storage, which says nothing about
+/// causality.
+///
 /// # Examples
 ///
 /// ```
@@ -31,9 +34,10 @@ use crate::version::VersionVector;
 /// let question = Message::new(Dot::new("alice", 1).unwrap(), [], "tea?")?;
 /// let answer = Message::new(Dot::new("bob", 1).unwrap(), [question.dot().clone()], "yes")?;
 /// assert_eq!(answer.dependencies(), [Dot::new("alice", 1).unwrap()]);
+/// assert!(question < answer); // by dot: "alice" comes before "bob"
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Message<I, P> {
     dot: Dot<I>,
     dependencies: SmallVec<[Dot<I>; 2]>,

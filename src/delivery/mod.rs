@@ -9,6 +9,7 @@
 //! | go on without a node that is gone for good | [`CausalBuffer::close`] |
 //! | know what every member has, and when a deletion mark may be dropped | [`Stability`] |
 //! | save all this with its effects, and go on after a crash | [`encode_snapshot`], [`decode_snapshot`] |
+//! | explore a protocol with a model checker | [equality](CausalBuffer#equality) of machines, [`CausalSender::duplicate`](crate::CausalSender::duplicate) |
 //!
 //! # The problem
 //!

@@ -19,7 +19,8 @@ use crate::version::VersionVector;
 /// Hand every message that the node's [`CausalBuffer`](crate::CausalBuffer) delivers to [`observe`](Self::observe), the
 /// node's own messages too: they go through its buffer like all others.
 ///
-/// There is no `Clone`: two copies would give the same dot to different messages.
+/// There is no `Clone`: two copies would give the same dot to different messages. Model checkers, which try out several
+/// futures of one state, use [`duplicate`](Self::duplicate). Two senders are equal if they send the same from now on.
 ///
 /// # The algorithm
 ///
@@ -68,7 +69,7 @@ use crate::version::VersionVector;
 /// assert_eq!(answer.dependencies(), [Dot::new("alice", 1).unwrap()]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct CausalSender<I> {
     node: I,
     counter: u64,
@@ -205,6 +206,26 @@ impl<I: NodeId> CausalSender<I> {
                 self.frontier.raise(node, counter);
             }
         }
+    }
+
+    /// Returns a copy, for a model checker or a simulation that tries out several futures of one state.
+    ///
+    /// Never let two copies send to the same receivers: they would give the same dot to different messages.
+    ///
+    /// ```
+    /// use happens_before::CausalSender;
+    ///
+    /// let sender = CausalSender::new("alice");
+    /// let (mut sends, mut does_not) = (sender.duplicate(), sender.duplicate());
+    /// sends.stamp("tea?")?;
+    /// assert_eq!(does_not, sender);
+    /// assert_ne!(sends, does_not);
+    /// # Ok::<(), happens_before::delivery::MessageError<&str, &str>>(())
+    /// ```
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        let Self { node, counter, frontier, dependencies } = self;
+        Self { node: node.clone(), counter: *counter, frontier: frontier.clone(), dependencies: *dependencies }
     }
 
     /// Makes the message that [`stamp`](Self::stamp) would make, without using up a number.

@@ -66,6 +66,9 @@ use crate::version::VersionVector;
 ///    have forgotten it. The member gets it from a snapshot, which must be taken after the join.
 /// 5. A silent member holds everything back until it speaks or is removed.
 ///
+/// Two records are equal if the same calls give the same answers from now on. The order in which vectors were noted does
+/// not count, nor do vectors that said nothing new.
+///
 /// # Sources
 ///
 /// Baquero, Almeida, Shoker, *Making Operation-Based CRDTs Operation-Based* (2014), causal stability; Wuu, Bernstein,
@@ -97,7 +100,7 @@ use crate::version::VersionVector;
 /// assert_eq!(stability.stable_up_to(&"a"), 6);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Stability<I> {
     members: Vec<I>,
     columns: BTreeMap<I, Column>,
@@ -108,14 +111,14 @@ pub struct Stability<I> {
 }
 
 /// The counters of one moment: `stable` is causally stable once `highest` is delivered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Mark<I> {
     stable: VersionVector<I>,
     highest: VersionVector<I>,
 }
 
 /// The acknowledgements of the events of one author.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Column {
     /// The counter of each member, in their order.
     counters: Vec<u64>,

@@ -9,7 +9,7 @@ use super::retransmission_log::RetransmissionLog;
 use super::timer::{BackOff, Stopwatch};
 
 /// The state kept for the messages of one node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Author<I> {
     /// The messages that others may still need. The end of this log is the author's entry in our vector.
     pub(super) log: RetransmissionLog,
@@ -24,7 +24,7 @@ pub(super) struct Author<I> {
 }
 
 /// An inquiry about the missing messages of one author.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Inquiry<I> {
     /// The time of the next request.
     pub(super) at: u64,
@@ -33,6 +33,22 @@ pub(super) struct Inquiry<I> {
     pub(super) asked: Option<I>,
     /// The highest counter that this member was asked for.
     pub(super) up_to: u64,
+}
+
+/// The part of an author's state that the answers of an endpoint depend on.
+#[derive(PartialEq, Hash)]
+pub(super) struct AuthorContent<'a, I> {
+    log: &'a RetransmissionLog,
+    changed_at: u64,
+    inquiry: Option<InquiryContent<'a, I>>,
+}
+
+#[derive(PartialEq, Hash)]
+struct InquiryContent<'a, I> {
+    left: u64,
+    pause: (u32, u64),
+    asked: Option<&'a I>,
+    up_to: u64,
 }
 
 impl<I> Author<I> {
@@ -56,6 +72,19 @@ impl<I> Author<I> {
             inquiry.back_off = BackOff::default();
             inquiry.at = stopwatch.after(inquiry.back_off.wait(config));
         }
+    }
+
+    /// Returns the state that the answers of an endpoint depend on. The bytes that are held and the claimed counter follow from
+    /// the rest of the endpoint: EP3 and EP6.
+    pub(super) fn content(&self, stopwatch: &Stopwatch, config: &EndpointConfig) -> AuthorContent<'_, I> {
+        let Self { log, changed_at, inquiry, held_bytes: _, claimed: _ } = self;
+        let inquiry = inquiry.as_ref().map(|Inquiry { at, back_off, asked, up_to }| InquiryContent {
+            left: stopwatch.left(*at),
+            pause: back_off.content(config),
+            asked: asked.as_ref(),
+            up_to: log.last().max(*up_to), // those in the log are found no more
+        });
+        AuthorContent { log, changed_at: *changed_at, inquiry }
     }
 
     /// Moves the frame of the next message into the log, and returns a copy of its payload. A frame of this node is in

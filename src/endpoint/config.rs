@@ -24,7 +24,7 @@ use crate::delivery::BufferLimits;
 ///
 /// let local_network = EndpointConfig { delay_ms: 2, retry_ms: 20, ..EndpointConfig::default() };
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EndpointConfig {
     /// Limit on the messages of one author that are on their way: not yet known to be delivered everywhere. 0 counts as
     /// 1; the default is 1,024.

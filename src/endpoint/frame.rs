@@ -13,7 +13,7 @@ use crate::compat::{Box, Vec};
 use crate::delivery::message::Message;
 
 /// The header and the payload of a message, end to end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Frame {
     bytes: Box<[u8]>,
     header_len: usize,

@@ -1,7 +1,7 @@
 //! The machine: the state of an endpoint, its inner steps and its invariants.
 //!
 //! The other files are `receiving` (packets that arrive), `sending` (packets that leave), `asking` (requests for
-//! missing messages), `membership` (members that come and go) and `snapshot` (the saved state).
+//! missing messages), `membership` (members that come and go), `snapshot` (the saved state) and `equality`.
 
 use crate::codec::DecodeId;
 use crate::compat::{BTreeMap, Vec};
@@ -28,7 +28,14 @@ use super::timer::Stopwatch;
 ///
 /// In the costs below, n is the number of nodes, and d is the number of dependencies of a message.
 ///
-/// There is no `Clone`: two copies would give the same dot to different messages.
+/// There is no `Clone`: two copies would give the same dot to different messages. Model checkers, which try out several
+/// futures of one state, use [`duplicate`](Self::duplicate).
+///
+/// # Equality
+///
+/// Two endpoints are equal if the same calls give the same answers from now on. Members, messages, counters and the last
+/// time passed in are compared, and for each deadline the time that is left. It does not count how the endpoint came
+/// there.
 ///
 /// # State that must survive a restart
 ///
@@ -141,7 +148,7 @@ impl<I: DecodeId> Endpoint<I> {
         let soon = stopwatch.after(config.delay_ms);
         let others = stability.members().filter(|&member| member != node);
         let members = others
-            .map(|member| (member.clone(), Member::new(stability.acknowledged(member, node), soon)))
+            .map(|member| (member.clone(), Member::new(stability.acknowledged(member, node), &stopwatch, soon)))
             .collect();
         Self { config, stopwatch, sender, buffer, stability, authors, members, revision: 0 }
     }

@@ -1,7 +1,7 @@
 //! The state that an endpoint keeps for each other member: the news for it, its requests, and the time to speak.
 
 use crate::codec::{EncodeId, Writer};
-use crate::compat::{BTreeMap, Vec, VecDeque};
+use crate::compat::{BTreeMap, BTreeSet, Vec, VecDeque};
 use crate::node::DotRange;
 use crate::version::VersionVector;
 
@@ -13,7 +13,7 @@ use super::retransmission_log::RetransmissionLog;
 use super::timer::{BackOff, Stopwatch};
 
 /// The state kept for another member.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Member<I> {
     /// The revision of our vector that the member has confirmed.
     pub(super) confirmed: u64,
@@ -45,15 +45,34 @@ pub(super) struct Member<I> {
     pub(super) we_have_forgotten: VersionVector<I>,
 }
 
+/// The part of a member's state that the answers of an endpoint depend on.
+#[derive(PartialEq, Hash)]
+pub(super) struct MemberContent<'a, I> {
+    confirmed: u64,
+    known: u64,
+    /// True if the member was told all of our vector, and all that we know of its own.
+    was_told: [bool; 2],
+    /// The time left until we may repeat what was said.
+    repeat_left: u64,
+    sent: u64,
+    speak_left: Option<u64>,
+    pause: (u32, u64),
+    requests: BTreeSet<&'a DotRange<I>>,
+    answers: &'a VecDeque<DotRange<I>>,
+    budget: usize,
+    refill_left: u64,
+    forgotten: [&'a VersionVector<I>; 2],
+}
+
 impl<I: EncodeId> Member<I> {
     /// Makes the state for a member that is known to have our own messages up to `sent`.
-    pub(super) fn new(sent: u64, speak_at: u64) -> Self {
+    pub(super) fn new(sent: u64, stopwatch: &Stopwatch, speak_at: u64) -> Self {
         Self {
             confirmed: 0,
             known: 0,
             told: 0,
             said: 0,
-            spoke_at: 0,
+            spoke_at: stopwatch.after(0), // whenever it is admitted, the pace is the same
             sent,
             speak_at: Some(speak_at),
             back_off: BackOff::default(),
@@ -63,6 +82,32 @@ impl<I: EncodeId> Member<I> {
             refill_at: 0,
             has_forgotten: VersionVector::new(),
             we_have_forgotten: VersionVector::new(),
+        }
+    }
+
+    /// Returns the state that the answers of an endpoint depend on. Our vector is at `revision`.
+    ///
+    /// Times are those that are left. What is past counts only where something may still depend on it.
+    pub(super) fn content(
+        &self,
+        revision: u64,
+        stopwatch: &Stopwatch,
+        config: &EndpointConfig,
+    ) -> MemberContent<'_, I> {
+        let refill_left = stopwatch.left(self.refill_at);
+        MemberContent {
+            confirmed: self.confirmed,
+            known: self.known,
+            was_told: [self.told >= revision, self.said >= self.known],
+            repeat_left: stopwatch.left(self.again(stopwatch, config)),
+            sent: self.sent,
+            speak_left: self.speak_at.map(|at| stopwatch.left(at)),
+            pause: self.back_off.content(config),
+            requests: self.requests.iter().collect(), // they are sorted before they are sent
+            answers: &self.answers,
+            budget: if refill_left == 0 { 0 } else { self.budget },
+            refill_left,
+            forgotten: [&self.has_forgotten, &self.we_have_forgotten],
         }
     }
 

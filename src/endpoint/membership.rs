@@ -43,7 +43,7 @@ impl<I: DecodeId> Endpoint<I> {
         self.authors.insert(node.clone(), Author::new(RetransmissionLog::default(), 0));
         let soon = self.stopwatch.after(self.config.delay_ms);
         let sent = self.stability.acknowledged(&node, self.node());
-        self.members.insert(node, Member::new(sent, soon));
+        self.members.insert(node, Member::new(sent, &self.stopwatch, soon));
         Ok(())
     }
 

@@ -93,6 +93,7 @@
 mod asking;
 mod author;
 mod config;
+mod equality;
 mod error;
 mod frame;
 pub(crate) mod machine;

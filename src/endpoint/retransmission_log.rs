@@ -17,7 +17,7 @@ use crate::compat::VecDeque;
 use super::frame::Frame;
 
 /// The messages of one author after the last one that was forgotten.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct RetransmissionLog {
     forgotten: u64,
     frames: VecDeque<Frame>,

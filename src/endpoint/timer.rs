@@ -31,13 +31,23 @@ impl Stopwatch {
         self.elapsed_ms.saturating_add(after_ms)
     }
 
+    /// Returns the time left to a deadline, 0 if it is due.
+    pub(super) fn left(&self, deadline_ms: u64) -> u64 {
+        deadline_ms.saturating_sub(self.elapsed_ms)
+    }
+
+    /// Returns the last time that the owner passed in; `None` if there was none.
+    pub(super) fn last(&self) -> Option<u64> {
+        self.started.then_some(self.last_ms)
+    }
+
     pub(super) fn is_due(&self, deadline_ms: u64) -> bool {
         deadline_ms <= self.elapsed_ms
     }
 
     /// Converts a deadline to the owner's clock.
     pub(super) fn owners_time(&self, deadline_ms: u64) -> u64 {
-        self.last_ms.saturating_add(deadline_ms.saturating_sub(self.elapsed_ms))
+        self.last_ms.saturating_add(self.left(deadline_ms))
     }
 }
 
@@ -60,5 +70,10 @@ impl BackOff {
     /// Returns whether more than one wait has begun since the last answer.
     pub(super) fn is_backing_off(self) -> bool {
         self.0 > 1
+    }
+
+    /// Returns all that later waits depend on. Once a pause is the longest, its number does not count.
+    pub(super) fn content(self, config: &EndpointConfig) -> (u32, u64) {
+        (self.0.min(2), self.wait(config))
     }
 }

@@ -9,6 +9,8 @@ use super::{Dot, InvalidText, text};
 
 /// Consecutive events of one node, from a first to a last counter, both included; never empty.
 ///
+/// The order is by node, then by first and by last counter: a *total* order for sorted storage, like that of [`Dot`].
+///
 /// # Examples
 ///
 /// ```
@@ -20,8 +22,9 @@ use super::{Dot, InvalidText, text};
 /// assert!(range.contains(&Dot::new("a", 4).unwrap()));
 /// assert_eq!(range.to_string(), "(a, 2..=4)");
 /// assert_eq!(DotRange::new("a", 4..=2), None);
+/// assert!(range < DotRange::new("a", 3..=3).unwrap() && range < DotRange::new("b", 1..=1).unwrap());
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DotRange<I> {
     node: I,
     first: NonZeroU64,

@@ -3,7 +3,7 @@
 //! Each is one atomic word.
 
 use super::lamport::believe;
-use super::{HybridTime, HybridTimestamp, LamportTimestamp, TimeExhausted, TimeSource, TooFarAhead};
+use super::{HybridTime, HybridTimestamp, LamportTimestamp, TickError, TimeSource, TooFarAhead};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::node::{CounterExhausted, NodeId};
 
@@ -166,11 +166,12 @@ pub struct AtomicHybridClock<I> {
     /// Always a valid `HybridTime`: only believed times and results of `next` are stored.
     last: AtomicU64,
     max_drift_ms: u64,
+    max_leap_ms: u64,
     node: I,
 }
 
 #[cfg(not(all(loom, test)))]
-const _: () = assert!(size_of::<AtomicHybridClock<u64>>() == 24);
+const _: () = assert!(size_of::<AtomicHybridClock<u64>>() == 32);
 
 impl<I: NodeId> AtomicHybridClock<I> {
     const_unless_loom! {
@@ -186,13 +187,42 @@ impl<I: NodeId> AtomicHybridClock<I> {
     const_unless_loom! {
         /// Makes the clock of `node` from a saved time `last`, with the given drift bound.
         pub const fn resume(node: I, last: HybridTime, max_drift_ms: u64) -> Self {
-            Self { last: AtomicU64::new(last.to_bits()), max_drift_ms, node }
+            Self { last: AtomicU64::new(last.to_bits()), max_drift_ms, max_leap_ms: u64::MAX, node }
         }
+    }
+
+    /// Sets a bound on leaps of the node's own wall clock, as
+    /// [`HybridClock::with_max_leap_ms`](crate::HybridClock::with_max_leap_ms) does; there is none by default.
+    ///
+    /// ```
+    /// use happens_before::scalar::{AtomicHybridClock, TickError};
+    ///
+    /// static CLOCK: AtomicHybridClock<u16> = AtomicHybridClock::new(7, 500).with_max_leap_ms(60_000);
+    ///
+    /// CLOCK.tick(10_000)?;
+    /// assert!(matches!(CLOCK.tick(4_070_908_800_000), Err(TickError::LeaptAhead { .. })));
+    /// assert_eq!(CLOCK.time().ms(), 10_000);
+    /// # Ok::<(), TickError>(())
+    /// ```
+    #[must_use]
+    pub const fn with_max_leap_ms(mut self, max_leap_ms: u64) -> Self {
+        self.max_leap_ms = max_leap_ms;
+        self
     }
 
     /// Returns the node whose clock this is.
     pub fn node(&self) -> &I {
         &self.node
+    }
+
+    /// Returns the drift bound in milliseconds: how far a time may be ahead of the wall clock to be believed.
+    pub const fn max_drift_ms(&self) -> u64 {
+        self.max_drift_ms
+    }
+
+    /// Returns the bound on leaps of the node's own wall clock in milliseconds; `u64::MAX` if there is none.
+    pub const fn max_leap_ms(&self) -> u64 {
+        self.max_leap_ms
     }
 
     /// Returns the highest time used or observed, [`ZERO`](HybridTime::ZERO) at the start. Messages carry this time.
@@ -206,18 +236,42 @@ impl<I: NodeId> AtomicHybridClock<I> {
     ///
     /// # Errors
     ///
-    /// [`TimeExhausted`] if no time is left above the last one, or if the wall clock is above
-    /// [`MAX_MS`](HybridTime::MAX_MS). The clock is unchanged.
+    /// [`TickError`]. The clock is unchanged. Either no time is left above the last one, or the wall clock is above
+    /// [`MAX_MS`](HybridTime::MAX_MS) or has [leapt ahead](Self::with_max_leap_ms).
     ///
     /// # Complexity
     ///
     /// One compare-and-swap, and another for each thread that got in between. Some thread always succeeds.
     #[inline]
-    pub fn tick(&self, now: impl TimeSource) -> Result<HybridTimestamp<I>, TimeExhausted> {
+    pub fn tick(&self, now: impl TimeSource) -> Result<HybridTimestamp<I>, TickError> {
         let now_ms = now.now_ms();
+        self.raise(|last| last.next(now_ms, self.max_leap_ms))
+    }
+
+    /// Counts a local event and returns its timestamp, above everything used or observed before, by any thread, and
+    /// above `reading`: see [`HybridClock::tick_at`](crate::HybridClock::tick_at).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`tick`](Self::tick).
+    ///
+    /// # Complexity
+    ///
+    /// That of [`tick`](Self::tick).
+    #[inline]
+    pub fn tick_at(&self, reading: HybridTime) -> Result<HybridTimestamp<I>, TickError> {
+        self.raise(|last| last.next_above(reading, self.max_leap_ms))
+    }
+
+    /// Raises the clock to the time that `next` makes from the last one.
+    #[inline]
+    fn raise(
+        &self,
+        next: impl Fn(HybridTime) -> Result<HybridTime, TickError>,
+    ) -> Result<HybridTimestamp<I>, TickError> {
         let mut last = self.last.load(Ordering::Acquire);
         loop {
-            let next = HybridTime::from_stored(last).next(now_ms)?;
+            let next = next(HybridTime::from_stored(last))?;
             match self.last.compare_exchange_weak(last, next.to_bits(), Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Ok(HybridTimestamp::new(next, self.node.clone())),
                 Err(changed) => last = changed,
@@ -332,15 +386,21 @@ mod tests {
     fn one_thread_cannot_tell_the_shared_clocks_from_the_owned_ones() {
         let mut lamport = crate::LamportClock::with_horizon(1_u8, 9);
         let shared_lamport = AtomicLamportClock::with_horizon(1_u8, 9);
-        let mut hybrid = crate::HybridClock::new(1_u8, 9);
-        let shared_hybrid = AtomicHybridClock::new(1_u8, 9);
-        let (mut random, mut refused) = (1_u64, 0);
+        let mut hybrid = crate::HybridClock::new(1_u8, 9).with_max_leap_ms(40);
+        let shared_hybrid = AtomicHybridClock::new(1_u8, 9).with_max_leap_ms(40);
+        assert_eq!((shared_hybrid.max_drift_ms(), shared_hybrid.max_leap_ms()), (9, 40));
+        let (mut random, mut refused, mut leapt) = (1_u64, 0, 0);
         for _ in 0..10_000 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let (coin, jump, now) = (random >> 63, random >> 32 & 15, 100 + (random >> 40 & 63));
             if coin == 0 {
                 assert_eq!(lamport.tick(), shared_lamport.tick());
-                assert_eq!(hybrid.tick(now), shared_hybrid.tick(now));
+                let wall_clock = if random >> 20 & 31 == 0 { 1_000 } else { now };
+                let outcome = hybrid.tick(wall_clock);
+                assert_eq!(outcome, shared_hybrid.tick(wall_clock));
+                leapt += usize::from(outcome.is_err());
+                let reading = HybridTime::new(now, 9).unwrap();
+                assert_eq!(hybrid.tick_at(reading), shared_hybrid.tick_at(reading));
             } else {
                 let counter = lamport.counter() + jump;
                 assert_eq!(lamport.observe(counter), shared_lamport.observe(counter));
@@ -353,6 +413,7 @@ mod tests {
             assert_eq!(hybrid.time(), shared_hybrid.time());
         }
         assert!(refused > 500, "refusals were compared too: {refused}");
+        assert!(leapt > 50, "leaps were compared too: {leapt}");
     }
 
     #[test]
@@ -397,7 +458,7 @@ mod tests {
         let before_last = HybridTime::from_bits(HybridTime::MAX.to_bits() - 1).unwrap();
         let clock = AtomicHybridClock::resume(1_u8, before_last, 5);
         let now_ms = u64::MAX;
-        assert_eq!(clock.tick(now_ms), Err(TimeExhausted { clock: before_last, now_ms }));
+        assert_eq!(clock.tick(now_ms), Err(TickError::Exhausted { clock: before_last, now_ms }));
         assert_eq!(clock.time(), before_last);
         assert_eq!(clock.observe(HybridTime::MAX, 9).unwrap_err().limit, before_last);
         assert_eq!(clock.time(), before_last);

@@ -44,33 +44,55 @@ impl fmt::Display for TooFarAhead<HybridTime> {
 
 impl<T: fmt::Debug> core::error::Error for TooFarAhead<T> where Self: fmt::Display {}
 
-/// A hybrid clock has no time left above its last one, or the wall clock shows a time above the highest.
+/// A tick of a hybrid clock that was refused because of its own wall clock, or at the end of its range.
 ///
-/// The clock is unchanged. The highest milliseconds, [`HybridTime::MAX_MS`], are in the year 6429: the wall clock is
-/// wrong, or was wrong once. Set it right. If it is right, continue under a new node id with a new clock.
+/// The clock is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct TimeExhausted {
-    /// The last time of the clock.
-    pub clock: HybridTime,
-    /// The milliseconds that the wall clock shows.
-    pub now_ms: u64,
+pub enum TickError {
+    /// No time is left above the last one, or the wall clock is above the highest time.
+    ///
+    /// The highest milliseconds, [`HybridTime::MAX_MS`], are in the year 6429: the wall clock is wrong, or was wrong
+    /// once. Set it right. If it is right, continue under a new node id with a new clock.
+    Exhausted {
+        /// The last time of the clock.
+        clock: HybridTime,
+        /// The milliseconds that the wall clock shows.
+        now_ms: u64,
+    },
+    /// The wall clock is further above the last time than [`max_leap_ms`](crate::HybridClock::max_leap_ms) allows.
+    ///
+    /// Its time was set wrong, or nothing has happened here for that long. Set the wall clock right. If it is right,
+    /// pass its time to [`observe`](crate::HybridClock::observe) and tick again.
+    LeaptAhead {
+        /// The last time of the clock.
+        clock: HybridTime,
+        /// The milliseconds that the wall clock shows.
+        now_ms: u64,
+        /// The highest reading that would have been believed.
+        limit_ms: u64,
+    },
 }
 
-impl fmt::Display for TimeExhausted {
+impl fmt::Display for TickError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "no time is left above {} at a wall clock of {} ms, where {} ms are the most; set the wall clock right or, \
-             if it is right, continue under a new node id with a new clock",
-            self.clock,
-            self.now_ms,
-            HybridTime::MAX_MS
-        )
+        match self {
+            Self::Exhausted { clock, now_ms } => write!(
+                f,
+                "no time is left above {clock} at a wall clock of {now_ms} ms, where {} ms are the most; set the wall \
+                 clock right or, if it is right, continue under a new node id with a new clock",
+                HybridTime::MAX_MS
+            ),
+            Self::LeaptAhead { clock, now_ms, limit_ms } => write!(
+                f,
+                "the wall clock shows {now_ms} ms, where the last time, {clock}, allows {limit_ms} ms; set the wall \
+                 clock right or, if it is right, observe its time and tick again"
+            ),
+        }
     }
 }
 
-impl core::error::Error for TimeExhausted {}
+impl core::error::Error for TickError {}
 
 #[cfg(all(test, not(loom)))]
 mod tests {
@@ -91,9 +113,14 @@ mod tests {
              widen the bound"
         );
         assert_eq!(
-            TimeExhausted { clock: time(9, 1), now_ms: 1 << 50 }.to_string(),
+            TickError::Exhausted { clock: time(9, 1), now_ms: 1 << 50 }.to_string(),
             "no time is left above 9+1 at a wall clock of 1125899906842624 ms, where 140737488355327 ms are the most; \
              set the wall clock right or, if it is right, continue under a new node id with a new clock"
+        );
+        assert_eq!(
+            TickError::LeaptAhead { clock: time(9, 1), now_ms: 90_000, limit_ms: 60_009 }.to_string(),
+            "the wall clock shows 90000 ms, where the last time, 9+1, allows 60009 ms; set the wall clock right or, \
+             if it is right, observe its time and tick again"
         );
     }
 }

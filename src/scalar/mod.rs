@@ -16,35 +16,54 @@
 //! The shared clocks need 64-bit atomics. A target that has none gets them with the feature `portable-atomic`;
 //! without it, the shared clocks are left out there.
 
-/// Gives a timestamp with an integer node its fixed-width, order-preserving bytes.
+/// Gives a timestamp its fixed-width, order-preserving bytes, for nodes that are integers or byte arrays.
 macro_rules! key_bytes {
-    ($timestamp:ident: $($id:ident)+) => {$(
+    ($timestamp:ident) => {
+        key_bytes! {
+            $timestamp, integers: u8 u16 u32 u64 u128 i8 i16 i32 i64 i128, arrays: 4 6 8 12 16 20 24 32 48 64
+        }
+    };
+    ($timestamp:ident, integers: $($id:ident)+, arrays: $($len:literal)+) => {
+        $(key_bytes! {
+            $timestamp<$id>, size_of::<$id>(),
+            // `MIN` is 0 or the sign bit.
+            |node| (node ^ $id::MIN).to_be_bytes(),
+            |bytes| $id::from_be_bytes(bytes) ^ $id::MIN,
+            "The sign bit of a signed node is flipped, so that negative nodes sort first."
+        })+
+        $(key_bytes! {
+            $timestamp<[u8; $len]>, $len, |node| node, |bytes| bytes,
+            "A node that is a byte array goes in as it is, if it has the length of a common id: 4, 6, 8, 12, 16, 20, \
+             24, 32, 48 or 64 bytes."
+        })+
+    };
+    ($timestamp:ident<$id:ty>, $len:expr, |$node:ident| $to:expr, |$bytes:ident| $from:expr, $doc:literal) => {
         impl $timestamp<$id> {
-            /// Returns the fixed-width sort key of the timestamp: the scalar, then the node, both big-endian. The sign
-            /// bit of a signed node is flipped, so that negative nodes sort first.
+            /// Returns the fixed-width sort key of the timestamp: the scalar, then the node, both big-endian.
+            #[doc = $doc]
             ///
             /// As byte strings, keys sort as the timestamps do. So the bytes can be a key in an ordered store, or the
             /// end of one.
             #[must_use]
-            pub fn to_key_bytes(&self) -> [u8; 8 + size_of::<$id>()] {
-                let mut key = [0; 8 + size_of::<$id>()];
+            pub fn to_key_bytes(&self) -> [u8; 8 + $len] {
+                let mut key = [0; 8 + $len];
                 // Cannot panic: 8 is at most the length, and each half has the length of its source.
-                let (scalar, node) = key.split_at_mut(8);
+                let (scalar, bytes) = key.split_at_mut(8);
                 scalar.copy_from_slice(&self.scalar().to_be_bytes());
-                // `MIN` is 0 or the sign bit.
-                node.copy_from_slice(&(*self.node() ^ $id::MIN).to_be_bytes());
+                let $node = *self.node();
+                bytes.copy_from_slice(&$to);
                 key
             }
 
             /// Reads a sort key back; `None` if no timestamp has it.
             #[must_use]
-            pub fn from_key_bytes(key: [u8; 8 + size_of::<$id>()]) -> Option<Self> {
+            pub fn from_key_bytes(key: [u8; 8 + $len]) -> Option<Self> {
                 let (scalar, node) = key.split_first_chunk::<8>()?;
-                let node = $id::from_be_bytes(node.try_into().ok()?) ^ $id::MIN;
-                Self::from_scalar(u64::from_be_bytes(*scalar), node)
+                let $bytes = node.try_into().ok()?;
+                Self::from_scalar(u64::from_be_bytes(*scalar), $from)
             }
         }
-    )+};
+    };
 }
 
 #[cfg(any(all(target_has_atomic = "64", not(happens_before_without_atomics)), feature = "portable-atomic"))]
@@ -56,7 +75,7 @@ pub(crate) mod lamport;
 where_atomics! {
     pub use atomic::{AtomicHybridClock, AtomicLamportClock};
 }
-pub use error::{TimeExhausted, TooFarAhead};
+pub use error::{TickError, TooFarAhead};
 #[cfg(feature = "std")]
 pub use hybrid::SystemTime;
 pub use hybrid::{HybridTime, HybridTimestamp, TimeSource};

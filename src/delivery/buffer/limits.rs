@@ -27,7 +27,7 @@
 ///
 /// let small_device = BufferLimits { messages: 500, nodes: 64, ..BufferLimits::default() };
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BufferLimits {
     /// Limit on the messages held back; the default is 65,536, and the maximum is 2^30.
     ///

@@ -7,7 +7,8 @@
 //! - `limits`, and `shares`, a ledger of the messages of each source;
 //! - `eviction`: the messages that go when there is no room;
 //! - `closing`: the messages that a node that is gone will never send;
-//! - `snapshot`: the state that is saved.
+//! - `snapshot`: the state that is saved;
+//! - `equality`: the comparison of two buffers.
 //!
 //! # Invariants
 //!
@@ -22,6 +23,7 @@
 //! The module [`delivery`](crate::delivery) describes the algorithm and its sources.
 
 pub mod closing;
+mod equality;
 pub mod eviction;
 mod limits;
 #[cfg(test)]
@@ -99,6 +101,35 @@ pub use snapshot::{decode_snapshot, encode_snapshot};
 /// }
 /// assert_eq!(buffer.missing().next().map(|gap| gap.to_string()), Some("(a, 8..=8)".into()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Equality
+///
+/// Two buffers are equal if the same calls give the same answers from now on. So a model checker can take a buffer as a
+/// state. These are compared:
+///
+/// - the limits;
+/// - the known nodes, each with its counters: delivered, highest known, closed;
+/// - the messages that can be delivered, in the order of delivery;
+/// - the messages that wait, and the sources that have brought each;
+/// - the known sources.
+///
+/// The order in which waiting messages arrived does not count, nor do messages that have come and gone, nor the room set
+/// aside. The measure of payloads is not compared. It is also not compared which of two messages from one source would
+/// be evicted first if they are equally far ahead.
+///
+/// ```
+/// use happens_before::{CausalBuffer, Dot, Message};
+/// use happens_before::delivery::BufferLimits;
+///
+/// let message = |counter| Message::new(Dot::new("a", counter).unwrap(), [], ()).unwrap();
+/// let buffer = |order: [u64; 3]| {
+///     let mut buffer = CausalBuffer::new(BufferLimits::default());
+///     order.map(|counter| buffer.accept(message(counter)).unwrap());
+///     buffer
+/// };
+/// assert_eq!(buffer([2, 3, 4]), buffer([4, 3, 2]));
+/// assert_ne!(buffer([2, 3, 4]), buffer([2, 3, 5]));
 /// ```
 ///
 /// # Examples
@@ -205,7 +236,7 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn waiting(&self) -> impl Iterator<Item = &Message<I, P>> {
-        self.waiting.iter_waiting()
+        self.waiting.iter_waiting().map(|(_, message)| message)
     }
 
     /// Accepts a message that has arrived. O(d log n), amortised over new nodes.
@@ -352,9 +383,10 @@ impl<I: NodeId, P> CausalBuffer<I, P> {
 
     /// Delivers the next message whose causes are all delivered; `None` if there is none now.
     ///
-    /// Messages come in the order in which they became deliverable. Those that were deliverable on arrival come in the
-    /// order of arrival. The same calls give the same order everywhere, and a call that returns an error does not
-    /// change the order. O(d log n) for each message, counted over its whole life.
+    /// Messages come in the order in which they became deliverable: those that were deliverable on arrival in the order
+    /// of arrival, and those that became so by the same delivery sorted by dot. The same calls give the same order
+    /// everywhere, and a call that returns an error does not change the order. O(d log n) for each message, counted over
+    /// its whole life, and O(d log k) where k messages wait for the same cause.
     pub fn pop(&mut self) -> Option<Message<I, P>> {
         let Self { waiting, shares, measure, .. } = self;
         waiting.deliver(|id, message| shares.discharge_with(id, || size_of_message(message, *measure)))

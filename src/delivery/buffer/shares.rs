@@ -40,6 +40,8 @@
 //!
 //! Bitcoin Core: a share of the orphan transactions for each peer, and eviction from the worst offender.
 
+use core::iter;
+
 use crate::compat::{BTreeMap, BTreeSet, Box, Vec};
 use crate::delivery::buffer::waiting::HeldId;
 use crate::node::NodeId;
@@ -78,6 +80,13 @@ struct Note {
 pub(super) struct Used {
     pub(super) messages: usize,
     pub(super) bytes: usize,
+}
+
+/// The content of the ledger, without its numbers.
+#[derive(PartialEq, Hash)]
+pub(super) struct SharesContent<'a, I> {
+    announced: Vec<[Option<&'a I>; 2]>,
+    sources: Vec<&'a I>,
 }
 
 /// The rank of a held message in the order of eviction: the highest rank of a source goes first.
@@ -274,6 +283,15 @@ impl<I: NodeId> Shares<I> {
         ids.find(|&(_, &source)| source == charged).map(|(source, _)| source)
     }
 
+    /// Returns, for each held message in `ids`, the two sources that have brought it, `None` for those without a name;
+    /// and with them all known sources. `None` if no source was ever named.
+    pub(super) fn content(&self, ids: impl Iterator<Item = HeldId>) -> Option<SharesContent<'_, I>> {
+        let sources = self.sources.as_ref()?;
+        let numbers: BTreeMap<SourceId, &I> = sources.ids.iter().map(|(source, &id)| (id, source)).collect();
+        let announced = ids.map(|id| sources.notes[id.index()].announced.map(|id| numbers.get(&id).copied()));
+        Some(SharesContent { announced: announced.collect(), sources: sources.ids.keys().collect() })
+    }
+
     /// Returns the held messages that are charged to a source.
     pub(super) fn charged_to(&self, source: SourceId) -> Vec<HeldId> {
         let all = (source, 0, HeldId::MIN)..=(source, u32::MAX, HeldId::MAX);
@@ -318,19 +336,22 @@ impl<I: NodeId> Shares<I> {
         }
     }
 
-    /// Returns the source that would hold most if `newcomer` held `more` than it does. Of equals, it is the newcomer.
-    /// `None` if there are no sources.
+    /// Returns the source that would hold most if `newcomer` held `more` than it does. Of equals, it is the newcomer,
+    /// otherwise the one with the highest id. `None` if there are no sources.
     pub(super) fn most(
         &self,
         newcomer: SourceId,
         more: usize,
         amount: impl Fn(&Used) -> usize,
     ) -> Option<SourceId> {
-        let sources = (0..).map(SourceId).zip(&self.sources.as_ref()?.used);
-        let amounts = sources.map(|(source, used)| {
+        let sources = self.sources.as_ref()?;
+        let named = sources.ids.values().copied();
+        // By rank in the order of the ids, because numbers tell only the past.
+        let ranked = iter::once(SourceId::UNNAMED).chain(named).enumerate();
+        let amounts = ranked.map(|(rank, source)| {
             let is_newcomer = source == newcomer;
             let more = if is_newcomer { more } else { 0 };
-            (amount(used).saturating_add(more), is_newcomer, source)
+            (amount(&sources.used[usize::from(source.0)]).saturating_add(more), is_newcomer, rank, source)
         });
         Some(amounts.max().map_or(newcomer, |(.., source)| source))
     }

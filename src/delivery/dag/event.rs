@@ -7,6 +7,9 @@ use crate::delivery::error::Arrival;
 
 /// An event, with the ids of the events that it directly builds on.
 ///
+/// The order is by id, then by parents and payload: a *total* order for sorted storage, which says nothing about
+/// causality.
+///
 /// # Examples
 ///
 /// ```
@@ -14,7 +17,7 @@ use crate::delivery::error::Arrival;
 ///
 /// let merge = DagEvent { id: "f00d", parents: vec!["beef", "cafe"], payload: "Merge branch 'tea'" };
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DagEvent<I, P> {
     /// The name by which other events depend on this one.
     pub id: I,

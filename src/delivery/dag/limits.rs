@@ -12,7 +12,7 @@
 ///
 /// let small_device = DagLimits { events: 500, links: 1_000, ..DagLimits::default() };
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DagLimits {
     /// Limit on the events that the buffer may contain when an event arrives that has to wait; the default is 65,536.
     ///

@@ -20,6 +20,7 @@ mod event;
 mod limits;
 mod names;
 
+use core::hash::{Hash, Hasher};
 use core::mem;
 
 use crate::compat::{BTreeMap, BTreeSet, Vec};
@@ -91,6 +92,12 @@ pub use limits::DagLimits;
 /// Others can always send events that wait for ever, until the buffer accepts no more of these. It still accepts events
 /// that are ready. The caller bounds the events of each neighbour, or drops the oldest: [`waiting`](Self::waiting)
 /// begins with it.
+///
+/// # Equality
+///
+/// Two buffers are equal if the same calls give the same answers from now on. They have the same limits, and the same
+/// events in the same order of arrival, each waiting for the same parents. The order counts, because
+/// [`pop`](Self::pop) follows it. Events that have come and gone do not count.
 ///
 /// # Examples
 ///
@@ -469,6 +476,17 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
         }
     }
 
+    /// Visits the events in the order of arrival, each with the parents that it waits for, sorted. All else follows
+    /// from these and the limits.
+    fn content(&self) -> impl Iterator<Item = (&DagEvent<I, P>, BTreeSet<&I>)> {
+        self.events.iter().map(|(&arrival, held)| {
+            let waits = |parent: &&I| {
+                self.names.find(parent).is_some_and(|number| self.links.contains(&(number, arrival)))
+            };
+            (&held.event, held.event.parents.iter().filter(waits).collect())
+        })
+    }
+
     /// Checks the invariants, and names a broken one. O(everything).
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
@@ -506,5 +524,21 @@ impl<I: Clone + Ord, P> DagBuffer<I, P> {
             return Err("DB4: no more than the limits");
         }
         Ok(())
+    }
+}
+
+impl<I: Clone + Ord, P: PartialEq> PartialEq for DagBuffer<I, P> {
+    fn eq(&self, other: &Self) -> bool {
+        self.limits == other.limits && self.content().eq(other.content())
+    }
+}
+
+impl<I: Clone + Ord, P: Eq> Eq for DagBuffer<I, P> {}
+
+impl<I: Clone + Ord + Hash, P: Hash> Hash for DagBuffer<I, P> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.limits.hash(state);
+        state.write_usize(self.len());
+        self.content().for_each(|part| part.hash(state));
     }
 }

@@ -7,7 +7,7 @@ mod time;
 mod timestamp;
 
 use crate::node::NodeId;
-use crate::scalar::{TimeExhausted, TooFarAhead};
+use crate::scalar::{TickError, TooFarAhead};
 
 #[cfg(feature = "std")]
 pub use source::SystemTime;
@@ -68,7 +68,7 @@ pub use timestamp::HybridTimestamp;
 /// A wall clock that stands still or goes back does not affect the order: the clock counts on from its last time. A
 /// wall clock that once leapt *ahead* takes the clock along, which stays ahead until the time of the leap is reached. A
 /// restart does not help, since the timestamps are already known elsewhere. Guard against leaps where the wall clock is
-/// set.
+/// set, or give the clock a bound: [`with_max_leap_ms`](Self::with_max_leap_ms).
 ///
 /// # State that must survive a restart
 ///
@@ -113,9 +113,10 @@ pub struct HybridClock<I> {
     node: I,
     last: HybridTime,
     max_drift_ms: u64,
+    max_leap_ms: u64,
 }
 
-const _: () = assert!(size_of::<HybridClock<u64>>() == 24);
+const _: () = assert!(size_of::<HybridClock<u64>>() == 32);
 
 impl<I: NodeId> HybridClock<I> {
     /// Makes the clock of `node`, at [`ZERO`](HybridTime::ZERO). It refuses a time more than `max_drift_ms` ahead of
@@ -128,7 +129,7 @@ impl<I: NodeId> HybridClock<I> {
     /// 1050+65535 is believed and the next tick is 1051+0. Another node at 1,000 ms refuses *that* tick. So the very
     /// last time that is believed takes its receiver 1 ms beyond the bound, for 1 ms.
     pub const fn new(node: I, max_drift_ms: u64) -> Self {
-        Self { node, last: HybridTime::ZERO, max_drift_ms }
+        Self::resume(node, HybridTime::ZERO, max_drift_ms)
     }
 
     /// Makes the clock of `node` from a saved time `last`, with the given drift bound.
@@ -140,10 +141,44 @@ impl<I: NodeId> HybridClock<I> {
     /// let saved: u64 = HybridTime::new(10_000, 3).unwrap().to_bits();
     /// let mut clock = HybridClock::resume("a", HybridTime::from_bits(saved).unwrap(), 500);
     /// assert_eq!(clock.tick(0)?.to_string(), "(10000+4, a)"); // whatever the wall clock says
-    /// # Ok::<(), happens_before::scalar::TimeExhausted>(())
+    /// # Ok::<(), happens_before::scalar::TickError>(())
     /// ```
     pub const fn resume(node: I, last: HybridTime, max_drift_ms: u64) -> Self {
-        Self { node, last, max_drift_ms }
+        Self { node, last, max_drift_ms, max_leap_ms: u64::MAX }
+    }
+
+    /// Sets a bound on leaps of the node's own wall clock: a tick refuses a reading more than `max_leap_ms` above the
+    /// last time. There is no bound by default, because a leap cannot be told from a pause in which nothing happened.
+    ///
+    /// Choose a bound above the longest pause between two events of the node, its own or observed ones, restarts
+    /// included: an hour or a day. A bound that is too low refuses the first tick after a pause. The first reading of a
+    /// new clock is always believed.
+    ///
+    /// The bound is not on [`observe`](Self::observe), whose time confirms the reading: it comes from another node, or
+    /// from an operator who has looked. So after a pause, a message or an observed reading lets the clock go on.
+    ///
+    /// ```
+    /// use happens_before::HybridClock;
+    /// use happens_before::scalar::{HybridTime, TickError};
+    ///
+    /// let mut clock = HybridClock::new("a", 500).with_max_leap_ms(60_000);
+    /// clock.tick(10_000)?;
+    /// let year_2099 = 4_070_908_800_000;
+    /// let refused = clock.tick(year_2099).unwrap_err();
+    /// assert!(matches!(refused, TickError::LeaptAhead { limit_ms: 70_000, .. }));
+    /// assert_eq!(clock.time().ms(), 10_000); // an error changes nothing
+    /// assert_eq!(clock.tick(10_001)?.time().ms(), 10_001); // the wall clock was set right
+    ///
+    /// // An hour later, nothing has happened in between, and the wall clock is right:
+    /// assert!(clock.tick(3_610_000).is_err());
+    /// clock.observe(HybridTime::new(3_610_000, 0).unwrap(), 3_610_000)?;
+    /// assert_eq!(clock.tick(3_610_000)?.to_string(), "(3610000+1, a)");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn with_max_leap_ms(mut self, max_leap_ms: u64) -> Self {
+        self.max_leap_ms = max_leap_ms;
+        self
     }
 
     /// Returns the node whose clock this is.
@@ -156,17 +191,61 @@ impl<I: NodeId> HybridClock<I> {
         self.last
     }
 
+    /// Returns the drift bound in milliseconds: how far a time may be ahead of the wall clock to be believed.
+    pub const fn max_drift_ms(&self) -> u64 {
+        self.max_drift_ms
+    }
+
+    /// Returns the bound on leaps of the node's own wall clock in milliseconds; `u64::MAX` if there is none.
+    pub const fn max_leap_ms(&self) -> u64 {
+        self.max_leap_ms
+    }
+
     /// Counts a local event and returns its timestamp, above everything used or observed before.
     ///
-    /// `now` is the wall clock, or its reading in milliseconds.
+    /// `now` is the wall clock, or its reading in milliseconds. A reading finer than that may be above the timestamp,
+    /// by less than a millisecond: see [`tick_at`](Self::tick_at).
     ///
     /// # Errors
     ///
-    /// [`TimeExhausted`] if no time is left above the last one, or if the wall clock is above
-    /// [`MAX_MS`](HybridTime::MAX_MS). The clock is unchanged.
+    /// [`TickError`]. The clock is unchanged. Either no time is left above the last one, or the wall clock is above
+    /// [`MAX_MS`](HybridTime::MAX_MS) or has [leapt ahead](Self::with_max_leap_ms).
     #[inline]
-    pub fn tick(&mut self, now: impl TimeSource) -> Result<HybridTimestamp<I>, TimeExhausted> {
-        self.last = self.last.next(now.now_ms())?;
+    pub fn tick(&mut self, now: impl TimeSource) -> Result<HybridTimestamp<I>, TickError> {
+        self.last = self.last.next(now.now_ms(), self.max_leap_ms)?;
+        Ok(HybridTimestamp::new(self.last, self.node.clone()))
+    }
+
+    /// Counts a local event and returns its timestamp, above everything used or observed before and above `reading`, a
+    /// reading of the wall clock that is finer than a millisecond.
+    ///
+    /// Use it where timestamps are compared with readings, for example those of a log. The reading takes the place of
+    /// the logical part, in steps of 15.1 ns; [`HybridTime::from_duration`] and
+    /// [`HybridTime::from_unix_ntp64`] convert it. So the logical part no longer counts events, and fewer of them fit
+    /// into the rest of a millisecond.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`tick`](Self::tick).
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime, UNIX_EPOCH};
+    ///
+    /// use happens_before::HybridClock;
+    /// use happens_before::scalar::HybridTime;
+    ///
+    /// let mut clock = HybridClock::new("a", 500);
+    /// let before = Duration::new(1_700_000_000, 123_456_789);
+    /// let timestamp = clock.tick_at(HybridTime::from_duration(before).unwrap())?;
+    /// assert!(timestamp.time().to_duration() > before);
+    ///
+    /// let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    /// assert!(clock.tick_at(HybridTime::from_duration(now).unwrap())?.time().to_duration() > now);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn tick_at(&mut self, reading: HybridTime) -> Result<HybridTimestamp<I>, TickError> {
+        self.last = self.last.next_above(reading, self.max_leap_ms)?;
         Ok(HybridTimestamp::new(self.last, self.node.clone()))
     }
 
@@ -294,7 +373,7 @@ mod tests {
         let mut clock = HybridClock::resume(1_u8, before_last, u64::MAX);
         assert_eq!(clock.tick(0).unwrap().time(), HybridTime::MAX);
         for now_ms in [0, HybridTime::MAX_MS, u64::MAX] {
-            assert_eq!(clock.tick(now_ms), Err(TimeExhausted { clock: HybridTime::MAX, now_ms }));
+            assert_eq!(clock.tick(now_ms), Err(TickError::Exhausted { clock: HybridTime::MAX, now_ms }));
             assert_eq!(clock.time(), HybridTime::MAX);
         }
     }
@@ -303,7 +382,7 @@ mod tests {
     fn a_wall_clock_beyond_the_range_is_refused_and_does_not_use_up_the_clock() {
         let mut clock = HybridClock::resume(1_u8, time(7, 7), 0);
         for now_ms in [HybridTime::MAX_MS + 1, u64::MAX] {
-            assert_eq!(clock.tick(now_ms), Err(TimeExhausted { clock: time(7, 7), now_ms }));
+            assert_eq!(clock.tick(now_ms), Err(TickError::Exhausted { clock: time(7, 7), now_ms }));
             assert_eq!(clock.time(), time(7, 7));
         }
         assert_eq!(clock.tick(HybridTime::MAX_MS).unwrap().time(), time(HybridTime::MAX_MS, 0));
@@ -323,6 +402,59 @@ mod tests {
                 last = issued;
             }
             saved = clock.time().to_bits();
+        }
+    }
+
+    #[test]
+    fn a_wall_clock_that_leaps_ahead_is_refused_and_changes_nothing() {
+        let mut clock = HybridClock::new(1_u8, 50).with_max_leap_ms(1_000);
+        assert_eq!((clock.max_drift_ms(), clock.max_leap_ms()), (50, 1_000));
+        assert_eq!(
+            clock.tick(u64::from(u32::MAX)).unwrap().time().ms(),
+            u64::from(u32::MAX),
+            "the first reading"
+        );
+
+        let mut clock = HybridClock::resume(1_u8, time(900, 4), 50).with_max_leap_ms(1_000);
+        for now_ms in [1_901, 5_000, HybridTime::MAX_MS] {
+            let leapt = TickError::LeaptAhead { clock: time(900, 4), now_ms, limit_ms: 1_900 };
+            assert_eq!(clock.tick(now_ms), Err(leapt));
+            assert_eq!(clock.tick_at(time(now_ms, 7)), Err(leapt));
+            assert_eq!(clock.time(), time(900, 4));
+        }
+        assert_eq!(
+            clock.tick(HybridTime::MAX_MS + 1).unwrap_err(),
+            TickError::Exhausted { clock: time(900, 4), now_ms: HybridTime::MAX_MS + 1 }
+        );
+        assert_eq!(clock.tick(1_900).unwrap().time(), time(1_900, 0));
+        assert_eq!(clock.tick(3).unwrap().time(), time(1_900, 1), "a clock that goes back is no leap");
+
+        // Another node's time confirms the reading.
+        clock.observe(time(9_000, 0), 9_000).unwrap();
+        assert_eq!(clock.tick(9_001).unwrap().time(), time(9_001, 0));
+    }
+
+    #[test]
+    fn without_a_bound_no_reading_in_range_is_refused() {
+        let mut clock = HybridClock::new(1_u8, 0);
+        assert_eq!(clock.max_leap_ms(), u64::MAX);
+        clock.tick(1).unwrap();
+        assert_eq!(clock.tick(HybridTime::MAX_MS).unwrap().time(), time(HybridTime::MAX_MS, 0));
+    }
+
+    #[test]
+    fn a_tick_at_a_fine_reading_is_above_it_and_above_the_last_time() {
+        let mut clock = HybridClock::new(1_u8, 0);
+        let readings = [(5, 100), (5, 90), (5, 101), (5, 65_535), (4, 0), (7, 0), (7, 0)];
+        let want = [(5, 101), (5, 102), (5, 103), (6, 0), (6, 1), (7, 1), (7, 2)];
+        for ((ms, sub_ms), (want_ms, want_logical)) in readings.into_iter().zip(want) {
+            assert_eq!(clock.tick_at(time(ms, sub_ms)).unwrap().time(), time(want_ms, want_logical));
+        }
+        let mut clock = HybridClock::resume(1_u8, time(7, 7), 0);
+        for _ in 0..2 {
+            let exhausted = TickError::Exhausted { clock: time(7, 7), now_ms: HybridTime::MAX_MS };
+            assert_eq!(clock.tick_at(HybridTime::MAX), Err(exhausted));
+            assert_eq!(clock.time(), time(7, 7));
         }
     }
 }

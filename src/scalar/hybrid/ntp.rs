@@ -1,4 +1,8 @@
-//! Conversion of hybrid times to NTP timestamps, and back.
+//! Conversion of hybrid times to forms with a fraction of a second, and back: NTP timestamps and durations.
+//!
+//! In all of them a logical step takes 65 units of 2^-32 s (15.1 ns), so that 65,536 steps fit into a millisecond.
+
+use core::time::Duration;
 
 use super::HybridTime;
 
@@ -38,8 +42,7 @@ impl HybridTime {
     /// millisecond by less than 8.2 us. A tick after observing the result is above `ntp` again when it is converted
     /// back, so the exchange keeps causality. `None` before 1970 and after [`MAX_MS`](Self::MAX_MS).
     ///
-    /// Some libraries, such as uhlc, use the same layout with seconds since 1970. Add `2_208_988_800 << 32` to their
-    /// timestamps and subtract it from ours, wrapping.
+    /// Some libraries use the same layout with seconds since 1970: see [`from_unix_ntp64`](Self::from_unix_ntp64).
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the seconds are modulo 2^32; the steps are checked")]
     pub const fn from_ntp64(ntp: u64, near_ms: u64) -> Option<Self> {
@@ -60,9 +63,77 @@ impl HybridTime {
         }
     }
 
+    /// Converts to the 64-bit NTP layout with seconds since 1970 instead of 1900, modulo 2^32: the timestamps of uhlc
+    /// and of other libraries.
+    ///
+    /// Otherwise like [`to_ntp64`](Self::to_ntp64). The first era ends in February 2106.
+    ///
+    /// ```
+    /// use happens_before::scalar::HybridTime;
+    ///
+    /// let time = HybridTime::new(1_500, 1).unwrap();
+    /// assert_eq!(time.to_unix_ntp64(), (1 << 32) + (1 << 31) + 65);
+    /// assert_eq!(HybridTime::from_unix_ntp64(time.to_unix_ntp64(), 0), Some(time));
+    /// ```
+    #[must_use]
+    pub const fn to_unix_ntp64(self) -> u64 {
+        self.to_ntp64().wrapping_sub(Self::NTP_OFFSET_S << 32)
+    }
+
+    /// Converts from the 64-bit NTP layout with seconds since 1970, in the era that brings it nearest to `near_ms`.
+    ///
+    /// Otherwise like [`from_ntp64`](Self::from_ntp64).
+    #[must_use]
+    pub const fn from_unix_ntp64(ntp: u64, near_ms: u64) -> Option<Self> {
+        Self::from_ntp64(ntp.wrapping_add(Self::NTP_OFFSET_S << 32), near_ms)
+    }
+
     /// The lowest NTP fraction that lies in millisecond `sub_ms` (below 1,000) of its second.
     const fn ntp_fraction(sub_ms: u64) -> u64 {
         (sub_ms << 32).div_ceil(1_000)
+    }
+}
+
+/// Exchange with readings that are finer than a millisecond.
+impl HybridTime {
+    /// Nanoseconds that 2^32 logical steps take.
+    const NANOS_PER_2_32_STEPS: u64 = Self::NTP_UNITS_PER_STEP * 1_000_000_000;
+
+    /// Converts a reading of a wall clock, such as a `Duration` since 1970; `None` above [`MAX_MS`](Self::MAX_MS).
+    ///
+    /// The part below the millisecond becomes the logical part, rounded down: by less than 15.2 ns, at the end of a
+    /// millisecond by less than 8.2 us. [`HybridClock::tick_at`](crate::HybridClock::tick_at) makes up for it: its
+    /// timestamp is above the reading.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use happens_before::scalar::HybridTime;
+    ///
+    /// let reading = Duration::from_nanos(1_500_000_016);
+    /// assert_eq!(HybridTime::from_duration(reading), HybridTime::new(1_500, 1));
+    /// assert_eq!(HybridTime::from_duration(Duration::MAX), None);
+    /// ```
+    #[must_use]
+    pub const fn from_duration(since_1970: Duration) -> Option<Self> {
+        let Some(whole_ms) = since_1970.as_secs().checked_mul(1_000) else { return None };
+        let Some(ms) = whole_ms.checked_add(since_1970.subsec_millis() as u64) else { return None };
+        let sub_ms = (since_1970.subsec_nanos() % 1_000_000) as u64;
+        // No overflow: less than 2^20 ns.
+        let steps = (sub_ms << 32) / Self::NANOS_PER_2_32_STEPS;
+        #[expect(clippy::cast_possible_truncation, reason = "checked")]
+        let logical = if steps < u16::MAX as u64 { steps as u16 } else { u16::MAX };
+        Self::new(ms, logical)
+    }
+
+    /// Converts to a duration since 1970, rounded up to a nanosecond.
+    ///
+    /// Exact: [`from_duration`](Self::from_duration) gives the same time back. The order is kept.
+    #[must_use]
+    pub const fn to_duration(self) -> Duration {
+        // No overflow: less than 2^16 steps, and less than 10^6 ns in all.
+        let sub_ms = (self.logical() as u64 * Self::NANOS_PER_2_32_STEPS).div_ceil(1 << 32);
+        Duration::from_millis(self.ms()).saturating_add(Duration::from_nanos(sub_ms))
     }
 }
 
@@ -136,5 +207,53 @@ mod tests {
             assert!(clock.tick(0).unwrap().time().to_ntp64() > ntp, "{fraction}");
         }
         assert!(clipped > 10_000, "the case at the end of a millisecond was seen: {clipped}");
+    }
+
+    #[test]
+    fn the_layout_with_seconds_since_1970_differs_by_seventy_years() {
+        assert_eq!(time(0, 0).to_unix_ntp64(), 0);
+        assert_eq!(time(1_700_000_000_000, 0).to_unix_ntp64(), 1_700_000_000 << 32);
+        for ms in [0, 1, 999, 1_700_000_000_123, 4_294_967_295_999, 4_294_967_296_000, HybridTime::MAX_MS] {
+            for logical in [0, 1, 65_535] {
+                let x = time(ms, logical);
+                assert_eq!(x.to_unix_ntp64().wrapping_add(2_208_988_800 << 32), x.to_ntp64());
+                assert_eq!(HybridTime::from_unix_ntp64(x.to_unix_ntp64(), ms), Some(x));
+            }
+        }
+        assert_eq!(HybridTime::from_unix_ntp64(u64::MAX, 0), None, "1969 is before 1970");
+        assert_eq!(HybridTime::from_unix_ntp64(0, 4_294_967_296_000), Some(time(4_294_967_296_000, 0)), "2106");
+    }
+
+    #[test]
+    fn durations_and_back_are_exact_and_keep_the_order() {
+        let mut last: Option<(HybridTime, Duration)> = None;
+        for ms in [0, 1, 999, 1_000, 1_700_000_000_123, HybridTime::MAX_MS] {
+            for logical in (0..=u16::MAX).step_by(7).chain([u16::MAX]) {
+                let x = time(ms, logical);
+                let duration = x.to_duration();
+                assert_eq!(HybridTime::from_duration(duration), Some(x));
+                assert_eq!(u64::try_from(duration.as_millis()).unwrap(), ms, "the milliseconds stay");
+                assert!(last.is_none_or(|(y, before)| y.cmp(&x) == before.cmp(&duration)));
+                last = Some((x, duration));
+            }
+        }
+        assert_eq!(HybridTime::from_duration(Duration::from_millis(HybridTime::MAX_MS + 1)), None);
+        assert_eq!(HybridTime::from_duration(Duration::MAX), None);
+    }
+
+    #[test]
+    fn a_tick_at_a_reading_is_above_it_in_every_form() {
+        for nanos in (0..2_000_000_u32).step_by(13).chain(999_000..1_000_100) {
+            let before = Duration::new(1_700_000_000, nanos);
+            let reading = HybridTime::from_duration(before).unwrap();
+            assert!(before - reading.to_duration().min(before) < Duration::from_nanos(8_200));
+            let mut clock = HybridClock::new(1_u8, 0);
+            assert!(clock.tick_at(reading).unwrap().time().to_duration() > before, "{nanos}");
+
+            let ntp = (1_700_000_000 << 32) | u64::from(nanos) * 2_147;
+            let reading = HybridTime::from_unix_ntp64(ntp, 1_700_000_000_000).unwrap();
+            let mut clock = HybridClock::new(1_u8, 0);
+            assert!(clock.tick_at(reading).unwrap().time().to_unix_ntp64() > ntp, "{ntp}");
+        }
     }
 }

@@ -24,7 +24,7 @@
 /// let mut clock = HybridClock::new("sensor 4", 5_000);
 /// assert_eq!(clock.tick(&Chip(Cell::new(60)))?.time().ms(), 60_000);
 /// assert_eq!(clock.tick(61_000)?.time().ms(), 61_000);
-/// # Ok::<(), happens_before::scalar::TimeExhausted>(())
+/// # Ok::<(), happens_before::scalar::TickError>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no source of the time of day on this target",
@@ -73,7 +73,7 @@ impl<T: TimeSource + ?Sized> TimeSource for &T {
 /// let x = clock.tick(SystemTime)?;
 /// let y = clock.tick(SystemTime)?;
 /// assert!(x < y);
-/// # Ok::<(), happens_before::scalar::TimeExhausted>(())
+/// # Ok::<(), happens_before::scalar::TickError>(())
 /// ```
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug, Default)]

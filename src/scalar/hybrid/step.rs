@@ -1,21 +1,55 @@
 //! The two steps of the algorithm: the next time, and the check of a claimed time.
 
 use super::time::HybridTime;
-use crate::scalar::{TimeExhausted, TooFarAhead};
+use crate::scalar::{TickError, TooFarAhead};
 
 impl HybridTime {
-    /// The next time at a node whose wall clock shows `now_ms`.
+    /// Returns the next time at a node whose wall clock shows `now_ms`.
     ///
     /// This is the whole of a tick. A maximum replaces the paper's case distinction because "one more" carries: if the
     /// wall clock is ahead, its time with logical 0 is at least one more than the last.
     #[inline]
-    pub(in crate::scalar) const fn next(self, now_ms: u64) -> Result<Self, TimeExhausted> {
+    pub(in crate::scalar) const fn next(self, now_ms: u64, max_leap_ms: u64) -> Result<Self, TickError> {
         if now_ms > Self::MAX_MS || self.0 >= Self::MAX.0 {
-            return Err(TimeExhausted { clock: self, now_ms });
+            return Err(TickError::Exhausted { clock: self, now_ms });
         }
         // No overflow: both are at most 2^63 - 1 by the check above, which is HC2.
         let (one_more, wall_clock) = (self.0 + 1, now_ms << Self::LOGICAL_BITS);
-        Ok(Self(if wall_clock > one_more { wall_clock } else { one_more }))
+        if wall_clock <= one_more {
+            return Ok(Self(one_more));
+        }
+        match self.check_leap(now_ms, max_leap_ms) {
+            Ok(()) => Ok(Self(wall_clock)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the next time at a node whose wall clock shows `reading`: one more than the higher of the two.
+    #[inline]
+    pub(in crate::scalar) const fn next_above(
+        self,
+        reading: Self,
+        max_leap_ms: u64,
+    ) -> Result<Self, TickError> {
+        let highest = if reading.0 > self.0 { reading } else { self };
+        if highest.0 >= Self::MAX.0 {
+            return Err(TickError::Exhausted { clock: self, now_ms: reading.ms() });
+        }
+        match self.check_leap(reading.ms(), max_leap_ms) {
+            Ok(()) => Ok(Self(highest.0 + 1)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Checks a reading of the wall clock of a node whose last time is `self`. The first reading is always believed:
+    /// there is nothing to compare it with.
+    #[inline]
+    const fn check_leap(self, now_ms: u64, max_leap_ms: u64) -> Result<(), TickError> {
+        let limit_ms = self.ms().saturating_add(max_leap_ms);
+        if now_ms > limit_ms && self.0 > 0 {
+            return Err(TickError::LeaptAhead { clock: self, now_ms, limit_ms });
+        }
+        Ok(())
     }
 
     /// Checks a claimed time against a clock at `self` whose wall clock shows `now_ms`.

@@ -55,7 +55,7 @@ impl<I> HybridTimestamp<I> {
     }
 }
 
-key_bytes!(HybridTimestamp: u8 u16 u32 u64 u128 i8 i16 i32 i64 i128);
+key_bytes!(HybridTimestamp);
 
 impl<I: fmt::Display> fmt::Display for HybridTimestamp<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,5 +109,25 @@ mod tests {
         assert_eq!(HybridTime::from_key_bytes([0xFF; 8]), None);
         assert_eq!(HybridTimestamp::<u8>::from_key_bytes([0x80, 0, 0, 0, 0, 0, 0, 0, 1]), None);
         assert_eq!(HybridTime::new(HybridTime::MAX_MS, u16::MAX), Some(HybridTime::MAX));
+    }
+
+    #[test]
+    fn the_key_of_a_byte_array_node_is_the_scalar_and_the_array() {
+        let uuid = |last| {
+            let mut uuid = [7; 16];
+            uuid[15] = last;
+            uuid
+        };
+        let x = HybridTimestamp::new(time(1, 2), uuid(3));
+        let key: [u8; 24] = x.to_key_bytes();
+        assert_eq!(key[..8], x.time().to_key_bytes());
+        assert_eq!(key[8..], uuid(3));
+        assert_eq!(HybridTimestamp::<[u8; 16]>::from_key_bytes(key), Some(x));
+        for y in [(0, 2, 255), (1, 1, 255), (1, 2, 2), (1, 2, 3), (1, 2, 4), (1, 3, 0), (2, 0, 0)] {
+            let y = HybridTimestamp::new(time(y.0, y.1), uuid(y.2));
+            assert_eq!(x.to_key_bytes().cmp(&y.to_key_bytes()), x.cmp(&y), "{y:?}");
+        }
+        assert_eq!(HybridTimestamp::<[u8; 4]>::from_key_bytes([0x80; 12]), None, "no time has it");
+        assert_eq!(HybridTimestamp::new(time(1, 2), [9; 32]).to_key_bytes().len(), 40);
     }
 }

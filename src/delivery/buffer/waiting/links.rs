@@ -149,8 +149,8 @@ pub(super) struct Links<M> {
     len: usize,
     /// Number of held messages that are ready.
     ready: usize,
-    /// The first and the last of the released messages: their cause was delivered, in this order. They are no longer
-    /// parked and not yet ready.
+    /// The first and the last of the released messages: their cause was delivered. They are no longer parked and not
+    /// yet ready.
     released: Option<(HeldId, HeldId)>,
 }
 
@@ -262,6 +262,23 @@ impl<M> Links<M> {
         self.released.map(|(first, _)| first)
     }
 
+    /// Returns whether more than one message is released.
+    #[inline]
+    pub(super) fn has_many_released(&self) -> bool {
+        self.released.is_some_and(|(first, last)| first != last)
+    }
+
+    /// Puts the released messages into this order.
+    pub(super) fn order_released(&mut self, ids: &[HeldId]) {
+        let next = ids.iter().skip(1).copied().map(Some).chain([None]);
+        for (&id, next) in iter::zip(ids, next) {
+            if let Some(held) = self.get_mut(id) {
+                held.next = next;
+            }
+        }
+        self.released = ids.first().copied().zip(ids.last().copied());
+    }
+
     /// Removes a released message from its list if no other is released, and returns whether it did. Then the caller
     /// must deliver the message.
     #[inline]
@@ -316,6 +333,11 @@ impl<M> Links<M> {
         self.list(slot.waiters)
     }
 
+    /// Visits the released messages, in order.
+    pub(super) fn released(&self) -> impl Iterator<Item = HeldId> {
+        self.list(self.first_released())
+    }
+
     /// Visits the list that begins with `first`.
     fn list(&self, first: Option<HeldId>) -> impl Iterator<Item = HeldId> {
         iter::successors(first, |&id| self.get(id)?.next)
@@ -344,8 +366,7 @@ impl<M> Links<M> {
                 before = Some(waiter);
             }
         }
-        let released = self.list(self.released.map(|(first, _)| first));
-        if released.into_iter().any(|id| mem::replace(&mut listed[id.index()], true)) {
+        if self.released().any(|id| mem::replace(&mut listed[id.index()], true)) {
             return Err("LK1: what is released is not parked");
         }
         let mut ready = 0;

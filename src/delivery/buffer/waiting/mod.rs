@@ -237,11 +237,21 @@ impl<I: NodeId, P> Waiting<I, P> {
 
     /// Visits the messages that wait for a cause, sorted by dot. Held messages that are ready are left out, and so are
     /// released ones with all causes delivered. O(log n) for each message, and O(d log n) for one that was released.
-    pub(super) fn iter_waiting(&self) -> impl Iterator<Item = &Message<I, P>> {
-        let parked = self.iter_parked().map(|(_, held)| held);
-        let waits =
-            |held: &&Held<_>| self.first_undelivered(held.message(), held.lane(), held.cause()).is_some();
-        parked.filter(waits).map(Held::message)
+    pub(super) fn iter_waiting(&self) -> impl Iterator<Item = (HeldId, &Message<I, P>)> {
+        let parked = self.iter_parked().filter(|(_, held)| self.waits(held));
+        parked.map(|(id, held)| (id, held.message()))
+    }
+
+    /// Visits the messages that can be delivered, in the order of delivery.
+    pub(super) fn iter_ready(&self) -> impl Iterator<Item = &Message<I, P>> {
+        let queued = self.ready.iter().filter_map(|&lane| self.ready(lane));
+        let released = self.iter_parked().filter(|(_, held)| !self.waits(held));
+        queued.chain(released.map(|(_, held)| held.message()))
+    }
+
+    /// Returns whether a held message that is not ready waits for a cause. If not, it was released.
+    fn waits(&self, held: &Held<Message<I, P>>) -> bool {
+        self.first_undelivered(held.message(), held.lane(), held.cause()).is_some()
     }
 
     /// Returns the distance of a held message from the last delivered counter of its node.
@@ -347,6 +357,7 @@ impl<I: NodeId, P> Waiting<I, P> {
         mut on_ready: impl FnMut(HeldId, &Message<I, P>),
     ) -> Option<Message<I, P>> {
         let mut alone = None;
+        self.sort_released();
         while let Some(id) = self.links.first_released() {
             alone = self.wake_first(id, true, &mut on_ready);
         }
@@ -376,9 +387,26 @@ impl<I: NodeId, P> Waiting<I, P> {
 
     #[inline(never)]
     fn wake_all(&mut self, mut on_ready: impl FnMut(HeldId, &Message<I, P>)) {
+        self.sort_released();
         while let Some(id) = self.links.first_released() {
             self.wake_first(id, false, &mut on_ready);
         }
+    }
+
+    /// Sorts the released messages by dot. So the order of delivery does not tell the order in which they came.
+    #[inline]
+    fn sort_released(&mut self) {
+        if self.links.has_many_released() {
+            self.sort_many_released();
+        }
+    }
+
+    #[cold]
+    fn sort_many_released(&mut self) {
+        let dot = |id: &HeldId| self.links.get(*id).map(|held| held.message().dot());
+        let mut sorted: Vec<HeldId> = self.links.released().collect();
+        sorted.sort_unstable_by(|x, y| dot(x).cmp(&dot(y)));
+        self.links.order_released(&sorted);
     }
 
     /// Lets the first released message check its next causes. All calls of the caller's code come before the first
