@@ -146,7 +146,6 @@ fn types_that_allocate() {
         delivery::CloseError,
         delivery::DagEvent<u64, u64>,
         delivery::DagLimits,
-        delivery::EventErrorKind,
         delivery::MessageError<u64, u64>,
         delivery::MessageErrorKind<u64>,
         delivery::ObserveError<u64>,
@@ -161,8 +160,11 @@ fn types_that_allocate() {
         endpoint::PacketErrorKind,
         endpoint::Received<u64>,
         version::Entries<'static, u64>,
+        version::InvalidSiblings<u64, u64>,
         version::Ranges<'static, u64>,
+        version::Siblings<u64, u64>,
         version::TooManyRanges => 8,
+        version::ValueRefused<u64> => 16,
     }
 }
 

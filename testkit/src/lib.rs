@@ -10,6 +10,7 @@ pub mod context_model;
 #[cfg(feature = "models")]
 pub mod dag_model;
 pub mod linearizable;
+pub mod siblings_model;
 #[cfg(feature = "models")]
 pub mod subjects;
 
