@@ -8,6 +8,7 @@
 //! | the same, with all nodes known beforehand, on a small device | [`FixedVector`] | 8 bytes a node |
 //! | know exactly which events were seen, even out of order | [`CausalContext`] | one number a node, and one range a gap |
 //! | keep all values of a key that were written concurrently, and no others | [`Siblings`] | a vector, and one dot a value |
+//! | the same as a vector, for nodes that come and go without ids | [`IntervalTreeClock`] | two trees that grow with the number of nodes at present |
 //! | know which events another replica lacks | [`VersionVector::difference`](crate::VersionVector::difference), [`CausalContext::missing`](crate::CausalContext::missing) | |
 
 #[cfg(feature = "alloc")]
@@ -16,6 +17,8 @@ mod error;
 mod fixed;
 #[cfg(feature = "alloc")]
 mod ids;
+#[cfg(feature = "alloc")]
+mod interval_tree;
 #[cfg(feature = "alloc")]
 mod siblings;
 mod simd;
@@ -32,6 +35,8 @@ pub use error::{InvalidSiblings, TooManyRanges, ValueRefused};
 pub use fixed::FixedVector;
 #[cfg(feature = "alloc")]
 pub(crate) use ids::INLINE;
+#[cfg(feature = "alloc")]
+pub use interval_tree::{EventError, IntervalTreeClock, InvalidClock, InvalidClockKind, OverlappingIds};
 #[cfg(feature = "alloc")]
 pub use siblings::Siblings;
 #[cfg(feature = "alloc")]
