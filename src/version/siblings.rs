@@ -127,6 +127,11 @@ impl<I, V> Siblings<I, V> {
         self.versions.iter().map(|(dot, value)| (dot, value))
     }
 
+    #[cfg(feature = "serde")]
+    pub(crate) fn versions(&self) -> &[(Dot<I>, V)] {
+        &self.versions
+    }
+
     /// Returns the number of values; more than one if writes were concurrent. O(1).
     pub fn len(&self) -> usize {
         self.versions.len()

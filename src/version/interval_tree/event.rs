@@ -5,94 +5,141 @@
 
 use smallvec::SmallVec;
 
-use super::tree::{FREE, HIGHEST, Node, OWNED, Path, Tree, end_of};
+use super::tree::{HIGHEST, Node, OWNED, Path, Tree, end_of};
 
-/// A step of [`fill`] that is still to be done.
-enum Step {
-    /// Fill the subtree at which both readers stand.
-    Subtree,
-    /// The left subtree is filled: go on with the right one.
-    Right,
-    /// Both subtrees are filled.
-    Both,
-    /// The right subtree is filled. The left one is a leaf at this place, and all of it is owned: raise it.
-    RaiseLeft(usize),
+/// An inner node that is being filled.
+enum Open {
+    /// The left subtree is being filled.
+    Left,
+    /// The right subtree is being filled. This is the lowest number on the left.
+    Right(u64),
+    /// The right subtree is being filled. The left one is a leaf at this place, and all of it is owned.
+    OwnedLeft(usize),
 }
 
-/// Raises the owned parts of an event tree as far as that makes the tree simpler. An owned subtree becomes a leaf. An
-/// owned leaf is raised to the lowest number in the subtree beside it.
-pub(super) fn fill(id: &[u8], events: &[u64]) -> Tree<u64> {
-    let mut filled = Tree::with_capacity(events.len());
-    let (mut i, mut e) = (0, 0);
-    let mut steps = SmallVec::<[Step; 32]>::new();
-    // The lowest number in each filled subtree that is not yet a part of a larger one.
-    let mut lowest = SmallVec::<[u64; 32]>::new();
-    steps.push(Step::Subtree);
-    while let Some(step) = steps.pop() {
-        match step {
-            Step::Subtree => match (id[i], events[e]) {
-                (FREE, _) => {
-                    let end = end_of(events, e);
-                    events[e..end].iter().for_each(|&node| filled.copy(node));
-                    lowest.push(events[e..end].iter().copied().min().unwrap_or_default());
-                    (i, e) = (i + 1, end);
-                }
-                (OWNED, _) => {
-                    let highest = take_highest(events, &mut e);
-                    filled.push(highest);
-                    lowest.push(highest);
+/// Raises the owned parts of an event tree as far as that makes the tree simpler, and returns whether it does. An owned
+/// subtree becomes a leaf. An owned leaf is raised to the lowest number in the subtree beside it.
+pub(super) fn fill(id: &[u8], events: &mut Tree<u64>) -> bool {
+    let mut filling = Filling { nodes: events.nodes_mut(), read: 0, written: 0, changed: false };
+    filling.run(id);
+    let Filling { written, changed, .. } = filling;
+    events.truncate(written);
+    changed
+}
+
+/// An event tree while it is filled, in place: the filled part is never longer than the part that was read.
+struct Filling<'a> {
+    nodes: &'a mut [u64],
+    /// The number of nodes that were read.
+    read: usize,
+    /// The number of nodes that were written.
+    written: usize,
+    changed: bool,
+}
+
+impl Filling<'_> {
+    fn run(&mut self, id: &[u8]) {
+        let mut open = SmallVec::<[Open; 32]>::new();
+        let mut i = 0;
+        loop {
+            // Fill a subtree, or go on with one below it.
+            let both_inner = id[i] == u8::INNER && self.nodes[self.read] == u64::INNER;
+            let mut lowest = match id[i] {
+                OWNED => {
                     i += 1;
+                    self.push_highest(0)
                 }
-                (_, u64::INNER) => {
-                    filled.inner();
-                    (i, e) = (i + 1, e + 1);
+                _ if both_inner => {
+                    i += 1;
+                    self.nodes[self.written] = u64::INNER;
+                    (self.read, self.written) = (self.read + 1, self.written + 1);
                     if id[i] == OWNED {
-                        steps.push(Step::RaiseLeft(filled.nodes().len()));
-                        filled.push(take_highest(events, &mut e));
                         i += 1;
+                        open.push(Open::OwnedLeft(self.written));
+                        self.push_highest(0);
                     } else {
-                        steps.push(Step::Right);
+                        open.push(Open::Left);
                     }
-                    steps.push(Step::Subtree);
+                    continue;
                 }
-                (_, number) => {
-                    filled.push(number);
-                    lowest.push(number);
-                    (i, e) = (end_of(id, i), e + 1);
+                // Nothing is owned, or one leaf is owned in part.
+                _ => {
+                    i = end_of(id, i);
+                    self.copy()
                 }
-            },
-            Step::Right if id[i] == OWNED => {
-                let left = lowest.last().copied().unwrap_or_default();
-                filled.push(left.max(take_highest(events, &mut e)));
-                i += 1;
-            }
-            Step::Right => {
-                steps.push(Step::Both);
-                steps.push(Step::Subtree);
-            }
-            Step::Both => {
-                let right = lowest.pop().unwrap_or_default();
-                if let Some(left) = lowest.last_mut() {
-                    *left = right.min(*left);
-                }
-            }
-            Step::RaiseLeft(at) => {
-                let right = lowest.last().copied().unwrap_or_default();
-                // Otherwise the leaf was the highest of all, and has become one with the right subtree.
-                if at + 1 < filled.nodes().len() {
-                    filled.set(at, right.max(filled.nodes()[at]));
+            };
+            // Go on with the next right subtree. The nodes above that end before it are filled.
+            loop {
+                match open.pop() {
+                    None => return,
+                    Some(Open::Left) if id[i] == OWNED => {
+                        i += 1;
+                        self.push_highest(lowest);
+                    }
+                    Some(Open::Left) => {
+                        open.push(Open::Right(lowest));
+                        break;
+                    }
+                    Some(Open::Right(left)) => lowest = left.min(lowest),
+                    Some(Open::OwnedLeft(at)) => self.raise_left(at, lowest),
                 }
             }
         }
     }
-    filled
-}
 
-/// Passes over a subtree and returns its highest number.
-fn take_highest(events: &[u64], at: &mut usize) -> u64 {
-    let from = *at;
-    *at = end_of(events, from);
-    events[from..*at].iter().copied().filter(|&node| node != u64::INNER).max().unwrap_or_default()
+    /// Adds a leaf, as [`Tree::push`] does.
+    fn push(&mut self, value: u64) {
+        while let [.., above, left] = self.nodes[..self.written]
+            && above == u64::INNER
+            && left == value
+        {
+            self.written -= 2;
+        }
+        self.nodes[self.written] = value;
+        self.written += 1;
+    }
+
+    /// Copies a subtree and returns its lowest number.
+    fn copy(&mut self) -> u64 {
+        let (from, end) = (self.read, end_of(self.nodes, self.read));
+        let lowest = self.nodes[from..end].iter().copied().min().unwrap_or_default();
+        if end == from + 1 {
+            self.push(lowest);
+        } else {
+            if self.changed {
+                self.nodes.copy_within(from..end, self.written);
+            }
+            self.written += end - from;
+        }
+        self.read = end;
+        lowest
+    }
+
+    /// Adds a leaf in the place of a subtree, with its highest number or with `least`. Returns the number.
+    fn push_highest(&mut self, least: u64) -> u64 {
+        let (from, end) = (self.read, end_of(self.nodes, self.read));
+        let leaves = self.nodes[from..end].iter().copied().filter(|&node| node != u64::INNER);
+        let highest = leaves.fold(least, u64::max);
+        self.changed |= highest != self.nodes[from];
+        self.read = end;
+        self.push(highest);
+        highest
+    }
+
+    /// Raises the leaf at `at` to the lowest number in the subtree on its right, which was written last.
+    fn raise_left(&mut self, at: usize, lowest: u64) {
+        // If the leaf had the number of the whole subtree, both are one leaf already.
+        if at + 1 >= self.written || self.nodes[at] >= lowest {
+            return;
+        }
+        self.changed = true;
+        self.nodes[at] = lowest;
+        if self.written == at + 2 {
+            let right = self.nodes[at + 1];
+            self.written = at + 1;
+            self.push(right);
+        }
+    }
 }
 
 /// The cheapest leaf to raise.
@@ -115,6 +162,10 @@ pub(super) fn grow(id: &[u8], events: &mut Tree<u64>) -> bool {
     if number >= HIGHEST {
         return false;
     }
+    if owned == top {
+        events.nodes_mut()[leaf] = number + 1;
+        return true;
+    }
     let mut path = Path::default();
     for &node in &id[top..owned] {
         if node == u8::INNER {
@@ -123,12 +174,21 @@ pub(super) fn grow(id: &[u8], events: &mut Tree<u64>) -> bool {
             path.next();
         }
     }
-    // On the way down, each turn to the right leaves a leaf on the left; on the way up, the other way round.
-    let turns = path.turns().iter();
-    let down = turns.clone().flat_map(|&right| [Some(u64::INNER), right.then_some(number)]);
-    let up = turns.rev().map(|&right| (!right).then_some(number));
-    let subtree: SmallVec<[u64; 32]> = down.chain([Some(number + 1)]).chain(up).flatten().collect();
-    events.replace(leaf..leaf + 1, subtree);
+    // From the leaf up, each inner node with the subtree built so far on one side, and a leaf of the old number on the
+    // other. What is before that subtree is collected backwards.
+    let (mut before, mut after) = (SmallVec::<[u64; 32]>::new(), SmallVec::<[u64; 32]>::new());
+    after.push(number + 1);
+    while let Some(right) = path.up() {
+        if right {
+            before.push(number);
+        } else {
+            after.push(number);
+        }
+        before.push(u64::INNER);
+    }
+    before.reverse();
+    before.extend_from_slice(&after);
+    events.replace(leaf..leaf + 1, &before);
     true
 }
 

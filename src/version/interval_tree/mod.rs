@@ -97,8 +97,8 @@ use tree::{FREE, HIGHEST, Node, OWNED, Tree, align, end_of, relative, right_chil
 ///
 /// The text is the notation of the paper. An id is `0` or `1` where the whole interval is free or owned, else `(left,
 /// right)`. Events are a number, or `(number, left, right)`, where the numbers on the left and on the right are added to
-/// the first one. A clock is `(id, events)`. [`FromStr`] reads it with or without spaces, and refuses trees that are
-/// not in normal form. It takes at most 8 bytes of memory for each byte of text. Serde uses the text too.
+/// the first one. A clock is `(id, events)`. [`FromStr`] reads it, and refuses every other text. It takes at most 16
+/// bytes of memory for each byte of text. Serde uses the text too.
 ///
 /// The bytes are those of the paper's appendix, described at [`to_bytes`](Self::to_bytes).
 ///
@@ -152,26 +152,30 @@ impl IntervalTreeClock {
     /// Takes away and returns the right half of the id.
     fn split(&mut self) -> Tree<u8> {
         let id = self.id.nodes();
-        let right = right_children(id);
-        // The node at which both sides own something, or the only owned leaf.
-        let mut top = 0;
-        while id[top] == u8::INNER && (id[top + 1] == FREE || id[right[top]] == FREE) {
-            top = if id[top + 1] == FREE { right[top] } else { top + 1 };
-        }
-        let middle = right[top];
-        let mut theirs = self.id.clone();
-        match id[top] {
-            u8::INNER => {
-                let end = end_of(id, middle);
-                theirs.replace(top + 1..middle, [FREE]);
-                self.id.replace(middle..end, [FREE]);
+        let Some(first) = id.iter().position(|&node| node == OWNED) else { return self.id.clone() };
+        // The inner nodes above the first owned leaf whose right subtrees come after it, from the root on.
+        let above = || (0..first).filter(|&at| id[at] == u8::INNER && id[at + 1] != FREE);
+        let mut open = above().count();
+        // The topmost of them that owns something on the right too, and its right subtree.
+        let mut split = None;
+        let mut at = first + 1;
+        while at < id.len() {
+            let right = at;
+            at = end_of(id, right);
+            open -= 1;
+            if id[right] != FREE {
+                split = Some((open, right..at));
             }
-            OWNED => {
-                theirs.replace(top..top + 1, [u8::INNER, FREE, OWNED]);
-                self.id.replace(top..top + 1, [u8::INNER, OWNED, FREE]);
-            }
-            _ => {}
         }
+        let split = split.and_then(|(nth, right)| Some((above().nth(nth)? + 1..right.start, right)));
+        if let Some((left, right)) = split {
+            let theirs = self.id.with(left, &[FREE]);
+            self.id.replace(right, &[FREE]);
+            return theirs;
+        }
+        let leaf = first..first + 1;
+        let theirs = self.id.with(leaf.clone(), &[u8::INNER, FREE, OWNED]);
+        self.id.replace(leaf, &[u8::INNER, OWNED, FREE]);
         theirs
     }
 
@@ -225,13 +229,12 @@ impl IntervalTreeClock {
         if self.is_anonymous() {
             return Err(EventError::Anonymous);
         }
-        let filled = event::fill(self.id.nodes(), self.events.nodes());
-        if filled != self.events {
-            self.events = filled;
-        } else if !event::grow(self.id.nodes(), &mut self.events) {
-            return Err(EventError::CounterExhausted(CounterExhausted { limit: HIGHEST }));
+        let id = self.id.nodes();
+        if event::fill(id, &mut self.events) || event::grow(id, &mut self.events) {
+            Ok(())
+        } else {
+            Err(EventError::CounterExhausted(CounterExhausted { limit: HIGHEST }))
         }
-        Ok(())
     }
 
     /// Copies the events without the id, to be sent with a message or to be compared later. O(n).
@@ -342,13 +345,9 @@ impl IntervalTreeClock {
             return Err(InvalidClock { at, kind: InvalidClockKind::TrailingBytes });
         }
         // The clock is in normal form, so it has other bytes if those that were read are not.
-        let normal = clock.to_bytes();
-        match iter::zip(&normal, bytes).position(|(ours, theirs)| ours != theirs) {
-            None if normal.len() == bytes.len() => Ok(clock),
-            fault => {
-                let at = fault.unwrap_or(normal.len().min(bytes.len()));
-                Err(InvalidClock { at, kind: InvalidClockKind::NotNormal })
-            }
+        match same_until(&clock.to_bytes(), bytes) {
+            None => Ok(clock),
+            Some(at) => Err(InvalidClock { at, kind: InvalidClockKind::NotNormal }),
         }
     }
 
@@ -420,12 +419,12 @@ impl fmt::Debug for IntervalTreeClock {
     }
 }
 
-/// The notation of the paper, with or without spaces. Trees must be in normal form.
+/// Reads what [`Display`](fmt::Display) writes, and nothing else.
 ///
 /// ```
 /// use happens_before::version::{IntervalTreeClock, InvalidClockKind};
 ///
-/// let clock: IntervalTreeClock = "((1,0), (2, 0, 1))".parse()?;
+/// let clock: IntervalTreeClock = "((1, 0), (2, 0, 1))".parse()?;
 /// assert_eq!(clock.to_string(), "((1, 0), (2, 0, 1))");
 ///
 /// let error = "((1, 1), 0)".parse::<IntervalTreeClock>().unwrap_err();
@@ -442,15 +441,17 @@ impl FromStr for IntervalTreeClock {
         let clock = Self { id, events };
         // The clock is in normal form, so it has another text if the one that was read is not.
         let mut normal = String::new();
-        write!(normal, "{clock}").map_err(|_| InvalidClock { at: 0, kind: InvalidClockKind::NotNormal })?;
-        let mut theirs = text.bytes().enumerate().filter(|&(_, byte)| byte != b' ');
-        for ours in normal.bytes().filter(|&byte| byte != b' ') {
-            let next = theirs.next();
-            if next.is_none_or(|(_, byte)| byte != ours) {
-                let at = next.map_or(text.len(), |(at, _)| at);
-                return Err(InvalidClock { at, kind: InvalidClockKind::NotNormal });
-            }
+        let written = write!(normal, "{clock}");
+        match same_until(normal.as_bytes(), text.as_bytes()) {
+            None if written.is_ok() => Ok(clock),
+            fault => Err(InvalidClock { at: fault.unwrap_or_default(), kind: InvalidClockKind::NotNormal }),
         }
-        Ok(clock)
     }
+}
+
+/// Returns the place of the first difference, or `None` if there is none.
+fn same_until(ours: &[u8], theirs: &[u8]) -> Option<usize> {
+    let shorter = ours.len().min(theirs.len());
+    let differs = iter::zip(ours, theirs).position(|(ours, theirs)| ours != theirs);
+    differs.or((ours.len() != theirs.len()).then_some(shorter))
 }

@@ -34,7 +34,7 @@ pub(super) fn write_tree<N: Node>(
     Ok(())
 }
 
-/// Reads a stamp, an id and an event tree. Neither need be in normal form, and spaces may stand anywhere between.
+/// Reads a stamp, an id and an event tree. Neither need be in normal form, and there may be more or fewer spaces.
 pub(super) fn parse(text: &mut Scanner<'_>) -> Result<(Tree<u8>, Tree<u64>), InvalidClockKind> {
     text.expect(b'(')?;
     let id = parse_id(text)?;

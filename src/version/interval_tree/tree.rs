@@ -10,8 +10,7 @@
 //! - IT1: the array is one complete tree.
 //! - IT2: no inner node has two leaves with the same value below it. So equal functions have equal arrays.
 //!
-//! Both hold since only [`Tree::push`] and [`Tree::inner`] make trees, and every function here visits a tree from its
-//! first node to its last one. No function recurses, so the depth of a tree is bounded by its size alone.
+//! Every function visits a tree from its first node to its last one. None recurses, so the depth of a tree is bounded by its size alone.
 
 use core::ops::Range;
 
@@ -91,18 +90,24 @@ impl<N: Node> Tree<N> {
         if node == N::INNER { self.inner() } else { self.push(node) }
     }
 
-    /// Gives a new value to the leaf at `at`, whose right sibling ends the tree.
-    pub(super) fn set(&mut self, at: usize, value: N) {
-        self.nodes[at] = value;
-        if let [right] = self.nodes[at + 1..] {
-            self.nodes.truncate(at + 1);
-            self.push(right);
-        }
+    /// The nodes, to be changed into those of another tree in normal form.
+    pub(super) fn nodes_mut(&mut self) -> &mut [N] {
+        &mut self.nodes
+    }
+
+    /// Drops the nodes from `len` on.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.nodes.truncate(len);
     }
 
     /// Replaces a subtree by another one.
-    pub(super) fn replace(&mut self, subtree: Range<usize>, other: impl IntoIterator<Item = N>) {
-        self.nodes.splice(subtree, other);
+    pub(super) fn replace(&mut self, subtree: Range<usize>, other: &[N]) {
+        self.nodes.splice(subtree, other.iter().copied());
+    }
+
+    /// Makes a copy in which another subtree stands in the place of one.
+    pub(super) fn with(&self, subtree: Range<usize>, other: &[N]) -> Self {
+        Self { nodes: [&self.nodes[..subtree.start], other, &self.nodes[subtree.end..]].concat() }
     }
 
     /// Returns whether the array is one whole tree (IT1).
@@ -192,34 +197,50 @@ pub(super) fn relative(nodes: &[u64], right: &[usize]) -> Vec<u64> {
     numbers
 }
 
-/// The way from the root to a node: `true` for each turn to the right.
-#[derive(Clone, Default)]
-pub(super) struct Path(SmallVec<[bool; 32]>);
+/// The way from the root to a node.
+#[derive(Default)]
+pub(super) struct Path {
+    depth: usize,
+    /// The turns since the depth was a multiple of 64, the latest one lowest: 1 for the right.
+    latest: u64,
+    /// The turns before, 64 in each word.
+    before: Vec<u64>,
+}
 
 impl Path {
     pub(super) fn depth(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn turns(&self) -> &[bool] {
-        &self.0
+        self.depth
     }
 
     /// Goes on from an inner node to its left child.
     pub(super) fn down(&mut self) {
-        self.0.push(false);
+        if self.depth % 64 == 0 && self.depth > 0 {
+            self.before.push(self.latest);
+        }
+        self.latest <<= 1;
+        self.depth += 1;
     }
 
     /// Goes on from a leaf to the next node in preorder. Returns the number of inner nodes that end here.
     pub(super) fn next(&mut self) -> usize {
-        let mut ended = 0;
-        while let Some(right) = self.0.pop() {
-            if !right {
-                self.0.push(true);
-                break;
-            }
-            ended += 1;
+        let depth = self.depth;
+        while self.latest & 1 == 1 {
+            self.up();
         }
-        ended
+        if self.depth > 0 {
+            self.latest |= 1;
+        }
+        depth - self.depth
+    }
+
+    /// Goes up to the node above, and returns whether it was left to the right.
+    pub(super) fn up(&mut self) -> Option<bool> {
+        self.depth = self.depth.checked_sub(1)?;
+        let right = self.latest & 1 == 1;
+        self.latest >>= 1;
+        if self.depth % 64 == 0 {
+            self.latest = self.before.pop().unwrap_or_default();
+        }
+        Some(right)
     }
 }
