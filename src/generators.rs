@@ -3,6 +3,36 @@
 //! Most counters and times are small, so that values collide; a few lie anywhere in the range. Use few ids for the same
 //! reason: wrap a `u8` and take it modulo 3.
 
+use crate::compat::Vec;
+use crate::node::{Dot, NodeId};
+use crate::version::{IntervalTreeClock, Siblings, VersionVector};
+
+/// Runs a group of up to four clocks, one operation a byte, and returns the last one.
+fn run_of_clocks(operations: &[u8]) -> Option<IntervalTreeClock> {
+    let mut clocks = Vec::from([IntervalTreeClock::seed()]);
+    for &operation in operations {
+        let (kind, at) = (operation % 4, usize::from(operation / 4) % clocks.len());
+        let mut clock = clocks.swap_remove(at);
+        match kind {
+            0 if clocks.len() < 3 => clocks.push(clock.fork()),
+            // Clocks of one group do not overlap.
+            1 if !clocks.is_empty() => clock.join(clocks.pop()?).ok()?,
+            2 => clock.join(clocks.first().unwrap_or(&clock).peek()).ok()?,
+            _ => clock.event().ok()?,
+        }
+        clocks.push(clock);
+    }
+    clocks.pop()
+}
+
+/// Makes a set of siblings that knows the writes of the context and of the values.
+fn siblings_of<I: NodeId, V>(mut context: VersionVector<I>, mut versions: Vec<(Dot<I>, V)>) -> Siblings<I, V> {
+    versions.sort_by(|(x, _), (y, _)| x.cmp(y));
+    versions.dedup_by(|(x, _), (y, _)| x == y);
+    versions.iter().for_each(|(dot, _)| context.observe(dot));
+    Siblings::from_parts(context, versions).unwrap_or_default()
+}
+
 #[cfg(feature = "arbitrary")]
 mod fuzzing {
     use arbitrary::{Arbitrary, Result, Unstructured};
@@ -11,7 +41,7 @@ mod fuzzing {
     use crate::delivery::Message;
     use crate::node::{Dot, DotRange, NodeId};
     use crate::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
-    use crate::version::{CausalContext, VersionVector};
+    use crate::version::{CausalContext, IntervalTreeClock, Siblings, VersionVector};
 
     fn counter(u: &mut Unstructured<'_>) -> Result<u64> {
         if u.ratio(15, 16)? { u.int_in_range(1..=16) } else { u.int_in_range(1..=u64::MAX) }
@@ -67,6 +97,19 @@ mod fuzzing {
         }
     }
 
+    /// One clock of a group, after a run of events, forks and joins.
+    impl<'a> Arbitrary<'a> for IntervalTreeClock {
+        fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+            super::run_of_clocks(&u.arbitrary::<Vec<u8>>()?).ok_or(arbitrary::Error::IncorrectFormat)
+        }
+    }
+
+    impl<'a, I: NodeId + Arbitrary<'a>, V: Arbitrary<'a>> Arbitrary<'a> for Siblings<I, V> {
+        fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+            Ok(super::siblings_of(u.arbitrary()?, u.arbitrary()?))
+        }
+    }
+
     impl<'a, I: NodeId + Arbitrary<'a>, P: Arbitrary<'a>> Arbitrary<'a> for Message<I, P> {
         fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
             let (dot, mut frontier): (Dot<I>, VersionVector<I>) = u.arbitrary()?;
@@ -84,7 +127,7 @@ mod properties {
     use crate::delivery::Message;
     use crate::node::{Dot, DotRange, NodeId};
     use crate::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
-    use crate::version::{CausalContext, VersionVector};
+    use crate::version::{CausalContext, IntervalTreeClock, Siblings, VersionVector};
 
     fn counter(random: &mut Gen) -> u64 {
         match u8::arbitrary(random) {
@@ -181,6 +224,26 @@ mod properties {
         fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
             let ranges: Vec<DotRange<I>> = self.iter().map(DotRange::cloned).collect();
             Box::new(ranges.shrink().map(|ranges| ranges.into_iter().collect()))
+        }
+    }
+
+    /// One clock of a group, after a run of events, forks and joins.
+    impl Arbitrary for IntervalTreeClock {
+        fn arbitrary(random: &mut Gen) -> Self {
+            super::run_of_clocks(&Vec::arbitrary(random)).unwrap_or_default()
+        }
+    }
+
+    impl<I: NodeId + Arbitrary, V: Arbitrary> Arbitrary for Siblings<I, V> {
+        fn arbitrary(random: &mut Gen) -> Self {
+            super::siblings_of(VersionVector::arbitrary(random), Vec::arbitrary(random))
+        }
+
+        fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+            let (context, versions) = self.clone().into_parts();
+            Box::new(
+                (context, versions).shrink().map(|(context, versions)| super::siblings_of(context, versions)),
+            )
         }
     }
 

@@ -4,6 +4,7 @@
 use arbitrary::Unstructured;
 use happens_before::node::DotRange;
 use happens_before::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
+use happens_before::version::{IntervalTreeClock, Siblings};
 use happens_before::{CausalContext, Dot, Message, VersionVector};
 use quickcheck::Arbitrary;
 
@@ -55,6 +56,29 @@ fn hybrid_times_meet_as_a_rule_are_anywhere_now_and_then_and_shrink() {
     let timestamp = HybridTimestamp::new(HybridTime::MAX, 3_u8);
     let smaller: Vec<_> = timestamp.shrink().take(200).collect();
     assert!(smaller.len() > 10 && smaller.iter().all(|smaller| *smaller < timestamp));
+}
+
+#[test]
+fn clocks_and_siblings_are_valid_and_differ() {
+    let mut random = testkit::random();
+    let (mut large, mut several, mut smaller) = (0, 0, 0);
+    let bytes: Vec<u8> = (0..100_000).map(|_| testkit::below(&mut random, 256) as u8).collect();
+    let mut bytes = Unstructured::new(&bytes);
+    for _ in 0..500 {
+        for clock in [IntervalTreeClock::arbitrary(&mut random), bytes.arbitrary().unwrap()] {
+            assert_eq!(clock.internal_validate(), Ok(()));
+            large += usize::from(clock.nodes() > 6);
+        }
+        for siblings in [Siblings::<u8, u8>::arbitrary(&mut random), bytes.arbitrary().unwrap()] {
+            assert_eq!(siblings.internal_validate(), Ok(()));
+            several += usize::from(siblings.len() > 1);
+            smaller += siblings.shrink().take(20).filter(|less| less.internal_validate().is_ok()).count();
+        }
+    }
+    assert!(
+        large > 150 && several > 300 && smaller > 1_000,
+        "{large} large clocks, {several} with siblings, {smaller}"
+    );
 }
 
 type Values = (Message<u8, u8>, VersionVector<u8>, CausalContext<u8>, Dot<u8>);

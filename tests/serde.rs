@@ -11,7 +11,7 @@ use happens_before::endpoint::EndpointConfig;
 use happens_before::node::{DotRange, TextId};
 use happens_before::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
 use happens_before::sequence::{BlocksConfig, Interleaved, Limit, NumberRange};
-use happens_before::version::FixedVector;
+use happens_before::version::{FixedVector, IntervalTreeClock, Siblings};
 use happens_before::{CausalContext, CausalOrder, Dot, Message, VersionVector, serialize};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,14 @@ fn every_value_has_one_form() {
     let fill =
         Snapshot::<String> { passed: Some(Passed { slot: 0, epoch: 0, id: None }), ..Snapshot::default() };
     is(&fill, "[1,0,[],[],[0,0,null]]");
+    let mut clock = IntervalTreeClock::seed();
+    let _other = clock.fork();
+    clock.event().unwrap();
+    is(&clock, r#""((1, 0), (0, 1, 0))""#);
+    let mut siblings = Siblings::<String, u8>::new();
+    siblings.update(&Vector::new(), 7, "b".to_owned()).unwrap();
+    siblings.update(&Vector::from_iter([("a".to_owned(), 2)]), 8, "a".to_owned()).unwrap();
+    is(&siblings, r#"[[["a",3],["b",1]],[[["a",3],8],[["b",1],7]]]"#);
 }
 
 #[test]
@@ -83,6 +91,12 @@ fn every_other_form_is_refused() {
     refused::<DotRange<String>>(r#"["a",0,4]"#, "starts at 0");
     refused::<DotRange<String>>(r#"["a",5,4]"#, "empty");
     refused::<LamportTimestamp<String>>(r#"[0,"a"]"#, "counter 0");
+    refused::<IntervalTreeClock>(r#""((1, 1), 0)""#, "normal form");
+    refused::<IntervalTreeClock>(r#""(1,0)""#, "normal form");
+    refused::<IntervalTreeClock>("[1, 0]", "text of an interval tree clock");
+    refused::<Siblings<String, u8>>(r#"[[["a",3]],[[["a",3],8],[["a",3],7]]]"#, "one a dot");
+    refused::<Siblings<String, u8>>(r#"[[["a",3]],[[["a",3],8],[["a",2],7]]]"#, "sorted by dot");
+    refused::<Siblings<String, u8>>(r#"[[["a",3]],[[["b",1],8]]]"#, "not in the context");
     refused::<HybridTime>("[140737488355328,0]", "above 2^47 - 1");
     refused::<HybridTime>("[0,65536]", "invalid value");
     refused::<HybridTime>("7", "tuple");

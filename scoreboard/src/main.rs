@@ -24,9 +24,11 @@
 mod allocations;
 mod codec;
 mod delivery;
+mod interval_tree;
 mod order;
 mod scalar;
 mod sequence;
+mod siblings;
 mod vector;
 
 use std::collections::BTreeMap;
@@ -40,6 +42,8 @@ const SUBJECTS: &[Subject] = &[
     ("scalar", || [scalar::cases(), sequence::cases()].into_iter().flatten().collect()),
     ("codec", codec::cases),
     ("vector", vector::cases),
+    ("trees", interval_tree::cases),
+    ("siblings", siblings::cases),
     ("delivery", delivery::cases),
     ("order", order::cases),
 ];

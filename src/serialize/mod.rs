@@ -17,6 +17,8 @@
 //! | `VersionVector` | a sequence of (node, counter), sorted by node; [as a map](as_map), if you ask for it |
 //! | `FixedVector` | a tuple of its counters, 0 for a node that was not seen |
 //! | `CausalContext` | the shortest sequence of (node, first, last), sorted by node, then by counter |
+//! | `IntervalTreeClock` | its text |
+//! | `Siblings` | (context, values sorted by dot: (dot, value)) |
 //! | `Message` | (dot, dependencies sorted by node, payload) |
 //! | `DagEvent` | (id, parents, payload) |
 //! | `Position`, `FencingToken` | (epoch, sequence, index) |
@@ -278,12 +280,12 @@ mod growing {
     use smallvec::SmallVec;
 
     use super::{
-        Deserialize, Deserializer, Dot, DotRange, SeqAccess, Serialize, Serializer, Visitor, fmt, refuse,
+        Deserialize, Deserializer, Dot, DotRange, Error, SeqAccess, Serialize, Serializer, Visitor, fmt, refuse,
     };
     use crate::broadcast::{Passed, Snapshot};
     use crate::compat::Vec;
     use crate::delivery::DagEvent;
-    use crate::version::INLINE;
+    use crate::version::{INLINE, IntervalTreeClock, Siblings};
     use crate::{CausalContext, Message, NodeId, VersionVector};
 
     /// Passes the elements of a sequence on one by one, ignoring the length that it claims. An error names the reason
@@ -444,6 +446,49 @@ mod growing {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             let (slot, epoch, id) = Deserialize::deserialize(deserializer)?;
             Ok(Passed { slot, epoch, id })
+        }
+    }
+
+    impl Serialize for IntervalTreeClock {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_str(self)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for IntervalTreeClock {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Text;
+
+            impl Visitor<'_> for Text {
+                type Value = IntervalTreeClock;
+
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("the text of an interval tree clock")
+                }
+
+                fn visit_str<E: Error>(self, text: &str) -> Result<IntervalTreeClock, E> {
+                    text.parse().or_else(refuse)
+                }
+            }
+
+            deserializer.deserialize_str(Text)
+        }
+    }
+
+    impl<I: Serialize, V: Serialize> Serialize for Siblings<I, V> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            (self.context(), self.versions()).serialize(serializer)
+        }
+    }
+
+    impl<'de, I: NodeId + Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Siblings<I, V> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let (context, Unreserved(versions)): (VersionVector<I>, Unreserved<(Dot<I>, V)>) =
+                Deserialize::deserialize(deserializer)?;
+            if !versions.is_sorted_by(|(x, _), (y, _)| x < y) {
+                return refuse("sibling values that are not sorted by dot, one a dot");
+            }
+            Self::from_parts(context, versions).or_else(refuse)
         }
     }
 }

@@ -55,3 +55,51 @@ impl fmt::Display for TooManyRanges {
 
 #[cfg(feature = "alloc")]
 impl core::error::Error for TooManyRanges {}
+
+/// A value cannot be written, because the node has used its last counter. The set of siblings is unchanged.
+///
+/// The usual cause is a forged context that was believed. Write under a new node id.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ValueRefused<V> {
+    /// The value.
+    pub value: V,
+    /// The reason.
+    pub error: CounterExhausted,
+}
+
+#[cfg(feature = "alloc")]
+impl<V> fmt::Display for ValueRefused<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<V: fmt::Debug> core::error::Error for ValueRefused<V> {}
+
+/// The parts of a set of siblings do not fit together: a dot is not in the context, or stands twice.
+///
+/// The parts were mixed up, or come from outside and are forged.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InvalidSiblings<C, D> {
+    /// The context.
+    pub context: C,
+    /// The values with their dots, in the order of the dots.
+    pub versions: D,
+}
+
+#[cfg(feature = "alloc")]
+impl<C, D> fmt::Display for InvalidSiblings<C, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the dot of a value is not in the context or stands twice; pass parts that were saved together",
+        )
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<C: fmt::Debug, D: fmt::Debug> core::error::Error for InvalidSiblings<C, D> {}

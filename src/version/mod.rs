@@ -7,6 +7,8 @@
 //! | know whether a state is older than another, newer, or concurrent with it | [`VersionVector`] | one number a node |
 //! | the same, with all nodes known beforehand, on a small device | [`FixedVector`] | 8 bytes a node |
 //! | know exactly which events were seen, even out of order | [`CausalContext`] | one number a node, and one range a gap |
+//! | keep all values of a key that were written concurrently, and no others | [`Siblings`] | a vector, and one dot a value |
+//! | the same as a vector, for nodes that come and go without ids | [`IntervalTreeClock`] | two trees that grow with the number of nodes at present |
 //! | know which events another replica lacks | [`VersionVector::difference`](crate::VersionVector::difference), [`CausalContext::missing`](crate::CausalContext::missing) | |
 
 #[cfg(feature = "alloc")]
@@ -15,6 +17,10 @@ mod error;
 mod fixed;
 #[cfg(feature = "alloc")]
 mod ids;
+#[cfg(feature = "alloc")]
+mod interval_tree;
+#[cfg(feature = "alloc")]
+mod siblings;
 mod simd;
 #[cfg(feature = "alloc")]
 pub(crate) mod vector;
@@ -25,9 +31,19 @@ pub(crate) use context::CausalContext;
 pub use context::Ranges;
 pub use error::FixedVectorError;
 #[cfg(feature = "alloc")]
-pub use error::TooManyRanges;
+pub use error::{InvalidSiblings, TooManyRanges, ValueRefused};
 pub use fixed::FixedVector;
 #[cfg(feature = "alloc")]
 pub use vector::{Entries, IntoEntries};
 #[cfg(feature = "alloc")]
+<<<<<<< HEAD
 pub(crate) use vector::{INLINE, VersionVector};
+=======
+pub use interval_tree::{EventError, IntervalTreeClock, InvalidClock, InvalidClockKind, OverlappingIds};
+#[cfg(feature = "alloc")]
+pub use siblings::Siblings;
+#[cfg(feature = "alloc")]
+pub use vector::Entries;
+#[cfg(feature = "alloc")]
+pub(crate) use vector::VersionVector;
+>>>>>>> trees

@@ -9,7 +9,9 @@ pub mod buffer_model;
 pub mod context_model;
 #[cfg(feature = "models")]
 pub mod dag_model;
+pub mod interval_tree_model;
 pub mod linearizable;
+pub mod siblings_model;
 #[cfg(feature = "models")]
 pub mod subjects;
 
