@@ -8,8 +8,8 @@
 //!
 //! # let directory = tempfile::tempdir()?;
 //! # let path = directory.path().join("chat.redb");
-//! let database = Redb::open(path)?; // with PostgreSQL: `Postgres::open(url)?`, and the names are asked for with `?`
-//! let (counter, log) = (database.counter("chat"), database.log::<u32, Vec<u8>>("chat"));
+//! let database = Redb::open(path)?; // with PostgreSQL: `Postgres::open(url)?`, and `slots` instead of `log`
+//! let (counter, log) = (database.counter("chat")?, database.log::<u32, Vec<u8>>("chat")?);
 //! let mut alice = Publisher::new(1, PublisherConfig::default());
 //! alice.publish(b"tea?".to_vec())?;
 //! blocking::settle(&mut alice, &counter, &log)?; // it is on the disk
@@ -134,4 +134,4 @@ pub mod postgres;
 pub mod redb;
 
 pub use coalesced::Coalesced;
-pub use error::{CoalescedError, EngineError};
+pub use error::{CoalescedError, EngineError, NameError};
