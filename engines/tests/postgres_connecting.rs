@@ -3,15 +3,9 @@
 
 mod common;
 
-use core::num::NonZeroU64;
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::thread;
-
 use common::{connect, message, name, server};
 use happens_before::Dot;
 use happens_before::broadcast::{AppendLog, Entry, Log, ReadAnswer, ReadLimit, SlotLog};
-use happens_before::counter::Counter;
 use happens_before_engines::postgres::{
     ConnectErrorKind, ConnectionString, Postgres, PostgresConfig, PostgresError, ServerError,
 };
@@ -73,28 +67,6 @@ fn an_error_in_connecting_says_why_and_shows_no_password() {
     );
 }
 
-/// A server without TLS answers `N`.
-#[cfg(feature = "tls")]
-#[test]
-fn a_server_without_tls_is_told_from_others() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let answers = thread::spawn(move || {
-        for _ in 0..2 {
-            let (mut stream, _) = listener.accept().unwrap();
-            stream.read_exact(&mut [0; 8]).unwrap();
-            stream.write_all(b"N").unwrap();
-        }
-    });
-    for mode in ["require", "verify-full sslrootcert=/no/such"] {
-        let (kind, texts) =
-            refused(&format!("host=127.0.0.1 port={port} user=u password=SECRET sslmode={mode}"));
-        assert_eq!(kind, ConnectErrorKind::Tls, "{texts}");
-        assert!(texts.contains("server does not support TLS") && !texts.contains("SECRET"), "{texts}");
-    }
-    answers.join().unwrap();
-}
-
 #[cfg(not(feature = "tls"))]
 #[test]
 fn without_the_feature_a_mode_that_demands_tls_is_refused() {
@@ -112,9 +84,14 @@ fn without_the_feature_a_mode_that_demands_tls_is_refused() {
 
 #[cfg(feature = "tls")]
 mod tls {
+    use core::num::NonZeroU64;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
     use std::path::Path;
     use std::process::Command;
+    use std::thread;
 
+    use happens_before::counter::Counter;
     use happens_before_engines::asynchronous::{AsyncCounter, AsyncLog};
     use happens_before_engines::postgres::{AsyncPostgres, ConnectError};
 
@@ -199,6 +176,27 @@ mod tls {
         }
         println!("{encrypted} encrypted, {plain} plain, {none} refused; compared with libpq: {has_libpq}");
         assert_eq!((encrypted, plain, none), (26, 32, 50));
+    }
+
+    /// A server without TLS answers `N`.
+    #[test]
+    fn a_server_without_tls_is_told_from_others() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let answers = thread::spawn(move || {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().unwrap();
+                stream.read_exact(&mut [0; 8]).unwrap();
+                stream.write_all(b"N").unwrap();
+            }
+        });
+        for mode in ["require", "verify-full sslrootcert=/no/such"] {
+            let (kind, texts) =
+                refused(&format!("host=127.0.0.1 port={port} user=u password=SECRET sslmode={mode}"));
+            assert_eq!(kind, ConnectErrorKind::Tls, "{texts}");
+            assert!(texts.contains("server does not support TLS") && !texts.contains("SECRET"), "{texts}");
+        }
+        answers.join().unwrap();
     }
 
     #[test]

@@ -97,8 +97,8 @@ impl Redb {
     ///
     /// redb cannot open a file that is half made. So a new file is made beside its place, under its name with `.new`
     /// added, and renamed once it is whole. Meanwhile an empty file with `.lock` added keeps other processes from doing
-    /// the same. No hard links are needed. A crash may leave both files: the next opening uses and removes them, or, if
-    /// the crash came after the renaming, an empty `.lock` remains, which is harmless.
+    /// the same. No hard links are needed. A crash or an error may leave both files. The next opening removes them; if the
+    /// database has its name by then, only the empty `.lock` can be left, and it is harmless.
     ///
     /// # Errors
     ///
