@@ -8,6 +8,10 @@
 # command, kills all its processes at once with signal 9, and starts it again. HAPPENS_BEFORE_PGBOUNCER is the connection
 # string of a PgBouncer in front of it, in transaction mode, if there is a PgBouncer or it can be installed.
 #
+# HAPPENS_BEFORE_POSTGRES_CERTIFICATES is a folder, if there is openssl. The server has TLS then, with a certificate for
+# localhost that root.crt has signed; other.crt has signed nothing. The users needs_password, only_tls and only_plain may
+# connect as their names say.
+#
 # The server is that of HAPPENS_BEFORE_POSTGRES_BIN, of Debian's package, or of the PATH; where there is none, it is
 # installed if that is possible. Else this fails if CI is set, and without it says that it skips.
 set -Eeuo pipefail
@@ -27,7 +31,7 @@ if [ "${1:-}" = --crash ]; then
   exec "${as[@]}" "$binaries/pg_ctl" -s -w -t 60 -D "$directory/data" -l "$directory/log" start
 fi
 
-[ $# -gt 0 ] || { sed -n '2,13s/^# \?//p' "$0"; exit 2; }
+[ $# -gt 0 ] || { sed -n '2,17s/^# \?//p' "$0"; exit 2; }
 
 find_binaries() {
   local candidate
@@ -109,6 +113,36 @@ wal_writer_delay = 10s
 recovery_init_sync_method = syncfs
 max_connections = 200
 CONF
+
+# Certificates for TLS, and users that may connect in one way alone. The clients that do not ask for TLS go without.
+certificates=
+if command -v openssl >/dev/null; then
+  certificates=$directory/data/certificates
+  "${as[@]}" mkdir "$certificates"
+  authority() { # NAME
+    "${as[@]}" openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$1" \
+      -keyout "$certificates/$1.key" -out "$certificates/$1.crt"
+  }
+  {
+    authority root && authority other
+    "${as[@]}" openssl req -newkey rsa:2048 -nodes -subj /CN=server \
+      -keyout "$certificates/server.key" -out "$certificates/server.csr"
+    printf 'subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n' | "${as[@]}" tee "$certificates/server.ext"
+    "${as[@]}" openssl x509 -req -days 2 -in "$certificates/server.csr" -extfile "$certificates/server.ext" \
+      -CA "$certificates/root.crt" -CAkey "$certificates/root.key" -CAcreateserial -out "$certificates/server.crt"
+  } >"$directory/certificates" 2>&1 || { cat "$directory/certificates" >&2; exit 1; }
+  cat >>"$directory/data/postgresql.conf" <<CONF
+ssl = on
+ssl_cert_file = '$certificates/server.crt'
+ssl_key_file = '$certificates/server.key'
+CONF
+fi
+cat - "$directory/data/pg_hba.conf" >"$directory/hba" <<HBA
+host all needs_password all scram-sha-256
+hostnossl all only_tls all reject
+hostssl all only_plain all reject
+HBA
+cat "$directory/hba" >"$directory/data/pg_hba.conf"
 "${as[@]}" "$binaries/pg_ctl" -s -w -t 60 -D "$directory/data" -l "$directory/log" start
 
 declare -p directory binaries port as >"$directory/crash.env"
@@ -116,8 +150,9 @@ script=$OLDPWD/$(basename "$0")
 case $0 in /*) script=$0 ;; */*) script=$OLDPWD/$0 ;; esac
 printf '#!/bin/sh\nexec "%s" --crash "%s"\n' "$script" "$directory/crash.env" >"$directory/crash"
 chmod +x "$directory/crash"
-export HAPPENS_BEFORE_POSTGRES="host=127.0.0.1 port=$port user=postgres dbname=postgres connect_timeout=10"
+export HAPPENS_BEFORE_POSTGRES="host=127.0.0.1 port=$port user=postgres dbname=postgres connect_timeout=10 sslmode=disable"
 export HAPPENS_BEFORE_POSTGRES_CRASH=$directory/crash
+[ -z "$certificates" ] || export HAPPENS_BEFORE_POSTGRES_CERTIFICATES=$certificates
 
 # Few connections to the server, so that they change hands all the time.
 if [ -n "$pooler" ]; then
@@ -140,7 +175,7 @@ logfile = $directory/pooler/log
 INI
   [ ${#as[@]} = 0 ] || chown -R "$user" "$directory/pooler"
   if "${as[@]}" "$pooler" -q -d "$directory/pooler/ini"; then
-    export HAPPENS_BEFORE_PGBOUNCER="host=127.0.0.1 port=$pooler_port user=postgres dbname=postgres connect_timeout=10"
+    export HAPPENS_BEFORE_PGBOUNCER="host=127.0.0.1 port=$pooler_port user=postgres dbname=postgres connect_timeout=10 sslmode=disable"
   else
     echo "with-postgres.sh: PgBouncer does not start" >&2
     [ -z "${CI:-}" ] || exit 1

@@ -33,6 +33,8 @@ use happens_before::broadcast::{Content, Entry, Unreadable};
 use happens_before::codec::{Decode, DecodeError, DecodeId, Encode, EncodeId, Form, Reader, Writer};
 
 use crate::checksum;
+#[cfg(any(feature = "postgres", feature = "redb"))]
+use crate::error::EngineError;
 
 /// The version of the form.
 const VERSION: u8 = 1;
@@ -100,6 +102,27 @@ pub(crate) fn begin<I: EncodeId, P: AsRef<[u8]>>(entry: &Entry<I, P>) -> Vec<u8>
         }
     }
     bytes
+}
+
+/// Like [`begin`], for an engine that stores at most `max` bytes. A longer entry is refused before its payloads are
+/// copied.
+#[cfg(any(feature = "postgres", feature = "redb"))]
+pub(crate) fn begin_within<I: EncodeId, P: AsRef<[u8]>, E>(
+    entry: &Entry<I, P>,
+    max: u64,
+) -> Result<Vec<u8>, EngineError<E>> {
+    let mut payloads = 0_u64;
+    if let Content::Messages { payloads: each, .. } = entry.content() {
+        for payload in each.as_slice() {
+            payloads = payloads.saturating_add(payload.as_ref().len() as u64);
+        }
+    }
+    if payloads > max {
+        return Err(EngineError::EntryTooLong { len: payloads, max });
+    }
+    let bytes = begin(entry);
+    let len = bytes.len() as u64;
+    if len > max { Err(EngineError::EntryTooLong { len, max }) } else { Ok(bytes) }
 }
 
 /// Puts the checksum for a place before any bytes, for tests of the parts after it.
@@ -277,6 +300,31 @@ mod tests {
     /// Returns bytes with the right checksum.
     fn sealed(rest: &[u8]) -> Vec<u8> {
         seal(HERE, rest)
+    }
+
+    #[cfg(any(feature = "postgres", feature = "redb"))]
+    #[test]
+    fn an_entry_that_is_too_long_is_refused_before_it_is_copied() {
+        let within = |entry: &Said, max| begin_within::<_, _, core::fmt::Error>(entry, max);
+        let entry = Entry::message(0, dot(3), vec![7; 100]);
+        let len = begin(&entry).len() as u64;
+        assert_eq!(within(&entry, len).unwrap(), begin(&entry));
+        for max in [0, 50, 99, 100, len - 1] {
+            // Below the length of the payload, nothing is encoded.
+            let said = if max < 100 { 100 } else { len };
+            let error = within(&entry, max).unwrap_err();
+            assert!(
+                matches!(error, EngineError::EntryTooLong { len, max: of } if (len, of) == (said, max)),
+                "{error}"
+            );
+            assert!(!error.is_unknown());
+        }
+        // A batch counts as a whole. The memory of zeros is never touched.
+        let half = || vec![0; 1 << 31];
+        let batch = Entry::batch(0, dot(1), vec![half(), half()]).unwrap();
+        assert!(
+            matches!(within(&batch, 3 << 30), Err(EngineError::EntryTooLong { len, .. }) if len == 1 << 32)
+        );
     }
 
     #[test]

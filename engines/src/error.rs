@@ -1,4 +1,4 @@
-//! The errors of the engines, and of the coalesced counter.
+//! The errors of the engines and of the coalesced counter, and the rule for names.
 
 use core::fmt;
 
@@ -35,6 +35,18 @@ pub enum EngineError<E> {
     },
     /// **Not done.** The row of the counter, or of the log, is gone from the database.
     Missing,
+    /// **Not done.** A counter or a log cannot have that name.
+    Name(NameError),
+    /// **Not done.** The engine cannot store an entry of that length, so nothing was sent.
+    ///
+    /// A write only borrows its entry, so the caller still has it. A publisher returns it by
+    /// [`abandon`](happens_before::Publisher::abandon). Store the long payload elsewhere, and publish where it is.
+    EntryTooLong {
+        /// The length of the stored entry in bytes; of an entry that was not encoded, that of its payloads.
+        len: u64,
+        /// The highest length that the engine stores, in bytes.
+        max: u64,
+    },
 }
 
 impl<E> EngineError<E> {
@@ -61,6 +73,12 @@ impl<E: fmt::Display> fmt::Display for EngineError<E> {
             }
             Self::Exhausted { last } => write!(f, "not done: too few numbers are left above {last}"),
             Self::Missing => write!(f, "not done: the counter or the log was removed from the database"),
+            Self::Name(error) => write!(f, "not done: {error}"),
+            Self::EntryTooLong { len, max } => write!(
+                f,
+                "not done: the entry has {len} bytes, and the engine stores at most {max}; \
+                 store its payload elsewhere, and publish where it is"
+            ),
         }
     }
 }
@@ -69,10 +87,76 @@ impl<E: core::error::Error + 'static> core::error::Error for EngineError<E> {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::NotDone(error) | Self::Unknown(error) => Some(error),
-            Self::OutOfRange { .. } | Self::Exhausted { .. } | Self::Missing => None,
+            Self::Name(error) => Some(error),
+            Self::OutOfRange { .. } | Self::Exhausted { .. } | Self::Missing | Self::EntryTooLong { .. } => {
+                None
+            }
         }
     }
 }
+
+/// The reason why a counter or a log cannot have a name.
+///
+/// All engines have the same rule, so that a program can change its engine. A name has 1 to
+/// [`MAX_LEN`](Self::MAX_LEN) bytes of UTF-8, and no control characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NameError {
+    /// The name is empty.
+    Empty,
+    /// The name is longer than [`MAX_LEN`](Self::MAX_LEN).
+    TooLong {
+        /// The beginning of the name, of at most that length.
+        begin: Box<str>,
+        /// The length of the name in bytes.
+        len: usize,
+    },
+    /// The name has a control character, such as NUL or the end of a line.
+    ControlCharacter {
+        /// The name.
+        name: Box<str>,
+        /// The index of the byte at which the character begins.
+        at: usize,
+    },
+}
+
+impl NameError {
+    /// The highest length of a name: 63 bytes, as of a name in PostgreSQL.
+    pub const MAX_LEN: usize = 63;
+
+    /// Checks a name.
+    #[cfg(any(feature = "postgres", feature = "redb"))]
+    pub(crate) fn check<E>(name: &str) -> Result<(), EngineError<E>> {
+        let error = if name.is_empty() {
+            Self::Empty
+        } else if name.len() > Self::MAX_LEN {
+            let end = (0..=Self::MAX_LEN).rev().find(|&end| name.is_char_boundary(end)).unwrap_or(0);
+            Self::TooLong { begin: name.get(..end).unwrap_or_default().into(), len: name.len() }
+        } else if let Some(at) = name.find(char::is_control) {
+            Self::ControlCharacter { name: name.into(), at }
+        } else {
+            return Ok(());
+        };
+        Err(EngineError::Name(error))
+    }
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => write!(f, "the name of a counter or a log is empty")?,
+            Self::TooLong { begin, len } => {
+                write!(f, "the name of a counter or a log that begins with {begin:?} has {len} bytes")?;
+            }
+            Self::ControlCharacter { name, at } => {
+                write!(f, "the name {name:?} of a counter or a log has a control character at byte {at}")?;
+            }
+        }
+        write!(f, "; give it 1 to {} bytes, without control characters", Self::MAX_LEN)
+    }
+}
+
+impl core::error::Error for NameError {}
 
 /// The reason why a shared counter gave no number. Numbers may be spent, but no other caller gets them: call again. `E`
 /// is the error of the inner counter.
@@ -107,6 +191,44 @@ impl<E: core::error::Error + 'static> core::error::Error for CoalescedError<E> {
             Self::Counter(error) => Some(error),
             Self::NotAboveLast(error) => Some(error),
             Self::Shared | Self::TooLate => None,
+        }
+    }
+}
+
+#[cfg(all(test, any(feature = "postgres", feature = "redb")))]
+mod tests {
+    use super::*;
+
+    fn check(name: &str) -> Result<(), NameError> {
+        NameError::check::<core::convert::Infallible>(name).map_err(|error| match error {
+            EngineError::Name(error) => error,
+            other => panic!("{other}"),
+        })
+    }
+
+    #[test]
+    fn a_name_has_1_to_63_bytes_and_no_control_character() {
+        for name in ["a", "hb order, epoch 3, 1", "\"'\\;--", "日本", &"x".repeat(63)] {
+            assert_eq!(check(name), Ok(()));
+        }
+        assert_eq!(check(""), Err(NameError::Empty));
+        for control in ["\0", "\n", "\u{7f}", "\u{85}"] {
+            let name = format!("ab{control}c");
+            assert_eq!(check(&name), Err(NameError::ControlCharacter { name: name.clone().into(), at: 2 }));
+        }
+        // The beginning ends between two characters.
+        for (name, begin) in [("x".repeat(64), 63), ("é".repeat(32), 62), ("x".repeat(1 << 20), 63)] {
+            let refused = check(&name).unwrap_err();
+            assert_eq!(refused, NameError::TooLong { begin: name[..begin].into(), len: name.len() });
+        }
+    }
+
+    #[test]
+    fn the_error_says_which_name_and_what_is_allowed() {
+        for (name, says) in [("", "is empty"), ("a\0b", "\"a\\0b\""), (&*"x".repeat(99), "\"xxxx")] {
+            let error = check(name).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+            assert!(error.ends_with("give it 1 to 63 bytes, without control characters"), "{error}");
         }
     }
 }

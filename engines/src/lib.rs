@@ -8,8 +8,8 @@
 //!
 //! # let directory = tempfile::tempdir()?;
 //! # let path = directory.path().join("chat.redb");
-//! let database = Redb::open(path)?; // with PostgreSQL: `Postgres::open(url)?`, and the names are asked for with `?`
-//! let (counter, log) = (database.counter("chat"), database.log::<u32, Vec<u8>>("chat"));
+//! let database = Redb::open(path)?; // with PostgreSQL: `Postgres::open(url)?`, and `slots` instead of `log`
+//! let (counter, log) = (database.counter("chat")?, database.log::<u32, Vec<u8>>("chat")?);
 //! let mut alice = Publisher::new(1, PublisherConfig::default());
 //! alice.publish(b"tea?".to_vec())?;
 //! blocking::settle(&mut alice, &counter, &log)?; // it is on the disk
@@ -83,14 +83,20 @@
 //! | failure | requests | the caller knows | next step |
 //! |---|---|---|---|
 //! | a number above 2^63 - 1; numbers or slots used up | all | not done ([`OutOfRange`](EngineError::OutOfRange), [`Exhausted`](EngineError::Exhausted)) | do not trust the number; begin an epoch, or another counter `[conformance]` |
+//! | an empty name of a counter or a log, or one of more than 63 bytes, or with a control character | `counter`, `log`, `slots`, `appends`, `listen` | not done ([`Name`](EngineError::Name)) | choose another name `[redb_files, postgres_connecting]` |
+//! | an entry that is longer than the engine can store: 3 GiB in redb, 1 GiB less 64 KiB in PostgreSQL | write, append | not done ([`EntryTooLong`](EngineError::EntryTooLong)); it was not sent, and the caller still has it, or gets it by [`abandon`](happens_before::Publisher::abandon) | store the payload elsewhere, and publish where it is `[redb_files, postgres_connecting]` |
 //! | a slot whose bytes are damaged, or of a later version | read; a write that finds it there | no error: the slot is answered as [`Unreadable`](happens_before::broadcast::Content::Unreadable) | restore it, update, or skip it `[conformance, damage]` |
 //! | **redb**: the file is in use, is no database, cannot be read, or is of an earlier version | open | not done | act on the error `[redb_crash, damage]` |
 //! | redb: the file is damaged, and redb returns an error or panics | all | not done, in the commit **unknown** | restore the file from a copy; until it is opened again all requests are refused `[damage]` |
 //! | redb: the disk, before the commit | all | not done | open the file again; until then all requests are refused `[redb_crash, disk_full]` |
 //! | redb: the disk, in the commit | those that change something | **unknown** | open the file again, repeat the request unchanged `[redb_crash, disk_full]` |
+//! | redb: a savepoint, or a read transaction, of the caller's own | `compact` | not done | end it, and repeat `[redb_files]` |
+//! | redb: the disk | `compact` | **unknown** how much room is given back; no row is lost | open the file again, and repeat `[redb_crash]` |
 //! | redb: a payload of the caller's panics | write, append | not done; no other caller notices | `[redb_crash]` |
 //! | redb: the process or the machine ends | those that change something | nothing: the request is done or not, as a whole | repeat it `[kill, redb_crash]` |
-//! | **PostgreSQL**: no connection can be made, or the caller's function panics | all | not done | try again `[postgres_errors]` |
+//! | **PostgreSQL**: a connection string that cannot be used | open | not done | the error says which option is at fault, and shows no part of the text `[postgres_connecting]` |
+//! | PostgreSQL: no connection can be made | all | not done | `postgres::ConnectErrorKind` says why: nothing listens there, an unknown host, a wrong password, no such database, TLS, the certificate; act on it, or try again `[postgres_connecting, postgres_errors]` |
+//! | PostgreSQL: the caller's function to connect panics | all | not done | try again `[postgres_errors]` |
 //! | PostgreSQL: the server refuses, and goes on: a time-out of a lock or a statement, a missing right, a full table space | all | not done: it has rolled back | try again `[postgres_errors]` |
 //! | PostgreSQL: connection, process or server end before the answer, or the answer cannot be read | those that change something | **unknown** | repeat it unchanged `[postgres_errors, kill]` |
 //! | the same | read, `current` | not done: they change nothing | repeat it |
@@ -108,6 +114,11 @@
 //! Numbers of a counter may be spent, and no other caller gets them: take others. The drivers of
 //! [`broadcast::blocking`](happens_before::broadcast::blocking) and [`asynchronous`] do all of this when they are
 //! called again.
+//!
+//! # Names
+//!
+//! A counter or a log has a name of 1 to 63 bytes, without control characters. A counter and a log may have the same
+//! name. The rule is the same in redb and in PostgreSQL, so that a program can change its engine.
 //!
 //! # Speed
 //!
@@ -135,6 +146,7 @@
 //! |---|---|---|
 //! | `redb` | on | counters and logs in one file; brings in [redb](https://docs.rs/redb), which has no dependencies but `libc` |
 //! | `postgres` | off | counters and logs in PostgreSQL, blocking and asynchronous; brings in [postgres](https://docs.rs/postgres), which is built on tokio-postgres and tokio |
+//! | `tls` | off | TLS for these connections, as [`sslmode`](https://docs.rs/happens-before-engines/latest/happens_before_engines/postgres/struct.ConnectionString.html#tls) asks for; brings in [rustls](https://docs.rs/rustls) and [ring](https://docs.rs/ring), which needs a C compiler |
 //! | `conformance` | off | the tests that every engine must pass |
 //!
 //! # Engines left out
@@ -161,4 +173,4 @@ pub mod postgres;
 pub mod redb;
 
 pub use coalesced::Coalesced;
-pub use error::{CoalescedError, EngineError};
+pub use error::{CoalescedError, EngineError, NameError};

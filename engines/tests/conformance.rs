@@ -64,7 +64,7 @@ mod redb {
         }
 
         fn log(&self) -> RedbLog<u64, Vec<u8>> {
-            self.next().log("log")
+            self.next().log("log").unwrap()
         }
     }
 
@@ -72,10 +72,10 @@ mod redb {
     fn is_a_counter() {
         let databases = Databases::new();
         conformance::counter(
-            || databases.next().counter("counter"),
+            || databases.next().counter("counter").unwrap(),
             |counter: RedbCounter| {
                 drop(counter);
-                databases.open().counter("counter")
+                databases.open().counter("counter").unwrap()
             },
         );
     }
@@ -85,7 +85,7 @@ mod redb {
         let databases = Databases::new();
         let restart = |log| {
             drop(log);
-            databases.open().log("log")
+            databases.open().log("log").unwrap()
         };
         conformance::slots(|| databases.log(), restart);
     }
@@ -95,7 +95,7 @@ mod redb {
         let databases = Databases::new();
         let restart = |log| {
             drop(log);
-            databases.open().log("log")
+            databases.open().log("log").unwrap()
         };
         conformance::appends(|| databases.log(), restart);
     }
@@ -117,7 +117,7 @@ mod redb {
             }
             transaction.commit().unwrap();
             drop(database);
-            databases.open().log("log")
+            databases.open().log("log").unwrap()
         };
         let put = |log: &RedbLog<u64, Vec<u8>>, slot, entry: &_| {
             assert_eq!(log.write(slot, entry).unwrap(), WriteAnswer::Written);
@@ -131,8 +131,15 @@ mod redb {
         let database = databases.next();
         for seed in 1..=3 {
             let name = format!("log {seed}");
-            conformance::broadcast(&database.counter(&name), &database.log::<u64, Vec<u8>>(&name), seed);
-            conformance::broadcast_appends(&database.log::<u64, Vec<u8>>(&format!("appends {seed}")), seed);
+            conformance::broadcast(
+                &database.counter(&name).unwrap(),
+                &database.log::<u64, Vec<u8>>(&name).unwrap(),
+                seed,
+            );
+            conformance::broadcast_appends(
+                &database.log::<u64, Vec<u8>>(&format!("appends {seed}")).unwrap(),
+                seed,
+            );
         }
     }
 }

@@ -30,9 +30,9 @@ fn entry(log: &str, slot: u64) -> Said {
 /// Makes a file with a counter and two logs. Returns its content after it is closed, and before.
 fn images(path: &Path) -> [Vec<u8>; 2] {
     let redb = Redb::open(path).unwrap();
-    let (slots, appends) = (redb.log("slots"), redb.log("appends"));
+    let (slots, appends) = (redb.log("slots").unwrap(), redb.log("appends").unwrap());
     for number in 1..=ENTRIES {
-        let slot = redb.counter("counter").increment_and_get(NonZeroU64::MIN).unwrap();
+        let slot = redb.counter("counter").unwrap().increment_and_get(NonZeroU64::MIN).unwrap();
         assert_eq!(slots.write(slot, &entry("slots", slot)).unwrap(), WriteAnswer::Written);
         let appended = appends.append(&entry("appends", number)).unwrap();
         assert_eq!(appended, AppendAnswer::Appended { slot: number });
@@ -95,12 +95,12 @@ struct Found {
 /// Reads and writes everything, and asserts that only what was written is found.
 fn use_it(path: &Path) -> Result<Found, RedbError> {
     let redb = Redb::open(path)?;
-    let counter = redb.counter("counter");
+    let counter = redb.counter("counter")?;
     let current = counter.current()?;
     assert!(current <= ENTRIES, "the counter is at {current}");
     let mut found = Found::default();
     for name in ["slots", "appends"] {
-        let log: RedbLog<u64, Vec<u8>> = redb.log(name);
+        let log: RedbLog<u64, Vec<u8>> = redb.log(name)?;
         let mut from = 1;
         loop {
             let read = log.read(from, ReadLimit::entries(17))?;

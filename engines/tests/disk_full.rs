@@ -37,7 +37,7 @@ fn run(child: &str, place: &Path, limit: u64) -> String {
 #[test]
 fn child_with_a_log() {
     let Ok(place) = std::env::var(CHILD) else { return };
-    let log: RedbLog<u64, Vec<u8>> = Redb::open(place).unwrap().log("log");
+    let log: RedbLog<u64, Vec<u8>> = Redb::open(place).unwrap().log("log").unwrap();
     // Continues after the entries of an earlier run.
     let mut answered = Log::<u64, Vec<u8>>::seal(&log, 0).unwrap().tail;
     let error = (answered + 1..)
@@ -68,7 +68,7 @@ fn a_log_whose_disk_is_full_has_what_it_has_answered() {
         let said = run("child_with_a_log", &path, limit);
         let (answered, error) = said.split_once(' ').unwrap();
         let answered: u64 = answered.parse().unwrap();
-        let log: RedbLog<u64, Vec<u8>> = Redb::open(&path).unwrap().log("log");
+        let log: RedbLog<u64, Vec<u8>> = Redb::open(&path).unwrap().log("log").unwrap();
         let ReadAnswer::Entries(found) = log.read(1, ReadLimit::entries(usize::MAX)).unwrap() else {
             panic!("nobody trims")
         };

@@ -64,8 +64,9 @@ fn child() {
     match engine {
         "redb" => {
             let database = happens_before_engines::redb::Redb::open(place).expect("open");
-            let (slots, appends) = (database.log(ROUTES[0]), database.log(ROUTES[1]));
-            work(&database.counter("counter"), &slots, &appends, incarnation, heard);
+            let (slots, appends) =
+                (database.log(ROUTES[0]).expect("log"), database.log(ROUTES[1]).expect("log"));
+            work(&database.counter("counter").expect("counter"), &slots, &appends, incarnation, heard);
         }
         #[cfg(feature = "postgres")]
         "postgres" => {
@@ -388,9 +389,9 @@ fn redb_keeps_what_it_has_answered() {
             left > 0
         });
         let database = Redb::open(&path).expect("a database that was killed opens again");
-        let last = database.counter("counter").current().expect("current");
+        let last = database.counter("counter").expect("counter").current().expect("current");
         assert!(said.numbers.last().is_none_or(|&number| number <= last), "the counter went back to {last}");
-        let (slots, appends) = (database.log(ROUTES[0]), database.log(ROUTES[1]));
+        let (slots, appends) = (database.log(ROUTES[0]).expect("log"), database.log(ROUTES[1]).expect("log"));
         let order = said.judge(0, &slots, &mut before[0], fill_slots(&slots));
         said.judge(1, &appends, &mut before[1], only_read(&appends));
         if heard.exists() {

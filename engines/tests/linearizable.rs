@@ -470,19 +470,19 @@ mod redb {
         let (_directory, database) = database();
         let made = AtomicU64::new(0);
         let name = || made.fetch_add(1, Ordering::SeqCst).to_string();
-        let log = || database.log::<Node, Bytes>(&name());
-        try_engine(10, || database.counter(&name()), log, log);
+        let log = || database.log::<Node, Bytes>(&name()).unwrap();
+        try_engine(10, || database.counter(&name()).unwrap(), log, log);
     }
 
     #[test]
     fn a_counter_that_is_set_back_makes_reads_by_position_stale_and_nothing_else() {
         let (_directory, database) = database();
         for run in 0..5 {
-            let counters = (0..7).map(|n| database.counter(&format!("{run} {n}"))).collect();
+            let counters = (0..7).map(|n| database.counter(&format!("{run} {n}")).unwrap()).collect();
             let counter = Replaced { counters, used: AtomicU64::new(0) };
-            let log = database.log::<Node, Bytes>(&format!("reads {run}"));
+            let log = database.log::<Node, Bytes>(&format!("reads {run}")).unwrap();
             reads_after_a_reset(&counter, &log, |to| counter.set_back(to));
-            let log = database.log::<Node, Bytes>(&format!("order {run}"));
+            let log = database.log::<Node, Bytes>(&format!("order {run}")).unwrap();
             order_under_resets(&counter, &log, |to| counter.set_back(to));
         }
     }

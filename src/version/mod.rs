@@ -34,16 +34,10 @@ pub use error::FixedVectorError;
 pub use error::{InvalidSiblings, TooManyRanges, ValueRefused};
 pub use fixed::FixedVector;
 #[cfg(feature = "alloc")]
-pub use vector::{Entries, IntoEntries};
-#[cfg(feature = "alloc")]
-<<<<<<< HEAD
-pub(crate) use vector::{INLINE, VersionVector};
-=======
 pub use interval_tree::{EventError, IntervalTreeClock, InvalidClock, InvalidClockKind, OverlappingIds};
 #[cfg(feature = "alloc")]
 pub use siblings::Siblings;
 #[cfg(feature = "alloc")]
-pub use vector::Entries;
+pub use vector::{Entries, IntoEntries};
 #[cfg(feature = "alloc")]
-pub(crate) use vector::VersionVector;
->>>>>>> trees
+pub(crate) use vector::{INLINE, VersionVector};

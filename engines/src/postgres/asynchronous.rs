@@ -63,14 +63,17 @@ impl Connection for Client {
 /// use happens_before::Dot;
 /// use happens_before::broadcast::{Entry, WriteAnswer};
 /// use happens_before_engines::asynchronous::{AsyncCounter, AsyncSlotLog};
-/// use happens_before_engines::postgres::{AsyncPostgres, PostgresConfig};
+/// use happens_before_engines::postgres::{AsyncPostgres, ConnectionString, PostgresConfig};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let database = AsyncPostgres::open_with(PostgresConfig::default(), || async {
-///     let url = "host=localhost user=postgres";
-///     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
-///     tokio::spawn(connection); // ends with its client
-///     Ok(client)
+/// let server: ConnectionString = "host=localhost user=postgres".parse()?;
+/// let database = AsyncPostgres::open_with(PostgresConfig::default(), move || {
+///     let server = server.clone();
+///     async move {
+///         let (client, connection) = server.connect_async().await?;
+///         tokio::spawn(connection); // ends with its client
+///         Ok(client)
+///     }
 /// });
 /// let database = database.await?;
 /// let (counter, log) = (database.counter("orders").await?, database.slots("orders").await?);
@@ -101,7 +104,7 @@ impl AsyncPostgres {
     where
         F: Future<Output = core::result::Result<Client, Error>> + Send + 'static,
     {
-        let pool = Pool::new(config, move || Box::pin(connect()));
+        let pool = Pool::new(config, String::new(), move || Box::pin(connect()));
         pool.open().await?;
         Ok(Self { pool: Arc::new(pool) })
     }
@@ -110,7 +113,8 @@ impl AsyncPostgres {
     ///
     /// # Errors
     ///
-    /// [`PostgresError`](super::PostgresError); try again.
+    /// [`Name`](crate::EngineError::Name) if the name has not 1 to 63 bytes, or has a control character. Another
+    /// [`PostgresError`](super::PostgresError): try again.
     pub async fn counter(&self, name: &str) -> Result<PostgresCounter<Client>> {
         PostgresCounter::make(&self.pool, name).await
     }
@@ -120,7 +124,8 @@ impl AsyncPostgres {
     ///
     /// # Errors
     ///
-    /// [`PostgresError`](super::PostgresError); try again, unless the log exists as one of [`appends`](Self::appends).
+    /// [`Name`](crate::EngineError::Name) if the name has not 1 to 63 bytes, or has a control character. Another
+    /// [`PostgresError`](super::PostgresError): try again, unless the log exists as one of [`appends`](Self::appends).
     pub async fn slots<I, P>(&self, name: &str) -> Result<PostgresSlots<I, P, Client>> {
         Shared::make(&self.pool, name, "slots").await.map(PostgresSlots)
     }
@@ -130,7 +135,8 @@ impl AsyncPostgres {
     ///
     /// # Errors
     ///
-    /// [`PostgresError`](super::PostgresError); try again, unless the log exists as one of [`slots`](Self::slots).
+    /// [`Name`](crate::EngineError::Name) if the name has not 1 to 63 bytes, or has a control character. Another
+    /// [`PostgresError`](super::PostgresError): try again, unless the log exists as one of [`slots`](Self::slots).
     pub async fn appends<I, P>(&self, name: &str) -> Result<PostgresAppends<I, P, Client>> {
         Shared::make(&self.pool, name, "appends").await.map(PostgresAppends)
     }

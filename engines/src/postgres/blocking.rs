@@ -5,16 +5,18 @@ use core::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::postgres::Client;
 use ::postgres::fallible_iterator::FallibleIterator;
-use ::postgres::{Client, NoTls};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row, Statement};
 
 use super::block_on::block_on;
-use super::error::{Result, not_done};
+use super::connection_string::ConnectionString;
+use super::error::{PostgresError, Result, ServerError, not_done};
 use super::log::Shared;
 use super::pool::{Connection, Parameter, Pool, Ready};
 use super::{PostgresAppends, PostgresConfig, PostgresCounter, PostgresSlots};
+use crate::error::NameError;
 
 impl Connection for Client {
     async fn query(
@@ -72,32 +74,43 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Connects without TLS, which suits a server on the same machine, and makes the tables if there are none.
+    /// Connects, and makes the tables if there are none.
     ///
-    /// `url` is a connection string or URL of `libpq`.
+    /// `url` is a connection string or URL of libpq, as of [`ConnectionString`]. Its `sslmode` decides about TLS, which
+    /// needs the feature `tls`: without it, connections are not encrypted, and a mode that demands TLS is refused.
     ///
     /// # Errors
     ///
-    /// As [`open_with`](Self::open_with).
+    /// As [`open_with`](Self::open_with). An error in connecting says why, and at which host and port. No error shows the
+    /// password.
     pub fn open(url: &str) -> Result<Self> {
-        let config: ::postgres::Config = url.parse().map_err(not_done)?;
-        Self::open_with(PostgresConfig::default(), move || config.connect(NoTls))
+        let server: ConnectionString =
+            url.parse().map_err(|error| PostgresError::NotDone(ServerError::ConnectionString(error)))?;
+        Self::at(PostgresConfig::default(), server.place(), move || server.connect())
     }
 
     /// Connects with a function of the caller, and makes the tables if there are none, in the first schema of the
-    /// search path.
+    /// search path. A [`ConnectionString`] has such a function.
     ///
     /// # Errors
     ///
-    /// [`NotDone`](crate::EngineError::NotDone) if the server cannot be reached, is set to lose data in a crash, or
-    /// refuses to make the tables; [`Unknown`](crate::EngineError::Unknown) if the connection ended meanwhile. Open
+    /// [`NotDone`](crate::EngineError::NotDone) if the server cannot be reached ([`ServerError::Connect`] says why), is
+    /// set to lose data in a crash, or refuses to make the tables; [`Unknown`](crate::EngineError::Unknown) if the connection ended meanwhile. Open
     /// again in any case.
     pub fn open_with(
         config: PostgresConfig,
         connect: impl Fn() -> core::result::Result<Client, Error> + Send + Sync + 'static,
     ) -> Result<Self> {
+        Self::at(config, String::new(), connect)
+    }
+
+    fn at(
+        config: PostgresConfig,
+        place: String,
+        connect: impl Fn() -> core::result::Result<Client, Error> + Send + Sync + 'static,
+    ) -> Result<Self> {
         let connect = Arc::new(connect);
-        let pool = Pool::new(config, move || {
+        let pool = Pool::new(config, place, move || {
             let connect = connect.clone();
             Box::pin(async move { connect() })
         });
@@ -109,7 +122,8 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// [`PostgresError`](super::PostgresError); try again.
+    /// [`Name`](crate::EngineError::Name) if the name has not 1 to 63 bytes, or has a control character. Another
+    /// [`PostgresError`](super::PostgresError): try again.
     pub fn counter(&self, name: &str) -> Result<PostgresCounter> {
         block_on(PostgresCounter::make(&self.pool, name))
     }
@@ -119,7 +133,8 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// [`PostgresError`](super::PostgresError); try again, unless the log exists as one of [`appends`](Self::appends).
+    /// [`Name`](crate::EngineError::Name) if the name has not 1 to 63 bytes, or has a control character. Another
+    /// [`PostgresError`](super::PostgresError): try again, unless the log exists as one of [`appends`](Self::appends).
     pub fn slots<I, P>(&self, name: &str) -> Result<PostgresSlots<I, P>> {
         block_on(Shared::make(&self.pool, name, "slots")).map(PostgresSlots)
     }
@@ -129,7 +144,8 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// [`PostgresError`](super::PostgresError); try again, unless the log exists as one of [`slots`](Self::slots).
+    /// [`Name`](crate::EngineError::Name) if the name has not 1 to 63 bytes, or has a control character. Another
+    /// [`PostgresError`](super::PostgresError): try again, unless the log exists as one of [`slots`](Self::slots).
     pub fn appends<I, P>(&self, name: &str) -> Result<PostgresAppends<I, P>> {
         block_on(Shared::make(&self.pool, name, "appends")).map(PostgresAppends)
     }
@@ -142,6 +158,7 @@ impl Postgres {
     ///
     /// [`NotDone`](crate::EngineError::NotDone).
     pub fn listen(&self, name: &str) -> Result<Listener> {
+        NameError::check(name)?;
         let Ready { mut client, .. } = block_on(self.pool.connect())?;
         client.batch_execute("LISTEN happens_before").map_err(not_done)?;
         Ok(Listener { client, name: name.into() })

@@ -1,13 +1,16 @@
-//! Failures of a server and of the connection to it, and whether the request is done then.
+//! Failures of a server and of the connections to it, and whether the request is done then.
 //!
 //! [`executed`] makes the whole decision, and [`after_done`] for requests of two statements. A failure before the
 //! execution of a statement is not done.
 
 use core::fmt;
+use std::io;
 
 use tokio_postgres::Row;
 use tokio_postgres::error::{Severity, SqlState};
 
+#[cfg(feature = "tls")]
+use super::tls::TlsFailure;
 use crate::error::EngineError;
 
 /// The reason why a request has no answer, and whether it was carried out.
@@ -19,7 +22,11 @@ pub(super) type Result<T> = core::result::Result<T, PostgresError>;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// An error of the client: no connection, or an error that the server answered.
+    /// The connection string cannot be used.
+    ConnectionString(ConnectionStringError),
+    /// There is no connection.
+    Connect(ConnectError),
+    /// An error that the server answered, or the end of the connection before an answer.
     Client(tokio_postgres::Error),
     /// The server runs with `fsync = off`, so its answers do not survive a crash. Turn it on.
     NotDurable,
@@ -39,10 +46,9 @@ pub enum ServerError {
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Client(error) => match error.as_db_error() {
-                Some(said) => write!(f, "the server says {}: {}", said.code().code(), said.message()),
-                None => error.fmt(f),
-            },
+            Self::ConnectionString(error) => error.fmt(f),
+            Self::Connect(error) => error.fmt(f),
+            Self::Client(error) => write_reason(error, f),
             Self::NotDurable => {
                 f.write_str("the server has fsync = off, and would lose data in a crash; turn it on")
             }
@@ -67,6 +73,8 @@ impl fmt::Display for ServerError {
 impl core::error::Error for ServerError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
+            Self::ConnectionString(error) => Some(error),
+            Self::Connect(error) => Some(error),
             Self::Client(error) => Some(error),
             Self::NotDurable
             | Self::Unlogged
@@ -75,6 +83,224 @@ impl core::error::Error for ServerError {
             | Self::Overtaken
             | Self::Foreign => None,
         }
+    }
+}
+
+/// Writes an error of the client with its causes, which its own `Display` leaves out.
+fn write_reason(error: &tokio_postgres::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if let Some(said) = error.as_db_error() {
+        return write!(f, "the server says {}: {}", said.code().code(), said.message());
+    }
+    write!(f, "{error}")?;
+    let mut cause = core::error::Error::source(error);
+    while let Some(error) = cause {
+        write!(f, ": {error}")?;
+        cause = error.source();
+    }
+    Ok(())
+}
+
+/// The reason why a connection string cannot be used. It contains no part of the text, which may be secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectionStringError {
+    /// The text is not of the form of a connection string.
+    Syntax {
+        /// The fault, and what to write instead.
+        what: &'static str,
+    },
+    /// The keyword of an option is unknown.
+    Unknown {
+        /// The position of the option among the options of the text, from 1.
+        position: usize,
+    },
+    /// An option has no `=` and value.
+    NoValue {
+        /// The position of the option among the options of the text, from 1.
+        position: usize,
+    },
+    /// The value of an option is none that it may have.
+    Value {
+        /// The keyword of the option.
+        option: &'static str,
+    },
+    /// libpq has this option, but this client has not.
+    Unsupported {
+        /// The keyword of the option.
+        option: &'static str,
+    },
+    /// There is neither a `host` nor a `hostaddr`.
+    NoHost,
+    /// `sslmode` demands TLS, and the crate was built without the feature `tls`.
+    NoTls,
+    /// `sslmode` demands a check of the certificate, and there is no `sslrootcert`.
+    NoRoots,
+    /// `sslrootcert` is `system`, which is not supported.
+    SystemRoots,
+}
+
+impl fmt::Display for ConnectionStringError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection string cannot be used: ")?;
+        match self {
+            Self::Syntax { what } => f.write_str(what),
+            Self::Unknown { position } => {
+                write!(f, "option {position} is unknown; correct its name, or quote the value before it")
+            }
+            Self::NoValue { position } => {
+                write!(f, "option {position} has no `=` and value; add them, or quote the value before it")
+            }
+            Self::Value { option: "sslmode" } => {
+                write!(f, "sslmode is disable, allow, prefer, require, verify-ca or verify-full")
+            }
+            Self::Value { option } => write!(f, "the value of {option} is invalid; correct it"),
+            Self::Unsupported { option } => write!(f, "the option {option} is not supported; leave it out"),
+            Self::NoHost => f.write_str("it names no host; add one, such as localhost"),
+            Self::NoTls => f.write_str(
+                "sslmode demands TLS, and this program was built without it; \
+                 build it with the feature `tls`, or set sslmode=disable",
+            ),
+            Self::NoRoots => f.write_str(
+                "sslmode demands a check of the certificate; \
+                 add sslrootcert, the path of a file with the certificates of authorities",
+            ),
+            Self::SystemRoots => f.write_str(
+                "sslrootcert=system is not supported; \
+                 give the path of the system's file, such as /etc/ssl/certs/ca-certificates.crt",
+            ),
+        }
+    }
+}
+
+impl core::error::Error for ConnectionStringError {}
+
+/// The reason why there is no connection to a server; its source is the client's error.
+#[derive(Debug)]
+pub struct ConnectError {
+    kind: ConnectErrorKind,
+    /// Host and port; empty if they are not known.
+    place: String,
+    error: tokio_postgres::Error,
+}
+
+/// The kinds of [`ConnectError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectErrorKind {
+    /// Nothing accepts connections at that host and port.
+    Refused,
+    /// The host has no address.
+    UnknownHost,
+    /// The server did not accept the connection in time.
+    TimedOut,
+    /// The password is wrong or missing, or there is no such user.
+    WrongPassword,
+    /// The server does not allow this user to connect from here, or not with or without TLS.
+    NotAllowed,
+    /// There is no database of that name.
+    NoSuchDatabase,
+    /// The server does not have TLS, or the handshake failed.
+    Tls,
+    /// The server's certificate is not trusted, or `sslrootcert` cannot be read.
+    Certificate,
+    /// Another reason, which the client's error tells.
+    Other,
+}
+
+impl ConnectErrorKind {
+    pub(super) fn of(error: &tokio_postgres::Error) -> Self {
+        if let Some(code) = error.code() {
+            return match *code {
+                SqlState::INVALID_PASSWORD => Self::WrongPassword,
+                SqlState::INVALID_AUTHORIZATION_SPECIFICATION => Self::NotAllowed,
+                SqlState::INVALID_CATALOG_NAME => Self::NoSuchDatabase,
+                _ => Self::Other,
+            };
+        }
+        let Some(cause) = core::error::Error::source(error) else { return Self::Other };
+        #[cfg(feature = "tls")]
+        if let Some(failure) = cause.downcast_ref::<TlsFailure>() {
+            return if failure.is_of_certificate() { Self::Certificate } else { Self::Tls };
+        }
+        // The client has no type for these kinds, only texts.
+        match (&*error.to_string(), cause.downcast_ref::<io::Error>()) {
+            ("error performing TLS handshake", _) => Self::Tls,
+            ("invalid configuration", None) if cause.to_string() == "password missing" => Self::WrongPassword,
+            ("error connecting to server", Some(error)) => match error.kind() {
+                io::ErrorKind::ConnectionRefused => Self::Refused,
+                io::ErrorKind::TimedOut => Self::TimedOut,
+                io::ErrorKind::PermissionDenied => Self::Other,
+                // Only the look-up of a name fails without an error of the operating system.
+                _ if error.raw_os_error().is_none() => Self::UnknownHost,
+                _ => Self::Other,
+            },
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Returns whether libpq would try again with TLS, or without, in the modes `allow` and `prefer`.
+pub(super) fn may_succeed_otherwise(error: &tokio_postgres::Error) -> bool {
+    #[cfg(feature = "tls")]
+    if let Some(failure) =
+        core::error::Error::source(error).and_then(|cause| cause.downcast_ref::<TlsFailure>())
+    {
+        return failure.is_of_handshake();
+    }
+    ConnectErrorKind::of(error) == ConnectErrorKind::NotAllowed
+}
+
+impl ConnectError {
+    pub(super) fn at(place: String, error: tokio_postgres::Error) -> Self {
+        Self { kind: ConnectErrorKind::of(&error), place, error }
+    }
+
+    /// Returns the kind of the error.
+    pub fn kind(&self) -> ConnectErrorKind {
+        self.kind
+    }
+}
+
+/// Finds the kind of an error that a client returned when it connected.
+impl From<tokio_postgres::Error> for ConnectError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::at(String::new(), error)
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot connect")?;
+        if !self.place.is_empty() {
+            write!(f, " to {}", self.place)?;
+        }
+        f.write_str(match self.kind {
+            ConnectErrorKind::Refused => {
+                ": nothing accepts connections there; start the server, or correct host and port"
+            }
+            ConnectErrorKind::UnknownHost => ": the host has no address; correct its name",
+            ConnectErrorKind::TimedOut => {
+                ": there was no answer in time; see whether the host is up, and a firewall between"
+            }
+            ConnectErrorKind::WrongPassword => ": the user or the password is wrong or missing; correct them",
+            ConnectErrorKind::NotAllowed => {
+                ": the server does not allow it; see its pg_hba.conf, the user, and sslmode"
+            }
+            ConnectErrorKind::NoSuchDatabase => ": there is no such database; create it, or correct its name",
+            ConnectErrorKind::Tls => ": TLS failed; see whether the server has it, and sslmode",
+            ConnectErrorKind::Certificate => {
+                ": the server's certificate is not trusted; see sslrootcert and the host"
+            }
+            ConnectErrorKind::Other => "",
+        })?;
+        f.write_str(": ")?;
+        write_reason(&self.error, f)
+    }
+}
+
+impl core::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(&self.error)
     }
 }
 

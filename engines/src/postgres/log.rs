@@ -11,6 +11,7 @@ use tokio_postgres::types::Type;
 
 use super::error::{PostgresError, Result, after_done, durable, foreign, number, number_used};
 use super::pool::{Connection, Parameter, Pool};
+use crate::checksum;
 use crate::entry::{self, Numbers};
 use crate::error::MAX;
 
@@ -190,10 +191,20 @@ pub(super) struct Sent {
     pub(super) numbers: Option<Numbers>,
 }
 
+/// The highest length of an entry with its ids: 1 GiB less 64 KiB. A message to the server and a value in it end at 1
+/// GiB, and the other parameters of a statement take less than 64 KiB.
+const MAX_SENT: u64 = (1 << 30) - (1 << 16);
+
 impl Sent {
-    pub(super) fn new<I: EncodeId, P: AsRef<[u8]>>(name: &str, entry: &Entry<I, P>) -> Self {
-        let (epoch, bytes) = (entry.epoch(), entry::encode(name.as_bytes(), entry));
-        Self { epoch, bytes, numbers: Numbers::of(entry) }
+    pub(super) fn new<I: EncodeId, P: AsRef<[u8]>>(name: &str, entry: &Entry<I, P>) -> Result<Self> {
+        let bytes = checksum::end(name.as_bytes(), entry::begin_within(entry, MAX_SENT)?);
+        let numbers = Numbers::of(entry);
+        let ids = numbers.as_ref().map_or(0, |n| n.node.len() + n.retired.as_ref().map_or(0, Vec::len));
+        let len = (bytes.len() as u64).saturating_add(ids as u64);
+        if len > MAX_SENT {
+            return Err(PostgresError::EntryTooLong { len, max: MAX_SENT });
+        }
+        Ok(Self { epoch: entry.epoch(), bytes, numbers })
     }
 
     pub(super) fn node(&self) -> Option<&[u8]> {

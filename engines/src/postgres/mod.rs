@@ -44,6 +44,24 @@
 //!    node's row. If the number there is not lower, the statement divides by zero, and is rolled back as a whole. The
 //!    server's own log shows that error, and the caller is told that the number is used.
 //!
+//! # Connecting
+//!
+//! A [`ConnectionString`] is a URL of libpq, or its options. It decides about TLS by `sslmode`, with the feature `tls`.
+//! If there is no connection, a [`ConnectError`] says why: nothing listens there, the host is unknown, the password is
+//! wrong, there is no such database, TLS failed, the certificate is not trusted. No error shows a password.
+//!
+//! # Limits
+//!
+//! An entry of more than 1 GiB less 64 KiB is refused before it is sent
+//! ([`EntryTooLong`](EngineError::EntryTooLong)), and the caller keeps it. That length includes the ids; a message to the
+//! server and a value in it end at 1 GiB. A name of a counter or a log has 1 to 63 bytes, without control characters
+//! ([`Name`](EngineError::Name)).
+//!
+//! # Space
+//!
+//! The rows of a trimmed log become free room when PostgreSQL vacuums the table, which it does by itself. Only
+//! `VACUUM FULL happens_before_slots` gives the room back to the disk; it locks the table meanwhile.
+//!
 //! # Settings
 //!
 //! Every statement is a transaction of its own, at `READ COMMITTED`. If that is not the default of the database, a
@@ -78,7 +96,8 @@
 //!
 //! Each request is written once, as an asynchronous function: `counter`, `log` (read, seal, trim), `slots`, `appends`,
 //! `tables`. They use `pool` for the connections, and `error` to decide between not done and unknown. `blocking` and
-//! `asynchronous` are the two clients, with the types that users see.
+//! `asynchronous` are the two clients, with the types that users see. `connection_string` reads the text, `connecting`
+//! connects by it, and `tls` checks certificates.
 //!
 //! # Sources
 //!
@@ -88,18 +107,23 @@ mod appends;
 mod asynchronous;
 mod block_on;
 mod blocking;
+mod connecting;
+mod connection_string;
 mod counter;
 mod error;
 mod log;
 mod pool;
 mod slots;
 mod tables;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use appends::PostgresAppends;
 pub use asynchronous::AsyncPostgres;
 pub use blocking::{Listener, Postgres};
+pub use connection_string::ConnectionString;
 pub use counter::PostgresCounter;
-pub use error::{PostgresError, ServerError};
+pub use error::{ConnectError, ConnectErrorKind, ConnectionStringError, PostgresError, ServerError};
 pub use slots::PostgresSlots;
 
 #[cfg(doc)]

@@ -12,7 +12,9 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row, Statement};
 
 use super::PostgresConfig;
-use super::error::{PostgresError, Result, ServerError, executed, foreign, forgotten, not_done, refused, text};
+use super::error::{
+    ConnectError, PostgresError, Result, ServerError, executed, foreign, forgotten, not_done, refused, text,
+};
 
 /// A parameter of a statement, with its type.
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -50,6 +52,8 @@ pub(super) type Connecting<C> = Pin<Box<dyn Future<Output = core::result::Result
 
 pub(super) struct Pool<C> {
     connect: Box<dyn Fn() -> Connecting<C> + Send + Sync>,
+    /// Host and port, for errors; empty if the caller's function knows them.
+    place: String,
     pub(super) config: PostgresConfig,
     /// One permit for each connection that may be used now.
     places: Semaphore,
@@ -118,10 +122,11 @@ impl<C: Connection> Ready<C> {
 impl<C: Connection> Pool<C> {
     pub(super) fn new(
         config: PostgresConfig,
+        place: String,
         connect: impl Fn() -> Connecting<C> + Send + Sync + 'static,
     ) -> Self {
         let places = Semaphore::new(config.connections.clamp(1, Semaphore::MAX_PERMITS));
-        Self { connect: Box::new(connect), config, places, idle: Mutex::new(Vec::new()) }
+        Self { connect: Box::new(connect), place, config, places, idle: Mutex::new(Vec::new()) }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Ready<C>>> {
@@ -140,7 +145,8 @@ impl<C: Connection> Pool<C> {
                     to_regclass('happens_before_publishers'), to_regclass('happens_before_slots')
                 )),
                 current_setting('default_transaction_isolation') <> 'read committed'";
-        let mut client = (self.connect)().await.map_err(not_done)?;
+        let connected = (self.connect)().await.map_err(|error| ConnectError::at(self.place.clone(), error));
+        let mut client = connected.map_err(|error| PostgresError::NotDone(ServerError::Connect(error)))?;
         let rows = client.query(SETTINGS, &[]).await.map_err(not_done)?;
         let row = rows.first().ok_or(PostgresError::NotDone(ServerError::Foreign))?;
         if text(row, 0)? == "off" {

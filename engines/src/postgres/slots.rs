@@ -69,12 +69,13 @@ impl<I: DecodeId, P: From<Vec<u8>>, C: Connection> PostgresSlots<I, P, C> {
 
 impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> SlotLog<I, P> for PostgresSlots<I, P> {
     fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>> {
-        block_on(self.put(slot, Sent::new(&self.0.name, entry)))
+        block_on(self.put(slot, Sent::new(&self.0.name, entry)?))
     }
 }
 
 impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> AsyncSlotLog<I, P> for PostgresSlots<I, P, AsyncClient> {
     fn write(&self, slot: u64, entry: &Entry<I, P>) -> impl Future<Output = Result<WriteAnswer<I, P>>> + Send {
-        self.put(slot, Sent::new(&self.0.name, entry))
+        let sent = Sent::new(&self.0.name, entry);
+        async move { self.put(slot, sent?).await }
     }
 }

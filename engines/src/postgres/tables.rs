@@ -4,6 +4,7 @@ use tokio_postgres::types::Type;
 
 use super::error::{PostgresError, Result, ServerError, durable, executed, foreign, text};
 use super::pool::{Connection, Pool};
+use crate::error::NameError;
 
 /// The query for the table from before entries had checksums, and for the current one. They come in this order, so that
 /// tables made meanwhile are not taken for earlier ones.
@@ -58,6 +59,7 @@ impl<C: Connection> Pool<C> {
 
     /// Makes a counter, unless there is one.
     pub(super) async fn make_counter(&self, name: &str) -> Result<()> {
+        NameError::check(name)?;
         const MAKE: &str = durable!(
             "INSERT INTO happens_before_counters (name, last)
             SELECT $1, 0 FROM durable WHERE durable.how IS NOT NULL ON CONFLICT DO NOTHING"
@@ -67,6 +69,7 @@ impl<C: Connection> Pool<C> {
 
     /// Makes a log of that kind, unless there is one.
     pub(super) async fn make_log(&self, name: &str, kind: &str) -> Result<()> {
+        NameError::check(name)?;
         const MAKE: &str = durable!(
             "INSERT INTO happens_before_logs (name, kind)
             SELECT $1, $2 FROM durable WHERE durable.how IS NOT NULL ON CONFLICT DO NOTHING"

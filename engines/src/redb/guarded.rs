@@ -11,9 +11,9 @@ use core::any::Any;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 
-use ::redb::{Database, Error, ReadTransaction, ReadableDatabase, WriteTransaction};
+use ::redb::{CompactionError, Database, Error, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use super::error::{RedbError, corrupted};
 
@@ -38,8 +38,8 @@ pub(super) enum Done<T> {
 
 /// A database whose panics are caught.
 pub(super) struct Guarded {
-    /// The database; `None` only while it is dropped.
-    database: Option<Database>,
+    /// The database; `None` only while it is dropped. Transactions share the lock, and compaction has it alone.
+    database: RwLock<Option<Database>>,
     /// The lock of the writer, so that no write begins between a panic and the end of the handle.
     writing: Mutex<()>,
     /// True if redb has panicked.
@@ -48,11 +48,13 @@ pub(super) struct Guarded {
 
 impl Guarded {
     pub(super) fn new(database: Database) -> Self {
-        Self { database: Some(database), writing: Mutex::new(()), over: AtomicBool::new(false) }
+        let database = RwLock::new(Some(database));
+        Self { database, writing: Mutex::new(()), over: AtomicBool::new(false) }
     }
 
-    fn database(&self) -> Result<&Database, RedbError> {
-        let database = self.database.as_ref().filter(|_| !self.over.load(Ordering::SeqCst));
+    /// Returns the database, unless redb has panicked.
+    fn intact<D>(&self, database: Option<D>) -> Result<D, RedbError> {
+        let database = database.filter(|_| !self.over.load(Ordering::SeqCst));
         database.ok_or_else(|| corrupted("redb has panicked before; open the file again"))
     }
 
@@ -61,7 +63,8 @@ impl Guarded {
         &self,
         work: impl FnOnce(&ReadTransaction) -> Result<T, RedbError>,
     ) -> Result<T, RedbError> {
-        let database = self.database()?;
+        let shared = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = self.intact(shared.as_ref())?;
         guarded(|| work(&database.begin_read()?)).unwrap_or_else(|panic| {
             self.over.store(true, Ordering::SeqCst);
             Err(RedbError::NotDone(panic))
@@ -74,7 +77,8 @@ impl Guarded {
         work: impl FnOnce(&WriteTransaction) -> Result<Done<T>, RedbError>,
     ) -> Result<T, RedbError> {
         let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (database, committing) = (self.database()?, Cell::new(false));
+        let shared = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let (database, committing) = (self.intact(shared.as_ref())?, Cell::new(false));
         let transact = || {
             // The commit makes it durable, which is the default.
             let transaction = database.begin_write()?;
@@ -92,12 +96,27 @@ impl Guarded {
             Err(if committing.get() { RedbError::Unknown(panic) } else { RedbError::NotDone(panic) })
         })
     }
+
+    /// Makes the file as short as possible, while no transaction of this handle runs.
+    pub(super) fn compact(&self) -> Result<(), RedbError> {
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owned = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let database = self.intact(owned.as_mut())?;
+        let compacted = guarded(|| database.compact()).map_err(|panic| {
+            self.over.store(true, Ordering::SeqCst);
+            RedbError::Unknown(panic)
+        })?;
+        compacted.map(drop).map_err(|error| match error {
+            CompactionError::Storage(error) => RedbError::Unknown(error.into()),
+            refused => RedbError::NotDone(refused.into()),
+        })
+    }
 }
 
 impl Drop for Guarded {
     fn drop(&mut self) {
         // redb writes when it closes. If that fails, the next opening takes longer, and nothing is lost.
-        let database = self.database.take();
+        let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         drop(guarded(|| drop(database)));
     }
 }

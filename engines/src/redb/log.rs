@@ -19,15 +19,19 @@ use crate::entry::Numbers;
 use crate::error::MAX;
 use crate::{checksum, entry};
 
+/// The highest length of a value in redb, in bytes.
+const MAX_ROW: u64 = 3 << 30;
+
 /// A log in a [`Redb`], with slots and appends, which may be mixed. Clones are the same log.
 ///
 /// A write, an append or a seal costs O(log n) for n entries, and one synchronous write to the disk. It waits for all
 /// earlier ones in the file. A trim costs O(forgotten entries) in addition. A read does not wait. It costs O(log n +
-/// entries).
+/// entries). Trimmed slots make room for later entries; [`Redb::compact`] gives their room back to the disk.
 ///
 /// # Errors
 ///
-/// [`RedbError`], which says whether the request is done.
+/// [`RedbError`], which says whether the request is done. An entry of more than 3 GiB, the limit of redb, is
+/// [`EntryTooLong`](RedbError::EntryTooLong).
 ///
 /// # Examples
 ///
@@ -39,7 +43,7 @@ use crate::{checksum, entry};
 /// use happens_before_engines::redb::{Redb, RedbLog};
 ///
 /// # let directory = tempfile::tempdir()?;
-/// let log: RedbLog<u32, Vec<u8>> = Redb::open(directory.path().join("log.redb"))?.log("log");
+/// let log: RedbLog<u32, Vec<u8>> = Redb::open(directory.path().join("log.redb"))?.log("log")?;
 /// let said = Entry::message(0, Dot::new(7, 1).unwrap(), b"tea?".to_vec());
 /// assert_eq!(log.append(&said)?, AppendAnswer::Appended { slot: 1 });
 /// assert_eq!(log.read(1, ReadLimit::entries(10))?, ReadAnswer::Entries(vec![(1, said)]));
@@ -158,8 +162,8 @@ impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> SlotLog<I, P> for RedbLog<I, P
     fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, RedbError> {
         RedbError::in_range(slot.max(entry.epoch()))?;
         // The caller's code, such as that of payloads, runs outside the transaction.
-        let (row, numbers) =
-            (entry::encode(Place::slot(&self.name, slot).as_bytes(), entry), Numbers::of(entry));
+        let row = entry::begin_within(entry, MAX_ROW)?;
+        let (row, numbers) = (checksum::end(Place::slot(&self.name, slot).as_bytes(), row), Numbers::of(entry));
         let found = self.redb.database.write(|transaction| {
             let mut tables = Tables::open(transaction)?;
             let mut state = State::of(&tables.logs, &self.name)?;
@@ -196,7 +200,7 @@ enum Found<A> {
 impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> AppendLog<I, P> for RedbLog<I, P> {
     fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, RedbError> {
         RedbError::in_range(entry.epoch())?;
-        let (row, numbers) = (entry::begin(entry), Numbers::of(entry));
+        let (row, numbers) = (entry::begin_within(entry, MAX_ROW)?, Numbers::of(entry));
         let row_at = |slot| checksum::end(Place::slot(&self.name, slot).as_bytes(), row.clone());
         self.redb.database.write(|transaction| {
             let mut tables = Tables::open(transaction)?;

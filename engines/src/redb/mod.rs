@@ -13,6 +13,11 @@
 //! run one after another, so the counter is linearizable and slots are written once. Reading transactions see the last
 //! committed state, and do not wait.
 //!
+//! # Space
+//!
+//! A trim does not make the file shorter: later entries use its room. [`Redb::compact`] gives that room back to the
+//! file system.
+//!
 //! # Earlier versions
 //!
 //! A file of a version whose rows had no checksums is refused and left unchanged. Read it with that version, and write
@@ -41,10 +46,10 @@ mod rows;
 
 use core::fmt;
 use core::marker::PhantomData;
-use std::path::Path;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::{fs, io};
 
 use ::redb::{Database, TableHandle};
 
@@ -53,6 +58,7 @@ use self::guarded::{Done, Guarded, guarded};
 use self::rows::{COUNTERS, LOGS, PUBLISHERS, SLOTS, UNCHECKED};
 #[cfg(doc)]
 use crate::entry;
+use crate::error::NameError;
 use crate::file::sync_directory_of;
 
 pub use self::counter::RedbCounter;
@@ -75,7 +81,7 @@ pub use self::log::RedbLog;
 ///
 /// # let directory = tempfile::tempdir()?;
 /// let database = Redb::open(directory.path().join("orders.redb"))?;
-/// let (counter, log) = (database.counter("orders"), database.log("orders"));
+/// let (counter, log) = (database.counter("orders")?, database.log("orders")?);
 /// let slot = counter.increment_and_get(NonZeroU64::MIN)?;
 /// let order = Entry::message(0, Dot::new("a".to_string(), 1).unwrap(), b"tea".to_vec());
 /// assert_eq!(log.write(slot, &order)?, WriteAnswer::Written);
@@ -89,8 +95,10 @@ pub struct Redb {
 impl Redb {
     /// Opens the file, or makes it. After a crash this takes time in proportion to its length.
     ///
-    /// A new file is made under another name in the same folder, and renamed once it is whole, because redb cannot open
-    /// a file that is half made. A crash meanwhile may leave a file whose name ends in `.new`. Delete it.
+    /// redb cannot open a file that is half made. So a new file is made beside its place, under its name with `.new`
+    /// added, and renamed once it is whole. Meanwhile an empty file with `.lock` added keeps other processes from doing
+    /// the same. No hard links are needed. A crash or an error may leave both files. The next opening removes them; if the
+    /// database has its name by then, only the empty `.lock` can be left, and it is harmless.
     ///
     /// # Errors
     ///
@@ -137,35 +145,103 @@ impl Redb {
         Ok(this)
     }
 
-    /// Returns the counter of that name; a new one starts at 1.
-    #[must_use]
-    pub fn counter(&self, name: &str) -> RedbCounter {
-        RedbCounter { redb: self.clone(), name: name.into() }
+    /// Returns the counter of that name; a new one starts at 1. Reads and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Name`](crate::EngineError::Name) if the name has not 1 to 63 bytes, or has a control character.
+    pub fn counter(&self, name: &str) -> Result<RedbCounter, RedbError> {
+        NameError::check(name)?;
+        Ok(RedbCounter { redb: self.clone(), name: name.into() })
     }
 
-    /// Returns the log of that name; a new one is empty, in epoch 0.
-    #[must_use]
-    pub fn log<I, P>(&self, name: &str) -> RedbLog<I, P> {
-        RedbLog { redb: self.clone(), name: name.into(), types: PhantomData }
+    /// Returns the log of that name; a new one is empty, in epoch 0. Reads and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Name`](crate::EngineError::Name) if the name has not 1 to 63 bytes, or has a control character.
+    pub fn log<I, P>(&self, name: &str) -> Result<RedbLog<I, P>, RedbError> {
+        NameError::check(name)?;
+        Ok(RedbLog { redb: self.clone(), name: name.into(), types: PhantomData })
+    }
+
+    /// Makes the file as short as its content allows, for example after a [trim](happens_before::broadcast::Log::trim).
+    ///
+    /// Counters and logs may be in use meanwhile. The compaction waits for the requests that have begun, and later
+    /// requests wait for it. It moves the rows at the end of the file to free places, in transactions. So a crash leaves
+    /// everything that was answered, and part of the room given back. It takes time in proportion to the length of the
+    /// file: compact seldom, at a quiet hour. A second call changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDone`](crate::EngineError::NotDone) if a database handed to [`with`](Self::with) has a savepoint, or a read
+    /// transaction that the caller still holds: end it, and repeat. [`Unknown`](crate::EngineError::Unknown) if the disk
+    /// fails: no row is lost, and part of the room may be given back. Open the file again, and repeat.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use happens_before::Dot;
+    /// use happens_before::broadcast::{AppendLog, Entry, Log};
+    /// use happens_before_engines::redb::{Redb, RedbLog};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("log.redb");
+    /// let database = Redb::open(&path)?;
+    /// let log: RedbLog<u32, Vec<u8>> = database.log("log")?;
+    /// for number in 1..=20 {
+    ///     log.append(&Entry::message(0, Dot::new(7, number).unwrap(), vec![0; 100_000]))?;
+    /// }
+    /// log.trim(20)?;
+    /// database.compact()?;
+    /// assert!(path.metadata()?.len() < 1_000_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn compact(&self) -> Result<(), RedbError> {
+        self.database.compact()
     }
 }
 
 /// Makes a new file, whole or not at all. A file that another caller has made meanwhile is kept.
 fn make(path: &Path) -> Result<(), RedbError> {
-    static MADE: AtomicU64 = AtomicU64::new(0);
-    let mut new = path.as_os_str().to_owned();
-    new.push(format!(".{}-{}.new", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed)));
-    let created = guarded(|| Database::create(&new)).map_err(RedbError::NotDone)?;
-    let named = Redb::with(created?).and_then(|whole| {
-        drop(whole);
-        match fs::hard_link(&new, path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            linked => Ok(linked?),
+    let beside = |suffix| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let (new, lock) = (beside(".new"), beside(".lock"));
+    // Only the holder of the lock makes the file. redb does without locks where the system has none, and so does this.
+    let alone = OpenOptions::new().create(true).append(true).open(&lock)?;
+    match alone.lock() {
+        Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(error.into()),
+        _ => {}
+    }
+    // A link to a file that is gone is a name in use too: its folder may only be away.
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            remove(&new)?; // of a crash
+            let created = guarded(|| Database::create(&new)).map_err(RedbError::NotDone)?;
+            if let Err(error) = Redb::with(created?).map(drop) {
+                drop(remove(&new)); // the error says why the file was not made
+                return Err(error);
+            }
+            fs::rename(&new, path)?;
+            sync_directory_of(path)?;
         }
-    });
-    fs::remove_file(&new)?;
-    named?;
-    Ok(sync_directory_of(path)?)
+        Err(error) => return Err(error.into()),
+        Ok(_) => {}
+    }
+    // The file has its name now, so a caller that makes another lock makes nothing else. A lock that stays is harmless.
+    drop(remove(&lock));
+    Ok(())
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
 }
 
 impl fmt::Debug for Redb {

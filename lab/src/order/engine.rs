@@ -11,7 +11,7 @@ use happens_before::counter::Counter;
 use crate::history::InputError;
 
 /// The place of counter and log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Engine {
     /// In the memory of this process.
     Memory,
@@ -38,6 +38,16 @@ impl Engine {
             Self::Memory | Self::Postgres(_) => {
                 InputError { place: self.name().to_owned(), what: error.to_string() }
             }
+        }
+    }
+}
+
+/// Shows no URL, which may have a password in it.
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Redb(path) => f.debug_tuple("Redb").field(path).finish(),
+            Self::Memory | Self::Postgres(_) => f.write_str(self.name()),
         }
     }
 }
@@ -115,6 +125,8 @@ mod tests {
         }
         // The URL alone names the engine.
         assert_eq!("postgres://host/x".parse(), Ok(Engine::Postgres("postgres://host/x".to_owned())));
+        let secret = Engine::Postgres("postgres://user:SECRET@host".to_owned());
+        assert_eq!(format!("{secret:?}"), "postgres");
         for wrong in ["", "redb", "redb:", "postgres", "postgres:", "memory:x", "sqlite:x"] {
             assert!(wrong.parse::<Engine>().is_err(), "{wrong}");
         }

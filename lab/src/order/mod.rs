@@ -193,12 +193,12 @@ pub fn run(settings: &OrderSettings, progress: &mut dyn FnMut(Now)) -> Result<Or
         }
         Engine::Redb(path) => {
             let database = Redb::open(path).map_err(|error| settings.engine.fails(error))?;
-            let log = database.log(NAME);
+            let log = database.log(NAME).map_err(|error| settings.engine.fails(error))?;
             let begun = Begun::new(&log).map_err(|error| settings.engine.fails(error))?;
             let mut made = 0;
             let counter = Replaceable::new(begun.tail(), move |last| {
                 made += 1;
-                let counter = database.counter(&format!("{NAME}, epoch {}, {made}", begun.epoch));
+                let counter = database.counter(&format!("{NAME}, epoch {}, {made}", begun.epoch))?;
                 counter.raise(last)?;
                 Ok(counter)
             });

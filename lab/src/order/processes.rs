@@ -17,8 +17,9 @@ use std::thread;
 
 use happens_before::counter::Counter;
 use happens_before_engines::EngineError;
-use happens_before_engines::postgres::{Postgres, PostgresCounter, PostgresError, ServerError};
-use postgres::{Client, NoTls};
+use happens_before_engines::postgres::{
+    ConnectionString, Postgres, PostgresCounter, PostgresError, ServerError,
+};
 use serde::{Deserialize, Serialize};
 
 use super::conduct::{Crew, Leaving, Said, conduct};
@@ -159,8 +160,9 @@ impl SetBack for Exposed {
         const SET_BACK: &str =
             "UPDATE happens_before_counters SET last = greatest(last - $2, 0) WHERE name = $1";
         let by = i64::try_from(by).unwrap_or(i64::MAX);
-        let done = Client::connect(&self.url, NoTls)
-            .and_then(|mut client| client.execute(SET_BACK, &[&self.name, &by]));
+        let server: ConnectionString =
+            self.url.parse().map_err(|error| EngineError::NotDone(ServerError::ConnectionString(error)))?;
+        let done = server.connect().and_then(|mut client| client.execute(SET_BACK, &[&self.name, &by]));
         done.map(drop).map_err(|error| EngineError::NotDone(ServerError::Client(error)))
     }
 }

@@ -266,6 +266,39 @@ fn without_postgres_hb_says_how_to_build_it() {
     );
 }
 
+/// The URL decides about TLS in every process. An error says why, and shows no password.
+#[cfg(feature = "tls")]
+#[test]
+fn processes_over_postgres_use_tls_as_the_url_says() {
+    let wrong = "postgres:host=127.0.0.1 port=1 user=nobody password=SECRET sslmode=verify-full";
+    for (engine, says) in [
+        (wrong.to_owned(), "add sslrootcert"),
+        (format!("{wrong} sslrootcert=/no/such"), "127.0.0.1:1: nothing accepts connections there"),
+        ("postgres://user:SEC@RET@127.0.0.1".to_owned(), "second `@`"),
+    ] {
+        let ended = hb(&["order", "--engine", &engine]);
+        assert_eq!((ended.code, ended.err.lines().count()), (Some(2), 1), "{}", ended.err);
+        assert!(
+            ended.err.contains(says) && !ended.err.contains("SEC") && !ended.err.contains("RET"),
+            "{}",
+            ended.err
+        );
+    }
+
+    let variables = ["HAPPENS_BEFORE_POSTGRES", "HAPPENS_BEFORE_POSTGRES_CERTIFICATES"].map(std::env::var);
+    let [Ok(url), Ok(folder)] = variables else {
+        eprintln!("SKIPPED: the server has no certificates; run this by engines/with-postgres.sh");
+        return;
+    };
+    let engine =
+        |roots| format!("postgres:{url} host=localhost sslmode=verify-full sslrootcert={folder}/{roots}.crt");
+    let ended = hb(&["order", "--engine", &engine("other")]);
+    assert!(ended.err.contains("certificate is not trusted"), "{}", ended.err);
+    let few = ["--messages", "10", "--kill", "2", "--reset-counter", "1", "--timeout", "50"];
+    let (code, report) = order(&[&["--engine", &engine("root")], &few[..]].concat());
+    assert_eq!((code, &report["verdict"]["ok"]), (Some(0), &Value::Bool(true)), "{report:#}");
+}
+
 /// Processes, killed with signal 9, over a server that others use at the same time.
 #[cfg(feature = "postgres")]
 #[test]
