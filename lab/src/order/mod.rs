@@ -66,7 +66,7 @@ pub use faults::{Fault, Plan};
 pub use judge::OrderCanary;
 
 #[cfg(feature = "postgres")]
-pub(crate) use processes::work as worker;
+pub(crate) use processes::{WORKER, work as worker};
 
 use crate::history::InputError;
 use engine::Replaceable;
