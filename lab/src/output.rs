@@ -1,4 +1,4 @@
-//! The output of a result: text on the standard output, or a file.
+//! The output of a result: text on the standard output, or a file. Tables and help fit the terminal.
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
@@ -6,6 +6,21 @@ use std::path::{Path, PathBuf};
 
 use crate::history::{InputError, trace};
 use crate::interrupt;
+
+/// The columns of text where there is no terminal to ask.
+const USUAL_WIDTH: u16 = 80;
+
+/// The fewest columns of text. A table needs some for each of its own columns.
+const LEAST_WIDTH: u16 = 40;
+
+/// Returns the number of columns that text on the standard output may take, at least 40. It is the environment variable
+/// `COLUMNS` if that is a number, else the width of the terminal. Without a terminal it is 80, so that a pipe and a file
+/// get the same text everywhere.
+pub(crate) fn width() -> u16 {
+    let named = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
+    let terminal = || terminal_size::terminal_size_of(io::stdout()).map(|(columns, _)| columns.0);
+    named.filter(|&columns| columns > 0).or_else(terminal).unwrap_or(USUAL_WIDTH).max(LEAST_WIDTH)
+}
 
 /// Prints the result.
 ///

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, TableStyle, presets};
 use serde::Serialize;
 
 use crate::words::thousands;
@@ -45,18 +45,19 @@ impl Rows {
 }
 
 impl<D: Details> Report<D> {
-    /// Returns the report as a table, with the verdict below.
-    pub(crate) fn table(&self) -> String {
-        let mut rows = Rows(Table::new());
-        rows.0.load_style(presets::UTF8_BORDERS_ONLY);
+    /// Returns the report as a table of at most `width` columns, with the verdict below. Text that is too long
+    /// continues on the next line.
+    pub(crate) fn table(&self, width: u16) -> String {
+        let mut rows = Rows(table(presets::UTF8_BORDERS_ONLY, width));
         self.details.add_rows(&mut rows);
         let Rows(mut table) = rows;
         if let Some(values) = table.column_mut(1) {
             values.set_cell_alignment(CellAlignment::Right);
+            values.set_constraint(ColumnConstraint::ContentWidth); // a number is not broken
         }
         let VerdictReport { ok, gave_up, words } = &self.verdict;
         let mark = if *ok || *gave_up { "verdict" } else { "verdict: FAILED" };
-        format!("{table}\n{mark}: {words}")
+        format!("{table}\n{}", wrapped(&format!("{mark}: {words}"), width))
     }
 
     /// Returns the report as one JSON object, on several lines.
@@ -64,6 +65,23 @@ impl<D: Details> Report<D> {
         // Plain structures of numbers and strings: writing them cannot fail.
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
+}
+
+/// Returns an empty table of at most `width` columns.
+fn table(style: TableStyle, width: u16) -> Table {
+    let mut table = Table::new();
+    table.load_style(style).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    table
+}
+
+/// Breaks a text into lines of at most `width` columns, between words where that is possible.
+fn wrapped(text: &str, width: u16) -> String {
+    let mut lines = table(presets::NOTHING, width);
+    lines.add_row([text]);
+    if let Some(column) = lines.column_mut(0) {
+        column.set_padding((0, 0));
+    }
+    lines.trim_fmt()
 }
 
 impl VerdictReport {

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use happens_before::delivery::BufferLimits;
 
 use crate::budget::Budget;
@@ -28,7 +28,11 @@ use crate::replay::report::ReplayReport;
 use crate::replay::{self, ReplayCanary, ReplaySettings};
 use crate::words::{counted, thousands};
 
+mod completions;
 mod order;
+
+/// Most columns of help. Longer lines are hard to read.
+const WIDEST_HELP: u16 = 100;
 
 /// Default number of events in the built-in session.
 const SESSION_EVENTS: u32 = 10_000;
@@ -56,20 +60,28 @@ const LONGEST_READING: u64 = 86_400;
 
 /// Tests happens-before on real histories and over real engines, and judges the results.
 #[derive(Debug, Parser)]
-#[command(name = "hb", version, max_term_width = 100, subcommand_required = true)]
-#[command(after_help = "Begin with `hb replay` and `hb order`; the --help of each explains all its options.")]
+#[command(name = "hb", version, subcommand_required = true)]
+#[command(after_help = HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Show no progress. It appears on the standard error, and only if a step takes longer than a second.
+    #[arg(long, global = true, help_heading = "Output")]
+    no_progress: bool,
 }
+
+const HELP: &str = "\
+Begin with `hb replay` and `hb order`. Neither needs an option. Both end with a table and a verdict. \
+Add --help to a command for all its options, with examples.
+
+Tables and help fit the terminal. The environment variable COLUMNS names another width. Without a \
+terminal, as in a pipe, lines have at most 80 columns.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(Box<Replay>),
     Order(Box<order::Order>),
-    #[cfg(feature = "postgres")]
-    #[command(hide = true)]
-    OrderWorker,
+    Completions(completions::Completions),
 }
 
 /// Replays a history over sites whose network loses, repeats and reorders, and judges the run.
@@ -96,7 +108,7 @@ const EXAMPLES: &str = "\
 Examples:
   hb replay
       a built-in session of five authors over five sites on a bad network
-  hb replay --trace friendsforever.json.gz --loss 0.2 --duplicate 0.2 --reorder 64
+  hb replay --trace friendsforever.json.gz --loss 0.3
       the real editing history of two people, on a worse network
   hb replay --git . --nodes 2
       the commits of the repository in the current folder
@@ -104,7 +116,7 @@ Examples:
       the commits of one branch of it
   hb replay --write-trace session.json
       the built-in session, kept as a trace: `hb replay --trace session.json` gives the same table
-  hb replay --events 16 --authors 3 --nodes 3 --reorder 8 --svg run.svg
+  hb replay --events 16 --authors 3 --nodes 3 --svg run.svg
       a run small enough to look at
   hb replay --hold 8 --partitions 5
       room for eight held messages: slower, and nothing is lost
@@ -117,14 +129,14 @@ A trace is a JSON object, with the events in topological order:
     {\"agent\": 1, \"parents\": [0]},
     {\"agent\": 0, \"parents\": [0]},
     {\"agent\": 1, \"parents\": [1, 2]}]}
-Events and agents are numbered from 0. An event has an agent and parents: the events that it directly builds
+Events and agents are numbered from 0. An event has an agent and parents: the events that it directly builds \
 on, all of them earlier in the list. Other fields are ignored, for instance the edits themselves.
 
-Exit code: 0 if every site delivered everything, causally and exactly once; 1 if not, with the first
+Exit code: 0 if every site delivered everything, causally and exactly once; 1 if not, with the first \
 violation in words; 2 if the input or an option is wrong, or the report cannot be written.";
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "History (without one: a built-in session)")]
+#[command(next_help_heading = "History (if none: a built-in session)")]
 struct Source {
     /// Replay a concurrent editing trace: JSON, plain or gzip, at most 1 GiB packed or unpacked.
     ///
@@ -283,20 +295,28 @@ pub fn main() -> ExitCode {
 /// Runs the program with these arguments; the first is the program's name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let ended = match Cli::try_parse_from(&arguments) {
-        Ok(Cli { command: Command::Replay(options) }) => replay(&options),
-        Ok(Cli { command: Command::Order(options) }) => order::order(&options),
-        #[cfg(feature = "postgres")]
-        Ok(Cli { command: Command::OrderWorker }) => crate::order::worker(),
+    #[cfg(feature = "postgres")]
+    if arguments.get(1).is_some_and(|command| command == crate::order::WORKER) {
+        return exit(crate::order::worker());
+    }
+    let command_line = Cli::command().term_width(usize::from(output::width().min(WIDEST_HELP)));
+    let parsed = command_line.try_get_matches_from(&arguments).and_then(|found| Cli::from_arg_matches(&found));
+    exit(match parsed {
+        Ok(Cli { command, no_progress }) => match command {
+            Command::Replay(options) => replay(&options, !no_progress),
+            Command::Order(options) => order::order(&options, !no_progress),
+            Command::Completions(options) => completions::completions(&options, Cli::command()),
+        },
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             // Help goes to the standard output, with colours on a terminal.
             output::printed(error.print()).map(|()| true)
         }
-        Err(error) => {
-            let command = arguments.get(1).filter(|command| *command == "order").map_or("replay", |_| "order");
-            Err(usage(&error, command))
-        }
-    };
+        Err(error) => Err(usage(&error, &arguments)),
+    })
+}
+
+/// Returns the exit code of a command that ended like this, and reports an error.
+fn exit(ended: Result<bool, InputError>) -> ExitCode {
     match ended {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -311,24 +331,40 @@ fn fail(error: &InputError) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Puts a fault of the command line into one line, and names the command whose help explains it.
-fn usage(error: &clap::Error, command: &str) -> InputError {
+/// Puts a fault of the command line into one line, with a similar name if there is one, and names the help that
+/// explains it: that of the command, if one is named.
+fn usage(error: &clap::Error, arguments: &[OsString]) -> InputError {
     let bare = [ErrorKind::MissingSubcommand, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
     if bare.contains(&error.kind()) {
         let what = "no command given; try `hb replay`, or `hb --help` for the list";
         return InputError { place: "command line".to_owned(), what: what.to_owned() };
     }
     let text = error.render().to_string();
-    let lines = text.lines().take_while(|line| !line.trim().is_empty());
-    let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+    let fault = text.lines().take_while(|line| !line.trim().is_empty());
+    let words: Vec<&str> = fault.flat_map(str::split_whitespace).collect();
     let what = words.join(" ");
-    let what = what.strip_prefix("error: ").unwrap_or(&what);
-    InputError { place: "command line".to_owned(), what: format!("{what}; see `hb {command} --help`") }
+    let mut what = what.strip_prefix("error: ").unwrap_or(&what).to_owned();
+    // "a similar subcommand exists: 'replay'"
+    if let Some(tip) = text.lines().find_map(|line| line.trim().strip_prefix("tip: ")).filter(is_about_names) {
+        what += &format!("; {tip}");
+    }
+    let hb = Cli::command();
+    let first = arguments.iter().skip(1).filter_map(|argument| argument.to_str()).find(|a| !a.starts_with('-'));
+    let help = match first.and_then(|name| hb.find_subcommand(name)) {
+        Some(command) => format!("hb {} --help", command.get_name()),
+        None => "hb --help".to_owned(),
+    };
+    InputError { place: "command line".to_owned(), what: format!("{what}; see `{help}`") }
+}
+
+/// Returns whether a tip names something that exists. Another kind of tip explains `--`, which no command here needs.
+fn is_about_names(tip: &&str) -> bool {
+    tip.contains("exist")
 }
 
 /// Replays a history. Returns whether all is well.
-fn replay(options: &Replay) -> Result<bool, InputError> {
-    let history = options.source.read(options.run.seed)?;
+fn replay(options: &Replay, progress_shown: bool) -> Result<bool, InputError> {
+    let history = options.source.read(options.run.seed, progress_shown)?;
     let settings = options.settings(&history)?;
     // Before the run, so that nobody waits for a run whose picture cannot be drawn or stored.
     let Output { svg, write_trace, .. } = &options.output;
@@ -340,7 +376,7 @@ fn replay(options: &Replay) -> Result<bool, InputError> {
         NewFile::prepare(path)?.store(|out| trace::write(&history, out))?;
     }
     let deliveries = history.len() as u64 * settings.sites as u64;
-    let mut progress = Progress::new("replaying", "deliveries", Some(deliveries));
+    let mut progress = Progress::counted("replaying", "deliveries", Some(deliveries), progress_shown);
     let outcome = replay::run(&history, &settings, &mut |done| progress.update(done));
     drop(progress);
     if let Some(picture) = picture {
@@ -348,7 +384,7 @@ fn replay(options: &Replay) -> Result<bool, InputError> {
         picture.store(|out| out.write_all(svg.as_bytes()))?;
     }
     let report = ReplayReport::new(&history, &settings, &outcome);
-    let text = if options.output.json { report.json() } else { report.table() };
+    let text = if options.output.json { report.json() } else { report.table(output::width()) };
     output::print(&text)?;
     Ok(outcome.verdict.is_ok())
 }
@@ -359,13 +395,16 @@ impl Source {
         (self.trace.is_some() || self.git.is_some()).then_some(self.memory << 20)
     }
 
-    fn read(&self, seed: u64) -> Result<History, InputError> {
+    fn read(&self, seed: u64, progress_shown: bool) -> Result<History, InputError> {
         let Self { trace, git, branch, events, authors, memory, time_limit } = self;
         let budget = Budget::of_mib(usize::try_from(*memory).unwrap_or(usize::MAX));
         let history = match (trace, git) {
-            (Some(file), _) => trace::read(file, &budget)?,
+            (Some(file), _) => {
+                let _progress = Progress::new("reading the trace", progress_shown);
+                trace::read(file, &budget)?
+            }
             (None, Some(folder)) => {
-                let mut progress = Progress::new("reading", "commits", None);
+                let mut progress = Progress::counted("reading", "commits", None, progress_shown);
                 let time = Duration::from_secs(*time_limit);
                 git::read(folder, branch.as_deref(), time, &budget, &mut |commits| progress.update(commits))?
             }
@@ -381,6 +420,7 @@ impl Source {
                     );
                     return Err(InputError { place: "session".to_owned(), what });
                 }
+                let _progress = Progress::new("making up the session", progress_shown);
                 session::generate(shape)
                     .map_err(|error| InputError { place: "session".to_owned(), what: error.to_string() })?
             }
@@ -450,18 +490,53 @@ impl Replay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
 
+    /// Returns the line that answers a wrong command line.
+    fn refused(arguments: &[&str]) -> String {
+        let error = Cli::try_parse_from(arguments).expect_err("wrong");
+        let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+        usage(&error, &arguments).to_string()
+    }
+
+    #[test]
+    fn a_wrong_name_gets_a_similar_one_and_the_help_that_lists_the_names() {
+        for (arguments, expected) in [
+            (&["hb", "foo"][..], "unrecognized subcommand 'foo'; see `hb --help`"),
+            (
+                &["hb", "replai"],
+                "unrecognized subcommand 'replai'; a similar subcommand exists: 'replay'; see `hb --help`",
+            ),
+            (&["hb", "--no-progress", "order", "x"], "unexpected argument 'x' found; see `hb order --help`"),
+            (
+                &["hb", "order", "--kil", "3"],
+                "unexpected argument '--kil' found; a similar argument exists: '--kill'; see `hb order --help`",
+            ),
+            (&["hb", "--foo"], "unexpected argument '--foo' found; see `hb --help`"),
+            (&["hb", "help", "foo"], "unrecognized subcommand 'foo'; see `hb --help`"),
+            (
+                &["hb", "--kill", "order", "3"],
+                "unexpected argument '--kill' found; 'order --kill' exists; see `hb order --help`",
+            ),
+            (
+                &["hb", "completions", "bsh"],
+                "invalid value 'bsh' for '<SHELL>' [possible values: bash, elvish, fish, powershell, zsh]; \
+                 a similar value exists: 'bash'; see `hb completions --help`",
+            ),
+            (&["hb", "completions", "--foo"], "unexpected argument '--foo' found; see `hb completions --help`"),
+        ] {
+            assert_eq!(refused(arguments), format!("command line: {expected}"));
+        }
+    }
+
     #[test]
     fn a_wrong_command_line_takes_one_line() {
         for (arguments, expected) in [
             (vec!["hb"], "no command given"),
-            (vec!["hb", "replai"], "unrecognized subcommand 'replai'"),
             (vec!["hb", "replay", "--loss", "1.5"], "a probability is a number from 0 to 1"),
             (vec!["hb", "replay", "--loss", "NaN"], "a probability is a number from 0 to 1"),
             (vec!["hb", "replay", "--nodes", "0"], "0 is not in 1..=1000"),
@@ -469,8 +544,7 @@ mod tests {
             (vec!["hb", "replay", "--trace", "a", "--git", "b"], "cannot be used with"),
             (vec!["hb", "replay", "--trace", "a", "--authors", "3"], "cannot be used with"),
         ] {
-            let error = Cli::try_parse_from(&arguments).expect_err("wrong");
-            let line = usage(&error, "replay").to_string();
+            let line = refused(&arguments);
             assert!(line.contains(expected) && !line.contains('\n'), "{arguments:?}: {line}");
         }
     }

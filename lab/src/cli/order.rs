@@ -24,7 +24,8 @@ const MOST_FAULTS: u64 = 10_000;
 /// Each publisher takes a number from a counter and writes its message into the slot with that number. A slot is
 /// written only once. Subscribers deliver the slots in order and fill the holes that remain. The faults: publishers are
 /// killed after taking a number; subscribers are killed after deliveries that they have not saved; writes stall until
-/// their slot is filled; the counter is set back without notice. An oracle that shares no code with them judges the
+/// their slot is filled; the counter is set back without notice. A message meets at most one of them, beside deaths of
+/// subscribers. An oracle that shares no code with them judges the
 /// outcome: the same order everywhere, nothing acknowledged lost, nothing twice, and each publisher's messages in the
 /// order of their sending.
 #[derive(Debug, Args)]
@@ -45,15 +46,21 @@ Examples:
       four publishers and two subscribers in memory, with some of each fault
   hb order --engine redb:orders.redb
       the same on disk; a second run continues where the log ends
-  hb order --engine postgres://me@localhost/orders --publishers 8
+  hb order --engine postgres://me@localhost/orders
       processes over PostgreSQL, killed with signal 9; needs a build with --features postgres
-  hb order --messages 100 --kill 100 --stall 0 --reset-counter 0
+  hb order --messages 100 --kill 100
       a publisher is killed at every fourth message
+  hb order --kill 0 --kill-subscribers 0 --stall 0 --reset-counter 0
+      no faults: how fast the engine orders messages
   hb order --canary lose
       the oracle is lied to, so the run must fail
 
-Exit code: 0 if there is one order with everything in it; 1 if not, with the first violation in
-words, or if the engine does not answer; 2 if an option is wrong, the engine cannot be opened, or
+The table: `messages a second` counts the waits for the faults as well. `without the waits` leaves \
+them out: for each publisher and subscriber, the time that it waited for the slot of a stalled \
+write, for a hole to be filled, or for its successor. The slowest of them then gives the rate.
+
+Exit code: 0 if there is one order with everything in it; 1 if not, with the first violation in \
+words, or if the engine does not answer; 2 if an option is wrong, the engine cannot be opened, or \
 the report cannot be written.";
 
 #[derive(Debug, Args)]
@@ -94,7 +101,7 @@ struct Run {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Faults (if not given, some of each; at most one publisher fault a message)")]
+#[command(next_help_heading = "Faults (some of each, if not given)")]
 struct Faults {
     /// The number of times a publisher is killed. The moments take turns: after it took a number that nobody else
     /// knows, which leaves a hole; after a write that nobody else knows of, so that the message is sent twice; in the
@@ -118,10 +125,10 @@ struct Faults {
 }
 
 /// Runs publishers and subscribers. Returns whether all is well.
-pub(super) fn order(options: &Order) -> Result<bool, InputError> {
+pub(super) fn order(options: &Order, progress_shown: bool) -> Result<bool, InputError> {
     let settings = options.settings()?;
     let deliveries = settings.in_all() * settings.subscribers as u64;
-    let mut progress = Progress::new("ordering", "deliveries", Some(deliveries));
+    let mut progress = Progress::counted("ordering", "deliveries", Some(deliveries), progress_shown);
     let mut throughput = Throughput::new();
     let outcome = order::run(&settings, &mut |now: Now| {
         progress.update_with(now.delivered, || {
@@ -132,7 +139,7 @@ pub(super) fn order(options: &Order) -> Result<bool, InputError> {
     })?;
     drop(progress);
     let report = OrderReport::new(&settings, &outcome);
-    output::print(&if options.json { report.json() } else { report.table() })?;
+    output::print(&if options.json { report.json() } else { report.table(output::width()) })?;
     Ok(outcome.verdict.is_ok())
 }
 
@@ -160,7 +167,6 @@ impl Order {
         let in_memory = *engine == Engine::Memory;
         let messages = u64::from(messages.unwrap_or(if in_memory { 2000 } else { 100 }));
         let in_all = u64::from(publishers) * messages;
-        let wrong = |option: &str, what: String| Err(InputError { place: option.to_owned(), what });
         if in_all * u64::from(subscribers) > MOST_DELIVERIES {
             let (all, sites) = (counted(in_all, "message"), counted(u64::from(subscribers), "subscriber"));
             let most = thousands(MOST_DELIVERIES);
@@ -169,35 +175,23 @@ impl Order {
                 format!("{all} at {sites} do not fit into memory; at most {most} deliveries do"),
             );
         }
-        // In a short run, the faults leave most messages alone.
-        let some = |asked: Option<u64>, usual: u64| asked.unwrap_or(usual.min(in_all / 20));
-        let Faults { kill, kill_subscribers, stall, reset_counter } = self.faults;
-        let (kill, stall, reset_counter) = (some(kill, 6), some(stall, 4), some(reset_counter, 2));
-        let kill_subscribers = some(kill_subscribers, 4);
-        if kill + stall + reset_counter > in_all {
-            let faults = counted(kill + stall + reset_counter, "fault");
-            return wrong(
-                "--kill",
-                format!(
-                    "{faults} do not fit: a message meets at most one, and there are only {}",
-                    counted(in_all, "message")
-                ),
-            );
-        }
+        let [kill, stall, reset_counter] = self.faults.of_publishers(in_all)?;
         let room = Plan::room_for_resets(publishers, messages);
         if reset_counter > room {
             return wrong("--reset-counter", format!("at most {room}: half as many as there are messages"));
         }
+        let least = u64::from(canary == Some(OrderCanary::Resume));
+        let kill_subscribers = self.faults.kill_subscribers.unwrap_or(unasked(4, in_all).max(least));
         if kill_subscribers > in_all * u64::from(subscribers) {
             let most = thousands(in_all * u64::from(subscribers));
             return wrong("--kill-subscribers", format!("at most {most}: one after each delivery"));
         }
-        if kill_subscribers == 0 && canary == Some(OrderCanary::Resume) {
-            let what = "a subscriber must be killed to lie about where it goes on; see --kill-subscribers";
-            return wrong("--canary", what.to_owned());
+        if kill_subscribers < least {
+            let what = "`--canary resume` needs at least 1, to lie about where the successor continues";
+            return wrong("--kill-subscribers", what.to_owned());
         }
         if messages < 2 && canary.is_some() {
-            return wrong("--canary", "needs at least 2 messages a publisher to lie about".to_owned());
+            return wrong("--messages", "--canary needs at least 2 of each publisher to lie about".to_owned());
         }
         Ok(OrderSettings {
             engine: engine.clone(),
@@ -213,4 +207,42 @@ impl Order {
             canary,
         })
     }
+}
+
+impl Faults {
+    /// Returns how many kills, stalls and resets there are: as many as asked for, and some of those that no option
+    /// names. All of them must fit: a message meets at most one.
+    fn of_publishers(&self, messages: u64) -> Result<[u64; 3], InputError> {
+        let options =
+            [("--kill", self.kill, 6), ("--stall", self.stall, 4), ("--reset-counter", self.reset_counter, 2)];
+        let asked = options.iter().filter_map(|(_, count, _)| *count).sum::<u64>();
+        let Some(mut room) = messages.checked_sub(asked) else {
+            let named: Vec<&str> = options
+                .iter()
+                .filter(|(_, count, _)| count.is_some_and(|n| n > 0))
+                .map(|option| option.0)
+                .collect();
+            let (faults, messages) = (counted(asked, "fault"), counted(messages, "message"));
+            let what =
+                format!("{faults} do not fit: a message meets at most one, and there are only {messages}");
+            return wrong(&named.join(", "), what);
+        };
+        Ok(options.map(|(_, asked, usual)| {
+            asked.unwrap_or_else(|| {
+                let count = unasked(usual, messages).min(room);
+                room -= count;
+                count
+            })
+        }))
+    }
+}
+
+/// Returns the number of faults of a kind that no option names. In a short run, they leave most messages alone.
+fn unasked(usual: u64, messages: u64) -> u64 {
+    usual.min(messages / 20)
+}
+
+/// Returns an error that names the option at fault.
+fn wrong<T>(option: &str, what: String) -> Result<T, InputError> {
+    Err(InputError { place: option.to_owned(), what })
 }

@@ -12,6 +12,7 @@ use super::engine::SetBack;
 use super::event::{Notice, Publish, Subscribe, Task, Who};
 use super::faults::{Fault, Plan};
 use super::judge::Told;
+use super::waits::Waits;
 use super::work::{PATIENCE, Until, Worker};
 use super::{Begun, Now, OrderFailure, OrderResult, OrderSettings, Payload, PublisherId};
 
@@ -167,7 +168,6 @@ where
     L: SlotLog<PublisherId, Payload>,
     L::Error: fmt::Display,
 {
-    let start = Instant::now();
     let mut conductor = Conductor::new(settings, begun, crew);
     conductor.start_all();
     let mut news = Instant::now();
@@ -200,7 +200,8 @@ where
             }
         }
     }
-    let elapsed = start.elapsed();
+    let elapsed = conductor.start.elapsed();
+    let waited = conductor.waits.cost(elapsed);
     let Conductor { mut told, tally, failure, .. } = conductor;
     let verdict = match failure {
         Some(failure) => Err(failure),
@@ -209,7 +210,7 @@ where
             told.judge(settings.in_all()).map_err(OrderFailure::Violation)
         }
     };
-    OrderResult { epoch: begun.epoch, tail: begun.tail(), tally, verdict, elapsed }
+    OrderResult { epoch: begun.epoch, tail: begun.tail(), tally, verdict, elapsed, waited }
 }
 
 struct Conductor<K> {
@@ -220,6 +221,8 @@ struct Conductor<K> {
     present: usize,
     /// True if subscribers were told at which slot to end.
     ending: bool,
+    start: Instant,
+    waits: Waits,
     told: Told,
     tally: OrderTally,
     failure: Option<OrderFailure>,
@@ -253,6 +256,8 @@ impl<K: Crew> Conductor<K> {
             subscribers: (0..settings.subscribers).map(subscriber).collect(),
             present: 0,
             ending: false,
+            start: Instant::now(),
+            waits: Waits::default(),
             told: Told::new(settings.subscribers),
             tally: OrderTally::default(),
             failure: None,
@@ -285,6 +290,7 @@ impl<K: Crew> Conductor<K> {
     }
 
     fn hear(&mut self, who: Who, event: Notice) {
+        self.waits.hear(who, &event, self.start.elapsed());
         let tally = &mut self.tally;
         match (who, event) {
             (_, Notice::Failed { what, refused }) => {

@@ -11,6 +11,8 @@ use super::faults::Fault;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Notice {
+    /// It begins its work, and has its engine.
+    Begun,
     /// A publisher begins to publish its message with this number.
     Sent {
         /// The number.
@@ -36,6 +38,11 @@ pub enum Notice {
     },
     /// A write stalls until its slot is occupied.
     Stalled,
+    /// It has waited for a planted fault: for the slot of a stalled write, or for the fill of a hole.
+    Waited {
+        /// The time, in microseconds.
+        micros: u64,
+    },
     /// The counter was set back.
     CounterReset,
     /// It will die, now or at any moment.
@@ -75,7 +82,7 @@ pub enum Notice {
 }
 
 /// The sender of a notice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Who {
     /// A publisher, by its index.
     Publisher(usize),

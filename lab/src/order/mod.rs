@@ -47,6 +47,7 @@ mod judge;
 #[cfg(feature = "postgres")]
 mod processes;
 pub mod report;
+mod waits;
 mod work;
 
 use std::fmt;
@@ -65,7 +66,7 @@ pub use faults::{Fault, Plan};
 pub use judge::OrderCanary;
 
 #[cfg(feature = "postgres")]
-pub(crate) use processes::work as worker;
+pub(crate) use processes::{WORKER, work as worker};
 
 use crate::history::InputError;
 use engine::Replaceable;
@@ -160,6 +161,10 @@ pub struct OrderResult {
     pub verdict: Result<(), OrderFailure>,
     /// The time that publishers and subscribers took.
     pub elapsed: Duration,
+    /// The part of it that waits for planted faults cost: for the slots of stalled writes, for holes to be filled, and
+    /// for successors. It is `elapsed` without the longest time that a publisher or a subscriber took beside its own
+    /// waits.
+    pub waited: Duration,
 }
 
 /// The progress of a run.

@@ -29,8 +29,8 @@ use super::work::{Halt, Patience, Until, Worker};
 use super::{Begun, NAME, Now, OrderResult, OrderSettings};
 use crate::history::InputError;
 
-/// The subcommand of a child.
-pub(crate) const COMMAND: &str = "order-worker";
+/// The first argument of a child. It is no command of the command line, so that no help and no tip names it.
+pub(crate) const WORKER: &str = "order-worker";
 
 /// The task of a child, with the names of counter and log.
 #[derive(Serialize, Deserialize)]
@@ -88,7 +88,7 @@ impl Running {
 impl Processes {
     fn spawn(&mut self, who: Who, task: Task) -> io::Result<()> {
         let mut child =
-            Command::new(&self.program).arg(COMMAND).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+            Command::new(&self.program).arg(WORKER).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
@@ -178,7 +178,7 @@ pub(crate) fn work() -> Result<bool, InputError> {
     let job = io::stdin().read_line(&mut line).ok().and_then(|_| serde_json::from_str(&line).ok());
     let Some(Job { url, counter: name, task }) = job else {
         let what = "is started only by `hb order`; it reads its task from the standard input";
-        return Err(InputError { place: COMMAND.to_owned(), what: what.to_owned() });
+        return Err(InputError { place: WORKER.to_owned(), what: what.to_owned() });
     };
     thread::spawn(|| {
         for line in io::stdin().lines().map_while(Result::ok) {

@@ -68,15 +68,19 @@ pub struct OrderCounts {
 pub struct OrderTime {
     /// The time that publishers and subscribers took.
     pub seconds: f64,
+    /// The part of it that waits for planted faults cost.
+    pub waited_seconds: f64,
     /// Messages acknowledged in a second.
     pub messages_per_second: f64,
+    /// Messages acknowledged in a second, if the waits are left out.
+    pub messages_per_second_without_waits: f64,
 }
 
 impl OrderReport {
     /// Makes the report of a run.
     pub fn new(settings: &OrderSettings, outcome: &OrderResult) -> Report<Self> {
         let tally = outcome.tally;
-        let seconds = outcome.elapsed.as_secs_f64();
+        let [seconds, waited_seconds] = [outcome.elapsed, outcome.waited].map(|time| time.as_secs_f64());
         let details = Self {
             settings: OrderOptions {
                 engine: settings.engine.name(),
@@ -110,7 +114,12 @@ impl OrderReport {
                 behind: tally.behind,
                 lag_at_most: tally.lag_at_most,
             },
-            elapsed: OrderTime { seconds, messages_per_second: a_second(tally.acknowledged, seconds) },
+            elapsed: OrderTime {
+                seconds,
+                waited_seconds,
+                messages_per_second: a_second(tally.acknowledged, seconds),
+                messages_per_second_without_waits: a_second(tally.acknowledged, seconds - waited_seconds),
+            },
         };
         let all = all_delivered((settings.subscribers as u64, "subscriber"), (settings.in_all(), "message"));
         let verdict = VerdictReport::new(
@@ -157,6 +166,10 @@ impl Details for OrderReport {
         row("lag at most", run.lag_at_most, "messages, of the slowest subscriber".to_owned());
         let real = format!("{:.2} s in real time", elapsed.seconds);
         row("messages a second", elapsed.messages_per_second as u64, real);
+        if elapsed.waited_seconds > 0.0 {
+            let waits = format!("{:.2} s were waits for these faults", elapsed.waited_seconds);
+            row("without the waits", elapsed.messages_per_second_without_waits as u64, waits);
+        }
         row("seed", settings.seed, "the same seed gives the same faults".to_owned());
     }
 }

@@ -103,6 +103,7 @@ where
 {
     /// Does the task. An error is the reason why it ended early.
     pub(super) fn work(&self, task: Task) -> Result<(), Halt> {
+        (self.say)(Notice::Begun);
         let ended = match task {
             Task::Publish(task) => self.publish(&task),
             Task::Subscribe(task) => self.subscribe(task),
@@ -226,6 +227,11 @@ where
         while self.until.get() != 0 && since.elapsed() < PATIENCE && claimed() && !occupied() {
             thread::sleep(PAUSE);
         }
+        self.say_waited(since);
+    }
+
+    fn say_waited(&self, since: Instant) {
+        (self.say)(Notice::Waited { micros: u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX) });
     }
 
     fn subscribe(&self, task: Subscribe) -> Result<(), Halt> {
@@ -245,10 +251,18 @@ where
         };
         let began = Instant::now();
         let mut patience = Patience::new(self.until);
+        // The next slot, if it is claimed and not read yet, and the moment since which that is known.
+        let mut hole: Option<(u64, Instant)> = None;
         loop {
             while let Some(delivery) = subscriber.poll_delivery().map_err(refused)? {
                 let (node, n) = (*delivery.id.node(), delivery.id.counter());
                 let position = delivery.position;
+                // A hole that a message has closed was no fault: its write was only under way.
+                if let Some((slot, since)) = hole.take()
+                    && slot < position.sequence
+                {
+                    self.say_waited(since);
+                }
                 if delivery.payload != Some(payload(node, n)) {
                     let what =
                         format!("slot {} does not hold what publisher {node} sent as {n}", position.sequence);
@@ -267,8 +281,15 @@ where
                     (self.say)(Notice::Saved { next, epoch, delivered });
                 }
             }
+            // A fill delivers nothing, and no message has come after it yet.
+            if let Some((_, since)) = hole.take_if(|(slot, _)| *slot < subscriber.next()) {
+                self.say_waited(since);
+            }
             if subscriber.next() > self.until.get() {
                 return Ok(());
+            }
+            if hole.is_none() && subscriber.claimed() >= subscriber.next() {
+                hole = Some((subscriber.next(), Instant::now()));
             }
             let now_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             match follow(&mut subscriber, &log, now_ms) {

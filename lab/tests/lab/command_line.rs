@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::helpers::{self, Shape, assert_complete, graph, hb, replay, text};
+use super::helpers::{self, Shape, assert_complete, graph, hb, hb_at_width, replay, text};
 use serde_json::Value;
 
 #[test]
@@ -329,4 +329,126 @@ fn a_wrong_command_line_takes_one_line_and_help_teaches() {
     for part in ["Examples:", "--trace <FILE>", "--git <DIR>", "--hold <COUNT>", "Exit code:", "--seed"] {
         assert!(help.out.contains(part), "no {part:?} in\n{}", help.out);
     }
+}
+
+/// Returns the names of all subcommands.
+fn subcommands() -> Vec<String> {
+    let help = hb(&["--help"]).out;
+    let list = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // A line that continues a description is indented further.
+    let names = list.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next());
+    names.map(str::to_owned).filter(|name| name != "help").collect()
+}
+
+#[test]
+fn every_printed_line_fits_the_width() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let long = folder.path().join(format!("{}.json", "a-trace-with-a-long-name".repeat(8)));
+    fs::write(&long, r#"{"numAgents": 1, "txns": [{"agent": 0, "parents": [], "patches": []}]}"#)
+        .expect("a file");
+    let redb = format!("redb:{}", text(&folder.path().join(format!("{}.redb", "a-long-name-".repeat(9)))));
+    let mut printed = vec![
+        vec!["--help"],
+        vec!["-h"],
+        vec!["replay", "--events", "300", "--hold", "3"],
+        vec!["replay", "--events", "60", "--nodes", "3", "--loss", "1"],
+        vec!["replay", "--events", "300", "--canary", "skip"],
+        vec!["replay", "--trace", text(&long)],
+        vec!["order", "--messages", "200", "--timeout", "2"],
+        vec!["order", "--messages", "9", "--timeout", "2", "--engine", &redb],
+        vec!["order", "--messages", "20", "--canary", "lose"],
+    ];
+    let names = subcommands();
+    for name in &names {
+        printed.extend([vec![name, "--help"], vec![name, "-h"], vec!["help", name]]);
+    }
+    assert_eq!(names, ["replay", "order", "completions"]);
+    for arguments in printed {
+        // Without a terminal, and without a number, the width is 80. It is never below 40, where a long word of help may
+        // stand out.
+        let is_help = arguments.iter().any(|word| ["--help", "-h", "help"].contains(word));
+        let narrow = (!is_help).then_some(("7", 40));
+        let widths = [("80", 80), ("60", 60), ("", 80), ("none", 80), ("0", 80)];
+        for (columns, width) in widths.into_iter().chain(narrow) {
+            let ended = hb_at_width(columns, &arguments);
+            assert!(!ended.out.is_empty(), "{arguments:?}: {}", ended.err);
+            for line in ended.out.lines() {
+                assert!(line.chars().count() <= width, "{arguments:?} at {columns:?}: {line}");
+            }
+        }
+        // No more columns than the text needs, and for help no more than can be read.
+        let widest = hb(&arguments).out.lines().map(|line| line.chars().count()).max();
+        assert!(widest < Some(500), "{arguments:?}");
+    }
+    // In 60 columns, a table has the same words as in 500.
+    let words = |columns| {
+        let table = hb_at_width(columns, &["replay", "--events", "300"]).out;
+        let mut words: Vec<String> = table.split_whitespace().map(str::to_owned).collect();
+        words.sort_unstable();
+        words.retain(|word| word.chars().all(char::is_alphabetic));
+        words
+    };
+    assert_eq!(words("60"), words("500"));
+}
+
+/// `script` runs a command in a terminal of its own; `stty` says how wide that is.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_table_fits_the_terminal() {
+    let mut script = std::process::Command::new("script");
+    let hb = format!("stty rows 24 cols 63 && exec '{}' replay --events 300", env!("CARGO_BIN_EXE_hb"));
+    script.args(["--quiet", "--return", "--command", &hb, "/dev/null"]).env_remove("COLUMNS");
+    let Ok(ended) = script.stdin(std::process::Stdio::null()).output() else {
+        eprintln!("SKIPPED: the program `script` is not installed");
+        return;
+    };
+    let out = String::from_utf8(ended.stdout).expect("UTF-8");
+    assert!(ended.status.success(), "{out}");
+    assert!(out.lines().any(|line| line.trim_end().chars().count() == 63), "{out}");
+    assert!(out.lines().all(|line| line.trim_end().chars().count() <= 63), "{out}");
+}
+
+#[test]
+fn a_completion_script_names_every_subcommand_and_option() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let ended = hb(&["completions", shell]);
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{shell}");
+        for name in subcommands().iter().map(String::as_str).chain(["reset-counter", "trace", "no-progress"]) {
+            assert!(ended.out.contains(name), "no {name} in the script for {shell}");
+        }
+        assert!(!ended.out.contains("order-worker"), "{shell}");
+    }
+    let ended = hb(&["completions"]);
+    assert_eq!((ended.code, ended.err.lines().count()), (Some(2), 1), "{}", ended.err);
+}
+
+#[test]
+#[cfg(unix)]
+fn bash_completes_commands_options_and_values() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("hb");
+    fs::write(&file, hb(&["completions", "bash"]).out).expect("a file");
+    let completed = |words: &[&str]| {
+        let last = words.len() - 1;
+        let line = format!(
+            "source '{}'; COMP_WORDS=({}); COMP_CWORD={last}; _hb hb '{}' '{}'; echo \"${{COMPREPLY[@]}}\"",
+            text(&file),
+            words.join(" "),
+            words[last],
+            words[last - 1]
+        );
+        let Ok(ended) = std::process::Command::new("bash").args(["--norc", "-c", &line]).output() else {
+            return None;
+        };
+        assert!(ended.stderr.is_empty(), "{}", String::from_utf8_lossy(&ended.stderr));
+        Some(String::from_utf8(ended.stdout).expect("UTF-8").trim().to_owned())
+    };
+    let Some(replay) = completed(&["hb", "re"]) else {
+        eprintln!("SKIPPED: bash is not installed");
+        return;
+    };
+    assert_eq!(replay, "replay");
+    assert_eq!(completed(&["hb", "order", "--kill-"]).as_deref(), Some("--kill-subscribers"));
+    assert_eq!(completed(&["hb", "order", "--canary", "ov"]).as_deref(), Some("overtake"));
+    assert_eq!(completed(&["hb", "completions", "z"]).as_deref(), Some("zsh"));
 }

@@ -16,9 +16,15 @@ pub(crate) struct Ended {
     pub(crate) err: String,
 }
 
-/// Runs `hb` with these arguments.
+/// Runs `hb` with these arguments. Its lines are long enough for every text.
 pub(crate) fn hb<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Ended {
-    let output = Command::new(env!("CARGO_BIN_EXE_hb")).args(arguments).output().expect("hb runs");
+    hb_at_width("500", arguments)
+}
+
+/// Runs `hb` with these arguments, and with this number of columns in `COLUMNS`.
+pub(crate) fn hb_at_width<S: AsRef<std::ffi::OsStr>>(columns: &str, arguments: &[S]) -> Ended {
+    let mut hb = Command::new(env!("CARGO_BIN_EXE_hb"));
+    let output = hb.env("COLUMNS", columns).args(arguments).output().expect("hb runs");
     Ended {
         code: output.status.code(),
         out: String::from_utf8(output.stdout).expect("UTF-8"),

@@ -324,6 +324,7 @@ fn the_callers_environment_leads_git_nowhere_else() {
         .env("GIT_CONFIG_PARAMETERS", "'broken")
         .env("GIT_NO_LAZY_FETCH", "0")
         .env("GIT_ALLOW_PROTOCOL", "ext:file")
+        .env("COLUMNS", "500")
         .output()
         .expect("hb runs");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));

@@ -51,6 +51,7 @@ fn without_options_messages_are_ordered_in_memory() {
         "slots found occupied ",
         "lag at most ",
         "messages a second ",
+        "without the waits ",
         "seed 1 the same seed gives the same faults",
     ] {
         assert!(table.contains(row), "no row {row:?} in\n{}", ended.out);
@@ -110,13 +111,60 @@ fn all_faults_at_once_leave_one_order_whatever_the_seed() {
 
 #[test]
 fn an_oracle_that_is_lied_to_about_where_a_subscriber_goes_on_notices() {
-    let ended = hb(&["order", "--messages", "100", "--canary", "resume"]);
-    let verdict = ended.out.lines().last().expect("a verdict");
-    assert_eq!(ended.code, Some(1), "{verdict}");
-    assert!(
-        verdict.starts_with("verdict: FAILED: in slot ") && verdict.contains(" where others deliver "),
-        "{verdict}"
-    );
+    // Also in a run that is too short for deaths of subscribers that no option asks for.
+    for messages in ["100", "3"] {
+        let ended = hb(&["order", "--messages", messages, "--canary", "resume"]);
+        let verdict = ended.out.lines().last().expect("a verdict");
+        assert_eq!(ended.code, Some(1), "{verdict}");
+        assert!(
+            verdict.starts_with("verdict: FAILED: in slot ") && verdict.contains(" where others deliver "),
+            "{verdict}"
+        );
+    }
+}
+
+/// The parts of the report about time, in seconds and in messages a second.
+fn times(report: &Value) -> [f64; 4] {
+    ["seconds", "waited_seconds", "messages_per_second", "messages_per_second_without_waits"]
+        .map(|field| report["elapsed"][field].as_f64().unwrap_or_else(|| panic!("no {field} in {report:#}")))
+}
+
+#[test]
+fn waits_for_faults_are_told_apart_from_work() {
+    let run = |kill, stall, timeout| {
+        let mut arguments = vec!["--messages", "8", "--publishers", "1", "--timeout", timeout, "--kill", kill];
+        arguments.extend(["--stall", stall, "--kill-subscribers", "0", "--reset-counter", "0"]);
+        let table = hb(&[&["order"], &arguments[..]].concat()).out;
+        (assert_right(&arguments, 8, 2), table)
+    };
+    // Nothing fills the slot of a stalled write, or of a dead publisher, before 800 ms are over. Most of that is told
+    // apart; the rest allows for a busy machine, on which the work itself takes long.
+    for (kill, stall) in [("0", "1"), ("1", "0")] {
+        let (report, table) = run(kill, stall, "800");
+        let [seconds, waited, rate, without] = times(&report);
+        assert!((0.2..=seconds).contains(&waited), "{report:#}");
+        assert!(without > rate && (without - 8.0 / (seconds - waited)).abs() < 1.0, "{report:#}");
+        assert!(table.contains("without the waits"), "{table}");
+    }
+    // Where nothing was planted, nothing is waited for.
+    let (report, table) = run("0", "0", "10000");
+    assert_eq!(times(&report)[1], 0.0, "{report:#}");
+    assert!(!table.contains("without the waits"), "{table}");
+}
+
+#[test]
+fn progress_appears_after_a_second_unless_it_is_not_wanted() {
+    // The stalled write takes longer than a second.
+    let arguments = ["order", "--messages", "1", "--publishers", "1", "--stall", "1", "--timeout", "1500"];
+    let ended = hb(&arguments);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.err.starts_with("ordering: 0 of 2 deliveries, 0 %, "), "{}", ended.err);
+    for arguments in
+        [[&arguments[..], &["--no-progress"]].concat(), [&["--no-progress"], &arguments[..]].concat()]
+    {
+        let ended = hb(&arguments);
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    }
 }
 
 #[test]
@@ -201,6 +249,11 @@ fn wrong_use_takes_one_line() {
     let foreign = folder.path().join("foreign");
     std::fs::write(&foreign, "not a database").expect("a file");
     let foreign = format!("redb:{}", text(&foreign));
+    // An option that is not named gives way to those that are.
+    for faults in [&["--kill", "4"][..], &["--stall", "2", "--reset-counter", "2"]] {
+        let arguments = [&["--messages", "1", "--timeout", "2"], faults].concat();
+        assert_right(&arguments, 4, 2);
+    }
     for (arguments, words) in [
         (
             &["--engine", "sqlite:x"][..],
@@ -212,8 +265,11 @@ fn wrong_use_takes_one_line() {
         (&["--subscribers", "101"], "101 is not in 1..=100"),
         (&["--kill", "many"], "see `hb order --help`"),
         (&["--canary", "sing"], "possible values: skip, swap, repeat, lose, overtake, resume"),
-        (&["--canary", "swap", "--messages", "1"], "--canary: needs at least 2 messages a publisher"),
-        (&["--canary", "resume", "--kill-subscribers", "0"], "--canary: a subscriber must be killed to lie"),
+        (&["--canary", "swap", "--messages", "1"], "--messages: --canary needs at least 2 of each publisher"),
+        (
+            &["--canary", "resume", "--kill-subscribers", "0"],
+            "--kill-subscribers: `--canary resume` needs at least 1",
+        ),
         (
             &["--messages", "1", "--kill-subscribers", "9"],
             "--kill-subscribers: at most 8: one after each delivery",
@@ -222,7 +278,16 @@ fn wrong_use_takes_one_line() {
             &["--messages", "1", "--kill", "5"],
             "--kill: 5 faults do not fit: a message meets at most one, and there are only 4 messages",
         ),
-        (&["--messages", "1", "--publishers", "2", "--reset-counter", "3"], "3 faults do not fit"),
+        (&["--messages", "1", "--stall", "5"], "--stall: 5 faults do not fit"),
+        (&["--messages", "1", "--kill", "3", "--stall", "2"], "--kill, --stall: 5 faults do not fit"),
+        (
+            &["--messages", "1", "--kill", "0", "--stall", "3", "--reset-counter", "2"],
+            "--stall, --reset-counter: 5 faults do not fit",
+        ),
+        (
+            &["--messages", "1", "--publishers", "2", "--reset-counter", "3"],
+            "--reset-counter: 3 faults do not fit",
+        ),
         (&["--messages", "9", "--publishers", "1", "--reset-counter", "6"], "--reset-counter: at most 5"),
         (
             &["--messages", "4000000000"],
