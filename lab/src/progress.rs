@@ -114,15 +114,15 @@ impl Amount {
             return;
         }
         let template = match self.total {
-            Some(_) => "{bar:20} {eta} left, {wide_msg}",
+            Some(_) => "[{bar:20}] {wide_msg}",
             None => "{spinner} {wide_msg}",
         };
         let style = ProgressStyle::with_template(template);
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ");
         let bar = ProgressBar::with_draw_target(self.total, ProgressDrawTarget::stderr()).with_style(style);
         loop {
-            bar.set_position(self.done.load(Ordering::Relaxed));
             bar.set_message(self.line());
+            bar.set_position(self.done.load(Ordering::Relaxed));
             if !continues(ended, CHANGES) {
                 break;
             }

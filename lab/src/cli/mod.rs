@@ -4,8 +4,8 @@
 //!
 //! - 0: all is well.
 //! - 1: a run failed or was given up. It fails if the oracle finds a violation, or if it comes to a halt.
-//! - 2: the input or the command line is wrong, or the output cannot be written. The standard error then holds exactly
-//!   one line, and it begins with `hb: `.
+//! - 2: the input or the command line is wrong, or the output cannot be written. After the progress, if any is shown, the
+//!   standard error then has exactly one line, and it begins with `hb: `.
 
 use std::ffi::OsString;
 use std::io::{self, Write};

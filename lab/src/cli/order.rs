@@ -103,19 +103,23 @@ struct Run {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Faults (some of each, if not given)")]
 struct Faults {
-    /// The number of times a publisher is killed. The moments take turns: after it took a number that nobody else
-    /// knows, which leaves a hole; after a write that nobody else knows of, so that the message is sent twice; in the
-    /// middle of a write; just before a write. Each time a successor settles the outstanding message and continues.
+    /// The number of times a publisher is killed.
+    ///
+    /// The moments take turns: after it took a number that nobody else knows, which leaves a hole; after a write that
+    /// nobody else knows of, so that the message is sent twice; in the middle of a write; just before a write. Each
+    /// time a successor settles the outstanding message and continues.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
     kill: Option<u64>,
 
-    /// The number of times a subscriber is killed after it has delivered a message. It saves its place after every
-    /// tenth message; its successor continues there, and delivers the later ones again.
+    /// The number of times a subscriber is killed after it has delivered a message.
+    ///
+    /// It saves its place after every tenth message; its successor continues there, and delivers the later ones again.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
     kill_subscribers: Option<u64>,
 
-    /// The number of writes that stall until a subscriber has filled their slot. The publisher then takes a new
-    /// number.
+    /// The number of writes that stall until a subscriber has filled their slot.
+    ///
+    /// The publisher then takes a new number.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(..=MOST_FAULTS))]
     stall: Option<u64>,
 

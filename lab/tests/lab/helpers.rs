@@ -16,9 +16,12 @@ pub(crate) struct Ended {
     pub(crate) err: String,
 }
 
-/// Runs `hb` with these arguments. Its lines are long enough for every text.
+/// Runs `hb` with these arguments. Its lines are long enough for every text, and it shows no progress, which a busy
+/// machine would show even for quick work.
 pub(crate) fn hb<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Ended {
-    hb_at_width("500", arguments)
+    let arguments = arguments.iter().map(AsRef::as_ref);
+    let quietly: Vec<_> = std::iter::once("--no-progress".as_ref()).chain(arguments).collect();
+    hb_at_width("500", &quietly)
 }
 
 /// Runs `hb` with these arguments, and with this number of columns in `COLUMNS`.

@@ -1,6 +1,6 @@
 //! `hb order`: one order over real engines, under every fault.
 
-use super::helpers::{hb, text};
+use super::helpers::{hb, hb_at_width, text};
 use serde_json::Value;
 
 const RIGHT: &str = "verdict: one order, nothing lost, nothing twice, and every publisher's own order kept: ";
@@ -156,13 +156,13 @@ fn waits_for_faults_are_told_apart_from_work() {
 fn progress_appears_after_a_second_unless_it_is_not_wanted() {
     // The stalled write takes longer than a second.
     let arguments = ["order", "--messages", "1", "--publishers", "1", "--stall", "1", "--timeout", "1500"];
-    let ended = hb(&arguments);
+    let ended = hb_at_width("80", &arguments);
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert!(ended.err.starts_with("ordering: 0 of 2 deliveries, 0 %, "), "{}", ended.err);
     for arguments in
         [[&arguments[..], &["--no-progress"]].concat(), [&["--no-progress"], &arguments[..]].concat()]
     {
-        let ended = hb(&arguments);
+        let ended = hb_at_width("80", &arguments);
         assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
     }
 }
@@ -371,7 +371,7 @@ fn processes_over_postgres_are_killed_and_leave_one_order() {
     let ended = hb(&["order", "--engine", "postgres:host=127.0.0.1 port=1 user=nobody"]);
     assert_eq!((ended.code, ended.err.lines().count()), (Some(2), 1), "{}", ended.err);
     assert!(ended.err.starts_with("hb: postgres: not done: "), "{}", ended.err);
-    let ended = hb(&["order-worker"]);
+    let ended = hb_at_width("80", &["order-worker"]);
     assert_eq!((ended.code, ended.err.lines().count()), (Some(2), 1), "{}", ended.err);
 
     let Ok(url) = std::env::var("HAPPENS_BEFORE_POSTGRES") else {
