@@ -14,11 +14,12 @@ use std::sync::Arc;
 use happens_before::broadcast::{FencingToken, Passed, Position, Snapshot};
 use happens_before::codec::{Decode, DecodeError, DecodeErrorKind, DecodeId, Encode, Reader, Writer};
 use happens_before::delivery::{BufferLimits, decode_snapshot, encode_snapshot};
+use happens_before::endpoint::EndpointConfig;
 use happens_before::node::{DotRange, TextId};
 use happens_before::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
 use happens_before::version::FixedVector;
 use happens_before::{
-    CausalBuffer, CausalContext, CausalOrder, CausalSender, Dot, Message, VersionVector, codec,
+    CausalBuffer, CausalContext, CausalOrder, CausalSender, Dot, Endpoint, Message, VersionVector, codec,
 };
 use quickcheck::{Arbitrary, Gen};
 use testkit::{below, check};
@@ -571,6 +572,25 @@ fn whatever_differs_by_a_byte_is_another_value_or_refused() {
     }
     assert!(tried > 200_000, "{tried} tried");
     assert!(values > tried / 20, "{values} of {tried} are values");
+}
+
+/// The second life of a node, with an id that is the pair of its old id and a number.
+#[test]
+fn an_incarnation_takes_part_in_a_group_and_is_saved() {
+    let id = |life| (Arc::<str>::from("web"), life);
+    let endpoint = |life| Endpoint::<(Arc<str>, u32)>::new(id(life), [id(1), id(2)], EndpointConfig::default());
+    let (mut one, mut two) = (endpoint(1).unwrap(), endpoint(2).unwrap());
+    two.broadcast(b"again".to_vec()).unwrap();
+    while let Some((to, packet)) = two.poll_packet() {
+        assert_eq!(to, id(1));
+        one.handle_packet(0, &id(2), &packet).unwrap();
+    }
+    let message = one.poll_delivery().unwrap();
+    assert_eq!((message.dot().clone(), &message.payload()[..]), (Dot::new(id(2), 1).unwrap(), &b"again"[..]));
+    // The bytes do not name the type, so another type of text reads them.
+    let saved = Endpoint::<(String, u64)>::resume(&one.snapshot(), EndpointConfig::default()).unwrap();
+    assert_eq!(saved.node(), &("web".to_string(), 1));
+    assert_eq!(saved.snapshot(), one.snapshot());
 }
 
 #[test]
