@@ -1,7 +1,7 @@
 //! Sets of siblings: beside a version vector that does the same work without dots, and the moves of the values.
 //!
-//! A server has taken k writes after the same read, so it has k siblings. The limit keeps the values in an array, each
-//! without its dot, and knows without a look which of them are overwritten.
+//! A server has taken k writes after the same read, so it has k siblings. The values are strings. The limit keeps them
+//! in an array, each without its dot, and knows without a look which of them are overwritten.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -14,24 +14,24 @@ use crate::{Case, Contestant, Goal, Pick, Role};
 /// Keys in a round.
 const KEYS: usize = 1_024;
 
-type Set = Siblings<u64, u64>;
+type Set = Siblings<u64, String>;
 
 /// A vector and the values, without dots.
-type Plain = (VersionVector<u64>, Vec<u64>);
+type Plain = (VersionVector<u64>, Vec<String>);
 
 /// The state of `node` after a read of a value of node 1, and `count` writes after it.
 fn written(node: u64, count: u64) -> Set {
     let mut set = Set::new();
-    set.update(&VersionVector::new(), 0, 1).unwrap();
+    set.update(&VersionVector::new(), "first".into(), 1).unwrap();
     let read = set.context().clone();
     for value in 0..count {
-        set.update(&read, value, node).unwrap();
+        set.update(&read, format!("value {value} of node {node}"), node).unwrap();
     }
     set
 }
 
 fn plain(set: &Set) -> Plain {
-    (set.context().clone(), set.values().copied().collect())
+    (set.context().clone(), set.values().cloned().collect())
 }
 
 /// Measures `work` on fresh copies of a state.
@@ -41,14 +41,16 @@ fn each<S: Clone + 'static, T: 'static>(
     state: S,
     mut work: impl FnMut(S) -> T + 'static,
 ) -> Contestant {
+    let (mut copies, mut results) = (Vec::with_capacity(KEYS), Vec::with_capacity(KEYS));
     Contestant::new(role, name, move || {
-        let mut copies = vec![state.clone(); KEYS];
-        let mut results = Vec::with_capacity(KEYS);
+        copies.resize(KEYS, state.clone());
         let start = Instant::now();
         for copy in copies.drain(..) {
             results.push(work(black_box(copy)));
         }
-        start.elapsed().as_nanos() as f64 / KEYS as f64
+        let taken = start.elapsed();
+        results.clear();
+        taken.as_nanos() as f64 / KEYS as f64
     })
 }
 
@@ -59,7 +61,7 @@ fn put(siblings: u64) -> Vec<Contestant> {
         each(Role::Ours, "Siblings", set.clone(), {
             let read = read.clone();
             move |mut set: Set| {
-                set.update(&read, 7, 2).unwrap();
+                set.update(&read, String::new(), 2).unwrap();
                 assert_eq!(set.len(), 1);
                 set
             }
@@ -68,17 +70,31 @@ fn put(siblings: u64) -> Vec<Contestant> {
             vector.merge(&read);
             vector.increment(2).unwrap();
             values.clear();
-            values.push(7);
+            values.push(String::new());
             (vector, values)
         }),
     ]
 }
 
 fn get(siblings: u64) -> Vec<Contestant> {
+    /// Measures a copy of the context and of the values.
+    fn read<S: 'static>(role: Role, name: &'static str, state: S, copy: fn(&S) -> Plain) -> Contestant {
+        let mut results = Vec::with_capacity(KEYS);
+        Contestant::new(role, name, move || {
+            let start = Instant::now();
+            for _ in 0..KEYS {
+                results.push(copy(black_box(&state)));
+            }
+            let taken = start.elapsed();
+            results.clear();
+            taken.as_nanos() as f64 / KEYS as f64
+        })
+    }
+
     let set = written(2, siblings);
     vec![
-        each(Role::Ours, "Siblings", set.clone(), |set: Set| plain(&set)),
-        each(Role::Limit, "vector and moves", plain(&set), |state: Plain| state.clone()),
+        read(Role::Limit, "vector and moves", plain(&set), Plain::clone),
+        read(Role::Ours, "Siblings", set, plain),
     ]
 }
 

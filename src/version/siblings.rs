@@ -222,9 +222,13 @@ impl<I: NodeId, V> Siblings<I, V> {
             !context.contains(dot) || versions.binary_search_by(|(theirs, _)| theirs.cmp(dot)).is_ok()
         });
         let ours = self.versions.len();
+        self.versions.reserve(versions.len());
         self.versions.extend(versions.into_iter().filter(|(dot, _)| !self.context.contains(dot)));
-        if ours > 0 && ours < self.versions.len() {
-            // Two runs in order, which a stable sort merges.
+        // Two runs in order.
+        let (ours, theirs) = self.versions.split_at(ours);
+        if let (Some((last, _)), Some((first, _))) = (ours.last(), theirs.first())
+            && last > first
+        {
             self.versions.sort_by(|(x, _), (y, _)| x.cmp(y));
         }
         self.context.merge(&context);
