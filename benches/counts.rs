@@ -268,6 +268,20 @@ fn same_ids<const N: usize>(rows: &mut Vec<Row>) {
     });
 }
 
+/// Merges parts: of the second vector, the nodes in `part` of the first one's.
+fn merge_part(n: u64, part: fn(usize) -> bool) -> u64 {
+    let mut ours: VersionVector<u64> = entries(n).into_iter().collect();
+    let theirs: VersionVector<u64> = ours
+        .iter()
+        .enumerate()
+        .filter(|&(at, _)| part(at))
+        .map(|(_, (&node, counter))| (node, counter + 1))
+        .collect();
+    measured(|| (0..REPEATS).for_each(|_| black_box(&mut ours).merge(black_box(&theirs))));
+    assert!(ours.contains_all(&theirs));
+    REPEATS
+}
+
 /// Adds entries to an empty vector.
 fn growth(order: &str, from_iter: bool) -> u64 {
     let mut entries = entries(16_000);
@@ -294,6 +308,20 @@ fn version(rows: &mut Vec<Row>) {
     same_ids::<16>(rows);
     same_ids::<64>(rows);
     same_ids::<1024>(rows);
+    let part = |at: usize| at % 2 == 1;
+    rows.push((
+        "version: merge, every second id/VersionVector/16".into(),
+        Box::new(move || merge_part(16, part)),
+    ));
+    rows.push((
+        "version: merge, every second id/VersionVector/1024".into(),
+        Box::new(move || merge_part(1_024, part)),
+    ));
+    let few = |at: usize| at % 64 == 1;
+    rows.push((
+        "version: merge, every 64th id/VersionVector/1024".into(),
+        Box::new(move || merge_part(1_024, few)),
+    ));
     for order in ["at random", "descending"] {
         rows.push((format!("version: 16000 entries/observe/{order}"), Box::new(move || growth(order, false))));
         rows.push((format!("version: 16000 entries/from_iter/{order}"), Box::new(move || growth(order, true))));

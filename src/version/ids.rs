@@ -100,27 +100,18 @@ impl<I: Ord> SortedIds<I> {
     }
 
     /// Finds `node` among the ids; those before `from` are known to be less. O(log d) for an id that is d places ahead.
-    #[inline]
     pub(super) fn search_from(&self, from: usize, node: &I) -> Result<usize, usize> {
-        let ids = self.sorted.as_slice();
-        // Most ids are close: here or next. No branch tells which.
-        let mut at = from + usize::from(ids.get(from).is_some_and(|id| id < node));
-        for _ in 0..NEAR {
-            match ids.get(at).map(|id| id.cmp(node)) {
-                Some(Ordering::Less) => at += 1,
-                Some(Ordering::Equal) => return Ok(at),
-                Some(Ordering::Greater) | None => return Err(at),
+        let ahead = &self.sorted[from..];
+        // Most ids are close.
+        for (steps, id) in ahead.iter().take(NEAR).enumerate() {
+            match id.cmp(node) {
+                Ordering::Less => {}
+                Ordering::Equal => return Ok(from + steps),
+                Ordering::Greater => return Err(from + steps),
             }
         }
-        self.gallop(at, node)
-    }
-
-    /// The same for a node that is further ahead.
-    #[inline(never)]
-    fn gallop(&self, from: usize, node: &I) -> Result<usize, usize> {
-        let ahead = &self.sorted[from..];
         // All ids before `low` are less.
-        let (mut low, mut high) = (0, NEAR);
+        let (mut low, mut high) = (NEAR.min(ahead.len()), 2 * NEAR);
         while ahead.get(high).is_some_and(|id| id <= node) {
             (low, high) = (high, 2 * high);
         }

@@ -180,9 +180,7 @@ impl<I: Ord> VersionVector<I> {
     /// Returns whether `other` has seen everything that `self` has.
     fn at_most(&self, other: &Self) -> bool {
         match (&self.entries, &other.entries) {
-            (Storage::Few(ours), Storage::Few(theirs)) if theirs.len() < MUCH_SMALLER => {
-                at_most_pairs(ours, theirs)
-            }
+            (Storage::Few(ours), Storage::Few(theirs)) => at_most_pairs(ours, theirs),
             (Storage::Many(ours), Storage::Many(theirs))
                 if ours.recent.is_empty() && ours.ids.known_same(&theirs.ids) =>
             {

@@ -21,6 +21,9 @@ const ONE_BY_ONE: usize = 4;
 /// For a merge of this many times fewer entries, each of them is searched for among all ids.
 const MUCH_FEWER: usize = 16;
 
+/// The number of nodes that are searched for at the same time.
+const BATCH: usize = 4;
+
 /// The entries by value.
 pub(super) type IntoPairs<I> = iter::Zip<vec::IntoIter<I>, vec::IntoIter<u64>>;
 
@@ -149,16 +152,18 @@ impl<I: Ord> Arrays<I> {
         }
         let mut new = NewEntries::new();
         if entries.len().saturating_mul(MUCH_FEWER) <= self.ids.len() {
-            while entries.len() > 0 {
-                // The searches of a batch do not wait for each other.
-                let batch: [_; 4] = array::from_fn(|_| entries.next());
-                let nodes = batch
-                    .each_ref()
-                    .map(|entry| entry.as_ref().map_or(&self.ids[0], |(node, _)| node.borrow()));
-                let places = self.ids.search_all(nodes);
-                for ((node, counter), place) in iter::zip(batch.into_iter().flatten(), places) {
+            while entries.len() >= BATCH {
+                let batch: [_; BATCH] = array::from_fn(|_| entries.next());
+                let [Some(a), Some(b), Some(c), Some(d)] = batch else { break };
+                // None of these searches waits for another.
+                let places = self.ids.search_all([a.0.borrow(), b.0.borrow(), c.0.borrow(), d.0.borrow()]);
+                for (place, (node, counter)) in iter::zip(places, [a, b, c, d]) {
                     self.raise(place, node, counter, &mut new, &own);
                 }
+            }
+            for (node, counter) in entries {
+                let place = self.ids.search(node.borrow());
+                self.raise(place, node, counter, &mut new, &own);
             }
         } else {
             for (node, counter) in entries {
@@ -187,7 +192,7 @@ impl<I: Ord> Arrays<I> {
     }
 
     /// Raises the counter of a node whose place in the arrays is known, or notes a new one.
-    #[inline]
+    #[inline(always)]
     fn raise<K: Borrow<I>>(
         &mut self,
         place: Result<usize, usize>,

@@ -214,13 +214,11 @@ impl<I: Ord> FromIterator<(I, u64)> for VersionVector<I> {
     fn from_iter<T: IntoIterator<Item = (I, u64)>>(entries: T) -> Self {
         let entries = entries.into_iter();
         let likely = entries.size_hint().0;
-        let mut pairs = Pairs::collect(entries.filter(|&(_, counter)| counter > 0), likely);
-        if !pairs.is_sorted_by(|a, b| a.0 < b.0) {
-            // The highest counter of a node first, so that it is the one that stays.
-            pairs.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
-            pairs.dedup();
+        let pairs = Pairs::collect(entries.filter(|&(_, counter)| counter > 0), likely);
+        match pairs {
+            Pairs::Zero(_) | Pairs::One(_) => Self { entries: Storage::Few(pairs) },
+            pairs => Self { entries: Storage::from_unsorted(pairs) },
         }
-        Self { entries: Storage::from_pairs(pairs) }
     }
 }
 

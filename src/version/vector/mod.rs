@@ -131,6 +131,19 @@ enum Storage<I> {
 impl<I> Storage<I> {
     const EMPTY: Self = Self::Few(Pairs::EMPTY);
 
+    /// Sorts the pairs, keeps the highest counter of each node, and chooses the form.
+    fn from_unsorted(mut pairs: Pairs<I>) -> Self
+    where
+        I: Ord,
+    {
+        if !pairs.is_sorted_by(|a, b| a.0 < b.0) {
+            // The highest counter of a node first, so that it is the one that stays.
+            pairs.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
+            pairs.dedup();
+        }
+        if let Pairs::Heap(_) = pairs { Self::from_pairs(pairs) } else { Self::Few(pairs) }
+    }
+
     /// Chooses the form for pairs that are sorted.
     fn from_pairs(mut pairs: Pairs<I>) -> Self {
         if pairs.len() < MANY {

@@ -31,20 +31,17 @@ impl<I> Pairs<I> {
     pub(super) const EMPTY: Self = Self::Zero([]);
 
     /// Collects pairs in the order in which they come; `likely` is how many they may be.
+    #[inline]
     pub(super) fn collect(pairs: impl Iterator<Item = (I, u64)>, likely: usize) -> Self {
         let mut pairs = pairs.fuse();
-        match [pairs.next(), pairs.next(), pairs.next(), pairs.next()] {
-            [None, ..] => Self::EMPTY,
-            [Some(a), None, ..] => Self::One([a]),
-            [Some(a), Some(b), None, _] => Self::Two([a, b]),
-            [Some(a), Some(b), Some(c), None] => Self::Three([a, b, c]),
-            [Some(a), Some(b), Some(c), Some(d)] => {
-                let mut all = Vec::with_capacity(likely.max(IN_PLACE + 1));
-                all.extend([a, b, c, d]);
-                all.extend(pairs);
-                Self::Heap(all)
-            }
-        }
+        let Some(a) = pairs.next() else { return Self::EMPTY };
+        let Some(b) = pairs.next() else { return Self::One([a]) };
+        let Some(c) = pairs.next() else { return Self::Two([a, b]) };
+        let Some(d) = pairs.next() else { return Self::Three([a, b, c]) };
+        let mut all = Vec::with_capacity(likely.max(IN_PLACE + 1));
+        all.extend([a, b, c, d]);
+        all.extend(pairs);
+        Self::Heap(all)
     }
 
     pub(super) fn take(&mut self) -> Self {
@@ -52,8 +49,12 @@ impl<I> Pairs<I> {
     }
 
     /// Inserts a pair. If that takes an allocation, it has room for `more` than this pair.
-    #[inline]
+    #[inline(never)]
     pub(super) fn insert(&mut self, at: usize, pair: (I, u64), more: usize) {
+        if let Self::Heap(pairs) = self {
+            pairs.insert(at, pair);
+            return;
+        }
         *self = match self.take() {
             Self::Zero([]) => Self::One([pair]),
             Self::One([a]) => Self::Two(if at == 0 { [pair, a] } else { [a, pair] }),
@@ -191,21 +192,6 @@ impl<I: Ord> Pairs<I> {
         self.binary_search_by(|(id, _)| id.borrow().cmp(node))
     }
 
-    /// Finds the place of a node's pair, as [`search`](Self::search) does; those before `from` are known to be less.
-    #[inline]
-    fn search_from(&self, from: usize, node: &I) -> Result<usize, usize> {
-        let pairs = &**self;
-        let mut at = from;
-        while at < pairs.len() {
-            match Ord::cmp(&pairs[at].0, node) {
-                Ordering::Less => at += 1,
-                Ordering::Equal => return Ok(at),
-                Ordering::Greater => break,
-            }
-        }
-        Err(at)
-    }
-
     /// Raises the counters to those of entries in the order of their nodes, and adds entries for new nodes.
     #[inline]
     pub(super) fn merge<K: Borrow<I>>(
@@ -215,18 +201,45 @@ impl<I: Ord> Pairs<I> {
     ) {
         if self.len().min(entries.len()) <= ONE_BY_ONE {
             self.merge_few(entries, own);
-            return;
+        } else {
+            self.merge_many(entries, own);
         }
-        let (mut at, mut new) = (0, NewEntries::new());
-        for (node, counter) in entries {
-            match self.search_from(at, node.borrow()) {
+    }
+
+    /// Inserts new entries one by one.
+    #[inline]
+    fn merge_few<K: Borrow<I>>(
+        &mut self,
+        mut entries: impl ExactSizeIterator<Item = (K, u64)>,
+        own: impl Fn(K) -> I,
+    ) {
+        let (mut at, mut pairs) = (0, &mut **self);
+        while let Some((node, counter)) = entries.next() {
+            match search_from(pairs, at, node.borrow()) {
                 Ok(place) => {
-                    self[place].1 = counter.max(self[place].1);
+                    pairs[place].1 = counter.max(pairs[place].1);
                     at = place + 1;
                 }
                 Err(place) => {
+                    self.insert(place, (own(node), counter), entries.len());
+                    (at, pairs) = (place + 1, &mut **self);
+                }
+            }
+        }
+    }
+
+    /// Inserts new entries in one pass, after all others were raised.
+    fn merge_many<K: Borrow<I>>(&mut self, entries: impl Iterator<Item = (K, u64)>, own: impl Fn(K) -> I) {
+        let (mut at, mut new, pairs) = (0, NewEntries::new(), &mut **self);
+        for (node, counter) in entries {
+            match search_from(pairs, at, node.borrow()) {
+                Ok(place) => {
+                    pairs[place].1 = counter.max(pairs[place].1);
+                    at = place + 1;
+                }
+                Err(place) => {
+                    new.push((place, (own(node), counter)));
                     at = place;
-                    new.push((at, (own(node), counter)));
                 }
             }
         }
@@ -234,28 +247,20 @@ impl<I: Ord> Pairs<I> {
             self.insert_all(new);
         }
     }
+}
 
-    /// Merges entries one by one.
-    #[inline]
-    fn merge_few<K: Borrow<I>>(
-        &mut self,
-        mut entries: impl ExactSizeIterator<Item = (K, u64)>,
-        own: impl Fn(K) -> I,
-    ) {
-        let mut at = 0;
-        while let Some((node, counter)) = entries.next() {
-            at = match self.search_from(at, node.borrow()) {
-                Ok(place) => {
-                    self[place].1 = counter.max(self[place].1);
-                    place
-                }
-                Err(place) => {
-                    self.insert(place, (own(node), counter), entries.len());
-                    place
-                }
-            } + 1;
+/// Finds the place of a node's pair, or the place where it would be; the pairs before `from` are known to be less.
+#[inline]
+fn search_from<I: Ord>(pairs: &[(I, u64)], from: usize, node: &I) -> Result<usize, usize> {
+    let mut at = from;
+    while let Some((id, _)) = pairs.get(at) {
+        match id.cmp(node) {
+            Ordering::Less => at += 1,
+            Ordering::Equal => return Ok(at),
+            Ordering::Greater => break,
         }
     }
+    Err(at)
 }
 
 impl<I> Deref for Pairs<I> {
