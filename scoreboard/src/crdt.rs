@@ -288,7 +288,7 @@ impl Actor for String {
     }
 }
 
-/// What the contestants are made to do.
+/// The work of the contestants.
 trait Replica<A>: Clone + Default + 'static {
     fn add(&mut self, actor: &A, element: u64);
     fn remove(&mut self, element: u64);
