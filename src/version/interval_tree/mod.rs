@@ -97,8 +97,8 @@ use tree::{FREE, HIGHEST, Node, OWNED, Tree, align, end_of, relative, right_chil
 ///
 /// The text is the notation of the paper. An id is `0` or `1` where the whole interval is free or owned, else `(left,
 /// right)`. Events are a number, or `(number, left, right)`, where the numbers on the left and on the right are added to
-/// the first one. A clock is `(id, events)`. [`FromStr`] reads it, and refuses every other text. It takes at most 16
-/// bytes of memory for each byte of text. Serde uses the text too.
+/// the first one. A clock is `(id, events)`. [`FromStr`] reads it, and refuses every other text. It takes memory in
+/// proportion to the length of the text. Serde uses the text too.
 ///
 /// The bytes are those of the paper's appendix, described at [`to_bytes`](Self::to_bytes).
 ///
@@ -316,8 +316,8 @@ impl IntervalTreeClock {
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote, at most `limit` [`nodes`](Self::nodes) in all.
     ///
-    /// A node takes at most 8 bytes of memory when it is kept, and 48 at the peak. It takes at least a bit and a half of
-    /// input, so memory is also in proportion to the input. O(n).
+    /// A node is counted before there is memory for it. It takes at least one bit of input, so memory is also in
+    /// proportion to the input. O(n).
     ///
     /// # Errors
     ///
