@@ -3,7 +3,7 @@
 use core::borrow::Borrow;
 use core::{array, iter, mem};
 
-use super::NewEntries;
+use super::pairs::NewEntries;
 use super::recent::Recent;
 use crate::compat::{Vec, vec};
 use crate::version::ids::SortedIds;

@@ -25,9 +25,6 @@ pub(crate) const INLINE: usize = 8;
 /// The number of entries from which on ids and counters have arrays of their own. For fewer, pairs are as fast.
 const MANY: usize = 32;
 
-/// New entries in order, each with the number of old entries before it.
-type NewEntries<I> = SmallVec<[(usize, (I, u64)); INLINE]>;
-
 /// A version vector: the counter of the latest event seen, for every node. Vectors are a partial order, and a lattice.
 ///
 /// `PartialOrd` is causality: `a < b` if `a` happens before `b`; of two concurrent vectors neither is less.
@@ -98,6 +95,7 @@ type NewEntries<I> = SmallVec<[(usize, (I, u64)); INLINE]>;
 /// - VV3: as many counters as ids.
 /// - VV4: no recent entry lies after the arrays.
 /// - VV5: recent entries are few: at most one for 16 in the arrays.
+/// - VV6: pairs are few: at most 31.
 ///
 /// `==` and `Hash` see all entries, in the arrays or not. Only a vector of more than a thousand entries can have recent
 /// ones, after new nodes were added one by one. Then comparing takes a step for each entry, until an operation that
@@ -443,8 +441,10 @@ impl<I: Ord> VersionVector<I> {
     /// Checks the invariants of the type's docs; an error names the broken one.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
-        if let Storage::Many(arrays) = &self.entries {
-            arrays.internal_validate()?;
+        match &self.entries {
+            Storage::Few(pairs) if pairs.len() >= MANY => return Err("VV6: pairs are few"),
+            Storage::Few(_) => {}
+            Storage::Many(arrays) => arrays.internal_validate()?,
         }
         if !self.iter().is_sorted_by(|a, b| a.0 < b.0) {
             Err("VV1: ids are strictly increasing")

@@ -5,8 +5,12 @@ use core::cmp::Ordering;
 use core::mem;
 use core::ops::{Deref, DerefMut};
 
-use super::NewEntries;
+use smallvec::SmallVec;
+
 use crate::compat::Vec;
+
+/// New entries in order, each with the number of old entries before it.
+pub(super) type NewEntries<I> = SmallVec<[(usize, (I, u64)); 8]>;
 
 /// The number of pairs that need no allocation.
 pub(super) const IN_PLACE: usize = 3;
