@@ -121,6 +121,12 @@ impl<I> Arrays<I> {
     }
 }
 
+impl<I> Default for Arrays<I> {
+    fn default() -> Self {
+        Self::new(Vec::new(), Vec::new())
+    }
+}
+
 impl<I: Ord> Arrays<I> {
     /// Returns the counter of `node`, 0 if it has none.
     #[inline]

@@ -190,18 +190,13 @@ impl<I> VersionVector<I> {
 
     /// Frees memory that is not needed. Moves up to three entries into the vector itself. O(n).
     pub fn shrink_to_fit(&mut self) {
-        match mem::replace(&mut self.entries, Storage::EMPTY) {
+        match &mut self.entries {
+            Storage::Few(pairs) => pairs.shrink_to_fit(),
             Storage::Many(arrays) if arrays.len() < MANY => {
-                let few = arrays.len();
+                let (few, arrays) = (arrays.len(), mem::take(&mut **arrays));
                 self.entries = Storage::from_pairs(Pairs::collect(arrays.into_entries(), few));
             }
-            mut entries => {
-                match &mut entries {
-                    Storage::Few(pairs) => pairs.shrink_to_fit(),
-                    Storage::Many(arrays) => arrays.shrink_to_fit(),
-                }
-                self.entries = entries;
-            }
+            Storage::Many(arrays) => arrays.shrink_to_fit(),
         }
     }
 
@@ -419,7 +414,7 @@ impl<I> VersionVector<I> {
     pub(crate) fn as_slices(&self) -> Option<(&[I], &[u64])> {
         match &self.entries {
             Storage::Many(arrays) if arrays.recent.is_empty() => Some((&arrays.ids, &arrays.counters)),
-            _ => None,
+            Storage::Few(_) | Storage::Many(_) => None,
         }
     }
 }

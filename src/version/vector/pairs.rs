@@ -67,7 +67,7 @@ impl<I> Pairs<I> {
                 1 => [a, pair, b],
                 _ => [a, b, pair],
             }),
-            few => {
+            few @ (Self::Three(_) | Self::Heap(_)) => {
                 let mut pairs = few.into_vec(1 + more);
                 pairs.insert(at, pair);
                 Self::Heap(pairs)
@@ -97,9 +97,10 @@ impl<I> Pairs<I> {
 
     /// Removes all pairs; keeps the memory.
     pub(super) fn clear(&mut self) {
-        match self {
-            Self::Heap(pairs) => pairs.clear(),
-            _ => drop(self.take()),
+        if let Self::Heap(pairs) = self {
+            pairs.clear();
+        } else {
+            drop(self.take());
         }
     }
 
