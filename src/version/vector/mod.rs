@@ -478,6 +478,8 @@ impl<I: PartialEq> PartialEq for VersionVector<I> {
 
 impl<I: Eq> Eq for VersionVector<I> {}
 
+/// If a vector is the key of a map, clippy's `mutable_key_type` suspects that its hash can change through a shared
+/// reference. It cannot. Only the note of which ids were found to be the same can change, and that is not hashed.
 impl<I: Hash> Hash for VersionVector<I> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.len().hash(state);
