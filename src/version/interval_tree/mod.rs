@@ -19,7 +19,7 @@ use tree::{FREE, HIGHEST, Node, OWNED, Tree, align, end_of, relative, right_chil
 /// A clock for nodes that come and go without names: it knows exactly which events happened before which. The paper
 /// calls its value a *stamp*.
 ///
-/// In the costs below, n is the number of [`nodes`](Self::nodes) of the clock, and m that of the other one.
+/// In the costs below, n is the number of nodes of the trees ([`size`](Self::size)) of the clock, and m that of the other one.
 ///
 /// # The problem
 ///
@@ -65,7 +65,7 @@ use tree::{FREE, HIGHEST, Node, OWNED, Tree, align, end_of, relative, right_chil
 /// until that state is found: it cannot be given out again.
 ///
 /// A forged clock can claim any number of events. Authenticate clocks before you join them. [`height`](Self::height)
-/// and [`nodes`](Self::nodes) tell what a join can cost at most.
+/// and nodes of the trees ([`size`](Self::size)) tell what a join can cost at most.
 ///
 /// # Examples
 ///
@@ -280,11 +280,11 @@ impl IntervalTreeClock {
         self.events.nodes().iter().copied().filter(|&node| node != u64::INNER).max().unwrap_or_default()
     }
 
-    /// Returns the number of nodes of both trees, at least 2. A node takes 1 byte of memory in the id, and 8 bytes in
+    /// Returns the number of nodes of both trees, at least 2. These are nodes of trees, not those that take part. A node takes 1 byte of memory in the id, and 8 bytes in
     /// the events. O(1).
     ///
     /// A join has at most as many nodes as both clocks together.
-    pub fn nodes(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.id.nodes().len() + self.events.nodes().len()
     }
 
@@ -314,7 +314,7 @@ impl IntervalTreeClock {
         out.finish()
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote, at most `limit` [`nodes`](Self::nodes) in all.
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote, at most `limit` nodes of the trees ([`size`](Self::size)) in all.
     ///
     /// A node is counted before there is memory for it. It takes at least one bit of input, so memory is also in
     /// proportion to the input. O(n).
@@ -332,7 +332,7 @@ impl IntervalTreeClock {
     /// assert_eq!(IntervalTreeClock::from_bytes(&bytes, 1_000)?, clock);
     ///
     /// let error = IntervalTreeClock::from_bytes(&bytes, 3).unwrap_err();
-    /// assert_eq!(error.kind, InvalidClockKind::TooManyNodes { limit: 3 });
+    /// assert_eq!(error.kind, InvalidClockKind::TooLarge { limit: 3 });
     /// # Ok::<(), happens_before::version::InvalidClock>(())
     /// ```
     pub fn from_bytes(bytes: &[u8], limit: usize) -> Result<Self, InvalidClock> {
