@@ -19,6 +19,10 @@
 //! | number operations uniquely | [`Counter`](counter::Counter); without a round trip each, the allocators of [`sequence`] | a round trip, or a block, a class, a clock | [`counter`], [`sequence`] |
 //! | check that my own protocol delivers in order, once, and everywhere | [`CausalRun`](check::CausalRun), [`OrderRun`](check::OrderRun) | a look at each delivery | [`check`] |
 //!
+//! The modules have more. [`version`] has [`Siblings`](version::Siblings) for values that were written concurrently,
+//! and [`IntervalTreeClock`](version::IntervalTreeClock) for nodes that come and go without ids. [`scalar`] has clocks
+//! that threads share, and [`delivery`] knows what every member [has](delivery::Stability).
+//!
 //! Each module begins with its problem, its algorithm and its costs. [`codec`] stores and sends all of these in few
 //! bytes, and reads untrusted bytes safely. [`node`](mod@node) defines ids. The [`guide`] has a page for each task,
 //! with a program that runs.

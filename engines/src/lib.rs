@@ -43,11 +43,12 @@
 //!
 //! Node ids are of any type that [`codec`](happens_before::codec) can write. Payloads are bytes: `Vec<u8>`,
 //! `Box<[u8]>`, `Arc<[u8]>`, or any type with `AsRef<[u8]>` and `From<Vec<u8>>`. Commands of a
-//! [`StateMachine`](happens_before_replicated::StateMachine) over an engine are bytes too.
-//! [`Encoded`](happens_before_replicated::Encoded) makes such a machine of one with commands of another type, for example
-//! of [`Claims`](happens_before_replicated::claims::Claims).
+//! [`StateMachine`](happens_before_replicated::StateMachine) over an engine are bytes too: wrap a machine whose
+//! commands have another type, such as [`Claims`](happens_before_replicated::claims::Claims), in
+//! [`Encoded`](happens_before_replicated::Encoded).
 //!
-//! Unique user names that survive a restart, for example. Claim the name once more for another user: it is lost.
+//! This example keeps unique user names across restarts. Claim the name once more for another user: the outcome is
+//! `Lost`.
 //!
 //! ```
 //! # #[cfg(feature = "redb")] {
@@ -68,7 +69,7 @@
 //!
 //! publisher.publish(Names::encode(&Command::Claim { name: "alice".to_string(), claimant: 51 }))?;
 //! let published = settle_append(&mut publisher, &log)?.unwrap(); // it is on the disk
-//! let applied = blocking::outcome_append(&mut replica, &published, &log, |until_ms| Some(until_ms))?; // in life: sleep
+//! let applied = blocking::outcome_append(&mut replica, &published, &log, |until_ms| Some(until_ms))?; // in practice: sleep
 //! assert_eq!(applied.output, Some(Ok(Outcome::Won)));
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -144,7 +145,7 @@
 //!
 //! | feature | default | contents |
 //! |---|---|---|
-//! | `redb` | on | counters and logs in one file; brings in [redb](https://docs.rs/redb), which has no dependencies but `libc` |
+//! | `redb` | on | counters and logs in one file; brings in [redb](https://docs.rs/redb), whose only dependency is `libc` |
 //! | `postgres` | off | counters and logs in PostgreSQL, blocking and asynchronous; brings in [postgres](https://docs.rs/postgres), which is built on tokio-postgres and tokio |
 //! | `tls` | off | TLS for these connections, as [`sslmode`](https://docs.rs/happens-before-engines/latest/happens_before_engines/postgres/struct.ConnectionString.html#tls) asks for; brings in [rustls](https://docs.rs/rustls) and [ring](https://docs.rs/ring), which needs a C compiler |
 //! | `conformance` | off | the tests that every engine must pass |

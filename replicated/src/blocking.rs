@@ -17,7 +17,7 @@
 //!
 //! let (counter, log) = (AtomicCounter::new(), RefCell::new(MemoryLog::new(1_000)));
 //! let new = || Replica::new(Register::new("empty"), SubscriberConfig::default());
-//! let wait = |until_ms| Some(until_ms); // in life: sleep
+//! let wait = |until_ms| Some(until_ms); // in practice: sleep
 //!
 //! let (mut alice, mut replica) = (Publisher::new("alice", PublisherConfig::default()), new());
 //! alice.publish(Command::Write("tea"))?;
@@ -148,7 +148,7 @@ where
 /// let slot = settle_append(&mut alice, &log)?.unwrap().slot; // Alice tells Bob
 ///
 /// let now_ms = 1_001;
-/// blocking::sync_append(&mut bob, slot, &log, |until_ms| Some(until_ms.max(now_ms)))?; // in life: sleep
+/// blocking::sync_append(&mut bob, slot, &log, |until_ms| Some(until_ms.max(now_ms)))?; // in practice: sleep
 /// assert_eq!(bob.machine().value(), &5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -7,19 +7,18 @@ use happens_before::codec::{self, Decode, DecodeError, Encode, Reader, Writer};
 
 use super::StateMachine;
 
-/// A state machine over an engine whose payloads are bytes: each command in its form of [`codec`].
+/// A state machine whose commands are bytes, each in its form of [`codec`].
 ///
 /// Engines store bytes, and a [`StateMachine`] has commands of a type of its own. This type decodes each command before
-/// it is applied. Bytes that are no command are refused by an output, which has the [`DecodeError`], and the state is
-/// unchanged. So a sender that is faulty, or of another version, stops no replica. The forms of the commands and
-/// outcomes of this crate are [on the front page](super#forms); for a type of your own implement [`Encode`] and
-/// [`Decode`].
+/// it is applied. Bytes that are no command change nothing; their output is the [`DecodeError`]. So a sender that is
+/// faulty, or of another version, stops no replica. The forms of the commands and outcomes of this crate are [on the
+/// front page](super#forms); for a type of your own implement [`Encode`] and [`Decode`].
 ///
 /// # What you must do
 ///
-/// All replicas must decide in the same way what is a command. A version that reads more commands than the last one
-/// applies what the other refuses, so update every replica before the first new command is sent. If nodes have words of
-/// different lengths, use `u64` in commands and not `usize`.
+/// All replicas must agree on which bytes are a command. A new version that knows more commands applies what an old one
+/// refuses, so update every replica before the first new command is sent. If nodes have words of different lengths, use
+/// `u64` in commands and not `usize`.
 ///
 /// # Examples
 ///
@@ -34,7 +33,7 @@ use super::StateMachine;
 ///
 /// type Bytes = Encoded<Register<String>>;
 ///
-/// let log = RefCell::new(MemoryLog::<u64, Vec<u8>>::new(1_000)); // in life: an engine
+/// let log = RefCell::new(MemoryLog::<u64, Vec<u8>>::new(1_000)); // in practice: an engine
 /// let mut publisher = Publisher::new(1, PublisherConfig::over_appends());
 /// let mut replica = Replica::new(Encoded(Register::new("tea".to_string())), SubscriberConfig::default());
 /// let swap = Command::CompareAndSet { expected: "tea".to_string(), new: "milk".to_string() };

@@ -38,7 +38,7 @@
 //!
 //! // A real program uses an engine that several machines reach.
 //! let (counter, log) = (AtomicCounter::new(), RefCell::new(MemoryLog::new(1_000)));
-//! let wait = |until_ms| Some(until_ms); // in life: sleep
+//! let wait = |until_ms| Some(until_ms); // in practice: sleep
 //!
 //! let mut outcomes = Vec::new();
 //! for node in [51, 80] {
@@ -73,7 +73,7 @@
 //! |---|---|---|---|
 //! | local, [`Replica::machine`] | nothing | nothing | no: the state may be old, but never goes back at one replica |
 //! | by position, [`blocking::sync`] | all slots up to the counter's current number, requested after the read began | a request to the counter | if the counter is |
-//! | by position over appends, [`blocking::sync_append`] | all slots up to that of an acknowledged command of which the reader was told | a read of the log | for that command, and what was acknowledged before it was published |
+//! | by position over appends, [`blocking::sync_append`] | all slots up to one that the reader was told: that of an acknowledged command | a read of the log | for that command, and for all that was acknowledged before it was published |
 //! | by marker, published and then awaited with [`outcome`](blocking::outcome) | its own marker | a write to the log | always |
 //!
 //! # Guarantees

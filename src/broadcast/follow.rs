@@ -96,7 +96,7 @@ use crate::node::NodeId;
 /// log.append(&Entry::message(0, Dot::new('a', 1).unwrap(), 40))?;
 /// log.append(&Entry::message(0, Dot::new('b', 1).unwrap(), 2))?;
 /// let mut sum = Sum(Subscriber::new(SubscriberConfig::default()), 0);
-/// let wait = |until_ms| Some(until_ms); // in life: sleep
+/// let wait = |until_ms| Some(until_ms); // in practice: sleep
 /// assert_eq!(blocking::next(&mut sum, &log, wait)?, 40);
 /// assert_eq!(blocking::next(&mut sum, &log, wait)?, 42);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

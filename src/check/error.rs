@@ -92,7 +92,7 @@ pub enum OrderViolation<I, Q> {
         /// The message.
         dot: Dot<I>,
     },
-    /// A message was delivered or acknowledged that no node sent.
+    /// A message was delivered, acknowledged or refused, but no node sent it.
     NeverSent {
         /// The message.
         dot: Dot<I>,

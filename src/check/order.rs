@@ -37,8 +37,8 @@ use crate::node::{Dot, NodeId};
 /// 3. [`delivered`](Self::delivered) for every delivery, in the order of each site. When a site resumes from a
 ///    snapshot, its own or another's, call [`resumed`](Self::resumed) first.
 /// 4. [`complete`](Self::complete) when every message should have arrived everywhere.
-/// 5. [`real_time`](Self::real_time), if the order is promised to extend real time: it compares the calls of step 1 and
-///    2 with the order.
+/// 5. [`real_time`](Self::real_time), if the order is promised to extend real time: it compares the calls of steps 1
+///    and 2 with the order.
 ///
 /// # Examples
 ///
@@ -289,10 +289,11 @@ impl<I: NodeId + Hash, Q: Ord + Clone> OrderRun<I, Q> {
         Ok(())
     }
 
-    /// Checks that every message sent after another was acknowledged stands after it. O(messages).
+    /// Checks that the order extends real time: a message that was acknowledged before another was sent comes before
+    /// it. O(messages).
     ///
     /// It takes the order of the calls to [`sent`](Self::sent) and [`acknowledged`](Self::acknowledged) for real time.
-    /// So call each at the moment itself: `sent` before the message is passed on, `acknowledged` after the answer. If
+    /// So call each when it happens: `sent` before the message is passed on, `acknowledged` after the answer. If
     /// several threads or processes feed the run, they need one order of these calls. A record that has none, such as a
     /// file for each node, cannot be judged by this.
     ///

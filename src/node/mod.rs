@@ -34,8 +34,8 @@
 //! are. `Arc<str>` has no `FromStr`; read a `String`.
 //!
 //! The text of a version vector or a causal context is for people only: if ids are strings, two of them may have one
-//! text. Read those from [`codec`](crate::codec) or serde. [`TextId`] gives byte arrays a text, and JavaScript ids that
-//! it can read.
+//! text. Read those from [`codec`](crate::codec) or serde. [`TextId`] gives byte arrays a text. It also writes ids in
+//! JSON as strings, which JavaScript reads exactly.
 //!
 //! # Sources
 //!

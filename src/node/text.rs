@@ -9,7 +9,7 @@ use super::InvalidText;
 #[cfg(feature = "alloc")]
 use crate::compat::Vec;
 
-/// Reads a value of which `text` is the text, to the letter. `read` may accept other texts too.
+/// Reads a value whose text is exactly `text`. `read` may accept other texts too.
 pub(crate) fn read<T: fmt::Display>(
     text: &str,
     form: &'static str,

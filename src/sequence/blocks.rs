@@ -376,7 +376,7 @@ impl Blocks {
     ///
     /// # Errors
     ///
-    /// [`AboveLimit`] if `number` is above the limit, where it meets no number of this allocator. Nothing is changed. A
+    /// [`AboveLimit`] if `number` is above the limit, so that this allocator never issues it. Nothing is changed. A
     /// forged number just below the limit would use up everything, so check numbers from outside before this call.
     ///
     /// # Examples

@@ -106,7 +106,7 @@ pub struct SnowflakeConfig {
     /// higher value tolerates more, but ids sort less well by time. With 0, any step back and any full millisecond is
     /// an error.
     pub ahead_ms: u64,
-    /// The lowest bits of an id in which ids that follow each other differ, at most the bits of the sequence. 0 for none.
+    /// The number of lowest bits of an id that are spread evenly, at most the bits of the sequence; 0 for none.
     ///
     /// At a low rate every id has sequence 0, so a table that is divided by `id % 16` gets all rows in one part. With 4
     /// the sequence of a new millisecond begins where the last one stopped, modulo 16, so that all sixteen parts get

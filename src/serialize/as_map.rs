@@ -2,10 +2,10 @@
 //! `#[serde(with = "happens_before::serialize::as_map")]`.
 //!
 //! As JSON it is an object. Its keys are strings, so ids that are numbers reach JavaScript unchanged. The serde format
-//! must have such ids as keys. In JSON these are strings, integers and [`TextId`](crate::node::TextId)s.
+//! must accept such ids as keys. JSON accepts strings, integers and [`TextId`](crate::node::TextId)s.
 //!
 //! Entries are written in the order of the ids. They are read in any order, since other programs keep none. A node that
-//! is there twice is refused, and so is a counter of 0. O(n log n).
+//! appears twice is refused, and so is a counter of 0. O(n log n).
 //!
 //! # Examples
 //!
@@ -53,7 +53,7 @@ pub fn serialize<I: Serialize, S: Serializer>(
 ///
 /// # Errors
 ///
-/// Those of the deserializer, a node that is there twice, and a counter of 0.
+/// Those of the deserializer, a node that appears twice, and a counter of 0.
 pub fn deserialize<'de, I: NodeId + Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<VersionVector<I>, D::Error> {

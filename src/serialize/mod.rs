@@ -41,6 +41,9 @@
 //! error. Counters, milliseconds and slots stay below that, unless they are forged. Random ids of 64 bits do not: give
 //! them to the clocks and vectors as [`TextId`], which JSON has as strings, or write vectors [as maps](as_map), since
 //! the keys of an object are strings. [`Limit::JSON`] keeps allocators of numbers below 2^53.
+//!
+//! A limit of a configuration that means "no limit" is the highest number of its type, for example
+//! `BufferLimits::bytes`. JavaScript rounds it, and a machine with shorter words refuses it: leave such a field out.
 
 #[cfg(feature = "alloc")]
 pub mod as_map;

@@ -8,7 +8,7 @@
 //! | the same, with all nodes known beforehand, on a small device | [`FixedVector`] | 8 bytes a node |
 //! | know exactly which events were seen, even out of order | [`CausalContext`] | one number a node, and one range a gap |
 //! | keep all values of a key that were written concurrently, and no others | [`Siblings`] | a vector, and one dot a value |
-//! | the same as a vector, for nodes that come and go without ids | [`IntervalTreeClock`] | two trees that grow with the number of nodes at present |
+//! | the same as a vector, for nodes that come and go without ids | [`IntervalTreeClock`] | two trees that grow with the number of nodes that take part now |
 //! | know which events another replica lacks | [`VersionVector::difference`](crate::VersionVector::difference), [`CausalContext::missing`](crate::CausalContext::missing) | |
 
 #[cfg(feature = "alloc")]

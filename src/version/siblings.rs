@@ -9,7 +9,7 @@ use crate::node::{CounterExhausted, Dot, NodeId};
 /// written concurrently stay side by side.
 ///
 /// In the costs below, n is the number of nodes that have written the key, and k the number of values. For
-/// [`sync`](Self::sync), n and k are the higher numbers of both sides.
+/// [`sync`](Self::sync), each is the larger of the two sides' numbers.
 ///
 /// # The problem
 ///
@@ -39,8 +39,8 @@ use crate::node::{CounterExhausted, Dot, NodeId};
 ///
 /// # Guarantees
 ///
-/// - A value is here exactly if its write is known here, and no known write had read it.
-/// - The order and the number of syncs make no difference: states are a lattice, and servers that know the same writes
+/// - A value is kept exactly if its write is known, and no known write has overwritten it.
+/// - The order and the number of syncs make no difference: states form a lattice, and servers that know the same writes
 ///   have equal states.
 /// - The context has one entry for each *server* that ever wrote the key, whatever the number of clients. A value adds
 ///   one dot.
@@ -90,10 +90,10 @@ use crate::node::{CounterExhausted, Dot, NodeId};
 /// Vectors* (2012). Deviations from their reference implementation, `dvvset`:
 ///
 /// 1. `context` is called `join` there.
-/// 2. The reference has values without a dot, such as the result of a merge on read. It keeps such a value until
-///    another state is later as a whole. Then the result depends on the order of syncs, and servers that know the same
-///    writes can differ; `tests/paper_siblings.rs` shows a run. Here every value has a dot: write the result of a merge
-///    with [`update`](Self::update).
+/// 2. The reference has values without a dot, such as the result of a merge on read. It keeps such a value until it
+///    meets a state that is later as a whole. Then the result depends on the order of syncs, and servers that know the
+///    same writes can differ; `tests/paper_siblings.rs` shows a run. Here every value has a dot: write the result of a
+///    merge with [`update`](Self::update).
 /// 3. A value has its dot beside it. The reference derives dots from the number of values of each server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Siblings<I, V> {
@@ -102,13 +102,13 @@ pub struct Siblings<I, V> {
 }
 
 impl<I, V> Siblings<I, V> {
-    /// Makes the state without any write. Does not allocate.
+    /// Makes an empty state, which knows no write. Does not allocate.
     #[must_use]
     pub fn new() -> Self {
         Self { context: VersionVector::new(), versions: Vec::new() }
     }
 
-    /// Returns all writes that are known here, whether their values are still here or not.
+    /// Returns all writes that are known, those that were overwritten included.
     ///
     /// Hand it to the client with the values, and pass it to [`update`](Self::update) with the client's next value. To
     /// compare the states of two servers, compare their contexts. O(1).
@@ -122,7 +122,7 @@ impl<I, V> Siblings<I, V> {
         self.versions.iter().map(|(_, value)| value)
     }
 
-    /// Visits the values with the names of their writes, in the order of those.
+    /// Visits the values with the dots of their writes, in the order of the dots.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Dot<I>, &V)> + DoubleEndedIterator + Clone {
         self.versions.iter().map(|(dot, value)| (dot, value))
     }
@@ -137,7 +137,7 @@ impl<I, V> Siblings<I, V> {
         self.versions.len()
     }
 
-    /// Returns whether no value is here. O(1).
+    /// Returns whether there are no values. O(1).
     pub fn is_empty(&self) -> bool {
         self.versions.is_empty()
     }
@@ -182,10 +182,10 @@ impl<I: NodeId, V> Siblings<I, V> {
     }
 
     /// Writes a value at the server `node`. It overwrites the values that `context` contains, which are those that the
-    /// client has read. Returns the name of the write. O(n + k log n).
+    /// client has read. Returns the dot of the write. O(n + k log n).
     ///
     /// A client that has read nothing passes an empty context. Its value stands beside all others. To delete a key,
-    /// write a value that means so.
+    /// write a value that stands for "deleted".
     ///
     /// # Errors
     ///

@@ -112,7 +112,7 @@
 //!     asynchronous::settle(&mut alice, &counter, &log).await.expect("room");
 //!
 //!     let mut bob = Subscriber::new(SubscriberConfig::default());
-//!     let wait = async |until_ms| until_ms; // in life: sleep
+//!     let wait = async |until_ms| until_ms; // in practice: sleep
 //!     asynchronous::next(&mut bob, &log, wait).await.expect("no faults").payload
 //! };
 //! // Any runtime will do. In memory nothing has to wait, so one poll is enough.

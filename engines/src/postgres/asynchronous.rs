@@ -113,8 +113,8 @@ impl AsyncPostgres {
     ///
     /// # Errors
     ///
-    /// [`Name`](crate::EngineError::Name) if the name has not 1 to 63 bytes, or has a control character. Another
-    /// [`PostgresError`](super::PostgresError): try again.
+    /// [`Name`](crate::EngineError::Name) if the name is empty, has more than 63 bytes, or has a control character.
+    /// Another [`PostgresError`](super::PostgresError): try again.
     pub async fn counter(&self, name: &str) -> Result<PostgresCounter<Client>> {
         PostgresCounter::make(&self.pool, name).await
     }
@@ -124,8 +124,9 @@ impl AsyncPostgres {
     ///
     /// # Errors
     ///
-    /// [`Name`](crate::EngineError::Name) if the name has not 1 to 63 bytes, or has a control character. Another
-    /// [`PostgresError`](super::PostgresError): try again, unless the log exists as one of [`appends`](Self::appends).
+    /// [`Name`](crate::EngineError::Name) if the name is empty, has more than 63 bytes, or has a control character.
+    /// Another [`PostgresError`](super::PostgresError): try again, unless the log exists as one of
+    /// [`appends`](Self::appends).
     pub async fn slots<I, P>(&self, name: &str) -> Result<PostgresSlots<I, P, Client>> {
         Shared::make(&self.pool, name, "slots").await.map(PostgresSlots)
     }
@@ -135,8 +136,9 @@ impl AsyncPostgres {
     ///
     /// # Errors
     ///
-    /// [`Name`](crate::EngineError::Name) if the name has not 1 to 63 bytes, or has a control character. Another
-    /// [`PostgresError`](super::PostgresError): try again, unless the log exists as one of [`slots`](Self::slots).
+    /// [`Name`](crate::EngineError::Name) if the name is empty, has more than 63 bytes, or has a control character.
+    /// Another [`PostgresError`](super::PostgresError): try again, unless the log exists as one of
+    /// [`slots`](Self::slots).
     pub async fn appends<I, P>(&self, name: &str) -> Result<PostgresAppends<I, P, Client>> {
         Shared::make(&self.pool, name, "appends").await.map(PostgresAppends)
     }

@@ -76,8 +76,9 @@ pub struct Postgres {
 impl Postgres {
     /// Connects, and makes the tables if there are none.
     ///
-    /// `url` is a connection string or URL of libpq, as of [`ConnectionString`]. Its `sslmode` decides about TLS, which
-    /// needs the feature `tls`: without it, connections are not encrypted, and a mode that demands TLS is refused.
+    /// `url` is the text of a [`ConnectionString`]: a URL of libpq, or its options. Its `sslmode` decides about TLS,
+    /// which needs the feature `tls`: without it, connections are not encrypted, and a mode that demands TLS is
+    /// refused.
     ///
     /// # Errors
     ///
@@ -122,8 +123,8 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// [`Name`](crate::EngineError::Name) if the name has not 1 to 63 bytes, or has a control character. Another
-    /// [`PostgresError`](super::PostgresError): try again.
+    /// [`Name`](crate::EngineError::Name) if the name is empty, has more than 63 bytes, or has a control character.
+    /// Another [`PostgresError`](super::PostgresError): try again.
     pub fn counter(&self, name: &str) -> Result<PostgresCounter> {
         block_on(PostgresCounter::make(&self.pool, name))
     }
@@ -133,8 +134,9 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// [`Name`](crate::EngineError::Name) if the name has not 1 to 63 bytes, or has a control character. Another
-    /// [`PostgresError`](super::PostgresError): try again, unless the log exists as one of [`appends`](Self::appends).
+    /// [`Name`](crate::EngineError::Name) if the name is empty, has more than 63 bytes, or has a control character.
+    /// Another [`PostgresError`](super::PostgresError): try again, unless the log exists as one of
+    /// [`appends`](Self::appends).
     pub fn slots<I, P>(&self, name: &str) -> Result<PostgresSlots<I, P>> {
         block_on(Shared::make(&self.pool, name, "slots")).map(PostgresSlots)
     }
@@ -144,8 +146,9 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// [`Name`](crate::EngineError::Name) if the name has not 1 to 63 bytes, or has a control character. Another
-    /// [`PostgresError`](super::PostgresError): try again, unless the log exists as one of [`slots`](Self::slots).
+    /// [`Name`](crate::EngineError::Name) if the name is empty, has more than 63 bytes, or has a control character.
+    /// Another [`PostgresError`](super::PostgresError): try again, unless the log exists as one of
+    /// [`slots`](Self::slots).
     pub fn appends<I, P>(&self, name: &str) -> Result<PostgresAppends<I, P>> {
         block_on(Shared::make(&self.pool, name, "appends")).map(PostgresAppends)
     }

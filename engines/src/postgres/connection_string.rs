@@ -77,7 +77,7 @@ const REFUSED: [&str; 25] = [
 ///
 /// # TLS
 ///
-/// `sslmode` is what it is for libpq. All modes but the first three need the feature `tls`.
+/// `sslmode` means what it means to libpq. All modes but the first three need the feature `tls`.
 ///
 /// | `sslmode` | TLS | the server's certificate |
 /// |---|---|---|
@@ -93,13 +93,13 @@ const REFUSED: [&str; 25] = [
 /// file too, such as `/etc/ssl/certs/ca-certificates.crt`; the word `system` is refused. The file is read for each new
 /// connection.
 ///
-/// Without a check, a connection is safe from those who listen, but not from those who answer in the server's place.
-/// Over networks that others reach, take `verify-full`.
+/// Without a check of the certificate, TLS protects a connection from eavesdroppers, but not from an impostor that
+/// answers in the server's place. Over networks that others reach, use `verify-full`.
 ///
 /// A Unix socket has no TLS, and `sslmode` is ignored there. As with every use of rustls, the host is compared with the
-/// subject alternative names of the certificate, never with its common name. The certificate of a server must not be
-/// one of an authority, as some that are signed by themselves are. Client certificates, revocation lists, direct TLS
-/// and channel binding are not supported; their options are refused by name.
+/// subject alternative names of the certificate, never with its common name. The server's certificate must not be the
+/// certificate of an authority, as some self-signed ones are. Client certificates, revocation lists, direct TLS and
+/// channel binding are not supported; their options are refused by name.
 ///
 /// # Examples
 ///

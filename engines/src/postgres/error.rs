@@ -119,12 +119,12 @@ pub enum ConnectionStringError {
         /// The position of the option among the options of the text, from 1.
         position: usize,
     },
-    /// The value of an option is none that it may have.
+    /// The option does not accept this value.
     Value {
         /// The keyword of the option.
         option: &'static str,
     },
-    /// libpq has this option, but this client has not.
+    /// libpq has this option, but this client does not support it.
     Unsupported {
         /// The keyword of the option.
         option: &'static str,
@@ -203,7 +203,7 @@ pub enum ConnectErrorKind {
     Tls,
     /// The server's certificate is not trusted, or `sslrootcert` cannot be read.
     Certificate,
-    /// Another reason, which the client's error tells.
+    /// Another reason, which the client's error names.
     Other,
 }
 

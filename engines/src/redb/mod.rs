@@ -149,7 +149,7 @@ impl Redb {
     ///
     /// # Errors
     ///
-    /// [`Name`](crate::EngineError::Name) if the name has not 1 to 63 bytes, or has a control character.
+    /// [`Name`](crate::EngineError::Name) if the name is empty, has more than 63 bytes, or has a control character.
     pub fn counter(&self, name: &str) -> Result<RedbCounter, RedbError> {
         NameError::check(name)?;
         Ok(RedbCounter { redb: self.clone(), name: name.into() })
@@ -159,7 +159,7 @@ impl Redb {
     ///
     /// # Errors
     ///
-    /// [`Name`](crate::EngineError::Name) if the name has not 1 to 63 bytes, or has a control character.
+    /// [`Name`](crate::EngineError::Name) if the name is empty, has more than 63 bytes, or has a control character.
     pub fn log<I, P>(&self, name: &str) -> Result<RedbLog<I, P>, RedbError> {
         NameError::check(name)?;
         Ok(RedbLog { redb: self.clone(), name: name.into(), types: PhantomData })

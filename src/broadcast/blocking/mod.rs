@@ -32,7 +32,7 @@
 //! let mut carol = Subscriber::new(SubscriberConfig::default());
 //! let mut lines = Vec::new();
 //! for _ in 0..3 {
-//!     let delivery = blocking::next(&mut carol, &log, |until_ms| Some(until_ms))?; // in life: sleep
+//!     let delivery = blocking::next(&mut carol, &log, |until_ms| Some(until_ms))?; // in practice: sleep
 //!     lines.push((delivery.position.to_string(), delivery.payload.unwrap()));
 //! }
 //! let said = [("0:1:0", "tea?"), ("0:2:0", "yes"), ("0:2:1", "with milk")];

@@ -184,7 +184,7 @@ pub use requests::SubscribeRequest;
 ///         Some(SubscribeRequest::Fill { slot, epoch }) => {
 ///             subscriber.handle_fill(now_ms, slot, epoch, log.write(slot, &Entry::fill(epoch))?)?;
 ///         }
-///         None => now_ms = subscriber.poll_timeout().unwrap(), // in life: wait
+///         None => now_ms = subscriber.poll_timeout().unwrap(), // in practice: wait
 ///     }
 /// };
 /// assert_eq!((delivery.position.sequence, delivery.payload), (2, Some("hello")));

@@ -219,8 +219,8 @@ impl<I: NodeId> HybridClock<I> {
     /// Counts a local event and returns its timestamp, above everything used or observed before and above `reading`, a
     /// reading of the wall clock that is finer than a millisecond.
     ///
-    /// Use it where timestamps are compared with readings, for example those of a log. The reading takes the place of
-    /// the logical part, in steps of 15.1 ns; [`HybridTime::from_duration`] and
+    /// Use it where timestamps are compared with readings, for example those of a log. The part of the reading below a
+    /// millisecond becomes the logical part, in steps of 15.1 ns; [`HybridTime::from_duration`] and
     /// [`HybridTime::from_unix_ntp64`] convert it. So the logical part no longer counts events, and fewer of them fit
     /// into the rest of a millisecond.
     ///

@@ -39,8 +39,8 @@ impl HybridTime {
     /// Converts from the 64-bit NTP timestamp, in the era that brings it nearest to `near_ms`, within 68 years.
     ///
     /// The part below the millisecond becomes the logical part, rounded down: by less than 15.2 ns, at the end of a
-    /// millisecond by less than 8.2 us. A tick after observing the result is above `ntp` again when it is converted
-    /// back, so the exchange keeps causality. `None` before 1970 and after [`MAX_MS`](Self::MAX_MS).
+    /// millisecond by less than 8.2 us. A tick after observing the result converts back to a number above `ntp`, so the
+    /// exchange keeps causality. `None` before 1970 and after [`MAX_MS`](Self::MAX_MS).
     ///
     /// Some libraries use the same layout with seconds since 1970: see [`from_unix_ntp64`](Self::from_unix_ntp64).
     #[must_use]

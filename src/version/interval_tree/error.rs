@@ -8,7 +8,8 @@ use crate::node::CounterExhausted;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventError {
-    /// The clock owns no part of the interval. It was made to be sent, or to be compared. Use a clock that was forked.
+    /// The clock owns no part of the interval, like every clock from `peek`. Use one that was forked from a clock that
+    /// owns a part.
     Anonymous,
     /// The event would be the first one beyond the highest number. The usual cause is a forged clock that was believed.
     CounterExhausted(CounterExhausted),
@@ -53,7 +54,7 @@ impl<C: fmt::Debug> core::error::Error for OverlappingIds<C> {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidClock {
-    /// The number of bytes of the input that were read, or that are valid.
+    /// The number of bytes of the input that were read when the fault was found, or that are valid.
     pub at: usize,
     /// The fault found there.
     pub kind: InvalidClockKind,
@@ -73,7 +74,7 @@ pub enum InvalidClockKind {
     NotNormal,
     /// A number is above the highest one, or a leaf of an id is neither 0 nor 1.
     OutOfRange,
-    /// More nodes of the trees than the caller accepts.
+    /// The trees have more nodes than the caller accepts.
     TooLarge {
         /// The limit of the caller.
         limit: usize,

@@ -19,13 +19,13 @@ use tree::{FREE, HIGHEST, Node, OWNED, Tree, align, end_of, relative, right_chil
 /// A clock for nodes that come and go without names: it knows exactly which events happened before which. The paper
 /// calls its value a *stamp*.
 ///
-/// In the costs below, n is the number of nodes of the trees ([`size`](Self::size)) of the clock, and m that of the other one.
+/// In the costs below, n is the [`size`](Self::size) of the clock, and m that of the other one.
 ///
 /// # The problem
 ///
 /// A [`VersionVector`](crate::VersionVector) needs an id for each node that ever changed anything, and keeps its entry
-/// for ever. Where nodes are short-lived, such as tabs of a browser or tasks of a batch, vectors only grow. Somebody
-/// must also give out ids, and must know when an entry can be removed.
+/// for ever. Where nodes are short-lived, such as tabs of a browser or tasks of a batch, vectors only grow. Ids must
+/// also be given out, and an entry may be removed only when every replica knows that its node is gone.
 ///
 /// # The algorithm
 ///
@@ -49,7 +49,7 @@ use tree::{FREE, HIGHEST, Node, OWNED, Tree, align, end_of, relative, right_chil
 ///
 /// Both parts are binary trees that halve the interval as often as necessary. Where neighbouring points have equal
 /// values, the tree is cut short. An event is placed where the tree becomes simpler, if there is such a place. So the
-/// trees grow with the number of nodes that take part at present, and shrink again when nodes leave.
+/// trees grow with the number of nodes that take part now, and shrink again when nodes leave.
 ///
 /// # Guarantees
 ///
@@ -65,7 +65,7 @@ use tree::{FREE, HIGHEST, Node, OWNED, Tree, align, end_of, relative, right_chil
 /// until that state is found: it cannot be given out again.
 ///
 /// A forged clock can claim any number of events. Authenticate clocks before you join them. [`height`](Self::height)
-/// and nodes of the trees ([`size`](Self::size)) tell what a join can cost at most.
+/// and [`size`](Self::size) tell what a join can cost at most.
 ///
 /// # Examples
 ///
@@ -208,7 +208,7 @@ impl IntervalTreeClock {
         Ok(())
     }
 
-    /// Counts a new event, which is after all events known here, and before no other one. O(n).
+    /// Counts a new event, which is after all events that the clock knows. O(n).
     ///
     /// # Errors
     ///
@@ -274,24 +274,24 @@ impl IntervalTreeClock {
 
     /// Returns the highest number of events known at one point, at most [`MAX`](Self::MAX). O(n).
     ///
-    /// It is at most the number of all events that the clock knows, so a clock from outside that has more than all nodes
-    /// can have counted is forged.
+    /// It is at most the number of all events that the clock knows. A clock from outside is forged if its height is
+    /// above the number of events that all nodes together can have counted.
     pub fn height(&self) -> u64 {
         self.events.nodes().iter().copied().filter(|&node| node != u64::INNER).max().unwrap_or_default()
     }
 
-    /// Returns the number of nodes of both trees, at least 2. These are nodes of trees, not those that take part. A node takes 1 byte of memory in the id, and 8 bytes in
-    /// the events. O(1).
+    /// Returns the number of nodes in both trees, at least 2. A node of a tree takes 1 byte of memory in the id, and 8
+    /// bytes in the events. O(1).
     ///
-    /// A join has at most as many nodes as both clocks together.
+    /// A join is at most as large as both clocks together.
     pub fn size(&self) -> usize {
         self.id.nodes().len() + self.events.nodes().len()
     }
 
     /// Returns the compact form of the paper. O(n).
     ///
-    /// The bits stand from the highest to the lowest in each byte, and zeros fill the last byte. First comes the id, from
-    /// the root on:
+    /// Each byte is filled from its highest bit to its lowest, and zeros fill the last byte. The id comes first, from
+    /// its root on; then come the events:
     ///
     /// | node of the id | bits |
     /// |---|---|
@@ -314,14 +314,14 @@ impl IntervalTreeClock {
         out.finish()
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote, at most `limit` nodes of the trees ([`size`](Self::size)) in all.
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote, a clock whose [`size`](Self::size) is at most `limit`.
     ///
-    /// A node is counted before there is memory for it. It takes at least one bit of input, so memory is also in
-    /// proportion to the input. O(n).
+    /// A node of a tree is counted before there is memory for it. It takes at least one bit of input, so memory is also
+    /// in proportion to the input. O(n).
     ///
     /// # Errors
     ///
-    /// [`InvalidClock`] names the byte and the fault. Every string of bytes that `to_bytes` does not write is refused.
+    /// [`InvalidClock`] names the byte and the fault. Bytes that `to_bytes` cannot have written are refused.
     ///
     /// ```
     /// use happens_before::version::{IntervalTreeClock, InvalidClockKind};

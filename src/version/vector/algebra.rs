@@ -112,10 +112,10 @@ impl<I: Ord> VersionVector<I> {
         self.debug_validate();
     }
 
-    /// Forgets the nodes of which `other` has seen everything that `self` has. O(n + m).
+    /// Removes each entry whose counter in `other` is at least as high. O(n + m).
     ///
-    /// The result is the least vector that, merged with `other`, is the merge of both: enough to send to a replica that
-    /// reports `other`. Its entries keep their counters, since a vector cannot begin in the middle;
+    /// The result is the least vector whose merge with `other` is the merge of both. It is enough to send to a replica
+    /// that reports `other`. Its entries keep their counters, since a vector cannot begin in the middle;
     /// [`difference`](Self::difference) names exactly the events that are missing there.
     ///
     /// ```

@@ -259,8 +259,7 @@ impl<I: Ord> VersionVector<I> {
         dot_after(self.get(&node), node)
     }
 
-    /// Raises the counter of `node` to at least `counter`; 0 changes nothing. O(log n); for new nodes this is the
-    /// average.
+    /// Raises the counter of `node` to at least `counter`; 0 changes nothing. O(log n), for a new node on average.
     ///
     /// Like [`observe`](Self::observe), with the id by value.
     ///
@@ -354,7 +353,7 @@ impl<I: Ord> VersionVector<I> {
 }
 
 impl<I: NodeId> VersionVector<I> {
-    /// Counts one more event of `node` and names it. O(log n); for new nodes this is the average.
+    /// Counts one more event of `node` and names it. O(log n), for a new node on average.
     ///
     /// # Errors
     ///
@@ -389,8 +388,8 @@ impl<I: NodeId> VersionVector<I> {
         Ok(dot)
     }
 
-    /// Marks `dot` and every earlier event of its node as seen; an older dot changes nothing. O(log n); for new nodes
-    /// this is the average.
+    /// Marks `dot` and every earlier event of its node as seen; an older dot changes nothing. O(log n), for a new node
+    /// on average.
     ///
     /// A vector cannot say "the third but not the second". If events of one node may arrive out of order, deliver them
     /// through a [`CausalBuffer`](crate::CausalBuffer) first.
