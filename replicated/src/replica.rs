@@ -163,7 +163,6 @@ impl<I: NodeId, M: StateMachine> Replica<I, M> {
     /// # Errors
     ///
     /// The snapshot is handed back if it is not ahead; nothing is changed.
-    #[expect(clippy::result_large_err, reason = "what was moved in is moved out")]
     pub fn install(&mut self, snapshot: ReplicaSnapshot<I, M>) -> Result<(), ReplicaSnapshot<I, M>> {
         let ReplicaSnapshot { place, machine } = snapshot;
         match self.subscriber.install(place) {
