@@ -61,7 +61,7 @@
 //!
 //! # let directory = tempfile::tempdir()?;
 //! # let path = directory.path().join("names.redb");
-//! let log = Redb::open(path)?.log::<u32, Vec<u8>>("names");
+//! let log = Redb::open(path)?.log::<u32, Vec<u8>>("names")?;
 //! let mut publisher = Publisher::new(1, PublisherConfig::over_appends());
 //! let names: Names = Encoded(Claims::new(1_000));
 //! let mut replica = Replica::new(names, SubscriberConfig::default());
