@@ -169,7 +169,7 @@ fn types_that_allocate() {
         version::IntervalTreeClock => 48,
         version::InvalidClock,
         version::InvalidClockKind,
-        version::InvalidSiblings<u64, u64>,
+        version::InvalidSiblings<u64> => 8,
         version::OverlappingIds<version::IntervalTreeClock> => 48,
         version::Ranges<'static, u64>,
         version::Siblings<u64, u64>,

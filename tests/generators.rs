@@ -67,7 +67,7 @@ fn clocks_and_siblings_are_valid_and_differ() {
     for _ in 0..500 {
         for clock in [IntervalTreeClock::arbitrary(&mut random), bytes.arbitrary().unwrap()] {
             assert_eq!(clock.internal_validate(), Ok(()));
-            large += usize::from(clock.nodes() > 6);
+            large += usize::from(clock.size() > 6);
         }
         for siblings in [Siblings::<u8, u8>::arbitrary(&mut random), bytes.arbitrary().unwrap()] {
             assert_eq!(siblings.internal_validate(), Ok(()));

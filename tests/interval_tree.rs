@@ -86,10 +86,10 @@ fn a_clock_of_more_nodes_than_the_limit_is_refused() {
         clock.join(other.peek()).unwrap();
     }
     let bytes = clock.to_bytes();
-    assert_eq!(IntervalTreeClock::from_bytes(&bytes, clock.nodes()), Ok(clock.clone()));
-    for limit in 0..clock.nodes() {
+    assert_eq!(IntervalTreeClock::from_bytes(&bytes, clock.size()), Ok(clock.clone()));
+    for limit in 0..clock.size() {
         let error = IntervalTreeClock::from_bytes(&bytes, limit).unwrap_err();
-        assert_eq!(error.kind, InvalidClockKind::TooManyNodes { limit });
+        assert_eq!(error.kind, InvalidClockKind::TooLarge { limit });
     }
     for cut in 0..bytes.len() {
         assert!(IntervalTreeClock::from_bytes(&bytes[..cut], 1_000).is_err());
@@ -209,7 +209,7 @@ fn trees_of_a_hundred_thousand_levels_are_like_any_other() {
             let start = clock.clone();
             assert_eq!(clock.to_string(), text);
             let bytes = clock.to_bytes();
-            assert_eq!(IntervalTreeClock::from_bytes(&bytes, clock.nodes()).as_ref(), Ok(&clock));
+            assert_eq!(IntervalTreeClock::from_bytes(&bytes, clock.size()).as_ref(), Ok(&clock));
             clock.event().unwrap();
             assert_eq!(start.compare(&clock), CausalOrder::Before);
             let other = clock.fork();
@@ -218,7 +218,7 @@ fn trees_of_a_hundred_thousand_levels_are_like_any_other() {
             joined.join(clock).unwrap();
             joined.join(other).unwrap();
             assert_eq!(joined.internal_validate(), Ok(()));
-            deepest = deepest.max(joined.nodes());
+            deepest = deepest.max(joined.size());
         }
     }
     assert!(deepest > 4 * DEPTH);

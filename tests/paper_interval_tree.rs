@@ -171,7 +171,7 @@ impl World {
             assert_eq!(clock.internal_validate(), Ok(()));
             assert_eq!(clock.to_string(), model.to_string());
             assert_eq!(clock.to_bytes(), model.to_bytes());
-            assert_eq!(IntervalTreeClock::from_bytes(&clock.to_bytes(), clock.nodes()).as_ref(), Ok(clock));
+            assert_eq!(IntervalTreeClock::from_bytes(&clock.to_bytes(), clock.size()).as_ref(), Ok(clock));
             assert_eq!(clock.to_string().parse().as_ref(), Ok(clock));
         }
         for (ours, our_model) in std::iter::zip(&self.clocks, &self.models) {
@@ -200,7 +200,7 @@ fn random_runs_agree_with_the_definitions_and_with_causal_histories() {
             world.step(&mut random, nodes);
             world.check();
             steps += 1;
-            largest = largest.max(world.clocks.iter().map(IntervalTreeClock::nodes).max().unwrap());
+            largest = largest.max(world.clocks.iter().map(IntervalTreeClock::size).max().unwrap());
         }
     }
     assert_eq!(steps, 4_800);

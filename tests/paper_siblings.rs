@@ -340,7 +340,7 @@ fn parts_that_do_not_fit_together_are_handed_back() {
     for versions in [vec![(a(3), "v")], vec![(a(1), "v"), (a(1), "w")], vec![(Dot::new("b", 1).unwrap(), "v")]]
     {
         let error = Siblings::from_parts(context(&[("a", 2)]), versions.clone()).unwrap_err();
-        assert_eq!((error.context, error.versions), (context(&[("a", 2)]), versions));
+        assert_eq!(*error.parts, (context(&[("a", 2)]), versions));
     }
     let saved = Siblings::from_parts(context(&[("a", 2)]), vec![(a(2), "w"), (a(1), "v")]).unwrap();
     assert!(saved.values().eq(&["v", "w"]));

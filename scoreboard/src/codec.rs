@@ -7,7 +7,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use happens_before::{codec, VersionVector};
+use happens_before::{VersionVector, codec};
 use loro_internal::VersionVector as Loro;
 use minerva::metis::VersionVector as Minerva;
 use yrs::StateVector as Yrs;

@@ -20,8 +20,8 @@ use std::iter;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use happens_before::{CausalBuffer, Dot, Message, VersionVector};
 use happens_before::delivery::BufferLimits;
+use happens_before::{CausalBuffer, Dot, Message, VersionVector};
 use minerva::kairos::Kairos;
 use minerva::metis::{CausalIdeal, Event};
 use tcb::configuration::middleware_configuration::{Batching, Configuration};

@@ -248,8 +248,9 @@ fn join<C: Clock>(nodes: usize) -> Contestant {
     let clocks = group::<C>(nodes);
     Contestant::new(C::ROLE, C::NAME, move || {
         let pairs = clocks.iter().zip(clocks.iter().cycle().skip(1));
-        let mut pairs: Vec<(C, C)> =
-            (0..CLOCKS.div_ceil(nodes)).flat_map(|_| pairs.clone().map(|(x, y)| (x.clone(), y.clone()))).collect();
+        let mut pairs: Vec<(C, C)> = (0..CLOCKS.div_ceil(nodes))
+            .flat_map(|_| pairs.clone().map(|(x, y)| (x.clone(), y.clone())))
+            .collect();
         let mut joined = Vec::with_capacity(pairs.len());
         let start = Instant::now();
         for (mut ours, theirs) in pairs.drain(..) {

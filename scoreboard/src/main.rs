@@ -23,6 +23,7 @@
 
 mod allocations;
 mod codec;
+mod crdt;
 mod delivery;
 mod interval_tree;
 mod order;
@@ -44,6 +45,7 @@ const SUBJECTS: &[Subject] = &[
     ("vector", vector::cases),
     ("trees", interval_tree::cases),
     ("siblings", siblings::cases),
+    ("crdt", crdt::cases),
     ("delivery", delivery::cases),
     ("order", order::cases),
 ];
@@ -89,6 +91,8 @@ pub enum Goal {
     WithinLimit(f64),
     /// At most this figure.
     AtMost(f64),
+    /// At most this many times each peer.
+    WithinPeers(f64),
     /// Faster than every peer.
     BeatPeers,
     /// At most this many times the limit, and faster than every peer.
@@ -259,6 +263,9 @@ fn judge<'a>(subject: &str, case: &Case, of: &dyn Fn(&str) -> &'a Vec<f64>) -> L
         Goal::None => (String::new(), None),
         Goal::WithinLimit(factor) => (format!("within {factor}x of the limit"), within(factor)),
         Goal::AtMost(most) => (format!("at most {most}"), Some(spread(of(ours.name)).0 <= most)),
+        Goal::WithinPeers(factor) => {
+            (format!("at most {factor}x every peer"), to_peer.map(|ratio| ratio <= factor))
+        }
         Goal::BeatPeers => ("faster than every peer".into(), beats),
         Goal::WithinLimitAndBeatPeers(factor) => (
             format!("within {factor}x of the limit, and faster than every peer"),

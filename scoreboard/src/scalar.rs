@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
-use happens_before::{HybridClock, LamportClock};
 use happens_before::scalar::{AtomicHybridClock, AtomicLamportClock, SystemTime};
+use happens_before::{HybridClock, LamportClock};
 use hlc_gen::HlcGenerator;
 use hybrid_clocks::Clock as HybridClocksClock;
 use minerva::kairos::{Clock as MinervaClock, ClockConfig, LocalClock as MinervaLocalClock};

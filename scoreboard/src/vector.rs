@@ -852,12 +852,20 @@ fn cases_of(n: usize) -> Vec<Case> {
         case(
             "compare, every second id",
             Goal::BeatPeers,
-            contestants!([], false, compare_round(&half, &x, Some(if n > 1 { Ordering::Less } else { Ordering::Equal }))),
+            contestants!(
+                [],
+                false,
+                compare_round(&half, &x, Some(if n > 1 { Ordering::Less } else { Ordering::Equal }))
+            ),
         ),
         case(
             "compare, after, every second id",
             Goal::BeatPeers,
-            contestants!([], false, compare_round(&x, &half, Some(if n > 1 { Ordering::Greater } else { Ordering::Equal }))),
+            contestants!(
+                [],
+                false,
+                compare_round(&x, &half, Some(if n > 1 { Ordering::Greater } else { Ordering::Equal }))
+            ),
         ),
         case("at most, one entry", Goal::BeatPeers, contestants!([], false, at_most_round(&one, &x))),
         case("get", Goal::WithinLimit(1.1), {
@@ -903,7 +911,11 @@ fn cases_of(n: usize) -> Vec<Case> {
                 contestants!(
                     [Avx2, Plain],
                     true,
-                    compare_round(&with(x.clone(), |at, entry| entry.1 += u64::from(at + 2 == n)), &newer, None)
+                    compare_round(
+                        &with(x.clone(), |at, entry| entry.1 += u64::from(at + 2 == n)),
+                        &newer,
+                        None
+                    )
                 ),
             ),
         ]);

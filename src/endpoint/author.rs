@@ -74,8 +74,8 @@ impl<I> Author<I> {
         }
     }
 
-    /// Returns the state that the answers of an endpoint depend on. The bytes that are held and the claimed counter follow from
-    /// the rest of the endpoint: EP3 and EP6.
+    /// Returns the state that the answers of an endpoint depend on. The bytes that are held and the claimed counter
+    /// follow from the rest of the endpoint: EP3 and EP6.
     pub(super) fn content(&self, stopwatch: &Stopwatch, config: &EndpointConfig) -> AuthorContent<'_, I> {
         let Self { log, changed_at, inquiry, held_bytes: _, claimed: _ } = self;
         let inquiry = inquiry.as_ref().map(|Inquiry { at, back_off, asked, up_to }| InquiryContent {

@@ -69,7 +69,7 @@ impl<I: DecodeId> Endpoint<I> {
     ///     }
     ///     states.insert(state);
     /// }
-    /// assert_eq!(states.len(), 7);
+    /// assert_eq!(states.len(), 6);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]

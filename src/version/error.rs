@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+#[cfg(feature = "alloc")]
+use crate::compat::Box;
 use crate::node::CounterExhausted;
 
 /// An event of a [`FixedVector`](super::FixedVector) cannot be counted or seen.
@@ -85,15 +87,13 @@ impl<V: fmt::Debug> core::error::Error for ValueRefused<V> {}
 #[cfg(feature = "alloc")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct InvalidSiblings<C, D> {
-    /// The context.
-    pub context: C,
-    /// The values with their dots, in the order of the dots.
-    pub versions: D,
+pub struct InvalidSiblings<P> {
+    /// The context, and the values with their dots, in the order of the dots.
+    pub parts: Box<P>,
 }
 
 #[cfg(feature = "alloc")]
-impl<C, D> fmt::Display for InvalidSiblings<C, D> {
+impl<P> fmt::Display for InvalidSiblings<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             "the dot of a value is not in the context or stands twice; pass parts that were saved together",
@@ -102,4 +102,4 @@ impl<C, D> fmt::Display for InvalidSiblings<C, D> {
 }
 
 #[cfg(feature = "alloc")]
-impl<C: fmt::Debug, D: fmt::Debug> core::error::Error for InvalidSiblings<C, D> {}
+impl<P: fmt::Debug> core::error::Error for InvalidSiblings<P> {}

@@ -24,6 +24,8 @@ use crate::order::CausalOrder;
 /// | memory, with ids of 8 bytes | 56 bytes in itself; from four entries on, 16 bytes an entry | 8 bytes a node |
 /// | needs `alloc` | yes | no |
 ///
+/// `From` and `TryFrom` convert between the two, for a `VersionVector` of `usize`.
+///
 /// # Examples
 ///
 /// ```

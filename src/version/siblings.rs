@@ -2,7 +2,7 @@
 
 use super::error::{InvalidSiblings, ValueRefused};
 use super::vector::VersionVector;
-use crate::compat::Vec;
+use crate::compat::{Box, Vec};
 use crate::node::{CounterExhausted, Dot, NodeId};
 
 /// The values of one key of a replicated store. A value stays until a later one overwrites it, so values that were
@@ -165,19 +165,19 @@ impl<I: NodeId, V> Siblings<I, V> {
     ///
     /// let (_, versions) = saved.into_parts();
     /// let error = Siblings::from_parts(VersionVector::new(), versions).unwrap_err();
-    /// assert_eq!(error.versions.len(), 1);
-    /// # Ok::<(), happens_before::version::InvalidSiblings<VersionVector<&str>, Vec<(Dot<&str>, &str)>>>(())
+    /// assert_eq!(error.parts.1.len(), 1);
+    /// # Ok::<(), happens_before::version::InvalidSiblings<(VersionVector<&str>, Vec<(Dot<&str>, &str)>)>>(())
     /// ```
     #[expect(clippy::type_complexity, reason = "the error hands back what was passed in")]
     pub fn from_parts(
         context: VersionVector<I>,
         mut versions: Vec<(Dot<I>, V)>,
-    ) -> Result<Self, InvalidSiblings<VersionVector<I>, Vec<(Dot<I>, V)>>> {
+    ) -> Result<Self, InvalidSiblings<(VersionVector<I>, Vec<(Dot<I>, V)>)>> {
         versions.sort_by(|(x, _), (y, _)| x.cmp(y));
         let siblings = Self { context, versions };
         match siblings.internal_validate() {
             Ok(()) => Ok(siblings),
-            Err(_) => Err(InvalidSiblings { context: siblings.context, versions: siblings.versions }),
+            Err(_) => Err(InvalidSiblings { parts: Box::new(siblings.into_parts()) }),
         }
     }
 

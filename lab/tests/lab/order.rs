@@ -331,10 +331,10 @@ fn without_postgres_hb_says_how_to_build_it() {
     );
 }
 
-/// The URL decides about TLS in every process. An error says why, and shows no password.
+/// An error says why, and shows no password.
 #[cfg(feature = "tls")]
 #[test]
-fn processes_over_postgres_use_tls_as_the_url_says() {
+fn an_error_over_postgres_says_why_and_shows_no_password() {
     let wrong = "postgres:host=127.0.0.1 port=1 user=nobody password=SECRET sslmode=verify-full";
     for (engine, says) in [
         (wrong.to_owned(), "add sslrootcert"),
@@ -349,10 +349,13 @@ fn processes_over_postgres_use_tls_as_the_url_says() {
             ended.err
         );
     }
+}
 
-    let variables = ["HAPPENS_BEFORE_POSTGRES", "HAPPENS_BEFORE_POSTGRES_CERTIFICATES"].map(std::env::var);
-    let [Ok(url), Ok(folder)] = variables else {
-        eprintln!("SKIPPED: the server has no certificates; run this by engines/with-postgres.sh");
+/// The URL decides about TLS in every process. It is not a test of its own, since only one run has the log at a time.
+#[cfg(feature = "tls")]
+fn use_tls_as_the_url_says(url: &str) {
+    let Ok(folder) = std::env::var("HAPPENS_BEFORE_POSTGRES_CERTIFICATES") else {
+        eprintln!("SKIPPED: the server has no certificates; engines/with-postgres.sh makes them with openssl");
         return;
     };
     let engine =
@@ -388,6 +391,9 @@ fn processes_over_postgres_are_killed_and_leave_one_order() {
         epochs.push(number(&report, "run", "epoch"));
     }
     assert!(epochs.is_sorted_by(|one, next| one < next), "{epochs:?}");
+
+    #[cfg(feature = "tls")]
+    use_tls_as_the_url_says(&url);
 
     let (code, report) = order(&[&arguments[..], &["--canary", "lose"]].concat());
     assert_eq!((code, &report["verdict"]["ok"]), (Some(1), &Value::Bool(false)), "{report:#}");

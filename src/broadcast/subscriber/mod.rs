@@ -296,7 +296,6 @@ impl<I: NodeId, P> Subscriber<I, P> {
     /// # Errors
     ///
     /// The snapshot is handed back if it is not ahead and the log was not rolled back. Nothing is changed.
-    #[expect(clippy::result_large_err, reason = "what was moved in is moved out")]
     pub fn install(&mut self, snapshot: Snapshot<I>) -> Result<(), Snapshot<I>> {
         let asked = self.window.next();
         if let Standing::RolledBack { .. } = self.standing {

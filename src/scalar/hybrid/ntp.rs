@@ -250,7 +250,7 @@ mod tests {
             let mut clock = HybridClock::new(1_u8, 0);
             assert!(clock.tick_at(reading).unwrap().time().to_duration() > before, "{nanos}");
 
-            let ntp = (1_700_000_000 << 32) | u64::from(nanos) * 2_147;
+            let ntp = (1_700_000_000 << 32) + u64::from(nanos) * 2_147;
             let reading = HybridTime::from_unix_ntp64(ntp, 1_700_000_000_000).unwrap();
             let mut clock = HybridClock::new(1_u8, 0);
             assert!(clock.tick_at(reading).unwrap().time().to_unix_ntp64() > ntp, "{ntp}");

@@ -180,7 +180,7 @@ impl<'a> Reader<'a> {
 
     /// Takes a node from the budget.
     fn draw(&mut self) -> Result<(), InvalidClockKind> {
-        self.nodes = self.nodes.checked_sub(1).ok_or(InvalidClockKind::TooManyNodes { limit: self.limit })?;
+        self.nodes = self.nodes.checked_sub(1).ok_or(InvalidClockKind::TooLarge { limit: self.limit })?;
         Ok(())
     }
 

@@ -73,8 +73,8 @@ pub enum InvalidClockKind {
     NotNormal,
     /// A number is above the highest one, or a leaf of an id is neither 0 nor 1.
     OutOfRange,
-    /// More nodes than the caller accepts.
-    TooManyNodes {
+    /// More nodes of the trees than the caller accepts.
+    TooLarge {
         /// The limit of the caller.
         limit: usize,
     },
@@ -95,8 +95,8 @@ impl fmt::Display for InvalidClock {
             InvalidClockKind::OutOfRange => {
                 f.write_str("a number is beyond the range; distrust the sender or mend its encoder")
             }
-            InvalidClockKind::TooManyNodes { limit } => {
-                write!(f, "more than {limit} nodes; distrust the sender, or raise the limit")
+            InvalidClockKind::TooLarge { limit } => {
+                write!(f, "more than {limit} nodes of the trees; distrust the sender, or raise the limit")
             }
         }
     }

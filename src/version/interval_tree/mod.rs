@@ -19,7 +19,7 @@ use tree::{FREE, HIGHEST, Node, OWNED, Tree, align, end_of, relative, right_chil
 /// A clock for nodes that come and go without names: it knows exactly which events happened before which. The paper
 /// calls its value a *stamp*.
 ///
-/// In the costs below, n is the number of [`nodes`](Self::nodes) of the clock, and m that of the other one.
+/// In the costs below, n is the number of nodes of the trees ([`size`](Self::size)) of the clock, and m that of the other one.
 ///
 /// # The problem
 ///
@@ -65,7 +65,7 @@ use tree::{FREE, HIGHEST, Node, OWNED, Tree, align, end_of, relative, right_chil
 /// until that state is found: it cannot be given out again.
 ///
 /// A forged clock can claim any number of events. Authenticate clocks before you join them. [`height`](Self::height)
-/// and [`nodes`](Self::nodes) tell what a join can cost at most.
+/// and nodes of the trees ([`size`](Self::size)) tell what a join can cost at most.
 ///
 /// # Examples
 ///
@@ -97,8 +97,8 @@ use tree::{FREE, HIGHEST, Node, OWNED, Tree, align, end_of, relative, right_chil
 ///
 /// The text is the notation of the paper. An id is `0` or `1` where the whole interval is free or owned, else `(left,
 /// right)`. Events are a number, or `(number, left, right)`, where the numbers on the left and on the right are added to
-/// the first one. A clock is `(id, events)`. [`FromStr`] reads it, and refuses every other text. It takes at most 16
-/// bytes of memory for each byte of text. Serde uses the text too.
+/// the first one. A clock is `(id, events)`. [`FromStr`] reads it, and refuses every other text. It takes memory in
+/// proportion to the length of the text. Serde uses the text too.
 ///
 /// The bytes are those of the paper's appendix, described at [`to_bytes`](Self::to_bytes).
 ///
@@ -280,11 +280,11 @@ impl IntervalTreeClock {
         self.events.nodes().iter().copied().filter(|&node| node != u64::INNER).max().unwrap_or_default()
     }
 
-    /// Returns the number of nodes of both trees, at least 2. A node takes 1 byte of memory in the id, and 8 bytes in
+    /// Returns the number of nodes of both trees, at least 2. These are nodes of trees, not those that take part. A node takes 1 byte of memory in the id, and 8 bytes in
     /// the events. O(1).
     ///
     /// A join has at most as many nodes as both clocks together.
-    pub fn nodes(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.id.nodes().len() + self.events.nodes().len()
     }
 
@@ -314,10 +314,10 @@ impl IntervalTreeClock {
         out.finish()
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote, at most `limit` [`nodes`](Self::nodes) in all.
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote, at most `limit` nodes of the trees ([`size`](Self::size)) in all.
     ///
-    /// A node takes at most 8 bytes of memory when it is kept, and 48 at the peak. It takes at least a bit and a half of
-    /// input, so memory is also in proportion to the input. O(n).
+    /// A node is counted before there is memory for it. It takes at least one bit of input, so memory is also in
+    /// proportion to the input. O(n).
     ///
     /// # Errors
     ///
@@ -332,7 +332,7 @@ impl IntervalTreeClock {
     /// assert_eq!(IntervalTreeClock::from_bytes(&bytes, 1_000)?, clock);
     ///
     /// let error = IntervalTreeClock::from_bytes(&bytes, 3).unwrap_err();
-    /// assert_eq!(error.kind, InvalidClockKind::TooManyNodes { limit: 3 });
+    /// assert_eq!(error.kind, InvalidClockKind::TooLarge { limit: 3 });
     /// # Ok::<(), happens_before::version::InvalidClock>(())
     /// ```
     pub fn from_bytes(bytes: &[u8], limit: usize) -> Result<Self, InvalidClock> {

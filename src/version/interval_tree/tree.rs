@@ -168,8 +168,7 @@ pub(super) fn align<N: Node>(ours: &[N], theirs: &[N], mut visit: impl FnMut(N, 
 
 /// Returns for each inner node the place of its right child, 0 for leaves. The left child is the next node.
 pub(super) fn right_children<N: Node>(nodes: &[N]) -> Vec<usize> {
-    let mut right = Vec::new();
-    right.resize(nodes.len(), 0);
+    let mut right: Vec<usize> = nodes.iter().map(|_| 0).collect();
     // The subtrees that begin after this node and have no node above them yet, the nearest last.
     let mut roots = SmallVec::<[usize; 16]>::new();
     for (at, &node) in nodes.iter().enumerate().rev() {
@@ -214,7 +213,7 @@ impl Path {
 
     /// Goes on from an inner node to its left child.
     pub(super) fn down(&mut self) {
-        if self.depth % 64 == 0 && self.depth > 0 {
+        if self.depth.is_multiple_of(64) && self.depth > 0 {
             self.before.push(self.latest);
         }
         self.latest <<= 1;
@@ -238,7 +237,7 @@ impl Path {
         self.depth = self.depth.checked_sub(1)?;
         let right = self.latest & 1 == 1;
         self.latest >>= 1;
-        if self.depth % 64 == 0 {
+        if self.depth.is_multiple_of(64) {
             self.latest = self.before.pop().unwrap_or_default();
         }
         Some(right)

@@ -3,7 +3,7 @@
 use core::borrow::Borrow;
 use core::{array, iter, mem};
 
-use super::NewEntries;
+use super::pairs::NewEntries;
 use super::recent::Recent;
 use crate::compat::{Vec, vec};
 use crate::version::ids::SortedIds;
@@ -118,6 +118,12 @@ impl<I> Arrays<I> {
             let counter = new_counter(&kept.ids[kept.seen], kept.counters[kept.seen]);
             kept.next(counter);
         }
+    }
+}
+
+impl<I> Default for Arrays<I> {
+    fn default() -> Self {
+        Self::new(Vec::new(), Vec::new())
     }
 }
 

@@ -215,10 +215,10 @@ impl<I: Ord> FromIterator<(I, u64)> for VersionVector<I> {
         let entries = entries.into_iter();
         let likely = entries.size_hint().0;
         let pairs = Pairs::collect(entries.filter(|&(_, counter)| counter > 0), likely);
-        match pairs {
-            Pairs::Zero(_) | Pairs::One(_) => Self { entries: Storage::Few(pairs) },
-            pairs => Self { entries: Storage::from_unsorted(pairs) },
-        }
+        // A single pair is sorted.
+        let entries =
+            if let Pairs::One(_) = pairs { Storage::Few(pairs) } else { Storage::from_unsorted(pairs) };
+        Self { entries }
     }
 }
 

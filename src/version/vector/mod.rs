@@ -25,9 +25,6 @@ pub(crate) const INLINE: usize = 8;
 /// The number of entries from which on ids and counters have arrays of their own. For fewer, pairs are as fast.
 const MANY: usize = 32;
 
-/// New entries in order, each with the number of old entries before it.
-type NewEntries<I> = SmallVec<[(usize, (I, u64)); INLINE]>;
-
 /// A version vector: the counter of the latest event seen, for every node. Vectors are a partial order, and a lattice.
 ///
 /// `PartialOrd` is causality: `a < b` if `a` happens before `b`; of two concurrent vectors neither is less.
@@ -98,6 +95,7 @@ type NewEntries<I> = SmallVec<[(usize, (I, u64)); INLINE]>;
 /// - VV3: as many counters as ids.
 /// - VV4: no recent entry lies after the arrays.
 /// - VV5: recent entries are few: at most one for 16 in the arrays.
+/// - VV6: pairs are few: at most 31.
 ///
 /// `==` and `Hash` see all entries, in the arrays or not. Only a vector of more than a thousand entries can have recent
 /// ones, after new nodes were added one by one. Then comparing takes a step for each entry, until an operation that
@@ -192,18 +190,13 @@ impl<I> VersionVector<I> {
 
     /// Frees memory that is not needed. Moves up to three entries into the vector itself. O(n).
     pub fn shrink_to_fit(&mut self) {
-        match mem::replace(&mut self.entries, Storage::EMPTY) {
+        match &mut self.entries {
+            Storage::Few(pairs) => pairs.shrink_to_fit(),
             Storage::Many(arrays) if arrays.len() < MANY => {
-                let few = arrays.len();
+                let (few, arrays) = (arrays.len(), mem::take(&mut **arrays));
                 self.entries = Storage::from_pairs(Pairs::collect(arrays.into_entries(), few));
             }
-            mut entries => {
-                match &mut entries {
-                    Storage::Few(pairs) => pairs.shrink_to_fit(),
-                    Storage::Many(arrays) => arrays.shrink_to_fit(),
-                }
-                self.entries = entries;
-            }
+            Storage::Many(arrays) => arrays.shrink_to_fit(),
         }
     }
 
@@ -421,7 +414,7 @@ impl<I> VersionVector<I> {
     pub(crate) fn as_slices(&self) -> Option<(&[I], &[u64])> {
         match &self.entries {
             Storage::Many(arrays) if arrays.recent.is_empty() => Some((&arrays.ids, &arrays.counters)),
-            _ => None,
+            Storage::Few(_) | Storage::Many(_) => None,
         }
     }
 }
@@ -443,8 +436,10 @@ impl<I: Ord> VersionVector<I> {
     /// Checks the invariants of the type's docs; an error names the broken one.
     #[doc(hidden)]
     pub fn internal_validate(&self) -> Result<(), &'static str> {
-        if let Storage::Many(arrays) = &self.entries {
-            arrays.internal_validate()?;
+        match &self.entries {
+            Storage::Few(pairs) if pairs.len() >= MANY => return Err("VV6: pairs are few"),
+            Storage::Few(_) => {}
+            Storage::Many(arrays) => arrays.internal_validate()?,
         }
         if !self.iter().is_sorted_by(|a, b| a.0 < b.0) {
             Err("VV1: ids are strictly increasing")
@@ -483,6 +478,8 @@ impl<I: PartialEq> PartialEq for VersionVector<I> {
 
 impl<I: Eq> Eq for VersionVector<I> {}
 
+/// If a vector is the key of a map, clippy's `mutable_key_type` suspects that its hash can change through a shared
+/// reference. It cannot. Only the note of which ids were found to be the same can change, and that is not hashed.
 impl<I: Hash> Hash for VersionVector<I> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.len().hash(state);

@@ -5,8 +5,12 @@ use core::cmp::Ordering;
 use core::mem;
 use core::ops::{Deref, DerefMut};
 
-use super::NewEntries;
+use smallvec::SmallVec;
+
 use crate::compat::Vec;
+
+/// New entries in order, each with the number of old entries before it.
+pub(super) type NewEntries<I> = SmallVec<[(usize, (I, u64)); 8]>;
 
 /// The number of pairs that need no allocation.
 pub(super) const IN_PLACE: usize = 3;
@@ -63,7 +67,7 @@ impl<I> Pairs<I> {
                 1 => [a, pair, b],
                 _ => [a, b, pair],
             }),
-            few => {
+            few @ (Self::Three(_) | Self::Heap(_)) => {
                 let mut pairs = few.into_vec(1 + more);
                 pairs.insert(at, pair);
                 Self::Heap(pairs)
@@ -93,9 +97,10 @@ impl<I> Pairs<I> {
 
     /// Removes all pairs; keeps the memory.
     pub(super) fn clear(&mut self) {
-        match self {
-            Self::Heap(pairs) => pairs.clear(),
-            _ => drop(self.take()),
+        if let Self::Heap(pairs) = self {
+            pairs.clear();
+        } else {
+            drop(self.take());
         }
     }
 
