@@ -113,7 +113,9 @@ impl Moody {
     }
 }
 
-impl Log<char, u64> for Moody {
+impl Log for Moody {
+    type Node = char;
+    type Payload = u64;
     type Error = &'static str;
 
     fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<char, u64>, &'static str> {
@@ -130,7 +132,7 @@ impl Log<char, u64> for Moody {
     }
 }
 
-impl SlotLog<char, u64> for Moody {
+impl SlotLog for Moody {
     fn write(&self, slot: u64, entry: &Entry<char, u64>) -> Result<WriteAnswer<char, u64>, &'static str> {
         self.mood()?;
         Ok(self.0.write(slot, entry).unwrap())

@@ -43,11 +43,13 @@ struct Oracle<R, W> {
     requests: Cell<u64>,
 }
 
-impl<R, W> Log<u8, Vec<u8>> for Oracle<R, W>
+impl<R, W> Log for Oracle<R, W>
 where
     R: Fn(u64, ReadLimit) -> ReadAnswer<u8, Vec<u8>>,
     W: Fn(u64, &E) -> WriteAnswer<u8, Vec<u8>>,
 {
+    type Node = u8;
+    type Payload = Vec<u8>;
     type Error = &'static str;
 
     fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<u8, Vec<u8>>, &'static str> {
@@ -64,7 +66,7 @@ where
     }
 }
 
-impl<R, W> SlotLog<u8, Vec<u8>> for Oracle<R, W>
+impl<R, W> SlotLog for Oracle<R, W>
 where
     R: Fn(u64, ReadLimit) -> ReadAnswer<u8, Vec<u8>>,
     W: Fn(u64, &E) -> WriteAnswer<u8, Vec<u8>>,
@@ -254,7 +256,7 @@ fn filling(write: impl Fn(u64, &E) -> WriteAnswer<u8, Vec<u8>>, kind: InvalidAns
 
 fn always<R, W>(log: &Oracle<R, W>, kind: InvalidAnswer)
 where
-    Oracle<R, W>: SlotLog<u8, Vec<u8>, Error = &'static str>,
+    Oracle<R, W>: SlotLog<Node = u8, Payload = Vec<u8>, Error = &'static str>,
 {
     let (mut machine, mut errors) = (measured(CONFIG), 0);
     let before = machine.snapshot();

@@ -223,7 +223,9 @@ impl<L> Flaky<L> {
     }
 }
 
-impl<L: Log<u8, u64>> Log<u8, u64> for Flaky<L> {
+impl<L: Log<Node = u8, Payload = u64>> Log for Flaky<L> {
+    type Node = u8;
+    type Payload = u64;
     type Error = &'static str;
 
     fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<u8, u64>, &'static str> {
@@ -239,13 +241,13 @@ impl<L: Log<u8, u64>> Log<u8, u64> for Flaky<L> {
     }
 }
 
-impl<L: SlotLog<u8, u64>> SlotLog<u8, u64> for Flaky<L> {
+impl<L: SlotLog<Node = u8, Payload = u64>> SlotLog for Flaky<L> {
     fn write(&self, slot: u64, entry: &E) -> Result<WriteAnswer<u8, u64>, &'static str> {
         self.call(|log| log.write(slot, entry))
     }
 }
 
-impl<L: AppendLog<u8, u64>> AppendLog<u8, u64> for Flaky<L> {
+impl<L: AppendLog<Node = u8, Payload = u64>> AppendLog for Flaky<L> {
     fn append(&self, entry: &E) -> Result<AppendAnswer, &'static str> {
         self.call(|log| log.append(entry))
     }
@@ -383,7 +385,9 @@ fn a_driver_for_the_other_kind_of_log_does_not_count_as_a_try() {
 /// A log that cannot be sealed, and a counter that cannot be raised.
 struct Broken(RefCell<MemoryLog<u8, u64>>);
 
-impl Log<u8, u64> for Broken {
+impl Log for Broken {
+    type Node = u8;
+    type Payload = u64;
     type Error = &'static str;
 
     fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<u8, u64>, &'static str> {
@@ -399,7 +403,7 @@ impl Log<u8, u64> for Broken {
     }
 }
 
-impl AppendLog<u8, u64> for Broken {
+impl AppendLog for Broken {
     fn append(&self, _: &Entry<u8, u64>) -> Result<AppendAnswer, &'static str> {
         Err("no disk")
     }
@@ -442,8 +446,8 @@ fn an_epoch_that_did_not_begin_is_told_by_the_step_that_failed() {
 #[test]
 fn logs_can_be_used_through_a_reference_to_any() {
     let log = RefCell::new(MemoryLog::new(10));
-    let slots: &dyn SlotLog<u8, u64, Error = _> = &log;
-    let appends: &dyn AppendLog<u8, u64, Error = _> = &log;
+    let slots: &dyn SlotLog<Node = u8, Payload = u64, Error = _> = &log;
+    let appends: &dyn AppendLog<Node = u8, Payload = u64, Error = _> = &log;
     assert_eq!(slots.write(1, &message(0, 1, 1)), Ok(WriteAnswer::Written));
     assert_eq!(appends.append(&message(0, 1, 2)), Ok(AppendAnswer::Appended { slot: 2 }));
     let mut publisher = Publisher::new(2, PublisherConfig::default());
@@ -548,7 +552,9 @@ impl Breaking {
     }
 }
 
-impl Log<u8, u64> for Breaking {
+impl Log for Breaking {
+    type Node = u8;
+    type Payload = u64;
     type Error = &'static str;
 
     fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<u8, u64>, &'static str> {
@@ -564,7 +570,7 @@ impl Log<u8, u64> for Breaking {
     }
 }
 
-impl SlotLog<u8, u64> for Breaking {
+impl SlotLog for Breaking {
     fn write(&self, slot: u64, entry: &E) -> Result<WriteAnswer<u8, u64>, &'static str> {
         self.log("write").and_then(|log| log.borrow_mut().write(slot, entry).map_err(|_| "full"))
     }
@@ -606,7 +612,7 @@ mod pointers {
     fn round_trip<C, L>(counter: C, log: L)
     where
         C: Counter<Error: std::fmt::Debug>,
-        L: SlotLog<u8, u64, Error: std::fmt::Debug> + AppendLog<u8, u64>,
+        L: SlotLog<Node = u8, Payload = u64, Error: std::fmt::Debug> + AppendLog,
     {
         let mut publisher = Publisher::new(1, PublisherConfig::default());
         publisher.publish(7).unwrap();
@@ -642,7 +648,7 @@ mod pointers {
         for counter in any {
             round_trip(counter, log());
         }
-        type Any = Arc<dyn SlotLog<u8, u64, Error = LogFull>>;
+        type Any = Arc<dyn SlotLog<Node = u8, Payload = u64, Error = LogFull>>;
         let any: Any = Arc::new(log());
         assert_eq!(any.write(1, &message(0, 1, 1)), Ok(WriteAnswer::Written));
         assert_eq!(Arc::clone(&any).write(1, &message(0, 1, 1)), Ok(WriteAnswer::Occupied(message(0, 1, 1))));

@@ -59,7 +59,9 @@ impl<'a> Blind<'a> {
     }
 }
 
-impl Log<u32, u64> for Blind<'_> {
+impl Log for Blind<'_> {
+    type Node = u32;
+    type Payload = u64;
     type Error = happens_before::broadcast::LogFull;
 
     fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<u32, u64>, Self::Error> {
@@ -82,7 +84,7 @@ impl Log<u32, u64> for Blind<'_> {
     }
 }
 
-impl SlotLog<u32, u64> for Blind<'_> {
+impl SlotLog for Blind<'_> {
     fn write(&self, slot: u64, entry: &E) -> Result<WriteAnswer<u32, u64>, Self::Error> {
         self.requests.set(self.requests.get() + 1);
         Ok(match self.log.write(slot, entry)? {

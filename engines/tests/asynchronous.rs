@@ -12,15 +12,16 @@ use std::task::Wake;
 
 use happens_before::broadcast::blocking::FollowError;
 use happens_before::broadcast::{
-    AppendAnswer, AppendLog, Entry, Log, LogFull, MemoryLog, Position, Published, PublisherConfig, ReadAnswer,
-    ReadLimit, SealAnswer, SlotLog, SubscribeError, SubscriberConfig, WriteAnswer,
+    AppendAnswer, AppendLog, Entry, Log, LogFull, MemoryLog, Position, PublisherConfig, ReadAnswer, ReadLimit,
+    SealAnswer, SlotLog, SubscribeError, SubscriberConfig, WriteAnswer,
 };
 use happens_before::check::OrderRun;
 use happens_before::counter::{AtomicCounter, Counter};
 use happens_before::{Dot, Publisher, Subscriber};
 use happens_before_engines::asynchronous::{
-    AsyncAppendLog, AsyncCounter, AsyncLog, AsyncSlotLog, Blocking, follow_appends, next, next_append, outcome,
-    outcome_append, settle, settle_append, sync, sync_append,
+    AsyncAppendLog, AsyncCounter, AsyncLog, AsyncSlotLog, Blocking, begin_epoch, begin_epoch_append, follow,
+    follow_appends, follow_appends_until, follow_until, next, next_append, outcome, outcome_append, settle,
+    settle_append, sync, sync_append,
 };
 use happens_before_replicated::register::{Command, Outcome, Register};
 use happens_before_replicated::{Replica, ReplicaError};
@@ -137,7 +138,9 @@ impl<C: Counter<Error: Send> + Sync> AsyncCounter for Far<C> {
     }
 }
 
-impl<P: Clone + PartialEq + Send + Sync> AsyncLog<u64, P> for Far<Memory<P>> {
+impl<P: Clone + PartialEq + Send + Sync> AsyncLog for Far<Memory<P>> {
+    type Node = u64;
+    type Payload = P;
     type Error = LogFull;
 
     async fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<u64, P>, LogFull> {
@@ -153,13 +156,13 @@ impl<P: Clone + PartialEq + Send + Sync> AsyncLog<u64, P> for Far<Memory<P>> {
     }
 }
 
-impl<P: Clone + PartialEq + Send + Sync> AsyncSlotLog<u64, P> for Far<Memory<P>> {
+impl<P: Clone + PartialEq + Send + Sync> AsyncSlotLog for Far<Memory<P>> {
     async fn write(&self, slot: u64, entry: &Entry<u64, P>) -> Result<WriteAnswer<u64, P>, LogFull> {
         self.call(|log| log.write(slot, entry)).await
     }
 }
 
-impl<P: Clone + PartialEq + Send + Sync> AsyncAppendLog<u64, P> for Far<Memory<P>> {
+impl<P: Clone + PartialEq + Send + Sync> AsyncAppendLog for Far<Memory<P>> {
     async fn append(&self, entry: &Entry<u64, P>) -> Result<AppendAnswer, LogFull> {
         self.call(|log| log.append(entry)).await
     }
@@ -393,7 +396,9 @@ impl Moody {
     }
 }
 
-impl AsyncLog<u64, u64> for Moody {
+impl AsyncLog for Moody {
+    type Node = u64;
+    type Payload = u64;
     type Error = &'static str;
 
     async fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<u64, u64>, &'static str> {
@@ -409,7 +414,7 @@ impl AsyncLog<u64, u64> for Moody {
     }
 }
 
-impl AsyncSlotLog<u64, u64> for Moody {
+impl AsyncSlotLog for Moody {
     async fn write(&self, slot: u64, entry: &Entry<u64, u64>) -> Result<WriteAnswer<u64, u64>, &'static str> {
         self.call(|log| log.write(slot, entry).unwrap())
     }
@@ -496,49 +501,96 @@ fn the_futures_can_be_spawned() {
     });
 }
 
-/// A driver's future is `Send` and borrows nothing, as a runtime of several threads demands of what it spawns.
-fn can_be_spawned<T>(_: impl Future<Output = T> + Send + 'static) {}
-
-/// An id that is a text of the program, in a type without a lifetime.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Name(&'static str);
+/// Runs a future as a task. A runtime of several threads demands that it is `Send` and borrows nothing.
+async fn spawned<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+    tokio::spawn(future).await.unwrap()
+}
 
 #[test]
-fn every_driver_can_be_spawned_with_ids_and_payloads_that_have_no_lifetime() {
-    let (counter, log) = (
-        Arc::new(Blocking(AtomicCounter::new())),
-        Arc::new(Blocking(Mutex::new(MemoryLog::<Name, Command<u64>>::new(10)))),
-    );
-    let name = || Name("a");
+fn every_driver_can_be_spawned_with_ids_and_payloads_that_are_static_texts() {
+    type Text = &'static str;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let new_log = || Arc::new(Blocking(Mutex::new(MemoryLog::<Text, Command<Text>>::new(10))));
+    let (counter, slots, appends) = (Arc::new(Blocking(AtomicCounter::new())), new_log(), new_log());
+    let numbered = || (Arc::clone(&counter), Arc::clone(&slots));
+    let appended = || Arc::clone(&appends);
     let wait = |until_ms| core::future::ready(until_ms);
-    let subscriber = || Subscriber::<Name, Command<u64>>::new(SubscriberConfig::default());
-    let replica = || Replica::<Name, _>::new(Register::new(0), SubscriberConfig::default());
-    let shared = || (Arc::clone(&counter), Arc::clone(&log));
+    let reader = || Subscriber::<Text, Command<Text>>::new(SubscriberConfig::default());
+    let replica = || Replica::<Text, _>::new(Register::new("empty"), SubscriberConfig::default());
+    let tea = || Command::Write("tea");
 
-    let ((counter, log), mut publisher) = (shared(), Publisher::new(name(), PublisherConfig::default()));
-    can_be_spawned(async move { settle(&mut publisher, &counter, &log).await.unwrap() });
-    let ((_, log), mut appender) = (shared(), Publisher::new(name(), PublisherConfig::over_appends()));
-    can_be_spawned(async move { settle_append(&mut appender, &log).await.unwrap() });
-    let ((_, log), mut reader) = (shared(), subscriber());
-    can_be_spawned(async move { next(&mut reader, &log, wait).await.unwrap() });
-    let ((_, log), mut reader) = (shared(), subscriber());
-    can_be_spawned(async move { next_append(&mut reader, &log, async |until_ms| until_ms).await.unwrap() });
-    let ((_, log), mut reader) = (shared(), subscriber());
-    can_be_spawned(async move { follow_appends(&mut reader, &log, 0).await.unwrap() });
-    let ((_, log), mut replica_of_own) = (shared(), replica());
-    let published = Published { id: Dot::new(name(), 1).unwrap(), slot: 1 };
-    can_be_spawned(async move { outcome(&mut replica_of_own, &published, &log, wait).await.unwrap() });
-    let ((counter, log), mut replica_of_own) = (shared(), replica());
-    can_be_spawned(async move { sync(&mut replica_of_own, &counter, &log, wait).await.unwrap() });
-    let ((_, log), mut replica_of_own) = (shared(), replica());
-    can_be_spawned(async move { sync_append(&mut replica_of_own, 1, &log, wait).await.unwrap() });
+    runtime.block_on(async {
+        let mut alice = Publisher::new("alice", PublisherConfig::default());
+        alice.publish(tea()).unwrap();
+        let (counter, log) = numbered();
+        let begun = spawned(async move { begin_epoch(&log, &counter, 1).await.unwrap() }).await;
+        alice.enter(begun.epoch, begun.tail);
+        let (counter, log) = numbered();
+        let published =
+            spawned(async move { settle(&mut alice, &counter, &log).await.unwrap().unwrap() }).await;
+        assert_eq!((published.id.node(), published.slot), (&"alice", 1));
+
+        let ((_, log), mut bob) = (numbered(), reader());
+        let heard = spawned(async move { next(&mut bob, &log, wait).await.unwrap().payload }).await;
+        assert_eq!(heard, Some(tea()));
+        let ((_, log), mut bob) = (numbered(), reader());
+        spawned(async move { follow(&mut bob, &log, 0).await.unwrap() }).await;
+        let ((_, log), mut bob) = (numbered(), reader());
+        let heard = spawned(async move {
+            follow_until(&mut bob, &log, wait, Subscriber::poll_delivery).await.unwrap().payload
+        });
+        assert_eq!(heard.await, Some(tea()));
+
+        let ((_, log), mut bob) = (numbered(), replica());
+        let applied = spawned(async move { outcome(&mut bob, &published, &log, wait).await.unwrap() }).await;
+        assert_eq!(applied.output, Some(Outcome::Set));
+        let ((counter, log), mut bob) = (numbered(), replica());
+        let value = spawned(async move {
+            sync(&mut bob, &counter, &log, wait).await.unwrap();
+            *bob.machine().value()
+        });
+        assert_eq!(value.await, "tea");
+    });
+
+    runtime.block_on(async {
+        let mut alice = Publisher::new("alice", PublisherConfig::over_appends());
+        alice.publish(tea()).unwrap();
+        let log = appended();
+        let begun = spawned(async move { begin_epoch_append(&log, 1).await.unwrap() }).await;
+        alice.enter(begun.epoch, begun.tail);
+        let log = appended();
+        let published = spawned(async move { settle_append(&mut alice, &log).await.unwrap().unwrap() }).await;
+        assert_eq!((published.id.node(), published.slot), (&"alice", 1));
+
+        let (log, mut bob) = (appended(), reader());
+        let heard = spawned(async move { next_append(&mut bob, &log, wait).await.unwrap().payload }).await;
+        assert_eq!(heard, Some(tea()));
+        let (log, mut bob) = (appended(), reader());
+        spawned(async move { follow_appends(&mut bob, &log, 0).await.unwrap() }).await;
+        let (log, mut bob) = (appended(), reader());
+        let heard = spawned(async move {
+            follow_appends_until(&mut bob, &log, wait, Subscriber::poll_delivery).await.unwrap().payload
+        });
+        assert_eq!(heard.await, Some(tea()));
+
+        let (log, mut bob) = (appended(), replica());
+        let applied =
+            spawned(async move { outcome_append(&mut bob, &published, &log, wait).await.unwrap() }).await;
+        assert_eq!(applied.output, Some(Outcome::Set));
+        let (log, mut bob) = (appended(), replica());
+        let value = spawned(async move {
+            sync_append(&mut bob, 1, &log, wait).await.unwrap();
+            *bob.machine().value()
+        });
+        assert_eq!(value.await, "tea");
+    });
 }
 
 /// Settles and reads through pointers to an asynchronous counter and log.
 async fn round_trip<C, L>(counter: C, log: L)
 where
     C: AsyncCounter<Error: std::fmt::Debug>,
-    L: AsyncSlotLog<u64, u64, Error: std::fmt::Debug> + AsyncAppendLog<u64, u64>,
+    L: AsyncSlotLog<Node = u64, Payload = u64, Error: std::fmt::Debug> + AsyncAppendLog,
 {
     let mut publisher = Publisher::new(1, PublisherConfig::default());
     publisher.publish(7).unwrap();

@@ -39,7 +39,7 @@ fn child_with_a_log() {
     let Ok(place) = std::env::var(CHILD) else { return };
     let log: RedbLog<u64, Vec<u8>> = Redb::open(place).unwrap().log("log").unwrap();
     // Continues after the entries of an earlier run.
-    let mut answered = Log::<u64, Vec<u8>>::seal(&log, 0).unwrap().tail;
+    let mut answered = log.seal(0).unwrap().tail;
     let error = (answered + 1..)
         .find_map(|number| match log.append(&entry(number)) {
             Ok(AppendAnswer::Appended { slot }) => {

@@ -104,8 +104,8 @@ fn until<T>(mut attempt: impl FnMut() -> Result<T, ()>) -> T {
 fn work<C, S, A>(counter: &C, slots: &S, appends: &A, incarnation: u64, heard: &Heard)
 where
     C: Counter + Sync,
-    S: SlotLog<u64, Payload> + Sync,
-    A: AppendLog<u64, Payload> + Sync,
+    S: SlotLog<Node = u64, Payload = Payload> + Sync,
+    A: AppendLog<Node = u64, Payload = Payload> + Sync,
     C::Error: Debug,
     S::Error: Debug,
     A::Error: Debug,
@@ -289,7 +289,7 @@ impl Said {
         fill: impl Fn(&mut Subscriber<u64, Payload>, u64),
     ) -> Vec<(u64, u64)>
     where
-        L: Log<u64, Payload>,
+        L: Log<Node = u64, Payload = Payload>,
         L::Error: Debug,
     {
         let mut run = OrderRun::<u64, Position>::new(1);
@@ -346,14 +346,14 @@ const JUDGE: SubscriberConfig = SubscriberConfig {
     skips: 16,
 };
 
-fn fill_slots<L: SlotLog<u64, Payload>>(log: &L) -> impl Fn(&mut Subscriber<u64, Payload>, u64)
+fn fill_slots<L: SlotLog<Node = u64, Payload = Payload>>(log: &L) -> impl Fn(&mut Subscriber<u64, Payload>, u64)
 where
     L::Error: Debug,
 {
     move |subscriber, now_ms| follow(subscriber, log, now_ms).expect("follow")
 }
 
-fn only_read<L: Log<u64, Payload>>(log: &L) -> impl Fn(&mut Subscriber<u64, Payload>, u64)
+fn only_read<L: Log<Node = u64, Payload = Payload>>(log: &L) -> impl Fn(&mut Subscriber<u64, Payload>, u64)
 where
     L::Error: Debug,
 {

@@ -75,7 +75,7 @@ struct Slots<'a, C, L> {
 impl<C, L> Route for Slots<'_, C, L>
 where
     C: Counter<Error: Debug> + Sync,
-    L: SlotLog<Node, Bytes, Error: Debug> + Sync,
+    L: SlotLog<Node = Node, Payload = Bytes, Error: Debug> + Sync,
 {
     type Sender = Publisher<Node, Bytes>;
 
@@ -118,7 +118,7 @@ struct Appends<'a, L> {
     log: Unreliable<'a, L, (u64, Entry<Node, Bytes>)>,
 }
 
-impl<L: AppendLog<Node, Bytes, Error: Debug> + Sync> Route for Appends<'_, L> {
+impl<L: AppendLog<Node = Node, Payload = Bytes, Error: Debug> + Sync> Route for Appends<'_, L> {
     type Sender = Publisher<Node, Bytes>;
 
     fn sender(&self, node: Node) -> Self::Sender {
@@ -269,8 +269,8 @@ where
 fn try_engine<C, L, A>(histories: u64, counter: impl Fn() -> C, slots: impl Fn() -> L, appends: impl Fn() -> A)
 where
     C: Counter<Error: Debug> + Sync,
-    L: SlotLog<Node, Bytes, Error: Debug> + Sync,
-    A: AppendLog<Node, Bytes, Error: Debug> + Sync,
+    L: SlotLog<Node = Node, Payload = Bytes, Error: Debug> + Sync,
+    A: AppendLog<Node = Node, Payload = Bytes, Error: Debug> + Sync,
 {
     let mut seen = [0; 3];
     for seed in 0..histories {
@@ -321,7 +321,7 @@ fn reads_that_do_not_wait_are_found_out() {
 fn reads_after_a_reset<C, L>(counter: &C, log: &L, set_back: impl Fn(u64))
 where
     C: Counter<Error: Debug>,
-    L: SlotLog<Node, Bytes, Error: Debug>,
+    L: SlotLog<Node = Node, Payload = Bytes, Error: Debug>,
 {
     let new = || Replica::new(Encoded(Register::new(0_u8)), CONFIG);
     let wait = |until_ms| Some(until_ms);
@@ -359,7 +359,7 @@ where
 fn order_under_resets<C, L>(counter: &C, log: &L, set_back: impl Fn(u64) + Sync)
 where
     C: Counter<Error: Debug> + Sync,
-    L: SlotLog<Node, Bytes, Error: Debug> + Sync,
+    L: SlotLog<Node = Node, Payload = Bytes, Error: Debug> + Sync,
 {
     const EACH: u64 = 30;
     let judge = &Mutex::new(OrderRun::<Node, Position>::new(2));

@@ -62,7 +62,9 @@ impl Counter for Nonsense {
     }
 }
 
-impl Log<u64, u64> for Nonsense {
+impl Log for Nonsense {
+    type Node = u64;
+    type Payload = u64;
     type Error = &'static str;
 
     fn read(&self, from: u64, _: ReadLimit) -> Result<ReadAnswer<u64, u64>, Self::Error> {
@@ -81,14 +83,14 @@ impl Log<u64, u64> for Nonsense {
     }
 }
 
-impl SlotLog<u64, u64> for Nonsense {
+impl SlotLog for Nonsense {
     fn write(&self, slot: u64, _: &Entry<u64, u64>) -> Result<WriteAnswer<u64, u64>, Self::Error> {
         self.ask();
         Ok((self.write)(slot))
     }
 }
 
-impl AppendLog<u64, u64> for Nonsense {
+impl AppendLog for Nonsense {
     fn append(&self, _: &Entry<u64, u64>) -> Result<AppendAnswer, Self::Error> {
         Ok((self.append)(self.ask()))
     }

@@ -110,12 +110,12 @@ fn work(redb: &Redb, answered: &mut Answered) -> Result<(), RedbError> {
         assert_eq!(appends.append(&entry(number))?, AppendAnswer::Appended { slot: number });
         answered.appends = number;
         if number == 4 {
-            answered.first = Log::<u8, Vec<u8>>::trim(&slots, 3)?;
-            answered.epoch = Log::<u8, Vec<u8>>::seal(&slots, 0)?.epoch;
+            answered.first = slots.trim(3)?;
+            answered.epoch = slots.seal(0)?.epoch;
             redb.compact()?;
         }
     }
-    answered.epoch = Log::<u8, Vec<u8>>::seal(&slots, 1)?.epoch;
+    answered.epoch = slots.seal(1)?.epoch;
     Ok(())
 }
 

@@ -86,7 +86,7 @@ fn a_trimmed_log_gives_its_room_back_while_it_is_in_use() {
     drop((log, counter, database));
 
     let log: RedbLog<u32, Vec<u8>> = Redb::open(&path).unwrap().log("log").unwrap();
-    assert_eq!(Log::<u32, Vec<u8>>::seal(&log, 0).unwrap().tail, appended);
+    assert_eq!(log.seal(0).unwrap().tail, appended);
 }
 
 /// A transaction of the caller's own, or a savepoint, forbids the compaction. The error says so, and nothing changes.

@@ -167,7 +167,9 @@ impl Counter for &Script {
     }
 }
 
-impl Log<u64, u64> for &Script {
+impl Log for &Script {
+    type Node = u64;
+    type Payload = u64;
     type Error = Failure;
 
     fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<u64, u64>, Failure> {
@@ -185,7 +187,7 @@ impl Log<u64, u64> for &Script {
     }
 }
 
-impl SlotLog<u64, u64> for &Script {
+impl SlotLog for &Script {
     fn write(&self, slot: u64, entry: &Entry<u64, u64>) -> Result<WriteAnswer<u64, u64>, Failure> {
         self.answer(format!("write {slot} {entry:?}"), |engine| engine.write(slot, entry))
     }
@@ -213,7 +215,9 @@ impl AsyncCounter for Awaited<'_> {
     }
 }
 
-impl AsyncLog<u64, u64> for Awaited<'_> {
+impl AsyncLog for Awaited<'_> {
+    type Node = u64;
+    type Payload = u64;
     type Error = Failure;
 
     async fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<u64, u64>, Failure> {
@@ -233,7 +237,7 @@ impl AsyncLog<u64, u64> for Awaited<'_> {
     }
 }
 
-impl AsyncSlotLog<u64, u64> for Awaited<'_> {
+impl AsyncSlotLog for Awaited<'_> {
     async fn write(&self, slot: u64, entry: &Entry<u64, u64>) -> Result<WriteAnswer<u64, u64>, Failure> {
         pause().await;
         let answer = self.0.write(slot, entry);
@@ -323,7 +327,7 @@ macro_rules! callers {
                     }
                     _ => {
                         epoch += random.borrow_mut().u64(..2);
-                        format!("{:?}", $run($drivers::begin_epoch::<u64, u64, _, _>(engine, engine, epoch)))
+                        format!("{:?}", $run($drivers::begin_epoch(engine, engine, epoch)))
                     }
                 };
                 script.tell(format!("call {drawn}: {told}"));

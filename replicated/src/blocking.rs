@@ -62,7 +62,7 @@ pub fn outcome<I, M, L>(
 where
     I: NodeId,
     M: StateMachine<Command: PartialEq + Clone>,
-    L: SlotLog<I, M::Command> + ?Sized,
+    L: SlotLog<Node = I, Payload = M::Command> + ?Sized,
 {
     broadcast::follow_until(replica, log, wait, |replica| replica.poll_outcome(published))
 }
@@ -81,7 +81,7 @@ pub fn outcome_append<I, M, L>(
 where
     I: NodeId,
     M: StateMachine<Command: PartialEq + Clone>,
-    L: Log<I, M::Command> + ?Sized,
+    L: Log<Node = I, Payload = M::Command> + ?Sized,
 {
     broadcast::follow_appends_until(replica, log, wait, |replica| replica.poll_outcome(published))
 }
@@ -105,7 +105,7 @@ where
     I: NodeId,
     M: StateMachine<Command: PartialEq + Clone>,
     C: Counter + ?Sized,
-    L: SlotLog<I, M::Command> + ?Sized,
+    L: SlotLog<Node = I, Payload = M::Command> + ?Sized,
 {
     let current = counter.current().map_err(SyncError::Counter)?;
     let synced = broadcast::follow_until(replica, log, wait, |replica| replica.poll_sync(current));
@@ -161,7 +161,7 @@ pub fn sync_append<I, M, L>(
 where
     I: NodeId,
     M: StateMachine<Command: PartialEq + Clone>,
-    L: Log<I, M::Command> + ?Sized,
+    L: Log<Node = I, Payload = M::Command> + ?Sized,
 {
     broadcast::follow_appends_until(replica, log, wait, |replica| replica.poll_sync(slot))
 }

@@ -250,7 +250,7 @@ pub enum FollowStep<D> {
 /// ) -> Followed<F, F::Output, L::Error, F::Error>
 /// where
 ///     F: Follow,
-///     L: SlotLog<F::Node, F::Payload>,
+///     L: SlotLog<Node = F::Node, Payload = F::Payload>,
 /// {
 ///     let mut follower = Follower::until(reader, F::poll_output);
 ///     loop {

@@ -7,8 +7,8 @@ use crate::compat::{Box, Vec};
 
 /// A log that can be read, sealed and trimmed: the part that [`SlotLog`] and [`AppendLog`] share.
 ///
-/// `I` is the type of node ids, and `P` that of payloads. All calls block. They take `&self`, so that threads can share
-/// a log, and can be made on `dyn Log<I, P, Error = E>`. `&L`, `Box<L>` and `Arc<L>` are logs like `L` itself, so a
+/// All calls block. They take `&self`, so that threads can share a log, and can be made on
+/// `dyn Log<Node = I, Payload = P, Error = E>`. `&L`, `Box<L>` and `Arc<L>` are logs like `L` itself, so a
 /// driver takes a shared log, or one that is chosen at run time, as it is.
 ///
 /// # The problem
@@ -81,7 +81,13 @@ use crate::compat::{Box, Vec};
 /// Balakrishnan, Malkhi, Prabhakaran, Wobber, Wei, Davis, *CORFU: A Shared Log Design for Flash Clusters* (2012):
 /// write-once slots, fill, seal, trim. Herlihy, *Wait-Free Synchronization* (1991): what increment-and-get cannot do.
 /// Deviation: one log here is one unit, not a mapping onto many; epochs seal the log as a whole.
-pub trait Log<I, P> {
+pub trait Log {
+    /// The type of node ids.
+    type Node;
+
+    /// The type of payloads.
+    type Payload;
+
     /// The error of a request that failed, or was not answered.
     type Error;
 
@@ -94,7 +100,7 @@ pub trait Log<I, P> {
     /// # Errors
     ///
     /// The error of the engine; a read changes nothing.
-    fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, Self::Error>;
+    fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<Self::Node, Self::Payload>, Self::Error>;
 
     /// Refuses entries of epochs below `epoch` from now on, and returns the highest occupied slot.
     ///
@@ -148,7 +154,7 @@ pub trait Log<I, P> {
 /// use happens_before::broadcast::{LogFull, MemoryLog, PublisherConfig, SlotLog, blocking};
 /// use happens_before::counter::AtomicCounter;
 ///
-/// type AnyLog = Box<dyn SlotLog<&'static str, &'static str, Error = LogFull>>;
+/// type AnyLog = Box<dyn SlotLog<Node = &'static str, Payload = &'static str, Error = LogFull>>;
 ///
 /// fn open() -> AnyLog {
 ///     Box::new(RefCell::new(MemoryLog::new(1_000)))
@@ -160,25 +166,29 @@ pub trait Log<I, P> {
 /// assert_eq!(blocking::settle(&mut alice, &counter, &log)?.unwrap().slot, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait SlotLog<I, P>: Log<I, P> {
+pub trait SlotLog: Log {
     /// Writes `entry` into `slot`, if the slot is empty.
     ///
     /// # Errors
     ///
     /// The error of the engine; unknown whether the entry is written. Repeat the same write to the same slot.
-    fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, Self::Error>;
+    fn write(
+        &self,
+        slot: u64,
+        entry: &Entry<Self::Node, Self::Payload>,
+    ) -> Result<WriteAnswer<Self::Node, Self::Payload>, Self::Error>;
 }
 
 /// A log that numbers and stores an entry in one step. It has no holes, and needs no counter. Its promises are on
 /// [`Log`].
-pub trait AppendLog<I, P>: Log<I, P> {
+pub trait AppendLog: Log {
     /// Stores `entry` in the slot after the highest occupied one.
     ///
     /// # Errors
     ///
     /// The error of the engine; unknown whether the entry is stored. Append the same entry, with the same id, again:
     /// readers deliver it once, from the first slot that holds it.
-    fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, Self::Error>;
+    fn append(&self, entry: &Entry<Self::Node, Self::Payload>) -> Result<AppendAnswer, Self::Error>;
 }
 
 /// The answer to a write.
@@ -275,10 +285,12 @@ pub struct SealAnswer {
 /// Implements the traits of a log for a pointer to one.
 macro_rules! pointer {
     ($pointer:ty) => {
-        impl<I, P, L: Log<I, P> + ?Sized> Log<I, P> for $pointer {
+        impl<L: Log + ?Sized> Log for $pointer {
+            type Node = L::Node;
+            type Payload = L::Payload;
             type Error = L::Error;
 
-            fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, L::Error> {
+            fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<L::Node, L::Payload>, L::Error> {
                 (**self).read(from, limit)
             }
 
@@ -291,14 +303,18 @@ macro_rules! pointer {
             }
         }
 
-        impl<I, P, L: SlotLog<I, P> + ?Sized> SlotLog<I, P> for $pointer {
-            fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, L::Error> {
+        impl<L: SlotLog + ?Sized> SlotLog for $pointer {
+            fn write(
+                &self,
+                slot: u64,
+                entry: &Entry<L::Node, L::Payload>,
+            ) -> Result<WriteAnswer<L::Node, L::Payload>, L::Error> {
                 (**self).write(slot, entry)
             }
         }
 
-        impl<I, P, L: AppendLog<I, P> + ?Sized> AppendLog<I, P> for $pointer {
-            fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, L::Error> {
+        impl<L: AppendLog + ?Sized> AppendLog for $pointer {
+            fn append(&self, entry: &Entry<L::Node, L::Payload>) -> Result<AppendAnswer, L::Error> {
                 (**self).append(entry)
             }
         }

@@ -222,7 +222,9 @@ impl<I: NodeId, P: Clone + PartialEq> MemoryLog<I, P> {
 /// Implements the traits of a log for a memory log in a cell.
 macro_rules! shared {
     ($cell:ident, $log:ident => $locked:expr) => {
-        impl<I: NodeId, P: Clone + PartialEq> Log<I, P> for $cell<MemoryLog<I, P>> {
+        impl<I: NodeId, P: Clone + PartialEq> Log for $cell<MemoryLog<I, P>> {
+            type Node = I;
+            type Payload = P;
             type Error = LogFull;
 
             fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, LogFull> {
@@ -241,7 +243,7 @@ macro_rules! shared {
             }
         }
 
-        impl<I: NodeId, P: Clone + PartialEq> SlotLog<I, P> for $cell<MemoryLog<I, P>> {
+        impl<I: NodeId, P: Clone + PartialEq> SlotLog for $cell<MemoryLog<I, P>> {
             #[inline]
             fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, LogFull> {
                 let $log = self;
@@ -249,7 +251,7 @@ macro_rules! shared {
             }
         }
 
-        impl<I: NodeId, P: Clone + PartialEq> AppendLog<I, P> for $cell<MemoryLog<I, P>> {
+        impl<I: NodeId, P: Clone + PartialEq> AppendLog for $cell<MemoryLog<I, P>> {
             fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, LogFull> {
                 let $log = self;
                 $locked.append(entry)

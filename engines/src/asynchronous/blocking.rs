@@ -42,10 +42,12 @@ impl<C: Counter + Sync> AsyncCounter for Blocking<C> {
     }
 }
 
-impl<I, P, L: Log<I, P> + Sync> AsyncLog<I, P> for Blocking<L> {
+impl<L: Log + Sync> AsyncLog for Blocking<L> {
+    type Node = L::Node;
+    type Payload = L::Payload;
     type Error = L::Error;
 
-    async fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, L::Error> {
+    async fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<L::Node, L::Payload>, L::Error> {
         self.0.read(from, limit)
     }
 
@@ -58,14 +60,18 @@ impl<I, P, L: Log<I, P> + Sync> AsyncLog<I, P> for Blocking<L> {
     }
 }
 
-impl<I: Sync, P: Sync, L: SlotLog<I, P> + Sync> AsyncSlotLog<I, P> for Blocking<L> {
-    async fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, L::Error> {
+impl<L: SlotLog<Node: Sync, Payload: Sync> + Sync> AsyncSlotLog for Blocking<L> {
+    async fn write(
+        &self,
+        slot: u64,
+        entry: &Entry<L::Node, L::Payload>,
+    ) -> Result<WriteAnswer<L::Node, L::Payload>, L::Error> {
         self.0.write(slot, entry)
     }
 }
 
-impl<I: Sync, P: Sync, L: AppendLog<I, P> + Sync> AsyncAppendLog<I, P> for Blocking<L> {
-    async fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, L::Error> {
+impl<L: AppendLog<Node: Sync, Payload: Sync> + Sync> AsyncAppendLog for Blocking<L> {
+    async fn append(&self, entry: &Entry<L::Node, L::Payload>) -> Result<AppendAnswer, L::Error> {
         self.0.append(entry)
     }
 }

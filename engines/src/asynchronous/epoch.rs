@@ -14,10 +14,10 @@ use super::{AsyncAppendLog, AsyncCounter, AsyncSlotLog};
 /// # Errors
 ///
 /// Those of that function. If the future is dropped, the epoch may have begun: begin a higher one.
-pub async fn begin_epoch<I, P, C, L>(log: &L, counter: &C, epoch: u64) -> Begun<C::Error, L::Error>
+pub async fn begin_epoch<C, L>(log: &L, counter: &C, epoch: u64) -> Begun<C::Error, L::Error>
 where
     C: AsyncCounter,
-    L: AsyncSlotLog<I, P>,
+    L: AsyncSlotLog,
 {
     let mut machine = NewEpoch::new(epoch, LogKind::Slots);
     loop {
@@ -45,9 +45,9 @@ where
 /// # Errors
 ///
 /// As [`begin_epoch`], except those of a counter: there is none.
-pub async fn begin_epoch_append<I, P, L>(log: &L, epoch: u64) -> Begun<Infallible, L::Error>
+pub async fn begin_epoch_append<L>(log: &L, epoch: u64) -> Begun<Infallible, L::Error>
 where
-    L: AsyncAppendLog<I, P>,
+    L: AsyncAppendLog,
 {
     let mut machine = NewEpoch::new(epoch, LogKind::Appends);
     loop {

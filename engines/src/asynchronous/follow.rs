@@ -19,7 +19,7 @@ use super::{AsyncCounter, AsyncLog, AsyncSlotLog};
 pub async fn follow<F, L>(reader: &mut F, log: &L, now_ms: u64) -> Followed<F, (), L::Error>
 where
     F: Follow,
-    L: AsyncSlotLog<F::Node, F::Payload>,
+    L: AsyncSlotLog<Node = F::Node, Payload = F::Payload>,
 {
     drive(Follower::at(reader, now_ms), log, core::future::ready).await
 }
@@ -32,7 +32,7 @@ where
 pub async fn follow_appends<F, L>(reader: &mut F, log: &L, now_ms: u64) -> Followed<F, (), L::Error>
 where
     F: Follow,
-    L: AsyncLog<F::Node, F::Payload>,
+    L: AsyncLog<Node = F::Node, Payload = F::Payload>,
 {
     drive_appends(Follower::at(reader, now_ms), log, core::future::ready).await
 }
@@ -52,7 +52,7 @@ pub async fn follow_until<F, L, W, T, R>(
 ) -> Followed<F, T, L::Error, R>
 where
     F: Follow,
-    L: AsyncSlotLog<F::Node, F::Payload>,
+    L: AsyncSlotLog<Node = F::Node, Payload = F::Payload>,
     W: Future<Output = u64>,
 {
     drive(Follower::until(reader, goal), log, wait).await
@@ -72,7 +72,7 @@ pub async fn follow_appends_until<F, L, W, T, R>(
 ) -> Followed<F, T, L::Error, R>
 where
     F: Follow,
-    L: AsyncLog<F::Node, F::Payload>,
+    L: AsyncLog<Node = F::Node, Payload = F::Payload>,
     W: Future<Output = u64>,
 {
     drive_appends(Follower::until(reader, goal), log, wait).await
@@ -94,7 +94,7 @@ pub async fn next<F, L, W>(
 ) -> Followed<F, F::Output, L::Error, F::Error>
 where
     F: Follow,
-    L: AsyncSlotLog<F::Node, F::Payload>,
+    L: AsyncSlotLog<Node = F::Node, Payload = F::Payload>,
     W: Future<Output = u64>,
 {
     follow_until(reader, log, wait, F::poll_output).await
@@ -112,7 +112,7 @@ pub async fn next_append<F, L, W>(
 ) -> Followed<F, F::Output, L::Error, F::Error>
 where
     F: Follow,
-    L: AsyncLog<F::Node, F::Payload>,
+    L: AsyncLog<Node = F::Node, Payload = F::Payload>,
     W: Future<Output = u64>,
 {
     follow_appends_until(reader, log, wait, F::poll_output).await
@@ -135,7 +135,7 @@ pub async fn outcome<I, M, L, W>(
 where
     I: NodeId,
     M: StateMachine<Command: PartialEq + Clone>,
-    L: AsyncSlotLog<I, M::Command>,
+    L: AsyncSlotLog<Node = I, Payload = M::Command>,
     W: Future<Output = u64>,
 {
     follow_until(replica, log, wait, |replica| replica.poll_outcome(published)).await
@@ -155,7 +155,7 @@ pub async fn outcome_append<I, M, L, W>(
 where
     I: NodeId,
     M: StateMachine<Command: PartialEq + Clone>,
-    L: AsyncLog<I, M::Command>,
+    L: AsyncLog<Node = I, Payload = M::Command>,
     W: Future<Output = u64>,
 {
     follow_appends_until(replica, log, wait, |replica| replica.poll_outcome(published)).await
@@ -177,7 +177,7 @@ where
     I: NodeId,
     M: StateMachine<Command: PartialEq + Clone>,
     C: AsyncCounter,
-    L: AsyncSlotLog<I, M::Command>,
+    L: AsyncSlotLog<Node = I, Payload = M::Command>,
     W: Future<Output = u64>,
 {
     let current = counter.current().await.map_err(SyncError::Counter)?;
@@ -201,7 +201,7 @@ pub async fn sync_append<I, M, L, W>(
 where
     I: NodeId,
     M: StateMachine<Command: PartialEq + Clone>,
-    L: AsyncLog<I, M::Command>,
+    L: AsyncLog<Node = I, Payload = M::Command>,
     W: Future<Output = u64>,
 {
     follow_appends_until(replica, log, wait, |replica| replica.poll_sync(slot)).await
@@ -216,7 +216,7 @@ async fn drive<F, G, L, W, T, R>(
 where
     F: Follow,
     G: FnMut(&mut F) -> Result<Option<T>, R>,
-    L: AsyncSlotLog<F::Node, F::Payload>,
+    L: AsyncSlotLog<Node = F::Node, Payload = F::Payload>,
     W: Future<Output = u64>,
 {
     loop {
@@ -242,7 +242,7 @@ async fn drive_appends<F, G, L, W, T, R>(
 where
     F: Follow,
     G: FnMut(&mut F) -> Result<Option<T>, R>,
-    L: AsyncLog<F::Node, F::Payload>,
+    L: AsyncLog<Node = F::Node, Payload = F::Payload>,
     W: Future<Output = u64>,
 {
     loop {

@@ -40,12 +40,10 @@
 //! # Spawning
 //!
 //! A runtime of several threads spawns only futures that are `Send` and borrow nothing. Move the machine into the task,
-//! and share counter and log by an `Arc`, which is a counter or a log itself. Choose ids and payloads **without a
-//! lifetime**: `String`, `u64`, or a type of your own such as `struct Name(&'static str)`. With `&'static str` itself the
-//! drivers run, but their futures cannot be spawned. The compiler forgets which lifetime it was, and says that the
-//! implementation of `Log` is "not general enough".
+//! and share counter and log by an `Arc`, which is a counter or a log itself. Ids and payloads may be texts of the
+//! program, `&'static str`, in every driver.
 //!
-//! A task on tokio that follows a log, and one that publishes to it. Change the ids to `&'static str`, and read the
+//! A task on tokio that follows a log, and one that publishes to it. Share the log by a reference instead, and read the
 //! error.
 //!
 //! ```
@@ -61,7 +59,7 @@
 //! # let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
 //! # runtime.block_on(async {
 //! let counter = Arc::new(Blocking(AtomicCounter::new()));
-//! let log = Arc::new(Blocking(Mutex::new(MemoryLog::<String, String>::new(1_000))));
+//! let log = Arc::new(Blocking(Mutex::new(MemoryLog::<&'static str, &'static str>::new(1_000))));
 //!
 //! let (began, shared) = (Instant::now(), Arc::clone(&log));
 //! let bob = tokio::spawn(async move {
@@ -73,12 +71,12 @@
 //!     asynchronous::next(&mut bob, &shared, wait).await.expect("no faults").payload
 //! });
 //! let alice = tokio::spawn(async move {
-//!     let mut alice = Publisher::new("alice".to_string(), PublisherConfig::default());
-//!     alice.publish("tea?".to_string()).expect("nothing is outstanding");
+//!     let mut alice = Publisher::new("alice", PublisherConfig::default());
+//!     alice.publish("tea?").expect("nothing is outstanding");
 //!     asynchronous::settle(&mut alice, &counter, &log).await.expect("room");
 //! });
 //! alice.await?;
-//! assert_eq!(bob.await?.as_deref(), Some("tea?"));
+//! assert_eq!(bob.await?, Some("tea?"));
 //! # Ok::<(), tokio::task::JoinError>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -174,7 +172,13 @@ pub trait AsyncCounter {
 }
 
 /// A log that can be read, sealed and trimmed; its promises are those of [`Log`](happens_before::broadcast::Log).
-pub trait AsyncLog<I, P> {
+pub trait AsyncLog {
+    /// The type of node ids.
+    type Node;
+
+    /// The type of payloads.
+    type Payload;
+
     /// The error of a request that failed, or was not answered.
     type Error;
 
@@ -187,7 +191,7 @@ pub trait AsyncLog<I, P> {
         &self,
         from: u64,
         limit: ReadLimit,
-    ) -> impl Future<Output = Result<ReadAnswer<I, P>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<ReadAnswer<Self::Node, Self::Payload>, Self::Error>> + Send;
 
     /// Refuses entries of epochs below `epoch` from now on, and returns the highest occupied slot.
     ///
@@ -206,7 +210,7 @@ pub trait AsyncLog<I, P> {
 }
 
 /// A log whose slots are written once, like [`SlotLog`](happens_before::broadcast::SlotLog).
-pub trait AsyncSlotLog<I, P>: AsyncLog<I, P> {
+pub trait AsyncSlotLog: AsyncLog {
     /// Writes `entry` into `slot`, if the slot is empty.
     ///
     /// # Errors
@@ -216,19 +220,22 @@ pub trait AsyncSlotLog<I, P>: AsyncLog<I, P> {
     fn write(
         &self,
         slot: u64,
-        entry: &Entry<I, P>,
-    ) -> impl Future<Output = Result<WriteAnswer<I, P>, Self::Error>> + Send;
+        entry: &Entry<Self::Node, Self::Payload>,
+    ) -> impl Future<Output = Result<WriteAnswer<Self::Node, Self::Payload>, Self::Error>> + Send;
 }
 
 /// A log that numbers and stores an entry in one step, like [`AppendLog`](happens_before::broadcast::AppendLog).
-pub trait AsyncAppendLog<I, P>: AsyncLog<I, P> {
+pub trait AsyncAppendLog: AsyncLog {
     /// Stores `entry` in the slot after the highest occupied one.
     ///
     /// # Errors
     ///
     /// As [`AppendLog::append`](happens_before::broadcast::AppendLog::append); unknown whether the entry is stored.
     /// Append the same entry again.
-    fn append(&self, entry: &Entry<I, P>) -> impl Future<Output = Result<AppendAnswer, Self::Error>> + Send;
+    fn append(
+        &self,
+        entry: &Entry<Self::Node, Self::Payload>,
+    ) -> impl Future<Output = Result<AppendAnswer, Self::Error>> + Send;
 }
 
 /// Implements the traits for a pointer to a counter, or to a log.
@@ -246,14 +253,16 @@ macro_rules! pointer {
             }
         }
 
-        impl<I, P, T: AsyncLog<I, P> + ?Sized> AsyncLog<I, P> for $pointer {
+        impl<T: AsyncLog + ?Sized> AsyncLog for $pointer {
+            type Node = T::Node;
+            type Payload = T::Payload;
             type Error = T::Error;
 
             fn read(
                 &self,
                 from: u64,
                 limit: ReadLimit,
-            ) -> impl Future<Output = Result<ReadAnswer<I, P>, T::Error>> + Send {
+            ) -> impl Future<Output = Result<ReadAnswer<T::Node, T::Payload>, T::Error>> + Send {
                 (**self).read(from, limit)
             }
 
@@ -266,20 +275,20 @@ macro_rules! pointer {
             }
         }
 
-        impl<I, P, T: AsyncSlotLog<I, P> + ?Sized> AsyncSlotLog<I, P> for $pointer {
+        impl<T: AsyncSlotLog + ?Sized> AsyncSlotLog for $pointer {
             fn write(
                 &self,
                 slot: u64,
-                entry: &Entry<I, P>,
-            ) -> impl Future<Output = Result<WriteAnswer<I, P>, T::Error>> + Send {
+                entry: &Entry<T::Node, T::Payload>,
+            ) -> impl Future<Output = Result<WriteAnswer<T::Node, T::Payload>, T::Error>> + Send {
                 (**self).write(slot, entry)
             }
         }
 
-        impl<I, P, T: AsyncAppendLog<I, P> + ?Sized> AsyncAppendLog<I, P> for $pointer {
+        impl<T: AsyncAppendLog + ?Sized> AsyncAppendLog for $pointer {
             fn append(
                 &self,
-                entry: &Entry<I, P>,
+                entry: &Entry<T::Node, T::Payload>,
             ) -> impl Future<Output = Result<AppendAnswer, T::Error>> + Send {
                 (**self).append(entry)
             }

@@ -26,7 +26,7 @@ where
     I: NodeId,
     P: PartialEq,
     C: AsyncCounter,
-    L: AsyncSlotLog<I, P>,
+    L: AsyncSlotLog<Node = I, Payload = P>,
 {
     // Before a request is polled, which counts as sent.
     if publisher.log_kind() == LogKind::Appends && publisher.outstanding().is_some() {
@@ -69,7 +69,7 @@ pub async fn settle_append<I, P, L>(
 ) -> Settled<I, P, Infallible, L::Error>
 where
     I: NodeId,
-    L: AsyncAppendLog<I, P>,
+    L: AsyncAppendLog<Node = I, Payload = P>,
 {
     // Before a request is polled, which counts as sent.
     if publisher.log_kind() == LogKind::Slots && publisher.outstanding().is_some() {

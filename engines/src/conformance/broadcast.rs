@@ -72,7 +72,7 @@ pub fn broadcast<C, L>(counter: &C, log: &L, seed: u64)
 where
     C: Counter + Sync,
     C::Error: Debug,
-    L: SlotLog<Node, Payload> + Sync,
+    L: SlotLog<Node = Node, Payload = Payload> + Sync,
     L::Error: Debug,
 {
     let seed = super::seed(seed);
@@ -96,7 +96,7 @@ where
 /// If the subscribers do not all deliver one order, with everything acknowledged and nothing twice.
 pub fn broadcast_appends<L>(log: &L, seed: u64)
 where
-    L: AppendLog<Node, Payload> + Sync,
+    L: AppendLog<Node = Node, Payload = Payload> + Sync,
     L::Error: Debug,
 {
     let seed = super::seed(seed);
@@ -125,7 +125,7 @@ fn run<L>(
     settle: impl Fn(&mut Publisher<Node, Payload>) -> Tried + Sync,
     follow: impl Fn(&mut Subscriber<Node, Payload>, u64) + Sync,
 ) where
-    L: Log<Node, Payload> + Sync,
+    L: Log<Node = Node, Payload = Payload> + Sync,
     L::Error: Debug,
 {
     println!("HAPPENS_BEFORE_SEED={seed}");

@@ -90,10 +90,12 @@ impl<C: Counter> Counter for Unreliable<'_, C> {
     }
 }
 
-impl<I, P, L: Log<I, P>> Log<I, P> for Unreliable<'_, L, (u64, Entry<I, P>)> {
+impl<L: Log> Log for Unreliable<'_, L, (u64, Entry<L::Node, L::Payload>)> {
+    type Node = L::Node;
+    type Payload = L::Payload;
     type Error = Lost<L::Error>;
 
-    fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, Self::Error> {
+    fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<L::Node, L::Payload>, Self::Error> {
         self.call(|log| log.read(from, limit))
     }
 
@@ -106,8 +108,12 @@ impl<I, P, L: Log<I, P>> Log<I, P> for Unreliable<'_, L, (u64, Entry<I, P>)> {
     }
 }
 
-impl<I: Clone, P: Clone, L: SlotLog<I, P>> SlotLog<I, P> for Unreliable<'_, L, (u64, Entry<I, P>)> {
-    fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, Self::Error> {
+impl<L: SlotLog<Node: Clone, Payload: Clone>> SlotLog for Unreliable<'_, L, (u64, Entry<L::Node, L::Payload>)> {
+    fn write(
+        &self,
+        slot: u64,
+        entry: &Entry<L::Node, L::Payload>,
+    ) -> Result<WriteAnswer<L::Node, L::Payload>, Self::Error> {
         // By chance, a late request is carried out first.
         let late = {
             let mut state = self.lock();
@@ -136,8 +142,8 @@ impl<I: Clone, P: Clone, L: SlotLog<I, P>> SlotLog<I, P> for Unreliable<'_, L, (
     }
 }
 
-impl<I, P, L: AppendLog<I, P>> AppendLog<I, P> for Unreliable<'_, L, (u64, Entry<I, P>)> {
-    fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, Self::Error> {
+impl<L: AppendLog> AppendLog for Unreliable<'_, L, (u64, Entry<L::Node, L::Payload>)> {
+    fn append(&self, entry: &Entry<L::Node, L::Payload>) -> Result<AppendAnswer, Self::Error> {
         self.call(|log| log.append(entry))
     }
 }

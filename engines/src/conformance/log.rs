@@ -26,7 +26,7 @@ const EACH: u64 = 25;
 /// If it breaks a promise.
 pub fn slots<L>(new: impl Fn() -> L, restart: impl Fn(L) -> L)
 where
-    L: SlotLog<Node, Payload> + Sync,
+    L: SlotLog<Node = Node, Payload = Payload> + Sync,
     L::Error: Debug,
 {
     answers_as_in_memory(&new, &restart, &|log, model, entry, random| {
@@ -68,7 +68,7 @@ where
 /// If it breaks a promise.
 pub fn appends<L>(new: impl Fn() -> L, restart: impl Fn(L) -> L)
 where
-    L: AppendLog<Node, Payload> + Sync,
+    L: AppendLog<Node = Node, Payload = Payload> + Sync,
     L::Error: Debug,
 {
     answers_as_in_memory(&new, &restart, &|log, model, entry, _| {
@@ -113,7 +113,7 @@ where
 /// If it breaks a promise.
 pub fn unreadable<L>(log: L, put: impl Fn(&L, u64, &Entry<u64, Vec<u8>>), damage: impl FnOnce(L, u64) -> L)
 where
-    L: Log<Node, Payload>,
+    L: Log<Node = Node, Payload = Payload>,
     L::Error: Debug,
 {
     let mut said: Vec<(u64, Said)> = (1..=5).map(|slot| (slot, message(0, 1, slot))).collect();
@@ -145,7 +145,7 @@ enum Stored {
 /// Checks L6, one request after another, over restarts; `put` is given an empty slot.
 fn numbers_go_up<L>(mut log: L, restart: &impl Fn(L) -> L, put: &dyn Fn(&L, u64, &Said) -> Stored)
 where
-    L: Log<Node, Payload>,
+    L: Log<Node = Node, Payload = Payload>,
     L::Error: Debug,
 {
     let id = |node, number| Dot::new(node, number).expect("not 0");
@@ -192,7 +192,7 @@ where
 /// `put` takes a thread, a number and an entry, and returns whether the entry is stored.
 fn a_number_is_stored_once<L>(log: &L, put: &(impl Fn(&L, u64, u64, &Said) -> bool + Sync))
 where
-    L: Log<Node, Payload> + Sync,
+    L: Log<Node = Node, Payload = Payload> + Sync,
     L::Error: Debug,
 {
     let mut told: Vec<u64> = thread::scope(|scope| {
@@ -218,7 +218,7 @@ where
 /// Checks L6: a number is used once its entry is stored, and not before.
 fn a_refused_write_uses_no_number<L>(log: &L)
 where
-    L: SlotLog<Node, Payload>,
+    L: SlotLog<Node = Node, Payload = Payload>,
     L::Error: Debug,
 {
     assert_eq!(log.write(1, &message(0, 1, 1)).expect("write"), WriteAnswer::Written);
@@ -248,7 +248,7 @@ where
 /// trimmed.
 fn a_repeated_append_says_where_the_first_is<L>(log: &L)
 where
-    L: AppendLog<Node, Payload> + Sync,
+    L: AppendLog<Node = Node, Payload = Payload> + Sync,
     L::Error: Debug,
 {
     let append = |entry: &Said| log.append(entry).expect("append");
@@ -278,7 +278,7 @@ where
 /// end.
 fn a_read_within_few_bytes_gets_on<L>(log: &L, put: &dyn Fn(&L, u64, &Said))
 where
-    L: Log<Node, Payload>,
+    L: Log<Node = Node, Payload = Payload>,
     L::Error: Debug,
 {
     for number in 1..=7 {
@@ -303,7 +303,7 @@ fn message(epoch: u64, node: u64, number: u64) -> Said {
     Entry::message(epoch, Dot::new(node, number).expect("numbers begin at 1"), vec![7; (number % 5) as usize])
 }
 
-fn entries<L: Log<Node, Payload>>(log: &L, from: u64) -> Vec<(u64, Said)>
+fn entries<L: Log<Node = Node, Payload = Payload>>(log: &L, from: u64) -> Vec<(u64, Said)>
 where
     L::Error: Debug,
 {
@@ -317,7 +317,7 @@ type Write<'a, L> = dyn Fn(&L, &RefCell<MemoryLog<Node, Payload>>, &Said, &mut f
 
 fn answers_as_in_memory<L>(new: &impl Fn() -> L, restart: &impl Fn(L) -> L, write: &Write<'_, L>)
 where
-    L: Log<Node, Payload>,
+    L: Log<Node = Node, Payload = Payload>,
     L::Error: Debug,
 {
     let seed = super::seed(7);
@@ -378,7 +378,7 @@ where
 /// Checks numbers beyond all slots: they are refused or find nothing, and do no harm.
 fn out_of_range<L>(log: &L)
 where
-    L: SlotLog<Node, Payload>,
+    L: SlotLog<Node = Node, Payload = Payload>,
     L::Error: Debug,
 {
     let entry = message(0, 1, 1);
@@ -395,7 +395,7 @@ where
 /// Checks that a trimmed slot counts as occupied, even if it was never written.
 fn trimmed_beyond_the_tail<L>(log: &L)
 where
-    L: Log<Node, Payload>,
+    L: Log<Node = Node, Payload = Payload>,
     L::Error: Debug,
 {
     assert_eq!(log.trim(10).expect("trim"), 10);
@@ -408,7 +408,7 @@ where
 /// shown its entry.
 fn one_writer_wins<L>(log: &L)
 where
-    L: SlotLog<Node, Payload> + Sync,
+    L: SlotLog<Node = Node, Payload = Payload> + Sync,
     L::Error: Debug,
 {
     let answers: Vec<Vec<_>> = thread::scope(|scope| {
@@ -437,7 +437,7 @@ where
 /// `put` takes a thread, the count of its writes, and an entry. It returns the slot, or `None` if the log is sealed.
 fn sealed_is_sealed<L>(log: &L, put: &(impl Fn(&L, u64, u64, &Said) -> Option<u64> + Sync))
 where
-    L: Log<Node, Payload> + Sync,
+    L: Log<Node = Node, Payload = Payload> + Sync,
     L::Error: Debug,
 {
     // No writer runs far ahead of a slow seal: the log may have room for only some thousand entries.
@@ -489,7 +489,7 @@ where
 /// Checks L5 while writers write the slots near the moving mark: a write that began below the mark is not stored.
 fn trimmed_is_trimmed<L>(log: &L)
 where
-    L: SlotLog<Node, Payload> + Sync,
+    L: SlotLog<Node = Node, Payload = Payload> + Sync,
     L::Error: Debug,
 {
     let (mark, next, late) = (&AtomicU64::new(1), &AtomicU64::new(1), &AtomicU64::new(0));
@@ -561,7 +561,7 @@ where
 /// slots.
 fn no_hole_at_any_moment<L>(log: &L)
 where
-    L: AppendLog<Node, Payload> + Sync,
+    L: AppendLog<Node = Node, Payload = Payload> + Sync,
     L::Error: Debug,
 {
     let answered = &AtomicU64::new(0);

@@ -67,13 +67,13 @@ impl<I, P, C: Connection> PostgresAppends<I, P, C> {
     }
 }
 
-impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> AppendLog<I, P> for PostgresAppends<I, P> {
+impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> AppendLog for PostgresAppends<I, P> {
     fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer> {
         block_on(self.put(Sent::new(&self.0.name, entry)?))
     }
 }
 
-impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> AsyncAppendLog<I, P> for PostgresAppends<I, P, AsyncClient> {
+impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> AsyncAppendLog for PostgresAppends<I, P, AsyncClient> {
     fn append(&self, entry: &Entry<I, P>) -> impl Future<Output = Result<AppendAnswer>> + Send {
         let sent = Sent::new(&self.0.name, entry);
         async move { self.put(sent?).await }

@@ -233,7 +233,9 @@ macro_rules! a_log {
             }
         }
 
-        impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> Log<I, P> for $log<I, P> {
+        impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> Log for $log<I, P> {
+            type Node = I;
+            type Payload = P;
             type Error = PostgresError;
 
             fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>> {
@@ -249,7 +251,9 @@ macro_rules! a_log {
             }
         }
 
-        impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> AsyncLog<I, P> for $log<I, P, AsyncClient> {
+        impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> AsyncLog for $log<I, P, AsyncClient> {
+            type Node = I;
+            type Payload = P;
             type Error = PostgresError;
 
             async fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>> {

@@ -67,13 +67,13 @@ impl<I: DecodeId, P: From<Vec<u8>>, C: Connection> PostgresSlots<I, P, C> {
     }
 }
 
-impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> SlotLog<I, P> for PostgresSlots<I, P> {
+impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> SlotLog for PostgresSlots<I, P> {
     fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>> {
         block_on(self.put(slot, Sent::new(&self.0.name, entry)?))
     }
 }
 
-impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> AsyncSlotLog<I, P> for PostgresSlots<I, P, AsyncClient> {
+impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> AsyncSlotLog for PostgresSlots<I, P, AsyncClient> {
     fn write(&self, slot: u64, entry: &Entry<I, P>) -> impl Future<Output = Result<WriteAnswer<I, P>>> + Send {
         let sent = Sent::new(&self.0.name, entry);
         async move { self.put(slot, sent?).await }

@@ -89,7 +89,9 @@ impl State {
     }
 }
 
-impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> Log<I, P> for RedbLog<I, P> {
+impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> Log for RedbLog<I, P> {
+    type Node = I;
+    type Payload = P;
     type Error = RedbError;
 
     fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, RedbError> {
@@ -158,7 +160,7 @@ impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> Log<I, P> for RedbLog<I, P> {
     }
 }
 
-impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> SlotLog<I, P> for RedbLog<I, P> {
+impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> SlotLog for RedbLog<I, P> {
     fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, RedbError> {
         RedbError::in_range(slot.max(entry.epoch()))?;
         // The caller's code, such as that of payloads, runs outside the transaction.
@@ -197,7 +199,7 @@ enum Found<A> {
     Row(Vec<u8>),
 }
 
-impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> AppendLog<I, P> for RedbLog<I, P> {
+impl<I: DecodeId, P: AsRef<[u8]> + From<Vec<u8>>> AppendLog for RedbLog<I, P> {
     fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, RedbError> {
         RedbError::in_range(entry.epoch())?;
         let (row, numbers) = (entry::begin_within(entry, MAX_ROW)?, Numbers::of(entry));

@@ -60,10 +60,12 @@ impl<C: AsyncCounter> Counter for Awaited<C> {
     }
 }
 
-impl<I, P, L: AsyncLog<I, P>> Log<I, P> for Awaited<L> {
+impl<L: AsyncLog> Log for Awaited<L> {
+    type Node = L::Node;
+    type Payload = L::Payload;
     type Error = L::Error;
 
-    fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<I, P>, L::Error> {
+    fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<L::Node, L::Payload>, L::Error> {
         self.runtime.block_on(self.engine.read(from, limit))
     }
 
@@ -76,14 +78,18 @@ impl<I, P, L: AsyncLog<I, P>> Log<I, P> for Awaited<L> {
     }
 }
 
-impl<I, P, L: AsyncSlotLog<I, P>> SlotLog<I, P> for Awaited<L> {
-    fn write(&self, slot: u64, entry: &Entry<I, P>) -> Result<WriteAnswer<I, P>, L::Error> {
+impl<L: AsyncSlotLog> SlotLog for Awaited<L> {
+    fn write(
+        &self,
+        slot: u64,
+        entry: &Entry<L::Node, L::Payload>,
+    ) -> Result<WriteAnswer<L::Node, L::Payload>, L::Error> {
         self.runtime.block_on(self.engine.write(slot, entry))
     }
 }
 
-impl<I, P, L: AsyncAppendLog<I, P>> AppendLog<I, P> for Awaited<L> {
-    fn append(&self, entry: &Entry<I, P>) -> Result<AppendAnswer, L::Error> {
+impl<L: AsyncAppendLog> AppendLog for Awaited<L> {
+    fn append(&self, entry: &Entry<L::Node, L::Payload>) -> Result<AppendAnswer, L::Error> {
         self.runtime.block_on(self.engine.append(entry))
     }
 }

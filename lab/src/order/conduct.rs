@@ -80,7 +80,7 @@ pub(super) fn threads<C, L>(
 where
     C: SetBack + Sync,
     C::Error: fmt::Display,
-    L: SlotLog<PublisherId, Payload> + Sync,
+    L: SlotLog<Node = PublisherId, Payload = Payload> + Sync,
     L::Error: fmt::Display,
 {
     let until = Until::new();
@@ -112,7 +112,7 @@ impl<C, L> Crew for Threads<'_, '_, C, L>
 where
     C: SetBack + Sync,
     C::Error: fmt::Display,
-    L: SlotLog<PublisherId, Payload> + Sync,
+    L: SlotLog<Node = PublisherId, Payload = Payload> + Sync,
     L::Error: fmt::Display,
 {
     fn start(&mut self, who: Who, task: Task) -> Result<(), String> {
@@ -165,7 +165,7 @@ pub(super) fn conduct<L>(
     progress: &mut dyn FnMut(Now),
 ) -> OrderResult
 where
-    L: SlotLog<PublisherId, Payload>,
+    L: SlotLog<Node = PublisherId, Payload = Payload>,
     L::Error: fmt::Display,
 {
     let mut conductor = Conductor::new(settings, begun, crew);

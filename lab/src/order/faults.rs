@@ -141,7 +141,9 @@ where
     }
 }
 
-impl<L: Log<PublisherId, Payload>, F> Log<PublisherId, Payload> for Seam<'_, L, F> {
+impl<L: Log<Node = PublisherId, Payload = Payload>, F> Log for Seam<'_, L, F> {
+    type Node = PublisherId;
+    type Payload = Payload;
     type Error = Trouble<L::Error>;
 
     fn read(&self, from: u64, limit: ReadLimit) -> Result<ReadAnswer<PublisherId, Payload>, Self::Error> {
@@ -160,9 +162,9 @@ impl<L: Log<PublisherId, Payload>, F> Log<PublisherId, Payload> for Seam<'_, L, 
 /// The result of a write through a seam.
 pub(super) type Wrote<E> = Result<WriteAnswer<PublisherId, Payload>, Trouble<E>>;
 
-impl<L, F> SlotLog<PublisherId, Payload> for Seam<'_, L, F>
+impl<L, F> SlotLog for Seam<'_, L, F>
 where
-    L: SlotLog<PublisherId, Payload>,
+    L: SlotLog<Node = PublisherId, Payload = Payload>,
     F: Fn(u64, &Entry<PublisherId, Payload>) -> Wrote<L::Error>,
 {
     fn write(&self, slot: u64, entry: &Entry<PublisherId, Payload>) -> Wrote<L::Error> {

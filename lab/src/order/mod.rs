@@ -238,7 +238,7 @@ impl Begun {
     /// Begins an epoch, and delivers the existing entries of the log.
     fn new<L>(log: &L) -> Result<Self, String>
     where
-        L: SlotLog<PublisherId, Payload>,
+        L: SlotLog<Node = PublisherId, Payload = Payload>,
         L::Error: fmt::Display,
     {
         let words = |error: L::Error| error.to_string();

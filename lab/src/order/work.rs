@@ -98,7 +98,7 @@ impl<C, L> Worker<'_, C, L>
 where
     C: SetBack,
     C::Error: fmt::Display,
-    L: SlotLog<PublisherId, Payload>,
+    L: SlotLog<Node = PublisherId, Payload = Payload>,
     L::Error: fmt::Display,
 {
     /// Does the task. An error is the reason why it ended early.

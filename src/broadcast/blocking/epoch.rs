@@ -42,10 +42,10 @@ use crate::counter::Counter;
 /// assert_eq!(blocking::settle(&mut publisher, &counter, &log)?.map(|published| published.slot), Some(2));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn begin_epoch<I, P, C, L>(log: &L, counter: &C, epoch: u64) -> Begun<C::Error, L::Error>
+pub fn begin_epoch<C, L>(log: &L, counter: &C, epoch: u64) -> Begun<C::Error, L::Error>
 where
     C: Counter + ?Sized,
-    L: SlotLog<I, P> + ?Sized,
+    L: SlotLog + ?Sized,
 {
     begin(log, counter, NewEpoch::new(epoch, LogKind::Slots))
 }
@@ -55,9 +55,9 @@ where
 /// # Errors
 ///
 /// As [`begin_epoch`], except those of a counter: there is none.
-pub fn begin_epoch_append<I, P, L>(log: &L, epoch: u64) -> Begun<Infallible, L::Error>
+pub fn begin_epoch_append<L>(log: &L, epoch: u64) -> Begun<Infallible, L::Error>
 where
-    L: AppendLog<I, P> + ?Sized,
+    L: AppendLog + ?Sized,
 {
     begin(log, &NoCounter, NewEpoch::new(epoch, LogKind::Appends))
 }
@@ -65,10 +65,10 @@ where
 /// The result of beginning an epoch. `C` and `L` are the errors of the counter and of the log.
 pub type Begun<C, L> = Result<EpochBegun, DriveError<u64, C, L>>;
 
-fn begin<I, P, C, L>(log: &L, counter: &C, mut machine: NewEpoch) -> Begun<C::Error, L::Error>
+fn begin<C, L>(log: &L, counter: &C, mut machine: NewEpoch) -> Begun<C::Error, L::Error>
 where
     C: Counter + ?Sized,
-    L: Log<I, P> + ?Sized,
+    L: Log + ?Sized,
 {
     loop {
         let begun = match machine.poll_request() {

@@ -16,7 +16,7 @@ use crate::broadcast::{Entry, Follow, FollowStep, Followed, Follower, Log, SlotL
 pub fn follow<F, L>(reader: &mut F, log: &L, now_ms: u64) -> Followed<F, (), L::Error>
 where
     F: Follow,
-    L: SlotLog<F::Node, F::Payload> + ?Sized,
+    L: SlotLog<Node = F::Node, Payload = F::Payload> + ?Sized,
 {
     drive(Follower::at(reader, now_ms), log, |_| None)
 }
@@ -29,7 +29,7 @@ where
 pub fn follow_appends<F, L>(reader: &mut F, log: &L, now_ms: u64) -> Followed<F, (), L::Error>
 where
     F: Follow,
-    L: Log<F::Node, F::Payload> + ?Sized,
+    L: Log<Node = F::Node, Payload = F::Payload> + ?Sized,
 {
     drive_appends(Follower::at(reader, now_ms), log, |_| None)
 }
@@ -51,7 +51,7 @@ pub fn follow_until<F, L, T, R>(
 ) -> Followed<F, T, L::Error, R>
 where
     F: Follow,
-    L: SlotLog<F::Node, F::Payload> + ?Sized,
+    L: SlotLog<Node = F::Node, Payload = F::Payload> + ?Sized,
 {
     drive(Follower::until(reader, goal), log, wait)
 }
@@ -69,7 +69,7 @@ pub fn follow_appends_until<F, L, T, R>(
 ) -> Followed<F, T, L::Error, R>
 where
     F: Follow,
-    L: Log<F::Node, F::Payload> + ?Sized,
+    L: Log<Node = F::Node, Payload = F::Payload> + ?Sized,
 {
     drive_appends(Follower::until(reader, goal), log, wait)
 }
@@ -86,7 +86,7 @@ pub fn next<F, L>(
 ) -> Followed<F, F::Output, L::Error, F::Error>
 where
     F: Follow,
-    L: SlotLog<F::Node, F::Payload> + ?Sized,
+    L: SlotLog<Node = F::Node, Payload = F::Payload> + ?Sized,
 {
     follow_until(reader, log, wait, F::poll_output)
 }
@@ -103,7 +103,7 @@ pub fn next_append<F, L>(
 ) -> Followed<F, F::Output, L::Error, F::Error>
 where
     F: Follow,
-    L: Log<F::Node, F::Payload> + ?Sized,
+    L: Log<Node = F::Node, Payload = F::Payload> + ?Sized,
 {
     follow_appends_until(reader, log, wait, F::poll_output)
 }
@@ -117,7 +117,7 @@ fn drive<F, G, L, T, R>(
 where
     F: Follow,
     G: FnMut(&mut F) -> Result<Option<T>, R>,
-    L: SlotLog<F::Node, F::Payload> + ?Sized,
+    L: SlotLog<Node = F::Node, Payload = F::Payload> + ?Sized,
 {
     loop {
         match follower.step() {
@@ -144,7 +144,7 @@ fn drive_appends<F, G, L, T, R>(
 where
     F: Follow,
     G: FnMut(&mut F) -> Result<Option<T>, R>,
-    L: Log<F::Node, F::Payload> + ?Sized,
+    L: Log<Node = F::Node, Payload = F::Payload> + ?Sized,
 {
     loop {
         match follower.step() {

@@ -29,7 +29,7 @@ where
     I: NodeId,
     P: PartialEq,
     C: Counter + ?Sized,
-    L: SlotLog<I, P> + ?Sized,
+    L: SlotLog<Node = I, Payload = P> + ?Sized,
 {
     // Before a request is polled, which counts as sent.
     if publisher.log_kind() == LogKind::Appends && publisher.outstanding().is_some() {
@@ -69,7 +69,7 @@ where
 pub fn settle_append<I, P, L>(publisher: &mut Publisher<I, P>, log: &L) -> Settled<I, P, Infallible, L::Error>
 where
     I: NodeId,
-    L: AppendLog<I, P> + ?Sized,
+    L: AppendLog<Node = I, Payload = P> + ?Sized,
 {
     // Before a request is polled, which counts as sent.
     if publisher.log_kind() == LogKind::Slots && publisher.outstanding().is_some() {
