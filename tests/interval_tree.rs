@@ -146,6 +146,25 @@ fn an_exhausted_clock_counts_no_event_and_stays_as_it_is() {
     }
 }
 
+/// The cheapest leaf may have the highest number, for example of a forged clock. Another part is still to be used.
+#[test]
+fn a_clock_counts_as_long_as_one_of_its_parts_has_numbers() {
+    for (before, after) in [
+        (
+            "(((0, 1), (0, 1)), (0, 0, 18446744073709551614))",
+            "(((0, 1), (0, 1)), (0, (0, 0, 1), 18446744073709551614))",
+        ),
+        (
+            "(((0, 1), (1, 0)), (5, 18446744073709551609, 0))",
+            "(((0, 1), (1, 0)), (5, 18446744073709551609, (0, 1, 0)))",
+        ),
+    ] {
+        let mut clock = clock(before);
+        assert_eq!(clock.event(), Ok(()));
+        assert_eq!(clock.to_string(), after);
+    }
+}
+
 #[test]
 fn ids_that_overlap_are_handed_back() {
     for (ours, theirs) in

@@ -67,6 +67,14 @@ impl<'a> NewFile<'a> {
         Ok(Self { path, target })
     }
 
+    /// Returns whether one of two files would replace the other.
+    pub(crate) fn is_same_as(&self, other: &NewFile<'_>) -> bool {
+        let place = |file: &NewFile<'_>| {
+            Some((folder(&file.target).canonicalize().ok()?, file.target.file_name()?.to_owned()))
+        };
+        place(self).is_some_and(|own| place(other) == Some(own))
+    }
+
     /// Writes the file under another name first, and renames it into its place. It is quick, and not interrupted.
     pub(crate) fn store(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), InputError> {
         interrupt::undisturbed(|| {
@@ -74,8 +82,9 @@ impl<'a> NewFile<'a> {
             #[cfg(unix)]
             {
                 use std::os::unix::fs::PermissionsExt;
-                // Permissions as of any new file: the user's mask applies.
-                builder.permissions(fs::Permissions::from_mode(0o666));
+                // Permissions as of the file that is replaced, or of any new file. The user's mask applies.
+                let replaced = fs::metadata(&self.target).map(|file| file.permissions().mode() & 0o777);
+                builder.permissions(fs::Permissions::from_mode(replaced.unwrap_or(0o666)));
             }
             let file = builder.prefix(".hb-").tempfile_in(folder(&self.target));
             let mut file = file.map_err(|error| cannot_be_made(self.path, &error))?;

@@ -34,7 +34,6 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::compat::Vec;
-use crate::node::NodeId;
 use crate::version::VersionVector;
 
 /// Serializes a vector as a map.
@@ -54,7 +53,7 @@ pub fn serialize<I: Serialize, S: Serializer>(
 /// # Errors
 ///
 /// Those of the deserializer, a node that appears twice, and a counter of 0.
-pub fn deserialize<'de, I: NodeId + Deserialize<'de>, D: Deserializer<'de>>(
+pub fn deserialize<'de, I: Ord + Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<VersionVector<I>, D::Error> {
     deserializer.deserialize_map(Entries(PhantomData))
@@ -62,7 +61,7 @@ pub fn deserialize<'de, I: NodeId + Deserialize<'de>, D: Deserializer<'de>>(
 
 struct Entries<I>(PhantomData<I>);
 
-impl<'de, I: NodeId + Deserialize<'de>> Visitor<'de> for Entries<I> {
+impl<'de, I: Ord + Deserialize<'de>> Visitor<'de> for Entries<I> {
     type Value = VersionVector<I>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

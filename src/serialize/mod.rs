@@ -337,7 +337,7 @@ mod growing {
         }
     }
 
-    impl<'de, I: NodeId + Deserialize<'de>> Deserialize<'de> for VersionVector<I> {
+    impl<'de, I: Ord + Deserialize<'de>> Deserialize<'de> for VersionVector<I> {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             let (mut ids, mut counters) = (SmallVec::<[I; INLINE]>::new(), SmallVec::new());
             for_each(deserializer, |(node, counter): (I, u64)| {

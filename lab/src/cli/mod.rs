@@ -158,7 +158,7 @@ struct Source {
     /// Replay only the commits of one branch of the repository, local (`main`) or remote (`origin/main`).
     ///
     /// A local branch is preferred if both have the name. The name is taken as it is: no tag, hash or range.
-    #[arg(long, value_name = "NAME", requires = "git")]
+    #[arg(long, value_name = "NAME", requires = "git", conflicts_with = "trace")]
     branch: Option<String>,
 
     /// The number of events, at most 5,000,000. The built-in session writes this many (10,000 if not given); of a trace
@@ -373,7 +373,12 @@ fn replay(options: &Replay, progress_shown: bool) -> Result<bool, InputError> {
     }
     let picture = svg.as_deref().map(NewFile::prepare).transpose()?;
     if let Some(path) = write_trace {
-        NewFile::prepare(path)?.store(|out| trace::write(&history, out))?;
+        let file = NewFile::prepare(path)?;
+        if picture.as_ref().is_some_and(|picture| picture.is_same_as(&file)) {
+            let what = "is the file of --svg too; give each its own".to_owned();
+            return Err(InputError { place: "--write-trace".to_owned(), what });
+        }
+        file.store(|out| trace::write(&history, out))?;
     }
     let deliveries = history.len() as u64 * settings.sites as u64;
     let mut progress = Progress::counted("replaying", "deliveries", Some(deliveries), progress_shown);

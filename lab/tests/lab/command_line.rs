@@ -182,6 +182,47 @@ fn a_history_that_is_written_out_is_replayed_to_the_same_report() {
     assert_eq!((ended.code, ended.out.as_str(), ended.err), (Some(2), "", line));
 }
 
+/// The picture would replace the trace, and nobody would be told.
+#[test]
+fn a_picture_and_a_trace_are_two_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, link) = (folder.path().join("run"), folder.path().join("link"));
+    let same = folder.path().join(".").join("run");
+    fs::write(&file, "kept").expect("a file");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("run", &link).expect("a link");
+    #[cfg(not(unix))]
+    let link = file.clone();
+    for (svg, trace) in [(&file, &file), (&file, &same), (&link, &file), (&file, &link)] {
+        let ended = hb(&["replay", "--events", "9", "--svg", text(svg), "--write-trace", text(trace)]);
+        let line = "hb: --write-trace: is the file of --svg too; give each its own\n";
+        assert_eq!((ended.code, ended.err.as_str()), (Some(2), line));
+        assert_eq!(fs::read_to_string(&file).expect("the file"), "kept");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_replaced_stays_as_private_as_it_was() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("session.json");
+    fs::write(&file, "").expect("a file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("permissions");
+    assert_eq!(hb(&["replay", "--events", "9", "--write-trace", text(&file)]).code, Some(0));
+    let replaced = fs::metadata(&file).expect("the file");
+    assert!(replaced.len() > 0);
+    assert_eq!(replaced.permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_trace_has_no_branches() {
+    let ended = hb(&["replay", "--trace", "none.json", "--branch", "main"]);
+    assert!(ended.err.contains("cannot be used with"), "{}", ended.err);
+    assert_eq!((ended.code, ended.err.lines().count()), (Some(2), 1));
+}
+
 #[test]
 fn the_trace_in_the_help_is_one() {
     let help = hb(&["replay", "--help"]).out;

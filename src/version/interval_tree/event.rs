@@ -155,13 +155,10 @@ struct Cheapest {
 }
 
 /// Raises an owned leaf of an event tree that [`fill`] does not change, and adds the inner nodes that separate it from
-/// parts owned by others. Returns whether it could: `false` if that leaf has the highest number already.
+/// parts owned by others. Returns whether it could: `false` if every owned leaf has the highest number already.
 pub(super) fn grow(id: &[u8], events: &mut Tree<u64>) -> bool {
     let Some(Cheapest { leaf, top, owned, .. }) = cheapest(id, events.nodes()) else { return false };
     let number = events.nodes()[leaf];
-    if number >= HIGHEST {
-        return false;
-    }
     if owned == top {
         events.nodes_mut()[leaf] = number + 1;
         return true;
@@ -192,7 +189,7 @@ pub(super) fn grow(id: &[u8], events: &mut Tree<u64>) -> bool {
     true
 }
 
-/// Finds the owned leaf that is cheapest to raise; the last one if several are.
+/// Finds the owned leaf that is cheapest to raise; the last one if several are. `None` if all have the highest number.
 fn cheapest(id: &[u8], events: &[u64]) -> Option<Cheapest> {
     let mut best: Option<Cheapest> = None;
     let (mut i, mut e) = (0, 0);
@@ -211,7 +208,8 @@ fn cheapest(id: &[u8], events: &[u64]) -> Option<Cheapest> {
                 path.down();
                 continue;
             }
-            if node == OWNED {
+            // With an owned leaf, the events are a leaf too: if not, they can be filled.
+            if node == OWNED && events[e] < HIGHEST {
                 let cost = (path.depth() - depth, path.depth());
                 if best.as_ref().is_none_or(|best| cost <= best.cost) {
                     best = Some(Cheapest { cost, leaf: e, top, owned });
