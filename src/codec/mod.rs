@@ -403,8 +403,10 @@ impl<const N: usize> Decode for FixedVector<N> {
 #[cfg(feature = "alloc")]
 impl<I: EncodeId> Encode for VersionVector<I> {
     fn encode(&self, out: &mut Writer<'_>) {
-        if let Some((ids, counters)) = self.as_slices() {
-            // The usual case; two slices are much faster.
+        // The entries are visited several times, and slices are much faster.
+        if let Some(pairs) = self.as_pairs() {
+            put_entries(pairs.len(), pairs.iter().map(|(node, counter)| (node, *counter)), out);
+        } else if let Some((ids, counters)) = self.as_slices() {
             put_entries(self.len(), core::iter::zip(ids, counters.iter().copied()), out);
         } else {
             put_entries(self.len(), self.iter(), out);

@@ -409,6 +409,14 @@ impl<I: NodeId> VersionVector<I> {
 }
 
 impl<I> VersionVector<I> {
+    /// Returns the entries as a slice, if they are few.
+    pub(crate) fn as_pairs(&self) -> Option<&[(I, u64)]> {
+        match &self.entries {
+            Storage::Few(pairs) => Some(pairs),
+            Storage::Many(_) => None,
+        }
+    }
+
     /// Returns the ids and their counters, if these are arrays and no others.
     pub(crate) fn as_slices(&self) -> Option<(&[I], &[u64])> {
         match &self.entries {

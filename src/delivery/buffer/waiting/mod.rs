@@ -34,6 +34,8 @@ mod links;
 
 use core::mem;
 
+use smallvec::SmallVec;
+
 use crate::compat::{BTreeMap, Vec, VecDeque};
 use crate::delivery::message::Message;
 use crate::node::{Dot, NodeId};
@@ -401,10 +403,10 @@ impl<I: NodeId, P> Waiting<I, P> {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn sort_many_released(&mut self) {
         let dot = |id: &HeldId| self.links.get(*id).map(|held| held.message().dot());
-        let mut sorted: Vec<HeldId> = self.links.released().collect();
+        let mut sorted: SmallVec<[HeldId; 8]> = self.links.released().collect();
         sorted.sort_unstable_by(|x, y| dot(x).cmp(&dot(y)));
         self.links.order_released(&sorted);
     }
