@@ -152,6 +152,8 @@ impl<I> Pairs<I> {
             *counter = new_counter(node, *counter);
             if *counter > 0 {
                 at += 1;
+            } else if let Self::One(_) = self {
+                *self = Self::EMPTY;
             } else {
                 self.remove(at);
             }
