@@ -18,7 +18,7 @@ use std::hash::Hash;
 use std::time::Instant;
 
 use crdts::{CmRDT, CvRDT, ResetRemove, VClock};
-use happens_before::{CausalOrder, VersionVector};
+use happens_before::VersionVector;
 
 use crate::allocations::counted;
 use crate::{Case, Contestant, Goal, Pick, Role};
@@ -31,7 +31,7 @@ trait Clock: Clone + Default + PartialEq + 'static {
     fn get(&self, id: &Self::Id) -> u64;
     /// Raises the counter of `id`.
     fn raise(&mut self, id: Self::Id, counter: u64);
-    fn merge(&mut self, other: &Self);
+    fn merge(&mut self, other: Self);
     /// Returns whether `self` has seen everything that `other` has.
     fn covers(&self, other: &Self) -> bool;
     /// Returns the entries that are the same in both.
@@ -52,25 +52,28 @@ impl<I: Clone + Debug + Ord + 'static> Clock for VersionVector<I> {
     }
 
     fn raise(&mut self, id: I, counter: u64) {
-        self.extend([(id, counter)]);
+        self.raise(id, counter);
     }
 
-    fn merge(&mut self, other: &Self) {
-        self.merge(other);
+    fn merge(&mut self, other: Self) {
+        if self.is_empty() {
+            *self = other;
+        } else {
+            self.extend(other);
+        }
     }
 
     fn covers(&self, other: &Self) -> bool {
-        matches!(other.compare(self), CausalOrder::Before | CausalOrder::Equal)
+        self.contains_all(other)
     }
 
     fn common(&self, other: &Self) -> Self {
-        let mut common = self.clone();
-        common.retain(|id, counter| other.get(id) == counter);
-        common
+        let same = self.iter().filter(|&(id, counter)| other.get(id) == counter);
+        same.map(|(id, counter)| (id.clone(), counter)).collect()
     }
 
     fn subtract(&mut self, other: &Self) {
-        self.retain(|id, counter| other.get(id) < counter);
+        self.subtract(other);
     }
 }
 
@@ -89,8 +92,8 @@ impl<I: Clone + Debug + Ord + Hash + 'static> Clock for VClock<I> {
         self.apply(crdts::Dot::new(id, counter));
     }
 
-    fn merge(&mut self, other: &Self) {
-        CvRDT::merge(self, other.clone());
+    fn merge(&mut self, other: Self) {
+        CvRDT::merge(self, other);
     }
 
     fn covers(&self, other: &Self) -> bool {
@@ -108,13 +111,12 @@ impl<I: Clone + Debug + Ord + Hash + 'static> Clock for VClock<I> {
 
 /// Returns the part of two clocks of one element that stays: the common entries, and those that the other replica has
 /// not seen. `ours_seen` and `theirs_seen` are all that each replica has seen.
-fn kept<C: Clock>(ours: &C, theirs: C, ours_seen: &C, theirs_seen: &C) -> C {
-    let mut kept = theirs.common(ours);
-    let (mut ours, mut theirs) = (ours.clone(), theirs);
+fn kept<C: Clock>(mut ours: C, mut theirs: C, ours_seen: &C, theirs_seen: &C) -> C {
+    let mut kept = theirs.common(&ours);
     theirs.subtract(ours_seen);
     ours.subtract(theirs_seen);
-    kept.merge(&theirs);
-    kept.merge(&ours);
+    kept.merge(theirs);
+    kept.merge(ours);
     kept
 }
 
@@ -156,21 +158,19 @@ impl<C: Clock> Set<C> {
     }
 
     fn merge(&mut self, other: Self) {
-        let ours = std::mem::take(&mut self.elements).into_iter();
-        let ours = ours.filter_map(|(element, mut clock)| {
-            if other.elements.contains_key(&element) {
-                return Some((element, clock));
+        self.elements.retain(|element, clock| {
+            if other.elements.contains_key(element) {
+                return true;
             }
-            if other.seen.covers(&clock) {
-                return None; // the other has removed it
+            if other.seen.covers(clock) {
+                return false; // the other has removed it
             }
             clock.subtract(&other.seen);
-            Some((element, clock))
+            true
         });
-        self.elements = ours.collect();
         for (element, mut clock) in other.elements {
             if let Some(ours) = self.elements.get_mut(&element) {
-                let kept = kept(ours, clock, &self.seen, &other.seen);
+                let kept = kept(std::mem::take(ours), clock, &self.seen, &other.seen);
                 if kept.is_empty() {
                     self.elements.remove(&element);
                 } else {
@@ -181,7 +181,7 @@ impl<C: Clock> Set<C> {
                 self.elements.insert(element, clock);
             }
         }
-        self.seen.merge(&other.seen);
+        self.seen.merge(other.seen);
     }
 
     /// Removes all that `clock` has seen.
@@ -220,31 +220,26 @@ impl<C: Clock> Map<C> {
         self.entries.remove(&key);
     }
 
-    /// Removes from an entry that only one replica has all that the other has seen. `None` if nothing stays.
-    fn unseen((mut clock, mut set): (C, Set<C>), seen: &C) -> Option<(C, Set<C>)> {
-        if seen.covers(&clock) {
-            return None;
+    /// Removes from an entry that only one replica has all that the other has seen. Returns whether anything stays.
+    fn keep_unseen((clock, set): &mut (C, Set<C>), seen: &C) -> bool {
+        if seen.covers(clock) {
+            return false;
         }
         clock.subtract(seen);
         let mut removed = seen.clone();
-        removed.subtract(&clock);
+        removed.subtract(clock);
         set.reset(&removed);
-        Some((clock, set))
+        true
     }
 
     fn merge(&mut self, other: Self) {
-        let ours = std::mem::take(&mut self.entries).into_iter();
-        let ours = ours.filter_map(|(key, entry)| {
-            let stays = other.entries.contains_key(&key);
-            let entry = if stays { Some(entry) } else { Self::unseen(entry, &other.seen) };
-            Some((key, entry?))
-        });
-        self.entries = ours.collect();
-        for (key, entry) in other.entries {
+        self.entries
+            .retain(|key, entry| other.entries.contains_key(key) || Self::keep_unseen(entry, &other.seen));
+        for (key, mut entry) in other.entries {
             if let Some((ours, set)) = self.entries.get_mut(&key) {
                 let mut removed = entry.0.clone();
-                removed.merge(ours);
-                let kept = kept(ours, entry.0, &self.seen, &other.seen);
+                removed.merge(ours.clone());
+                let kept = kept(std::mem::take(ours), entry.0, &self.seen, &other.seen);
                 if kept.is_empty() {
                     self.entries.remove(&key);
                 } else {
@@ -253,11 +248,11 @@ impl<C: Clock> Map<C> {
                     set.reset(&removed);
                     *ours = kept;
                 }
-            } else if let Some(entry) = Self::unseen(entry, &self.seen) {
+            } else if Self::keep_unseen(&mut entry, &self.seen) {
                 self.entries.insert(key, entry);
             }
         }
-        self.seen.merge(&other.seen);
+        self.seen.merge(other.seen);
     }
 }
 

@@ -86,7 +86,7 @@ fn ring() -> Contestant {
         let entry = (number, Dot::new(1_u64, index + 1).unwrap(), index);
         log.push_back(entry);
         ring.push_back(entry);
-        if (number + 1) % TRIMMED == 0 {
+        if (number + 1).is_multiple_of(TRIMMED) {
             log.drain(..log.len() - TRIMMED as usize / 2);
         }
         let (delivered, id, payload) = ring.pop_front().unwrap();
@@ -199,7 +199,7 @@ fn new_log() -> Log {
 }
 
 fn trim(log: &Log, slot: u64) {
-    if slot % TRIMMED == 0 {
+    if slot.is_multiple_of(TRIMMED) {
         log.borrow_mut().trim(slot - TRIMMED / 2);
     }
 }

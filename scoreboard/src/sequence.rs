@@ -135,7 +135,13 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn wall_clock() -> Snowflake {
-    let config = SnowflakeConfig { layout: SnowflakeLayout::SNOWFLAKE, node: NODE, origin_ms: 0, ahead_ms: 10, spread_bits: 0 };
+    let config = SnowflakeConfig {
+        layout: SnowflakeLayout::SNOWFLAKE,
+        node: NODE,
+        origin_ms: 0,
+        ahead_ms: 10,
+        spread_bits: 0,
+    };
     Snowflake::new(config).unwrap()
 }
 

@@ -22,7 +22,6 @@ use core::cmp::Ordering;
 use core::ops::Deref;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
-use core::{array, hint, iter};
 
 use crate::compat::Vec;
 
@@ -75,28 +74,6 @@ impl<I: Ord> SortedIds<I> {
         I: Borrow<Q>,
     {
         self.sorted.binary_search_by(|id| id.borrow().cmp(node))
-    }
-
-    /// Finds the places of several nodes at once. There is no branch on an id, so the searches overlap in time.
-    #[inline]
-    pub(super) fn search_all<const N: usize>(&self, nodes: [&I; N]) -> [Result<usize, usize>; N] {
-        let ids = self.sorted.as_slice();
-        // The place of the last id that is at most the node, or 0, is among `left` places from here on.
-        let mut lows = [0; N];
-        let mut left = ids.len();
-        while left > 1 {
-            let half = left / 2;
-            for (low, node) in iter::zip(&mut lows, nodes) {
-                let middle = *low + half;
-                *low = hint::select_unpredictable(ids[middle] <= *node, middle, *low);
-            }
-            left -= half;
-        }
-        array::from_fn(|nth| match ids.get(lows[nth]).map(|id| id.cmp(nodes[nth])) {
-            Some(Ordering::Equal) => Ok(lows[nth]),
-            Some(Ordering::Less) => Err(lows[nth] + 1),
-            _ => Err(lows[nth]),
-        })
     }
 
     /// Finds `node` among the ids; those before `from` are known to be less. O(log d) for an id that is d places ahead.

@@ -206,7 +206,7 @@ impl<I: NodeId, V> Siblings<I, V> {
         let Some(dot) = last.checked_add(1).and_then(|next| Dot::new(node, next)) else {
             return Err(ValueRefused { value, error: CounterExhausted { limit: u64::MAX } });
         };
-        self.versions.retain(|(dot, _)| !context.contains(dot));
+        remove_seen(&mut self.versions, context);
         self.context.merge(context);
         self.context.observe(&dot);
         let at = self.versions.partition_point(|(other, _)| *other < dot);
@@ -217,13 +217,15 @@ impl<I: NodeId, V> Siblings<I, V> {
     /// Adds all writes that another server knows, with their values, and removes the values that they overwrote.
     /// O(n + k log n).
     pub fn sync(&mut self, other: Self) {
-        let Self { context, versions } = other;
-        self.versions.retain(|(dot, _)| {
-            !context.contains(dot) || versions.binary_search_by(|(theirs, _)| theirs.cmp(dot)).is_ok()
-        });
+        let Self { context, mut versions } = other;
+        if count_seen(&self.versions, &context) > 0 {
+            self.versions.retain(|(dot, _)| {
+                !context.contains(dot) || versions.binary_search_by(|(theirs, _)| theirs.cmp(dot)).is_ok()
+            });
+        }
+        remove_seen(&mut versions, &self.context);
         let ours = self.versions.len();
-        self.versions.reserve(versions.len());
-        self.versions.extend(versions.into_iter().filter(|(dot, _)| !self.context.contains(dot)));
+        self.versions.append(&mut versions);
         // Two runs in order.
         let (ours, theirs) = self.versions.split_at(ours);
         if let (Some((last, _)), Some((first, _))) = (ours.last(), theirs.first())
@@ -244,6 +246,25 @@ impl<I: NodeId, V> Siblings<I, V> {
         } else {
             self.context.internal_validate()
         }
+    }
+}
+
+/// Counts the values that `context` contains. The values are sorted by dot.
+fn count_seen<I: Ord, V>(versions: &[(Dot<I>, V)], context: &VersionVector<I>) -> usize {
+    let of_one_node = versions.chunk_by(|(x, _), (y, _)| x.node() == y.node());
+    let seen = of_one_node.map(|versions| {
+        let seen = versions.first().map_or(0, |(dot, _)| context.get(dot.node()));
+        versions.partition_point(|(dot, _)| dot.counter() <= seen)
+    });
+    seen.sum()
+}
+
+/// Removes the values that `context` contains. Nearly always these are none or all.
+fn remove_seen<I: Ord, V>(versions: &mut Vec<(Dot<I>, V)>, context: &VersionVector<I>) {
+    match count_seen(versions, context) {
+        0 => {}
+        all if all == versions.len() => versions.clear(),
+        _ => versions.retain(|(dot, _)| !context.contains(dot)),
     }
 }
 

@@ -3,6 +3,7 @@
 use core::cmp::Ordering;
 use core::iter;
 
+use super::pairs::search_from;
 use super::{MANY, Storage, VersionVector};
 use crate::node::{DotRange, NodeId};
 use crate::order::CausalOrder;
@@ -126,6 +127,10 @@ impl<I: Ord> VersionVector<I> {
     /// assert_eq!(ours, VersionVector::from([("a", 5), ("c", 2)]));
     /// ```
     pub fn subtract(&mut self, other: &Self) {
+        if self.is_much_smaller_than(other) {
+            self.retain(|node, counter| counter > other.get(node));
+            return;
+        }
         let mut theirs = Forwards { vector: other, at: 0 };
         self.filter_map(|node, counter| if counter > theirs.get(node) { counter } else { 0 });
     }
@@ -177,8 +182,16 @@ impl<I: Ord> VersionVector<I> {
         other.at_most(self)
     }
 
+    #[inline]
+    fn is_much_smaller_than(&self, other: &Self) -> bool {
+        self.len().saturating_mul(MUCH_SMALLER) <= other.len()
+    }
+
     /// Returns whether `other` has seen everything that `self` has.
     fn at_most(&self, other: &Self) -> bool {
+        if self.is_much_smaller_than(other) {
+            return self.iter().all(|(node, counter)| counter <= other.get(node));
+        }
         match (&self.entries, &other.entries) {
             (Storage::Few(ours), Storage::Few(theirs)) => at_most_pairs(ours, theirs),
             (Storage::Many(ours), Storage::Many(theirs))
@@ -186,9 +199,6 @@ impl<I: Ord> VersionVector<I> {
             {
                 let order = simd::compare((NO_IDS, &ours.counters), (NO_IDS, &theirs.counters));
                 matches!(order, CausalOrder::Before | CausalOrder::Equal)
-            }
-            _ if self.len().saturating_mul(MUCH_SMALLER) <= other.len() => {
-                self.iter().all(|(node, counter)| counter <= other.get(node))
             }
             _ => {
                 let mut theirs = Forwards { vector: other, at: 0 };
@@ -215,11 +225,14 @@ fn compare_pairs<I: Ord>(ours: &[(I, u64)], theirs: &[(I, u64)]) -> CausalOrder 
 /// Returns whether every entry of ours is at most an entry of theirs.
 #[inline]
 fn at_most_pairs<I: Ord>(ours: &[(I, u64)], theirs: &[(I, u64)]) -> bool {
-    let mut theirs = theirs.iter();
+    let mut next = 0;
     ours.len() <= theirs.len()
         && ours.iter().all(|(node, counter)| {
-            let found = theirs.find(|(other, _)| other >= node);
-            found.is_some_and(|(other, theirs)| other == node && counter <= theirs)
+            let found = search_from(theirs, next, node);
+            found.is_ok_and(|at| {
+                next = at + 1;
+                *counter <= theirs[at].1
+            })
         })
 }
 
@@ -250,8 +263,17 @@ impl<I: Ord> Forwards<'_, I> {
     fn get(&mut self, node: &I) -> u64 {
         match &self.vector.entries {
             Storage::Few(pairs) => {
-                self.at += pairs[self.at..].iter().take_while(|(other, _)| other < node).count();
-                pairs.get(self.at).filter(|(other, _)| other == node).map_or(0, |&(_, counter)| counter)
+                let pairs = &**pairs;
+                match search_from(pairs, self.at, node) {
+                    Ok(at) => {
+                        self.at = at + 1;
+                        pairs[at].1
+                    }
+                    Err(at) => {
+                        self.at = at;
+                        0
+                    }
+                }
             }
             Storage::Many(arrays) => match arrays.ids.search_from(self.at, node) {
                 Ok(at) => {

@@ -1,7 +1,7 @@
 //! The entries of a vector of many nodes: two parallel arrays, ids and counters, and recent entries beside them.
 
 use core::borrow::Borrow;
-use core::{array, iter, mem};
+use core::{iter, mem};
 
 use super::pairs::NewEntries;
 use super::recent::Recent;
@@ -20,9 +20,6 @@ const ONE_BY_ONE: usize = 4;
 
 /// For a merge of this many times fewer entries, each of them is searched for among all ids.
 const MUCH_FEWER: usize = 16;
-
-/// The number of nodes that are searched for at the same time.
-const BATCH: usize = 4;
 
 /// The entries by value.
 pub(super) type IntoPairs<I> = iter::Zip<vec::IntoIter<I>, vec::IntoIter<u64>>;
@@ -148,7 +145,7 @@ impl<I: Ord> Arrays<I> {
     pub(super) fn merge<K: Borrow<I>>(
         &mut self,
         mut from: usize,
-        mut entries: impl ExactSizeIterator<Item = (K, u64)>,
+        entries: impl ExactSizeIterator<Item = (K, u64)>,
         own: impl Fn(K) -> I,
     ) {
         if !self.recent.is_empty() && self.recent.len() + entries.len() > self.ids.len() / RECENT {
@@ -158,15 +155,6 @@ impl<I: Ord> Arrays<I> {
         }
         let mut new = NewEntries::new();
         if entries.len().saturating_mul(MUCH_FEWER) <= self.ids.len() {
-            while entries.len() >= BATCH {
-                let batch: [_; BATCH] = array::from_fn(|_| entries.next());
-                let [Some(a), Some(b), Some(c), Some(d)] = batch else { break };
-                // None of these searches waits for another.
-                let places = self.ids.search_all([a.0.borrow(), b.0.borrow(), c.0.borrow(), d.0.borrow()]);
-                for (place, (node, counter)) in iter::zip(places, [a, b, c, d]) {
-                    self.raise(place, node, counter, &mut new, &own);
-                }
-            }
             for (node, counter) in entries {
                 let place = self.ids.search(node.borrow());
                 self.raise(place, node, counter, &mut new, &own);

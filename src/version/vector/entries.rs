@@ -1,10 +1,10 @@
 //! Conversions between a vector and a sequence of entries, and its text form.
 
 use core::iter::{FusedIterator, Peekable};
-use core::{fmt, iter, mem, slice};
+use core::{array, fmt, iter, mem, slice};
 
 use super::arrays::IntoPairs;
-use super::pairs::Pairs;
+use super::pairs::{IN_PLACE, Pairs};
 use super::recent;
 use super::{Storage, VersionVector};
 use crate::compat::vec;
@@ -139,8 +139,8 @@ impl<'a, I> IntoIterator for &'a VersionVector<I> {
 pub struct IntoEntries<I>(IntoForm<I>);
 
 enum IntoForm<I> {
-    /// Pairs that have no allocation.
-    Few(Pairs<I>),
+    /// Pairs that have no allocation; `None` after the last.
+    Few(array::IntoIter<Option<(I, u64)>, IN_PLACE>),
     Heap(vec::IntoIter<(I, u64)>),
     Arrays(IntoPairs<I>),
 }
@@ -151,7 +151,7 @@ impl<I> Iterator for IntoEntries<I> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.0 {
-            IntoForm::Few(pairs) => pairs.remove(0),
+            IntoForm::Few(pairs) => pairs.next().flatten(),
             IntoForm::Heap(pairs) => pairs.next(),
             IntoForm::Arrays(entries) => entries.next(),
         }
@@ -160,7 +160,10 @@ impl<I> Iterator for IntoEntries<I> {
     #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
         match &self.0 {
-            IntoForm::Few(pairs) => (pairs.len(), Some(pairs.len())),
+            IntoForm::Few(pairs) => {
+                let len = pairs.as_slice().iter().flatten().count();
+                (len, Some(len))
+            }
             IntoForm::Heap(pairs) => pairs.size_hint(),
             IntoForm::Arrays(entries) => entries.size_hint(),
         }
@@ -171,7 +174,7 @@ impl<I> DoubleEndedIterator for IntoEntries<I> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
         match &mut self.0 {
-            IntoForm::Few(pairs) => pairs.len().checked_sub(1).and_then(|last| pairs.remove(last)),
+            IntoForm::Few(pairs) => pairs.rev().flatten().next(),
             IntoForm::Heap(pairs) => pairs.next_back(),
             IntoForm::Arrays(entries) => entries.next_back(),
         }
@@ -200,10 +203,17 @@ impl<I> IntoIterator for VersionVector<I> {
     type Item = (I, u64);
     type IntoIter = IntoEntries<I>;
 
+    #[inline]
     fn into_iter(self) -> IntoEntries<I> {
+        let few = |pairs: [_; IN_PLACE]| IntoForm::Few(pairs.into_iter());
         IntoEntries(match self.entries {
-            Storage::Few(Pairs::Heap(pairs)) => IntoForm::Heap(pairs.into_iter()),
-            Storage::Few(pairs) => IntoForm::Few(pairs),
+            Storage::Few(pairs) => match pairs {
+                Pairs::Zero([]) => few([None, None, None]),
+                Pairs::One([a]) => few([Some(a), None, None]),
+                Pairs::Two([a, b]) => few([Some(a), Some(b), None]),
+                Pairs::Three(all) => few(all.map(Some)),
+                Pairs::Heap(pairs) => IntoForm::Heap(pairs.into_iter()),
+            },
             Storage::Many(arrays) => IntoForm::Arrays(arrays.into_entries()),
         })
     }
@@ -255,7 +265,12 @@ impl<I> From<Dot<I>> for VersionVector<I> {
 /// ```
 impl<I: Ord> Extend<(I, u64)> for VersionVector<I> {
     fn extend<T: IntoIterator<Item = (I, u64)>>(&mut self, entries: T) {
-        self.merge_owned(entries.into_iter().collect());
+        let entries = entries.into_iter();
+        if entries.size_hint().1.is_some_and(|most| most <= IN_PLACE) {
+            entries.for_each(|(node, counter)| self.raise(node, counter));
+        } else {
+            self.merge_owned(entries.collect());
+        }
     }
 }
 

@@ -15,15 +15,12 @@ use smallvec::SmallVec;
 use crate::compat::Box;
 use crate::node::{CounterExhausted, Dot, NodeId};
 use arrays::Arrays;
-use pairs::Pairs;
+use pairs::{MANY, Pairs};
 
 pub use entries::{Entries, IntoEntries};
 
 /// The number of entries that a decoder collects without an allocation.
 pub(crate) const INLINE: usize = 8;
-
-/// The number of entries from which on ids and counters have arrays of their own. For fewer, pairs are as fast.
-const MANY: usize = 32;
 
 /// A version vector: the counter of the latest event seen, for every node. Vectors are a partial order, and a lattice.
 ///
@@ -231,7 +228,10 @@ impl<I: Ord> VersionVector<I> {
         I: Borrow<Q>,
     {
         match &self.entries {
-            Storage::Few(pairs) => pairs.search(node).map_or(0, |at| pairs[at].1),
+            Storage::Few(pairs) => {
+                let pairs = &**pairs;
+                pairs::search(pairs, node).map_or(0, |at| pairs[at].1)
+            }
             Storage::Many(arrays) => arrays.get(node),
         }
     }
@@ -282,10 +282,13 @@ impl<I: Ord> VersionVector<I> {
     #[inline]
     pub(crate) fn raise_as<K: Borrow<I>>(&mut self, node: K, counter: u64, own: impl FnOnce(K) -> I) {
         match &mut self.entries {
-            Storage::Few(pairs) => match pairs.search(node.borrow()) {
-                Ok(at) => pairs[at].1 = pairs[at].1.max(counter),
-                Err(before) => self.insert(before, node, counter, own),
-            },
+            Storage::Few(few) => {
+                let pairs = &mut **few;
+                match pairs::search(pairs, node.borrow()) {
+                    Ok(at) => pairs[at].1 = pairs[at].1.max(counter),
+                    Err(before) => self.insert(before, node, counter, own),
+                }
+            }
             Storage::Many(arrays) => match arrays.ids.search(node.borrow()) {
                 Ok(at) => arrays.counters[at] = arrays.counters[at].max(counter),
                 Err(before) => self.insert(before, node, counter, own),
@@ -317,7 +320,7 @@ impl<I: Ord> VersionVector<I> {
     {
         match &mut self.entries {
             Storage::Few(pairs) => {
-                let removed = pairs.search(node).ok().and_then(|at| pairs.remove(at));
+                let removed = pairs::search(pairs, node).ok().and_then(|at| pairs.remove(at));
                 removed.map_or(0, |(_, counter)| counter)
             }
             Storage::Many(arrays) => {
@@ -369,10 +372,13 @@ impl<I: NodeId> VersionVector<I> {
     #[inline]
     pub fn increment(&mut self, node: I) -> Result<Dot<I>, CounterExhausted> {
         let (before, seen) = match &mut self.entries {
-            Storage::Few(pairs) => match pairs.search(&node) {
-                Ok(at) => (at, Some(&mut pairs[at].1)),
-                Err(before) => (before, None),
-            },
+            Storage::Few(few) => {
+                let pairs = &mut **few;
+                match pairs::search(pairs, &node) {
+                    Ok(at) => (at, Some(&mut pairs[at].1)),
+                    Err(before) => (before, None),
+                }
+            }
             Storage::Many(arrays) => match arrays.ids.search(&node) {
                 Ok(at) => (at, Some(&mut arrays.counters[at])),
                 Err(before) => (before, arrays.recent.get_mut(&node)),

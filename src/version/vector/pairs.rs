@@ -12,6 +12,9 @@ use crate::compat::Vec;
 /// New entries in order, each with the number of old entries before it.
 pub(super) type NewEntries<I> = SmallVec<[(usize, (I, u64)); 8]>;
 
+/// The number of entries from which on ids and counters have arrays of their own. For fewer, pairs are as fast.
+pub(super) const MANY: usize = 32;
+
 /// The number of pairs that need no allocation.
 pub(super) const IN_PLACE: usize = 3;
 
@@ -80,19 +83,20 @@ impl<I> Pairs<I> {
         if at >= self.len() {
             return None;
         }
-        self[at..].rotate_left(1);
-        let (rest, last) = match self.take() {
-            Self::Zero([]) => (Self::EMPTY, None),
-            Self::One([a]) => (Self::EMPTY, Some(a)),
-            Self::Two([a, b]) => (Self::One([a]), Some(b)),
-            Self::Three([a, b, c]) => (Self::Two([a, b]), Some(c)),
-            Self::Heap(mut pairs) => {
-                let last = pairs.pop();
-                (Self::Heap(pairs), last)
-            }
+        if let Self::Heap(pairs) = self {
+            return Some(pairs.remove(at));
+        }
+        let (rest, removed) = match (self.take(), at) {
+            (Self::One([a]), _) => (Self::EMPTY, a),
+            (Self::Two([a, b]), 0) => (Self::One([b]), a),
+            (Self::Two([a, b]), _) => (Self::One([a]), b),
+            (Self::Three([a, b, c]), 0) => (Self::Two([b, c]), a),
+            (Self::Three([a, b, c]), 1) => (Self::Two([a, c]), b),
+            (Self::Three([a, b, c]), _) => (Self::Two([a, b]), c),
+            (Self::Zero(_) | Self::Heap(_), _) => return None,
         };
         *self = rest;
-        last
+        Some(removed)
     }
 
     /// Removes all pairs; keeps the memory.
@@ -148,6 +152,8 @@ impl<I> Pairs<I> {
             *counter = new_counter(node, *counter);
             if *counter > 0 {
                 at += 1;
+            } else if let Self::One(_) = self {
+                *self = Self::EMPTY;
             } else {
                 self.remove(at);
             }
@@ -187,24 +193,22 @@ impl<I> Pairs<I> {
     }
 }
 
-impl<I: Ord> Pairs<I> {
-    /// Finds the place of a node's pair, or the place where it would be.
-    #[inline]
-    pub(super) fn search<Q: Ord + ?Sized>(&self, node: &Q) -> Result<usize, usize>
-    where
-        I: Borrow<Q>,
-    {
-        self.binary_search_by(|(id, _)| id.borrow().cmp(node))
-    }
+/// Finds the place of a node's pair, or the place where it would be.
+#[inline]
+pub(super) fn search<I: Borrow<Q>, Q: Ord + ?Sized>(pairs: &[(I, u64)], node: &Q) -> Result<usize, usize> {
+    pairs.binary_search_by(|(id, _)| id.borrow().cmp(node))
+}
 
-    /// Raises the counters to those of entries in the order of their nodes, and adds entries for new nodes.
+impl<I: Ord> Pairs<I> {
+    /// Raises the counters to those of entries in the order of their nodes, and adds entries for new nodes. If these may
+    /// become too many for pairs, the caller's code runs before the first one is added.
     #[inline]
     pub(super) fn merge<K: Borrow<I>>(
         &mut self,
         entries: impl ExactSizeIterator<Item = (K, u64)>,
         own: impl Fn(K) -> I,
     ) {
-        if self.len().min(entries.len()) <= ONE_BY_ONE {
+        if self.len().min(entries.len()) <= ONE_BY_ONE && self.len() + entries.len() < MANY {
             self.merge_few(entries, own);
         } else {
             self.merge_many(entries, own);
@@ -256,7 +260,7 @@ impl<I: Ord> Pairs<I> {
 
 /// Finds the place of a node's pair, or the place where it would be; the pairs before `from` are known to be less.
 #[inline]
-fn search_from<I: Ord>(pairs: &[(I, u64)], from: usize, node: &I) -> Result<usize, usize> {
+pub(super) fn search_from<I: Ord>(pairs: &[(I, u64)], from: usize, node: &I) -> Result<usize, usize> {
     let mut at = from;
     while let Some((id, _)) = pairs.get(at) {
         match id.cmp(node) {
