@@ -93,12 +93,13 @@ pub struct Redb {
 }
 
 impl Redb {
-    /// Opens the file, or makes it. After a crash this takes time in proportion to its length.
+    /// Opens the file, or makes it, in a folder that exists. After a crash this takes time in proportion to its length.
     ///
     /// redb cannot open a file that is half made. So a new file is made beside its place, under its name with `.new`
     /// added, and renamed once it is whole. Meanwhile an empty file with `.lock` added keeps other processes from doing
     /// the same. No hard links are needed. A crash or an error may leave both files. The next opening removes them; if the
-    /// database has its name by then, only the empty `.lock` can be left, and it is harmless.
+    /// database has its name by then, only the empty `.lock` can be left, and it is harmless. So these two names belong to
+    /// the database: do not keep a file of your own there.
     ///
     /// # Errors
     ///

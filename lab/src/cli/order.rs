@@ -69,7 +69,7 @@ struct Run {
     /// The engine that holds counter and log: memory, redb:PATH or postgres:URL.
     ///
     /// Over memory and redb, publishers and subscribers are threads; over PostgreSQL they are processes. URL is a URL
-    /// or a connection string of libpq. In a file and in a database the log is named `hb order`, and a run continues at
+    /// or a connection string of libpq. TLS is as its `sslmode` says, in a build with --features tls. In a file and in a database the log is named `hb order`, and a run continues at
     /// its end. Only one run at a time is possible: each begins an epoch that shuts out the earlier ones.
     #[arg(long, value_name = "ENGINE", default_value = "memory")]
     engine: Engine,

@@ -146,7 +146,7 @@ impl Details for OrderReport {
         row("acknowledged", run.acknowledged, by);
         row("delivered", run.delivered, format!("at {}", counted(settings.subscribers as u64, "subscriber")));
         let unknown = format!(
-            "{} with a number, {} after a write that nobody else knew of",
+            "{} with a number, {} after a write that nobody else knew of, the others with a slot on record",
             thousands(faults.killed_with_number),
             thousands(faults.killed_after_write)
         );

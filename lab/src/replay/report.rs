@@ -184,7 +184,7 @@ impl ReplayReport {
         rows.add("events", count(history.events), source);
         if history.authors_split > 0 {
             let of = counted(history.authors as u64, "author");
-            let of = format!("of {of}; concurrent with themselves, so several nodes each");
+            let of = format!("of {of}: concurrent work became nodes of its own");
             rows.add("authors split", count(history.authors_split), of);
         }
         let bad = format!(

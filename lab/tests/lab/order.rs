@@ -43,7 +43,7 @@ fn without_options_messages_are_ordered_in_memory() {
     for row in [
         "acknowledged 8,000 by 4 publishers over memory",
         "delivered 16,000 at 2 subscribers",
-        "publishers killed 6 2 with a number, 2 after a write that nobody else knew of",
+        "publishers killed 6 2 with a number, 2 after a write that nobody else knew of, the others with a slot on record",
         "subscribers killed 4 delivered ",
         "writes stalled 4 until another write had occupied their slot",
         "counter set back 2 found ",

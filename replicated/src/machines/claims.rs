@@ -12,8 +12,9 @@
 //! nothing, so a node that does not know the outcome of its claim simply claims again.
 //!
 //! The owner may release a name, for example when an account is deleted. Then the next claim gets it. A release by
-//! anyone else is refused, so a late or repeated one takes nothing away from a new owner. A claim does not end when its
-//! owner dies: to take something over from a node that does not answer, use a [lock](super::lock).
+//! anyone else is refused, so a late or repeated one takes nothing away from another owner. A claimant that takes the
+//! same name again after a release uses a new id, so that a late copy of that release does not count. A claim does not
+//! end when its owner dies: to take something over from a node that does not answer, use a [lock](super::lock).
 //!
 //! Over an engine that stores bytes, wrap it in [`Encoded`](crate::Encoded).
 //!

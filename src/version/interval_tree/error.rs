@@ -88,7 +88,7 @@ impl fmt::Display for InvalidClock {
             InvalidClockKind::Truncated => f.write_str("the input ends within the clock; pass all of it"),
             InvalidClockKind::TrailingBytes => f.write_str("the input continues after the clock; cut it"),
             InvalidClockKind::UnexpectedCharacter => {
-                f.write_str("not a number, a comma or a parenthesis as it must stand here")
+                f.write_str("expected a number, a comma or a parenthesis; pass the text as `Display` writes it")
             }
             InvalidClockKind::NotNormal => {
                 f.write_str("not in normal form; distrust the sender or mend its encoder")
