@@ -10,7 +10,9 @@ use happens_before::delivery::{BufferLimits, DagEvent, DagLimits};
 use happens_before::endpoint::EndpointConfig;
 use happens_before::node::{DotRange, TextId};
 use happens_before::scalar::{HybridTime, HybridTimestamp, LamportTimestamp};
-use happens_before::sequence::{BlocksConfig, Interleaved, Limit, NumberRange};
+use happens_before::sequence::{
+    BlocksConfig, Interleaved, Limit, NumberRange, SnowflakeConfig, SnowflakeLayout,
+};
 use happens_before::version::{FixedVector, IntervalTreeClock, Siblings};
 use happens_before::{CausalContext, CausalOrder, Dot, Message, VersionVector, serialize};
 use serde::de::DeserializeOwned;
@@ -235,6 +237,20 @@ fn a_configuration_is_its_fields_by_name() {
     assert_eq!(appends, PublisherConfig::over_appends());
     is(&LogKind::Appends, r#""appends""#);
     refused::<PublisherConfig>(r#"{"log":"files"}"#, "neither `slots` nor `appends`");
+    let snowflake = SnowflakeConfig {
+        layout: SnowflakeLayout::JSON,
+        node: 7,
+        origin_ms: 1_735_689_600_000,
+        ahead_ms: 5_000,
+        spread_bits: 4,
+    };
+    is(&snowflake, r#"{"layout":[41,4,8],"node":7,"origin_ms":1735689600000,"ahead_ms":5000,"spread_bits":4}"#);
+    refused::<SnowflakeConfig>(
+        r#"{"layout":[41,4,8],"origin_ms":0,"ahead_ms":0,"spread_bits":0}"#,
+        "missing field `node`",
+    );
+    refused::<SnowflakeLayout>("[41,11,12]", "more than 63 bits");
+    refused::<SnowflakeLayout>("[0,10,12]", "without a bit for milliseconds");
     refused::<BlocksConfig>(r#"{"limit":0}"#, "a limit of 0");
     refused::<EndpointConfig>(r#"{"window":-1}"#, "invalid value");
     refused::<EndpointConfig>(r#"{"window":null}"#, "invalid type");

@@ -41,6 +41,11 @@ impl SnowflakeLayout {
         if ms_bits >= 1 && total <= 63 { Some(Self { ms_bits, node_bits, sequence_bits }) } else { None }
     }
 
+    /// Returns the widths in bits: of the milliseconds, of the node and of the sequence.
+    pub const fn bits(self) -> (u8, u8, u8) {
+        (self.ms_bits, self.node_bits, self.sequence_bits)
+    }
+
     /// Returns the highest millisecond since the origin.
     pub const fn highest_ms(self) -> u64 {
         ones(self.ms_bits)

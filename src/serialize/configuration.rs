@@ -8,13 +8,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[cfg(feature = "alloc")]
 use super::Text;
+use super::refuse;
 #[cfg(feature = "alloc")]
 use crate::broadcast::{LogKind, PublisherConfig, SubscriberConfig};
 #[cfg(feature = "alloc")]
 use crate::delivery::{BufferLimits, DagLimits};
 #[cfg(feature = "alloc")]
 use crate::endpoint::EndpointConfig;
-use crate::sequence::BlocksConfig;
+use crate::sequence::{BlocksConfig, SnowflakeConfig, SnowflakeLayout};
 
 /// Reads the name of a field.
 #[derive(Clone, Copy)]
@@ -41,9 +42,10 @@ impl<'de> DeserializeSeed<'de> for FieldOf {
     }
 }
 
-/// Implements serde for a configuration: its fields by name. A field that is left out has its default.
+/// Implements serde for a configuration: its fields by name. A field that is left out has its value in `$default`; where
+/// that is `None`, all fields are required.
 macro_rules! configuration {
-    ($config:ident { $($field:ident),+ }) => {
+    ($config:ident { $($field:ident),+ }, $default:expr) => {
         const _: () = {
             const FIELDS: &[&str] = &[$(stringify!($field)),+];
 
@@ -78,8 +80,13 @@ macro_rules! configuration {
                             return Err(Error::duplicate_field(stringify!($field)));
                         })+
                     }
-                    let default = $config::default();
-                    Ok($config { $($field: $field.unwrap_or(default.$field)),+ })
+                    let default: Option<$config> = $default;
+                    let missing = Error::missing_field;
+                    Ok($config {
+                        $($field: $field
+                            .or(default.map(|default| default.$field))
+                            .ok_or_else(|| missing(stringify!($field)))?),+
+                    })
                 }
 
                 fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<$config, A::Error> {
@@ -93,36 +100,46 @@ macro_rules! configuration {
     };
 }
 
-configuration!(BlocksConfig { low_water, limit, epoch, highest });
+// A node's number and the widths have no default.
+configuration!(SnowflakeConfig { layout, node, origin_ms, ahead_ms, spread_bits }, None);
+
+impl Serialize for SnowflakeLayout {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.bits().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SnowflakeLayout {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (ms_bits, node_bits, sequence_bits) = Deserialize::deserialize(deserializer)?;
+        match Self::new(ms_bits, node_bits, sequence_bits) {
+            Some(layout) => Ok(layout),
+            None => refuse("a layout without a bit for milliseconds, or of more than 63 bits"),
+        }
+    }
+}
+
+configuration!(BlocksConfig { low_water, limit, epoch, highest }, Some(BlocksConfig::default()));
 
 #[cfg(feature = "alloc")]
-configuration!(BufferLimits { messages, bytes, horizon, nodes, dependencies, sources });
+configuration!(
+    BufferLimits { messages, bytes, horizon, nodes, dependencies, sources },
+    Some(BufferLimits::default())
+);
 #[cfg(feature = "alloc")]
-configuration!(DagLimits { events, parents, links });
+configuration!(DagLimits { events, parents, links }, Some(DagLimits::default()));
 #[cfg(feature = "alloc")]
-configuration!(EndpointConfig {
-    window,
-    window_bytes,
-    nodes,
-    packet,
-    answer_bytes,
-    delay_ms,
-    retry_ms,
-    retry_max_ms
-});
+configuration!(
+    EndpointConfig { window, window_bytes, nodes, packet, answer_bytes, delay_ms, retry_ms, retry_max_ms },
+    Some(EndpointConfig::default())
+);
 #[cfg(feature = "alloc")]
-configuration!(PublisherConfig { log, attempts, jump });
+configuration!(PublisherConfig { log, attempts, jump }, Some(PublisherConfig::default()));
 #[cfg(feature = "alloc")]
-configuration!(SubscriberConfig {
-    window,
-    bytes,
-    poll_ms,
-    write_timeout_ms,
-    max_fill_timeout_ms,
-    jump,
-    nodes,
-    skips
-});
+configuration!(
+    SubscriberConfig { window, bytes, poll_ms, write_timeout_ms, max_fill_timeout_ms, jump, nodes, skips },
+    Some(SubscriberConfig::default())
+);
 
 #[cfg(feature = "alloc")]
 impl Serialize for LogKind {

@@ -25,6 +25,8 @@
 //! | `broadcast::Snapshot` | (next, epoch, delivered, skipped in increasing order, passed) |
 //! | `broadcast::Passed` | (slot, epoch, id) |
 //! | configurations: `BufferLimits`, `DagLimits`, `EndpointConfig`, `PublisherConfig`, `SubscriberConfig`, `BlocksConfig` | their fields by name; a field that is left out has its default, and an unknown one is an error |
+//! | `SnowflakeConfig` | its fields by name, all of them |
+//! | `SnowflakeLayout` | the widths in bits: (milliseconds, node, sequence) |
 //! | `LogKind` | `slots` or `appends` |
 //!
 //! No memory is reserved for a length that the input claims: memory is in proportion to the elements present. Limit the
