@@ -88,6 +88,10 @@ mod entries;
 mod error;
 mod form;
 mod id;
+#[cfg(feature = "alloc")]
+mod interval_tree;
+#[cfg(feature = "alloc")]
+mod siblings;
 
 pub use bytes::{Reader, Writer};
 #[cfg(feature = "alloc")]
