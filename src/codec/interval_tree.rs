@@ -23,7 +23,10 @@ impl Decode for IntervalTreeClock {
             let kind = match error.kind {
                 InvalidClockKind::TooLarge { .. } => DecodeErrorKind::TooManyEntries { limit: reader.limit() },
                 InvalidClockKind::OutOfRange => DecodeErrorKind::OutOfRange,
-                _ => DecodeErrorKind::NotCanonical,
+                InvalidClockKind::Truncated
+                | InvalidClockKind::TrailingBytes
+                | InvalidClockKind::UnexpectedCharacter
+                | InvalidClockKind::NotNormal => DecodeErrorKind::NotCanonical,
             };
             reader.refuse(at + error.at, kind)
         })?;
