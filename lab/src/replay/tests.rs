@@ -191,6 +191,6 @@ fn of_very_many_messages_with_very_many_nodes_a_part_is_measured() {
     let each =
         [tally.metadata_bytes, tally.delta_bytes, tally.vector_bytes].map(|bytes| bytes / tally.measured);
     assert!((4..8).contains(&each[0]) && (13..20).contains(&each[1]) && each[2] > 300, "{each:?}");
-    let table = report::ReplayReport::new(&history, &settings, &outcome).table(80);
+    let table = report::ReplayReport::new(&history, &settings, &outcome).table(200);
     assert!(table.contains("measured for 10,000 of 20,000"), "{table}");
 }
