@@ -144,7 +144,7 @@ fn paper_notation(debug: &str) -> String {
     ] {
         text = text.replace(from, to);
     }
-    // What closes a number is dropped, and what closes a node is a parenthesis.
+    // The end of a number is dropped, and the end of a node is a parenthesis.
     let (mut plain, mut in_number) = (String::new(), false);
     for character in text.replace(" }", "}").chars() {
         match character {

@@ -146,7 +146,7 @@ fn waits_for_faults_are_told_apart_from_work() {
         assert!(without > rate && (without - 8.0 / (seconds - waited)).abs() < 1.0, "{report:#}");
         assert!(table.contains("without the waits"), "{table}");
     }
-    // Where nothing was planted, nothing is waited for.
+    // Nothing was planted, so nothing is waited for.
     let (report, table) = run("0", "0", "10000");
     assert_eq!(times(&report)[1], 0.0, "{report:#}");
     assert!(!table.contains("without the waits"), "{table}");
